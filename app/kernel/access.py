@@ -1,0 +1,139 @@
+"""Permissions and the actor who holds them: deny by default, demanded by services."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from app.kernel.errors import Forbidden, SignInRequired, StepUpRequired
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One thing that may be allowed, named `area:resource:action`; `sensitive` uses are always events."""
+
+    name: str
+    meaning: str
+    sensitive: bool = False
+
+    def __str__(self) -> str:
+        return self.name
+
+
+EVENT_IMPORT_RUN: Final = Permission("event:import:run", "Read a log of another system into ours.")
+EVENT_PERSONAL_READ: Final = Permission(
+    "event:personal:read", "Decrypt the personal fields of an event.", sensitive=True
+)
+EVENT_RECORD_READ: Final = Permission("event:record:read", "Search and read events.")
+IAM_ACCOUNT_DISABLE: Final = Permission("iam:account:disable", "Disable an account, or enable one another disabled.")
+IAM_ACCOUNT_INVITE: Final = Permission("iam:account:invite", "Invite a colleague with a role.")
+IAM_ACCOUNT_READ: Final = Permission("iam:account:read", "See accounts, their state, factors and roles.")
+IAM_FACTOR_DECIDE: Final = Permission("iam:factor:decide", "Remove a factor of somebody who lost it.")
+IAM_SESSION_READ: Final = Permission("iam:session:read", "See the sessions of an account.")
+IAM_SESSION_REVOKE: Final = Permission("iam:session:revoke", "End sessions of an account.")
+LEDGER_ENTRY_READ: Final = Permission("ledger:entry:read", "Read entries, explain balances, print the trial balance.")
+LEDGER_VERIFY_RUN: Final = Permission("ledger:verify:run", "Replay the ledger and compare it with the log.")
+LOG_PROOF_READ: Final = Permission("log:proof:read", "Read checkpoints, proofs and packs of the log.")
+NETWORK_ADDRESS_BLOCK: Final = Permission("network:address:block", "Block an address for a time, or lift the block.")
+PAYMENT_TRANSFER_CREATE: Final = Permission("payment:transfer:create", "Send money from one's own wallet.")
+PAYMENT_TRANSFER_READ: Final = Permission("payment:transfer:read", "See one's own transfers.")
+PROFILE_OWN_READ: Final = Permission("profile:own:read", "See what is held about oneself.")
+SECURITY_OWN_MANAGE: Final = Permission("security:own:manage", "Change one's own ways to sign in.")
+SECURITY_OWN_READ: Final = Permission("security:own:read", "See one's own sessions, factors and security events.")
+SOC_ACTION_APPROVE: Final = Permission("soc:action:approve", "Approve or prolong containment somebody else asked for.")
+SOC_ACTION_PROPOSE: Final = Permission("soc:action:propose", "Preview and propose containment.")
+SOC_ACTION_RUN: Final = Permission("soc:action:run", "Run containment.")
+SOC_ACTION_UNDO: Final = Permission("soc:action:undo", "Undo containment.")
+SOC_ALERT_READ: Final = Permission("soc:alert:read", "See alerts and their evidence.")
+SOC_ALERT_TRIAGE: Final = Permission("soc:alert:triage", "Close or reopen an alert with a verdict.")
+SOC_HEALTH_READ: Final = Permission("soc:health:read", "See whether the pipeline is whole.")
+SOC_INCIDENT_ASSIGN: Final = Permission("soc:incident:assign", "Take an incident or hand it over.")
+SOC_INCIDENT_CLOSE: Final = Permission("soc:incident:close", "Close or reopen an incident.")
+SOC_INCIDENT_READ: Final = Permission("soc:incident:read", "See incidents, their timeline and playbooks.")
+SOC_INCIDENT_WRITE: Final = Permission("soc:incident:write", "Work an incident: tasks, notes, states.")
+SOC_OVERVIEW_READ: Final = Permission("soc:overview:read", "See what needs attention now.")
+SOC_RULE_READ: Final = Permission("soc:rule:read", "See detection rules, their coverage and lag.")
+SYSTEM_HEALTH_READ: Final = Permission("system:health:read", "Read health, readiness and metrics of a process.")
+SYSTEM_JOB_RUN: Final = Permission("system:job:run", "Run a job of the installation.")
+SYSTEM_LAG_READ: Final = Permission("system:lag:read", "Read how far each consumer is behind.")
+WALLET_OWN_OPEN: Final = Permission("wallet:own:open", "Open a wallet and choose its handle.")
+WALLET_OWN_READ: Final = Permission("wallet:own:read", "See one's own balance and activity.")
+WALLET_TOPUP_CREATE: Final = Permission("wallet:topup:create", "Add money to one's own wallet.")
+
+PERMISSIONS: Final[tuple[Permission, ...]] = tuple(
+    sorted((value for value in list(globals().values()) if isinstance(value, Permission)), key=lambda p: p.name)
+)
+PERMISSION_BY_NAME: Final[dict[str, Permission]] = {permission.name: permission for permission in PERMISSIONS}
+
+
+class ActorKind(StrEnum):
+    """What stands behind a request (`onepay.actor.kind`)."""
+
+    CUSTOMER = "customer"
+    MERCHANT = "merchant"
+    STAFF = "staff"
+    SERVICE = "service"
+    CANARY = "canary"
+    UNKNOWN = "unknown"
+
+
+class Acr(StrEnum):
+    """How sure we are of a person, weakest first: password, two factors, phishing-resistant."""
+
+    NONE = "none"
+    PWD = "pwd"
+    MFA = "mfa"
+    PHR = "phr"
+
+    def reaches(self, other: Acr) -> bool:
+        """Tell whether this level is at least the other."""
+        order = list(Acr)
+        return order.index(self) >= order.index(other)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who acts, with the permissions of this very request; built by the guard, the worker and the command line alone."""
+
+    id: str | None
+    kind: ActorKind
+    roles: frozenset[str] = frozenset()
+    permissions: frozenset[Permission] = frozenset()
+    acr: Acr = Acr.NONE
+    authenticated_at: datetime | None = None
+    session_id: str | None = None
+
+    def may(self, permission: Permission) -> bool:
+        """Tell whether the actor holds the permission."""
+        return permission in self.permissions
+
+    def require(self, permission: Permission) -> None:
+        """Raise `SignInRequired` for strangers and `Forbidden` for all who lack the permission."""
+        if permission in self.permissions:
+            return
+        if self.kind is ActorKind.UNKNOWN:
+            raise SignInRequired
+        raise Forbidden(f"This needs the permission {permission}.", permission=permission.name)
+
+    def require_fresh(self, acr: Acr, max_age: timedelta, at: datetime) -> None:
+        """Raise `StepUpRequired` unless the actor proved this level within the span (RFC 9470)."""
+        recent = self.authenticated_at is not None and at - self.authenticated_at <= max_age
+        if not (self.acr.reaches(acr) and recent):
+            raise StepUpRequired(acr=acr.value, max_age_seconds=int(max_age.total_seconds()))
+
+    @property
+    def own_id(self) -> str:
+        """Return the account id of a signed-in actor; strangers get `SignInRequired`."""
+        if self.id is None:
+            raise SignInRequired
+        return self.id
+
+
+ANONYMOUS: Final = Actor(id=None, kind=ActorKind.UNKNOWN)
+
+
+def service(name: str, *permissions: Permission) -> Actor:
+    """Return the actor of one of our own processes or jobs, with only the permissions it names."""
+    return Actor(id=f"svc_{name}", kind=ActorKind.SERVICE, permissions=frozenset(permissions))

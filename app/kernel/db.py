@@ -1,0 +1,185 @@
+"""The database: one transaction a unit of work, on SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, Dialect, Engine
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.types import TypeDecorator
+
+from app.kernel.clock import from_micros, micros
+from app.kernel.errors import Unavailable
+
+BUSY_SECONDS: Final = 10
+POOL_SIZE: Final = 24
+# Plans made once on empty tables must stay index plans; see docs/decisions.md and payments.
+_POSTING_OPTIONS: Final = (
+    "-c plan_cache_mode=force_generic_plan -c jit=off -c enable_seqscan=off -c enable_hashjoin=off "
+    "-c enable_mergejoin=off -c lock_timeout=2000 -c statement_timeout=15000"
+)
+_OPTIONS: Final = "-c lock_timeout=4000 -c statement_timeout=30000 -c timezone=UTC"
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC instant, kept as microseconds since 1970: the same integer on both databases."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        if value is None:
+            return None
+        assert value.tzinfo is not None, "a naive instant never reaches the database"
+        return micros(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else from_micros(value)
+
+
+class DatabaseBusy(Unavailable):
+    """The database is busy; please try again shortly."""
+
+    code = "unavailable"
+
+
+class Database:
+    """Opens transactions; the only thing that commits.
+
+    `info` is laid into each session (`session.info`), so that the log knows its keys without globals.
+    `committed` is called after a commit of a session in which something asked for it by `wake_after`.
+    """
+
+    def __init__(self, url: str, *, info: Mapping[str, object] | None = None) -> None:
+        self.url = url
+        self.is_sqlite = url.startswith("sqlite")
+        self.info = dict(info or {})
+        self.committed: list[Callable[[], None]] = []
+        self._writer = threading.Lock()
+        self.engine = _sqlite(url) if self.is_sqlite else _postgres(url, _OPTIONS)
+        self._posting = self.engine if self.is_sqlite else _postgres(url, _POSTING_OPTIONS)
+
+    @contextmanager
+    def begin(self, *, posting: bool = False) -> Iterator[Session]:
+        """Open the transaction of one unit of work; leaving it commits, an exception rolls back.
+
+        `posting` takes a connection tuned for the ledger. On SQLite writers queue here, fairly and bounded, instead of
+        colliding in the file lock; raises `DatabaseBusy` when the queue takes longer than `BUSY_SECONDS`.
+        """
+        with self._turn(), Session(self._posting if posting else self.engine, expire_on_commit=False) as session:
+            session.info.update(self.info)
+            with _translated():
+                try:
+                    yield session
+                    session.commit()
+                except BaseException:
+                    session.rollback()
+                    raise
+        if session.info.get("wake"):
+            for call in self.committed:
+                call()
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Open a transaction that sees one state and changes nothing."""
+        with _translated(), Session(self.engine.execution_options(onepay_read=True), expire_on_commit=False) as session:
+            session.info.update(self.info)
+            if not self.is_sqlite:
+                session.execute(sa.text("SET TRANSACTION READ ONLY"))
+            try:
+                yield session
+            finally:
+                session.rollback()
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+        self._posting.dispose()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._writer.acquire(timeout=BUSY_SECONDS):
+            raise DatabaseBusy(retry_after=1)
+        try:
+            yield
+        finally:
+            self._writer.release()
+
+
+def wake_after(session: Session) -> None:
+    """Ask that the listeners of the database are called once this transaction has committed."""
+    session.info["wake"] = True
+
+
+def dialect_of(session: Session) -> str:
+    """Return `sqlite` or `postgresql`."""
+    return session.get_bind().dialect.name
+
+
+def insert_once(session: Session, table: sa.Table, *rows: Mapping[str, object]) -> int:
+    """Insert rows, leaving out those whose key exists already; returns how many were new."""
+    if not rows:
+        return 0
+    make = sqlite.insert if dialect_of(session) == "sqlite" else postgresql.insert
+    done = session.execute(make(table).values([dict(row) for row in rows]).on_conflict_do_nothing())
+    return int(done.rowcount)  # type: ignore[attr-defined]  # an INSERT answers with a cursor result
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.OperationalError as error:
+        raise DatabaseBusy(retry_after=1) from error
+
+
+def _sqlite(url: str) -> Engine:
+    engine = sa.create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=POOL_SIZE,
+        max_overflow=0,
+        pool_timeout=BUSY_SECONDS,
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:  # a driver's connection has no common type
+        # The driver's own transaction handling would begin late and deferred; ours is explicit.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        reading = connection.get_execution_options().get("onepay_read")
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgres(url: str, options: str) -> Engine:
+    return sa.create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=POOL_SIZE,
+        max_overflow=0,
+        pool_timeout=BUSY_SECONDS,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 5, "options": options, "prepare_threshold": 1},
+    )
+
+
+def one_off_engine(url: str) -> Engine:
+    """Return an engine without a pool, for migrations and tools that come and go."""
+    return sa.create_engine(url, poolclass=NullPool)

@@ -1,0 +1,57 @@
+"""Bringing a database to the newest revision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from app.kernel.db import one_off_engine
+from app.kernel.errors import OnePayError
+
+HISTORIES: Final = ("main", "keys")
+
+
+class SchemaMismatch(OnePayError):
+    """The schema of the database and this code do not fit."""
+
+    code = "schema_mismatch"
+
+
+def upgrade(url: str, history: str) -> None:
+    """Run all revisions of a history that a database lacks; one transaction on PostgreSQL and on SQLite alike."""
+    engine = one_off_engine(url)
+    try:
+        with engine.connect() as connection:
+            config = _config(history)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()
+
+
+def check(url: str, history: str) -> None:
+    """Raise `SchemaMismatch` naming both revisions unless the database stands at the head of this code."""
+    engine = one_off_engine(url)
+    try:
+        with engine.connect() as connection:
+            found = MigrationContext.configure(connection, opts={"version_table": f"app_schema_{history}"})
+            have, want = found.get_current_revision(), ScriptDirectory.from_config(_config(history)).get_current_head()
+    finally:
+        engine.dispose()
+    if have != want:
+        raise SchemaMismatch(f"The {history} database stands at revision {have or 'none'}, this code needs {want}.")
+
+
+def _config(history: str) -> Config:
+    assert history in HISTORIES
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / history))
+    config.set_main_option("path_separator", "os")
+    config.attributes["history"] = history
+    return config
+

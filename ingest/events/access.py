@@ -1,0 +1,70 @@
+"""What was asked of the system, and what it refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ingest.events.envelope import Event, EventClass, FieldType, Outcome, ecs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestEvent(Event):
+    """One request, or several of one kind folded into `count`."""
+
+    event_class: ClassVar[EventClass] = EventClass.SECURITY
+    category: ClassVar[tuple[str, ...]] = ("web",)
+    types: ClassVar[tuple[str, ...]] = ("access",)
+    outcome_of_kind: ClassVar[Outcome] = Outcome.FAILURE
+    method: str | None = ecs("http.request.method", default=None)
+    status: int | None = ecs("http.response.status_code", FieldType.LONG, default=None)
+    path: str | None = ecs("url.path", default=None)
+    route: str | None = ecs("onepay.access.route", default=None)
+    permission: str | None = ecs("onepay.access.permission", default=None)
+    count: int | None = ecs("onepay.access.count", FieldType.LONG, default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestDenied(RequestEvent):
+    """A request was denied: no sign-in, no permission, or another's object."""
+
+    kind: ClassVar[str] = "access.request.denied"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestBlocked(RequestEvent):
+    """A request was turned away before any view: by host, network, shape or schema."""
+
+    kind: ClassVar[str] = "access.request.blocked"
+    category: ClassVar[tuple[str, ...]] = ("intrusion_detection",)
+    types: ClassVar[tuple[str, ...]] = ("denied",)
+    layer: str = ecs("onepay.access.layer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CspViolated(Event):
+    """A browser reported a breach of the content policy."""
+
+    kind: ClassVar[str] = "access.csp.violated"
+    event_class: ClassVar[EventClass] = EventClass.SECURITY
+    category: ClassVar[tuple[str, ...]] = ("web",)
+    types: ClassVar[tuple[str, ...]] = ("access",)
+    outcome_of_kind: ClassVar[Outcome] = Outcome.FAILURE
+    directive: str | None = ecs("rule.id", default=None)
+    path: str | None = ecs("url.path", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataRead(Event):
+    """Staff looked at records of people; recorded before the answer."""
+
+    kind: ClassVar[str] = "access.data.read"
+    event_class: ClassVar[EventClass] = EventClass.SECURITY
+    category: ClassVar[tuple[str, ...]] = ("database",)
+    types: ClassVar[tuple[str, ...]] = ("access",)
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    view: str = ecs("onepay.access.view")
+    count: int = ecs("onepay.access.count", FieldType.LONG)
+
+
+KINDS: tuple[type[Event], ...] = (RequestDenied, RequestBlocked, CspViolated, DataRead)

@@ -1,0 +1,1 @@
+"""The one log: outbox, sequencer, Merkle tree, checkpoints, proofs, subject keys."""

@@ -1,0 +1,105 @@
+"""Recording: the event of a change, inserted in the transaction of the change."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel import canonical
+from app.kernel.context import Context
+from app.kernel.db import wake_after
+from app.kernel.errors import Unavailable
+from ingest.events import catalog
+from ingest.events.envelope import BODY_BYTES_MAX, Event, EventInvalid, render
+from ingest.models import outbox
+
+RECORDING: Final = "recording"
+SALT_BYTES: Final = 16
+
+Seal = Callable[[Mapping[str, str], str, str, str], dict[str, Any] | None]
+
+
+class LogFull(Unavailable):
+    """The log cannot take more events now; nothing was changed."""
+
+    code = "log_full"
+
+
+@dataclass(slots=True)
+class Recording:
+    """What recording needs to know of the installation; `compose` lays it into every session of its database."""
+
+    seal: Seal
+    origin: str = "live"
+    version: str = "0"
+    environment: str = "embedded"
+    is_full: bool = False
+    secret_found: list[tuple[str, str]] = field(default_factory=list)
+
+
+def record(session: Session, event: Event, ctx: Context) -> str:
+    """Insert one event into the caller's transaction and return its id; it never commits and never waits for the log.
+
+    Raises `LogFull` above the limits of the outbox and `EventInvalid` for what is not of the published form.
+    """
+    return record_many(session, [event], ctx)[0]
+
+
+def record_many(session: Session, events: Sequence[Event], ctx: Context) -> list[str]:
+    """Insert a batch of events in one statement and return their ids in order."""
+    return insert_rendered(session, [row_of(session, event, ctx, ctx.new_id("evt")) for event in events])
+
+
+def row_of(session: Session, event: Event, ctx: Context, event_id: str) -> dict[str, Any]:
+    """Render one event to its outbox row; the ledger uses it to know an event before its batch is written."""
+    recording = session.info[RECORDING]
+    assert isinstance(recording, Recording)
+    if recording.is_full:
+        raise LogFull(retry_after=5)
+    kind = type(event)
+    if catalog.by_kind().get(kind.kind) is not kind:
+        raise EventInvalid(f"{kind.kind} is not in the catalogue")
+    rendered = render(
+        event, ctx, event_id=event_id, origin=recording.origin, version=recording.version, environment=recording.environment
+    )
+    document = rendered.document
+    if rendered.personal:
+        _seal_personal(document, rendered.personal, rendered.owner, recording, kind.event_class.value, event_id)
+    recording.secret_found.extend(rendered.found)
+    body = canonical.encode(document)
+    if len(body) > BODY_BYTES_MAX:
+        raise EventInvalid(f"the body of {kind.kind} has {len(body)} bytes")
+    return {
+        "id": event_id,
+        "kind": kind.kind,
+        "class": kind.event_class.value,
+        "at": ctx.at,
+        "salt": secrets.token_bytes(SALT_BYTES),
+        "body": body,
+    }
+
+
+def insert_rendered(session: Session, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Insert rows made by `row_of` and return their event ids."""
+    if rows:
+        session.execute(sa.insert(outbox), [dict(row) for row in rows])
+        wake_after(session)
+    return [row["id"] for row in rows]
+
+
+def _seal_personal(
+    document: dict[str, Any], personal: Mapping[str, str], owner: str | None, recording: Recording, class_: str, event_id: str
+) -> None:
+    if owner is None:
+        raise EventInvalid("personal fields need a subject")
+    element = recording.seal(personal, owner, class_, event_id)
+    place = document["onepay"]
+    if element is None:
+        place["truncated"] = [*place.get("truncated", []), "personal"]
+    else:
+        place["personal"] = [element]

@@ -1,0 +1,107 @@
+"""One key per (subject, retention class), in a database of its own: destroying the key erases the person from every log."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from app.kernel import canonical, crypto
+from app.kernel.access import EVENT_PERSONAL_READ
+from app.kernel.clock import Clock
+from app.kernel.context import Context
+from app.kernel.crypto import Secret
+from app.kernel.db import Database, insert_once
+from app.kernel.errors import Gone
+from ingest.events.envelope import at_path
+from ingest.models import subject_key
+
+FIRST_EPOCH: Final = 1
+PERSONAL_VERSION: Final = 1
+
+
+class SubjectErased(Gone):
+    """The key of this person was destroyed; what it protected cannot be read any more."""
+
+    code = "subject_erased"
+
+
+class SubjectKeys:
+    """Seals and reveals what is personal. Keys are committed before their first use and never recreated once destroyed."""
+
+    def __init__(self, db: Database, epoch_key: Secret, clock: Clock) -> None:
+        self._db = db
+        self._epoch_key = epoch_key
+        self._clock = clock
+
+    def seal(
+        self, fields: Mapping[str, str], subject: str, class_: str, event_id: str
+    ) -> dict[str, Any] | None:  # an element of `onepay.personal`
+        """Return the encrypted element for an event, or None where the subject's key was destroyed."""
+        key = self._key(subject, class_, make=True)
+        if key is None:
+            return None
+        aad = f"{event_id}|{class_}|{subject}|{PERSONAL_VERSION}".encode()
+        nonce, cipher = crypto.seal(key, canonical.encode(dict(fields)), aad)
+        return {"s": subject, "k": FIRST_EPOCH, "n": _text(nonce), "c": _text(cipher)}
+
+    def reveal(self, document: Mapping[str, Any], ctx: Context) -> dict[str, dict[str, str]]:
+        """Return the personal fields of a document by subject; demands `event:personal:read`. Erased ones are left out.
+
+        The caller records `access.data.read` with its view before it shows them.
+        """
+        ctx.actor.require(EVENT_PERSONAL_READ)
+        event_id, class_ = at_path(document, "event.id"), at_path(document, "onepay.class")
+        revealed = {}
+        for element in at_path(document, "onepay.personal") or ():
+            key = self._key(element["s"], class_, make=False)
+            if key is None:
+                continue
+            aad = f"{event_id}|{class_}|{element['s']}|{PERSONAL_VERSION}".encode()
+            plain = crypto.open_sealed(key, base64.b64decode(element["n"]), base64.b64decode(element["c"]), aad)
+            revealed[element["s"]] = canonical.decode(plain)
+        return revealed
+
+    def seal_value(self, text: str, subject: str, class_: str, place: str) -> bytes:
+        """Encrypt a value for a column; `place` (table.column.row) binds it to where it lies. Erased: `SubjectErased`."""
+        key = self._key(subject, class_, make=True)
+        if key is None:
+            raise SubjectErased
+        return crypto.seal_text(key, text, f"{place}|{class_}|{subject}")
+
+    def open_value(self, value: bytes, subject: str, class_: str, place: str) -> str:
+        """Decrypt a column value; raises `SubjectErased` where the key is gone."""
+        key = self._key(subject, class_, make=False)
+        if key is None:
+            raise SubjectErased
+        return crypto.open_text(key, value, f"{place}|{class_}|{subject}")
+
+    def _key(self, subject: str, class_: str, *, make: bool) -> Secret | None:
+        where = (subject_key.c.subject == subject) & (subject_key.c["class"] == class_)
+        with self._db.read() as session:
+            row = session.execute(sa.select(subject_key.c.wrapped).where(where)).one_or_none()
+        if row is None and make:
+            row = self._make(subject, class_)
+        if row is None or row.wrapped is None:
+            return None
+        return crypto.unwrap(self._epoch_key, row.wrapped)
+
+    def _make(self, subject: str, class_: str) -> Any:  # a row
+        fresh = Secret(crypto.random_key())
+        values = {
+            "subject": subject,
+            "class": class_,
+            "epoch": FIRST_EPOCH,
+            "wrapped": crypto.wrap(self._epoch_key, fresh),
+            "created_at": self._clock.now(),
+        }
+        with self._db.begin() as session:
+            insert_once(session, subject_key, values)
+            where = (subject_key.c.subject == subject) & (subject_key.c["class"] == class_)
+            return session.execute(sa.select(subject_key.c.wrapped).where(where)).one()
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

@@ -1,0 +1,1 @@
+"""Events from elsewhere: logs of other systems, read into ours."""

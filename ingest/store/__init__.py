@@ -1,0 +1,1 @@
+"""The event store: where bodies are searched; always a copy, always rebuildable, never the truth."""

@@ -1,0 +1,1 @@
+"""Money held and moved: ledger, wallets, transfers, top-ups."""
