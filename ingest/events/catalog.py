@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from functools import cache
+from typing import Final
 
-from ingest.events import access, admin, auth
-from ingest.events.envelope import ENVELOPE, Event, FieldType, fields_of
+from ingest.events import access, admin, auth, external, health
+from ingest.events.envelope import ENVELOPE, Event, EventClass, FieldType, family_of, fields_of
+from ingest.events.expected import is_expected
 
-KINDS: tuple[type[Event], ...] = (*access.KINDS, *admin.KINDS, *auth.KINDS)
+KINDS: tuple[type[Event], ...] = (
+    *access.KINDS,
+    *admin.KINDS,
+    *auth.KINDS,
+    *external.KINDS,
+    *health.KINDS,
+)
+# Whom an event is about and how it ended are rendered by the envelope.
+_UNRENDERED: Final = ("about", "outcome")
 
 
 @cache
 def by_kind() -> Mapping[str, type[Event]]:
-    """Return the classes by their kind; a kind listed twice stops the start."""
+    """Return the classes by their kind; a kind listed twice, or one that breaks the form of events, stops the start."""
     table = {kind.kind: kind for kind in KINDS}
     assert len(table) == len(KINDS), "a kind of event is listed twice"
+    for kind in KINDS:
+        check(kind)
     return table
+
+
+def check(kind: type[Event]) -> None:
+    """Assert what every kind owes: declared fields, a pair of category and type that ECS expects, an honest origin."""
+    name = kind.kind
+    undeclared = [f.name for f in dataclasses.fields(kind) if "ecs" not in f.metadata and f.name not in _UNRENDERED]
+    assert not undeclared, f"{name} has fields without path, type and mark: {undeclared}"
+    assert is_expected(kind.category, kind.types), f"{name}: ECS does not expect {kind.types} in {kind.category}"
+    is_external = family_of(name) == "external"
+    assert is_external == (kind.origin_of_kind == "import"), f"{name}: external kinds alone are imports"
+    assert is_external == (kind.event_class is EventClass.EXTERNAL), f"{name}: external kinds alone are of that class"
 
 
 @cache
@@ -24,9 +48,13 @@ def columns() -> Mapping[str, FieldType]:
     """Return every field a document may have, by path; two types for one path stop the start."""
     table = dict(ENVELOPE)
     for kind in KINDS:
-        for _, declared in fields_of(kind):
+        for _, declared in fields_of(kind):  # type: ignore[arg-type]  # mypy takes the class for its instance
             if declared.personal:
                 continue
             known = table.setdefault(declared.path, declared.type)
             assert known is declared.type, f"{declared.path} is {known} and {declared.type}"
+    for path in table:
+        parents = path.split(".")[:-1]
+        both = [".".join(parents[:n]) for n in range(1, len(parents) + 1) if ".".join(parents[:n]) in table]
+        assert not both, f"{path} lies below {both[0]}, which has a value of its own"
     return dict(sorted(table.items()))

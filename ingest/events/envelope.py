@@ -78,7 +78,11 @@ def _mark(category: str | None, retention: str = "class") -> Mark:
         assert isinstance(mark, Mark)
         return mark
     return Mark(
-        category=category, subject="onepay.subject.id", retention=retention, on_erase="keep_to_class_end", origin="observed"
+        category=category,
+        subject="onepay.subject.id",
+        retention=retention,
+        on_erase="keep_to_class_end",
+        origin="observed",
     )
 
 
@@ -113,6 +117,7 @@ class Event:
     types: ClassVar[tuple[str, ...]] = ("info",)
     event_kind: ClassVar[str] = "event"
     outcome_of_kind: ClassVar[Outcome | None] = None
+    origin_of_kind: ClassVar[str | None] = None
     strict: ClassVar[bool] = False
 
     about: tuple[str, ...] = ()
@@ -171,7 +176,7 @@ ADDED_WHEN_SEQUENCED: Final = ("event.sequence", "event.ingested", "event.hash")
 
 
 @cache
-def fields_of(kind: type[Event]) -> tuple[tuple[str, Ecs], ...]:
+def fields_of(kind: type[Any]) -> tuple[tuple[str, Ecs], ...]:  # a subclass of Event; the cache wants a plain type
     """Return (attribute, declaration) of the fields of an event class that are rendered."""
     return tuple((f.name, f.metadata["ecs"]) for f in dataclasses.fields(kind) if "ecs" in f.metadata)
 
@@ -183,7 +188,7 @@ def family_of(kind: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
-    """A body before it is sealed: the document, the personal fields and whose they are, and secrets found in free text."""
+    """A body before it is sealed: the document, the personal fields and whose they are, and secrets in free text."""
 
     document: dict[str, Any]
     personal: dict[str, str]
@@ -198,7 +203,7 @@ def render(event: Event, ctx: Context, *, event_id: str, origin: str, version: s
     personal: dict[str, str] = {}
     truncated: list[str] = []
     found: list[tuple[str, str]] = []
-    for name, declared in fields_of(type(event)):
+    for name, declared in fields_of(type(event)):  # type: ignore[arg-type]  # mypy takes the class for its instance
         value = _plain(getattr(event, name))
         if value is None or value == "" or value == []:
             continue
@@ -213,7 +218,11 @@ def render(event: Event, ctx: Context, *, event_id: str, origin: str, version: s
         flat["onepay.truncated"] = truncated
     subjects = tuple(flat.get("onepay.subject.id", ()))
     return Rendered(
-        document=nest(flat), personal=personal, owner=subjects[0] if subjects else None, subjects=subjects, found=tuple(found)
+        document=nest(flat),
+        personal=personal,
+        owner=subjects[0] if subjects else None,
+        subjects=subjects,
+        found=tuple(found),
     )
 
 
@@ -222,7 +231,8 @@ def _envelope(
 ) -> Iterator[tuple[str, Any]]:
     kind, source, actor = type(event), ctx.source, ctx.actor
     outcome = event.outcome or kind.outcome_of_kind
-    subjects = event.about or ((actor.id,) if actor.id and actor.kind in (ActorKind.CUSTOMER, ActorKind.MERCHANT) else ())
+    is_person = actor.kind in (ActorKind.CUSTOMER, ActorKind.MERCHANT)
+    subjects = event.about or ((actor.id,) if actor.id and is_person else ())
     yield from (
         ("@timestamp", rfc3339(ctx.at)),
         ("ecs.version", ECS_VERSION),
@@ -238,7 +248,7 @@ def _envelope(
         ("trace.id", ctx.request_id),
         ("onepay.v", BODY_VERSION),
         ("onepay.class", kind.event_class.value),
-        ("onepay.origin", origin),
+        ("onepay.origin", kind.origin_of_kind or origin),
         ("onepay.actor.kind", actor.kind.value),
     )
     optional: tuple[tuple[str, Any], ...] = (

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -15,7 +16,8 @@ from app.kernel.context import Context
 from app.kernel.db import wake_after
 from app.kernel.errors import Unavailable
 from ingest.events import catalog
-from ingest.events.envelope import BODY_BYTES_MAX, Event, EventInvalid, render
+from ingest.events.envelope import BODY_BYTES_MAX, Event, EventInvalid, Rendered, render
+from ingest.events.health import SecretFound
 from ingest.models import outbox
 
 RECORDING: Final = "recording"
@@ -39,7 +41,6 @@ class Recording:
     version: str = "0"
     environment: str = "embedded"
     is_full: bool = False
-    secret_found: list[tuple[str, str]] = field(default_factory=list)
 
 
 def record(session: Session, event: Event, ctx: Context) -> str:
@@ -56,7 +57,10 @@ def record_many(session: Session, events: Sequence[Event], ctx: Context) -> list
 
 
 def row_of(session: Session, event: Event, ctx: Context, event_id: str) -> dict[str, Any]:
-    """Render one event to its outbox row; the ledger uses it to know an event before its batch is written."""
+    """Render one event to its outbox row; the ledger uses it to know an event before its batch is written.
+
+    Where free text held a secret, the row brings the events that say so, under `found`; `insert_rendered` adds them.
+    """
     recording = session.info[RECORDING]
     assert isinstance(recording, Recording)
     if recording.is_full:
@@ -65,16 +69,20 @@ def row_of(session: Session, event: Event, ctx: Context, event_id: str) -> dict[
     if catalog.by_kind().get(kind.kind) is not kind:
         raise EventInvalid(f"{kind.kind} is not in the catalogue")
     rendered = render(
-        event, ctx, event_id=event_id, origin=recording.origin, version=recording.version, environment=recording.environment
+        event,
+        ctx,
+        event_id=event_id,
+        origin=recording.origin,
+        version=recording.version,
+        environment=recording.environment,
     )
     document = rendered.document
     if rendered.personal:
         _seal_personal(document, rendered.personal, rendered.owner, recording, kind.event_class.value, event_id)
-    recording.secret_found.extend(rendered.found)
     body = canonical.encode(document)
     if len(body) > BODY_BYTES_MAX:
         raise EventInvalid(f"the body of {kind.kind} has {len(body)} bytes")
-    return {
+    row: dict[str, Any] = {
         "id": event_id,
         "kind": kind.kind,
         "class": kind.event_class.value,
@@ -82,18 +90,47 @@ def row_of(session: Session, event: Event, ctx: Context, event_id: str) -> dict[
         "salt": secrets.token_bytes(SALT_BYTES),
         "body": body,
     }
+    if rendered.found:
+        row["found"] = _findings(session, rendered, event_id, ctx)
+    return row
 
 
 def insert_rendered(session: Session, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Insert rows made by `row_of` and return their event ids."""
+    """Insert rows made by `row_of`, with what was found in them, and return the ids of their events."""
     if rows:
-        session.execute(sa.insert(outbox), [dict(row) for row in rows])
+        session.execute(sa.insert(outbox), flat(rows))
         wake_after(session)
     return [row["id"] for row in rows]
 
 
+def flat(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows as the table takes them: each, then what was found in it."""
+    return [
+        {name: value for name, value in each.items() if name != "found"}
+        for row in rows
+        for each in (row, *row.get("found", ()))
+    ]
+
+
+def _findings(session: Session, rendered: Rendered, event_id: str, ctx: Context) -> list[dict[str, Any]]:
+    return [
+        row_of(
+            session,
+            SecretFound(pattern=pattern, count=count, field=path, of_event=event_id, about=rendered.subjects),
+            ctx,
+            ctx.new_id("evt"),
+        )
+        for (path, pattern), count in Counter(rendered.found).items()
+    ]
+
+
 def _seal_personal(
-    document: dict[str, Any], personal: Mapping[str, str], owner: str | None, recording: Recording, class_: str, event_id: str
+    document: dict[str, Any],
+    personal: Mapping[str, str],
+    owner: str | None,
+    recording: Recording,
+    class_: str,
+    event_id: str,
 ) -> None:
     if owner is None:
         raise EventInvalid("personal fields need a subject")

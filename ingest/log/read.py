@@ -1,0 +1,147 @@
+"""What the log holds: its head, entries, bodies and tree, for all who read it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel.errors import NotFound
+from ingest import models
+from ingest.log import entries as form
+from ingest.log.merkle import Place, Read
+
+SLICE_MAX: Final = 1_000
+_TUPLES_MAX: Final = 400
+
+
+class EventUnknown(NotFound):
+    """The log holds no such event."""
+
+    code = "event_unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """How far the log has come: the size is also the newest sequence."""
+
+    size: int
+    root: bytes
+    last_ingested: datetime | None
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What the tree holds of one event."""
+
+    sequence: int
+    event_id: str
+    kind: str
+    class_: str
+    at: datetime
+    ingested: datetime
+    commitment: bytes
+
+    @property
+    def encoded(self) -> bytes:
+        """The canonical bytes that were hashed."""
+        return form.entry_bytes(self.event_id, self.kind, self.class_, self.at, self.ingested, self.commitment)
+
+    @property
+    def leaf(self) -> bytes:
+        """The hash of the bytes: `event.hash` in hex."""
+        return form.leaf_hash(self.encoded)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """The document of one event and the salt of its commitment."""
+
+    sequence: int
+    class_: str
+    salt: bytes
+    body: bytes
+
+
+def head(session: Session) -> Head:
+    """Return how far the log has come."""
+    row = session.execute(sa.select(models.head)).one()
+    return Head(size=row.size, root=row.root, last_ingested=row.last_ingested, state=row.state)
+
+
+def sequence_of(session: Session, event_id: str) -> int | None:
+    """Return the sequence of an event, or None while it has none."""
+    return session.scalar(sa.select(models.entry.c.sequence).where(models.entry.c.event_id == event_id))
+
+
+def entry(session: Session, event_id: str) -> Entry:
+    """Return the entry of an event; raises `EventUnknown` where the log has none."""
+    row = session.execute(sa.select(models.entry).where(models.entry.c.event_id == event_id)).one_or_none()
+    if row is None:
+        raise EventUnknown(object_id=event_id)
+    return _entry(row)
+
+
+def entries(session: Session, lo: int, hi: int) -> list[Entry]:
+    """Return the entries with lo < sequence ≤ hi, in order; at most `SLICE_MAX` at once."""
+    assert hi - lo <= SLICE_MAX, "a slice of the log is bounded"
+    of = models.entry.c.sequence
+    rows = session.execute(sa.select(models.entry).where(of > lo, of <= hi).order_by(of))
+    return [_entry(row) for row in rows]
+
+
+def bodies(session: Session, lo: int, hi: int) -> list[Body]:
+    """Return the bodies with lo < sequence ≤ hi, in order; at most `SLICE_MAX` at once."""
+    assert hi - lo <= SLICE_MAX, "a slice of the log is bounded"
+    of = models.body.c.sequence
+    rows = session.execute(sa.select(models.body).where(of > lo, of <= hi).order_by(of))
+    return [_body(row) for row in rows]
+
+
+def body(session: Session, sequence: int) -> Body | None:
+    """Return one body, or None where it was removed."""
+    row = session.execute(sa.select(models.body).where(models.body.c.sequence == sequence)).one_or_none()
+    return None if row is None else _body(row)
+
+
+def tree(session: Session) -> Read:
+    """Return how `merkle` reads the nodes of this log."""
+
+    def read(wanted: Collection[Place]) -> Mapping[Place, bytes]:
+        return nodes(session, sorted(set(wanted)))
+
+    return read
+
+
+def nodes(session: Session, wanted: Sequence[Place]) -> dict[Place, bytes]:
+    """Return those of the wanted nodes that are stored."""
+    node = models.node.c
+    found: dict[Place, bytes] = {}
+    for start in range(0, len(wanted), _TUPLES_MAX):
+        places = list(wanted[start : start + _TUPLES_MAX])
+        rows = session.execute(sa.select(models.node).where(sa.tuple_(node.level, node.idx).in_(places)))
+        found.update({(row.level, row.idx): row.hash for row in rows})
+    return found
+
+
+def _entry(row: sa.Row[tuple[object, ...]]) -> Entry:
+    values = row._mapping
+    return Entry(
+        sequence=values["sequence"],
+        event_id=values["event_id"],
+        kind=values["kind"],
+        class_=values["class"],
+        at=values["at"],
+        ingested=values["ingested"],
+        commitment=values["commitment"],
+    )
+
+
+def _body(row: sa.Row[tuple[object, ...]]) -> Body:
+    values = row._mapping
+    return Body(sequence=values["sequence"], class_=values["class"], salt=values["salt"], body=values["body"])

