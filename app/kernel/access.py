@@ -37,6 +37,7 @@ LEDGER_ENTRY_READ: Final = Permission("ledger:entry:read", "Read entries, explai
 LEDGER_VERIFY_RUN: Final = Permission("ledger:verify:run", "Replay the ledger and compare it with the log.")
 LOG_PROOF_READ: Final = Permission("log:proof:read", "Read checkpoints, proofs and packs of the log.")
 NETWORK_ADDRESS_BLOCK: Final = Permission("network:address:block", "Block an address for a time, or lift the block.")
+OPS_RECONCILE_IMPORT: Final = Permission("ops:reconcile:import", "Read what the bank says arrived.")
 PAYMENT_TRANSFER_CREATE: Final = Permission("payment:transfer:create", "Send money from one's own wallet.")
 PAYMENT_TRANSFER_READ: Final = Permission("payment:transfer:read", "See one's own transfers.")
 PROFILE_OWN_READ: Final = Permission("profile:own:read", "See what is held about oneself.")
@@ -95,7 +96,7 @@ class Acr(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who acts, with the permissions of this very request; built by the guard, the worker and the command line alone."""
+    """Who acts, with the permissions of this very request; built by guard, worker and command line alone."""
 
     id: str | None
     kind: ActorKind

@@ -23,7 +23,7 @@ BEGIN SELECT RAISE(ABORT, 'ingest_node is append-only'); END
 """
 POSTGRES_TRIGGERS = """
 CREATE FUNCTION ingest_append_only() RETURNS trigger LANGUAGE plpgsql AS
-$$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation'; END $$
+$$ BEGIN RAISE EXCEPTION '%% is append-only', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation'; END $$
 ;;
 CREATE TRIGGER ingest_entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ingest_entry
 FOR EACH STATEMENT EXECUTE FUNCTION ingest_append_only()

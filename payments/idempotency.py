@@ -1,0 +1,165 @@
+"""Repeated requests: the first answer to a key is kept beside the money it moved, and given again."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from app.kernel.context import Context
+from app.kernel.db import dialect_of
+from app.kernel.errors import Conflict, Invalid, Malformed
+from ingest.events.transaction import RequestConflicted
+from ingest.log import outbox
+from payments import books
+from payments.models import idempotency
+
+KEPT: Final = timedelta(hours=72)
+BODY_BYTES_MAX: Final = 262_144
+PURGE_MAX: Final = 1_000
+_KEY: Final = re.compile(r"[!-~]{1,128}")
+DONE: Final = "done"
+
+
+class KeyRequired(Malformed):
+    """This request needs an Idempotency-Key of 1 to 128 visible characters."""
+
+    code = "idempotency_key_required"
+
+
+class IdempotencyBusy(Conflict):
+    """A request with this key is being answered; please ask again in a second."""
+
+    code = "idempotency_busy"
+
+    def __init__(self) -> None:
+        super().__init__(retry_after=1)
+
+
+class IdempotencyMismatch(Invalid):
+    """This key came before, with another request."""
+
+    code = "idempotency_mismatch"
+
+    def __init__(self, route: str) -> None:
+        super().__init__()
+        self.route = route
+
+    def trace(self, session: Session, ctx: Context) -> None:
+        """Tell the log that a key was used for two requests."""
+        outbox.record(session, RequestConflicted(route=self.route, reason=self.code), ctx)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request that creates or moves: who (owner, merchant or client), which key, what it asks."""
+
+    scope: str
+    key: str
+    route: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """The answer that was given, to be given again."""
+
+    status: int
+    body: bytes
+    object_id: str | None
+    expires_at: datetime
+
+
+def call(*, scope: str, key: str | None, route: str, content: bytes) -> Call:
+    """Return the call of a request, or raise `KeyRequired`. `content` is the canonical form of all it asks."""
+    if key is None or _KEY.fullmatch(key) is None:
+        raise KeyRequired
+    fingerprint = hashlib.sha256(route.encode() + b"\n" + content).digest()
+    return Call(scope=scope, key=key, route=route, fingerprint=fingerprint)
+
+
+def begin(session: Session, call: Call, ctx: Context) -> Stored | None:
+    """Take the key for this unit of work: None says go on, an answer says replay it.
+
+    Raises `IdempotencyBusy` while another unit of work has the key, and `IdempotencyMismatch` (traced) for another
+    request under the same key. On PostgreSQL lock and look-up are one statement that never waits; on SQLite the write
+    lock has made the calls queue.
+    """
+    # The one row of `one` makes sure that there is an answer; the lock is tried before it is read.
+    one = sa.select(sa.literal(1).label("n")).subquery("one")
+    matches = (idempotency.c.scope == call.scope) & (idempotency.c.key == call.key)
+    got: sa.ColumnElement[bool] = sa.literal(True)
+    if dialect_of(session) != "sqlite":
+        got = sa.func.pg_try_advisory_xact_lock(books.lock_number("idempotency", call.scope, call.key))
+    row = session.execute(sa.select(got.label("got"), *_ANSWER).select_from(one.outerjoin(idempotency, matches))).one()
+    if not row.got:
+        raise IdempotencyBusy
+    if row.fingerprint is None or row.expires_at <= ctx.at:
+        return None
+    if row.fingerprint != call.fingerprint:
+        raise IdempotencyMismatch(call.route)
+    return Stored(status=row.status, body=zlib.decompress(row.body), object_id=row.object_id, expires_at=row.expires_at)
+
+
+def is_stored(status: int) -> bool:
+    """Tell whether an answer is kept: successes and refused payments; a corrected or approved repeat goes through."""
+    return 200 <= status < 300 or status == 402
+
+
+def store(
+    session: Session, call: Call, status: int, body: bytes, ctx: Context, *, object_id: str | None = None
+) -> datetime:
+    """Keep the answer in the transaction of what it tells, and return until when (`Idempotency-Expires`)."""
+    assert is_stored(status), f"an answer with status {status} is not kept"
+    packed = zlib.compress(body)
+    assert len(packed) <= BODY_BYTES_MAX, "an answer is bounded"
+    row = {
+        "scope": call.scope,
+        "key": call.key,
+        "route": call.route,
+        "fingerprint": call.fingerprint,
+        "state": DONE,
+        "status": status,
+        "body": packed,
+        "object_id": object_id,
+        "expires_at": ctx.at + KEPT,
+    }
+    make = sqlite.insert if dialect_of(session) == "sqlite" else postgresql.insert
+    insert = make(idempotency).values(row)
+    lapsed = insert.on_conflict_do_update(
+        index_elements=["scope", "key"], set_=row, where=idempotency.c.expires_at <= ctx.at
+    )
+    if session.execute(lapsed).rowcount != 1:  # type: ignore[attr-defined]  # an INSERT answers with a cursor result
+        # A twin committed between our look-up and our lock: its answer stands, ours is undone.
+        raise IdempotencyBusy
+    return ctx.at + KEPT
+
+
+def purge(session: Session, ctx: Context, *, limit: int = PURGE_MAX) -> int:
+    """Delete lapsed keys, oldest first, and return how many; the `reference` of an order goes on to protect it."""
+    lapsed = (
+        sa.select(idempotency.c.scope, idempotency.c.key)
+        .where(idempotency.c.expires_at <= ctx.at)
+        .order_by(idempotency.c.expires_at)
+        .limit(limit)
+    )
+    keys = [(row.scope, row.key) for row in session.execute(lapsed)]
+    if keys:
+        session.execute(sa.delete(idempotency).where(sa.tuple_(idempotency.c.scope, idempotency.c.key).in_(keys)))
+    return len(keys)
+
+
+_ANSWER: Final = (
+    idempotency.c.fingerprint,
+    idempotency.c.status,
+    idempotency.c.body,
+    idempotency.c.object_id,
+    idempotency.c.expires_at,
+)
