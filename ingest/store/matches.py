@@ -96,7 +96,7 @@ def test_of(where: Where, type: FieldType) -> Test:
         case Range():
             return _between(where, type)
         case Cidr(_, network):
-            return _within(network)
+            return _within(network) if type is FieldType.IP else lambda value: False
         case Prefix(_, text, cased):
             return _on_text(lambda value, wanted: value.startswith(wanted), text, cased)
         case Suffix(_, text, cased):
@@ -124,9 +124,10 @@ def comparable(value: Value, type: FieldType, *, cased: bool = True) -> str | in
     if type is FieldType.DATE:
         at = instant(text)
         return None if at is None else at // 1000
-    if type is FieldType.BOOLEAN:
-        return (fold(text) if not cased else text) if fold(text) in ("true", "false") else None
-    return text if cased else fold(text)
+    text = text if cased else fold(text)
+    if type is FieldType.BOOLEAN and text not in ("true", "false"):
+        return None
+    return text
 
 
 def network_bounds(network: str) -> tuple[int, int] | None:
@@ -146,7 +147,7 @@ def _equals(values: tuple[Value, ...], type: FieldType, cased: bool) -> Test:
 
 def _between(where: Range, type: FieldType) -> Test:
     bounds = [(name, comparable(bound, type)) for name, bound in where.bounds()]
-    if type is FieldType.BOOLEAN or any(bound is None for _, bound in bounds):
+    if any(bound is None for _, bound in bounds) or (bounds and type is FieldType.BOOLEAN):
         return lambda value: False
 
     def holds(value: Any) -> bool:

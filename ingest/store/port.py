@@ -102,6 +102,10 @@ class EventStore(Protocol):
         """Return when everything appended before is visible to every reader."""
         ...
 
+    def tend(self, at: datetime) -> None:
+        """Do upkeep while there is time: flush, make ready for next month, look that nobody else deletes."""
+        ...
+
     def coverage(self, lo: int, hi: int) -> int:
         """Count exactly the documents with lo < sequence ≤ hi, over all classes."""
         ...

@@ -291,6 +291,8 @@ class _Reader:
             raise self.refusal("an edge cannot be repeated")
         if (most is None or most > 1) and _is_unbounded(node):
             raise self.refusal("a repeat without end lies inside another repeat")
+        if max(least, most or 0) * _times(node) > REPEAT_MAX:
+            raise self.refusal(f"repeats inside repeats come to more than {REPEAT_MAX}")
         return Repeat(node, least, most)
 
     def braces(self) -> tuple[int, int | None]:
@@ -394,3 +396,13 @@ def _is_unbounded(node: Node) -> bool:
             return any(_is_unbounded(part) for part in parts)
         case Chars() | Edge():
             return False
+
+
+def _times(node: Node) -> int:
+    match node:
+        case Repeat(part, least, most):
+            return max(1, least, most or 0) * _times(part)
+        case Sequence(parts) | Choice(parts):
+            return max((_times(part) for part in parts), default=1)
+        case Chars() | Edge():
+            return 1

@@ -1,0 +1,182 @@
+"""The event store in memory: the reference the others are held against, and the store of what keeps nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import deepcopy
+from datetime import datetime, timedelta
+from typing import Final
+
+from ingest.store import paging, reckon
+from ingest.store.columns import Schema, cut, month_end, shipped
+from ingest.store.matches import compiled, order_key
+from ingest.store.paging import After
+from ingest.store.placing import Placed, by_unit, hold_case, place
+from ingest.store.port import check_bins, check_top, check_window
+from ingest.store.query import (
+    Appended,
+    Bin,
+    Capabilities,
+    Document,
+    Dropped,
+    Group,
+    Order,
+    Page,
+    Search,
+    Sequenced,
+    Stats,
+    Terms,
+    Unit,
+    Where,
+    Window,
+)
+
+_HOLD: Final = "hold"
+
+
+class MemoryStore:
+    """Keeps documents by unit and event id, and answers by looking at each."""
+
+    def __init__(self, *, namespace: str = "onepay", schema: Schema | None = None) -> None:
+        self.namespace = namespace
+        self.schema = schema or shipped()
+        self._units: dict[tuple[str, str], dict[str, Placed]] = {}
+        self._guard = threading.RLock()
+
+    def open(self) -> Capabilities:
+        return Capabilities(backend="memory", version="1", namespace=self.namespace, is_secured=None)
+
+    def append(self, documents: Sequence[Sequenced]) -> Appended:
+        placed, refused = place(documents, self.schema)
+        stored = 0
+        with self._guard:
+            for unit, items in by_unit(placed).items():
+                known = self._units.setdefault(unit, {})
+                for item in items:
+                    if item.id not in known:
+                        known[item.id] = item
+                        stored += 1
+        return Appended(stored=stored, repeated=len(placed) - stored, refused=tuple(refused))
+
+    def settle(self) -> None:
+        """Nothing to wait for: what was appended is visible."""
+
+    def tend(self, at: datetime) -> None:
+        """No upkeep."""
+
+    def coverage(self, lo: int, hi: int) -> int:
+        return sum(lo < item.source.sequence <= hi for item in self._all())
+
+    def missing(self, lo: int, hi: int) -> list[range]:
+        present = sorted(item.source.sequence for item in self._all() if lo < item.source.sequence <= hi)
+        return reckon.gaps(present, lo, hi)
+
+    def search(self, search: Search) -> Page:
+        after = paging.check(search, self.schema)
+        hi = after.hi if after else max((item.source.sequence for item in self._all()), default=0)
+        if search.window.hi is not None:
+            hi = min(hi, search.window.hi)
+        found = []
+        for document in self._matching(search.where, search.window):
+            key = order_key(document)
+            if key[1] <= hi and (after is None or paging.is_beyond(search.order, key, after)):
+                found.append((key, document))
+        found.sort(
+            key=lambda item: item[0][1] if search.order is Order.SEQUENCE else item[0],
+            reverse=search.order is Order.NEWEST,
+        )
+        taken = found[: search.limit]
+        more = len(found) > len(taken)
+        last = After(millis=taken[-1][0][0], sequence=taken[-1][0][1], hi=hi) if more else None
+        documents = [deepcopy(document) for _, document in taken]
+        if search.fields is not None:
+            documents = [paging.projected(document, search.fields) for document in documents]
+        return Page(documents=documents, after=last.text() if last else None, hi=hi)
+
+    def count(self, where: Where, window: Window) -> int:
+        return sum(1 for _ in self._matching(where, window))
+
+    def histogram(
+        self, where: Where, window: Window, every: timedelta, *, split: str | None = None, top: int = 10
+    ) -> list[Bin]:
+        span = check_bins(window, every, top)
+        if split is not None:
+            self.schema.type_of(split)
+        return reckon.histogram_of(self._matching(where, window), span, every, split, top, self.schema)
+
+    def terms(self, where: Where, window: Window, field: str, top: int = 10) -> Terms:
+        check_top(top)
+        self.schema.type_of(field)
+        return reckon.terms_of(self._matching(where, window), field, top, self.schema)
+
+    def groups(self, where: Where, window: Window, by: Sequence[str], *, at_least: int = 1) -> Iterator[Group]:
+        for field in by:
+            self.schema.type_of(field)
+        return reckon.groups_of(self._matching(where, window), by, at_least, self.schema)
+
+    def replace(self, documents: Sequence[Sequenced]) -> int:
+        placed, _ = place(documents, self.schema)
+        replaced = 0
+        with self._guard:
+            for unit, items in by_unit(placed).items():
+                known = self._units.get(unit, {})
+                for item in items:
+                    if item.id in known and known[item.id].row.get("onepay.parked"):
+                        known[item.id] = item
+                        replaced += 1
+        return replaced
+
+    def drop(self, class_: str, before: datetime, keep: Mapping[str, Collection[int]]) -> Dropped:
+        with self._guard:
+            gone = [unit for unit in self._units if unit[0] == class_ and month_end(unit[1]) <= before]
+            documents = {item.id: item for unit in gone for item in self._units.pop(unit).values()}
+            kept: set[str] = set()
+            for case, sequences in sorted(keep.items()):
+                held = self._units.setdefault((_HOLD, hold_case(case)), {})
+                for id, item in documents.items():
+                    if item.source.sequence in sequences and id not in kept:
+                        held[id] = item
+                        kept.add(id)
+        names = tuple(sorted(f"{class_}/{month}" for class_, month in gone))
+        return Dropped(units=names, documents=len(documents), kept=len(kept))
+
+    def stats(self) -> Stats:
+        with self._guard:
+            units = tuple(
+                Unit(
+                    name=f"{class_}/{month}",
+                    documents=len(items),
+                    bytes=sum(len(item.source.body) for item in items.values()),
+                    low=min((item.source.sequence for item in items.values()), default=0),
+                    high=max((item.source.sequence for item in items.values()), default=0),
+                )
+                for (class_, month), items in sorted(self._units.items())
+            )
+        return Stats(
+            documents=sum(unit.documents for unit in units),
+            bytes=sum(unit.bytes for unit in units),
+            high=max((unit.high for unit in units), default=0),
+            units=units,
+        )
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _all(self) -> list[Placed]:
+        with self._guard:
+            return [item for items in self._units.values() for item in items.values()]
+
+    def _matching(self, where: Where, window: Window) -> Iterator[Document]:
+        check_window(window)
+        holds = compiled(where, self.schema)
+        return (item.document for item in self._all() if _is_within(item, window) and holds(item.document))
+
+
+def _is_within(item: Placed, window: Window) -> bool:
+    if item.source.sequence <= window.lo or (window.hi is not None and item.source.sequence > window.hi):
+        return False
+    if window.since is None and window.until is None:
+        return True
+    at, _ = order_key(item.document)
+    return (window.since is None or at >= cut(window.since)) and (window.until is None or at < cut(window.until))
