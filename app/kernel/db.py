@@ -157,7 +157,12 @@ def _sqlite(url: str) -> Engine:
     def configure(connection: Any, _record: object) -> None:  # a driver's connection has no common type
         # The driver's own transaction handling would begin late and deferred; ours is explicit.
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"busy_timeout={BUSY_SECONDS * 1000}",
+        ):
             connection.execute(f"PRAGMA {pragma}")
 
     @sa.event.listens_for(engine, "begin")

@@ -74,7 +74,8 @@ def load_all(text: str, *, name: str = "document") -> list[Any]:  # as `load`
 def _check_events(text: str, name: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line, column = event.start_mark.line + 1, event.start_mark.column + 1
+        mark = event.start_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise DocumentRefused(name, line, column, "aliases are not allowed")
         if getattr(event, "tag", None):
@@ -91,7 +92,7 @@ def _check_keys(node: yaml.Node, name: str) -> None:
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
-            line, column = key.start_mark.line + 1, key.start_mark.column + 1
+            line, column = (key.start_mark.line + 1, key.start_mark.column + 1) if key.start_mark else (1, 1)
             if not isinstance(key, yaml.ScalarNode):
                 raise DocumentRefused(name, line, column, "a key must be text")
             if key.value in seen:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from app.kernel import classify
-from app.kernel.clock import rfc3339, from_micros
+from app.kernel.clock import from_micros, rfc3339
 
 FILE_BYTES_MAX: Final = 20_000_000
 FILES_KEPT: Final = 5
@@ -50,7 +50,9 @@ def configure(level: str, *, folder: Path | None = None, console: bool = True) -
     if folder is not None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         handlers.append(
-            RotatingFileHandler(folder / "onepay.log", maxBytes=FILE_BYTES_MAX, backupCount=FILES_KEPT, encoding="utf-8")
+            RotatingFileHandler(
+                folder / "onepay.log", maxBytes=FILE_BYTES_MAX, backupCount=FILES_KEPT, encoding="utf-8"
+            )
         )
     for handler in handlers:
         handler.setFormatter(EcsFormatter())

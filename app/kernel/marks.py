@@ -6,8 +6,23 @@ from dataclasses import dataclass
 from typing import Final
 
 CATEGORIES: Final = frozenset(
-    "account.id name contact credential device.id network.address location card money behaviour decision "
-    "communication free_text staff none".split()
+    (
+        "account.id",
+        "name",
+        "contact",
+        "credential",
+        "device.id",
+        "network.address",
+        "location",
+        "card",
+        "money",
+        "behaviour",
+        "decision",
+        "communication",
+        "free_text",
+        "staff",
+        "none",
+    )
 )
 ON_ERASE: Final = frozenset(("delete", "null", "shred", "anonymise", "keep_to_class_end", "none"))
 EXPORTS: Final = frozenset(("as_is", "masked", "reveal", "counterparty", "never"))
@@ -50,7 +65,10 @@ def personal(
     origin: str = "provided",
     purposes: tuple[str, ...] = ("service",),
 ) -> dict[str, object]:
-    """Return the mark of a column about a person, whom `subject` leads to (`account_id`, `wallet_id>payments_book.owner_id`)."""
+    """Return the mark of a column about a person.
+
+    `subject` is the path to them: `account_id`, or over another table `wallet_id>payments_book.owner_id`.
+    """
     return Mark(
         category=category,
         subject=subject,

@@ -1,0 +1,137 @@
+"""Settings of an installation: the one place that reads the environment, and refuses what it does not know."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+from app.kernel.errors import ConfigurationRefused
+
+PREFIX: Final = "ONEPAY_"
+FILE_VARIABLE: Final = "ONEPAY_CONFIG"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting with its embedded default. Names in the environment: `ONEPAY_` and the name in capitals."""
+
+    profile: str = "embedded"
+    home: Path = Path("var")
+    bind: str = "127.0.0.1"
+    port: int = 8080
+    admin_port: int = 0
+    public_url: str = ""
+    database_url: str = ""
+    keys_database_url: str = ""
+    store: str = "duck"
+    store_urls: str = ""
+    store_namespace: str = "onepay"
+    trusted_proxies: str = ""
+    threads: int = 16
+    drain_seconds: int = 20
+    log_level: str = "warning"
+    demo: bool = False
+
+    @property
+    def url(self) -> str:
+        """Return the public origin."""
+        return self.public_url or f"http://localhost:{self.port}"
+
+    @property
+    def main_database(self) -> str:
+        return self.database_url or f"sqlite:///{self.home / 'onepay.db'}"
+
+    @property
+    def keys_database(self) -> str:
+        return self.keys_database_url or f"sqlite:///{self.home / 'subject_keys.db'}"
+
+    @property
+    def is_loopback(self) -> bool:
+        return self.bind == "localhost" or ipaddress.ip_address(self.bind).is_loopback
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        return tuple(part.strip() for part in self.trusted_proxies.split(",") if part.strip())
+
+
+def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:  # values of any setting
+    """Return the settings of the environment over those of the file it names, over the defaults.
+
+    Raises `ConfigurationRefused` with every problem at once and, for unknown names, the nearest known one.
+    """
+    found = dict(os.environ if environment is None else environment)  # noqa: TID251 - this is the one home
+    problems: list[str] = []
+    values = _from_file(found.get(FILE_VARIABLE), problems)
+    values |= {
+        name.removeprefix(PREFIX).lower(): text
+        for name, text in found.items()
+        if name.startswith(PREFIX) and name != FILE_VARIABLE
+    }
+    values |= {name: value for name, value in overrides.items() if value is not None}
+    known = {field.name: field for field in fields(Settings)}
+    typed: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""
+            problems.append(f"{PREFIX}{name.upper()} is not a setting{hint}")
+            continue
+        try:
+            typed[name] = _typed(value, known[name].type)
+        except ValueError as error:
+            problems.append(f"{PREFIX}{name.upper()}: {error}")
+    if not problems:
+        settings = Settings(**typed)
+        problems += _contradictions(settings)
+        if not problems:
+            return settings
+    raise ConfigurationRefused("\n".join(problems))
+
+
+def _from_file(path: str | None, problems: list[str]) -> dict[str, Any]:
+    if not path:
+        return {}
+    try:
+        return {name.lower(): value for name, value in tomllib.loads(Path(path).read_text("utf-8")).items()}
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        problems.append(f"{FILE_VARIABLE}: {error}")
+        return {}
+
+
+def _typed(value: Any, kind: object) -> Any:  # a value of the setting's type
+    text = str(value)
+    match kind:
+        case "bool":
+            if text.lower() not in ("1", "0", "true", "false", "yes", "no"):
+                raise ValueError(f"{text!r} is not yes or no")
+            return text.lower() in ("1", "true", "yes")
+        case "int":
+            return int(text)
+        case "Path":
+            return Path(text).expanduser()
+        case _:
+            return text
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    problems = []
+    if settings.profile not in ("embedded", "server"):
+        problems.append("ONEPAY_PROFILE is embedded or server")
+    if settings.store not in ("duck", "elastic"):
+        problems.append("ONEPAY_STORE is duck or elastic")
+    if settings.store == "elastic" and not settings.store_urls:
+        problems.append("ONEPAY_STORE=elastic needs ONEPAY_STORE_URLS")
+    try:
+        if not settings.is_loopback:
+            problems.append("ONEPAY_BIND: plain HTTP is served on a loopback address only")
+    except ValueError:
+        problems.append("ONEPAY_BIND is not an address")
+    if not 1 <= settings.threads <= 64:
+        problems.append("ONEPAY_THREADS is 1 to 64")
+    return problems

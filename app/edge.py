@@ -1,0 +1,175 @@
+"""What an edge needs of its request: the system, a context, parsed input, and how refusals are answered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn, TypeVar, cast
+
+import pydantic
+from flask import Flask, Response, current_app, g, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
+from werkzeug.exceptions import NotFound as WerkzeugNotFound
+
+from app.api import problems
+from app.api.problems import Problem
+from app.compose import System
+from app.gateway import pipeline
+from app.gateway.policy import Policy
+from app.gateway.shape import EncodingRefused, MethodRefused
+from app.kernel.access import Permission
+from app.kernel.context import Context
+from app.kernel.errors import Forbidden, Invalid, Malformed, NotFound, OnePayError, SignInRequired, TooLarge, Traced
+from app.kernel.logs import logger
+from ingest.events.access import RequestDenied
+from ingest.log import outbox
+
+DEPTH_MAX: Final = 8
+KEYS_MAX: Final = 200
+Model = TypeVar("Model", bound=pydantic.BaseModel)
+_log = logger(__name__)
+
+
+class Internal(OnePayError):
+    """Something failed on our side. Nothing was changed."""
+
+
+def system() -> System:
+    """Return the system this application serves."""
+    return cast(System, current_app.extensions["onepay"])
+
+
+def context() -> Context:
+    """Return the context of the present request."""
+    return Context(actor=g.actor, at=g.at, request_id=g.request_id, source=g.source, ids=system().ids)
+
+
+def json_body(model: type[Model]) -> Model:
+    """Return the validated JSON body; duplicate keys, NaN, depth over 8 and unknown fields are refused."""
+    if request.mimetype != "application/json":
+        raise EncodingRefused("Send the body as application/json.")
+    raw = request.get_data(cache=True)
+    try:
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_not_json)
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise Malformed("The body is not JSON.") from error
+    if _measure(value, 1) > KEYS_MAX:
+        raise Malformed(f"The body holds more than {KEYS_MAX} fields.")
+    return validated(model, value)
+
+
+def query(model: type[Model]) -> Model:
+    """Return the validated query parameters; repeated and unknown ones are refused."""
+    found: dict[str, Any] = {}
+    for name, values in request.args.lists():
+        if len(values) > 1:
+            raise Invalid(f"{name} is given twice.", param=name)
+        found[name] = values[0]
+    return validated(model, found, strict=False)
+
+
+def validated(model: type[Model], value: Any, *, strict: bool = True) -> Model:
+    """Return the model of a value, or raise `Invalid` naming field and rule, never the value."""
+    try:
+        return model.model_validate(value, strict=strict)
+    except pydantic.ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        param = ".".join(str(part) for part in first["loc"]) or None
+        raise Invalid(f"{param or 'body'}: {first['msg']}", param=param) from error
+
+
+def json_answer(document: Mapping[str, Any] | list[Any], status: int = 200, **headers: str) -> Response:
+    """Return a JSON answer."""
+    response = Response(json.dumps(document, ensure_ascii=False), status=status, mimetype="application/json")
+    response.headers.update(headers)
+    return response
+
+
+def install(app: Flask, page_of: Any) -> None:  # `page_of(problem) -> Response` of the web package
+    """Answer every refusal of the application by the one table, as a document or as a page."""
+
+    def answer(error: OnePayError) -> Response:
+        leave_trace(error)
+        made = problems.of(error, request_id=g.request_id, instance=request.path)
+        return cast(Response, page_of(error, made)) if wants_page() else document(made)
+
+    def translated(error: HTTPException) -> Response:
+        if isinstance(error, WerkzeugNotFound):
+            return answer(NotFound())
+        if isinstance(error, MethodNotAllowed):
+            response = answer(MethodRefused())
+            response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+            return response
+        if isinstance(error, RequestEntityTooLarge):
+            return answer(TooLarge("The request is too large."))
+        return answer(Malformed())
+
+    def unexpected(error: Exception) -> Response:
+        _log.exception("request failed", extra={"http__request__id": g.get("request_id"), "url__path": request.path})
+        return answer(Internal())
+
+    app.register_error_handler(OnePayError, answer)
+    app.register_error_handler(HTTPException, translated)
+    app.register_error_handler(Exception, unexpected)
+
+
+def leave_trace(error: OnePayError) -> None:
+    """Record what a refusal leaves behind, in a transaction of its own, after the refused one was rolled back."""
+    ctx, parts = context(), system()
+    if isinstance(error, Traced):
+        with parts.db.begin() as session:
+            error.trace(session, ctx)
+    if isinstance(error, SignInRequired | Forbidden) or getattr(error, "is_others", False):
+        with parts.db.begin() as session:
+            outbox.record(session, _denied(error), ctx)
+
+
+def document(problem: Problem) -> Response:
+    """Return a problem as application/problem+json."""
+    response = Response(
+        json.dumps(problem.document(), ensure_ascii=False), status=problem.status, mimetype="application/problem+json"
+    )
+    response.headers.update(problem.headers())
+    return response
+
+
+def wants_page() -> bool:
+    """Tell whether the client is a person's browser asking for a page."""
+    return not request.path.startswith(("/api/", "/health", "/console/_dash", "/console/api")) and (
+        request.accept_mimetypes.best_match(("application/json", "text/html"), default="application/json")
+        == "text/html"
+    )
+
+
+def _denied(error: OnePayError) -> RequestDenied:
+    policy: Policy | None = pipeline.policy_of(current_app)
+    permission = policy.permission if policy else None
+    return RequestDenied(
+        method=request.method,
+        status=int(problems.status_of(error)),
+        path=request.path[:512],
+        route=str(request.url_rule) if request.url_rule else None,
+        permission=permission.name if isinstance(permission, Permission) else None,
+        reason="other_owner" if getattr(error, "is_others", False) else error.code,
+    )
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise Malformed("A field stands twice in the body.")
+    return found
+
+
+def _not_json(text: str) -> NoReturn:
+    raise Malformed(f"{text} is not JSON.")
+
+
+def _measure(value: Any, depth: int) -> int:
+    if depth > DEPTH_MAX:
+        raise Malformed(f"The body is nested deeper than {DEPTH_MAX}.")
+    if isinstance(value, dict):
+        return len(value) + sum(_measure(item, depth + 1) for item in value.values())
+    if isinstance(value, list):
+        return sum(_measure(item, depth + 1) for item in value)
+    return 0

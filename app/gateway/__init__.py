@@ -1,0 +1,1 @@
+"""What every request passes before and after its view, in the order of `pipeline`."""

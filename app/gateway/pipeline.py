@@ -1,0 +1,247 @@
+"""The row of steps every request passes, in one place and one order.
+
+Before anything is parsed (WSGI): trace, proxies, shape, network. Before the view (Flask): policy, guard, csrf,
+permission. After it: headers. What a step refuses goes to one renderer, and leaves its event in a transaction of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from flask import Flask, Response, g, request
+from flask import session as flask_session
+
+from app.gateway import agents, csrf, headers, shape
+from app.gateway.networks import Blocked, NetworkRefused
+from app.gateway.policy import BODY_MAX, Policy
+from app.gateway.proxies import TrustedProxies, plain
+from app.identity import sessions
+from app.kernel.access import ANONYMOUS, Permission
+from app.kernel.clock import Clock
+from app.kernel.context import Context, Source
+from app.kernel.crypto import Secret
+from app.kernel.db import Database
+from app.kernel.errors import Malformed, OnePayError, SignInRequired
+from app.kernel.ids import Ids
+from app.oauth import guard
+from app.oauth.guard import Cookies
+from ingest.events.access import RequestBlocked
+from ingest.log import outbox
+
+_REQUEST_ID: Final = re.compile(r"^[A-Za-z0-9_-]{8,64}$")
+_STATIC: Final = "/assets/"
+_STAFF_STATIC: Final = ("/console/_dash-component-suites/", "/console/assets/")
+
+Start = Callable[..., Any]
+Render = Callable[[OnePayError, dict[str, Any]], Response]
+Look = Callable[[str], dict[str, Any]]
+"""Port: what the network table says of an address, as fields of Source."""
+
+
+class ShutDown(Protocol):
+    """Tells whether the process is draining."""
+
+    def __call__(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """The parts of the pipeline, made by `compose`."""
+
+    db: Database
+    clock: Clock
+    ids: Ids
+    proxies: TrustedProxies
+    blocked: Blocked
+    hosts: Collection[str]
+    origins: frozenset[str]
+    cookies: Cookies
+    pre_session: Secret
+    is_tls: bool
+    look: Look
+
+
+def install(app: Flask, gateway: Gateway, render: Render) -> None:
+    """Put the row of steps around an application."""
+    app.session_interface = csrf.RowSessions()
+    app.config.update(
+        SECRET_KEY=gateway.pre_session.fingerprint(), WTF_CSRF_TIME_LIMIT=None, MAX_CONTENT_LENGTH=BODY_MAX
+    )
+    app.before_request(lambda: _before(app, gateway))
+    app.after_request(lambda response: _after(response, gateway))
+    app.wsgi_app = _Doors(app.wsgi_app, gateway, render)  # type: ignore[method-assign,assignment]  # Flask's own way
+
+
+def check(app: Flask) -> None:
+    """Refuse to start while a route has no policy."""
+    policies = app.extensions["onepay_policies"]
+    open_ = [rule.endpoint for rule in app.url_map.iter_rules() if rule.endpoint not in policies]
+    assert not open_, f"routes without a policy: {', '.join(open_)}"
+
+
+def policy_of(app: Flask) -> Policy | None:
+    """Return the policy of the present request's route."""
+    found: Policy | None = app.extensions["onepay_policies"].get(request.endpoint)
+    return found
+
+
+class _Doors:
+    """Steps 1 to 5, before a framework sees the request."""
+
+    def __init__(self, inner: Callable[..., Any], gateway: Gateway, render: Render) -> None:
+        self._inner, self._gateway, self._render = inner, gateway, render
+
+    def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+        gate = self._gateway
+        environ["onepay.request_id"] = gate.ids.new("req", gate.clock.now())
+        layer = "proxy"
+        try:
+            asked = environ.get("HTTP_X_REQUEST_ID")
+            client = gate.proxies.establish(environ)
+            if asked and "HTTP_X_REQUEST_ID" in environ and _REQUEST_ID.match(asked):
+                environ["onepay.request_id"] = asked
+            layer = "shape"
+            shape.check(environ, gate.hosts, BODY_MAX)
+            layer = "network"
+            if client in gate.blocked:
+                raise NetworkRefused
+        except OnePayError as refusal:
+            self._trace(environ, layer, refusal)
+            response = self._render(refusal, environ)
+            headers.apply(response.headers, policy=headers.API_POLICY, is_tls=gate.is_tls)
+            if response.mimetype == "text/html":
+                response.headers["Content-Security-Policy"] = headers.PAGE_POLICY
+            return response(environ, start)
+        result: Iterable[bytes] = self._inner(environ, start)
+        return result
+
+    def _trace(self, environ: dict[str, Any], layer: str, refusal: OnePayError) -> None:
+        ip = environ.get("REMOTE_ADDR")
+        try:
+            plain(str(ip))
+        except Malformed:
+            ip = None
+        ctx = Context(
+            actor=ANONYMOUS,
+            at=self._gateway.clock.now(),
+            request_id=environ["onepay.request_id"],
+            source=Source(ip=ip, **(self._gateway.look(ip) if ip else {})),
+            ids=self._gateway.ids,
+        )
+        event = RequestBlocked(
+            method=str(environ.get("REQUEST_METHOD", ""))[:16],
+            path=str(environ.get("PATH_INFO", ""))[:512],
+            layer=layer,
+            reason=refusal.code,
+        )
+        with self._gateway.db.begin() as session:
+            outbox.record(session, event, ctx)
+
+
+def _before(app: Flask, gate: Gateway) -> None:
+    g.csp_nonce = headers.new_nonce()
+    g.request_id = request.environ["onepay.request_id"]
+    g.at = gate.clock.now()
+    g.source = _source(gate)
+    g.actor, g.live, g.ended = ANONYMOUS, None, None
+    policy = policy_of(app)
+    surface = policy.surface if policy else surface_of(request.path)
+    ctx = Context(actor=ANONYMOUS, at=g.at, request_id=g.request_id, source=g.source, ids=gate.ids)
+    if not is_static(request.path):
+        _identify(gate, surface, ctx, is_passive=bool(policy and policy.passive))
+    if policy is None:
+        return  # routing answers 404 or 405, after the guard, so that the page knows who asks
+    if request.method not in ("GET", "HEAD") and policy.csrf:
+        csrf.check(request, gate.origins)
+    if isinstance(policy.permission, Permission):
+        g.actor.require(policy.permission)
+    if policy.acr is not None and policy.max_age is not None:
+        g.actor.require_fresh(policy.acr, policy.max_age, g.at)
+    if isinstance(policy.permission, Permission) and g.actor.id is None:
+        raise SignInRequired
+
+
+def _identify(gate: Gateway, surface: str, ctx: Context, *, is_passive: bool) -> None:
+    found = guard.identify(gate.db, request.cookies, gate.cookies, surface, ctx)
+    g.actor, g.live, g.ended = found.actor, found.live, found.ended
+    if found.live is not None:
+        g.source = _source(gate, session_id=found.live.session_id, device_id=found.live.device_id)
+        flask_session[csrf.FIELD] = found.live.csrf
+        if found.live.is_worth_touching(g.at) and not is_passive:
+            with gate.db.begin() as session:
+                sessions.touch(session, found.live.session_id, g.at)
+    else:
+        pre = request.cookies.get(gate.cookies.pre)
+        g.new_pre = None if pre else headers.new_nonce()
+        flask_session[csrf.FIELD] = csrf.secret_of_pre(gate.pre_session, pre or g.new_pre)
+
+
+def _after(response: Response, gate: Gateway) -> Response:
+    is_console = request.path.startswith("/console")
+    if response.mimetype == "text/html":
+        policy = headers.console_policy(g.csp_nonce) if is_console and not g.get("plain_page") else headers.PAGE_POLICY
+    else:
+        policy = headers.API_POLICY
+    cache = _cache(request.path) if response.status_code in (200, 304) else headers.NEVER_CACHED
+    if getattr(g, "new_pre", None) and response.mimetype == "text/html" and cache == headers.NEVER_CACHED:
+        set_cookie(response, gate, gate.cookies.pre, g.new_pre, strict=False, seconds=None)
+    headers.apply(response.headers, policy=policy, is_tls=gate.is_tls, cache=cache)
+    response.headers["X-Request-Id"] = g.get("request_id", "")
+    return response
+
+
+def set_cookie(
+    response: Response,
+    gate: Gateway,
+    name: str,
+    value: str,
+    *,
+    strict: bool,
+    seconds: int | None,
+    readable: bool = False,
+) -> None:
+    """Set a cookie with every attribute that keeps it at home; an empty value removes it."""
+    response.set_cookie(
+        name,
+        value,
+        max_age=0 if not value else seconds,
+        path="/",
+        secure=gate.is_tls,
+        httponly=not readable,
+        samesite="Strict" if strict else "Lax",
+    )
+
+
+def surface_of(path: str) -> str:
+    """Return whose session counts for an address that no policy tells it of."""
+    return guard.STAFF if path.startswith(("/console", "/admin", "/staff")) else guard.CUSTOMER
+
+
+def is_static(path: str) -> bool:
+    """Tell whether an address is a file served unchanged to everybody."""
+    return path.startswith(_STATIC)
+
+
+def _cache(path: str) -> str:
+    if is_static(path):
+        return headers.IMMUTABLE
+    return headers.IMMUTABLE_STAFF if path.startswith(_STAFF_STATIC) else headers.NEVER_CACHED
+
+
+def _source(gate: Gateway, *, session_id: str | None = None, device_id: str | None = None) -> Source:
+    agent = agents.parse(request.headers.get("User-Agent", ""))
+    ip = request.environ.get("REMOTE_ADDR")
+    port = request.environ.get("REMOTE_PORT")
+    return Source(
+        ip=ip,
+        port=int(port) if port and str(port).isdigit() else None,
+        user_agent_name=agent.name,
+        user_agent_version=agent.version,
+        os_name=agent.system,
+        device_id=device_id,
+        session_id=session_id,
+        **(gate.look(ip) if ip else {}),
+    )

@@ -1,0 +1,1 @@
+"""People: accounts, passwords, factors, sign-in, sessions, roles."""

@@ -1,0 +1,266 @@
+"""Accounts: who they are, how they are found, and what state they are in."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.identity import roles
+from app.identity.models import ACCOUNT_CLASS, account, contact, role_grant
+from app.identity.parts import Identity
+from app.kernel import crypto
+from app.kernel.access import ActorKind
+from app.kernel.context import Context
+from app.kernel.errors import Conflict, Invalid, NotFound
+from ingest.events.admin import RoleGranted
+from ingest.log import outbox
+from ingest.log.subject_keys import SubjectErased
+
+ADDRESS_MAX: Final = 254
+NAME_MAX: Final = 80
+# Deliberately plain: one @, no spaces, a dot in the domain. Whether it exists, the mailed link tells.
+_ADDRESS: Final = re.compile(r"^[^@\s\"<>()\[\],;:\\]{1,64}@[a-z0-9-]+(?:\.[a-z0-9-]+)+$")
+
+
+class AddressInvalid(Invalid):
+    """This is not an e-mail address."""
+
+    code = "address_invalid"
+
+
+class NameInvalid(Invalid):
+    """Write a name of 1 to 80 characters, without control characters."""
+
+    code = "name_invalid"
+
+
+class DutiesConflict(Conflict):
+    """One person may not hold these two roles."""
+
+    code = "duties_conflict"
+
+
+class State(StrEnum):
+    """States of an account; lock-outs after failures are buckets, not states."""
+
+    INVITED = "invited"
+    ACTIVE = "active"
+    LOCKED = "locked"
+    DISABLED = "disabled"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """An account without its secrets."""
+
+    id: str
+    kind: ActorKind
+    state: State
+    reason: str | None
+    state_by: str | None
+    epoch: int
+    created_at: datetime
+    last_login_at: datetime | None
+
+
+def normal_address(text: str) -> str:
+    """Return the form under which an e-mail address is looked up; raises `AddressInvalid`."""
+    address = unicodedata.normalize("NFC", text.strip()).casefold()
+    if len(address) > ADDRESS_MAX or not _ADDRESS.match(address):
+        raise AddressInvalid(param="email")
+    return address
+
+
+def identifier_of(text: str, *, parts: Identity) -> bytes:
+    """Return the keyed hash of what was typed as an e-mail address, whether or not anybody has it."""
+    normal = unicodedata.normalize("NFC", text.strip()).casefold()[:ADDRESS_MAX]
+    return crypto.mac(parts.lookup, b"email|" + normal.encode("utf-8", "surrogatepass"))
+
+
+def checked_name(text: str) -> str:
+    """Return a name as it will be shown; control, invisible and bidirectional characters are refused."""
+    name = unicodedata.normalize("NFC", " ".join(text.split()))
+    if not 1 <= len(name) <= NAME_MAX or any(unicodedata.category(char) in ("Cc", "Cf", "Co", "Cs") for char in name):
+        raise NameInvalid(param="name")
+    return name
+
+
+def create(
+    session: Session,
+    kind: ActorKind,
+    address: str,
+    name: str | None,
+    state: State,
+    ctx: Context,
+    *,
+    parts: Identity,
+    verified: bool,
+) -> str:
+    """Insert an account with its address; a second login of one kind for one address is a `Conflict`."""
+    account_id = ctx.new_id("acc")
+    lookup = identifier_of(address, parts=parts)
+    if find(session, kind, lookup) is not None:
+        raise Conflict("There is an account with this address.")
+    session.execute(
+        sa.insert(account).values(
+            id=account_id,
+            kind=kind.value,
+            state=state.value,
+            name_ct=_sealed_name(account_id, name, parts) if name else None,
+            epoch=1,
+            created_at=ctx.at,
+        )
+    )
+    contact_id = ctx.new_id("con")
+    session.execute(
+        sa.insert(contact).values(
+            id=contact_id,
+            account_id=account_id,
+            account_kind=kind.value,
+            kind="email",
+            value_ct=parts.subject_keys.seal_value(
+                address, account_id, ACCOUNT_CLASS, f"app_contact.value_ct.{contact_id}"
+            ),
+            lookup=lookup,
+            verified_at=ctx.at if verified else None,
+        )
+    )
+    return account_id
+
+
+def find(session: Session, kind: ActorKind, lookup: bytes) -> Account | None:
+    """Return the account of a kind that an address leads to."""
+    row = session.execute(
+        sa.select(account)
+        .join(contact, contact.c.account_id == account.c.id)
+        .where(contact.c.kind == "email", contact.c.account_kind == kind.value, contact.c.lookup == lookup)
+    ).one_or_none()
+    return _of(row) if row is not None else None
+
+
+def get(session: Session, account_id: str) -> Account:
+    """Return an account; raises `NotFound`."""
+    row = session.execute(sa.select(account).where(account.c.id == account_id)).one_or_none()
+    if row is None:
+        raise NotFound
+    return _of(row)
+
+
+def name_of(session: Session, account_id: str, *, parts: Identity) -> str | None:
+    """Return the name of a person, or None where there is none or it was erased."""
+    sealed = session.execute(sa.select(account.c.name_ct).where(account.c.id == account_id)).scalar_one_or_none()
+    if sealed is None:
+        return None
+    try:
+        return parts.subject_keys.open_value(sealed, account_id, ACCOUNT_CLASS, f"app_account.name_ct.{account_id}")
+    except SubjectErased:
+        return None
+
+
+def address_of(session: Session, account_id: str, *, parts: Identity) -> str:
+    """Return the e-mail address of a person in clear; only to write to them or to check their own password."""
+    row = session.execute(
+        sa.select(contact.c.id, contact.c.value_ct).where(contact.c.account_id == account_id, contact.c.kind == "email")
+    ).one_or_none()
+    if row is None:
+        raise NotFound
+    return parts.subject_keys.open_value(row.value_ct, account_id, ACCOUNT_CLASS, f"app_contact.value_ct.{row.id}")
+
+
+def masked(address: str) -> str:
+    """Return an address as pages show it: first character, bullets, domain."""
+    local, _, domain = address.partition("@")
+    return f"{local[:1]}•••@{domain}"
+
+
+def set_name(session: Session, account_id: str, name: str, *, parts: Identity) -> None:
+    """Keep the name of a person, sealed."""
+    session.execute(
+        sa.update(account).where(account.c.id == account_id).values(name_ct=_sealed_name(account_id, name, parts))
+    )
+
+
+def set_state(session: Session, account_id: str, state: State, ctx: Context, *, reason: str | None) -> None:
+    """Move an account to a state; every session of an older epoch is dead at once."""
+    session.execute(
+        sa.update(account)
+        .where(account.c.id == account_id)
+        .values(state=state.value, reason=reason, state_by=ctx.actor.id, epoch=account.c.epoch + 1)
+    )
+
+
+def raise_epoch(session: Session, account_id: str) -> None:
+    """Make every session of an account invalid in all processes at once (SES-7)."""
+    session.execute(sa.update(account).where(account.c.id == account_id).values(epoch=account.c.epoch + 1))
+
+
+def grant(session: Session, account_id: str, role: str, reason: str, ctx: Context) -> None:
+    """Give a role; an excluded pair is a `DutiesConflict`."""
+    held = roles_of(session, account_id, ctx.at)
+    for other in held:
+        if frozenset({role, other}) in roles.EXCLUDED:
+            raise DutiesConflict
+    session.execute(
+        sa.insert(role_grant).values(
+            id=ctx.new_id("rol"), account_id=account_id, role=role, from_at=ctx.at, given_by=ctx.actor.id, reason=reason
+        )
+    )
+    if role != roles.CUSTOMER:
+        event = RoleGranted(target=account_id, target_roles=(role,), about=(account_id,))
+        outbox.record(session, event, ctx)
+
+
+def roles_of(session: Session, account_id: str, at: datetime) -> frozenset[str]:
+    """Return the roles an account holds at an instant."""
+    rows = session.execute(
+        sa.select(role_grant.c.role).where(
+            role_grant.c.account_id == account_id,
+            role_grant.c.from_at <= at,
+            role_grant.c.ended_at.is_(None),
+            sa.or_(role_grant.c.until_at.is_(None), role_grant.c.until_at > at),
+        )
+    )
+    return frozenset(rows.scalars())
+
+
+def count_active(session: Session, role: str) -> int:
+    """Count the active accounts that hold a role."""
+    return session.execute(
+        sa.select(sa.func.count(sa.distinct(account.c.id)))
+        .join(role_grant, role_grant.c.account_id == account.c.id)
+        .where(account.c.state == State.ACTIVE.value, role_grant.c.role == role, role_grant.c.ended_at.is_(None))
+    ).scalar_one()
+
+
+def page_of(session: Session, kind: ActorKind, *, after: str | None, limit: int) -> Sequence[Account]:
+    """Return accounts of a kind, newest first, by key."""
+    query = sa.select(account).where(account.c.kind == kind.value)
+    if after is not None:
+        query = query.where(account.c.id < after)
+    return [_of(row) for row in session.execute(query.order_by(account.c.id.desc()).limit(limit))]
+
+
+def _sealed_name(account_id: str, name: str, parts: Identity) -> bytes:
+    return parts.subject_keys.seal_value(name, account_id, ACCOUNT_CLASS, f"app_account.name_ct.{account_id}")
+
+
+def _of(row: Any) -> Account:  # a row of `account`
+    return Account(
+        id=row.id,
+        kind=ActorKind(row.kind),
+        state=State(row.state),
+        reason=row.reason,
+        state_by=row.state_by,
+        epoch=row.epoch,
+        created_at=row.created_at,
+        last_login_at=row.last_login_at,
+    )

@@ -1,0 +1,38 @@
+""" "It wasn't me": ends all access, holds outgoing payments, tells the log. It can only make things safer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy.orm import Session
+
+from app.identity import accounts, sessions, signin
+from app.identity.accounts import State
+from app.identity.parts import Identity
+from app.identity.recovery import OWNERS_LOCK
+from app.kernel.access import SECURITY_OWN_MANAGE
+from app.kernel.context import Context
+from ingest.events.auth import AccountLocked, ActivityDisowned
+from ingest.log import outbox
+
+HoldOutgoing = Callable[[Session, str, str, Context], object]
+"""Port of payments: hold what (subject) sends, for a reason, in this context."""
+
+
+def not_me(
+    session: Session, of_event: str | None, ctx: Context, *, parts: Identity, hold_outgoing: HoldOutgoing
+) -> None:
+    """Lock the account of the person who says so, end its sessions and stop its money from leaving (SEC-2)."""
+    ctx.actor.require(SECURITY_OWN_MANAGE)
+    account_id = ctx.actor.own_id
+    found = accounts.get(session, account_id)
+    outbox.record(session, ActivityDisowned(account=account_id, of_event=of_event, about=(account_id,)), ctx)
+    hold_outgoing(session, account_id, "owner_disowned", ctx)
+    sessions.end_all(session, account_id, "revoked", ctx)
+    accounts.set_state(session, account_id, State.LOCKED, ctx, reason=OWNERS_LOCK)
+    outbox.record(session, AccountLocked(account=account_id, reason="owner", about=(account_id,)), ctx)
+    text = (
+        "You told us that something in your OnePay account was not you. We ended all sessions and stopped payments.\n"
+        f"To get back in, set a new password with your second factor: {parts.public_url}/recover\n"
+    )
+    signin.tell(session, found, "Your account is locked", text, "disowned", ctx, parts=parts)

@@ -1,0 +1,106 @@
+"""Letters to people: queued in the transaction of their cause, sealed until they are delivered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.identity.models import message
+from app.identity.parts import Identity
+from app.kernel import crypto
+from app.kernel.context import Context
+from app.kernel.errors import OnePayError
+
+KEPT: Final = timedelta(days=1)
+TRIES_MAX: Final = 8
+BATCH_MAX: Final = 50
+BACKOFF_SECONDS_MAX: Final = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A message to one address: plain text, never a secret but the one link it is about."""
+
+    to: str
+    subject: str
+    text: str
+
+
+class MessengerFailed(OnePayError):
+    """The letter could not be handed over; it stays queued."""
+
+    code = "messenger_failed"
+
+
+class Messenger(Protocol):
+    """Hands letters over; raises `MessengerFailed` where it could not. Repeats of one id must be harmless."""
+
+    def send(self, letter_id: str, letter: Letter, at: datetime) -> None: ...
+
+
+def queue(
+    session: Session, letter: Letter, template: str, ctx: Context, *, parts: Identity, account_id: str | None
+) -> str:
+    """Queue a letter; it leaves only if the caller's transaction commits."""
+    letter_id = ctx.new_id("msg")
+    content = json.dumps({"to": letter.to, "subject": letter.subject, "text": letter.text})
+    session.execute(
+        sa.insert(message).values(
+            id=letter_id,
+            account_id=account_id,
+            channel="mail",
+            template=template,
+            content_ct=crypto.seal_text(parts.messages, content, letter_id),
+            state="queued",
+            tries=0,
+            created_at=ctx.at,
+            not_before=ctx.at,
+            expires_at=ctx.at + KEPT,
+        )
+    )
+    return letter_id
+
+
+def due(session: Session, at: datetime, *, parts: Identity) -> Iterator[tuple[str, int, Letter]]:
+    """Return the letters to hand over now, oldest first, with the number of tries so far."""
+    rows = session.execute(
+        sa.select(message)
+        .where(message.c.state == "queued", message.c.not_before <= at, message.c.expires_at > at)
+        .order_by(message.c.id)
+        .limit(BATCH_MAX)
+    ).all()
+    for row in rows:
+        yield row.id, row.tries, Letter(**json.loads(crypto.open_text(parts.messages, row.content_ct, row.id)))
+
+
+def delivered(session: Session, letter_id: str) -> None:
+    """Note that a letter left; its content is erased."""
+    session.execute(
+        sa.update(message)
+        .where(message.c.id == letter_id)
+        .values(state="delivered", content_ct=b"", tries=message.c.tries + 1)
+    )
+
+
+def failed(session: Session, letter_id: str, tries: int, at: datetime) -> None:
+    """Note that a letter could not be handed over: later again, with a growing pause, then given up."""
+    pause = min(BACKOFF_SECONDS_MAX, 5 * 2**tries)
+    values = {"tries": tries + 1, "not_before": at + timedelta(seconds=pause)}
+    if tries + 1 >= TRIES_MAX:
+        values |= {"state": "dead", "content_ct": b""}
+    session.execute(sa.update(message).where(message.c.id == letter_id).values(**values))
+
+
+def expire(session: Session, at: datetime) -> None:
+    """Erase letters that nobody could be given in time."""
+    session.execute(
+        sa.update(message)
+        .where(message.c.state == "queued", message.c.expires_at <= at)
+        .values(state="expired", content_ct=b"")
+    )

@@ -1,0 +1,172 @@
+"""Counters against guessing: by identifier and device, by address and network, by account for codes."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.identity.models import attempts
+from app.identity.policy import SecurityPolicy
+from app.kernel.access import ActorKind
+from app.kernel.db import insert_once
+
+IDENTIFIER: Final = "identifier"
+ADDRESS: Final = "address"
+NETWORK: Final = "network"
+_CODE_WINDOWS: Final = ((300, "code_failures_5min"), (3600, "code_failures_hour"), (86_400, "code_failures_day"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bucket:
+    """One counter: its scope and key."""
+
+    scope: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """Why and until when a bucket turns tries away; `is_lock` tells a lock-out from a delay."""
+
+    bucket: Bucket
+    until: datetime
+    is_lock: bool
+
+
+def buckets_of(identifier: bytes, surface: ActorKind, device_id: str | None, ip: str | None) -> tuple[Bucket, ...]:
+    """Return the counters a try falls under: the identifier's first, then address and network.
+
+    A customer's known device has a bucket of its own, so that strangers cannot lock the owner out (LCK-3). For staff
+    the lock is total.
+    """
+    own = device_id if device_id and surface is ActorKind.CUSTOMER else "others"
+    found = [Bucket(scope=IDENTIFIER, key=f"{surface.value}|{identifier.hex()}|{own}")]
+    if ip:
+        address = ipaddress.ip_address(ip)
+        host, net = (32, 24) if address.version == 4 else (64, 56)
+        found += [
+            Bucket(scope=ADDRESS, key=str(ipaddress.ip_network(f"{ip}/{host}", strict=False))),
+            Bucket(scope=NETWORK, key=str(ipaddress.ip_network(f"{ip}/{net}", strict=False))),
+        ]
+    return tuple(found)
+
+
+def closed(session: Session, buckets: tuple[Bucket, ...], at: datetime) -> Closed | None:
+    """Return the bucket that stays closed longest, or None where a try may go on."""
+    worst: Closed | None = None
+    for row in _rows(session, buckets):
+        for until, is_lock in ((row.locked_until, True), (row.not_before, False)):
+            if until is not None and until > at and (worst is None or until > worst.until):
+                worst = Closed(bucket=Bucket(scope=row.scope, key=row.key), until=until, is_lock=is_lock)
+    return worst
+
+
+def count_failure(
+    session: Session, buckets: tuple[Bucket, ...], surface: ActorKind, at: datetime, *, policy: SecurityPolicy
+) -> Closed | None:
+    """Count one failure in every bucket and return the lock that this very failure brought, if any.
+
+    Rows are updated in key order, so that parallel guesses cannot deadlock, and count one by one.
+    """
+    begun: Closed | None = None
+    for bucket in sorted(buckets, key=lambda b: (b.scope, b.key)):
+        insert_once(session, attempts, {"scope": bucket.scope, "key": bucket.key, "failures": 0, "first_at": at})
+        where = (attempts.c.scope == bucket.scope) & (attempts.c.key == bucket.key)
+        row = session.execute(
+            sa.update(attempts)
+            .where(where)
+            .values(failures=attempts.c.failures + 1)
+            .returning(attempts.c.failures, attempts.c.first_at, attempts.c.locked_until)
+        ).one()
+        failures, first_at = row.failures, row.first_at
+        lapsed = row.locked_until is not None and row.locked_until <= at
+        if lapsed or _window_over(bucket, first_at, at, policy):
+            failures, first_at = 1, at
+        until, is_lock = _closing(bucket, failures, surface, at, policy)
+        session.execute(
+            sa.update(attempts)
+            .where(where)
+            .values(
+                failures=failures,
+                first_at=first_at,
+                not_before=None if is_lock else until,
+                locked_until=until if is_lock else None,
+            )
+        )
+        if is_lock and until is not None and (begun is None or bucket.scope == IDENTIFIER):
+            begun = Closed(bucket=bucket, until=until, is_lock=True)
+    return begun
+
+
+def reset(session: Session, bucket: Bucket) -> None:
+    """Forget the failures of one identifier, after a complete sign-in."""
+    session.execute(sa.delete(attempts).where(attempts.c.scope == bucket.scope, attempts.c.key == bucket.key))
+
+
+def code_exhausted(session: Session, account_id: str, at: datetime) -> datetime | None:
+    """Return until when no more codes of an account are checked, or None."""
+    ends = [row.locked_until for row in _rows(session, _code_buckets(account_id)) if row.locked_until]
+    late = max(ends, default=None)
+    return late if late is not None and late > at else None
+
+
+def count_code_failure(session: Session, account_id: str, at: datetime, *, policy: SecurityPolicy) -> bool:
+    """Count one wrong code of an account; True says that a counter is reached and the open sign-in must end."""
+    reached = False
+    for bucket, (seconds, name) in zip(_code_buckets(account_id), _CODE_WINDOWS, strict=True):
+        insert_once(session, attempts, {"scope": bucket.scope, "key": bucket.key, "failures": 0, "first_at": at})
+        where = (attempts.c.scope == bucket.scope) & (attempts.c.key == bucket.key)
+        row = session.execute(
+            sa.update(attempts)
+            .where(where)
+            .values(failures=attempts.c.failures + 1)
+            .returning(attempts.c.failures, attempts.c.first_at)
+        ).one()
+        failures, first_at = row.failures, row.first_at
+        if at - first_at > timedelta(seconds=seconds):
+            failures, first_at = 1, at
+        full = failures >= getattr(policy, name)
+        reached = reached or full
+        until = first_at + timedelta(seconds=seconds) if full else None
+        session.execute(
+            sa.update(attempts).where(where).values(failures=failures, first_at=first_at, locked_until=until)
+        )
+    return reached
+
+
+def _code_buckets(account_id: str) -> tuple[Bucket, ...]:
+    return tuple(Bucket(scope=f"code_{seconds}", key=account_id) for seconds, _ in _CODE_WINDOWS)
+
+
+def _rows(session: Session, buckets: tuple[Bucket, ...]) -> list[Any]:
+    keys = sa.tuple_(attempts.c.scope, attempts.c.key).in_([(b.scope, b.key) for b in buckets])
+    return list(session.execute(sa.select(attempts).where(keys)))
+
+
+def _window_over(bucket: Bucket, first_at: datetime, at: datetime, policy: SecurityPolicy) -> bool:
+    if bucket.scope == IDENTIFIER:
+        return False
+    return at - first_at > timedelta(seconds=policy.address_window_seconds)
+
+
+def _closing(
+    bucket: Bucket, failures: int, surface: ActorKind, at: datetime, policy: SecurityPolicy
+) -> tuple[datetime | None, bool]:
+    match bucket.scope:
+        case "identifier":
+            limit = policy.lock_after_customer if surface is ActorKind.CUSTOMER else policy.lock_after_staff
+            if failures >= limit:
+                return at + timedelta(seconds=policy.lock_seconds), True
+            # 0 0 1 2 4 … seconds after the first, second, third failure and so on.
+            delay = 0 if failures < 3 else min(policy.delay_seconds_max, 2 ** (failures - 3))
+            return (at + timedelta(seconds=delay), False) if delay else (None, False)
+        case "address":
+            full = failures >= policy.address_failures_max
+        case _:
+            full = failures >= policy.network_failures_max
+    return (at + timedelta(seconds=policy.address_closed_seconds), True) if full else (None, False)

@@ -1,0 +1,234 @@
+"""One-time codes by RFC 6238: enrolled by a code, accepted once, also among concurrent requests."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import pyotp
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.identity.models import factor
+from app.identity.parts import Identity
+from app.kernel import crypto
+from app.kernel.access import SECURITY_OWN_MANAGE, Acr
+from app.kernel.context import Context
+from app.kernel.errors import Conflict, Invalid, NotFound
+from ingest.events.auth import FactorEnrolled, FactorRemoved
+from ingest.log import outbox
+
+STEP_SECONDS: Final = 30
+WINDOW: Final = 1
+HINT_WINDOW: Final = 10
+SECRET_BYTES: Final = 20
+FACTORS_MAX: Final = 5
+TOTP: Final = "totp"
+
+
+class CodeRefused(Invalid):
+    """The code was not accepted. Wait for the next one and try again."""
+
+    code = "code_refused"
+
+
+class LastFactor(Conflict):
+    """This is the last second factor, and it cannot be removed."""
+
+    code = "last_factor"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Factor:
+    """A way to prove oneself, without its secret."""
+
+    id: str
+    kind: str
+    label: str
+    enrolled_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """The outcome of comparing a code: which factor and time step it belongs to; the step is not yet used up."""
+
+    factor_id: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    """A factor that waits for its first code: what the authenticator app needs."""
+
+    factor_id: str
+    secret: str
+    uri: str
+
+
+def factors_of(session: Session, account_id: str) -> Sequence[Factor]:
+    """Return the enrolled factors of an account, oldest first."""
+    rows = session.execute(
+        sa.select(factor.c.id, factor.c.kind, factor.c.label, factor.c.enrolled_at)
+        .where(factor.c.account_id == account_id, factor.c.enrolled_at.is_not(None), factor.c.removed_at.is_(None))
+        .order_by(factor.c.id)
+    )
+    return [Factor(id=row.id, kind=row.kind, label=row.label, enrolled_at=row.enrolled_at) for row in rows]
+
+
+def prepare(session: Session, label: str, account_name: str, ctx: Context, *, parts: Identity) -> Enrolment:
+    """Make the secret of a new factor; nothing can be proved with it before `enrol`.
+
+    Where a factor stands already, a proof of it within five minutes is demanded.
+    """
+    ctx.actor.require(SECURITY_OWN_MANAGE)
+    demand_proof(session, ctx, parts=parts)
+    return prepare_for(session, ctx.actor.own_id, label, account_name, ctx, parts=parts)
+
+
+def prepare_for(
+    session: Session, account_id: str, label: str, account_name: str, ctx: Context, *, parts: Identity
+) -> Enrolment:
+    """As `prepare`, for the account of an invitation or recovery that proved itself by its link."""
+    if len(factors_of(session, account_id)) >= FACTORS_MAX:
+        raise Conflict(f"At most {FACTORS_MAX} factors can stand at once.")
+    session.execute(sa.delete(factor).where(factor.c.account_id == account_id, factor.c.enrolled_at.is_(None)))
+    factor_id = ctx.new_id("fac")
+    secret = base64.b32encode(secrets.token_bytes(SECRET_BYTES)).decode("ascii")
+    session.execute(
+        sa.insert(factor).values(
+            id=factor_id,
+            account_id=account_id,
+            kind=TOTP,
+            label=label,
+            secret_ct=crypto.seal_text(parts.credentials, secret, f"{account_id}|{factor_id}"),
+            last_step=0,
+            created_at=ctx.at,
+        )
+    )
+    return Enrolment(factor_id=factor_id, secret=secret, uri=_uri(secret, account_name))
+
+
+def pending(session: Session, account_id: str, account_name: str, *, parts: Identity) -> Enrolment | None:
+    """Return the factor of an account that waits for its first code."""
+    row = session.execute(
+        sa.select(factor).where(
+            factor.c.account_id == account_id, factor.c.enrolled_at.is_(None), factor.c.removed_at.is_(None)
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    secret = _secret(row, parts)
+    return Enrolment(factor_id=row.id, secret=secret, uri=_uri(secret, account_name))
+
+
+def enrol(session: Session, account_id: str, code: str, ctx: Context, *, parts: Identity) -> str:
+    """Turn the prepared factor into a real one by its first code, which is used up; raises `CodeRefused`."""
+    row = session.execute(
+        sa.select(factor).where(
+            factor.c.account_id == account_id, factor.c.enrolled_at.is_(None), factor.c.removed_at.is_(None)
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound("No factor is being added.")
+    step = _step_of(_secret(row, parts), code, ctx.at, WINDOW)
+    if step is None:
+        raise CodeRefused(param="code")
+    done = session.execute(
+        sa.update(factor)
+        .where(factor.c.id == row.id, factor.c.enrolled_at.is_(None))
+        .values(enrolled_at=ctx.at, last_step=step)
+    )
+    if done.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
+        raise CodeRefused(param="code")
+    event = FactorEnrolled(account=account_id, factor=TOTP, factor_id=row.id, about=(account_id,))
+    outbox.record(session, event, ctx)
+    return str(row.id)
+
+
+def match(session: Session, account_id: str, code: str, at: datetime, *, parts: Identity) -> tuple[Match | None, str]:
+    """Compare a code with every enrolled factor; returns the match, or None with why: wrong or clock."""
+    rows = session.execute(
+        sa.select(factor).where(
+            factor.c.account_id == account_id, factor.c.enrolled_at.is_not(None), factor.c.removed_at.is_(None)
+        )
+    ).all()
+    reason = "wrong"
+    for row in rows:
+        secret = _secret(row, parts)
+        step = _step_of(secret, code, at, WINDOW)
+        if step is not None:
+            return Match(factor_id=row.id, step=step), ""
+        if _step_of(secret, code, at, HINT_WINDOW) is not None:
+            reason = "clock"
+    return None, reason
+
+
+def use_up(session: Session, found: Match) -> bool:
+    """Accept a matched step once: false if it or a later one was used before, whoever was faster (RFC 6238 5.2)."""
+    done = session.execute(
+        sa.update(factor)
+        .where(factor.c.id == found.factor_id, factor.c.last_step < found.step, factor.c.removed_at.is_(None))
+        .values(last_step=found.step)
+    )
+    return bool(done.rowcount == 1)  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
+
+
+def remove(session: Session, factor_id: str, ctx: Context, *, parts: Identity, may_be_last: bool) -> None:
+    """Remove a factor of one's own, after a proof within five minutes."""
+    ctx.actor.require(SECURITY_OWN_MANAGE)
+    ctx.actor.require_fresh(Acr.MFA, parts.policy.step_up, ctx.at)
+    account_id = ctx.actor.own_id
+    if not may_be_last and len(factors_of(session, account_id)) <= 1:
+        raise LastFactor
+    take_away(session, account_id, factor_id, "own", ctx)
+
+
+def take_away(session: Session, account_id: str, factor_id: str, reason: str, ctx: Context) -> None:
+    """Mark a factor removed and record it; another's or an unknown one is `NotFound`."""
+    done = session.execute(
+        sa.update(factor)
+        .where(factor.c.id == factor_id, factor.c.account_id == account_id, factor.c.removed_at.is_(None))
+        .values(removed_at=ctx.at, removed_by=ctx.actor.id, removed_reason=reason, secret_ct=b"")
+    )
+    if done.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
+        raise NotFound
+    event = FactorRemoved(
+        account=account_id,
+        factor=TOTP,
+        factor_id=factor_id,
+        about=(account_id,),
+        reason="own" if reason == "own" else "by_staff",
+    )
+    outbox.record(session, event, ctx)
+
+
+def demand_proof(session: Session, ctx: Context, *, parts: Identity) -> None:
+    """Demand a fresh proof of a factor from everybody who has one (MFA-7)."""
+    if factors_of(session, ctx.actor.own_id):
+        ctx.actor.require_fresh(Acr.MFA, parts.policy.step_up, ctx.at)
+
+
+def _uri(secret: str, account_name: str) -> str:
+    return pyotp.TOTP(secret).provisioning_uri(name=account_name, issuer_name="OnePay")
+
+
+def _secret(row: Any, parts: Identity) -> str:  # a row of `factor`
+    return crypto.open_text(parts.credentials, row.secret_ct, f"{row.account_id}|{row.id}")
+
+
+def _step_of(secret: str, code: str, at: datetime, window: int) -> int | None:
+    digits = code.replace(" ", "").replace("-", "")
+    if not (digits.isascii() and digits.isdigit() and len(digits) == 6):
+        return None
+    now = int(at.timestamp()) // STEP_SECONDS
+    generator = pyotp.TOTP(secret)
+    found = None
+    # Every step is compared, in constant time each, so that the answer's time tells nothing.
+    for step in range(now - window, now + window + 1):
+        if crypto.same(generator.generate_otp(step).encode(), digits.encode()):
+            found = step
+    return found

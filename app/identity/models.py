@@ -1,0 +1,216 @@
+"""The tables of identity. `_ct` columns are sealed under the subject's key, look-ups are keyed hashes."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from app.kernel.db import UtcDateTime
+from app.kernel.marks import personal, technical
+
+metadata = sa.MetaData()
+ACCOUNT_CLASS = "account"
+
+_T = technical("governance")
+_OWN = personal("account.id", "account_id", retention=ACCOUNT_CLASS, on_erase="keep_to_class_end", origin="observed")
+_CREDENTIAL = personal("credential", "account_id", retention=ACCOUNT_CLASS, export="never")
+_ADDRESS = personal("network.address", "account_id", retention="security", origin="observed")
+_STATE = personal("behaviour", "account_id", retention=ACCOUNT_CLASS, origin="observed")
+
+account = sa.Table(
+    "app_account",
+    metadata,
+    sa.Column(
+        "id",
+        sa.Text,
+        primary_key=True,
+        info=personal("account.id", "id", retention=ACCOUNT_CLASS, on_erase="keep_to_class_end", origin="observed"),
+    ),
+    sa.Column("kind", sa.Text, nullable=False, info=_T),
+    sa.Column("state", sa.Text, nullable=False, info=_T),
+    sa.Column("reason", sa.Text, nullable=True, info=_T),
+    sa.Column("state_by", sa.Text, nullable=True, info=personal("staff", "state_by", retention="governance")),
+    sa.Column(
+        "name_ct", sa.LargeBinary, nullable=True, info=personal("name", "id", retention=ACCOUNT_CLASS, on_erase="shred")
+    ),
+    sa.Column("epoch", sa.Integer, nullable=False, info=_T),
+    sa.Column("created_at", UtcDateTime, nullable=False, info=_T),
+    sa.Column("last_login_at", UtcDateTime, nullable=True, info=personal("behaviour", "id", retention="security")),
+    sa.CheckConstraint("kind IN ('customer', 'merchant', 'staff', 'probe')", name="app_account_kind"),
+    sa.CheckConstraint("state IN ('invited', 'active', 'locked', 'disabled', 'closed')", name="app_account_state"),
+)
+contact = sa.Table(
+    "app_contact",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True, info=_T),
+    sa.Column("account_id", sa.Text, nullable=False, index=True, info=_OWN),
+    sa.Column("account_kind", sa.Text, nullable=False, info=_T),
+    sa.Column("kind", sa.Text, nullable=False, info=_T),
+    sa.Column(
+        "value_ct",
+        sa.LargeBinary,
+        nullable=False,
+        info=personal("contact", "account_id", retention=ACCOUNT_CLASS, on_erase="shred"),
+    ),
+    sa.Column(
+        "lookup",
+        sa.LargeBinary,
+        nullable=False,
+        info=personal("contact", "account_id", retention=ACCOUNT_CLASS, export="never"),
+    ),
+    sa.Column("verified_at", UtcDateTime, nullable=True, info=_T),
+)
+sa.Index(
+    "app_contact_one_login",
+    contact.c.kind,
+    contact.c.account_kind,
+    contact.c.lookup,
+    unique=True,
+)
+password = sa.Table(
+    "app_password",
+    metadata,
+    sa.Column("account_id", sa.Text, primary_key=True, info=_OWN),
+    sa.Column("n", sa.Integer, primary_key=True, autoincrement=False, info=_T),
+    sa.Column("hash", sa.Text, nullable=False, info=_CREDENTIAL),
+    sa.Column("pepper_id", sa.Text, nullable=False, info=_T),
+    sa.Column("set_at", UtcDateTime, nullable=False, info=_T),
+)
+factor = sa.Table(
+    "app_factor",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True, info=_T),
+    sa.Column("account_id", sa.Text, nullable=False, index=True, info=_OWN),
+    sa.Column("kind", sa.Text, nullable=False, info=_T),
+    sa.Column("label", sa.Text, nullable=False, info=_STATE),
+    sa.Column("secret_ct", sa.LargeBinary, nullable=False, info=_CREDENTIAL),
+    sa.Column("last_step", sa.BigInteger, nullable=False, info=_T),
+    sa.Column("created_at", UtcDateTime, nullable=False, info=_T),
+    sa.Column("enrolled_at", UtcDateTime, nullable=True, info=_T),
+    sa.Column("removed_at", UtcDateTime, nullable=True, info=_T),
+    sa.Column("removed_by", sa.Text, nullable=True, info=personal("staff", "removed_by", retention="governance")),
+    sa.Column("removed_reason", sa.Text, nullable=True, info=_STATE),
+)
+device = sa.Table(
+    "app_device",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True, info=personal("device.id", "account_id", retention=ACCOUNT_CLASS)),
+    sa.Column("account_id", sa.Text, nullable=False, index=True, info=_OWN),
+    sa.Column("token_hash", sa.LargeBinary, nullable=False, unique=True, info=_CREDENTIAL),
+    sa.Column("label", sa.Text, nullable=False, info=personal("device.id", "account_id", retention=ACCOUNT_CLASS)),
+    sa.Column("first_seen_at", UtcDateTime, nullable=False, info=_T),
+    sa.Column("last_seen_at", UtcDateTime, nullable=False, info=_STATE),
+)
+login = sa.Table(
+    "app_login",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True, info=_T),
+    sa.Column("token_hash", sa.LargeBinary, nullable=False, unique=True, info=_CREDENTIAL),
+    sa.Column("account_id", sa.Text, nullable=False, info=_OWN),
+    sa.Column("identifier", sa.LargeBinary, nullable=False, info=_CREDENTIAL),
+    sa.Column("surface", sa.Text, nullable=False, info=_T),
+    sa.Column("state", sa.Text, nullable=False, info=_T),
+    sa.Column("expires_at", UtcDateTime, nullable=False, info=_T),
+)
+attempts = sa.Table(
+    "app_attempts",
+    metadata,
+    sa.Column("scope", sa.Text, primary_key=True, info=_T),
+    sa.Column(
+        "key",
+        sa.Text,
+        primary_key=True,
+        info=personal("network.address", "none", retention="operations", export="never"),
+    ),
+    sa.Column("failures", sa.Integer, nullable=False, info=_T),
+    sa.Column("first_at", UtcDateTime, nullable=False, info=_T),
+    sa.Column("not_before", UtcDateTime, nullable=True, info=_T),
+    sa.Column("locked_until", UtcDateTime, nullable=True, info=_T),
+)
+session = sa.Table(
+    "app_session",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True, info=_T),
+    sa.Column("token_hash", sa.LargeBinary, nullable=False, unique=True, info=_CREDENTIAL),
+    sa.Column("account_id", sa.Text, nullable=False, index=True, info=_OWN),
+    sa.Column("surface", sa.Text, nullable=False, info=_T),
+    sa.Column("epoch", sa.Integer, nullable=False, info=_T),
+    sa.Column("acr", sa.Text, nullable=False, info=_T),
+    sa.Column("factor", sa.Text, nullable=True, info=_STATE),
+    sa.Column("csrf", sa.Text, nullable=False, info=_CREDENTIAL),
+    sa.Column("created_at", UtcDateTime, nullable=False, info=_STATE),
+    sa.Column("proved_at", UtcDateTime, nullable=False, info=_STATE),
+    sa.Column("seen_at", UtcDateTime, nullable=False, info=_STATE),
+    sa.Column("idle_seconds", sa.Integer, nullable=False, info=_T),
+    sa.Column("expires_at", UtcDateTime, nullable=False, info=_T),
+    sa.Column("device_id", sa.Text, nullable=True, info=personal("device.id", "account_id", retention="security")),
+    sa.Column("ip", sa.Text, nullable=True, info=_ADDRESS),
+    sa.Column("agent", sa.Text, nullable=True, info=personal("device.id", "account_id", retention="security")),
+    sa.Column("ended_at", UtcDateTime, nullable=True, info=_STATE),
+    sa.Column("end_reason", sa.Text, nullable=True, info=_STATE),
+)
+role_grant = sa.Table(
+    "app_role_grant",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True, info=_T),
+    sa.Column("account_id", sa.Text, nullable=False, index=True, info=_OWN),
+    sa.Column("role", sa.Text, nullable=False, info=_T),
+    sa.Column("from_at", UtcDateTime, nullable=False, info=_T),
+    sa.Column("until_at", UtcDateTime, nullable=True, info=_T),
+    sa.Column("given_by", sa.Text, nullable=True, info=personal("staff", "given_by", retention="governance")),
+    sa.Column("reason", sa.Text, nullable=False, info=_T),
+    sa.Column("ended_at", UtcDateTime, nullable=True, info=_T),
+)
+sa.Index(
+    "app_role_grant_one_live",
+    role_grant.c.account_id,
+    role_grant.c.role,
+    unique=True,
+    sqlite_where=role_grant.c.ended_at.is_(None),
+    postgresql_where=role_grant.c.ended_at.is_(None),
+)
+link = sa.Table(
+    "app_link",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True, info=_T),
+    sa.Column("token_hash", sa.LargeBinary, nullable=False, unique=True, info=_CREDENTIAL),
+    sa.Column("purpose", sa.Text, nullable=False, info=_T),
+    sa.Column("account_id", sa.Text, nullable=True, info=_OWN),
+    sa.Column(
+        "address_ct",
+        sa.LargeBinary,
+        nullable=True,
+        info=personal("contact", "address_ct", retention="operations", export="never"),
+    ),
+    sa.Column("expires_at", UtcDateTime, nullable=False, info=_T),
+    sa.Column("used_at", UtcDateTime, nullable=True, info=_T),
+)
+message = sa.Table(
+    "app_message",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True, info=_T),
+    sa.Column("account_id", sa.Text, nullable=True, info=_OWN),
+    sa.Column("channel", sa.Text, nullable=False, info=_T),
+    sa.Column("template", sa.Text, nullable=False, info=_T),
+    sa.Column(
+        "content_ct",
+        sa.LargeBinary,
+        nullable=False,
+        info=personal("communication", "account_id", retention="operations", on_erase="delete"),
+    ),
+    sa.Column("state", sa.Text, nullable=False, info=_T),
+    sa.Column("tries", sa.Integer, nullable=False, info=_T),
+    sa.Column("created_at", UtcDateTime, nullable=False, info=_T),
+    sa.Column("not_before", UtcDateTime, nullable=False, info=_T),
+    sa.Column("expires_at", UtcDateTime, nullable=False, info=_T),
+)
+restraint = sa.Table(
+    "app_restraint",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True, info=_T),
+    sa.Column("account_id", sa.Text, nullable=False, info=_OWN),
+    sa.Column("action", sa.Text, nullable=False, info=_T),
+    sa.Column("detail", sa.Text, nullable=False, info=_STATE),
+    sa.Column("at", UtcDateTime, nullable=False, info=_T),
+    sa.Column("by", sa.Text, nullable=True, info=personal("staff", "by", retention="governance")),
+    sa.Column("undone_at", UtcDateTime, nullable=True, info=_T),
+)

@@ -1,0 +1,167 @@
+"""What administrators see and do about accounts: state, sessions, factors, disabling and enabling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from app.identity import accounts, mfa, sessions, signin, signup
+from app.identity.accounts import Account, State
+from app.identity.mfa import Factor
+from app.identity.parts import Identity
+from app.identity.sessions import Listed
+from app.kernel.access import (
+    IAM_ACCOUNT_DISABLE,
+    IAM_ACCOUNT_READ,
+    IAM_FACTOR_DECIDE,
+    IAM_SESSION_READ,
+    IAM_SESSION_REVOKE,
+    ActorKind,
+)
+from app.kernel.context import Context
+from app.kernel.errors import Forbidden, Invalid, WrongState
+from ingest.events.access import DataRead
+from ingest.events.admin import AccountDisabled, AccountEnabled
+from ingest.log import outbox
+
+REASON_MIN: Final = 10
+REASON_MAX: Final = 200
+PAGE_MAX: Final = 50
+
+
+class SamePerson(Forbidden):
+    """Another administrator has to do this."""
+
+    code = "same_person"
+
+
+class ReasonMissing(Invalid):
+    """Write a reason of at least ten characters."""
+
+    code = "reason_missing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """One line of the people page; the address is masked."""
+
+    account: Account
+    name: str
+    address: str
+    roles: tuple[str, ...]
+    factors: int
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    """One person with sessions and factors."""
+
+    person: Person
+    factors: Sequence[Factor]
+    sessions: Sequence[Listed]
+
+
+def page(session: Session, kind: ActorKind, after: str | None, ctx: Context, *, parts: Identity) -> Sequence[Person]:
+    """Return accounts of a kind, newest first; recorded as a reading of personal data."""
+    ctx.actor.require(IAM_ACCOUNT_READ)
+    found = accounts.page_of(session, kind, after=after, limit=PAGE_MAX)
+    _record_read(session, "people", [account.id for account in found], ctx)
+    return [_person(session, account, ctx, parts) for account in found]
+
+
+def detail(session: Session, account_id: str, ctx: Context, *, parts: Identity) -> Detail:
+    """Return one person; recorded as a reading of personal data."""
+    ctx.actor.require(IAM_ACCOUNT_READ)
+    ctx.actor.require(IAM_SESSION_READ)
+    found = accounts.get(session, account_id)
+    _record_read(session, "person", [account_id], ctx)
+    return Detail(
+        person=_person(session, found, ctx, parts),
+        factors=mfa.factors_of(session, account_id),
+        sessions=sessions.list_of(session, account_id, None, ctx.at),
+    )
+
+
+def end_sessions(session: Session, account_id: str, ctx: Context) -> int:
+    """End every session of a person."""
+    ctx.actor.require(IAM_SESSION_REVOKE)
+    accounts.get(session, account_id)
+    ended = sessions.end_all(session, account_id, "revoked", ctx)
+    accounts.raise_epoch(session, account_id)
+    return ended
+
+
+def remove_factor(
+    session: Session, account_id: str, factor_id: str, reason: str, ctx: Context, *, parts: Identity
+) -> None:
+    """Remove a lost factor of somebody else, with a reason; all their sessions end and they are told."""
+    ctx.actor.require(IAM_FACTOR_DECIDE)
+    _demand_other(account_id, ctx)
+    why = checked_reason(reason)
+    found = accounts.get(session, account_id)
+    mfa.take_away(session, account_id, factor_id, why, ctx)
+    sessions.end_all(session, account_id, "revoked", ctx)
+    accounts.raise_epoch(session, account_id)
+    text = (
+        "An administrator removed a second factor of your OnePay account. If you did not ask for it, tell us at once.\n"
+    )
+    signin.tell(session, found, "A second factor was removed", text, "factor_removed", ctx, parts=parts)
+
+
+def disable(session: Session, account_id: str, reason: str, ctx: Context) -> None:
+    """Switch an account off; its sessions are dead at once."""
+    ctx.actor.require(IAM_ACCOUNT_DISABLE)
+    _demand_other(account_id, ctx)
+    why = checked_reason(reason)
+    if accounts.get(session, account_id).state in (State.DISABLED, State.CLOSED):
+        raise WrongState("The account is off already.")
+    sessions.end_all(session, account_id, "revoked", ctx)
+    accounts.set_state(session, account_id, State.DISABLED, ctx, reason=why)
+    outbox.record(session, AccountDisabled(target=account_id, about=(account_id,)), ctx)
+
+
+def enable(session: Session, account_id: str, ctx: Context) -> None:
+    """Switch an account on again; whoever switched it off may not (four eyes)."""
+    ctx.actor.require(IAM_ACCOUNT_DISABLE)
+    _demand_other(account_id, ctx)
+    found = accounts.get(session, account_id)
+    if found.state is not State.DISABLED:
+        raise WrongState("The account is not disabled.")
+    if found.state_by == ctx.actor.id:
+        raise SamePerson("You disabled this account; another administrator has to enable it.")
+    never_came = not signup.past_hashes(session, account_id)
+    accounts.set_state(session, account_id, State.INVITED if never_came else State.ACTIVE, ctx, reason=None)
+    outbox.record(session, AccountEnabled(target=account_id, about=(account_id,)), ctx)
+
+
+def checked_reason(text: str) -> str:
+    """Return a reason as it is kept; raises `ReasonMissing`."""
+    reason = " ".join(text.split())
+    if not REASON_MIN <= len(reason) <= REASON_MAX:
+        raise ReasonMissing(param="reason")
+    return reason
+
+
+def _demand_other(account_id: str, ctx: Context) -> None:
+    if account_id == ctx.actor.id:
+        raise SamePerson("You cannot do this to your own account.")
+
+
+def _record_read(session: Session, view: str, subjects: Sequence[str], ctx: Context) -> None:
+    if subjects:
+        outbox.record(session, DataRead(view=view, count=len(subjects), about=tuple(subjects)), ctx)
+
+
+def _person(session: Session, found: Account, ctx: Context, parts: Identity) -> Person:
+    return Person(
+        account=found,
+        name=accounts.name_of(session, found.id, parts=parts) or "–",
+        address=accounts.masked(accounts.address_of(session, found.id, parts=parts)),
+        roles=tuple(sorted(accounts.roles_of(session, found.id, ctx.at))),
+        factors=len(mfa.factors_of(session, found.id)),
+        sessions=len(sessions.list_of(session, found.id, None, ctx.at)),
+    )

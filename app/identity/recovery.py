@@ -1,0 +1,56 @@
+"""Setting a password anew by mail and factor; it also ends a lock that the owner set."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from app.identity import accounts, letters, links, mfa, sessions, signin, signup
+from app.identity.accounts import State
+from app.identity.links import LinkPurpose
+from app.identity.mfa import CodeRefused
+from app.identity.parts import Identity
+from app.kernel.access import ActorKind
+from app.kernel.context import Context
+from ingest.events.auth import AccountUnlocked
+from ingest.log import outbox
+
+OWNERS_LOCK = "owner"
+
+
+def ask(session: Session, surface: ActorKind, typed: str, ctx: Context, *, parts: Identity) -> None:
+    """Send the link to a verified address; an unknown one gets the same answer and no letter (PWD-4)."""
+    address = accounts.normal_address(typed)
+    found = accounts.find(session, surface, accounts.identifier_of(address, parts=parts))
+    if found is None or found.state not in (State.ACTIVE, State.LOCKED):
+        return
+    url = links.make(
+        session, LinkPurpose.RECOVERY, ctx, parts=parts, seconds=parts.policy.link_seconds, account_id=found.id
+    )
+    text = f"Open this page within 30 minutes to set a new password:\n{url}\nIf you did not ask for it, ignore it.\n"
+    letter = letters.Letter(to=address, subject="Set a new password", text=text)
+    letters.queue(session, letter, "recovery", ctx, parts=parts, account_id=found.id)
+
+
+def complete(session: Session, token: str, hashed: str, code: str, ctx: Context, *, parts: Identity) -> str:
+    """Consume the link, demand a code where a factor stands, set the password, end every session. Returns the account.
+
+    A lock the owner set ends; one that containment or an administrator set stays. The browser is not signed in by it.
+    """
+    link = links.consume(session, token, LinkPurpose.RECOVERY, ctx, parts=parts)
+    assert link.account_id is not None, "a recovery link is for an account"
+    found = accounts.get(session, link.account_id)
+    if mfa.factors_of(session, found.id):
+        match, _ = mfa.match(session, found.id, code, ctx.at, parts=parts)
+        if match is None or not mfa.use_up(session, match):
+            raise CodeRefused(param="code")
+    signup.store_password(session, found.id, hashed, ctx)
+    signup.record_changed(session, found.id, "recovery", ctx)
+    sessions.end_all(session, found.id, "revoked", ctx)
+    if found.state is State.LOCKED and found.reason == OWNERS_LOCK:
+        accounts.set_state(session, found.id, State.ACTIVE, ctx, reason=None)
+        outbox.record(session, AccountUnlocked(account=found.id, reason="recovery", about=(found.id,)), ctx)
+    else:
+        accounts.raise_epoch(session, found.id)
+    text = "The password of your OnePay account was changed, and every session was ended.\n"
+    signin.tell(session, found, "Your password was changed", text, "password_changed", ctx, parts=parts)
+    return found.id

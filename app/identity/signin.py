@@ -1,0 +1,360 @@
+"""Signing in: limits first, then one hash run, then everything else in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.identity import accounts, letters, lockout, mfa, sessions
+from app.identity.accounts import Account, State
+from app.identity.models import account as account_table
+from app.identity.models import device, login, password
+from app.identity.parts import Identity
+from app.identity.sessions import NewSession
+from app.kernel import crypto
+from app.kernel.access import Acr, ActorKind
+from app.kernel.context import Context
+from app.kernel.errors import OnePayError, SignInRequired, TooManyAttempts
+from ingest.events.auth import (
+    AccountLocked,
+    LoginChallenged,
+    LoginFailed,
+    LoginSucceeded,
+    LoginThrottled,
+    MfaFailed,
+    MfaVerified,
+)
+from ingest.log import outbox
+
+PASSWORD = "password"
+
+
+class SignInFailed(SignInRequired):
+    """The address, password or code is not right."""
+
+    code = "sign_in_failed"
+
+
+class SignInOver(SignInRequired):
+    """This sign-in took too long. Please start again."""
+
+    code = "sign_in_over"
+
+
+class Throttled(TooManyAttempts):
+    """Too many tries. Please wait."""
+
+    def __init__(self, attempt: Attempt, until: datetime, at: datetime) -> None:
+        seconds = max(1, int((until - at).total_seconds() + 0.999))
+        super().__init__(retry_after=seconds)
+        self.attempt, self.until = attempt, until
+
+    def trace(self, session: Session, ctx: Context) -> None:
+        """Record the try that was turned away."""
+        outbox.record(session, _throttled(self.attempt, self.until), ctx)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """A try to sign in, before anything is checked. `has_factor` tells whether a code will be asked for."""
+
+    surface: ActorKind
+    identifier: bytes
+    account: Account | None
+    password_hash: str | None
+    has_factor: bool
+    device_id: str | None
+    login_id: str | None = None
+    password_ok: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """The outcome of one check, never its secret: `password`, or `totp` with the step that matched."""
+
+    factor: str
+    passed: bool
+    reason: str = ""
+    match: mfa.Match | None = None
+
+
+class Step(StrEnum):
+    """Where a sign-in stands after its checks."""
+
+    DONE = "done"
+    CHALLENGED = "challenged"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclusion:
+    """What `conclude` decided: a session when done, a login token when a code is still owed."""
+
+    step: Step
+    account_id: str | None = None
+    session: NewSession | None = None
+    login_token: str | None = None
+    device_token: str | None = None
+
+
+def attempt(
+    session: Session, surface: ActorKind, typed: str, device_token: str | None, ctx: Context, *, parts: Identity
+) -> Attempt:
+    """Look at limits and account of what was typed; raises `Throttled` before anything is checked (LCK-5)."""
+    identifier = accounts.identifier_of(typed, parts=parts)
+    found = accounts.find(session, surface, identifier)
+    made = Attempt(
+        surface=surface,
+        identifier=identifier,
+        account=found,
+        password_hash=_hash_of(session, found.id) if found else None,
+        has_factor=bool(found and mfa.factors_of(session, found.id)),
+        device_id=_device_of(session, found.id, device_token, ctx.at, parts) if found and device_token else None,
+    )
+    _demand_open(session, made, ctx)
+    return made
+
+
+def resumed(session: Session, login_token: str, ctx: Context, *, parts: Identity, device_token: str | None) -> Attempt:
+    """Return the sign-in that waits for its code; raises `SignInOver` or `Throttled`."""
+    row = session.execute(
+        sa.select(login).where(login.c.token_hash == crypto.sha256(login_token.encode()))
+    ).one_or_none()
+    if row is None or row.state != "password_ok" or row.expires_at <= ctx.at:
+        raise SignInOver
+    made = Attempt(
+        surface=ActorKind(row.surface),
+        identifier=row.identifier,
+        account=accounts.get(session, row.account_id),
+        password_hash=None,
+        has_factor=True,
+        device_id=_device_of(session, row.account_id, device_token, ctx.at, parts) if device_token else None,
+        login_id=row.id,
+        password_ok=True,
+    )
+    _demand_open(session, made, ctx)
+    return made
+
+
+def check_password(made: Attempt, typed: str, *, parts: Identity) -> Check:
+    """Run the hash once, for unknown accounts too; called outside any transaction."""
+    passed = parts.hasher.verify(made.password_hash, typed)
+    return Check(factor=PASSWORD, passed=passed, reason="" if passed else "password")
+
+
+def check_code(session: Session, made: Attempt, typed: str, ctx: Context, *, parts: Identity) -> Check:
+    """Compare a code without using it up."""
+    if made.account is None or lockout.code_exhausted(session, made.account.id, ctx.at):
+        return Check(factor=mfa.TOTP, passed=False, reason="exhausted" if made.account else "wrong")
+    found, why = mfa.match(session, made.account.id, typed, ctx.at, parts=parts)
+    return Check(factor=mfa.TOTP, passed=found is not None, reason=why, match=found)
+
+
+def conclude(session: Session, made: Attempt, checks: Sequence[Check], ctx: Context, *, parts: Identity) -> Conclusion:
+    """Do all that follows the checking, in one transaction: counters, device, event, next step or session.
+
+    Parallel guesses are counted one by one: the buckets are read again here, so that the try that comes after the lock
+    is turned away with `Throttled` whatever its password was.
+    """
+    _demand_open(session, made, ctx)
+    checks = [_used_up(session, check) for check in checks]
+    _record_codes(session, made, checks, ctx)
+    wrong = [check for check in checks if not check.passed]
+    if wrong or made.account is None or made.account.state is not State.ACTIVE:
+        return _refuse(session, made, wrong, ctx, parts)
+    proven = {check.factor for check in checks} | ({PASSWORD} if made.password_ok else set())
+    if PASSWORD in proven and made.has_factor and mfa.TOTP not in proven:
+        return _challenge(session, made, made.account, ctx, parts)
+    if PASSWORD not in proven or (made.surface is not ActorKind.CUSTOMER and mfa.TOTP not in proven):
+        return _refuse(session, made, [Check(factor=mfa.TOTP, passed=False, reason="wrong")], ctx, parts)
+    return _finish(session, made, made.account, proven, ctx, parts)
+
+
+def _finish(
+    session: Session, made: Attempt, found: Account, proven: set[str], ctx: Context, parts: Identity
+) -> Conclusion:
+    if made.login_id is not None:
+        done = session.execute(
+            sa.update(login).where(login.c.id == made.login_id, login.c.state == "password_ok").values(state="done")
+        )
+        if done.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
+            raise SignInOver
+    lockout.reset(session, _buckets(made, ctx)[0])
+    is_new_device = made.device_id is None
+    had_device = found.last_login_at is not None
+    device_id, device_token = _known_device(session, made.device_id, found.id, ctx)
+    idle_days = (ctx.at - found.last_login_at).days if found.last_login_at else None
+    session.execute(sa.update(account_table).where(account_table.c.id == found.id).values(last_login_at=ctx.at))
+    acr = Acr.MFA if mfa.TOTP in proven else Acr.PWD
+    begun = sessions.begin(
+        session,
+        found.id,
+        found.kind,
+        acr,
+        mfa.TOTP if mfa.TOTP in proven else PASSWORD,
+        device_id,
+        ctx,
+        policy=parts.policy,
+    )
+    event = LoginSucceeded(
+        account=found.id,
+        identifier=made.identifier.hex(),
+        factors=tuple(sorted(proven)),
+        new_device=is_new_device,
+        idle_days=idle_days,
+        account_days=(ctx.at - found.created_at).days,
+        about=(found.id,),
+    )
+    outbox.record(session, event, ctx)
+    if is_new_device and had_device:
+        _tell_new_device(session, found, ctx, parts)
+    return Conclusion(step=Step.DONE, account_id=found.id, session=begun, device_token=device_token)
+
+
+def _challenge(session: Session, made: Attempt, found: Account, ctx: Context, parts: Identity) -> Conclusion:
+    token = crypto.token()
+    session.execute(
+        sa.insert(login).values(
+            id=ctx.new_id("lgn"),
+            token_hash=crypto.sha256(token.encode()),
+            account_id=found.id,
+            identifier=made.identifier,
+            surface=made.surface.value,
+            state="password_ok",
+            expires_at=ctx.at + timedelta(seconds=parts.policy.login_seconds),
+        )
+    )
+    outbox.record(session, LoginChallenged(account=found.id, factor=mfa.TOTP, about=(found.id,)), ctx)
+    return Conclusion(step=Step.CHALLENGED, account_id=found.id, login_token=token)
+
+
+def _refuse(session: Session, made: Attempt, wrong: Sequence[Check], ctx: Context, parts: Identity) -> Conclusion:
+    found = made.account
+    lock = lockout.count_failure(session, _buckets(made, ctx), made.surface, ctx.at, policy=parts.policy)
+    if any(check.factor == mfa.TOTP for check in wrong) and found is not None:
+        reached = lockout.count_code_failure(session, found.id, ctx.at, policy=parts.policy)
+        if reached and made.login_id is not None:
+            session.execute(sa.update(login).where(login.c.id == made.login_id).values(state="refused"))
+    reason = "unknown" if found is None else (wrong[0].factor if wrong else found.state.value)
+    event = LoginFailed(
+        account=found.id if found else None,
+        identifier=made.identifier.hex(),
+        step="code" if made.login_id else "password",
+        reason="code" if reason == mfa.TOTP else reason,
+        new_device=made.device_id is None,
+        about=(found.id,) if found else (),
+    )
+    outbox.record(session, event, ctx)
+    if lock is not None and lock.bucket.scope == lockout.IDENTIFIER and found is not None:
+        locked = AccountLocked(account=found.id, reason="failures", until=lock.until, about=(found.id,))
+        outbox.record(session, locked, ctx)
+        _tell_lock(session, found, lock.until, ctx, parts)
+    return Conclusion(step=Step.REFUSED)
+
+
+def _demand_open(session: Session, made: Attempt, ctx: Context) -> None:
+    shut = lockout.closed(session, _buckets(made, ctx), ctx.at)
+    if shut is not None:
+        raise Throttled(made, shut.until, ctx.at)
+
+
+def _buckets(made: Attempt, ctx: Context) -> tuple[lockout.Bucket, ...]:
+    return lockout.buckets_of(made.identifier, made.surface, made.device_id, ctx.source.ip)
+
+
+def _throttled(made: Attempt, until: datetime) -> LoginThrottled:
+    found = made.account
+    return LoginThrottled(
+        account=found.id if found else None,
+        identifier=made.identifier.hex(),
+        until=until,
+        reason="too_many_attempts",
+        about=(found.id,) if found else (),
+    )
+
+
+def _used_up(session: Session, check: Check) -> Check:
+    if check.match is None or mfa.use_up(session, check.match):
+        return check
+    return Check(factor=check.factor, passed=False, reason="replayed")
+
+
+def _record_codes(session: Session, made: Attempt, checks: Sequence[Check], ctx: Context) -> None:
+    if made.account is None:
+        return
+    for check in checks:
+        if check.factor != mfa.TOTP:
+            continue
+        about = (made.account.id,)
+        if check.passed:
+            outbox.record(session, MfaVerified(account=made.account.id, factor=mfa.TOTP, about=about), ctx)
+        else:
+            reason = "expired" if check.reason == "clock" else check.reason
+            outbox.record(session, MfaFailed(account=made.account.id, factor=mfa.TOTP, reason=reason, about=about), ctx)
+
+
+def _hash_of(session: Session, account_id: str) -> str | None:
+    query = sa.select(password.c.hash).where(password.c.account_id == account_id, password.c.n == 0)
+    return session.execute(query).scalar_one_or_none()
+
+
+def _device_of(session: Session, account_id: str, token: str, at: datetime, parts: Identity) -> str | None:
+    oldest = at - timedelta(days=parts.policy.device_known_days)
+    query = sa.select(device.c.id).where(
+        device.c.account_id == account_id,
+        device.c.token_hash == crypto.sha256(token.encode()),
+        device.c.last_seen_at > oldest,
+    )
+    return session.execute(query).scalar_one_or_none()
+
+
+def _known_device(session: Session, device_id: str | None, account_id: str, ctx: Context) -> tuple[str, str | None]:
+    if device_id is not None:
+        session.execute(sa.update(device).where(device.c.id == device_id).values(last_seen_at=ctx.at))
+        return device_id, None
+    token, device_id = crypto.token(), ctx.new_id("dev")
+    session.execute(
+        sa.insert(device).values(
+            id=device_id,
+            account_id=account_id,
+            token_hash=crypto.sha256(token.encode()),
+            label=sessions.agent_of(ctx),
+            first_seen_at=ctx.at,
+            last_seen_at=ctx.at,
+        )
+    )
+    return device_id, token
+
+
+def _tell_new_device(session: Session, found: Account, ctx: Context, parts: Identity) -> None:
+    text = (
+        f"Somebody signed in to your OnePay account with {sessions.agent_of(ctx)}, a device we had not seen before.\n"
+        "If that was you, there is nothing to do.\n"
+        f"If it was not, open {parts.public_url}/security and press “It wasn't me”.\n"
+    )
+    tell(session, found, "A new device signed in", text, "new_device", ctx, parts=parts)
+
+
+def _tell_lock(session: Session, found: Account, until: datetime, ctx: Context, parts: Identity) -> None:
+    text = (
+        "There were several wrong tries to sign in to your OnePay account, so we turn away further tries from devices\n"
+        f"we do not know until {until:%H:%M} UTC. You need not do anything. A device you used before still works.\n"
+    )
+    tell(session, found, "Wrong tries to sign in", text, "lock", ctx, parts=parts)
+
+
+def tell(
+    session: Session, found: Account, subject: str, text: str, template: str, ctx: Context, *, parts: Identity
+) -> None:
+    """Queue a notice to the owner of an account; one that cannot be written to any more is left out."""
+    try:
+        address = accounts.address_of(session, found.id, parts=parts)
+    except OnePayError:
+        return
+    letter = letters.Letter(to=address, subject=subject, text=text)
+    letters.queue(session, letter, template, ctx, parts=parts, account_id=found.id)

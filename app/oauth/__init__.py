@@ -1,0 +1,1 @@
+"""Programs and browsers at the door: which one credential a request carries, and the actor it stands for."""

@@ -1,0 +1,1 @@
+"""The pages of customers, staff accounts and administrators: server-rendered, working without scripts."""

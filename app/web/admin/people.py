@@ -1,0 +1,141 @@
+"""People: accounts, their sessions and factors. *Who is this?*"""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+
+from app.edge import context, system
+from app.gateway.policy import Policy, route
+from app.identity import people, roles, signup
+from app.identity.policy import SecurityPolicy
+from app.kernel.access import (
+    IAM_ACCOUNT_DISABLE,
+    IAM_ACCOUNT_INVITE,
+    IAM_ACCOUNT_READ,
+    IAM_FACTOR_DECIDE,
+    IAM_SESSION_REVOKE,
+    Acr,
+    ActorKind,
+    Permission,
+)
+from app.kernel.errors import Conflict, Forbidden, Invalid
+from app.oauth import guard
+from app.web import pages
+
+blueprint = Blueprint("people", __name__)
+
+
+def _policy(permission: Permission, *, fresh: bool = False) -> Policy:
+    return Policy(
+        permission=permission,
+        surface=guard.STAFF,
+        acr=Acr.MFA if fresh else None,
+        max_age=SecurityPolicy().step_up if fresh else None,
+    )
+
+
+@route(blueprint, "GET", "/admin/users", _policy(IAM_ACCOUNT_READ))
+def users() -> Response:
+    """List the accounts of a kind, newest first."""
+    return _list(pages.Form(values={"email": "", "name": "", "role": roles.ANALYST}), 200)
+
+
+@route(blueprint, "POST", "/admin/users", _policy(IAM_ACCOUNT_INVITE))
+def invite() -> Response:
+    """Invite a colleague with a role."""
+    form = pages.read("email", "name", "role")
+    try:
+        with system().db.begin() as session:
+            invited = signup.invite(
+                session,
+                form.values["email"],
+                form.values["name"],
+                form.values["role"],
+                context(),
+                parts=system().identity,
+            )
+    except (Invalid, Conflict) as error:
+        form.refuse(error, "email")
+        return _list(form, 422)
+    return pages.go(f"/admin/users/{invited}")
+
+
+@route(blueprint, "GET", "/admin/users/<account_id>", _policy(IAM_ACCOUNT_READ))
+def user(account_id: str) -> Response:
+    """Show one person: state, sessions, factors, and what may be done."""
+    return _person(account_id, pages.Form(values={"reason": ""}), 200)
+
+
+@route(blueprint, "POST", "/admin/users/<account_id>/sessions/end", _policy(IAM_SESSION_REVOKE))
+def end_sessions(account_id: str) -> Response:
+    """End every session of a person."""
+    with system().db.begin() as session:
+        people.end_sessions(session, account_id, context())
+    return pages.go(f"/admin/users/{account_id}")
+
+
+@route(
+    blueprint, "POST", "/admin/users/<account_id>/factors/<factor_id>/remove", _policy(IAM_FACTOR_DECIDE, fresh=True)
+)
+def remove_factor(account_id: str, factor_id: str) -> Response:
+    """Remove a lost factor, with a reason."""
+    form = pages.read("reason")
+    try:
+        with system().db.begin() as session:
+            people.remove_factor(
+                session, account_id, factor_id, form.values["reason"], context(), parts=system().identity
+            )
+    except (Invalid, Conflict, Forbidden) as error:
+        form.refuse(error, "reason")
+        return _person(account_id, form, 422)
+    return pages.go(f"/admin/users/{account_id}")
+
+
+@route(blueprint, "POST", "/admin/users/<account_id>/disable", _policy(IAM_ACCOUNT_DISABLE))
+def disable(account_id: str) -> Response:
+    """Switch an account off, with a reason."""
+    form = pages.read("reason")
+    try:
+        with system().db.begin() as session:
+            people.disable(session, account_id, form.values["reason"], context())
+    except (Invalid, Conflict, Forbidden) as error:
+        form.refuse(error, "reason")
+        return _person(account_id, form, 422)
+    return pages.go(f"/admin/users/{account_id}")
+
+
+@route(blueprint, "POST", "/admin/users/<account_id>/enable", _policy(IAM_ACCOUNT_DISABLE))
+def enable(account_id: str) -> Response:
+    """Switch an account on again; whoever switched it off may not."""
+    form = pages.read("reason")
+    try:
+        with system().db.begin() as session:
+            people.enable(session, account_id, context())
+    except (Conflict, Forbidden) as error:
+        form.refuse(error, "reason")
+        return _person(account_id, form, 403 if isinstance(error, Forbidden) else 409)
+    return pages.go(f"/admin/users/{account_id}")
+
+
+def _list(form: pages.Form, status: int) -> Response:
+    kind = ActorKind.CUSTOMER if request.args.get("kind") == "customer" else ActorKind.STAFF
+    after = request.args.get("after") or None
+    with system().db.begin() as session:
+        found = people.page(session, kind, after, context(), parts=system().identity)
+    more = found[-1].account.id if len(found) == people.PAGE_MAX else None
+    return pages.render(
+        "admin/users.html",
+        status,
+        form=form,
+        people=found,
+        kind=kind.value,
+        more=more,
+        words=roles.WORD_OF_ROLE,
+        staff_roles=roles.STAFF_ROLES,
+    )
+
+
+def _person(account_id: str, form: pages.Form, status: int) -> Response:
+    with system().db.begin() as session:
+        found = people.detail(session, account_id, context(), parts=system().identity)
+    return pages.render("admin/user.html", status, form=form, detail=found, words=roles.WORD_OF_ROLE)

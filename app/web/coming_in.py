@@ -1,0 +1,209 @@
+"""Sign-up, invitation, recovery: everything that begins with a mailed link. *Can I trust this and start?*"""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+from sqlalchemy.orm import Session
+
+from app.edge import context, system
+from app.gateway.policy import Policy, Public, route
+from app.identity import accounts, links, mfa, passwords, recovery, roles, signup
+from app.identity.links import Link, LinkClosed, LinkPurpose
+from app.identity.mfa import CodeRefused, Enrolment
+from app.kernel.access import ActorKind
+from app.kernel.context import Context
+from app.kernel.errors import Conflict, Invalid
+from app.web import browser, pages, qr
+from payments import wallets
+
+blueprint = Blueprint("coming_in", __name__)
+_SIGN_UP = Policy(permission=Public(reason="the page that opens an account"))
+_LINK = Policy(permission=Public(reason="the mailed token is the credential"))
+_RECOVER = Policy(permission=Public(reason="for those who cannot sign in"))
+
+
+@route(blueprint, "GET", "/sign-up", _SIGN_UP)
+def sign_up_form() -> Response:
+    """Step 1 of 3: the address."""
+    return pages.render("sign_up.html", form=pages.Form(values={"email": ""}))
+
+
+@route(blueprint, "POST", "/sign-up", _SIGN_UP)
+def sign_up() -> Response:
+    """Send the link; the answer is the same whether the address is known or not."""
+    form = pages.read("email")
+    try:
+        with system().db.begin() as session:
+            signup.ask(session, form.values["email"], context(), parts=system().identity)
+    except Invalid as error:
+        form.refuse(error, "email")
+        return pages.again("sign_up.html", form)
+    return pages.render(
+        "sent.html", title="Look into your mail", step="Step 1 of 3 is done", address=form.values["email"]
+    )
+
+
+@route(blueprint, "GET", "/recover", _RECOVER)
+def recover_form() -> Response:
+    """Ask for the address a new password is wanted for."""
+    return pages.render("recover.html", form=pages.Form(values={"email": ""}))
+
+
+@route(blueprint, "POST", "/recover", _RECOVER)
+def recover() -> Response:
+    """Send the link that sets a new password; the answer tells nothing about the address."""
+    form = pages.read("email", "surface")
+    kind = ActorKind.STAFF if form.values["surface"] == "staff" else ActorKind.CUSTOMER
+    try:
+        with system().db.begin() as session:
+            recovery.ask(session, kind, form.values["email"], context(), parts=system().identity)
+    except Invalid as error:
+        form.refuse(error, "email")
+        return pages.again("recover.html", form)
+    return pages.render("sent.html", title="Look into your mail", step=None, address=form.values["email"])
+
+
+@route(blueprint, "GET", "/link/<token>", _LINK)
+def link_form(token: str) -> Response:
+    """Say what a link will do; nothing changes before its button is pressed."""
+    parts, ctx = system().identity, context()
+    with system().db.read() as session:
+        link = links.look(session, token, ctx, parts=parts)
+    if link.purpose is LinkPurpose.INVITATION:
+        assert link.account_id is not None
+        with system().db.begin() as session:
+            enrolment = _enrolment(session, link.account_id, ctx)
+        return _invitation(link, enrolment, pages.Form(), 200)
+    return _link_page(link, pages.Form(values={"name": "", "handle": ""}), 200)
+
+
+@route(blueprint, "POST", "/link/<token>", _LINK)
+def link(token: str) -> Response:
+    """Do what the link is for, once."""
+    with system().db.read() as session:
+        found = links.look(session, token, context(), parts=system().identity)
+    match found.purpose:
+        case LinkPurpose.SIGN_UP:
+            return _finish_sign_up(token, found)
+        case LinkPurpose.INVITATION:
+            return _accept_invitation(token, found)
+        case LinkPurpose.RECOVERY:
+            return _set_password(token, found)
+        case LinkPurpose.DISOWN:
+            raise LinkClosed
+
+
+def _finish_sign_up(token: str, found: Link) -> Response:
+    parts, ctx = system(), context()
+    form = pages.read("name", "handle")
+    password = pages.secret("password")
+    assert found.address is not None
+    try:
+        _check(form, password, has_factor=False, words=signup.words_of(found.address, form.values["name"]))
+        if form.wrong:
+            return _link_page(found, form, 422)
+        handle = form.values["handle"].strip().removeprefix("@").lower()
+        new = signup.NewCustomer(name=form.values["name"], handle=handle, hashed=parts.identity.hasher.hash(password))
+        with parts.db.begin() as session:
+            _, begun = signup.complete(session, token, new, ctx, parts=parts.identity, open_wallet=wallets.open)
+    except (Invalid, Conflict) as error:
+        form.refuse(error, "handle" if error.param != "name" else "name")
+        return _link_page(found, form, 422)
+    return browser.signed_in(pages.go("/security/factors/new?next=/wallet"), begun, ActorKind.CUSTOMER, None)
+
+
+def _accept_invitation(token: str, found: Link) -> Response:
+    parts, ctx = system(), context()
+    assert found.account_id is not None
+    form, password, code = pages.Form(), pages.secret("password"), pages.secret("code")
+    with parts.db.begin() as session:
+        enrolment = _enrolment(session, found.account_id, ctx)
+        words = _own_words(session, found.account_id)
+    _check(form, password, has_factor=True, words=words)
+    if form.wrong:
+        return _invitation(found, enrolment, form, 422)
+    try:
+        hashed = parts.identity.hasher.hash(password)
+        with parts.db.begin() as session:
+            mfa.enrol(session, found.account_id, code, ctx, parts=parts.identity)
+            signup.accept(session, token, hashed, ctx, parts=parts.identity)
+    except CodeRefused as error:
+        form.wrong["code"] = str(error)
+        return _invitation(found, enrolment, form, 422)
+    return pages.render(
+        "done.html", title="Welcome to OnePay", text="Your account is ready.", go_to="/sign-in?next=/staff"
+    )
+
+
+def _set_password(token: str, found: Link) -> Response:
+    parts, ctx = system(), context()
+    assert found.account_id is not None
+    form, password, code = pages.Form(), pages.secret("password"), pages.secret("code")
+    with parts.db.read() as session:
+        words = _own_words(session, found.account_id)
+        has_factor = bool(mfa.factors_of(session, found.account_id))
+        past = signup.past_hashes(session, found.account_id)
+        kind = accounts.get(session, found.account_id).kind
+    _check(form, password, has_factor=has_factor, words=words)
+    if not form.wrong and kind is ActorKind.STAFF and any(parts.identity.hasher.verify(old, password) for old in past):
+        form.wrong["password"] = "This is one of your last four passwords. Choose another."
+    if form.wrong:
+        return _link_page(found, form, 422)
+    try:
+        hashed = parts.identity.hasher.hash(password)
+        with parts.db.begin() as session:
+            recovery.complete(session, token, hashed, code, ctx, parts=parts.identity)
+    except CodeRefused as error:
+        form.wrong["code"] = str(error)
+        return _link_page(found, form, 422)
+    home = "/sign-in?next=/staff" if kind is ActorKind.STAFF else "/sign-in"
+    return pages.render("done.html", title="Your password is set", text="Every session was ended.", go_to=home)
+
+
+def _check(form: pages.Form, password: str, *, has_factor: bool, words: tuple[str, ...]) -> None:
+    try:
+        signup.check_password(password, parts=system().identity, has_factor=has_factor, own_words=words)
+    except passwords.PasswordRefused as error:
+        form.wrong["password"] = str(error)
+
+
+def _own_words(session: Session, account_id: str) -> tuple[str, ...]:
+    parts = system().identity
+    name = accounts.name_of(session, account_id, parts=parts) or ""
+    return signup.words_of(accounts.address_of(session, account_id, parts=parts), name)
+
+
+def _enrolment(session: Session, account_id: str, ctx: Context) -> Enrolment:
+    parts = system().identity
+    name = accounts.masked(accounts.address_of(session, account_id, parts=parts))
+    waiting = mfa.pending(session, account_id, name, parts=parts)
+    return waiting or mfa.prepare_for(session, account_id, "Authenticator app", name, ctx, parts=parts)
+
+
+def _invitation(found: Link, enrolment: Enrolment, form: pages.Form, status: int) -> Response:
+    assert found.account_id is not None
+    with system().db.read() as session:
+        held = sorted(accounts.roles_of(session, found.account_id, context().at))
+    words = ", ".join(roles.WORD_OF_ROLE[role] for role in held)
+    return pages.render(
+        "invitation.html",
+        status,
+        form=form,
+        enrolment=enrolment,
+        qr=qr.svg(enrolment.uri),
+        role=words,
+        policy=system().identity.policy,
+    )
+
+
+def _link_page(found: Link, form: pages.Form, status: int) -> Response:
+    has_factor = False
+    if found.account_id is not None:
+        with system().db.read() as session:
+            has_factor = bool(mfa.factors_of(session, found.account_id))
+    template = {LinkPurpose.SIGN_UP: "sign_up_finish.html", LinkPurpose.RECOVERY: "new_password.html"}.get(
+        found.purpose
+    )
+    if template is None:
+        raise LinkClosed
+    return pages.render(template, status, form=form, link=found, has_factor=has_factor, policy=system().identity.policy)

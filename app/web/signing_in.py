@@ -1,0 +1,178 @@
+"""Sign-in, code, sign-out. *Is it me?*"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from flask import Blueprint, Response, g, request
+
+from app.edge import context, leave_trace, system
+from app.gateway.policy import Policy, Public, route
+from app.identity import sessions, signin
+from app.identity.signin import Conclusion, SignInFailed, SignInOver, Step, Throttled
+from app.kernel.access import ActorKind
+from app.kernel.errors import OnePayError
+from app.oauth import guard
+from app.web import browser, formats, pages
+
+blueprint = Blueprint("signing_in", __name__)
+_SIGN_IN = Policy(permission=Public(reason="the sign-in page"))
+_OUT = Policy(permission=Public(reason="whoever has no session is signed out already"))
+FAILED = "The address, password or code is not right."
+
+
+@route(blueprint, "GET", "/sign-in", _SIGN_IN)
+def form() -> Response:
+    """Ask for address and password, and of staff for the code as well."""
+    return _page(pages.Form(values={"address": ""}), 200)
+
+
+@route(blueprint, "POST", "/sign-in", _SIGN_IN)
+def sign_in() -> Response:
+    """Check what was typed: limits first, then one hash run, then everything else in one transaction."""
+    made_form = pages.read("address")
+    try:
+        done = check_in(_surface(), made_form.values["address"], pages.secret("password"), pages.secret("code"))
+    except Throttled as refusal:
+        leave_trace(refusal)
+        return _throttled(made_form, refusal)
+    match done.step:
+        case Step.DONE:
+            return _in(done, _surface())
+        case Step.CHALLENGED:
+            assert done.login_token is not None
+            return browser.owes_code(pages.go(f"/sign-in/code?next={_next_quoted()}"), done.login_token)
+        case Step.REFUSED:
+            made_form.wrong["address"] = FAILED
+            return _page(made_form, 401)
+
+
+@route(blueprint, "GET", "/sign-in/code", _SIGN_IN)
+def code_form() -> Response:
+    """Ask for the code of the authenticator."""
+    if browser.login_token() is None:
+        return pages.go("/sign-in")
+    return pages.render("code.html", form=pages.Form(), next=_next())
+
+
+@route(blueprint, "POST", "/sign-in/code", _SIGN_IN)
+def code() -> Response:
+    """Check the code of an open sign-in."""
+    made_form = pages.Form(values={"code": ""})
+    token = browser.login_token()
+    try:
+        if token is None:
+            raise SignInOver
+        done = check_code(token, pages.secret("code"))
+    except Throttled as refusal:
+        leave_trace(refusal)
+        made_form.wrong["code"] = f"Too many tries. Wait {formats.wait(refusal.retry_after or 1)}, then sign in again."
+        return _wait(pages.render("code.html", 429, form=made_form, next=_next()), refusal)
+    except SignInOver as over:
+        return pages.render(
+            "sign_in.html", 401, form=pages.Form(values={"address": ""}), notice=str(over), next=_next()
+        )
+    if done.step is Step.DONE:
+        return _in(done, guard.CUSTOMER)
+    made_form.wrong["code"] = "The code was not accepted. Wait for the next one and try again."
+    return pages.render("code.html", 401, form=made_form, next=_next())
+
+
+@route(blueprint, "POST", "/sign-out", _OUT)
+def sign_out() -> Response:
+    """End the session of a customer."""
+    return _out(guard.CUSTOMER)
+
+
+@route(blueprint, "POST", "/staff/sign-out", Policy(permission=_OUT.permission, surface=guard.STAFF))
+def staff_sign_out() -> Response:
+    """End the session of a member of staff."""
+    return _out(guard.STAFF)
+
+
+def check_in(surface: str, address: str, password: str, code: str) -> Conclusion:
+    """Run the sign-in of 4.1 in its order; raises `Throttled`, and `SignInFailed` never: that is a conclusion."""
+    parts, ctx = system(), context()
+    kind = ActorKind.STAFF if surface == guard.STAFF else ActorKind.CUSTOMER
+    with parts.db.read() as session:
+        made = signin.attempt(session, kind, address, browser.device_token(), ctx, parts=parts.identity)
+    checks = [signin.check_password(made, password, parts=parts.identity)]
+    if kind is ActorKind.STAFF:
+        with parts.db.read() as session:
+            checks.append(signin.check_code(session, made, code, ctx, parts=parts.identity))
+    with parts.db.begin() as session:
+        done = signin.conclude(session, made, checks, ctx, parts=parts.identity)
+    parts.metrics.sign_in_total.labels(outcome=done.step.value).inc()
+    return done
+
+
+def check_code(login_token: str, code: str) -> Conclusion:
+    """Check the code that an open sign-in waits for."""
+    parts, ctx = system(), context()
+    with parts.db.read() as session:
+        made = signin.resumed(session, login_token, ctx, parts=parts.identity, device_token=browser.device_token())
+        check = signin.check_code(session, made, code, ctx, parts=parts.identity)
+    with parts.db.begin() as session:
+        done = signin.conclude(session, made, [check], ctx, parts=parts.identity)
+    parts.metrics.sign_in_total.labels(outcome=done.step.value).inc()
+    return done
+
+
+def api_sign_in(surface: str, address: str, password: str, code: str) -> Conclusion:
+    """As `check_in`, with the code in the same call; a refusal raises `SignInFailed`."""
+    done = check_in(surface, address, password, code)
+    if done.step is Step.CHALLENGED:
+        assert done.login_token is not None
+        done = check_code(done.login_token, code)
+    if done.step is not Step.DONE:
+        raise SignInFailed
+    return done
+
+
+def _in(done: Conclusion, surface: str) -> Response:
+    assert done.session is not None
+    home = "/wallet" if surface == guard.CUSTOMER else "/staff"
+    kind = ActorKind.STAFF if surface == guard.STAFF else ActorKind.CUSTOMER
+    return browser.signed_in(pages.go(pages.own_path(_next(), home)), done.session, kind, done.device_token)
+
+
+def _out(surface: str) -> Response:
+    if g.live is not None:
+        with system().db.begin() as session:
+            sessions.end(session, g.live.session_id, "logout", context())
+    return browser.signed_out(pages.go("/sign-in" if surface == guard.CUSTOMER else "/sign-in?next=/staff"), surface)
+
+
+def _page(made_form: pages.Form, status: int) -> Response:
+    over = {
+        "idle": "You were signed out after a while without a click. Sign in to go on where you were.",
+        "absolute": "Your session had reached its longest time. Sign in to go on where you were.",
+        "superseded": "You signed in elsewhere, and this session ended.",
+        "revoked": "This session was ended.",
+    }.get(request.args.get("over", ""))
+    template = "sign_in_staff.html" if _surface() == guard.STAFF else "sign_in.html"
+    return pages.render(template, status, form=made_form, notice=over, next=_next())
+
+
+def _throttled(made_form: pages.Form, refusal: Throttled) -> Response:
+    made_form.wrong["address"] = (
+        f"Too many tries. Please wait {formats.wait(refusal.retry_after or 1)} before the next one."
+    )
+    return _wait(_page(made_form, 429), refusal)
+
+
+def _wait(response: Response, refusal: OnePayError) -> Response:
+    response.headers["Retry-After"] = str(refusal.retry_after)
+    return response
+
+
+def _next() -> str:
+    return pages.own_path(request.args.get("next"), "")
+
+
+def _next_quoted() -> str:
+    return quote(_next())
+
+
+def _surface() -> str:
+    return guard.STAFF if _next().startswith(("/console", "/admin", "/staff")) else guard.CUSTOMER
