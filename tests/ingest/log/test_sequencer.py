@@ -51,7 +51,7 @@ def test_a_late_commit_below_numbered_rows_gets_the_next_number(postgres_ground:
 
 
 def test_aborted_and_repeated_records_burn_no_number(either_ground: Ground) -> None:
-    ground, sequencer, dice = either_ground, sealing.sequencer(either_ground), random.Random(7)  # noqa: S311 - seeded on purpose
+    ground, sequencer, dice = either_ground, sealing.sequencer(either_ground), random.Random(7)
     kept: list[str] = []
     for _ in range(1_000):
         try:
@@ -220,7 +220,7 @@ def test_two_sequencers_and_many_producers_lose_and_double_nothing(either_ground
     racers = [sealing.sequencer(ground, "same", batch_max=7) for _ in range(2)]
 
     def produce(seed: int) -> None:
-        dice = random.Random(seed)  # noqa: S311 - seeded on purpose
+        dice = random.Random(seed)
         for _ in range(40):
             try:
                 with ground.db.begin() as session:
