@@ -37,7 +37,7 @@ def table(items: Sequence[Placed], schema: Schema) -> pa.Table:
             numbers = [None if value is None else address(value) for value in values]
             columns[path + "/high"] = pa.array([None if n is None else n >> 64 for n in numbers], pa.uint64())
             columns[path + "/low"] = pa.array([None if n is None else n & _LOW_64 for n in numbers], pa.uint64())
-    columns["body"] = pa.array([item.source.body.decode() for item in items], pa.string())
+    columns["body"] = pa.array([item.text for item in items], pa.string())
     return pa.table(columns)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -35,13 +36,25 @@ from ingest.store.query import (
 _HOLD: Final = "hold"
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A document as it is searched, and what it was made of."""
+
+    item: Placed
+    document: Document
+
+    @property
+    def sequence(self) -> int:
+        return self.item.source.sequence
+
+
 class MemoryStore:
     """Keeps documents by unit and event id, and answers by looking at each."""
 
     def __init__(self, *, namespace: str = "onepay", schema: Schema | None = None) -> None:
         self.namespace = namespace
         self.schema = schema or shipped()
-        self._units: dict[tuple[str, str], dict[str, Placed]] = {}
+        self._units: dict[tuple[str, str], dict[str, _Kept]] = {}
         self._guard = threading.RLock()
 
     def open(self) -> Capabilities:
@@ -55,7 +68,7 @@ class MemoryStore:
                 known = self._units.setdefault(unit, {})
                 for item in items:
                     if item.id not in known:
-                        known[item.id] = item
+                        known[item.id] = _Kept(item, item.document())
                         stored += 1
         return Appended(stored=stored, repeated=len(placed) - stored, refused=tuple(refused))
 
@@ -66,15 +79,15 @@ class MemoryStore:
         """No upkeep."""
 
     def coverage(self, lo: int, hi: int) -> int:
-        return sum(lo < item.source.sequence <= hi for item in self._all())
+        return sum(lo < kept.sequence <= hi for kept in self._all())
 
     def missing(self, lo: int, hi: int) -> list[range]:
-        present = sorted(item.source.sequence for item in self._all() if lo < item.source.sequence <= hi)
+        present = sorted(kept.sequence for kept in self._all() if lo < kept.sequence <= hi)
         return reckon.gaps(present, lo, hi)
 
     def search(self, search: Search) -> Page:
         after = paging.check(search, self.schema)
-        hi = after.hi if after else max((item.source.sequence for item in self._all()), default=0)
+        hi = after.hi if after else max((kept.sequence for kept in self._all()), default=0)
         if search.window.hi is not None:
             hi = min(hi, search.window.hi)
         found = []
@@ -122,24 +135,24 @@ class MemoryStore:
             for unit, items in by_unit(placed).items():
                 known = self._units.get(unit, {})
                 for item in items:
-                    if item.id in known and known[item.id].row.get("onepay.parked"):
-                        known[item.id] = item
+                    if item.id in known and known[item.id].item.row.get("onepay.parked"):
+                        known[item.id] = _Kept(item, item.document())
                         replaced += 1
         return replaced
 
     def drop(self, class_: str, before: datetime, keep: Mapping[str, Collection[int]]) -> Dropped:
         with self._guard:
             gone = [unit for unit in self._units if unit[0] == class_ and month_end(unit[1]) <= before]
-            documents = {item.id: item for unit in gone for item in self._units.pop(unit).values()}
-            kept: set[str] = set()
+            documents = {id: kept for unit in gone for id, kept in self._units.pop(unit).items()}
+            saved: set[str] = set()
             for case, sequences in sorted(keep.items()):
                 held = self._units.setdefault((_HOLD, hold_case(case)), {})
-                for id, item in documents.items():
-                    if item.source.sequence in sequences and id not in kept:
-                        held[id] = item
-                        kept.add(id)
+                for id, kept in documents.items():
+                    if kept.sequence in sequences and id not in saved:
+                        held[id] = kept
+                        saved.add(id)
         names = tuple(sorted(f"{class_}/{month}" for class_, month in gone))
-        return Dropped(units=names, documents=len(documents), kept=len(kept))
+        return Dropped(units=names, documents=len(documents), kept=len(saved))
 
     def stats(self) -> Stats:
         with self._guard:
@@ -147,9 +160,9 @@ class MemoryStore:
                 Unit(
                     name=f"{class_}/{month}",
                     documents=len(items),
-                    bytes=sum(len(item.source.body) for item in items.values()),
-                    low=min((item.source.sequence for item in items.values()), default=0),
-                    high=max((item.source.sequence for item in items.values()), default=0),
+                    bytes=sum(len(kept.item.source.body) for kept in items.values()),
+                    low=min((kept.sequence for kept in items.values()), default=0),
+                    high=max((kept.sequence for kept in items.values()), default=0),
                 )
                 for (class_, month), items in sorted(self._units.items())
             )
@@ -163,20 +176,18 @@ class MemoryStore:
     def close(self) -> None:
         """Nothing to let go of."""
 
-    def _all(self) -> list[Placed]:
+    def _all(self) -> list[_Kept]:
         with self._guard:
-            return [item for items in self._units.values() for item in items.values()]
+            return [kept for unit in self._units.values() for kept in unit.values()]
 
     def _matching(self, where: Where, window: Window) -> Iterator[Document]:
         check_window(window)
         holds = compiled(where, self.schema)
-        return (item.document for item in self._all() if _is_within(item, window) and holds(item.document))
+        return (kept.document for kept in self._all() if _is_within(kept, window) and holds(kept.document))
 
 
-def _is_within(item: Placed, window: Window) -> bool:
-    if item.source.sequence <= window.lo or (window.hi is not None and item.source.sequence > window.hi):
+def _is_within(kept: _Kept, window: Window) -> bool:
+    if kept.sequence <= window.lo or (window.hi is not None and kept.sequence > window.hi):
         return False
-    if window.since is None and window.until is None:
-        return True
-    at, _ = order_key(item.document)
+    at, _ = order_key(kept.document)
     return (window.since is None or at >= cut(window.since)) and (window.until is None or at < cut(window.until))

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.kernel.clock import rfc3339
-from ingest.events.envelope import EventClass
+from app.kernel.clock import micros, rfc3339
+from ingest.events.envelope import ADDED_WHEN_SEQUENCED, EventClass
 from ingest.store.columns import Misfit, Schema, add_place, month_of, parse_body
 from ingest.store.query import Refusal, Sequenced
 
@@ -16,16 +16,22 @@ CLASSES: Final = frozenset(item.value for item in EventClass)
 _CASE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, eq=False)
 class Placed:
-    """A document that fits: where it lies, what is indexed of it, and all of it."""
+    """A document that fits: where it lies, what is indexed of it, its body parsed and as text. Nobody changes it."""
 
     class_: str
     month: str
     id: str
     row: dict[str, Any]
-    document: dict[str, Any]
+    body: dict[str, Any]
+    text: str
     source: Sequenced
+
+    def document(self) -> dict[str, Any]:
+        """Return a new document of the body and what was added when it was sequenced."""
+        source = self.source
+        return add_place(parse_body(self.text), source.sequence, rfc3339(source.ingested), source.hash)
 
 
 def place(documents: Iterable[Sequenced], schema: Schema) -> tuple[list[Placed], list[Refusal]]:
@@ -55,22 +61,20 @@ def hold_case(case: str) -> str:
 
 
 def _placed(item: Sequenced, schema: Schema) -> Placed:
-    document = parse_body(item.body)
-    event = document.get("event")
-    if not isinstance(event, dict):
-        raise Misfit("the body has no event")
-    add_place(document, item.sequence, rfc3339(item.ingested), item.hash)
-    row = schema.row_of(document)
-    class_ = row.get("onepay.class")
+    try:
+        text = item.body.decode()
+    except UnicodeDecodeError as error:
+        raise Misfit("the body is not UTF-8") from error
+    body = parse_body(text)
+    row = schema.row_of(body)
+    class_, id = row.get("onepay.class"), row.get("event.id")
     if class_ not in CLASSES:
         raise Misfit("the body names no retention class")
-    if "@timestamp" not in row or "event.id" not in row:
+    if id is None or "@timestamp" not in row:
         raise Misfit("the body has no instant or no event id")
-    return Placed(
-        class_=class_,
-        month=month_of(item.ingested),
-        id=row["event.id"],
-        row=row,
-        document=document,
-        source=item,
-    )
+    if not row.keys().isdisjoint(ADDED_WHEN_SEQUENCED):
+        raise Misfit("the body has what only sequencing adds")
+    row["event.sequence"] = item.sequence
+    row["event.ingested"] = micros(item.ingested)
+    row["event.hash"] = item.hash
+    return Placed(class_, month_of(item.ingested), id, row, body, text, item)
