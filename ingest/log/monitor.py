@@ -1,0 +1,375 @@
+"""Comparing the log with itself and its copies: body, commitment, entry, leaf, tree, root, checkpoints, store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel import canonical
+from app.kernel.canonical import NotCanonical
+from app.kernel.clock import rfc3339
+from app.kernel.context import Context
+from app.kernel.db import Database
+from app.kernel.errors import Invalid
+from ingest import models
+from ingest.events.envelope import ADDED_WHEN_SEQUENCED, Outcome, at_path
+from ingest.events.health import LogTampered, LogVerified
+from ingest.log import entries as form
+from ingest.log import merkle, note, outbox, read
+from ingest.log.merkle import Edge, Place
+from ingest.log.note import NoteRefused, VerifierKey
+from ingest.log.read import Body, Entry, Head
+from ingest.store.port import EventStore, walk
+from ingest.store.query import Document, Order, Search, Window
+
+FINDINGS_MAX: Final = 100
+EXIT_SOUND: Final = 0
+EXIT_BROKEN: Final = 6
+
+
+class RangeInvalid(Invalid):
+    """The range does not lie within the log."""
+
+    code = "range_invalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One place that is not what was sealed."""
+
+    table: str
+    sequence: int
+    field: str
+    said: str
+
+    def __str__(self) -> str:
+        return f"{self.table} sequence {self.sequence} {self.field}: {self.said}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What comparing found. `findings` are ordered as they were met, the first `FINDINGS_MAX` of them."""
+
+    size: int
+    root: bytes
+    first: int
+    last: int
+    documents: int
+    checkpoints: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 where all is sound, 6 where it is not."""
+        return EXIT_BROKEN if self.findings else EXIT_SOUND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """A store that must hold every event up to `done`, under the name its target has."""
+
+    name: str
+    store: EventStore
+    done: int
+
+
+def verify(
+    db: Database,
+    *,
+    first: int = 1,
+    last: int | None = None,
+    copy: Copy | None = None,
+    key: VerifierKey | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Verdict:
+    """Compare the sequences from `first` to `last` (all by default) and everything that ties them to the root.
+
+    With `copy` the documents of a store are compared too, with `key` the signatures of the checkpoints. Holds no
+    transaction longer than a page. Raises `RangeInvalid`, and what database and store raise when they do not answer.
+    """
+    with db.read() as session:
+        head = read.head(session)
+        beyond = _beyond(session, head)
+    last = head.size if last is None else last
+    if not 1 <= first <= last + 1 or last > head.size:
+        raise RangeInvalid(f"The log holds sequences 1 to {head.size}; {first} to {last} is no range of it.")
+    check = _Check(head, copy)
+    check.findings += beyond
+    for lo in range(first - 1, last, read.SLICE_MAX):
+        if len(check.findings) >= FINDINGS_MAX:
+            break
+        hi = min(lo + read.SLICE_MAX, last)
+        with db.read() as session:
+            check.page(session, lo, hi)
+        progress(hi - first + 1, last - first + 1)
+    with db.read() as session:
+        check.root(session)
+        checkpoints = check.checkpoints(session, first, key)
+    return Verdict(
+        size=head.size,
+        root=head.root,
+        first=first,
+        last=last,
+        documents=check.documents,
+        checkpoints=checkpoints,
+        findings=tuple(check.findings[:FINDINGS_MAX]),
+    )
+
+
+def tell(session: Session, verdict: Verdict, ctx: Context) -> str:
+    """Record the verdict as an event and return its id."""
+    if not verdict.findings:
+        sound = LogVerified(size=verdict.size, root=verdict.root.hex(), state="sound", outcome=Outcome.SUCCESS)
+        return outbox.record(session, sound, ctx)
+    broken = LogTampered(size=verdict.size, root=verdict.root.hex(), state="broken", cause=str(verdict.findings[0]))
+    return outbox.record(session, broken, ctx)
+
+
+@dataclass(slots=True)
+class _Check:
+    head: Head
+    copy: Copy | None
+    findings: list[Finding] = field(default_factory=list)
+    documents: int = 0
+    # What a damaged node must have been, so that one damage is one finding and does not spread upwards.
+    corrected: dict[Place, bytes] = field(default_factory=dict)
+
+    def page(self, session: Session, lo: int, hi: int) -> None:
+        entries = {entry.sequence: entry for entry in read.entries(session, lo, hi)}
+        bodies = {body.sequence: body for body in read.bodies(session, lo, hi)}
+        edge = read.nodes(session, merkle.places(0, self.head.size))
+        nodes = {**edge, **_nodes(session, lo, hi, self.head.size), **self.corrected}
+        documents = self._documents(session, lo, hi)
+        for sequence in range(lo + 1, hi + 1):
+            entry, place = entries.get(sequence), (0, sequence - 1)
+            if entry is None:
+                self._add("ingest_entry", sequence, "sequence", "the row is missing")
+                continue
+            body = bodies.get(sequence)
+            believed = self._entry(entry, body, nodes, documents)
+            if place not in nodes:
+                self._add("ingest_node", sequence, "hash at level 0", "the row is missing")
+            if nodes.get(place) != believed:
+                nodes[place] = self.corrected[place] = believed
+            if documents is not None and body is not None and sequence in documents:
+                self._document(entry, body, documents[sequence], believed)
+        self._climb(nodes, lo, hi)
+
+    def root(self, session: Session) -> None:
+        """Compare the right edge with the root of the head."""
+        wanted = merkle.places(0, self.head.size)
+        found = {**read.nodes(session, wanted), **self.corrected}
+        if any(place not in found for place in wanted):
+            lost = next(place for place in wanted if place not in found)
+            self._node(lost, "the row is missing")
+        elif merkle.root(Edge(self.head.size, tuple(found[place] for place in wanted))) != self.head.root:
+            self._add("ingest_head", self.head.size, "root", "it is not the root of the tree")
+
+    def checkpoints(self, session: Session, first: int, key: VerifierKey | None) -> int:
+        """Compare every checkpoint that ends in the range with the tree, and its note with its row."""
+        at = models.checkpoint.c.size
+        rows = session.execute(sa.select(models.checkpoint).where(at >= first).order_by(at)).all()
+        for row in rows:
+            self._checkpoint(session, row.size, row.root, row.note, key)
+        return len(rows)
+
+    def _entry(
+        self, entry: Entry, body: Body | None, nodes: Mapping[Place, bytes], documents: Mapping[int, Document] | None
+    ) -> bytes:
+        """Compare one entry with its leaf and body, and return the leaf that is to be believed."""
+        index, leaf = entry.sequence - 1, entry.leaf
+        stored = nodes.get((0, index))
+        if body is None:
+            self._add("ingest_body", entry.sequence, "sequence", "the row is missing")
+        fits = body is not None and form.commitment(body.salt, body.body) == entry.commitment
+        if stored is None or stored == leaf:
+            if body is not None and not fits:
+                self._add("ingest_body", entry.sequence, _damaged_part(entry, body, documents), "not what was sealed")
+            elif body is not None and body.class_ != entry.class_:
+                self._add("ingest_body", entry.sequence, "class", f"{body.class_!r}, the entry says {entry.class_!r}")
+            return leaf
+        differing = _differing(entry, body) if body is not None else []
+        if body is not None and not fits:
+            mended = replace(entry, commitment=form.commitment(body.salt, body.body))
+            if mended.leaf == stored:
+                differing = ["commitment"]
+        if not differing and _node_holds(nodes, index, self.head):
+            differing = ["ingested"] if fits else ["one of its fields"]
+        if not differing:
+            self._add("ingest_node", entry.sequence, "hash at level 0", "it is not the hash of the entry")
+            return leaf
+        for name in differing:
+            self._add("ingest_entry", entry.sequence, name, "it is not what was sealed")
+        return stored
+
+    def _climb(self, nodes: dict[Place, bytes], lo: int, hi: int) -> None:
+        """Compare every complete subtree above the page with its two halves."""
+        for level in range(1, self.head.size.bit_length()):
+            for idx in range(lo >> level, (hi - 1 >> level) + 1):
+                if idx + 1 << level > self.head.size:
+                    break
+                halves = [nodes.get((level - 1, 2 * idx + half)) for half in (0, 1)]
+                if halves[0] is None or halves[1] is None:
+                    continue  # told where its own row is looked at
+                computed = merkle.node_hash(halves[0], halves[1])
+                place = (level, idx)
+                if nodes.get(place) == computed:
+                    continue
+                self._node(place, "it is not the hash of its halves" if place in nodes else "the row is missing")
+                nodes[place] = self.corrected[place] = computed
+
+    def _documents(self, session: Session, lo: int, hi: int) -> dict[int, Document] | None:
+        """Return the documents of the store in this page, or None where there is nothing to compare yet."""
+        if self.copy is None or lo >= self.copy.done:
+            return None
+        hi = min(hi, self.copy.done)
+        wanted = Search(window=Window(lo=lo, hi=hi), order=Order.SEQUENCE, limit=read.SLICE_MAX)
+        found = {at_path(document, "event.sequence"): document for document in walk(self.copy.store, wanted)}
+        parked = models.parked.c
+        waiting = sa.select(parked.sequence).where(
+            parked.target == self.copy.name, parked.sequence > lo, parked.sequence <= hi, parked.released_at.is_(None)
+        )
+        excused = set(session.scalars(waiting))
+        for sequence in range(lo + 1, hi + 1):
+            if sequence not in found and sequence not in excused:
+                self._add(f"store {self.copy.name}", sequence, "document", "it is missing")
+        return found
+
+    def _document(self, entry: Entry, body: Body, document: Document, leaf: bytes) -> None:
+        assert self.copy is not None
+        if at_path(document, "onepay.parked"):
+            return
+        self.documents += 1
+        table = f"store {self.copy.name}"
+        added = {"event.ingested": rfc3339(entry.ingested), "event.hash": leaf.hex()}
+        for path, value in added.items():
+            if at_path(document, path) != value:
+                self._add(table, entry.sequence, path, "it is not what was sealed")
+        stripped = _without_added(document)
+        if form.commitment(body.salt, _encoded(stripped)) != entry.commitment:
+            self._add(table, entry.sequence, _first_difference(stripped, body), "it is not what was sealed")
+
+    def _checkpoint(self, session: Session, size: int, root: bytes, text: str, key: VerifierKey | None) -> None:
+        if size > self.head.size:
+            self._add("ingest_checkpoint", size, "size", f"it is beyond the head, {self.head.size}")
+            return
+        wanted = merkle.places(0, size)
+        nodes = {**read.nodes(session, wanted), **self.corrected}
+        edge = Edge(size, tuple(nodes[place] for place in wanted if place in nodes))
+        if len(edge.hashes) == len(wanted) and merkle.root(edge) != root:
+            self._add("ingest_checkpoint", size, "root", "it is not the root of the tree at this size")
+        if key is None:
+            return
+        try:
+            signed = note.parse_tree_head(note.open_note(text, key))
+        except NoteRefused as error:
+            self._add("ingest_checkpoint", size, "note", str(error))
+            return
+        if (signed.origin, signed.size, signed.root) != (key.name, size, root):
+            self._add("ingest_checkpoint", size, "note", "it says something else than its row")
+
+    def _node(self, place: Place, said: str) -> None:
+        level, idx = place
+        self._add("ingest_node", (idx << level) + 1, f"hash at level {level}, index {idx}", said)
+
+    def _add(self, table: str, sequence: int, field: str, said: str) -> None:
+        finding = Finding(table=table, sequence=sequence, field=field, said=said)
+        if finding not in self.findings:
+            self.findings.append(finding)
+
+
+def _beyond(session: Session, head: Head) -> list[Finding]:
+    """Find rows above the head; read in the transaction that read the head, so that growth is no finding."""
+    tops = {
+        "ingest_entry": sa.select(sa.func.max(models.entry.c.sequence)),
+        "ingest_body": sa.select(sa.func.max(models.body.c.sequence)),
+        "ingest_node": sa.select(sa.func.max(models.node.c.idx) + 1).where(models.node.c.level == 0),
+    }
+    return [
+        Finding(table=table, sequence=top, field="sequence", said=f"it is beyond the head, {head.size}")
+        for table, query in tops.items()
+        if (top := session.scalar(query)) is not None and top > head.size
+    ]
+
+
+def _nodes(session: Session, lo: int, hi: int, size: int) -> dict[Place, bytes]:
+    """Read the leaves of a page, all complete subtrees above them, and the other halves of those."""
+    node = models.node.c
+    ranges = []
+    for level in range(size.bit_length()):
+        low, high = (lo >> level + 1) * 2, (hi - 1 >> level + 1) * 2 + 1
+        ranges.append((node.level == level) & node.idx.between(low, min(high, (size >> level) - 1)))
+    rows = session.execute(sa.select(models.node).where(sa.or_(*ranges)))
+    return {(row.level, row.idx): row.hash for row in rows}
+
+
+def _node_holds(nodes: Mapping[Place, bytes], index: int, head: Head) -> bool:
+    """Tell whether the stored leaf agrees with what is stored above it."""
+    pair = [nodes.get((0, index & ~1)), nodes.get((0, index | 1))]
+    parent = nodes.get((1, index >> 1))
+    if parent is not None and pair[0] is not None and pair[1] is not None:
+        return merkle.node_hash(pair[0], pair[1]) == parent
+    edge = [nodes.get(place) for place in merkle.places(0, head.size)]
+    hashes = tuple(value for value in edge if value is not None)
+    return len(hashes) == len(edge) and merkle.root(Edge(head.size, hashes)) == head.root
+
+
+def _damaged_part(entry: Entry, body: Body, documents: Mapping[int, Document] | None) -> str:
+    document = (documents or {}).get(entry.sequence)
+    if document is not None:
+        of_store = _encoded(_without_added(document))
+        if form.commitment(body.salt, of_store) == entry.commitment:
+            return "body"
+        if of_store == body.body:
+            return "salt"
+    return "body" if _differing(entry, body) else "body or salt"
+
+
+def _differing(entry: Entry, body: Body) -> list[str]:
+    """Name the fields of an entry that its body contradicts."""
+    try:
+        document = canonical.decode(body.body)
+    except NotCanonical:
+        return ["body"]
+    said = {
+        "event_id": (entry.event_id, at_path(document, "event.id")),
+        "kind": (entry.kind, at_path(document, "event.action")),
+        "class": (entry.class_, at_path(document, "onepay.class")),
+        "at": (rfc3339(entry.at), at_path(document, "@timestamp")),
+    }
+    return [name for name, (left, right) in said.items() if left != right]
+
+
+def _without_added(document: Document) -> Document:
+    stripped = dict(document)
+    for path in ADDED_WHEN_SEQUENCED:
+        parent, _, leaf = path.partition(".")
+        stripped[parent] = {name: value for name, value in stripped.get(parent, {}).items() if name != leaf}
+    return stripped
+
+
+def _encoded(document: Document) -> bytes:
+    try:
+        return canonical.encode(document)
+    except NotCanonical:
+        return b""
+
+
+def _first_difference(document: Document, body: Body) -> str:
+    try:
+        original = canonical.decode(body.body)
+    except NotCanonical:
+        return "document"
+    return next(_differences(original, document, ()), "document")
+
+
+def _differences(left: Any, right: Any, path: Sequence[str]) -> Iterator[str]:
+    if isinstance(left, dict) and isinstance(right, dict):
+        for name in sorted(left.keys() | right.keys()):
+            yield from _differences(left.get(name), right.get(name), [*path, name])
+    elif left != right:
+        yield ".".join(path) or "document"

@@ -1,0 +1,259 @@
+"""Comparing by hand: a sound log is sound, and one changed value anywhere is named by table, sequence and field."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from ingest import models
+from ingest.log import monitor, read
+from ingest.log.checkpoint import LogKey
+from ingest.log.monitor import Copy, RangeInvalid, Verdict
+from ingest.store.memory import MemoryStore
+from ingest.store.query import Sequenced
+from tests.support import sealing
+from tests.support.ground import Ground
+
+Seal = Callable[[int], list[str]]
+SIZE = 13
+
+
+@pytest.fixture
+def log(ground: Ground, seal: Seal) -> Ground:
+    """A log of 13 events, signed at 6 and at 13, without the triggers that an insider would also remove."""
+    seal(6)
+    ground.clock.move(timedelta(seconds=10))
+    seal(SIZE - 6)
+    with ground.db.begin() as session:
+        for table in ("entry", "node"):
+            for verb in ("update", "delete"):
+                session.execute(sa.text(f"DROP TRIGGER ingest_{table}_no_{verb}"))
+    return ground
+
+
+def shipped(ground: Ground) -> MemoryStore:
+    store = MemoryStore()
+    with ground.db.read() as session:
+        size = read.head(session).size
+        store.append(
+            [
+                Sequenced(sequence=entry.sequence, ingested=entry.ingested, hash=entry.leaf.hex(), body=body.body)
+                for entry, body in zip(read.entries(session, 0, size), read.bodies(session, 0, size), strict=True)
+            ]
+        )
+    return store
+
+
+def told(verdict: Verdict) -> list[str]:
+    return [f"{finding.table} {finding.sequence} {finding.field}" for finding in verdict.findings]
+
+
+def change(ground: Ground, table: sa.Table, key: sa.ColumnElement[bool], **values: object) -> None:
+    with ground.db.begin() as session:
+        assert session.execute(sa.update(table).where(key).values(values)).rowcount == 1
+
+
+@pytest.mark.parametrize("size", range(1, 20))
+def test_a_sound_log_is_sound_at_every_size(ground: Ground, seal: Seal, key: LogKey, size: int) -> None:
+    seal(size)
+    store = shipped(ground)
+
+    verdict = monitor.verify(ground.db, key=key.verifier, copy=Copy(name="main", store=store, done=size))
+
+    assert (verdict.findings, verdict.exit_code, verdict.documents, verdict.checkpoints) == ((), 0, size, 1)
+
+
+def test_an_empty_log_is_sound(ground: Ground) -> None:
+    assert monitor.verify(ground.db).exit_code == 0
+
+
+def test_a_log_of_several_pages_is_sound_and_progress_is_told(ground: Ground, seal: Seal) -> None:
+    seal(2_345)
+    steps: list[tuple[int, int]] = []
+
+    assert monitor.verify(ground.db, progress=lambda done, total: steps.append((done, total))).findings == ()
+    assert steps == [(1_000, 2_345), (2_000, 2_345), (2_345, 2_345)]
+
+
+ENTRY = models.entry.c.sequence
+BODY = models.body.c.sequence
+
+
+@pytest.mark.parametrize("sequence", [1, 2, 6, 7, 12, 13])
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("event_id", "evt_other"),
+        ("kind", "auth.login.succeeded"),
+        ("class", "money"),
+        ("at", lambda row: row.at + timedelta(microseconds=1)),
+        ("ingested", lambda row: row.ingested + timedelta(microseconds=1)),
+        ("commitment", b"\1" * 32),
+    ],
+)
+def test_a_changed_entry_is_named(log: Ground, sequence: int, column: str, value: object) -> None:
+    with log.db.read() as session:
+        row = session.execute(sa.select(models.entry).where(sequence == ENTRY)).one()
+    change(log, models.entry, sequence == ENTRY, **{column: value(row) if callable(value) else value})
+
+    verdict = monitor.verify(log.db)
+
+    assert told(verdict) == [f"ingest_entry {sequence} {column}"]
+    assert verdict.exit_code == 6
+
+
+@pytest.mark.parametrize("sequence", [1, 8, 13])
+def test_a_changed_body_is_named(log: Ground, sequence: int) -> None:
+    with log.db.read() as session:
+        body = read.body(session, sequence)
+    store = shipped(log)
+    copy = Copy(name="main", store=store, done=SIZE)
+
+    change(log, models.body, sequence == BODY, body=body.body.replace(b"wrong_password", b"right_password"))
+    assert told(monitor.verify(log.db)) == [f"ingest_body {sequence} body or salt"]
+    assert f"ingest_body {sequence} body" in told(monitor.verify(log.db, copy=copy))
+
+    change(log, models.body, sequence == BODY, body=body.body.replace(b"auth.login.failed", b"auth.login.faked"))
+    assert told(monitor.verify(log.db)) == [f"ingest_body {sequence} body"]
+
+    change(log, models.body, sequence == BODY, body=body.body, salt=b"x" * 16)
+    assert f"ingest_body {sequence} salt" in told(monitor.verify(log.db, copy=copy))
+
+    change(log, models.body, sequence == BODY, salt=body.salt, **{"class": "money"})
+    assert told(monitor.verify(log.db)) == [f"ingest_body {sequence} class"]
+
+    change(log, models.body, sequence == BODY, **{"class": body.class_})
+    assert monitor.verify(log.db, copy=copy).findings == ()
+
+
+def test_every_single_changed_node_is_named(log: Ground) -> None:
+    with log.db.read() as session:
+        nodes = session.execute(sa.select(models.node)).all()
+    assert len(nodes) == 13 + 6 + 3 + 1
+    for node in nodes:
+        where = (models.node.c.level == node.level) & (models.node.c.idx == node.idx)
+        change(log, models.node, where, hash=b"\1" * 32)
+        name = "hash at level 0" if node.level == 0 else f"hash at level {node.level}, index {node.idx}"
+        assert told(monitor.verify(log.db)) == [f"ingest_node {(node.idx << node.level) + 1} {name}"]
+        change(log, models.node, where, hash=node.hash)
+    assert monitor.verify(log.db).findings == ()
+
+
+def test_every_missing_row_is_named(log: Ground) -> None:
+    with log.db.begin() as session:
+        session.execute(sa.delete(models.body).where(BODY == 3))
+        session.execute(sa.delete(models.node).where((models.node.c.level == 0) & (models.node.c.idx == 6)))
+        session.execute(sa.delete(models.node).where((models.node.c.level == 2) & (models.node.c.idx == 2)))
+        session.execute(sa.delete(models.entry).where(ENTRY == 10))
+
+    assert sorted(told(monitor.verify(log.db))) == [
+        "ingest_body 3 sequence",
+        "ingest_entry 10 sequence",
+        "ingest_node 7 hash at level 0",
+        "ingest_node 9 hash at level 2, index 2",
+    ]
+
+
+def test_rows_beyond_the_head_are_named(log: Ground) -> None:
+    with log.db.begin() as session:
+        session.execute(sa.insert(models.body).values(sequence=14, salt=b"", body=b"", **{"class": "money"}))
+        session.execute(sa.insert(models.node).values(level=0, idx=14, hash=b"\1" * 32))
+
+    assert told(monitor.verify(log.db)) == ["ingest_body 14 sequence", "ingest_node 15 sequence"]
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [({"root": b"\1" * 32}, ["ingest_head 13 root"]), ({"size": 12}, None)],
+)
+def test_a_changed_head_is_found(log: Ground, values: dict[str, object], named: list[str] | None) -> None:
+    change(log, models.head, models.head.c.id == 1, **values)
+
+    found = told(monitor.verify(log.db))
+
+    assert found == named if named else "ingest_head 12 root" in found
+
+
+def test_a_changed_checkpoint_is_named(log: Ground, key: LogKey) -> None:
+    six = models.checkpoint.c.size == 6
+    with log.db.read() as session:
+        row = session.execute(sa.select(models.checkpoint).where(six)).one()
+
+    change(log, models.checkpoint, six, root=b"\1" * 32)
+    assert told(monitor.verify(log.db)) == ["ingest_checkpoint 6 root"]
+    change(log, models.checkpoint, six, root=row.root, note=row.note.replace("\n6\n", "\n5\n"))
+    assert told(monitor.verify(log.db, key=key.verifier)) == ["ingest_checkpoint 6 note"]
+    change(log, models.checkpoint, six, note=row.note, size=14)
+    assert told(monitor.verify(log.db)) == ["ingest_checkpoint 14 size"]
+
+
+def test_a_range_finds_what_lies_in_it_and_above_it(log: Ground) -> None:
+    change(log, models.entry, ENTRY == 3, kind="auth.login.succeeded")
+
+    assert told(monitor.verify(log.db, first=1, last=4)) == ["ingest_entry 3 kind"]
+    assert told(monitor.verify(log.db, first=5, last=13)) == []
+    with log.db.begin() as session:
+        session.execute(sa.update(models.node).where(models.node.c.level == 3).values(hash=b"\1" * 32))
+    assert told(monitor.verify(log.db, first=5, last=5)) == ["ingest_node 1 hash at level 3, index 0"]
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 3), (5, 3), (1, 14), (15, 15)])
+def test_a_range_outside_the_log_is_refused(log: Ground, first: int, last: int) -> None:
+    with pytest.raises(RangeInvalid):
+        monitor.verify(log.db, first=first, last=last)
+
+
+def tampered(store: MemoryStore, sequence: int, change: Callable[[dict[str, object]], object]) -> None:
+    for unit in store._units.values():
+        for kept in unit.values():
+            if kept.sequence == sequence:
+                change(kept.document)
+
+
+def test_a_changed_document_of_the_store_is_named_by_its_field(log: Ground) -> None:
+    store = shipped(log)
+    tampered(store, 5, lambda document: document["event"].update(reason="right_password"))
+    tampered(store, 6, lambda document: document["event"].update(hash="00" * 32))
+    tampered(store, 7, lambda document: document["event"].update(ingested="2026-11-02T09:00:00.000001Z"))
+    tampered(store, 9, lambda document: document.update(added="by somebody"))
+
+    verdict = monitor.verify(log.db, copy=Copy(name="main", store=store, done=SIZE))
+
+    assert told(verdict) == [
+        "store main 5 event.reason",
+        "store main 6 event.hash",
+        "store main 7 event.ingested",
+        "store main 9 added",
+    ]
+
+
+def test_a_document_that_the_store_lost_is_named_unless_it_is_parked_or_not_yet_shipped(log: Ground) -> None:
+    store = MemoryStore()
+    whole = shipped(log)
+    documents = [kept.item.source for unit in whole._units.values() for kept in unit.values()]
+    store.append([document for document in documents if document.sequence not in (4, 8, 12, 13)])
+    with log.db.begin() as session:
+        session.execute(sa.insert(models.parked).values(target="main", sequence=8, reason="x", at=log.clock.now()))
+
+    assert told(monitor.verify(log.db, copy=Copy(name="main", store=store, done=11))) == ["store main 4 document"]
+
+
+def test_the_verdict_is_an_event(log: Ground) -> None:
+    change(log, models.entry, ENTRY == 3, kind="auth.login.succeeded")
+    broken = monitor.verify(log.db)
+    change(log, models.entry, ENTRY == 3, kind="auth.login.failed")
+    sound = monitor.verify(log.db)
+    with log.db.begin() as session:
+        monitor.tell(session, broken, log.ctx())
+        monitor.tell(session, sound, log.ctx())
+    sealing.sequencer(log).drain()
+
+    with log.db.read() as session:
+        bodies = [json.loads(body.body) for body in read.bodies(session, SIZE, SIZE + 2)]
+    assert [body["event"]["action"] for body in bodies] == ["health.log.tampered", "health.log.verified"]
+    assert bodies[0]["onepay"]["health"]["log"]["reason"].startswith("ingest_entry sequence 3 kind")
+    assert [body["event"]["outcome"] for body in bodies] == ["failure", "success"]
