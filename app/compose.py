@@ -6,33 +6,49 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.metadata import version
-from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from sqlalchemy.orm import Session
 
 from app.config import Settings
 from app.gateway.networks import Blocked, BlockNetwork
 from app.gateway.pipeline import Gateway
 from app.gateway.proxies import TrustedProxies
-from app.identity import letters, password_filter, sessions
+from app.identity import password_filter
 from app.identity.containment import LockAccount, RevokeSessions
+from app.identity.disown import HoldOutgoing
 from app.identity.parts import Identity
 from app.identity.passwords import Hasher
 from app.identity.policy import SecurityPolicy
 from app.kernel import crypto
-from app.kernel.access import SYSTEM_JOB_RUN, service
+from app.kernel.access import SYSTEM_JOB_RUN, Actor, service
 from app.kernel.clock import Clock, SystemClock
 from app.kernel.containment import Containment
 from app.kernel.context import Context
 from app.kernel.crypto import KeyFolder
 from app.kernel.db import Database
 from app.kernel.ids import Ids, RandomIds
-from app.kernel.jobs import Job
 from app.kernel.metrics import Metrics
 from app.messaging.console import ConsoleMessenger
 from app.oauth.guard import PLAIN
+from ingest import shipper as shipping
+from ingest.log import checkpoint, receipts
+from ingest.log.checkpoint import LogKey
 from ingest.log.outbox import RECORDING, Recording
+from ingest.log.receipts import Receipt
+from ingest.log.sequencer import Sequencer
 from ingest.log.subject_keys import SubjectKeys
+from ingest.settings import DuckSettings, ElasticSettings, ShipperSettings, StoreSettings
+from ingest.shipper import Shipper
+from ingest.store import backends
+from ingest.store.port import EventStore
+from payments import wallets
+from payments.containment import HoldOutgoing as HoldOutgoingAction
 
-SECRETS = ("epoch", "identity", "pepper", "log")
+KEYS: Final = ("epoch", "identity", "pepper")
+HOLD_STANDS: Final = timedelta(hours=24)
+ORIGIN: Final = "onepay.example/log"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,23 +59,146 @@ class System:
     clock: Clock
     ids: Ids
     keys: KeyFolder
+    log_key: LogKey
     db: Database
     keys_db: Database
     subject_keys: SubjectKeys
     recording: Recording
+    sequencer: Sequencer
+    store: EventStore
+    shipper: Shipper
     identity: Identity
     messenger: ConsoleMessenger
     gateway: Gateway
     metrics: Metrics
     containments: Mapping[str, Containment]
-    jobs: tuple[Job, ...]
+    hold_outgoing: HoldOutgoing
+
+    def context(self, actor: Actor, at: datetime | None = None) -> Context:
+        """Return the context of something that no request asked for: a job, a command, the simulator's history."""
+        moment = at or self.clock.now()
+        return Context(actor=actor, at=moment, request_id=self.ids.new("run", moment), ids=self.ids)
 
     def job_context(self, name: str, at: datetime) -> Context:
         """Return the context of a job of our own."""
-        actor = service(name, SYSTEM_JOB_RUN)
-        return Context(actor=actor, at=at, request_id=self.ids.new("run", at), ids=self.ids)
+        return self.context(service(name, SYSTEM_JOB_RUN), at)
+
+    def proof_of_transfer(self, session: Session, transfer_id: str) -> Receipt | None:
+        """Return where the event of a transfer stands in the log, checked anew, or None before it is numbered."""
+        return receipts.of_object(session, self.store, "onepay.transfer.id", transfer_id)
 
     def close(self) -> None:
         """Give back what is open."""
+        self.store.close()
         self.db.close()
         self.keys_db.close()
+
+
+def make_keys(settings: Settings) -> KeyFolder:
+    """Create the keys an installation lacks; existing ones are never touched."""
+    folder = KeyFolder(settings.home / "keys")
+    folder.make(*KEYS)
+    checkpoint.init(folder, ORIGIN)
+    return folder
+
+
+def make_system(settings: Settings, *, clock: Clock | None = None, ids: Ids | None = None) -> System:
+    """Join a system over databases that are migrated and keys that are made."""
+    clock, ids = clock or SystemClock(), ids or RandomIds()
+    keys = KeyFolder(settings.home / "keys")
+    keys_db = Database(settings.keys_database)
+    subject_keys = SubjectKeys(keys_db, keys.secret("epoch"), clock)
+    recording = Recording(
+        seal=subject_keys.seal,
+        origin="simulated" if settings.demo else "live",
+        version=version("onepay"),
+        environment=settings.profile,
+    )
+    db = Database(settings.main_database, info={RECORDING: recording})
+    store = backends.make(_store_settings(settings))
+    store.open()
+    sequencer = Sequencer(db, clock, holder=_holder(settings), ids=ids)
+    shipper = shipping.Shipper(db, store, clock, settings=ShipperSettings())
+    identity = _identity(settings, keys, subject_keys)
+    proxies = TrustedProxies(settings.proxies)
+    gateway = Gateway(
+        db=db,
+        clock=clock,
+        ids=ids,
+        proxies=proxies,
+        blocked=Blocked(db, clock),
+        hosts=_hosts(settings),
+        origins=_origins(settings),
+        cookies=PLAIN,
+        pre_session=crypto.derive(keys.secret("identity"), "pre-session"),
+        is_tls=False,
+        look=_nothing_known,
+    )
+    actions: tuple[Containment, ...] = (RevokeSessions(), LockAccount(), HoldOutgoingAction(), BlockNetwork(proxies))
+    return System(
+        settings=settings,
+        clock=clock,
+        ids=ids,
+        keys=keys,
+        log_key=checkpoint.load(keys, ORIGIN),
+        db=db,
+        keys_db=keys_db,
+        subject_keys=subject_keys,
+        recording=recording,
+        sequencer=sequencer,
+        store=store,
+        shipper=shipper,
+        identity=identity,
+        messenger=ConsoleMessenger(settings.home / "mail"),
+        gateway=gateway,
+        metrics=Metrics(),
+        containments={action.name: action for action in actions},
+        hold_outgoing=_hold_outgoing,
+    )
+
+
+def _identity(settings: Settings, keys: KeyFolder, subject_keys: SubjectKeys) -> Identity:
+    master, policy = keys.secret("identity"), SecurityPolicy()
+    return Identity(
+        policy=policy,
+        hasher=Hasher(keys.secret("pepper"), policy),
+        common=password_filter.load(),
+        subject_keys=subject_keys,
+        lookup=crypto.derive(master, "lookup"),
+        credentials=crypto.derive(master, "credentials"),
+        messages=crypto.derive(master, "messages"),
+        public_url=settings.url,
+    )
+
+
+def _store_settings(settings: Settings) -> StoreSettings:
+    if settings.store == "elastic":
+        urls = tuple(url.strip() for url in settings.store_urls.split(","))
+        return StoreSettings(
+            backend="elastic", namespace=settings.store_namespace, elastic=ElasticSettings(urls=urls, origin=ORIGIN)
+        )
+    return StoreSettings(
+        backend="duck", namespace=settings.store_namespace, duck=DuckSettings(folder=settings.home / "events")
+    )
+
+
+def _hold_outgoing(session: Session, subject: str, reason: str, ctx: Context) -> object:
+    key = f"{reason}|{subject}|{ctx.request_id}"
+    return wallets.hold_outgoing(session, subject, ctx.at + HOLD_STANDS, reason, ctx, key=key)
+
+
+def _hosts(settings: Settings) -> frozenset[str]:
+    return frozenset({"localhost", "127.0.0.1", "::1", urlsplit(settings.url).hostname or "localhost"})
+
+
+def _origins(settings: Settings) -> frozenset[str]:
+    local = {f"http://{host}:{settings.port}" for host in ("localhost", "127.0.0.1", "[::1]")}
+    return frozenset({settings.url, *local})
+
+
+def _holder(settings: Settings) -> str:
+    return "embedded" if settings.profile == "embedded" else f"worker-{crypto.token()[:8]}"
+
+
+def _nothing_known(address: str) -> dict[str, object]:
+    return {}

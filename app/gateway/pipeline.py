@@ -112,8 +112,6 @@ class _Doors:
             self._trace(environ, layer, refusal)
             response = self._render(refusal, environ)
             headers.apply(response.headers, policy=headers.API_POLICY, is_tls=gate.is_tls)
-            if response.mimetype == "text/html":
-                response.headers["Content-Security-Policy"] = headers.PAGE_POLICY
             return response(environ, start)
         result: Iterable[bytes] = self._inner(environ, start)
         return result

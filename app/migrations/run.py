@@ -54,4 +54,3 @@ def _config(history: str) -> Config:
     config.set_main_option("path_separator", "os")
     config.attributes["history"] = history
     return config
-

@@ -1,0 +1,50 @@
+"""All jobs of the installation: the one list, made of what each package declares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from app.compose import System
+from app.identity import letters, sessions
+from app.kernel.jobs import Job
+from ingest.log import checkpoint
+from payments import idempotency
+
+
+def all_jobs(system: System) -> Sequence[Job]:
+    """Return every job with its pace."""
+    return (
+        Job(name="identity.expire", every=timedelta(seconds=60), run=lambda at: _expire(system, at)),
+        Job(name="messaging.deliver", every=timedelta(seconds=1), run=lambda at: _deliver(system, at)),
+        Job(name="payments.purge", every=timedelta(hours=1), run=lambda at: _purge(system, at)),
+        checkpoint.job(system.db, system.log_key),
+    )
+
+
+def _expire(system: System, at: datetime) -> str | None:
+    with system.db.begin() as session:
+        ended = sessions.sweep(session, system.job_context("identity", at))
+        letters.expire(session, at)
+    return f"{ended} sessions ended" if ended else None
+
+
+def _deliver(system: System, at: datetime) -> str | None:
+    with system.db.read() as session:
+        waiting = list(letters.due(session, at, parts=system.identity))
+    for letter_id, tries, letter in waiting:
+        try:
+            system.messenger.send(letter_id, letter, at)
+        except letters.MessengerFailed:
+            with system.db.begin() as session:
+                letters.failed(session, letter_id, tries, at)
+        else:
+            with system.db.begin() as session:
+                letters.delivered(session, letter_id)
+    return f"{len(waiting)} letters" if waiting else None
+
+
+def _purge(system: System, at: datetime) -> str | None:
+    with system.db.begin() as session:
+        gone = idempotency.purge(session, system.job_context("payments", at))
+    return f"{gone} keys" if gone else None

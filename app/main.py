@@ -1,0 +1,69 @@
+"""The web process: one Flask application over one system, served by waitress on loopback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response
+from waitress.server import create_server
+
+from app import edge
+from app.api import description, money, problems, sessions
+from app.compose import System
+from app.gateway import pipeline
+from app.kernel import access
+from app.kernel.errors import OnePayError
+from app.web import assets, coming_in, general, pages, security, send, signing_in, wallet
+from app.web.admin import people
+
+_TEMPLATES = Path(__file__).parent / "web" / "templates"
+
+
+def make_app(system: System) -> Flask:
+    """Return the application: pages, API and console behind the one row of steps."""
+    app = Flask("onepay", template_folder=str(_TEMPLATES), static_folder=None)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals["may"] = access
+    files = assets.Assets()
+    app.extensions.update(onepay=system, onepay_assets=files, onepay_policies={})
+    for blueprint in (
+        assets.blueprint(files),
+        general.blueprint,
+        signing_in.blueprint,
+        coming_in.blueprint,
+        security.blueprint,
+        wallet.blueprint,
+        send.blueprint,
+        people.blueprint,
+        sessions.blueprint,
+        money.blueprint,
+        description.blueprint,
+    ):
+        app.register_blueprint(blueprint)
+    edge.install(app, pages.refusal)
+    pipeline.install(app, system.gateway, _at_the_door)
+    pipeline.check(app)
+    return app
+
+
+def serve(app: Flask, system: System) -> Any:  # waitress has no types of its server
+    """Return a listening server; `run()` serves until `close()`."""
+    settings = system.settings
+    return create_server(
+        app,
+        host=settings.bind,
+        port=settings.port,
+        threads=settings.threads,
+        ident=None,
+        clear_untrusted_proxy_headers=False,  # the gateway decides which it believes
+        channel_timeout=60,
+        max_request_header_size=32_768,
+        max_request_body_size=pipeline.BODY_MAX * 2,
+    )
+
+
+def _at_the_door(error: OnePayError, environ: dict[str, Any]) -> Response:
+    """Answer what the gateway refuses before the framework sees it."""
+    problem = problems.of(error, request_id=environ["onepay.request_id"], instance=str(environ.get("PATH_INFO", "")))
+    return edge.document(problem)

@@ -1,0 +1,93 @@
+"""Requests that must have one effect: the answer is kept with the money, and given again to whoever repeats the key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app import edge
+from app.kernel.clock import rfc3339
+from app.kernel.context import Context
+from app.kernel.errors import Refused, Traced, Unavailable
+from payments import idempotency
+from payments.idempotency import Call, Stored
+
+TRIES: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a unit of work answers: status, body, and the object it is about."""
+
+    status: int
+    body: bytes
+    object_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """An answer as it leaves, first or again."""
+
+    status: int
+    body: bytes
+    object_id: str | None
+    is_replay: bool
+    expires: str
+
+
+def only(call: Call, work: Callable[[Session], Answer], refusal: Callable[[Refused], Answer], ctx: Context) -> Given:
+    """Do the work under its key in one transaction, or return what it answered before.
+
+    A refused payment rolls back, then leaves its trace and its kept 402 in a second transaction. A deadlock or a late
+    unique violation is tried once more.
+    """
+    for remaining in reversed(range(TRIES)):
+        try:
+            return _tried(call, work, refusal, ctx)
+        except (sa.exc.IntegrityError, Unavailable) as error:
+            if not remaining or (isinstance(error, Unavailable) and not _is_deadlock(error)):
+                raise
+    raise AssertionError("the loop returns or raises")
+
+
+def _tried(call: Call, work: Callable[[Session], Answer], refusal: Callable[[Refused], Answer], ctx: Context) -> Given:
+    db = edge.system().db
+    try:
+        with db.begin(posting=True) as session:
+            stored = idempotency.begin(session, call, ctx)
+            if stored is not None:
+                return _again(stored)
+            answer = work(session)
+            expires = idempotency.store(session, call, answer.status, answer.body, ctx, object_id=answer.object_id)
+    except Refused as refused:
+        answer = refusal(refused)
+        with db.begin() as session:
+            # A twin may have been refused meanwhile: then its answer stands.
+            stored = idempotency.begin(session, call, ctx)
+            if stored is not None:
+                return _again(stored)
+            if isinstance(refused, Traced):
+                refused.trace(session, ctx)
+            expires = idempotency.store(session, call, answer.status, answer.body, ctx, object_id=answer.object_id)
+    return Given(
+        status=answer.status, body=answer.body, object_id=answer.object_id, is_replay=False, expires=rfc3339(expires)
+    )
+
+
+def _again(stored: Stored) -> Given:
+    return Given(
+        status=stored.status,
+        body=stored.body,
+        object_id=stored.object_id,
+        is_replay=True,
+        expires=rfc3339(stored.expires_at),
+    )
+
+
+def _is_deadlock(error: Unavailable) -> bool:
+    cause = getattr(error.__cause__, "orig", None)
+    return getattr(cause, "sqlstate", None) in ("40P01", "40001")

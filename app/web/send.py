@@ -1,0 +1,208 @@
+"""Send, review, receipt. *What will it cost, whom does it reach, when?*"""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from flask import Blueprint, Response, g, request
+from sqlalchemy.orm import Session
+
+from app import once
+from app.edge import context, leave_trace, system
+from app.gateway.policy import Policy, route
+from app.identity import mfa, stepup
+from app.identity.sessions import NewSession
+from app.identity.stepup import ProofRefused
+from app.kernel import canonical, crypto
+from app.kernel.access import PAYMENT_TRANSFER_CREATE, PAYMENT_TRANSFER_READ, Acr, ActorKind
+from app.kernel.errors import Conflict, Invalid, NotFound, StepUpRequired, TooManyAttempts
+from app.once import Answer
+from app.web import browser, formats, money_input, pages
+from app.web.wallet import main_wallet
+from payments import idempotency, transfers, wallets
+from payments.transfers import TransferOrder, TransferPreview
+from payments.wallets import Wallet
+
+blueprint = Blueprint("send", __name__)
+_CREATE: Final = Policy(permission=PAYMENT_TRANSFER_CREATE)
+_FIELDS: Final = ("payee", "amount", "note")
+
+
+@route(blueprint, "GET", "/send", _CREATE)
+def form() -> Response:
+    """Ask whom and how much."""
+    form = pages.Form(values={name: "" for name in _FIELDS})
+    payee = request.args.get("to", "")[:21]
+    if payee:
+        form.values["payee"] = payee
+    return _form_page(form, 200)
+
+
+@route(blueprint, "POST", "/send", _CREATE)
+def again() -> Response:
+    """Show the form again with what was typed, from the review's "Change"."""
+    return _form_page(pages.read(*_FIELDS), 200)
+
+
+@route(blueprint, "GET", "/send/payee", _CREATE)
+def payee() -> Response:
+    """Say whether a handle leads to somebody, for the line under the field."""
+    text = request.args.get("payee", "")[:21]
+    with system().db.read() as session:
+        try:
+            found = wallets.by_handle(session, text) if text else None
+        except (NotFound, Invalid):
+            found = None
+    return pages.render("parts/payee.html", found=found, typed=text)
+
+
+@route(blueprint, "POST", "/send/review", _CREATE)
+def review() -> Response:
+    """Show what leaves, what arrives, when and to whom, before anything is signed."""
+    form = pages.read(*_FIELDS)
+    with system().db.read() as session:
+        main = main_wallet(session)
+    order = _order(form, main)
+    if order is None:
+        return _form_page(form, 422)
+    return _review_page(form, order, main, pages.Form(), crypto.token(), 200)
+
+
+@route(blueprint, "POST", "/transfers", _CREATE)
+def send() -> Response:
+    """Sign with a code where the last proof is older than five minutes, then move the money, once."""
+    form = pages.read(*_FIELDS, "idempotency_key", "fingerprint")
+    with system().db.read() as session:
+        main = main_wallet(session)
+    order = _order(form, main)
+    if order is None:
+        return _form_page(form, 422)
+    key = form.values["idempotency_key"]
+    if form.values["fingerprint"] != _fingerprint(order):
+        # What would be signed is not what was shown: show it again, with a key of its own.
+        wrong = pages.Form(wrong={"code": "The order changed after it was shown. Look at it again before you sign."})
+        return _review_page(form, order, main, wrong, crypto.token(), 409)
+    renewed = None
+    try:
+        if not _is_fresh():
+            renewed = _prove()
+        done = _carry_out(order, key)
+    except (ProofRefused, TooManyAttempts, StepUpRequired) as error:
+        if isinstance(error, ProofRefused):
+            leave_trace(error)
+        wrong = pages.Form(wrong={"code": str(error)})
+        return _review_page(form, order, main, wrong, key, 422)
+    except (Invalid, Conflict, NotFound) as error:
+        form.refuse(error, "payee")
+        return _form_page(form, 422)
+    response = pages.go(f"/transfers/{done.object_id}")
+    return browser.signed_in(response, renewed, ActorKind.CUSTOMER, None) if renewed else response
+
+
+@route(blueprint, "GET", "/transfers/<transfer_id>", Policy(permission=PAYMENT_TRANSFER_READ))
+def receipt(transfer_id: str) -> Response:
+    """Show what was signed, what became of it, and its place in the log."""
+    parts, ctx = system(), context()
+    with parts.db.read() as session:
+        found = transfers.by_id(session, ctx.actor, transfer_id, keys=parts.subject_keys)
+        is_own = found.owner_id == ctx.actor.id
+        proof = parts.proof_of_transfer(session, transfer_id)
+    signed = _fingerprint_of(found.payee, found.amount.minor, found.amount.currency, found.note)
+    return pages.render(
+        "receipt.html",
+        transfer=found,
+        is_own=is_own,
+        proof=proof,
+        fingerprint=formats.grouped(bytes.fromhex(signed)),
+    )
+
+
+def _order(form: pages.Form, main: Wallet) -> TransferOrder | None:
+    """Return the order of a form, or None with what is wrong noted in it."""
+    try:
+        amount = money_input.read(form.values["amount"], main.currency)
+    except Invalid as error:
+        form.refuse(error, "amount")
+        return None
+    handle = form.values["payee"].strip().lower()
+    order = TransferOrder(source=main.id, payee=handle, amount=amount, note=form.values["note"].strip())
+    try:
+        with system().db.read() as session:
+            transfers.preview(session, order, context())
+    except (Invalid, NotFound, Conflict) as error:
+        form.refuse(error, "payee")
+    return None if form.wrong else order
+
+
+def _carry_out(order: TransferOrder, key: str) -> once.Given:
+    ctx, parts = context(), system()
+    call = idempotency.call(
+        scope=ctx.actor.own_id,
+        key=key,
+        route="POST /transfers",
+        content=canonical.encode({"payee": order.payee, "amount": order.amount.minor, "note": order.note}),
+    )
+
+    def work(session: Session) -> Answer:
+        done = transfers.execute(session, order, ctx, keys=parts.subject_keys)
+        return _answer(201, done.id)
+
+    given = once.only(call, work, lambda refused: _answer(402, refused.object_id), ctx)
+    parts.metrics.transfer_total.labels(outcome="settled" if given.status == 201 else "refused").inc()
+    return given
+
+
+def _answer(status: int, object_id: str | None) -> Answer:
+    return Answer(status=status, body=json.dumps({"id": object_id}).encode(), object_id=object_id)
+
+
+def _prove() -> NewSession:
+    with system().db.begin() as session:
+        return stepup.prove(session, pages.secret("code"), context(), parts=system().identity)
+
+
+def _is_fresh() -> bool:
+    try:
+        g.actor.require_fresh(Acr.MFA, system().identity.policy.step_up, g.at)
+    except StepUpRequired:
+        return False
+    return True
+
+
+def _fingerprint(order: TransferOrder) -> str:
+    return _fingerprint_of(order.payee.removeprefix("@"), order.amount.minor, order.amount.currency, order.note or None)
+
+
+def _fingerprint_of(payee: str, minor: int, currency: str, note: str | None) -> str:
+    text = canonical.encode({"v": 1, "payee": payee, "amount": minor, "currency": currency, "fee": 0, "note": note})
+    return crypto.sha256(text).hex()
+
+
+def _form_page(form: pages.Form, status: int) -> Response:
+    with system().db.read() as session:
+        main = main_wallet(session)
+        has_factor = bool(mfa.factors_of(session, g.actor.own_id))
+    return pages.render("send.html", status, form=form, wallet=main, has_factor=has_factor)
+
+
+def _review_page(
+    form: pages.Form, order: TransferOrder, main: Wallet, wrong: pages.Form, key: str, status: int
+) -> Response:
+    with system().db.read() as session:
+        shown: TransferPreview = transfers.preview(session, order, context())
+        has_factor = bool(mfa.factors_of(session, g.actor.own_id))
+    return pages.render(
+        "review.html",
+        status,
+        form=wrong,
+        typed=form.values,
+        shown=shown,
+        note=order.note,
+        wallet=main,
+        key=key,
+        fingerprint=_fingerprint(order),
+        grouped=formats.grouped(bytes.fromhex(_fingerprint(order))),
+        needs_code=not _is_fresh(),
+        has_factor=has_factor,
+    )

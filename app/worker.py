@@ -1,0 +1,68 @@
+"""What goes on without a request: pumps that turn as long as there is work, and jobs on an alarm clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from app.compose import System
+from app.kernel.jobs import Job, Pump, guarded
+from ingest.events.health import JobFailed
+from ingest.log import outbox
+
+IDLE_SECONDS = 1.0
+
+
+class Worker:
+    """The pumps and jobs of one process."""
+
+    def __init__(self, system: System, jobs: Sequence[Job]) -> None:
+        self._system = system
+        self._jobs = jobs
+        self._pumps = (
+            Pump("sequence", system.sequencer.step, idle_seconds=IDLE_SECONDS),
+            Pump("ship", system.shipper.step, idle_seconds=IDLE_SECONDS),
+        )
+        self._alarm = BackgroundScheduler(
+            timezone="UTC",
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+
+    def start(self) -> None:
+        """Begin: every job once at its own pace, the pumps as soon as something is recorded."""
+        for pump in self._pumps:
+            self._system.db.committed.append(pump.wake)
+            pump.start()
+        for job in self._jobs:
+            self._alarm.add_job(
+                run_guarded, "interval", args=[self._system, job], seconds=job.every.total_seconds(), id=job.name
+            )
+        self._alarm.start()
+
+    def stop(self) -> None:
+        """End: no new job, the present ones to their end, then the pumps."""
+        self._alarm.shutdown(wait=True)
+        for pump in self._pumps:
+            pump.stop()
+
+
+def run_guarded(system: System, job: Job, at: datetime | None = None) -> str | None:
+    """Run a job once; a failure is logged, counted and recorded, and the others go on. Returns the job's note."""
+    began, notes = time.perf_counter(), []
+    moment = at or system.clock.now()
+    error = guarded(job.name, lambda: notes.append(job.run(moment)))
+    system.metrics.job_seconds.labels(job=job.name).observe(time.perf_counter() - began)
+    if error is None:
+        return notes[0]
+    system.metrics.job_failures_total.labels(job=job.name).inc()
+    guarded(job.name, lambda: _record(system, job, error, moment))
+    return None
+
+
+def _record(system: System, job: Job, error: BaseException, at: datetime) -> None:
+    with system.db.begin() as session:
+        event = JobFailed(job=job.name, error=type(error).__name__)
+        outbox.record(session, event, system.job_context("worker", at))

@@ -1,0 +1,258 @@
+"""Signing in: who gets in, what is counted, what nobody can tell apart."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from app.identity import accounts, lockout, mfa, roles, sessions, signup
+from app.identity.signin import Step, Throttled
+from app.kernel.access import Acr, ActorKind
+from tests.app.identity.conftest import PASSWORD, People
+
+AMBER = "amber@onepay.example"
+
+
+def test_the_right_password_begins_a_session(people: People) -> None:
+    account = people.sign_up(AMBER, "amber")
+
+    done = people.try_in("  Amber@OnePay.example ")
+
+    assert done.step is Step.DONE
+    with people.ground.db.read() as session:
+        live = sessions.resolve(session, done.session.token, people.ground.clock.now())
+    assert live.actor.id == account
+    assert live.actor.roles == {roles.CUSTOMER}
+    assert live.actor.acr is Acr.PWD
+    assert people.events("auth.login.succeeded")[-1]["user"]["id"] == account
+
+
+def test_known_and_unknown_accounts_are_refused_alike_with_one_hash_run_each(people: People) -> None:
+    people.sign_up(AMBER, "amber")
+    before = people.parts.hasher.runs
+
+    known, unknown = people.try_in(AMBER, "wrong wrong wrong"), people.try_in("nobody@onepay.example", "wrong wrong wrong")
+
+    assert known == unknown
+    assert people.parts.hasher.runs == before + 2
+
+
+def test_delays_grow_and_the_fifth_failure_locks_for_half_an_hour(people: People) -> None:
+    account = people.sign_up(AMBER, "amber")
+    waits = []
+    for _ in range(5):
+        assert people.try_in(AMBER, "not this one at all").step is Step.REFUSED
+        try:
+            people.try_in(AMBER, "not this one at all") if len(waits) >= 9 else _probe(people)
+            waits.append(0)
+        except Throttled as refusal:
+            waits.append(refusal.retry_after)
+            people.move(seconds=refusal.retry_after if refusal.retry_after < 60 else 0)
+
+    assert waits == [0, 0, 1, 2, 1800]
+    with pytest.raises(Throttled):
+        people.try_in(AMBER)
+    locked = people.events("auth.account.locked")
+    assert [event["user"]["target"]["id"] for event in locked] == [account]
+    assert people.letters_to(AMBER)[-1] == "Wrong tries to sign in"
+    people.move(minutes=31)
+    assert people.try_in(AMBER).step is Step.DONE
+
+
+def _probe(people: People) -> None:
+    """Look whether a try would be turned away, without making one."""
+    from app.identity import signin
+
+    with people.ground.db.read() as session:
+        signin.attempt(session, ActorKind.CUSTOMER, AMBER, None, people.ctx(), parts=people.parts)
+
+
+def test_an_unknown_identifier_locks_exactly_like_a_known_one(people: People) -> None:
+    for _ in range(5):
+        people.try_in("nobody@onepay.example", "x" * 20)
+        people.move(seconds=10)
+    with pytest.raises(Throttled) as refusal:
+        people.try_in("nobody@onepay.example", "x" * 20)
+    assert refusal.value.retry_after > 60
+
+
+def test_strangers_cannot_lock_the_owners_known_device_out(people: People) -> None:
+    people.sign_up(AMBER, "amber")
+    device = people.try_in(AMBER).device_token
+    for n in range(5):
+        people.try_in(AMBER, "stranger guesses this", ip=f"198.18.{n}.1")
+        people.move(seconds=10)
+
+    with pytest.raises(Throttled):
+        people.try_in(AMBER, ip="198.18.7.1")
+    assert people.try_in(AMBER, device=device).step is Step.DONE
+
+
+def test_twenty_failures_close_an_address_for_fifteen_minutes(people: People) -> None:
+    for n in range(20):
+        people.try_in(f"guess{n}@onepay.example", "x" * 20, ip="198.18.3.4")
+    people.sign_up(AMBER, "amber")
+
+    with pytest.raises(Throttled):
+        people.try_in(AMBER, ip="198.18.3.4")
+    assert people.try_in(AMBER, ip="198.18.3.5").step is Step.DONE
+    people.move(minutes=16)
+    assert people.try_in(AMBER, ip="198.18.3.4").step is Step.DONE
+
+
+def test_parallel_guesses_are_counted_one_by_one(people: People) -> None:
+    people.sign_up(AMBER, "amber")
+    outcomes = []
+
+    def guess() -> None:
+        try:
+            outcomes.append(people.try_in(AMBER, "wrong in parallel now").step)
+        except Throttled:
+            outcomes.append("throttled")
+
+    threads = [threading.Thread(target=guess) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert outcomes.count(Step.REFUSED) <= 5
+    assert len(people.events("auth.login.failed")) == outcomes.count(Step.REFUSED)
+
+
+def test_a_customer_with_a_factor_owes_a_code_and_gets_in_with_it(people: People) -> None:
+    account = people.sign_up(AMBER, "amber")
+    secret = people.enrol(account)
+    people.move(seconds=60)
+
+    assert people.try_in(AMBER).step is Step.CHALLENGED
+    done = people.try_in(AMBER, code=people.code(secret))
+
+    assert done.step is Step.DONE
+    with people.ground.db.read() as session:
+        assert sessions.resolve(session, done.session.token, people.ground.clock.now()).actor.acr is Acr.MFA
+
+
+def test_a_code_is_accepted_once_also_among_concurrent_requests(people: People) -> None:
+    secret = people.enrol(people.sign_up(AMBER, "amber"))
+    people.move(seconds=60)
+    code, steps = people.code(secret), []
+
+    def enter() -> None:
+        try:
+            steps.append(people.try_in(AMBER, code=code).step)
+        except Throttled:
+            steps.append("throttled")
+
+    threads = [threading.Thread(target=enter) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert steps.count(Step.DONE) == 1
+    assert "replayed" in {event["event"]["reason"] for event in people.events("auth.mfa.failed")}
+
+
+def test_an_earlier_code_is_refused_after_a_later_one(people: People) -> None:
+    account = people.sign_up(AMBER, "amber")
+    secret = people.enrol(account)
+    people.move(seconds=300)
+    early, late = people.code(secret, -1), people.code(secret)
+    with people.ground.db.begin() as session:
+        now = people.ground.clock.now()
+        second, _ = mfa.match(session, account, late, now, parts=people.parts)
+        first, _ = mfa.match(session, account, early, now, parts=people.parts)
+
+        assert mfa.use_up(session, second)
+        assert not mfa.use_up(session, first)
+        assert not mfa.use_up(session, second)
+
+
+def test_right_password_and_wrong_code_ten_times_is_locked(people: People) -> None:
+    secret = people.enrol(people.sign_up(AMBER, "amber"))
+    people.move(seconds=300)
+    wrong = str((int(people.code(secret)) + 1) % 10**6).zfill(6)
+    outcomes = []
+    for _ in range(10):
+        try:
+            outcomes.append(people.try_in(AMBER, code=wrong).step)
+        except Throttled:
+            outcomes.append("throttled")
+        people.move(seconds=4)
+    assert outcomes[-1] == "throttled"
+    assert Step.DONE not in outcomes
+
+
+def test_staff_never_get_in_without_a_code(people: People) -> None:
+    ctx = people.ctx(people.actor("acc_admin", roles.ADMINISTRATOR, Acr.MFA))
+    with people.ground.db.begin() as session:
+        account = signup.invite(session, "ada@onepay.example", "Ada Reed", roles.ANALYST, ctx, parts=people.parts)
+        mfa.prepare_for(session, account, "App", "ada", ctx, parts=people.parts)
+        secret = mfa.pending(session, account, "ada", parts=people.parts).secret
+        mfa.enrol(session, account, people.code(secret), ctx, parts=people.parts)
+        signup.accept(session, people_link(people, session), people.parts.hasher.hash(PASSWORD), ctx, parts=people.parts)
+    people.move(seconds=60)
+
+    assert people.try_in("ada@onepay.example", surface=ActorKind.STAFF).step is Step.CHALLENGED
+    done = people.try_in("ada@onepay.example", code=people.code(secret), surface=ActorKind.STAFF)
+    assert done.step is Step.DONE
+    assert people.try_in("ada@onepay.example").step is Step.REFUSED, "a staff account is no customer account"
+
+
+def people_link(people: People, session) -> str:
+    import re
+
+    from app.identity import letters
+
+    found = [x for _, _, x in letters.due(session, people.ground.clock.now(), parts=people.parts)]
+    return re.search(r"/link/(\S+)", found[-1].text).group(1)
+
+
+def test_a_session_ends_when_idle_and_at_its_longest_time(people: People) -> None:
+    people.sign_up(AMBER, "amber")
+    token = people.try_in(AMBER).session.token
+
+    def state() -> str | None:
+        with people.ground.db.read() as session:
+            return sessions.resolve(session, token, people.ground.clock.now()).ended
+
+    assert state() is None
+    people.move(minutes=5)
+    assert state() == "idle"
+    with people.ground.db.begin() as session:
+        assert sessions.sweep(session, people.ctx()) == 2
+    assert state() == "idle"
+    assert {event["event"]["reason"] for event in people.events("auth.session.ended")} == {"idle"}
+
+
+def test_raising_the_epoch_kills_every_session_at_once(people: People) -> None:
+    account = people.sign_up(AMBER, "amber")
+    token = people.try_in(AMBER).session.token
+    with people.ground.db.begin() as session:
+        accounts.raise_epoch(session, account)
+    with people.ground.db.read() as session:
+        assert sessions.resolve(session, token, people.ground.clock.now()).ended == "revoked"
+
+
+def test_the_sixth_session_of_a_customer_ends_the_oldest(people: People) -> None:
+    people.sign_up(AMBER, "amber")
+    first = people.try_in(AMBER).session
+    for _ in range(5):
+        people.move(seconds=1)
+        people.try_in(AMBER)
+    with people.ground.db.read() as session:
+        assert sessions.resolve(session, first.token, people.ground.clock.now()).ended == "superseded"
+
+
+def test_codes_have_counters_of_their_own(people: People) -> None:
+    account = people.sign_up(AMBER, "amber")
+    now = people.ground.clock.now
+    with people.ground.db.begin() as session:
+        reached = [lockout.count_code_failure(session, account, now(), policy=people.parts.policy) for _ in range(5)]
+        assert reached == [False] * 4 + [True]
+        assert lockout.code_exhausted(session, account, now()) is not None
+    people.move(minutes=6)
+    with people.ground.db.read() as session:
+        assert lockout.code_exhausted(session, account, now()) is None
