@@ -95,6 +95,7 @@ class LogLagged(LogEvent):
 
     kind: ClassVar[str] = "health.log.lagged"
     event_class: ClassVar[EventClass] = EventClass.OPERATIONS
+    outbox_rows: int | None = ecs("onepay.health.outbox_rows", FieldType.LONG, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
