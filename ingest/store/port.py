@@ -43,6 +43,12 @@ class StorePartial(StoreUnavailable):
     code = "store_partial"
 
 
+class BatchTooLarge(StoreUnavailable):
+    """The event store wants smaller batches."""
+
+    code = "batch_too_large"
+
+
 class StoreBusy(ConfigurationRefused):
     """Another process has the event store open."""
 

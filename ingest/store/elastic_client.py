@@ -1,0 +1,75 @@
+"""Speaking to Elasticsearch: one call, `request`, under which lies the official client."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, Final, Protocol, TypeAlias
+
+import elasticsearch
+from elastic_transport import TransportError
+
+from app.kernel.errors import ConfigurationRefused
+from ingest.settings import ElasticLogin, ElasticSettings
+from ingest.store.port import StoreUnavailable
+
+Answer: TypeAlias = dict[str, Any]
+_JSON: Final = "application/json"
+_LINES: Final = "application/x-ndjson"
+
+
+class Requester(Protocol):
+    """Sends one request and returns status and JSON; raises `StoreUnavailable` when there is no answer."""
+
+    def request(
+        self, method: str, path: str, params: Mapping[str, Any] | None = None, body: Answer | bytes | None = None
+    ) -> tuple[int, Answer]: ...
+
+    def close(self) -> None: ...
+
+
+class OfficialClient:
+    """The official client. It refuses servers that are not Elasticsearch; retries are the shipper's business."""
+
+    def __init__(self, settings: ElasticSettings, login: ElasticLogin) -> None:
+        options: dict[str, Any] = {
+            "request_timeout": settings.timeout_seconds,
+            "max_retries": 0,
+            "retry_on_timeout": False,
+            "http_compress": False,
+        }
+        if login.api_key is not None:
+            options["api_key"] = login.api_key.reveal().decode()
+        if settings.ca_file is not None:
+            options["ca_certs"] = str(settings.ca_file)
+        client = elasticsearch.Elasticsearch(list(settings.urls), **options)
+        self._client = client.options(ignore_status=tuple(range(300, 600)))
+
+    def request(
+        self, method: str, path: str, params: Mapping[str, Any] | None = None, body: Answer | bytes | None = None
+    ) -> tuple[int, Answer]:
+        headers = {"accept": _JSON}
+        if body is not None:
+            headers["content-type"] = _LINES if isinstance(body, bytes) else _JSON
+        try:
+            with warnings.catch_warnings():
+                # The server warns of missing security on every answer; opening says so once, on the health page.
+                warnings.simplefilter("ignore", elasticsearch.ElasticsearchWarning)
+                answer = self._client.perform_request(method, path, params=params or {}, headers=headers, body=body)
+        except elasticsearch.UnsupportedProductError as error:
+            raise ConfigurationRefused(
+                "the search server is not Elasticsearch, which `ONEPAY_STORE=elastic` expects"
+            ) from error
+        except TransportError as error:
+            raise StoreUnavailable(f"Elasticsearch does not answer: {error.message}") from error
+        found = answer.body
+        return answer.meta.status, found if isinstance(found, dict) else {"answer": found}
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def error_type(answer: Mapping[str, Any]) -> str:
+    """Return the server's name of an error."""
+    error = answer.get("error")
+    return str(error.get("type", "")) if isinstance(error, Mapping) else str(error or "")

@@ -1,0 +1,46 @@
+"""The search server of the run, and a store in a namespace of its own on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+from ingest.settings import ElasticLogin, ElasticSettings
+from ingest.store.elastic import ElasticStore
+from ingest.store.elastic_client import OfficialClient
+from tests.support.search import SearchServer, search_or_skip
+
+NAMES = count(1)
+
+
+@pytest.fixture(scope="session")
+def search_server() -> Iterator[SearchServer]:
+    server = search_or_skip()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def client(search_server: SearchServer) -> Iterator[OfficialClient]:
+    client = OfficialClient(ElasticSettings(urls=(search_server.url,)), ElasticLogin())
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def namespace(client: OfficialClient) -> Iterator[str]:
+    name = f"onepay-t{next(NAMES)}"
+    yield name
+    status, answer = client.request("GET", f"/{name}-*")
+    for index in answer if status == 200 else ():
+        client.request("DELETE", f"/{index}")
+    client.request("DELETE", f"/_index_template/{name}")
+
+
+@pytest.fixture
+def elastic(client: OfficialClient, namespace: str) -> ElasticStore:
+    store = ElasticStore(shipper=client, reader=client, lifecycle=client, namespace=namespace, pause=lambda _: None)
+    store.open()
+    return store
