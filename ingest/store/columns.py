@@ -17,6 +17,8 @@ from ingest.events import catalog
 from ingest.events.envelope import INTEGER_MAX, STRING_BYTES_MAX, FieldType
 from ingest.store.port import UnknownField
 
+PARKED_BODY: Final = "onepay.body"
+"""Where a stub keeps the body that could not be taken: in a store alone, and not indexed."""
 MAPPED: Final = 0xFFFF << 32
 """An IPv4 address lies here among the 128-bit ones (RFC 4291, 2.5.5.2)."""
 _KEYWORD: Final = FieldType.KEYWORD
@@ -55,6 +57,7 @@ class Schema:
         self.indexed = {path: type for path, type in self.fields.items() if type is not FieldType.OBJECT}
         self.hash = sha256(canonical.encode({path: type.value for path, type in self.fields.items()})).hexdigest()
         self._tree = _tree(self.fields)
+        assert not any(".event." in path for path in self.fields), "`event` is a field of the top alone"
 
     def type_of(self, path: str) -> FieldType:
         """Return the type of a field that can be searched, or raise `UnknownField`."""
@@ -75,8 +78,8 @@ class Schema:
 
 @cache
 def shipped() -> Schema:
-    """Return the schema of the catalogue this program ships."""
-    return Schema(catalog.columns())
+    """Return the schema of the catalogue this program ships, and of stubs."""
+    return Schema({**catalog.columns(), PARKED_BODY: FieldType.OBJECT})
 
 
 def parse_body(body: str | bytes) -> dict[str, Any]:

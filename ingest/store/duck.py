@@ -68,6 +68,8 @@ _BEYOND: Final = {
 class DuckStore:
     """Searches files with SQL; every answer is exact."""
 
+    backend: Final = "duck"
+
     def __init__(self, settings: DuckSettings, *, namespace: str = "onepay", schema: Schema | None = None) -> None:
         self.schema = schema or shipped()
         self.namespace = namespace
@@ -80,7 +82,7 @@ class DuckStore:
             self._files.open()
             self._undo_half_drops()
         return Capabilities(
-            backend="duck",
+            backend=self.backend,
             version=duckdb.__version__,
             namespace=self.namespace,
             is_secured=None,

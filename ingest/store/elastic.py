@@ -76,6 +76,8 @@ _BUSY: Final = frozenset((429, 503))
 class ElasticStore:
     """Asks Elasticsearch; an answer that is not whole is none."""
 
+    backend: Final = "elastic"
+
     def __init__(
         self,
         *,
@@ -108,7 +110,7 @@ class ElasticStore:
         self._check_health()
         self._layout.check_no_stray()
         return Capabilities(
-            backend="elastic",
+            backend=self.backend,
             version=versions[-1],
             namespace=self.namespace,
             is_secured=self._is_secured(),

@@ -51,6 +51,8 @@ class _Kept:
 class MemoryStore:
     """Keeps documents by unit and event id, and answers by looking at each."""
 
+    backend: Final = "memory"
+
     def __init__(self, *, namespace: str = "onepay", schema: Schema | None = None) -> None:
         self.namespace = namespace
         self.schema = schema or shipped()
@@ -58,7 +60,7 @@ class MemoryStore:
         self._guard = threading.RLock()
 
     def open(self) -> Capabilities:
-        return Capabilities(backend="memory", version="1", namespace=self.namespace, is_secured=None)
+        return Capabilities(backend=self.backend, version="1", namespace=self.namespace, is_secured=None)
 
     def append(self, documents: Sequence[Sequenced]) -> Appended:
         placed, refused = place(documents, self.schema)

@@ -96,6 +96,16 @@ class EventStore(Protocol):
     `BadCursor`, `RegexRefused` or `QueryTooBroad` for what cannot be asked.
     """
 
+    @property
+    def backend(self) -> str:
+        """Return what kind of store this is: duck, elastic, memory."""
+        ...
+
+    @property
+    def namespace(self) -> str:
+        """Return what the names of its units begin with."""
+        ...
+
     def open(self) -> Capabilities:
         """Make ready, or raise `ConfigurationRefused`: one sentence of what was found, expected, and which setting."""
         ...
