@@ -55,6 +55,12 @@ class CountedIds:
             return f"{prefix}_{_text(at, self._n)}"
 
 
+def derived(prefix: str, at: datetime, low: int) -> str:
+    """Return the identifier that 80 given bits make: for what must get the same one whenever it is met."""
+    assert 0 <= low < 1 << 80, "an identifier holds 80 bits beside its instant"
+    return f"{prefix}_{_text(at, low)}"
+
+
 def is_id(text: str, prefix: str) -> bool:
     """Tell whether the text has the form of an identifier of this kind."""
     return bool(SHAPE.match(text)) and text.startswith(prefix + "_")
