@@ -1,0 +1,1 @@
+"""Sigma rules: read strictly, lowered to store conditions, correlated exactly."""
