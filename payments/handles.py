@@ -22,7 +22,7 @@ _RESERVED: Final = (
     "cards cash checkout compliance console contact customer customers deleted everyone finance fraud help "
     "helpdesk house info legal login logout mail me merchant merchants money null official one_pay onepay owner "
     "pay payment payments payout payouts police postmaster privacy refund refunds register root safety security "
-    "service settings signin signup staff status suspense system team test transfer transfers undefined unknown "
+    "service settings signin signup staff status support suspense system team test transfer transfers undefined "
     "user users verify wallet wallets webmaster www you"
 )
 RESERVED: Final = frozenset(_RESERVED.split())

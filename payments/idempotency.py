@@ -136,7 +136,8 @@ def store(
     lapsed = insert.on_conflict_do_update(
         index_elements=["scope", "key"], set_=row, where=idempotency.c.expires_at <= ctx.at
     )
-    if session.execute(lapsed).rowcount != 1:  # type: ignore[attr-defined]  # an INSERT answers with a cursor result
+    done = session.execute(lapsed, execution_options={"preserve_rowcount": True})
+    if done.rowcount != 1:  # type: ignore[attr-defined]  # an INSERT answers with a cursor result
         # A twin committed between our look-up and our lock: its answer stands, ours is undone.
         raise IdempotencyBusy
     return ctx.at + KEPT

@@ -131,7 +131,9 @@ def insert_once(session: Session, table: sa.Table, *rows: Mapping[str, object]) 
     if not rows:
         return 0
     make = sqlite.insert if dialect_of(session) == "sqlite" else postgresql.insert
-    done = session.execute(make(table).values([dict(row) for row in rows]).on_conflict_do_nothing())
+    insert = make(table).values([dict(row) for row in rows]).on_conflict_do_nothing()
+    # Without the option an INSERT counts -1 on PostgreSQL.
+    done = session.execute(insert, execution_options={"preserve_rowcount": True})
     return int(done.rowcount)  # type: ignore[attr-defined]  # an INSERT answers with a cursor result
 
 

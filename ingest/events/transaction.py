@@ -28,6 +28,7 @@ class MoneyEvent(Event):
 class PostingEvent(MoneyEvent):
     """The event of one ledger transaction; the ledger fills in which one and its hash."""
 
+    posts: ClassVar[bool] = True
     ledger_transaction: str | None = ecs("onepay.ledger.transaction", default=None)
     ledger_hash: str | None = ecs("onepay.ledger.hash", default=None)
 
@@ -87,6 +88,7 @@ class TransferRefused(TransferEvent):
     """An order to send money was refused; nothing moved."""
 
     kind: ClassVar[str] = "transaction.transfer.refused"
+    posts: ClassVar[bool] = False
     outcome_of_kind: ClassVar[Outcome] = Outcome.FAILURE
 
 

@@ -1,0 +1,380 @@
+"""The verifier: recomputes the ledger from its entries alone, and compares its hashes with the log, both ways."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel.access import LEDGER_VERIFY_RUN
+from app.kernel.clock import micros
+from app.kernel.context import Context
+from app.kernel.db import dialect_of
+from ingest.events import transaction as events
+from ingest.events.envelope import Outcome, at_path
+from ingest.log import outbox
+from ingest.models import body as log_body
+from ingest.models import entry as log_entry
+from ingest.models import outbox as log_outbox
+from payments.ledger import digest
+from payments.ledger.model import BookState, EntryRow, HoldState
+from payments.models import balance, book, entry, hold, transaction
+
+SLICE: Final = 10_000
+POSTING_KINDS: Final = tuple(kind.kind for kind in events.KINDS if issubclass(kind, events.PostingEvent) and kind.posts)
+
+
+@dataclass(slots=True, kw_only=True)
+class Difference:
+    """The first bad row of one kind, and how many there are."""
+
+    kind: str
+    table: str
+    key: str
+    expected: str
+    found: str
+    count: int = 1
+
+    def __str__(self) -> str:
+        more = f" (and {self.count - 1} more)" if self.count > 1 else ""
+        return f"{self.kind}: {self.table} {self.key}: expected {self.expected}, found {self.found}{more}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What was read and what did not agree. `unreadable` counts events whose body retention has lawfully dropped."""
+
+    transactions: int
+    entries: int
+    books: int
+    unreadable: int
+    differences: tuple[Difference, ...]
+
+    @property
+    def is_sound(self) -> bool:
+        """Tell whether everything agreed."""
+        return not self.differences
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One entry of a book, explained: what it was for, what it left, and where the log tells of it."""
+
+    version: int
+    at: datetime
+    kind: str
+    object_id: str
+    transaction_id: str
+    amount: int
+    held_delta: int
+    balance_after: int
+    held_after: int
+    hash: str
+    event_id: str
+    sequence: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialBalance:
+    """The sum of all books of one kind in one currency; the sums of a currency make zero."""
+
+    currency: str
+    kind: str
+    books: int
+    posted: int
+    held: int
+
+
+def verify(session: Session, *, only_book: str | None = None) -> Verification:
+    """Recompute everything, or one book and its transactions, and return the first bad row of each kind.
+
+    The session must be fresh (`db.read()`): the verifier takes one state of the whole database and changes nothing.
+    """
+    _take_one_state(session)
+    found = _Findings()
+    entries, books = _check_books(session, only_book, found)
+    transactions, unreadable = _check_transactions(session, only_book, found)
+    if only_book is None:
+        _check_empty_books(session, found)
+        _check_events(session, found)
+        _check_trial_balance(session, found)
+    _check_holds(session, only_book, found)
+    return Verification(
+        transactions=transactions,
+        entries=entries,
+        books=books,
+        unreadable=unreadable,
+        differences=tuple(found.by_kind.values()),
+    )
+
+
+def record(session: Session, verification: Verification, ctx: Context) -> str:
+    """Tell the log what a verification found, and return the event's id."""
+    ctx.actor.require(LEDGER_VERIFY_RUN)
+    outcome = Outcome.SUCCESS if verification.is_sound else Outcome.FAILURE
+    differences = sum(difference.count for difference in verification.differences)
+    told = events.LedgerVerified(entries=verification.entries, differences=differences, outcome=outcome)
+    return outbox.record(session, told, ctx)
+
+
+def explain(session: Session, book_id: str, *, after: int = 0, limit: int = 100) -> list[Line]:
+    """Return the entries of a book, oldest first, after a version: nothing in them is recomputed."""
+    rows = session.execute(
+        sa.select(entry, transaction, log_entry.c.sequence)
+        .join_from(entry, transaction, transaction.c.id == entry.c.transaction_id)
+        .outerjoin(log_entry, log_entry.c.event_id == transaction.c.event_id)
+        .where(entry.c.book_id == book_id, entry.c.version > after)
+        .order_by(entry.c.version)
+        .limit(limit)
+    )
+    return [
+        Line(
+            version=row.version,
+            at=row.at,
+            kind=row.kind,
+            object_id=row.object_id,
+            transaction_id=row.transaction_id,
+            amount=row.amount,
+            held_delta=row.held_delta,
+            balance_after=row.balance_after,
+            held_after=row.held_after,
+            hash=row.hash.hex(),
+            event_id=row.event_id,
+            sequence=row.sequence,
+        )
+        for row in rows
+    ]
+
+
+def trial_balance(session: Session) -> list[TrialBalance]:
+    """Return the sums of the books as they stand, by currency and kind."""
+    rows = session.execute(
+        sa.select(
+            book.c.currency,
+            book.c.kind,
+            sa.func.count().label("books"),
+            sa.func.sum(balance.c.posted).label("posted"),
+            sa.func.sum(balance.c.held).label("held"),
+        )
+        .join_from(book, balance, balance.c.book_id == book.c.id)
+        .group_by(book.c.currency, book.c.kind)
+        .order_by(book.c.currency, book.c.kind)
+    )
+    return [
+        TrialBalance(currency=row.currency, kind=row.kind, books=row.books, posted=int(row.posted), held=int(row.held))
+        for row in rows
+    ]
+
+
+@dataclass(slots=True)
+class _Findings:
+    by_kind: dict[str, Difference] = field(default_factory=dict)
+
+    def add(self, kind: str, table: sa.Table, key: str, *, expected: object, found: object) -> None:
+        known = self.by_kind.get(kind)
+        if known is not None:
+            known.count += 1
+            return
+        self.by_kind[kind] = Difference(kind=kind, table=table.name, key=key, expected=str(expected), found=str(found))
+
+    def same(self, kind: str, table: sa.Table, key: str, expected: object, found: object) -> None:
+        if expected != found:
+            self.add(kind, table, key, expected=expected, found=found)
+
+
+def _take_one_state(session: Session) -> None:
+    if dialect_of(session) == "postgresql":
+        session.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+
+
+def _check_books(session: Session, only_book: str | None, found: _Findings) -> tuple[int, int]:
+    """Walk all entries by book and version; return how many entries and books there were."""
+    entries = books = 0
+    for book_id, rows in groupby(_entries(session, only_book), key=lambda row: str(row.book_id)):
+        books += 1
+        entries += _check_book(session, book_id, rows, found)
+    return entries, books
+
+
+def _check_book(session: Session, book_id: str, rows: Iterator[Any], found: _Findings) -> int:
+    stands = session.execute(sa.select(balance).where(balance.c.book_id == book_id)).one_or_none()
+    count = posted = held = version = 0
+    running, running_held = 0, 0
+    last_at: datetime | None = None
+    for row in rows:
+        count += 1
+        key = f"{book_id}/{row.version}"
+        found.same("entry_version", entry, key, version + 1, row.version)
+        found.same("entry_balance", entry, key, running + row.amount, row.balance_after)
+        found.same("entry_held", entry, key, running_held + row.held_delta, row.held_after)
+        if stands is not None:
+            found.same("entry_currency", entry, key, stands.currency, row.currency)
+        if row.at is None:
+            found.add("entry_orphan", entry, key, expected=f"transaction {row.transaction_id}", found="none")
+        elif last_at is not None and row.at < last_at:
+            found.add("entry_time", entry, key, expected=f"not before {last_at}", found=row.at)
+        last_at = row.at or last_at
+        # The sums go their own way; the running values follow the rows, so that one bad row is named once.
+        posted, held, version = posted + row.amount, held + row.held_delta, row.version
+        running, running_held = row.balance_after, row.held_after
+    if stands is None:
+        found.add("balance_missing", balance, book_id, expected=f"version {version}", found="none")
+        return count
+    found.same("balance_posted", balance, book_id, posted, stands.posted)
+    found.same("balance_held", balance, book_id, held, stands.held)
+    found.same("balance_version", balance, book_id, version, stands.version)
+    if last_at is not None:
+        found.same("balance_time", balance, book_id, last_at, stands.last_at)
+    is_below = stands.floor is not None and posted - held < stands.floor
+    if is_below and not stands.forced:
+        found.add("balance_floor", balance, book_id, expected=f"at least {stands.floor}", found=posted - held)
+    if stands.state == BookState.CLOSED and (posted, held) != (0, 0):
+        found.add("balance_closed", balance, book_id, expected="nothing", found=f"{posted}, {held} held")
+    return count
+
+
+def _entries(session: Session, only_book: str | None) -> Iterator[Any]:
+    query = sa.select(entry, transaction.c.at).join_from(
+        entry, transaction, transaction.c.id == entry.c.transaction_id, isouter=True
+    )
+    if only_book is not None:
+        query = query.where(entry.c.book_id == only_book)
+    key = sa.tuple_(entry.c.book_id, entry.c.version)
+    query = query.order_by(entry.c.book_id, entry.c.version).limit(SLICE)
+    rows: Sequence[Any] = session.execute(query).all()
+    while rows:
+        yield from rows
+        rows = session.execute(query.where(key > sa.tuple_(rows[-1].book_id, rows[-1].version))).all()
+
+
+def _check_empty_books(session: Session, found: _Findings) -> None:
+    """A book without entries holds nothing and is at version 0."""
+    has_entries = sa.exists().where(entry.c.book_id == balance.c.book_id)
+    moved = (balance.c.posted != 0) | (balance.c.held != 0) | (balance.c.version != 0)
+    for row in session.execute(sa.select(balance).where(~has_entries, moved).order_by(balance.c.book_id)):
+        stands = f"{row.posted}, {row.held} held, version {row.version}"
+        found.add("balance_without_entries", balance, row.book_id, expected="nothing, version 0", found=stands)
+
+
+def _check_transactions(session: Session, only_book: str | None, found: _Findings) -> tuple[int, int]:
+    """Walk all transactions by id with their entries and events; return how many, and how many bodies are gone."""
+    count = unreadable = 0
+    for rows in _transactions(session, only_book):
+        count += len(rows)
+        span = entry.c.transaction_id.between(rows[0].id, rows[-1].id)
+        entries_by_id: dict[str, list[EntryRow]] = {row.id: [] for row in rows}
+        for row in session.execute(sa.select(entry).where(span).order_by(entry.c.book_id, entry.c.version)):
+            if row.transaction_id in entries_by_id:
+                entries_by_id[row.transaction_id].append(EntryRow._make(row))
+        for row in rows:
+            _check_transaction(row, entries_by_id[row.id], found)
+            unreadable += _check_told(row, found)
+    return count, unreadable
+
+
+def _transactions(session: Session, only_book: str | None) -> Iterator[Sequence[Any]]:
+    query = (
+        sa.select(
+            transaction,
+            log_entry.c.sequence,
+            log_body.c.body.label("sequenced"),
+            log_outbox.c.body.label("waiting"),
+        )
+        .join_from(transaction, log_entry, log_entry.c.event_id == transaction.c.event_id, isouter=True)
+        .outerjoin(log_body, log_body.c.sequence == log_entry.c.sequence)
+        .outerjoin(log_outbox, log_outbox.c.id == transaction.c.event_id)
+        .order_by(transaction.c.id)
+        .limit(SLICE)
+    )
+    if only_book is not None:
+        touching = sa.select(entry.c.transaction_id).where(entry.c.book_id == only_book)
+        query = query.where(transaction.c.id.in_(touching))
+    rows = session.execute(query).all()
+    while rows:
+        yield rows
+        rows = session.execute(query.where(transaction.c.id > rows[-1].id)).all()
+
+
+def _check_transaction(row: Any, entries: Sequence[EntryRow], found: _Findings) -> None:
+    if not entries:
+        found.add("transaction_without_entries", transaction, row.id, expected="entries", found="none")
+        return
+    sums: dict[str, int] = {}
+    for one in entries:
+        sums[one.currency] = sums.get(one.currency, 0) + one.amount
+    for currency, total in sums.items():
+        found.same("transaction_sum", transaction, f"{row.id} {currency}", 0, total)
+    recomputed = digest.transaction_hash(
+        id=row.id,
+        kind=row.kind,
+        object_id=row.object_id,
+        owner_id=row.owner_id,
+        reference=row.reference,
+        reverses_id=row.reverses_id,
+        at=micros(row.at),
+        effective_on=row.effective_on,
+        entries=entries,
+    )
+    found.same("transaction_hash", transaction, row.id, recomputed.hex(), row.hash.hex())
+
+
+def _check_told(row: Any, found: _Findings) -> int:
+    """Compare a transaction with its event; returns 1 where the event stands but its body is gone."""
+    text = row.sequenced if row.sequenced is not None else row.waiting
+    if text is None:
+        if row.sequence is None:
+            found.add("event_missing", transaction, row.id, expected=f"event {row.event_id}", found="none")
+            return 0
+        return 1
+    told: Mapping[str, Any] = json.loads(text)
+    found.same("event_transaction", log_body, row.event_id, row.id, at_path(told, "onepay.ledger.transaction"))
+    found.same("event_hash", log_body, row.event_id, row.hash.hex(), at_path(told, "onepay.ledger.hash"))
+    return 0
+
+
+def _check_events(session: Session, found: _Findings) -> None:
+    """No event of a posting without its transaction, whether it has a sequence or waits for one."""
+    for table, id in ((log_entry, log_entry.c.event_id), (log_outbox, log_outbox.c.id)):
+        known = sa.exists().where(transaction.c.event_id == id)
+        lost = sa.select(id.label("id")).where(table.c.kind.in_(POSTING_KINDS), ~known).order_by(id)
+        for row in session.execute(lost):
+            found.add("transaction_missing", transaction, f"event {row.id}", expected="a transaction", found="none")
+
+
+def _check_trial_balance(session: Session, found: _Findings) -> None:
+    sums = sa.select(entry.c.currency, sa.func.sum(entry.c.amount).label("total")).group_by(entry.c.currency)
+    for row in session.execute(sums):
+        found.same("trial_balance", entry, row.currency, 0, int(row.total))
+    totals: dict[str, int] = {}
+    for line in trial_balance(session):
+        totals[line.currency] = totals.get(line.currency, 0) + line.posted
+    for currency, total in totals.items():
+        found.same("trial_balance", balance, currency, 0, total)
+
+
+def _check_holds(session: Session, only_book: str | None, found: _Findings) -> None:
+    """What the open holds of a book reserve is what its balance says is held."""
+    rest = hold.c.amount - hold.c.captured - hold.c.released
+    reserved = (
+        sa.select(hold.c.book_id, sa.func.sum(rest).label("total"))
+        .where(hold.c.state == HoldState.OPEN)
+        .group_by(hold.c.book_id)
+        .subquery()
+    )
+    total = sa.func.coalesce(reserved.c.total, 0)
+    query = (
+        sa.select(balance.c.book_id, balance.c.held, total.label("total"))
+        .join_from(balance, reserved, reserved.c.book_id == balance.c.book_id, isouter=True)
+        .where(balance.c.held != total)
+        .order_by(balance.c.book_id)
+    )
+    if only_book is not None:
+        query = query.where(balance.c.book_id == only_book)
+    for row in session.execute(query):
+        found.add("holds", balance, row.book_id, expected=int(row.total), found=row.held)
