@@ -130,7 +130,7 @@ class PostgresStatements:
     batch_max: Final = 1_000
 
     def lock_head(self, connection: Connection) -> HeadRow:
-        return HeadRow(*connection.exec_driver_sql(f"{_HEAD} FOR UPDATE").one())
+        return HeadRow(*connection.exec_driver_sql(_HEAD_LOCKED).one())
 
     def waiting(self, connection: Connection, limit: int) -> list[Waiting]:
         rows = connection.exec_driver_sql(
@@ -175,3 +175,6 @@ class PostgresStatements:
 
 
 _HEAD: Final = "SELECT size, root, last_ingested, holder, fence, lease_until, state FROM ingest_head WHERE id = 1"
+_HEAD_LOCKED: Final = (
+    "SELECT size, root, last_ingested, holder, fence, lease_until, state FROM ingest_head WHERE id = 1 FOR UPDATE"
+)

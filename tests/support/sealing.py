@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -13,6 +14,9 @@ from ingest.events.envelope import Event
 from ingest.log import entries, merkle, outbox, read
 from ingest.log.sequencer import Sequencer
 from tests.support.ground import Ground
+
+# Beyond any lease and any event of a process that runs on the machine's clock.
+FAR = timedelta(days=3650)
 
 
 def sequencer(ground: Ground, holder: str = "test", **options: int) -> Sequencer:
