@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -32,7 +32,6 @@ from app.kernel.ids import Ids, RandomIds
 from app.kernel.metrics import Metrics
 from app.messaging.console import ConsoleMessenger
 from app.oauth.guard import PLAIN
-from ingest import shipper as shipping
 from ingest.log import checkpoint, receipts
 from ingest.log.checkpoint import LogKey
 from ingest.log.outbox import RECORDING, Recording
@@ -73,6 +72,8 @@ class System:
     metrics: Metrics
     containments: Mapping[str, Containment]
     hold_outgoing: HoldOutgoing
+    replay: Callable[[str], str] | None = None
+    """Starts an attack of the demonstration again; set while a demonstration is being served."""
 
     def context(self, actor: Actor, at: datetime | None = None) -> Context:
         """Return the context of something that no request asked for: a job, a command, the simulator's history."""
@@ -118,7 +119,7 @@ def make_system(settings: Settings, *, clock: Clock | None = None, ids: Ids | No
     store = backends.make(_store_settings(settings))
     store.open()
     sequencer = Sequencer(db, clock, holder=_holder(settings), ids=ids)
-    shipper = shipping.Shipper(db, store, clock, settings=ShipperSettings())
+    shipper = Shipper(db, store, clock, settings=ShipperSettings(), ids=ids)
     identity = _identity(settings, keys, subject_keys)
     proxies = TrustedProxies(settings.proxies)
     gateway = Gateway(

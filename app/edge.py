@@ -11,8 +11,7 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.exceptions import NotFound as WerkzeugNotFound
 
-from app.api import problems
-from app.api.problems import Problem
+from app import problems
 from app.compose import System
 from app.gateway import pipeline
 from app.gateway.policy import Policy
@@ -21,6 +20,7 @@ from app.kernel.access import Permission
 from app.kernel.context import Context
 from app.kernel.errors import Forbidden, Invalid, Malformed, NotFound, OnePayError, SignInRequired, TooLarge, Traced
 from app.kernel.logs import logger
+from app.problems import Problem
 from ingest.events.access import RequestDenied
 from ingest.log import outbox
 

@@ -8,10 +8,11 @@ from typing import Any
 from flask import Flask, Response
 from waitress.server import create_server
 
-from app import edge
-from app.api import description, money, problems, sessions
+from app import edge, problems
+from app.api import description, money, sessions
 from app.compose import System
 from app.gateway import pipeline
+from app.gateway.policy import BODY_MAX
 from app.kernel import access
 from app.kernel.errors import OnePayError
 from app.web import assets, coming_in, general, pages, security, send, signing_in, wallet
@@ -59,7 +60,7 @@ def serve(app: Flask, system: System) -> Any:  # waitress has no types of its se
         clear_untrusted_proxy_headers=False,  # the gateway decides which it believes
         channel_timeout=60,
         max_request_header_size=32_768,
-        max_request_body_size=pipeline.BODY_MAX * 2,
+        max_request_body_size=BODY_MAX * 2,
     )
 
 

@@ -64,5 +64,5 @@ def run_guarded(system: System, job: Job, at: datetime | None = None) -> str | N
 
 def _record(system: System, job: Job, error: BaseException, at: datetime) -> None:
     with system.db.begin() as session:
-        event = JobFailed(job=job.name, error=type(error).__name__)
+        event = JobFailed(job=job.name, error_type=type(error).__name__)
         outbox.record(session, event, system.job_context("worker", at))

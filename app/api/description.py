@@ -7,13 +7,15 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from flask import Blueprint, Flask, Response, current_app
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from app import edge
 from app.gateway.policy import Policy, Public, route
 from app.kernel.access import Permission
 
 blueprint = Blueprint("api_description", __name__, url_prefix="/api/v1")
+_MODES: Final[tuple[JsonSchemaMode, ...]] = ("validation", "serialization")
 _REF: Final = "#/components/schemas/{model}"
 _OPEN = Policy(permission=Public(reason="the description of the API"), is_api=True)
 
@@ -32,7 +34,7 @@ def describe(app: Flask) -> dict[str, Any]:
         if (policy := app.extensions["onepay_policies"].get(rule.endpoint)) is not None and policy.is_api
     ]
     models = {model for _, policy, _ in found for model in (policy.body, policy.answer, policy.query) if model}
-    keys = [(model, mode) for model in models for mode in ("validation", "serialization")]
+    keys: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, mode) for model in models for mode in _MODES]
     names, schemas = models_json_schema(keys, ref_template=_REF)
     paths: dict[str, Any] = {}
     for rule, policy, view in sorted(found, key=lambda item: item[0].rule):
@@ -55,7 +57,7 @@ def describe(app: Flask) -> dict[str, Any]:
 
 
 def _operation(path: str, policy: Policy, doc: str, names: Any, schemas: Any) -> dict[str, Any]:
-    success = {"description": "Done"}
+    success: dict[str, Any] = {"description": "Done"}
     if policy.answer is not None:
         success["content"] = {"application/json": {"schema": names[policy.answer, "serialization"]}}
     problem = {"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}

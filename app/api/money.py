@@ -10,8 +10,7 @@ from typing import Final
 from flask import Blueprint, Response, g, request
 from sqlalchemy.orm import Session
 
-from app import edge, once
-from app.api import problems
+from app import edge, once, problems
 from app.api.models import (
     EntryOut,
     ListQuery,

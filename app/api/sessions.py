@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, g
 
-from app import edge
+from app import browser, edge, entrance
 from app.api.models import SessionIn, SessionOut, StepUpIn
 from app.gateway import csrf
 from app.gateway.policy import Policy, Public, route
@@ -14,7 +14,6 @@ from app.identity import sessions, stepup
 from app.identity.sessions import NewSession
 from app.kernel.access import SECURITY_OWN_READ, Acr, ActorKind
 from app.oauth import guard
-from app.web import browser, signing_in
 
 blueprint = Blueprint("api_sessions", __name__, url_prefix="/api/v1")
 # Without a session there is nothing to forge; the body must be JSON, which no foreign form can send.
@@ -32,7 +31,7 @@ _OPEN = Policy(
 def create() -> Response:
     """Sign in. Wrong address, password and code look alike."""
     body = edge.json_body(SessionIn)
-    done = signing_in.api_sign_in(guard.CUSTOMER, body.email, body.password, body.code or "")
+    done = entrance.enter_at_once(guard.CUSTOMER, body.email, body.password, body.code or "")
     assert done.session is not None
     assert done.account_id is not None
     acr = Acr.MFA if body.code else Acr.PWD

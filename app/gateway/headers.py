@@ -16,8 +16,8 @@ _COMMON: Final = (
     (
         "Permissions-Policy",
         "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), "
-        "microphone=(), midi=(), payment=(), usb=(), publickey-credentials-get=(self), publickey-credentials-create=(self), "
-        "clipboard-write=(self)",
+        "microphone=(), midi=(), payment=(), usb=(), publickey-credentials-get=(self), "
+        "publickey-credentials-create=(self), clipboard-write=(self)",
     ),
     ("Reporting-Endpoints", 'csp="/csp-report"'),
 )

@@ -1,7 +1,8 @@
 """The row of steps every request passes, in one place and one order.
 
 Before anything is parsed (WSGI): trace, proxies, shape, network. Before the view (Flask): policy, guard, csrf,
-permission. After it: headers. What a step refuses goes to one renderer, and leaves its event in a transaction of its own.
+permission. After it: headers. What a step refuses goes to one renderer, and leaves its event in a transaction of its
+own.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response
 from sqlalchemy.orm import Session
 
+from app import browser
 from app.edge import context, system
 from app.gateway.policy import Policy, Public, route
 from app.identity import accounts, links, mfa, passwords, recovery, roles, signup
@@ -13,7 +14,7 @@ from app.identity.mfa import CodeRefused, Enrolment
 from app.kernel.access import ActorKind
 from app.kernel.context import Context
 from app.kernel.errors import Conflict, Invalid
-from app.web import browser, pages, qr
+from app.web import pages, qr
 from payments import wallets
 
 blueprint = Blueprint("coming_in", __name__)

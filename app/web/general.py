@@ -6,7 +6,7 @@ import json
 
 from flask import Blueprint, Response, g, request
 
-from app.api import problems
+from app import problems
 from app.edge import context, system
 from app.gateway.policy import Policy, Public, route
 from app.kernel.access import IAM_ACCOUNT_READ, SECURITY_OWN_READ, SOC_OVERVIEW_READ, ActorKind

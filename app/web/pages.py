@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 
 from flask import Response, current_app, g, redirect, render_template, request
 
-from app.api.problems import Problem
 from app.edge import system
 from app.gateway import csrf
 from app.identity import roles
 from app.kernel.access import PERMISSION_BY_NAME, ActorKind
 from app.kernel.errors import Invalid, NotFound, OnePayError, SignInRequired, StepUpRequired
+from app.problems import Problem
 from app.web import formats
 from app.web.assets import Assets
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from flask import Blueprint, Response, g, request
 
+from app import browser
 from app.edge import context, leave_trace, system
 from app.gateway.policy import Policy, route
 from app.identity import accounts, disown, mfa, sessions, stepup
@@ -14,7 +15,7 @@ from app.identity.stepup import ProofRefused
 from app.kernel.access import SECURITY_OWN_MANAGE, SECURITY_OWN_READ, Acr, ActorKind
 from app.kernel.errors import Conflict, TooManyAttempts
 from app.oauth import guard
-from app.web import browser, formats, own_events, pages, qr
+from app.web import formats, own_events, pages, qr
 
 blueprint = Blueprint("security", __name__)
 _READ = Policy(permission=SECURITY_OWN_READ)

@@ -8,7 +8,7 @@ from typing import Final
 from flask import Blueprint, Response, g, request
 from sqlalchemy.orm import Session
 
-from app import once
+from app import browser, once
 from app.edge import context, leave_trace, system
 from app.gateway.policy import Policy, route
 from app.identity import mfa, stepup
@@ -18,7 +18,7 @@ from app.kernel import canonical, crypto
 from app.kernel.access import PAYMENT_TRANSFER_CREATE, PAYMENT_TRANSFER_READ, Acr, ActorKind
 from app.kernel.errors import Conflict, Invalid, NotFound, StepUpRequired, TooManyAttempts
 from app.once import Answer
-from app.web import browser, formats, money_input, pages
+from app.web import formats, money_input, pages
 from app.web.wallet import main_wallet
 from payments import idempotency, transfers, wallets
 from payments.transfers import TransferOrder, TransferPreview
@@ -32,7 +32,7 @@ _FIELDS: Final = ("payee", "amount", "note")
 @route(blueprint, "GET", "/send", _CREATE)
 def form() -> Response:
     """Ask whom and how much."""
-    form = pages.Form(values={name: "" for name in _FIELDS})
+    form = pages.Form(values=dict.fromkeys(_FIELDS, ""))
     payee = request.args.get("to", "")[:21]
     if payee:
         form.values["payee"] = payee

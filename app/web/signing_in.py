@@ -6,14 +6,15 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, g, request
 
+from app import browser, entrance
 from app.edge import context, leave_trace, system
 from app.gateway.policy import Policy, Public, route
-from app.identity import sessions, signin
-from app.identity.signin import Conclusion, SignInFailed, SignInOver, Step, Throttled
+from app.identity import sessions
+from app.identity.signin import Conclusion, SignInOver, Step, Throttled
 from app.kernel.access import ActorKind
 from app.kernel.errors import OnePayError
 from app.oauth import guard
-from app.web import browser, formats, pages
+from app.web import formats, pages
 
 blueprint = Blueprint("signing_in", __name__)
 _SIGN_IN = Policy(permission=Public(reason="the sign-in page"))
@@ -32,7 +33,7 @@ def sign_in() -> Response:
     """Check what was typed: limits first, then one hash run, then everything else in one transaction."""
     made_form = pages.read("address")
     try:
-        done = check_in(_surface(), made_form.values["address"], pages.secret("password"), pages.secret("code"))
+        done = entrance.enter(_surface(), made_form.values["address"], pages.secret("password"), pages.secret("code"))
     except Throttled as refusal:
         leave_trace(refusal)
         return _throttled(made_form, refusal)
@@ -63,7 +64,7 @@ def code() -> Response:
     try:
         if token is None:
             raise SignInOver
-        done = check_code(token, pages.secret("code"))
+        done = entrance.check_code(token, pages.secret("code"))
     except Throttled as refusal:
         leave_trace(refusal)
         made_form.wrong["code"] = f"Too many tries. Wait {formats.wait(refusal.retry_after or 1)}, then sign in again."
@@ -88,45 +89,6 @@ def sign_out() -> Response:
 def staff_sign_out() -> Response:
     """End the session of a member of staff."""
     return _out(guard.STAFF)
-
-
-def check_in(surface: str, address: str, password: str, code: str) -> Conclusion:
-    """Run the sign-in of 4.1 in its order; raises `Throttled`, and `SignInFailed` never: that is a conclusion."""
-    parts, ctx = system(), context()
-    kind = ActorKind.STAFF if surface == guard.STAFF else ActorKind.CUSTOMER
-    with parts.db.read() as session:
-        made = signin.attempt(session, kind, address, browser.device_token(), ctx, parts=parts.identity)
-    checks = [signin.check_password(made, password, parts=parts.identity)]
-    if kind is ActorKind.STAFF:
-        with parts.db.read() as session:
-            checks.append(signin.check_code(session, made, code, ctx, parts=parts.identity))
-    with parts.db.begin() as session:
-        done = signin.conclude(session, made, checks, ctx, parts=parts.identity)
-    parts.metrics.sign_in_total.labels(outcome=done.step.value).inc()
-    return done
-
-
-def check_code(login_token: str, code: str) -> Conclusion:
-    """Check the code that an open sign-in waits for."""
-    parts, ctx = system(), context()
-    with parts.db.read() as session:
-        made = signin.resumed(session, login_token, ctx, parts=parts.identity, device_token=browser.device_token())
-        check = signin.check_code(session, made, code, ctx, parts=parts.identity)
-    with parts.db.begin() as session:
-        done = signin.conclude(session, made, [check], ctx, parts=parts.identity)
-    parts.metrics.sign_in_total.labels(outcome=done.step.value).inc()
-    return done
-
-
-def api_sign_in(surface: str, address: str, password: str, code: str) -> Conclusion:
-    """As `check_in`, with the code in the same call; a refusal raises `SignInFailed`."""
-    done = check_in(surface, address, password, code)
-    if done.step is Step.CHALLENGED:
-        assert done.login_token is not None
-        done = check_code(done.login_token, code)
-    if done.step is not Step.DONE:
-        raise SignInFailed
-    return done
 
 
 def _in(done: Conclusion, surface: str) -> Response:

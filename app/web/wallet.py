@@ -46,12 +46,10 @@ def wallet() -> Response:
             session, ctx.actor, limit=1, filters=transfers.TransferFilter(state=TransferState.REFUSED)
         )
         person = accounts.get(session, ctx.actor.own_id)
-        values = {
-            "name": accounts.name_of(session, ctx.actor.own_id, parts=parts.identity),
-            "handle": handles.of(session, ctx.actor.own_id),
-            "restraint": wallets.restraint_on(session, ctx.actor),
-            "has_factor": bool(mfa.factors_of(session, ctx.actor.own_id)),
-        }
+        name = accounts.name_of(session, ctx.actor.own_id, parts=parts.identity)
+        handle = handles.of(session, ctx.actor.own_id)
+        restraint = wallets.restraint_on(session, ctx.actor)
+        has_factor = bool(mfa.factors_of(session, ctx.actor.own_id))
     return pages.render(
         "wallet.html",
         wallet=main,
@@ -60,7 +58,10 @@ def wallet() -> Response:
         signed_in_at=person.last_login_at,
         words=WORDS,
         restraints=RESTRAINTS,
-        **values,
+        name=name,
+        handle=handle,
+        restraint=restraint,
+        has_factor=has_factor,
     )
 
 

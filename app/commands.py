@@ -1,0 +1,314 @@
+"""What an operator can ask of an installation: each command a generator of lines, run here or beside a running system.
+
+A line is text to print, a progress, a file to write, or the exit code. Embedded, the event store lets no second process
+in; so the command line runs a command in the process that has the home, through its admin port.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from threading import Event
+from typing import Any, Final, TypeAlias
+
+import sqlalchemy as sa
+
+from app import health
+from app.compose import System
+from app.identity import signup
+from app.kernel import crypto
+from app.kernel.access import (
+    EVENT_IMPORT_RUN,
+    EVENT_RECORD_READ,
+    IAM_ACCOUNT_INVITE,
+    LEDGER_ENTRY_READ,
+    LEDGER_VERIFY_RUN,
+    LOG_PROOF_READ,
+    OPS_RECONCILE_IMPORT,
+    SYSTEM_LAG_READ,
+    Actor,
+    service,
+)
+from app.kernel.clock import from_micros, rfc3339
+from app.kernel.errors import Conflict, Invalid, NotFound
+from ingest.events.envelope import at_path
+from ingest.log import checkpoint, monitor, proofs, read
+from ingest.log.monitor import Copy
+from ingest.models import entry
+from ingest.readers import authlog, run
+from ingest.readers.run import ImportOrder, Progress
+from ingest.store.query import Eq, Or, Order, Search, Window
+from payments import money, topups
+from payments.ledger import verify as ledger
+from payments.topups import BankLine
+
+Line: TypeAlias = dict[str, Any]
+Arguments: TypeAlias = Mapping[str, Any]
+Run: TypeAlias = Callable[[System, Arguments], Iterator[Line]]
+FORMATS: Final = ("sshd",)
+TAIL_MAX: Final = 1_000
+WAIT_SECONDS: Final = 0.5
+
+
+class NotADemo(Conflict):
+    """This is for demonstration homes that are running; `make up` starts one."""
+
+    code = "not_a_demo"
+
+
+def operator() -> Actor:
+    """Return the actor of the command line: whoever can read the home's keys may do what these commands do."""
+    return service(
+        "operator",
+        EVENT_IMPORT_RUN,
+        EVENT_RECORD_READ,
+        IAM_ACCOUNT_INVITE,
+        LEDGER_ENTRY_READ,
+        LEDGER_VERIFY_RUN,
+        LOG_PROOF_READ,
+        OPS_RECONCILE_IMPORT,
+        SYSTEM_LAG_READ,
+    )
+
+
+def log_tail(system: System, args: Arguments) -> Iterator[Line]:
+    """Print the newest numbered events, oldest first."""
+    limit = min(int(args.get("limit", 20)), TAIL_MAX)
+    with system.db.read() as session:
+        head = read.head(session)
+        rows = session.execute(
+            sa.select(entry).where(entry.c.sequence > max(0, head.size - limit)).order_by(entry.c.sequence)
+        ).all()
+    for row in rows:
+        yield text(f"{row.sequence:>9}  {rfc3339(row.at)}  {row.kind:<34} {row.event_id}")
+    yield text(f"head {head.size}, root {head.root.hex()}")
+
+
+def log_verify(system: System, args: Arguments) -> Iterator[Line]:
+    """Compare bodies, store, commitments, leaves, root and signatures; exit 6 names the first places that differ."""
+    first, last = int(args.get("first") or 1), int(args["last"]) if args.get("last") else None
+    with system.db.read() as session:
+        standing = system.shipper.standing(session)
+    done: list[Line] = []
+    verdict = monitor.verify(
+        system.db,
+        first=first,
+        last=last,
+        copy=Copy(name=standing.target, store=system.store, done=standing.done),
+        key=system.log_key.verifier,
+        progress=lambda now, total: done.append(progress(now, total, "sequences")),
+    )
+    yield from done[-1:]
+    for finding in verdict.findings:
+        yield text(str(finding))
+    with system.db.begin() as session:
+        monitor.tell(session, verdict, system.context(operator()))
+    word = "BROKEN" if verdict.findings else "sound"
+    yield text(
+        f"log {word}: sequences {verdict.first} to {verdict.last} of {verdict.size}, "
+        f"{verdict.documents} store documents, {verdict.checkpoints} checkpoints, root {verdict.root.hex()}"
+    )
+    yield leave(verdict.exit_code)
+
+
+def log_proof(system: System, args: Arguments) -> Iterator[Line]:
+    """Write the proof of one event (C2SP tlog-proof)."""
+    checkpoint.sign(system.db, system.log_key, system.clock.now())
+    with system.db.read() as session:
+        made = proofs.tlog_proof(session, str(args["event"]), system.context(operator()))
+    yield file(f"{args['event']}.tlog-proof", made.encode())
+
+
+def log_pack(system: System, args: Arguments) -> Iterator[Line]:
+    """Write a zip with the events of an object, or named events, that verifies without us."""
+    wanted = str(args["about"])
+    checkpoint.sign(system.db, system.log_key, system.clock.now())
+    ids = [wanted] if wanted.startswith("evt_") else _events_about(system, wanted)
+    with system.db.read() as session:
+        made = proofs.pack(
+            session,
+            ids,
+            system.context(operator()),
+            policy=checkpoint.read_policy(system.keys),
+            since=int(args["since"]) if args.get("since") else None,
+        )
+    yield text(f"{made.events} events, proven under the log of {made.size} entries with root {made.root.hex()}")
+    yield file(f"{wanted}.zip", made.data)
+
+
+def ledger_verify(system: System, args: Arguments) -> Iterator[Line]:
+    """Replay the ledger and compare it with the log, both ways; exit 6 names the first bad row of each kind."""
+    with system.db.read() as session:
+        found = ledger.verify(session, only_book=args.get("book") or None)
+    with system.db.begin() as session:
+        ledger.record(session, found, system.context(operator()))
+    for difference in found.differences:
+        yield text(str(difference))
+    word = "sound" if found.is_sound else "DIFFERS"
+    yield text(f"ledger {word}: {found.transactions} transactions, {found.entries} entries, {found.books} books")
+    yield leave(0 if found.is_sound else 6)
+
+
+def ledger_explain(system: System, args: Arguments) -> Iterator[Line]:
+    """Print the entries of a book with the balance after each, and where the log tells of them."""
+    after = 0
+    while True:
+        with system.db.read() as session:
+            lines = ledger.explain(session, str(args["book"]), after=after)
+        if not lines and not after:
+            raise NotFound("There is no entry in a book of this id.")
+        for line in lines:
+            yield text(
+                f"{line.version:>6}  {rfc3339(line.at)}  {line.amount:>12}  = {line.balance_after:>12}  {line.kind:<9} "
+                f"{line.object_id}  {line.transaction_id}  log {line.sequence or '–'}"
+            )
+        if not lines:
+            return
+        after = lines[-1].version
+
+
+def ledger_trial_balance(system: System, args: Arguments) -> Iterator[Line]:
+    """Print the sums of all books by currency and kind; each currency sums to zero."""
+    with system.db.read() as session:
+        rows = ledger.trial_balance(session)
+    for row in rows:
+        yield text(f"{row.currency}  {row.kind:<18} {row.books:>6} books  posted {row.posted:>16}  held {row.held:>14}")
+    sums: dict[str, int] = {}
+    for row in rows:
+        sums[row.currency] = sums.get(row.currency, 0) + row.posted
+    for currency, total in sorted(sums.items()):
+        yield text(f"{currency}  sum {total}")
+    yield leave(6 if any(sums.values()) else 0)
+
+
+def ingest(system: System, args: Arguments) -> Iterator[Line]:
+    """Read a log file of another system into ours; what was read before adds nothing."""
+    if args.get("format") not in FORMATS:
+        raise Invalid(f"--format is one of {', '.join(FORMATS)}", param="format")
+    path = Path(str(args["file"]))
+    year = int(args["year"]) if args.get("year") else None
+    stat = path.stat().st_mtime if path.exists() else 0
+    dates = authlog.dates(zone=str(args.get("tz") or "UTC"), year=year, file_time=from_micros(int(stat * 1_000_000)))
+    steps: list[Line] = []
+
+    def note(done: Progress) -> None:
+        steps.append(progress(done.bytes_done, done.bytes_total, "bytes"))
+
+    report = run.read_file(
+        system.db,
+        ImportOrder(file=path, source=str(args["source"]), is_dry_run=bool(args.get("dry_run"))),
+        authlog.parser(dates),
+        system.context(operator()),
+        key=crypto.derive(system.keys.secret("identity"), "imports"),
+        progress=note,
+        admit=lambda: _admit(system),
+    )
+    yield from steps[-1:]
+    dry = "dry run: " if report.is_dry_run else ""
+    yield text(f"{dry}{report.lines} lines, {report.events} events, {report.repeats} repeats, {report.skipped} skipped")
+    for pattern, count in report.skipped_by_pattern.most_common(10):
+        yield text(f"  skipped {count:>6}  {pattern}")
+
+
+def admin_invite(system: System, args: Arguments) -> Iterator[Line]:
+    """Invite one of the first two administrators."""
+    with system.db.begin() as session:
+        account = signup.bootstrap(
+            session, str(args["email"]), str(args["name"]), system.context(operator()), parts=system.identity
+        )
+    yield text(f"Invited as administrator: {account}. The letter with the link is in the mailbox (`make mail`).")
+
+
+def bank_line(system: System, args: Arguments) -> Iterator[Line]:
+    """Play the bank: report a transfer with a customer's reference. Demonstration homes alone."""
+    if not system.settings.demo:
+        raise NotADemo
+    identity = str(args.get("identity") or f"demo:{system.ids.new('bnk', system.clock.now())}")
+    line = BankLine(identity=identity, amount=money.parse(str(args["amount"]), "EUR"), text=str(args["reference"]))
+    with system.db.begin(posting=True) as session:
+        done = topups.bank_line(session, line, system.context(operator()))
+    yield text(f"Credited {done.amount} to {done.wallet_id} ({done.id}).")
+
+
+def mail(system: System, args: Arguments) -> Iterator[Line]:
+    """Print the newest letters of the console messenger's mailbox."""
+    letters = system.messenger.mailbox(limit=int(args.get("limit", 5)), to=args.get("to") or None)
+    if not letters:
+        yield text("The mailbox is empty.")
+    for letter in reversed(letters):
+        yield text(f"{letter['at']}  to {letter['to']}\n{letter['subject']}\n\n{letter['text']}")
+
+
+def status(system: System, args: Arguments) -> Iterator[Line]:
+    """Print how far each part of the pipeline is behind."""
+    for name, value in health.lag(system).items():
+        yield text(f"{name}: {value}")
+
+
+def demo_replay(system: System, args: Arguments) -> Iterator[Line]:
+    """Start an attack of the demonstration again, live."""
+    if system.replay is None:
+        raise NotADemo
+    yield text(system.replay(str(args["kind"])))
+
+
+COMMANDS: Final[Mapping[str, Run]] = {
+    "log tail": log_tail,
+    "log verify": log_verify,
+    "log proof": log_proof,
+    "log pack": log_pack,
+    "ledger verify": ledger_verify,
+    "ledger explain": ledger_explain,
+    "ledger trial-balance": ledger_trial_balance,
+    "ingest": ingest,
+    "admin invite": admin_invite,
+    "demo bank-line": bank_line,
+    "demo replay": demo_replay,
+    "mail": mail,
+    "status": status,
+}
+
+
+def text(value: str) -> Line:
+    """Return a line to print."""
+    return {"text": value}
+
+
+def progress(done: int, total: int, unit: str) -> Line:
+    """Return how far something has come."""
+    return {"progress": [done, total, unit]}
+
+
+def file(name: str, content: bytes) -> Line:
+    """Return a file to write where the command was given."""
+    return {"file": name, "content": base64.b64encode(content).decode("ascii")}
+
+
+def leave(code: int) -> Line:
+    """Return the exit code."""
+    return {"exit": code}
+
+
+def _events_about(system: System, object_id: str) -> list[str]:
+    paths = {
+        "trf": "onepay.transfer.id",
+        "wal": "onepay.wallet.id",
+        "top": "onepay.topup.id",
+        "inc": "onepay.incident.id",
+    }
+    path = paths.get(object_id.partition("_")[0], "onepay.subject.id")
+    system.store.settle()
+    page = system.store.search(
+        Search(where=Or((Eq(path, object_id),)), window=Window(), order=Order.SEQUENCE, limit=1000)
+    )
+    return [str(at_path(document, "event.id")) for document in page.documents]
+
+
+def _admit(system: System) -> None:
+    """Wait while the outbox is behind, so that an import never delays what happens now."""
+    for _ in range(int(timedelta(minutes=10).total_seconds() / WAIT_SECONDS)):
+        if not health.is_outbox_behind(system):
+            return
+        Event().wait(WAIT_SECONDS)

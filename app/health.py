@@ -1,0 +1,79 @@
+"""Whether the process may take traffic, and how far each consumer is behind."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from app.compose import System
+from app.kernel.errors import OnePayError
+from app.migrations import run
+from ingest.log import checkpoint, read
+from ingest.models import outbox
+
+OUTBOX_ROWS_DEGRADED: Final = 20_000
+OUTBOX_SECONDS_DEGRADED: Final = 5.0
+DISK_FREE_MIN: Final = 512 * 2**20
+
+
+def ready(system: System) -> dict[str, str]:
+    """Return what keeps this process from taking traffic, by part; empty when nothing does.
+
+    It does not depend on the event store: a lost store must not stop payments (OPS-35).
+    """
+    problems: dict[str, str] = {}
+    try:
+        with system.db.read() as session:
+            head = read.head(session)
+        if head.state != "ok":
+            problems["log"] = head.state
+    except OnePayError as error:
+        problems["database"] = str(error)
+    for name, url in (("main", system.settings.main_database), ("keys", system.settings.keys_database)):
+        try:
+            run.check(url, name)
+        except (OnePayError, sa.exc.SQLAlchemyError) as error:
+            problems[f"schema {name}"] = type(error).__name__
+    if shutil.disk_usage(system.settings.home).free < DISK_FREE_MIN:
+        problems["disk"] = "less than 512 MB free"
+    return problems
+
+
+def lag(system: System) -> dict[str, Any]:
+    """Return how far each part is behind, with a limit and whether it is kept."""
+    now = system.clock.now()
+    with system.db.read() as session:
+        head = read.head(session)
+        waiting, oldest = session.execute(sa.select(sa.func.count(), sa.func.min(outbox.c.at))).one()
+        shipped = system.shipper.standing(session)
+        signed = checkpoint.newest(session)
+    age = (now - oldest).total_seconds() if oldest is not None else 0.0
+    system.metrics.log_head.set(head.size)
+    system.metrics.log_unsequenced.set(waiting)
+    system.metrics.store_parked.set(shipped.parked)
+    system.metrics.consumer_lag_events.labels(consumer="store").set(shipped.head - shipped.done)
+    return {
+        "log": {"head": head.size, "state": head.state, "unsequenced": waiting, "oldest_seconds": round(age, 3)},
+        "store": {
+            "target": shipped.target,
+            "done": shipped.done,
+            "behind": shipped.head - shipped.done,
+            "parked": shipped.parked,
+            "error": shipped.error,
+            "ok": shipped.health.value == "ok",
+        },
+        "checkpoint": {
+            "size": signed.size if signed else 0,
+            "age_seconds": round((now - signed.at).total_seconds(), 1) if signed else None,
+        },
+    }
+
+
+def is_outbox_behind(system: System) -> bool:
+    """Tell whether the outbox is degraded, so that whoever can wait should."""
+    with system.db.read() as session:
+        waiting, oldest = session.execute(sa.select(sa.func.count(), sa.func.min(outbox.c.at))).one()
+    age = (system.clock.now() - oldest).total_seconds() if oldest is not None else 0.0
+    return bool(waiting > OUTBOX_ROWS_DEGRADED or (age > OUTBOX_SECONDS_DEGRADED and waiting > 1_000))
