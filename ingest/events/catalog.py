@@ -22,6 +22,32 @@ KINDS: tuple[type[Event], ...] = (
 )
 # Whom an event is about and how it ended are rendered by the envelope.
 _UNRENDERED: Final = ("about", "outcome")
+# What an event is and where it comes from is not for its own fields to say; marks of drills only drills set.
+_RESERVED: Final = frozenset(
+    (
+        "@timestamp",
+        "ecs.version",
+        "event.action",
+        "event.dataset",
+        "event.hash",
+        "event.id",
+        "event.ingested",
+        "event.kind",
+        "event.sequence",
+        "onepay.actor.kind",
+        "onepay.class",
+        "onepay.origin",
+        "onepay.parked",
+        "onepay.personal",
+        "onepay.subject.id",
+        "onepay.synthetic.kind",
+        "onepay.synthetic.run",
+        "onepay.synthetic.sig",
+        "onepay.truncated",
+        "onepay.v",
+    )
+)
+_GIVEN_BY_IMPORTS: Final = frozenset(("event.category", "event.provider", "event.type"))
 
 
 @cache
@@ -43,6 +69,9 @@ def check(kind: type[Event]) -> None:
     is_external = family_of(name) == "external"
     assert is_external == (kind.origin_of_kind == "import"), f"{name}: external kinds alone are imports"
     assert is_external == (kind.event_class is EventClass.EXTERNAL), f"{name}: external kinds alone are of that class"
+    reserved = _RESERVED if is_external else _RESERVED | _GIVEN_BY_IMPORTS
+    taken = [declared.path for _, declared in fields_of(kind) if declared.path in reserved]  # type: ignore[arg-type]  # mypy takes the class for its instance
+    assert not taken, f"{name} claims what only the envelope says: {taken}"
 
 
 @cache

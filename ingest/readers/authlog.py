@@ -21,6 +21,7 @@ from ingest.readers.run import Skipped, Told
 PROGRAMS: Final = ("sshd", "sshd-session", "sshd-auth")
 REPEATED_MAX: Final = 10_000
 YEAR_MIN, YEAR_MAX = 1970, 9998
+PORT_MAX: Final = 65_535
 USER_MASK: Final = "[user]"
 
 _LINE: Final = re.compile(
@@ -174,9 +175,10 @@ def _masked(message: str, found: re.Match[str], *names: str) -> str:
 
 def _source(ip: str, port: str) -> Source:
     try:
-        return Source(ip=str(ipaddress.ip_address(ip)), port=int(port))
+        address = ipaddress.ip_address(ip.partition("%")[0])
     except ValueError:
         return Source()
+    return Source(ip=str(address), port=int(port) if int(port) <= PORT_MAX else None)
 
 
 def _pattern(message: str) -> str:

@@ -7,6 +7,7 @@ overlap, repeat or come shuffled add nothing. A reader of a format is a function
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,12 +43,19 @@ PATTERNS_MAX: Final = 100
 FIRST_LINES: Final = 1_000
 EQUAL_LINES_MAX: Final = 1_000_000
 _DIGEST_BYTES: Final = 12
+_SOURCE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class FormatUnmatched(Invalid):
     """Most lines do not have the form that was named; nothing was recorded."""
 
     code = "import_format_unmatched"
+
+
+class SourceInvalid(Invalid):
+    """The name of a source is 1 to 64 letters, digits, dots, hyphens and underscores."""
+
+    code = "import_source_invalid"
 
 
 class FileUnreadable(Invalid):
@@ -135,9 +143,11 @@ def read_file(
 
     Demands `event:import:run`. `key` makes ids and pseudonyms that nobody can guess back; `admit` is called before each
     transaction and may wait while the log is behind. Interrupted, the same call goes on where it was. Raises
-    `FormatUnmatched` before anything is recorded, `FileUnreadable`, and `LogFull`.
+    `FormatUnmatched` before anything is recorded, `FileUnreadable`, `SourceInvalid`, and `LogFull`.
     """
     ctx.actor.require(EVENT_IMPORT_RUN)
+    if not _SOURCE.fullmatch(order.source):
+        raise SourceInvalid(param="source")
     with _opened(order.file) as file:
         report = _begin(file, order)
         _check_format(file, parse)

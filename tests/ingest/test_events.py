@@ -17,7 +17,7 @@ from app.kernel.access import ActorKind
 from ingest import models
 from ingest.events import catalog, expected, published
 from ingest.events.auth import LoginFailed
-from ingest.events.envelope import BODY_BYTES_MAX, ENVELOPE, Event, EventClass, EventInvalid, FieldType, fields_of
+from ingest.events.envelope import BODY_BYTES_MAX, ENVELOPE, Event, EventClass, EventInvalid, FieldType, ecs, fields_of
 from ingest.events.external import LoginFailed as ExternalLoginFailed
 from ingest.events.health import HeartbeatSent, JobFailed
 from ingest.log import outbox
@@ -182,6 +182,10 @@ def odd(**changes: Any) -> type[Event]:
     return type("Odd", (Odd,), {"__slots__": (), **changes})
 
 
+def claiming(path: str) -> type[Event]:
+    return dataclasses.make_dataclass("Odd", [("claim", str, ecs(path))], bases=(Odd,), frozen=True, kw_only=True)
+
+
 @pytest.mark.parametrize(
     "broken",
     [
@@ -190,8 +194,11 @@ def odd(**changes: Any) -> type[Event]:
         odd(event_class=EventClass.EXTERNAL),
         odd(origin_of_kind="import"),
         dataclasses.make_dataclass("Bare", [("bare", str)], bases=(Odd,), frozen=True, kw_only=True),
+        claiming("onepay.synthetic.run"),
+        claiming("event.id"),
+        claiming("event.provider"),
     ],
-    ids=["pair", "not an import", "class", "origin", "undeclared field"],
+    ids=["pair", "not an import", "class", "origin", "undeclared field", "drill", "id", "provider"],
 )
 def test_a_kind_that_breaks_the_form_stops_the_start(broken: type[Event]) -> None:
     with pytest.raises(AssertionError):

@@ -150,10 +150,20 @@ def test_lines_of_other_programs_and_forms_are_told_apart(line: str, is_foreign:
     assert skipped.is_foreign == is_foreign
 
 
-def test_an_address_that_is_none_is_left_out() -> None:
-    told = read("Failed password for root from UNKNOWN port 65535 ssh2")
+@pytest.mark.parametrize(
+    ("written", "ip", "port"),
+    [
+        ("UNKNOWN port 65535", None, None),
+        ("2001:db8::1 port 65535", "2001:db8::1", 65_535),
+        ("fe80::1%eth0 port 22", "fe80::1", 22),
+        ("203.0.113.9 port 65536", "203.0.113.9", None),
+        ("203.0.113.999 port 22", None, None),
+    ],
+)
+def test_only_what_is_an_address_is_taken_for_one(written: str, ip: str | None, port: int | None) -> None:
+    told = read(f"Failed password for root from {written} ssh2")
 
-    assert (told.source.ip, told.source.port) == (None, None)
+    assert (told.source.ip, told.source.port) == (ip, port)
 
 
 NEW_YORK = authlog.dates(zone="America/New_York", year=2019, file_time=FILE_TIME)

@@ -22,7 +22,7 @@ from ingest import models
 from ingest.log import read as log
 from ingest.log.outbox import LogFull
 from ingest.readers import authlog, run
-from ingest.readers.run import FileUnreadable, FormatUnmatched, ImportOrder, Report
+from ingest.readers.run import FileUnreadable, FormatUnmatched, ImportOrder, Report, SourceInvalid
 from tests.support import sealing
 from tests.support.ground import Ground, somebody
 
@@ -280,6 +280,12 @@ def test_a_file_that_cannot_be_read_is_named(ground: Ground, tmp_path: Path) -> 
         read_file(ground, tmp_path / "absent.log")
     with pytest.raises(FileUnreadable):
         read_file(ground, tmp_path)
+
+
+@pytest.mark.parametrize("source", ["", "a b", "ä", "x" * 65, "a\0b", "a/b"])
+def test_a_source_needs_a_plain_name(ground: Ground, write: Callable[..., Path], source: str) -> None:
+    with pytest.raises(SourceInvalid):
+        read_file(ground, write(line(1)), source=source)
 
 
 def test_importing_needs_its_permission(ground: Ground, write: Callable[..., Path]) -> None:
