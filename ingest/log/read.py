@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -16,7 +16,7 @@ from ingest.log import entries as form
 from ingest.log.merkle import Place, Read
 
 SLICE_MAX: Final = 1_000
-_TUPLES_MAX: Final = 400
+NODES_A_LEVEL_MAX: Final = 128
 
 
 class EventUnknown(NotFound):
@@ -113,20 +113,24 @@ def tree(session: Session) -> Read:
     """Return how `merkle` reads the nodes of this log."""
 
     def read(wanted: Collection[Place]) -> Mapping[Place, bytes]:
-        return nodes(session, sorted(set(wanted)))
+        return nodes(session, set(wanted))
 
     return read
 
 
-def nodes(session: Session, wanted: Sequence[Place]) -> dict[Place, bytes]:
-    """Return those of the wanted nodes that are stored."""
+def nodes(session: Session, wanted: Iterable[Place]) -> dict[Place, bytes]:
+    """Return those of the wanted nodes that are stored; a proof's are read in one statement."""
+    idx_by_level: dict[int, list[int]] = {}
+    for level, idx in wanted:
+        idx_by_level.setdefault(level, []).append(idx)
+    if not idx_by_level:
+        return {}
+    assert all(len(idx) <= NODES_A_LEVEL_MAX for idx in idx_by_level.values()), "a proof takes few nodes of a level"
     node = models.node.c
-    found: dict[Place, bytes] = {}
-    for start in range(0, len(wanted), _TUPLES_MAX):
-        places = list(wanted[start : start + _TUPLES_MAX])
-        rows = session.execute(sa.select(models.node).where(sa.tuple_(node.level, node.idx).in_(places)))
-        found.update({(row.level, row.idx): row.hash for row in rows})
-    return found
+    # Level by level, because SQLite scans the table for a list of pairs.
+    by_level = [(node.level == level) & node.idx.in_(idx) for level, idx in sorted(idx_by_level.items())]
+    rows = session.execute(sa.select(models.node).where(sa.or_(*by_level)))
+    return {(row.level, row.idx): row.hash for row in rows}
 
 
 def _entry(row: sa.Row[tuple[object, ...]]) -> Entry:
