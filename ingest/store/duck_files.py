@@ -92,6 +92,13 @@ class Files:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock_file = _take(folder / "LOCK")
         self._pid = os.getpid()
+        try:
+            self._read_all()
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _read_all(self) -> None:
         self._parent = duckdb.connect(":memory:")
         for statement in self._options():
             self._parent.execute(statement)
@@ -104,7 +111,7 @@ class Files:
 
     def close(self) -> None:
         """Checkpoint and let go of every file, then of the folder."""
-        if self._parent is None or self._lock_file is None:
+        if self._parent is None:
             return
         self.check_process()
         with self._changed:
@@ -112,13 +119,20 @@ class Files:
             for file in self._by_unit.values():
                 self.checkpoint(file)
                 self._detach(file)
-            for cursor in list(self._cursors):
-                cursor.close()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        for cursor in list(self._cursors):
+            cursor.close()
+        self._cursors.clear()
+        self._local = threading.local()
+        self._by_unit.clear()
+        if self._parent is not None:
             self._parent.close()
             self._parent = None
-            self._by_unit.clear()
-        self._lock_file.close()
-        self._lock_file = None
+        if self._lock_file is not None:
+            self._lock_file.close()
+            self._lock_file = None
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Return the cursor of this thread: two threads on one cursor would mix up their results."""
@@ -176,8 +190,9 @@ class Files:
         with self._changed:
             file = self._by_unit.get((class_, month)) or self._register(class_, month, self._path(class_, month))
             if file.is_attached and not file.is_writable:
-                self._wait(lambda: file.pins == 0)
+                self._drained([file])
                 self._detach(file)
+                self._reopen([file])
             file.pins += 1
             self._attach(file, writable=True)
             self._shrink()
@@ -192,13 +207,7 @@ class Files:
     def alone(self, files: Sequence[File]) -> Iterator[None]:
         """Keep readers from these files until done; whoever reads them now is waited for."""
         with self._changed:
-            for file in files:
-                file.is_closed_to_readers = True
-            try:
-                self._wait(lambda: not any(file.pins for file in files))
-            except StoreUnavailable:
-                self._reopen(files)
-                raise
+            self._drained(files)
         try:
             yield
         finally:
@@ -331,6 +340,16 @@ class Files:
         spare = sorted((file for file in attached if file.pins == 0), key=lambda file: file.used)
         for file in spare[: max(0, len(attached) - self.settings.files_open_max)]:
             self._detach(file)
+
+    def _drained(self, files: Sequence[File]) -> None:
+        """Let no new reader begin, or a stream of them would never end, and wait for those who have."""
+        for file in files:
+            file.is_closed_to_readers = True
+        try:
+            self._wait(lambda: not any(file.pins for file in files))
+        except StoreUnavailable:
+            self._reopen(files)
+            raise
 
     def _reopen(self, files: Sequence[File]) -> None:
         for file in files:
