@@ -351,11 +351,12 @@ def _check_trial_balance(session: Session, found: _Findings) -> None:
     sums = sa.select(entry.c.currency, sa.func.sum(entry.c.amount).label("total")).group_by(entry.c.currency)
     for row in session.execute(sums):
         found.same("trial_balance", entry, row.currency, 0, int(row.total))
-    totals: dict[str, int] = {}
-    for line in trial_balance(session):
-        totals[line.currency] = totals.get(line.currency, 0) + line.posted
-    for currency, total in totals.items():
-        found.same("trial_balance", balance, currency, 0, total)
+    totals = sa.select(balance.c.currency, sa.func.sum(balance.c.posted).label("total")).group_by(balance.c.currency)
+    for row in session.execute(totals):
+        found.same("trial_balance", balance, row.currency, 0, int(row.total))
+    nameless = sa.select(balance.c.book_id).where(~sa.exists().where(book.c.id == balance.c.book_id))
+    for row in session.execute(nameless.order_by(balance.c.book_id)):
+        found.add("book_missing", book, row.book_id, expected="a book", found="none")
 
 
 def _check_holds(session: Session, only_book: str | None, found: _Findings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
+
+from app.migrations import run
 
 
 @dataclass(kw_only=True)
@@ -20,6 +24,7 @@ class Server:
 
     folder: Path
     pid: int
+    _template: str = ""
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def dsn(self, database: str = "postgres") -> str:
@@ -31,10 +36,21 @@ class Server:
         return f"postgresql+psycopg://postgres@/{database}?host={self.folder}"
 
     def fresh_database(self) -> str:
-        """Make an empty database and return its URL."""
-        name = f"test_{next(self._numbers)}"
+        """Make a database at the newest revision and return its URL: a copy of one that was migrated once."""
+        if not self._template:
+            run.upgrade(self.empty_database("onepay_template"), "main")
+            self._template = "onepay_template"
+        return self._copy_of(self._template, f"test_{next(self._numbers)}")
+
+    def empty_database(self, name: str | None = None) -> str:
+        """Make a database without tables and return its URL."""
+        return self._copy_of("template0", name or f"empty_{next(self._numbers)}")
+
+    def _copy_of(self, template: str, name: str) -> str:
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+            )
         return self.url(name)
 
 
@@ -63,5 +79,8 @@ def running(*, durable: bool = False) -> Iterator[Server]:
             connection.execute("SELECT pg_reload_conf()")
         yield made
     finally:
+        if not durable:
+            # Nothing is to be kept, so nothing is waited for: an immediate shutdown skips the checkpoint.
+            os.kill(server.get_pid(), signal.SIGQUIT)
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)

@@ -57,7 +57,16 @@ class Ledger:
             "last_at": self.ground.clock.now(),
             "forced": 0,
         }
+        named = {
+            "id": id,
+            "kind": "wallet",
+            "owner_id": id,
+            "currency": currency,
+            "label": "",
+            "opened_at": row["last_at"],
+        }
         with self.ground.db.begin() as session:
+            session.execute(sa.insert(models.book).values(named))
             session.execute(sa.insert(models.balance).values(row))
         if posted:
             house = f"house_{currency}"
