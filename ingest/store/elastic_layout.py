@@ -59,7 +59,8 @@ class Layout:
 
     def described(self) -> dict[str, Answer]:
         """Return our indices with their settings, mappings and aliases."""
-        status, answer = self._request.request("GET", f"/{','.join(self.patterns())}", {"flat_settings": "true"})
+        params = {"flat_settings": "true", "expand_wildcards": "open,closed,hidden"}
+        status, answer = self._request.request("GET", f"/{','.join(self.patterns())}", params)
         if status == 404:
             return {}
         self._expect(status, answer, "the indices cannot be read")
@@ -223,7 +224,12 @@ class Layout:
         self._expect(status, answer, f"the index {name} cannot be made")
         status, answer = self._request.request("GET", f"/{name}", {"flat_settings": "true"})
         self._expect(status, answer, f"the index {name} cannot be read")
-        self._check_index(name, answer[name])
+        try:
+            self._check_index(name, answer[name])
+        except ConfigurationRefused:
+            # A stronger template took it; it is empty, and nobody else's.
+            self._request.request("DELETE", f"/{name}")
+            raise
 
     def _expect(self, status: int, answer: Answer, what: str) -> None:
         if not 200 <= status < 300:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
-from itertools import count
 
 import pytest
 
@@ -11,8 +11,6 @@ from ingest.settings import ElasticLogin, ElasticSettings
 from ingest.store.elastic import ElasticStore
 from ingest.store.elastic_client import OfficialClient
 from tests.support.search import SearchServer, search_or_skip
-
-NAMES = count(1)
 
 
 @pytest.fixture(scope="session")
@@ -31,9 +29,9 @@ def client(search_server: SearchServer) -> Iterator[OfficialClient]:
 
 @pytest.fixture
 def namespace(client: OfficialClient) -> Iterator[str]:
-    name = f"onepay-t{next(NAMES)}"
+    name = f"onepay-t{secrets.token_hex(3)}"
     yield name
-    status, answer = client.request("GET", f"/{name}-*")
+    status, answer = client.request("GET", f"/{name}-*", {"expand_wildcards": "open,closed,hidden"})
     for index in answer if status == 200 else ():
         client.request("DELETE", f"/{index}")
     client.request("DELETE", f"/_index_template/{name}")

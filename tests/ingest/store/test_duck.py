@@ -191,9 +191,7 @@ def test_a_retyped_field_stops_the_start(folder: Path) -> None:
     store.append([sequenced(1)])
     store.close()
 
-    with pytest.raises(
-        ConfigurationRefused, match=r"user\.id .* VARCHAR and not BIGINT: run `onepay store rebuild`"
-    ):
+    with pytest.raises(ConfigurationRefused, match=r"user\.id .* VARCHAR and not BIGINT: run `onepay store rebuild`"):
         opened(folder, Schema({**shipped().fields, "user.id": FieldType.LONG}))
 
 
