@@ -46,7 +46,7 @@ def _split(typed: str, digits: int) -> tuple[str, str]:
     if len(marks) == 1 and len(part) == 3 and " " not in whole:
         plain = whole + part
         raise AmountInvalid(
-            f"“{typed}” can be read two ways. Write {plain}.00 for the larger, {whole}.{part[:digits]} for the smaller.",
+            f"“{typed}” can be read two ways. Write {plain}.00 or {whole}.{part[:digits]}.",
             param="amount",
         )
     return whole, part

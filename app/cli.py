@@ -1,0 +1,340 @@
+"""The command line: serve, and ask an installation things, beside a running one or alone."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from app import admin, commands, config, demo, process
+from app.commands import Line
+from app.config import Settings
+from app.kernel.errors import ConfigurationRefused, OnePayError
+from app.lock import AlreadyRunning, HomeLock, holder
+from app.migrations.run import SchemaMismatch
+from app.process import MachineLacks
+
+EXIT_FAILED: Final = 1
+EXIT_MACHINE: Final = 2
+EXIT_RUNNING: Final = 3
+EXIT_SCHEMA: Final = 4
+EXIT_CONFIGURATION: Final = 5
+REQUEST_SECONDS: Final = 3600
+_HOME = click.option("--home", type=click.Path(path_type=Path), default=None, help="Folder of the installation.")
+
+
+@click.group()
+@click.version_option(package_name="onepay")
+def cli() -> None:
+    """OnePay: a payment and wallet core that watches itself."""
+
+
+@cli.command()
+@_HOME
+@click.option("--port", type=int, default=None, help="Port of the pages.")
+def serve(home: Path | None, port: int | None) -> None:
+    """Serve an installation; the first time, its keys and databases are made."""
+    settings = config.load(home=home, port=port)
+    process.run(settings, say=_say)
+
+
+@cli.group("admin")
+def admin_group() -> None:
+    """The first two administrators."""
+
+
+@admin_group.command("invite")
+@click.argument("email")
+@click.option("--name", required=True, help="Name of the person.")
+@_HOME
+def admin_invite(email: str, name: str, home: Path | None) -> None:
+    """Invite one of the first two administrators; the letter holds a link that works once."""
+    _run("admin invite", {"email": email, "name": name}, home)
+
+
+@cli.group()
+def log() -> None:
+    """The one log."""
+
+
+@log.command("tail")
+@click.option("-n", "--limit", type=click.IntRange(1, commands.TAIL_MAX), default=20)
+@_HOME
+def log_tail(limit: int, home: Path | None) -> None:
+    """Print the newest numbered events."""
+    _run("log tail", {"limit": limit}, home)
+
+
+@log.command("verify")
+@click.option("--range", "span", default=None, help="A:B, both included; all by default.")
+@click.option("--full", is_flag=True, help="Verify everything (the default).")
+@_HOME
+def log_verify(span: str | None, full: bool, home: Path | None) -> None:
+    """Recompute the log and compare it with its store; exit 6 names the first places that differ."""
+    first, last = _span(span)
+    _run("log verify", {"first": first, "last": last, "full": full}, home)
+
+
+@log.command("proof")
+@click.argument("event")
+@_HOME
+def log_proof(event: str, home: Path | None) -> None:
+    """Write the proof of one event."""
+    _run("log proof", {"event": event}, home)
+
+
+@log.command("pack")
+@click.argument("about")
+@click.option("--since", type=int, default=None, help="Size of an older checkpoint to prove consistency with.")
+@_HOME
+def log_pack(about: str, since: int | None, home: Path | None) -> None:
+    """Write a zip with the events of a transfer, wallet, account or event, to be verified elsewhere."""
+    _run("log pack", {"about": about, "since": since}, home)
+
+
+@cli.group()
+def ledger() -> None:
+    """The ledger."""
+
+
+@ledger.command("verify")
+@click.option("--book", default=None, help="One book alone.")
+@click.option("--full", is_flag=True, help="Verify everything (the default).")
+@_HOME
+def ledger_verify(book: str | None, full: bool, home: Path | None) -> None:
+    """Replay the ledger and compare it with the log; exit 6 names what differs."""
+    _run("ledger verify", {"book": book, "full": full}, home)
+
+
+@ledger.command("explain")
+@click.argument("book")
+@_HOME
+def ledger_explain(book: str, home: Path | None) -> None:
+    """Print how a balance came about."""
+    _run("ledger explain", {"book": book}, home)
+
+
+@ledger.command("trial-balance")
+@_HOME
+def ledger_trial_balance(home: Path | None) -> None:
+    """Print the sums of all books."""
+    _run("ledger trial-balance", {}, home)
+
+
+@cli.command("ingest")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--format", "format_", type=click.Choice(commands.FORMATS), required=True)
+@click.option("--source", required=True, help="Name of the system the log is from.")
+@click.option("--year", type=int, default=None, help="Year of lines that have none; else the file's.")
+@click.option("--tz", default="UTC", help="Time zone of lines that have none.")
+@click.option("--dry-run", is_flag=True)
+@_HOME
+def ingest(file: Path, format_: str, source: str, year: int | None, tz: str, dry_run: bool, home: Path | None) -> None:
+    """Read a log of another system into ours; what was read before adds nothing."""
+    arguments = {
+        "file": str(file.resolve()),
+        "format": format_,
+        "source": source,
+        "year": year,
+        "tz": tz,
+        "dry_run": dry_run,
+    }
+    _run("ingest", arguments, home)
+
+
+@cli.command()
+@click.option("--to", default=None, help="Letters to one address alone.")
+@click.option("-n", "--limit", type=click.IntRange(1, 200), default=5)
+@_HOME
+def mail(to: str | None, limit: int, home: Path | None) -> None:
+    """Print the newest letters of the console messenger."""
+    _run("mail", {"to": to, "limit": limit}, home)
+
+
+@cli.command()
+@_HOME
+def status(home: Path | None) -> None:
+    """Print how far each part is behind."""
+    _run("status", {}, home)
+
+
+@cli.group("demo")
+def demo_group() -> None:
+    """The demonstration world."""
+
+
+@demo_group.command("up")
+@click.option("--world", type=click.Choice(demo.SIZES), default="small")
+@click.option("--seed", type=int, default=42)
+@click.option("--port", type=int, default=None)
+@_HOME
+def demo_up(world: str, seed: int, port: int | None, home: Path | None) -> None:
+    """Make a world, serve it, and print the board."""
+    settings = config.load(home=home, port=port, demo=True)
+    demo.up(settings, world=world, seed=seed, show=Shown())
+
+
+@demo_group.command("totp")
+@_HOME
+def demo_totp(home: Path | None) -> None:
+    """Print passwords and present codes of the demo accounts."""
+    for line in demo.codes(config.load(home=home).home):
+        _say(line)
+
+
+@demo_group.command("replay")
+@click.argument("kind", type=click.Choice(demo.ATTACKS))
+@_HOME
+def demo_replay(kind: str, home: Path | None) -> None:
+    """Start an attack again, live, in the running demonstration."""
+    _run("demo replay", {"kind": kind}, home)
+
+
+@demo_group.command("bank-line")
+@click.argument("reference")
+@click.argument("amount")
+@click.option("--identity", default=None, help="The bank's own number of the line; the same twice is one line.")
+@_HOME
+def demo_bank_line(reference: str, amount: str, identity: str | None, home: Path | None) -> None:
+    """Play the bank: report a transfer with a customer's reference."""
+    _run("demo bank-line", {"reference": reference, "amount": amount, "identity": identity}, home)
+
+
+class Shown:
+    """Shows phases and progress: bars on a terminal, else one line a phase and every five seconds."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._bars: Progress | None = None
+        self._task: Any = None  # rich's own id
+        self._plain = demo.PlainProgress(_say)
+
+    def phase(self, name: str, total: int | None = None) -> None:
+        """Begin a phase; with a total it has a bar."""
+        self.done()
+        if not self._console.is_terminal:
+            self._plain.phase(name, total)
+            return
+        self._bars = Progress(
+            TextColumn("{task.description:<28}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+        )
+        self._bars.start()
+        self._task = self._bars.add_task(name, total=total)
+
+    def step(self, done: int, total: int | None = None) -> None:
+        """Say how far the phase has come."""
+        if self._bars is None:
+            self._plain.step(done, total)
+        else:
+            self._bars.update(self._task, completed=done, total=total)
+
+    def done(self) -> None:
+        """End the phase."""
+        if self._bars is not None:
+            self._bars.update(self._task, completed=self._bars.tasks[0].total or self._bars.tasks[0].completed)
+            self._bars.stop()
+            self._bars = None
+
+    def say(self, text: str) -> None:
+        """Print a line as it is."""
+        self.done()
+        _say(text)
+
+
+def main() -> None:
+    """Run the command line; a refusal is one sentence and an exit code."""
+    if not __debug__:
+        _leave("OnePay does not run with -O: assertions guard money.", EXIT_CONFIGURATION)
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        raise SystemExit(130) from None
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(EXIT_MACHINE) from None
+    except AlreadyRunning as error:
+        _leave(str(error), EXIT_RUNNING)
+    except SchemaMismatch as error:
+        _leave(str(error), EXIT_SCHEMA)
+    except MachineLacks as error:
+        _leave(str(error), EXIT_MACHINE)
+    except ConfigurationRefused as error:
+        _leave(str(error), EXIT_CONFIGURATION)
+    except OnePayError as error:
+        _leave(f"{error} ({error.code})", EXIT_FAILED)
+
+
+def _run(name: str, arguments: dict[str, Any], home: Path | None) -> None:
+    """Run a command beside a running system through its admin port, else in this process."""
+    settings = config.load(home=home)
+    lock = HomeLock(settings.home)
+    try:
+        lock.take()
+    except AlreadyRunning:
+        raise SystemExit(_shown(_remote(settings, name, arguments))) from None
+    try:
+        raise SystemExit(process.alone(settings, lambda system: _shown(commands.COMMANDS[name](system, arguments))))
+    finally:
+        lock.release()
+
+
+def _remote(settings: Settings, name: str, arguments: dict[str, Any]) -> Iterator[Line]:
+    running = holder(settings.home)
+    if running is None:
+        raise AlreadyRunning(None)
+    request = urllib.request.Request(  # noqa: S310 - the address is our own admin port on loopback
+        f"{running.admin}/commands/{name.replace(' ', '%20')}",
+        data=json.dumps(arguments).encode(),
+        headers={"Authorization": f"Bearer {admin.token_of(settings.home)}", "Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as answer:  # noqa: S310 - as above
+            for line in answer:
+                yield json.loads(line)
+    except urllib.error.URLError as error:
+        _leave(f"The running process {running.pid} does not answer: {error}", EXIT_FAILED)
+
+
+def _shown(lines: Iterator[Line]) -> int:
+    code = 0
+    for line in lines:
+        if "text" in line:
+            _say(line["text"])
+        if "file" in line:
+            path = Path.cwd() / Path(line["file"]).name
+            path.write_bytes(base64.b64decode(line["content"]))
+            _say(f"written: {path.name}")
+        code = line.get("exit", code)
+    return code
+
+
+def _span(text: str | None) -> tuple[int | None, int | None]:
+    if text is None:
+        return None, None
+    first, _, last = text.partition(":")
+    if not (first.isdigit() and last.isdigit()):
+        raise click.BadParameter("write A:B with whole numbers")
+    return int(first), int(last)
+
+
+def _say(text: str) -> None:
+    click.echo(text)
+
+
+def _leave(text: str, code: int) -> NoReturn:
+    sys.stderr.write(text + "\n")
+    raise SystemExit(code)

@@ -1,0 +1,499 @@
+"""The demonstration: a seeded week of life, people to sign in as, a board, and an attack while one looks."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import pyotp
+
+from app import health, jobs, process
+from app.compose import System
+from app.config import Settings
+from app.identity import letters, mfa, roles, signup
+from app.kernel.access import IAM_ACCOUNT_INVITE, Acr, Actor, ActorKind, service
+from app.kernel.clock import Clock, SteppedClock, SystemClock, rfc3339
+from app.kernel.crypto import write_private_once
+from app.kernel.errors import ConfigurationRefused, Conflict, OnePayError
+from app.kernel.ids import SeededIds
+from app.kernel.jobs import guarded
+from app.lock import HomeLock
+from app.process import MachineLacks, Running
+from app.simulator import customers, run
+from app.simulator.attacks import credential_stuffing
+from app.simulator.drivers.history import History
+from app.simulator.drivers.live import Live
+from app.simulator.truth import Truth
+from app.simulator.world import DAYS, Person, World, build
+from app.worker import run_guarded
+from ingest.log import monitor
+from ingest.log.monitor import Copy
+from payments.ledger import verify as ledger
+
+SIZES: Final = ("small", "empty")
+ATTACKS: Final = ("credential_stuffing",)
+FILE: Final = "demo.json"
+SEEDING: Final = "seeding"
+FREE_BYTES_MIN: Final = 500 * 2**20
+REPLAYS_MAX: Final = 3
+READY_SECONDS_MAX: Final = 30
+ATTACK_AFTER: Final = timedelta(seconds=15)
+_DATABASES: Final = tuple(f"{name}{end}" for name in ("onepay.db", "subject_keys.db") for end in ("", "-wal", "-shm"))
+STAFF: Final = (
+    ("administrator", roles.ADMINISTRATOR, "Ada Reed"),
+    ("administrator2", roles.ADMINISTRATOR, "Basil Stone"),
+    ("analyst", roles.ANALYST, "Maren Voss"),
+    ("analyst2", roles.ANALYST, "Ilse Brandt"),
+    ("commander", roles.INCIDENT_COMMANDER, "Tomas Aker"),
+    ("commander2", roles.INCIDENT_COMMANDER, "Nora Field"),
+)
+CUSTOMER: Final = ("customer", "Amber Finch", "amber_finch")
+
+
+class SeedFailed(OnePayError):
+    """The seeded world does not verify."""
+
+    code = "seed_failed"
+
+
+class TooManyReplays(Conflict):
+    """Three attacks are running already; wait for one to end."""
+
+    code = "too_many_replays"
+
+
+class Shows(Protocol):
+    """Shows phases with progress; the command line has one."""
+
+    def phase(self, name: str, total: int | None = None) -> None: ...
+
+    def step(self, done: int, total: int | None = None) -> None: ...
+
+    def done(self) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+
+class PlainProgress:
+    """Progress without a terminal: one line a phase, then one every five seconds, no control codes."""
+
+    EVERY_SECONDS = 5.0
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._name, self._total, self._told_at = say, "", 0, 0.0
+
+    def phase(self, name: str, total: int | None) -> None:
+        self._name, self._total, self._told_at = name, total or 0, time.monotonic()
+        self._say(f"{name} …")
+
+    def step(self, done: int, total: int | None) -> None:
+        if time.monotonic() - self._told_at >= self.EVERY_SECONDS:
+            self._told_at = time.monotonic()
+            of = total or self._total
+            self._say(f"{self._name}: {done}{f' of {of}' if of else ''}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A person one can sign in as."""
+
+    role: str
+    address: str
+    password: str
+    secret: str
+
+
+def up(settings: Settings, *, world: str, seed: int, show: Shows) -> None:
+    """Make the world if there is none, serve it, check it, print the board; serve until a signal ends it."""
+    lock = HomeLock(settings.home)
+    lock.take()
+    try:
+        _check_machine(settings)
+        settings = replace(settings, port=_free_port(settings, show.say))
+        began = time.monotonic()
+        if not (settings.home / FILE).exists():
+            _make(settings, world, seed, show)
+        show.phase("Keys and schema")
+        process.prepare(settings)
+        show.done()
+        with process.opened(settings) as system:
+            running = process.start(system, lock)
+            server = threading.Thread(target=lambda: process.serve_quietly(running), name="web", daemon=True)
+            server.start()
+            _self_check(system, show)
+            facts = _facts(settings.home)
+            live = Attacks(running, build(facts["seed"], facts["world"], _start_of(facts)), settings.home / "demo")
+            system.replay = live.replay
+            show.say(board(settings, facts, time.monotonic() - began))
+            if facts["world"] != "empty":
+                live.begin(ATTACK_AFTER)
+            process.wait_for_signal()
+            live.stop()
+            process.finish(running)
+    finally:
+        lock.release()
+
+
+def codes(home: Path) -> Iterator[str]:
+    """Return passwords and present codes of the demo accounts, with the seconds they have left."""
+    now = datetime.now(UTC)  # noqa: TID251 - codes follow the machine's clock, as an authenticator does
+    left = 30 - int(now.timestamp()) % 30
+    for account in _accounts(_facts(home)):
+        code = pyotp.TOTP(account.secret).at(int(now.timestamp()))
+        yield f"{account.role:<19} {account.address:<32} {account.password:<40} {code}  {left:>2} s left"
+
+
+def board(settings: Settings, facts: dict[str, Any], seconds: float) -> str:
+    """Return what a visitor needs: addresses, people, handles, a curl session, where data lies, how to stop."""
+    url, accounts = settings.url, _accounts(facts)
+    lines = [
+        "",
+        f"OnePay is up after {seconds:.0f} s. Demonstration data: simulated people, no real money.",
+        "",
+        f"  Customers       {url}/",
+        f"  Console         {url}/console/soc/overview",
+        f"  People          {url}/admin/users",
+        f"  API             {url}/api/v1/openapi.json",
+        "",
+        "  Sign in as (password, then the code of now; `make totp` prints fresh codes)",
+    ]
+    now = int(time.time())  # noqa: TID251 - as in `codes`
+    for account in accounts:
+        code = pyotp.TOTP(account.secret).at(now)
+        lines.append(f"    {account.role:<19} {account.address:<30} {account.password:<38} {code}")
+    lines.append(f"    codes change in {30 - now % 30} s")
+    handles = facts.get("handles", [])
+    if handles:
+        lines += ["", f"  Send money to   {'  '.join('@' + handle for handle in handles)}"]
+    customer = next((account for account in accounts if account.role == roles.CUSTOMER), None)
+    if customer is not None:
+        lines += ["", "  By curl", *_curl(url, customer, handles)]
+    lines += [
+        "",
+        "  An attack begins within two minutes; watch it in the console.",
+        "  `.venv/bin/onepay demo replay credential_stuffing` repeats it.",
+        f"  Data lies in {settings.home}/. Ctrl-C stops; `make reset` removes it. `make mail` shows the mailbox.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _curl(url: str, customer: Account, handles: list[str]) -> list[str]:
+    sign_in = json.dumps({"email": customer.address, "password": customer.password, "code": "CODE"})
+    payee = f"@{handles[0]}" if handles else "@handle"
+    order = json.dumps({"payee": payee, "amount": {"amount": "1.00", "currency": "EUR"}})
+    kind = "-H 'Content-Type: application/json'"
+    token = '| sed \'s/.*csrf_token": "//;s/".*//\''
+    keys = '-H "X-CSRFToken: $TOKEN" -H "Idempotency-Key: $(date +%s)"'
+    return [
+        f"    TOKEN=$(curl -sc jar {kind} -d '{sign_in}' {url}/api/v1/sessions {token})",
+        f"    curl -sb jar {url}/api/v1/wallets",
+        f"    curl -sb jar {kind} {keys} -d '{order}' {url}/api/v1/transfers",
+    ]
+
+
+class Attacks:
+    """The campaigns of a running demonstration: at most three at once, each in a thread that ends by itself."""
+
+    def __init__(self, running: Running, world: World, folder: Path) -> None:
+        self._running, self._world = running, world
+        self._truth = Truth(folder)
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._count = len(self._truth.read())
+
+    def begin(self, after: timedelta) -> None:
+        """Start the first attack after a while."""
+        self._start("credential_stuffing", after)
+
+    def replay(self, kind: str) -> str:
+        """Start an attack again and say so."""
+        assert kind in ATTACKS
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        if len(self._threads) >= REPLAYS_MAX:
+            raise TooManyReplays
+        key = self._start(kind, timedelta(seconds=2))
+        return f"{kind} begins now ({key}); watch it in the console."
+
+    def stop(self) -> None:
+        """End all attacks."""
+        self._stopping.set()
+
+    def _start(self, kind: str, after: timedelta) -> str:
+        system = self._running.system
+        self._count += 1
+        key, start = f"cmp-{self._count}", system.clock.now() + after
+        stream = self._world.stream("campaign", kind, self._count)
+        candidates = credential_stuffing.victims_of(self._world.people)
+        victim = candidates[(self._count - 1) % len(candidates)]
+        mule = stream.one_of([person.handle for person in self._world.people if person is not victim])
+        campaign = credential_stuffing.plan(stream, key, start, victim, mule)
+        self._truth.write(
+            {
+                "campaign": key,
+                "kind": kind,
+                "tier": "easy",
+                "from": rfc3339(start),
+                "actors": [{"kind": "address", "id": ip} for ip in (*campaign.sources, campaign.hideout)],
+                "targets": [{"kind": "address_of_account", "id": victim.address}],
+                "stages": [{"name": "enter", "at": rfc3339(start)}],
+                "knowable": True,
+            }
+        )
+        driver = Live(self._running.app, system.settings.url, system.clock, self._wait)
+        end = start + timedelta(minutes=15)
+
+        def attack() -> None:
+            guarded(f"demo.{key}", lambda: run.run(campaign.lives, driver, until=end))
+
+        thread = threading.Thread(target=attack, name=key, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+        return key
+
+    def _wait(self, to: datetime) -> None:
+        seconds = (to - self._running.system.clock.now()).total_seconds()
+        if seconds > 0 and self._stopping.wait(min(seconds, 900)):
+            raise SystemExit
+
+
+@dataclass(slots=True)
+class _Made:
+    """What seeding leaves for the board."""
+
+    accounts: list[Account] = field(default_factory=list)
+    handles: list[str] = field(default_factory=list)
+
+
+def _make(settings: Settings, size: str, seed: int, show: Shows) -> None:
+    """Seed a new world beside the home, prove it, and move it in: a crash at any point leaves no half world."""
+    building = settings.home / SEEDING
+    shutil.rmtree(building, ignore_errors=True)
+    _clear(settings.home)
+    inside = replace(settings, home=building, public_url=settings.url)
+    process.prepare(inside)
+    real = SystemClock()
+    start = _first_instant(real, size)
+    world = build(seed, size, start)
+    clock = SteppedClock(start, real)
+    ids = SeededIds(world.stream("ids").generator)
+    made = _Made()
+    with process.opened(inside, clock=clock, ids=ids) as system:
+        _people(system, made)
+        total = max(1, world.days)
+        show.phase("A week of life" if world.days else "An empty world", total)
+        driver = History(system, clock, lambda at: _jobs_of_history(system, at))
+        run.run(
+            [*(customers.live(person, world) for person in world.people), *_visitor(world, made)],
+            driver,
+            until=real.now() - timedelta(seconds=1),
+            progress=lambda at, count: show.step(min(total, (at - start).days), total),
+        )
+        show.step(total, total)
+        clock.release()
+        _jobs_of_history(system, system.clock.now())
+        made.handles = [person.handle for person in world.people[:2]]
+        show.phase("Proving the world")
+        _prove(system)
+        show.done()
+    facts = {
+        "seed": seed,
+        "world": size,
+        "start": rfc3339(start),
+        "handles": made.handles,
+        "accounts": [_kept(account) for account in made.accounts],
+    }
+    for child in sorted(building.iterdir()):
+        child.rename(settings.home / child.name)
+    building.rmdir()
+    # This file says that the world is whole, so it comes last.
+    write_private_once(settings.home / FILE, json.dumps(facts).encode())
+
+
+def _people(system: System, made: _Made) -> None:
+    """Make the staff by their own doors: the first two from the command line, the rest by invitation."""
+    for n, (name, role, full_name) in enumerate(STAFF):
+        address, password = f"{name}@onepay.example", _password()
+        with system.db.begin() as session:
+            if role == roles.ADMINISTRATOR:
+                ctx = system.context(service("operator", IAM_ACCOUNT_INVITE))
+                account = signup.bootstrap(session, address, full_name, ctx, parts=system.identity)
+            else:
+                ctx = system.context(_administrator(made, n))
+                account = signup.invite(session, address, full_name, role, ctx, parts=system.identity)
+        secret = _accept(system, account, address, password)
+        made.accounts.append(Account(role=role, address=address, password=password, secret=secret))
+
+
+def _accept(system: System, account: str, address: str, password: str) -> str:
+    """Accept an invitation as its page does: password, authenticator, first code."""
+    ctx = system.context(Actor(id=account, kind=ActorKind.STAFF))
+    with system.db.read() as session:
+        waiting = list(letters.due(session, ctx.at, parts=system.identity))
+    token = [letter for _, _, letter in waiting if letter.to == address][-1].text.partition("/link/")[2].split()[0]
+    hashed = system.identity.hasher.hash(password)
+    with system.db.begin() as session:
+        enrolment = mfa.prepare_for(session, account, "Authenticator app", address, ctx, parts=system.identity)
+        code = pyotp.TOTP(enrolment.secret).at(int(ctx.at.timestamp()))
+        mfa.enrol(session, account, code, ctx, parts=system.identity)
+        signup.accept(session, token, hashed, ctx, parts=system.identity)
+    return enrolment.secret
+
+
+def _administrator(made: _Made, n: int) -> Actor:
+    """Return the administrator who invites: made, like every actor of the demonstration's staff, of a role alone."""
+    first = made.accounts[n % 2]
+    assert first.role == roles.ADMINISTRATOR
+    return Actor(
+        id="svc_demo",
+        kind=ActorKind.SERVICE,
+        permissions=roles.ROLES[roles.ADMINISTRATOR],
+        acr=Acr.MFA,
+    )
+
+
+def _visitor(world: World, made: _Made) -> list[customers.Life]:
+    """Return the life of the customer a visitor signs in as, noting the authenticator's secret for the board."""
+    name, full_name, handle = CUSTOMER
+    if not world.people:
+        return []
+    model = world.people[0]
+    person: Person = replace(
+        model,
+        id="visitor",
+        name=full_name,
+        handle=handle,
+        address=f"{name}@onepay.example",
+        password=_password(),
+        has_factor=True,
+        typo_rate=0.0,
+    )
+
+    def life() -> customers.Life:
+        inner = customers.live(person, world)
+        wish = next(inner)
+        while True:
+            outcome = yield wish
+            if "secret" in outcome.made:
+                made.accounts.insert(
+                    0,
+                    Account(
+                        role=roles.CUSTOMER,
+                        address=person.address,
+                        password=person.password,
+                        secret=outcome.made["secret"],
+                    ),
+                )
+            try:
+                wish = inner.send(outcome)
+            except StopIteration:
+                return
+
+    return [life()]
+
+
+def _jobs_of_history(system: System, at: datetime) -> None:
+    system.sequencer.drain()
+    while system.shipper.step().value == "busy":
+        pass
+    for job in jobs.all_jobs(system):
+        run_guarded(system, job, at)
+    system.sequencer.drain()
+
+
+def _prove(system: System) -> None:
+    """Verify ledger, log and coverage of what was made; any difference stops with its name."""
+    system.sequencer.drain()
+    while system.shipper.step().value == "busy":
+        pass
+    with system.db.read() as session:
+        money = ledger.verify(session)
+        standing = system.shipper.standing(session)
+    if not money.is_sound:
+        raise SeedFailed(f"ledger: {money.differences[0]}")
+    copy = Copy(name=standing.target, store=system.store, done=standing.done)
+    verdict = monitor.verify(system.db, copy=copy, key=system.log_key.verifier)
+    if verdict.findings:
+        raise SeedFailed(f"log: {verdict.findings[0]}")
+    if system.store.coverage(0, standing.head) != standing.head:
+        raise SeedFailed("coverage: the store does not hold every event")
+
+
+def _self_check(system: System, show: Shows) -> None:
+    """Wait until the process says that it may take traffic; the board is printed after that, never before."""
+    show.phase("Self-check")
+    deadline = time.monotonic() + READY_SECONDS_MAX
+    while problems := health.ready(system):
+        if time.monotonic() > deadline:
+            raise SeedFailed(f"not ready: {problems}")
+        threading.Event().wait(0.2)
+    show.done()
+
+
+def _check_machine(settings: Settings) -> None:
+    if not settings.is_loopback:
+        raise ConfigurationRefused("A demonstration is served on a loopback address only.")
+    free = shutil.disk_usage(settings.home if settings.home.exists() else Path.cwd()).free
+    if free < FREE_BYTES_MIN:
+        raise MachineLacks("Less than 500 MB of disk are free.")
+
+
+def _free_port(settings: Settings, say: Callable[[str], None]) -> int:
+    for port in range(settings.port, settings.port + process.PORTS_TRIED):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((settings.bind, port))
+            except OSError:
+                continue
+        if port != settings.port:
+            say(f"Port {settings.port} is taken; {port} is used.")
+        return port
+    raise MachineLacks(f"Ports {settings.port} to {settings.port + process.PORTS_TRIED - 1} are taken.")
+
+
+def _first_instant(real: Clock, size: str) -> datetime:
+    start = real.now() - timedelta(days=DAYS[size])
+    return start.replace(minute=0, second=0, microsecond=0)
+
+
+def _clear(home: Path) -> None:
+    """Remove what an interrupted seeding had moved in already; only a home without its mark gets here."""
+    for name in _DATABASES:
+        (home / name).unlink(missing_ok=True)
+    for name in ("events", "keys", "mail", "demo"):
+        shutil.rmtree(home / name, ignore_errors=True)
+
+
+def _facts(home: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((home / FILE).read_text("utf-8"))
+    except OSError as error:
+        raise ConfigurationRefused("There is no demonstration here; `make up` makes one.") from error
+    return found
+
+
+def _accounts(facts: dict[str, Any]) -> list[Account]:
+    return [Account(**account) for account in facts["accounts"]]
+
+
+def _start_of(facts: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(facts["start"])
+
+
+def _password() -> str:
+    return "-".join(secrets.token_hex(2) for _ in range(5))
+
+
+def _kept(account: Account) -> dict[str, str]:
+    """Return an account as the file keeps it."""
+    return {"role": account.role, "address": account.address, "password": account.password, "secret": account.secret}

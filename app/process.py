@@ -1,0 +1,151 @@
+"""One embedded process from start to end: home, keys, schema, system, worker, servers, and a clean stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, TypeVar
+
+from flask import Flask
+from waitress.server import create_server
+
+from app import admin, jobs, main
+from app.compose import System, make_keys, make_system
+from app.config import Settings
+from app.kernel import logs
+from app.kernel.access import service
+from app.kernel.clock import Clock
+from app.kernel.errors import OnePayError
+from app.kernel.ids import Ids
+from app.lock import HomeLock
+from app.migrations import run as migrations
+from app.worker import Worker
+from ingest.events.health import ProcessStarted, ProcessStopped
+from ingest.log import outbox
+
+Result = TypeVar("Result")
+PORTS_TRIED = 10
+
+
+class MachineLacks(OnePayError):
+    """This machine lacks something: a free port, a folder that can be written."""
+
+    code = "machine_lacks"
+
+
+@dataclass(slots=True, kw_only=True)
+class Running:
+    """What a started process consists of."""
+
+    system: System
+    app: Flask
+    server: Any  # waitress has no types of its servers
+    admin_server: Any
+    worker: Worker
+
+
+def prepare(settings: Settings) -> None:
+    """Make folder, keys and schema where they are missing."""
+    try:
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise MachineLacks(f"The home {settings.home.name} cannot be written: {error.strerror}.") from error
+    make_keys(settings)
+    migrations.upgrade(settings.main_database, "main")
+    migrations.upgrade(settings.keys_database, "keys")
+
+
+def alone(settings: Settings, work: Callable[[System], Result]) -> Result:
+    """Do one piece of work on an installation that nobody serves at the moment."""
+    prepare(settings)
+    with opened(settings) as system:
+        return work(system)
+
+
+@contextmanager
+def opened(settings: Settings, *, clock: Clock | None = None, ids: Ids | None = None) -> Iterator[System]:
+    """Open a system and close it."""
+    logs.configure(settings.log_level, folder=settings.home / "log", console=False)
+    system = make_system(settings, clock=clock, ids=ids)
+    try:
+        yield system
+    finally:
+        system.close()
+
+
+def run(settings: Settings, *, say: Callable[[str], None]) -> None:
+    """Serve an installation until a signal ends it."""
+    lock = HomeLock(settings.home)
+    lock.take()
+    try:
+        prepare(settings)
+        with opened(settings) as system:
+            running = start(system, lock)
+            say(f"OnePay serves {system.settings.url}; Ctrl-C stops it.")
+            serve(running)
+    finally:
+        lock.release()
+
+
+def start(system: System, lock: HomeLock) -> Running:
+    """Bind the ports, start worker and admin port; the pages are served by `serve`."""
+    app = main.make_app(system)
+    server = main.serve(app, system)
+    admin_server = create_server(
+        admin.make_admin(system), host="127.0.0.1", port=system.settings.admin_port, threads=4, ident=None
+    )
+    admin_url = f"http://127.0.0.1:{admin_server.effective_port}"  # type: ignore[union-attr]  # one address, one server
+    lock.tell(system.settings.url, admin_url)
+    worker = Worker(system, jobs.all_jobs(system))
+    threading.Thread(target=admin_server.run, name="admin", daemon=True).start()
+    worker.start()
+    with system.db.begin() as session:
+        outbox.record(session, ProcessStarted(component="web"), system.context(service("process")))
+    return Running(system=system, app=app, server=server, admin_server=admin_server, worker=worker)
+
+
+def serve(running: Running) -> None:
+    """Serve until SIGTERM or SIGINT, then stop in order."""
+    threading.Thread(target=lambda: serve_quietly(running), name="web", daemon=True).start()
+    wait_for_signal()
+    finish(running)
+
+
+def serve_quietly(running: Running) -> None:
+    """Serve the pages in this thread until the server is closed."""
+    try:
+        running.server.run()
+    except OSError:
+        # The listening socket is closed under the loop when the process ends; anything else is a real failure.
+        if running.server.accepting:
+            raise
+
+
+def wait_for_signal() -> None:
+    """Return at SIGTERM or SIGINT; a second signal stops at once and loses nothing acknowledged."""
+    stopping = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if stopping.is_set():
+            raise SystemExit(130)
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    while not stopping.wait(0.5):
+        pass
+
+
+def finish(running: Running) -> None:
+    """End worker and ports, say so in the log, and number what was said."""
+    running.server.close()
+    running.worker.stop()
+    running.admin_server.close()
+    system = running.system
+    with system.db.begin() as session:
+        outbox.record(session, ProcessStopped(component="web"), system.context(service("process")))
+    system.sequencer.drain()

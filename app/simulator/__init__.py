@@ -1,0 +1,1 @@
+"""A seeded world that lives and is attacked, through the real services alone."""

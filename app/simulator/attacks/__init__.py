@@ -1,0 +1,1 @@
+"""Campaigns: one kind a file, yielding wishes like everybody else."""

@@ -1,0 +1,1 @@
+"""Ways to carry wishes out: through services on a stepped clock, or through requests to a running system."""
