@@ -32,9 +32,13 @@ from app.kernel.ids import Ids, RandomIds
 from app.kernel.metrics import Metrics
 from app.messaging.console import ConsoleMessenger
 from app.oauth.guard import PLAIN
+from detectors import catalog as rules
+from detectors.ports import no_sink
+from detectors.runner import Runner
 from ingest.log import checkpoint, receipts
 from ingest.log.checkpoint import LogKey
 from ingest.log.outbox import RECORDING, Recording
+from ingest.log.pressure import Watch
 from ingest.log.receipts import Receipt
 from ingest.log.sequencer import Sequencer
 from ingest.log.subject_keys import SubjectKeys
@@ -71,6 +75,8 @@ class System:
     gateway: Gateway
     metrics: Metrics
     containments: Mapping[str, Containment]
+    runner: Runner
+    watch: Watch
     hold_outgoing: HoldOutgoing
     replay: Callable[[str], str] | None = None
     """Starts an attack of the demonstration again; set while a demonstration is being served."""
@@ -136,6 +142,8 @@ def make_system(settings: Settings, *, clock: Clock | None = None, ids: Ids | No
         look=_nothing_known,
     )
     actions: tuple[Containment, ...] = (RevokeSessions(), LockAccount(), HoldOutgoingAction(), BlockNetwork(proxies))
+    metrics = Metrics()
+    runner = Runner(db, store, clock, ids, rules.shipped(), sink=no_sink, metrics=metrics)
     return System(
         settings=settings,
         clock=clock,
@@ -152,7 +160,9 @@ def make_system(settings: Settings, *, clock: Clock | None = None, ids: Ids | No
         identity=identity,
         messenger=ConsoleMessenger(settings.home / "mail"),
         gateway=gateway,
-        metrics=Metrics(),
+        metrics=metrics,
+        runner=runner,
+        watch=Watch(db, recording, settings.home, ids=ids),
         containments={action.name: action for action in actions},
         hold_outgoing=_hold_outgoing,
     )

@@ -19,6 +19,8 @@ def all_jobs(system: System) -> Sequence[Job]:
         Job(name="messaging.deliver", every=timedelta(seconds=1), run=lambda at: _deliver(system, at)),
         Job(name="payments.purge", every=timedelta(hours=1), run=lambda at: _purge(system, at)),
         checkpoint.job(system.db, system.log_key),
+        Job(name="detectors.run", every=timedelta(seconds=2), run=lambda at: system.runner.run()),
+        system.watch.job(),
     )
 
 
