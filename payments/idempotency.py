@@ -7,14 +7,15 @@ import re
 import zlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.kernel.context import Context
-from app.kernel.db import dialect_of
+from app.kernel.db import UtcDateTime, dialect_of
 from app.kernel.errors import Conflict, Invalid, Malformed
 from ingest.events.transaction import RequestConflicted
 from ingest.log import outbox
@@ -92,13 +93,9 @@ def begin(session: Session, call: Call, ctx: Context) -> Stored | None:
     request under the same key. On PostgreSQL lock and look-up are one statement that never waits; on SQLite the write
     lock has made the calls queue.
     """
-    # The one row of `one` makes sure that there is an answer; the lock is tried before it is read.
-    one = sa.select(sa.literal(1).label("n")).subquery("one")
-    matches = (idempotency.c.scope == call.scope) & (idempotency.c.key == call.key)
-    got: sa.ColumnElement[bool] = sa.literal(True)
-    if dialect_of(session) != "sqlite":
-        got = sa.func.pg_try_advisory_xact_lock(books.lock_number("idempotency", call.scope, call.key))
-    row = session.execute(sa.select(got.label("got"), *_ANSWER).select_from(one.outerjoin(idempotency, matches))).one()
+    number = books.lock_number("idempotency", call.scope, call.key)
+    asked = {"asked_scope": call.scope, "asked_key": call.key, "asked_lock": number}
+    row = session.connection().execute(_look_up(dialect_of(session)), asked).one()
     if not row.got:
         raise IdempotencyBusy
     if row.fingerprint is None or row.expires_at <= ctx.at:
@@ -131,13 +128,11 @@ def store(
         "object_id": object_id,
         "expires_at": ctx.at + KEPT,
     }
-    make = sqlite.insert if dialect_of(session) == "sqlite" else postgresql.insert
-    insert = make(idempotency).values(row)
-    lapsed = insert.on_conflict_do_update(
-        index_elements=["scope", "key"], set_=row, where=idempotency.c.expires_at <= ctx.at
+    statement = _put(dialect_of(session))
+    done = session.connection().execute(
+        statement, {**row, "asked_at": ctx.at}, execution_options={"preserve_rowcount": True}
     )
-    done = session.execute(lapsed, execution_options={"preserve_rowcount": True})
-    if done.rowcount != 1:  # type: ignore[attr-defined]  # an INSERT answers with a cursor result
+    if done.rowcount != 1:
         # A twin committed between our look-up and our lock: its answer stands, ours is undone.
         raise IdempotencyBusy
     return ctx.at + KEPT
@@ -157,10 +152,24 @@ def purge(session: Session, ctx: Context, *, limit: int = PURGE_MAX) -> int:
     return len(keys)
 
 
-_ANSWER: Final = (
-    idempotency.c.fingerprint,
-    idempotency.c.status,
-    idempotency.c.body,
-    idempotency.c.object_id,
-    idempotency.c.expires_at,
-)
+@cache
+def _look_up(dialect: str) -> sa.Select[Any]:
+    """Return the statement that takes the key and reads what is kept under it, made once: each POST asks it."""
+    got: sa.ColumnElement[bool] = sa.literal(True)
+    if dialect != "sqlite":
+        got = sa.func.pg_try_advisory_xact_lock(sa.bindparam("asked_lock", type_=sa.BigInteger))
+    kept = idempotency.c
+    matches = (kept.scope == sa.bindparam("asked_scope")) & (kept.key == sa.bindparam("asked_key"))
+    # The one row of `one` makes sure that there is an answer.
+    one = sa.select(sa.literal(1).label("n")).subquery("one")
+    answer = (kept.fingerprint, kept.status, kept.body, kept.object_id, kept.expires_at)
+    return sa.select(got.label("got"), *answer).select_from(one.outerjoin(idempotency, matches))
+
+
+@cache
+def _put(dialect: str) -> sqlite.Insert | postgresql.Insert:
+    """Return the statement that keeps an answer, also over a lapsed one; it counts 0 where a live one stands."""
+    insert = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(idempotency)
+    changed = {column.name: insert.excluded[column.name] for column in idempotency.c if not column.primary_key}
+    lapsed = idempotency.c.expires_at <= sa.bindparam("asked_at", type_=UtcDateTime)
+    return insert.on_conflict_do_update(index_elements=["scope", "key"], set_=changed, where=lapsed)

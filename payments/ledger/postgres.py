@@ -10,6 +10,7 @@ from typing import Any, Final
 import psycopg
 import sqlalchemy as sa
 from psycopg import errors
+from psycopg.pq import TransactionStatus
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
@@ -50,20 +51,16 @@ class PostgresLedger:
 
     def load(self, session: Session, wanted: Wanted, *, lock: bool) -> State:
         """Return the rows wanted in one trip, locked holds first, then balances; what must be unique is read last."""
-        answers: list[psycopg.Cursor[tuple[Any, ...]]] = []
-        with _driver(session) as connection, connection.pipeline():
-
-            def ask(statement: str, *parameters: bytes) -> None:
-                answers.append(connection.cursor(binary=True).execute(statement, parameters, prepare=True))
-
-            if wanted.holds:
-                ask(LOCK_HOLDS if lock else LOOK_AT_HOLDS, arrays.texts(wanted.holds))
-            ask(LOCK_BALANCES if lock else LOOK_AT_BALANCES, arrays.texts(wanted.books))
-            if wanted.references:
-                ask(REFERENCES, *(arrays.texts(part) for part in zip(*wanted.references, strict=True)))
-            if wanted.reverses:
-                ask(REVERSED, arrays.texts(wanted.reverses))
-        found = iter([answer.fetchall() for answer in answers])
+        asked: list[tuple[str, tuple[bytes, ...]]] = []
+        if wanted.holds:
+            asked.append((LOCK_HOLDS if lock else LOOK_AT_HOLDS, (arrays.texts(wanted.holds),)))
+        asked.append((LOCK_BALANCES if lock else LOOK_AT_BALANCES, (arrays.texts(wanted.books),)))
+        if wanted.references:
+            asked.append((REFERENCES, tuple(arrays.texts(part) for part in zip(*wanted.references, strict=True))))
+        if wanted.reverses:
+            asked.append((REVERSED, (arrays.texts(wanted.reverses),)))
+        with driver(session) as connection:
+            found = iter(_answers(connection, asked))
         holds = {row[0]: Hold._make(row) for row in next(found)} if wanted.holds else {}
         books = {row[0]: Balance._make(row) for row in next(found)}
         references: dict[ReferenceKey, str] = (
@@ -76,43 +73,37 @@ class PostgresLedger:
         self, session: Session, rows: Rows, events: Sequence[Mapping[str, Any]], besides: Sequence[Beside]
     ) -> None:
         """Write all in one statement: the entries in one INSERT, so that the zero-sum trigger sees them together."""
-        columns = _packed_rows(models.entry, rows.entries) | _packed_rows(models.transaction, rows.transactions)
+        columns = _packed(models.balance, rows.balances)
+        columns |= _packed(models.entry, rows.entries)
+        columns |= _packed(models.transaction, rows.transactions)
         columns |= _packed(
-            models.balance,
-            {
-                "book_id": [b.book_id for b in rows.balances],
-                "posted": [b.posted for b in rows.balances],
-                "held": [b.held for b in rows.balances],
-                "version": [b.version for b in rows.balances],
-                "last_at": [b.last_at for b in rows.balances],
-                "forced": [b.forced for b in rows.balances],
-            },
-        )
-        columns |= _packed(
-            outbox,
-            {
-                "id": [event["id"] for event in events],
-                "kind": [event["kind"] for event in events],
-                "class": [event["class"] for event in events],
-                "at": [micros(event["at"]) for event in events],
-                "salt": [event["salt"] for event in events],
-                "body": [event["body"] for event in events],
-            },
+            outbox, [(e["id"], e["kind"], e["class"], micros(e["at"]), e["salt"], e["body"]) for e in events]
         )
         if rows.holds:
-            columns |= _packed_rows(models.hold, rows.holds)
+            columns |= _packed(models.hold, rows.holds)
         by_table: dict[sa.Table, list[Mapping[str, Any]]] = {}
         for beside in besides:
             by_table.setdefault(beside.table, []).append(beside.row)
         for table, values in by_table.items():
-            columns |= _packed(table, {c.name: [row[c.name] for row in values] for c in table.columns})
-        statement = _write_statement(bool(rows.holds), tuple(by_table))
-        with _driver(session) as connection:
+            columns |= _packed(table, [[row[column.name] for column in table.columns] for row in values])
+        statement = write_statement(bool(rows.holds), tuple(by_table))
+        with driver(session) as connection:
             connection.cursor(binary=True).execute(statement, columns, prepare=True)
 
 
+def _answers(
+    connection: psycopg.Connection[Any], asked: Sequence[tuple[str, tuple[bytes, ...]]]
+) -> list[list[tuple[Any, ...]]]:
+    if len(asked) == 1 and connection.info.transaction_status is TransactionStatus.INTRANS:
+        return [connection.cursor(binary=True).execute(*asked[0], prepare=True).fetchall()]
+    # One trip for all, and for the BEGIN that the driver sends before the first.
+    with connection.pipeline():
+        cursors = [connection.cursor(binary=True).execute(*each, prepare=True) for each in asked]
+    return [cursor.fetchall() for cursor in cursors]
+
+
 @cache
-def _write_statement(with_holds: bool, tables: tuple[sa.Table, ...]) -> str:
+def write_statement(with_holds: bool, tables: tuple[sa.Table, ...]) -> str:
     """Return one INSERT of the events, with everything else as data-modifying CTEs beside it."""
     written: list[sa.Insert | sa.Update] = [
         _change_balances(),
@@ -128,13 +119,14 @@ def _write_statement(with_holds: bool, tables: tuple[sa.Table, ...]) -> str:
 
 
 def _insert(table: sa.Table) -> postgresql.Insert:
+    columns = _written(table)
+    rows = sa.select(*(_unnested(column) for column in columns))
+    return postgresql.insert(table).from_select([column.name for column in columns], rows, include_defaults=False)
+
+
+def _written(table: sa.Table) -> list[sa.Column[Any]]:
     # A column the database fills (the outbox's number) is left out.
-    columns = [column for column in table.columns if column.autoincrement is not True]
-    return postgresql.insert(table).from_select(
-        [column.name for column in columns],
-        sa.select(*(_unnested(column) for column in columns)),
-        include_defaults=False,
-    )
+    return [column for column in table.columns if column.autoincrement is not True]
 
 
 def _put_holds() -> postgresql.Insert:
@@ -146,7 +138,8 @@ def _put_holds() -> postgresql.Insert:
 def _change_balances() -> sa.Update:
     names = ("posted", "held", "version", "last_at", "forced")
     table = models.balance
-    new = sa.select(*(_unnested(table.c[name]) for name in ("book_id", *names))).subquery("new")
+    # All columns are sent, as the rows are whole; what an operation cannot change is not written.
+    new = sa.select(*(_unnested(column) for column in table.columns)).subquery("new")
     return sa.update(table).where(table.c.book_id == new.c.book_id).values({name: new.c[name] for name in names})
 
 
@@ -163,15 +156,16 @@ def _plain(column: sa.Column[Any]) -> sa.types.TypeEngine[Any]:
     return sa.BigInteger() if isinstance(column.type, UtcDateTime) else column.type
 
 
-def _packed(table: sa.Table, values: Mapping[str, Sequence[Any]]) -> dict[str, bytes]:
-    """Return the packed arrays of a table's columns by the names of their parameters."""
-    return {_name(table.c[name]): _packer(_plain(table.c[name]))(column) for name, column in values.items()}
+@cache
+def _packers(table: sa.Table) -> tuple[tuple[str, Callable[[Iterable[Any]], bytes]], ...]:
+    """Return the name of the parameter and the packing of each column that is written."""
+    return tuple((_name(column), _packer(_plain(column))) for column in _written(table))
 
 
-def _packed_rows(table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> dict[str, bytes]:
+def _packed(table: sa.Table, rows: Sequence[Sequence[Any]]) -> dict[str, bytes]:
     """Return the packed arrays of rows whose fields stand in the order of the table's columns."""
-    names = [column.name for column in table.columns]
-    return _packed(table, dict(zip(names, zip(*rows, strict=True), strict=True)))
+    columns = zip(*rows, strict=True)
+    return {name: pack(values) for (name, pack), values in zip(_packers(table), columns, strict=True)}
 
 
 def _packer(type_: sa.types.TypeEngine[Any]) -> Callable[[Iterable[Any]], bytes]:
@@ -185,7 +179,8 @@ def _packer(type_: sa.types.TypeEngine[Any]) -> Callable[[Iterable[Any]], bytes]
 
 
 @contextmanager
-def _driver(session: Session) -> Iterator[psycopg.Connection[Any]]:
+def driver(session: Session) -> Iterator[psycopg.Connection[Any]]:
+    """Give the session's own connection of the driver, and its errors their class: race, busy or bug."""
     held = session.connection().connection
     connection = held.driver_connection
     assert isinstance(connection, psycopg.Connection)
