@@ -118,13 +118,14 @@ def address_text(value: int) -> str:
 
 
 def instant(text: str) -> int | None:
-    """Return an instant of the events' form as microseconds since 1970, or None for what is none."""
+    """Return an instant of the events' form as microseconds since 1970, or None for what is none or lies before."""
     if not _INSTANT.fullmatch(text):
         return None
     try:
-        return micros(datetime.fromisoformat(text))
+        found = micros(datetime.fromisoformat(text))
     except ValueError:
         return None
+    return found if found >= 0 else None
 
 
 def integer(text: str) -> int | None:

@@ -11,6 +11,8 @@ from itertools import count
 from typing import Any, Final, TypeAlias
 
 import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from app.kernel.clock import from_micros, rfc3339
 from ingest.events.envelope import FieldType, nest
@@ -29,7 +31,7 @@ from ingest.store.columns import (
 )
 from ingest.store.duck_files import HOLD, File, Files, Row
 from ingest.store.paging import After
-from ingest.store.placing import CLASSES, Placed, by_unit, hold_case, place
+from ingest.store.placing import CLASSES, hold_case
 from ingest.store.port import QueryTooBroad, StoreUnavailable, check_bins, check_top, check_window
 from ingest.store.query import (
     EVERYTHING,
@@ -73,6 +75,7 @@ class DuckStore:
     def __init__(self, settings: DuckSettings, *, namespace: str = "onepay", schema: Schema | None = None) -> None:
         self.schema = schema or shipped()
         self.namespace = namespace
+        self._tables = arrow.Tables(self.schema)
         self._files = Files(settings, namespace, self.schema)
         self._writer = threading.Lock()
         self._batches = count()
@@ -90,19 +93,13 @@ class DuckStore:
         )
 
     def append(self, documents: Sequence[Sequenced]) -> Appended:
-        placed, refused = place(documents, self.schema)
+        units, refused = self._tables.of(documents)
         stored = 0
         with self._writer, _translated():
-            for (class_, month), items in sorted(by_unit(placed).items()):
+            for (class_, month), table in sorted(units.items()):
                 with self._files.writing(class_, month) as file:
-                    fresh = self._new_ones(file, items)
-                    if fresh:
-                        self._insert(file, fresh)
-                        instants = [item.row["@timestamp"] // 1000 for item in fresh]
-                        span = _naive(min(instants)), _naive(max(instants))
-                        self._files.grown(file, len(fresh), fresh[0].source.sequence, fresh[-1].source.sequence, *span)
-                        stored += len(fresh)
-        return Appended(stored=stored, repeated=len(placed) - stored, refused=tuple(refused))
+                    stored += self._append_to(file, table)
+        return Appended(stored=stored, repeated=len(documents) - len(refused) - stored, refused=tuple(refused))
 
     def settle(self) -> None:
         """Nothing to wait for: a commit is visible to every cursor."""
@@ -146,7 +143,7 @@ class DuckStore:
 
         def statement(files: list[File], source: Source, parameters: Parameters) -> str:
             beyond = _beyond(search.order, after, parameters)
-            inner = source(", ".join(wanted), beyond, numbered_files=not is_direct)
+            inner = source(", ".join(wanted), *self._uses(search.fields), extra=beyond, numbered_files=not is_direct)
             return f"SELECT * FROM ({inner}) e ORDER BY {_ORDERS[search.order]} LIMIT {search.limit + 1}"
 
         with self._files.meeting(window) as files:
@@ -184,7 +181,7 @@ class DuckStore:
                 window,
                 lambda files, source, add: (
                     f"SELECT millis // {add.add(width)} AS bin, k0, count(*) "
-                    f"FROM ({source(f'epoch_ms(ts) AS millis, {self._group_column(split)} AS b0')}) e"
+                    f"FROM ({source(f'epoch_ms(ts) AS millis, {self._group_column(split)} AS b0', split)}) e"
                     f"{self._unnested([split])} WHERE k0 IS NOT NULL GROUP BY ALL"
                 ),
             )
@@ -198,8 +195,9 @@ class DuckStore:
             where,
             window,
             lambda files, source, _: (
-                f"SELECT k0, count(*) AS n, sum(n) OVER () FROM ({source(f'{self._group_column(field)} AS b0')}) e"
-                f"{self._unnested([field])} WHERE k0 IS NOT NULL GROUP BY k0 "
+                "SELECT k0, count(*) AS n, sum(n) OVER () "
+                f"FROM ({source(f'{self._group_column(field)} AS b0', field)}) e{self._unnested([field])} "
+                "WHERE k0 IS NOT NULL GROUP BY k0 "
                 f"ORDER BY n DESC, CAST(k0 AS VARCHAR) LIMIT {top}"
             ),
             check=(field,),
@@ -218,7 +216,7 @@ class DuckStore:
             ordered = f" ORDER BY {', '.join(f'CAST({name} AS VARCHAR)' for name in names)}" if names else ""
             return (
                 f"SELECT count(*), epoch_ms(min(ts)), epoch_ms(max(ts)){''.join(f', {name}' for name in names)} "
-                f"FROM ({source(', '.join(columns))}) e{self._unnested(by)} WHERE {present}{grouped} "
+                f"FROM ({source(', '.join(columns), *by)}) e{self._unnested(by)} WHERE {present}{grouped} "
                 f"HAVING count(*) >= {parameters.add(max(1, at_least))}{ordered}"
             )
 
@@ -227,12 +225,12 @@ class DuckStore:
             yield Group(key=key, count=int(number), first=from_millis(first), last=from_millis(last))
 
     def replace(self, documents: Sequence[Sequenced]) -> int:
-        placed, _ = place(documents, self.schema)
+        units, _ = self._tables.of(documents)
         replaced = 0
         with self._writer, _translated():
-            for (class_, month), items in sorted(by_unit(placed).items()):
+            for (class_, month), table in sorted(units.items()):
                 with self._files.writing(class_, month) as file:
-                    replaced += self._replace_in(file, items)
+                    replaced += self._replace_in(file, table)
         return replaced
 
     def drop(self, class_: str, before: datetime, keep: Mapping[str, Collection[int]]) -> Dropped:
@@ -290,9 +288,9 @@ class DuckStore:
             return []
         parameters = Parameters()
 
-        def source(columns: str, extra: str = "true", *, numbered_files: bool = False) -> str:
+        def source(columns: str, *uses: str, extra: str = "true", numbered_files: bool = False) -> str:
             return " UNION ALL ".join(
-                f"SELECT {columns}{f', {number} AS file' if numbered_files else ''} FROM {self._table(file, columns)} "
+                f"SELECT {columns}{f', {number} AS file' if numbered_files else ''} FROM {self._table(file, uses)} "
                 f"WHERE {render_window(window, parameters)} AND {extra} "
                 f"AND {render(where, self.schema, parameters, file.columns)}"
                 for number, file in enumerate(files)
@@ -302,13 +300,13 @@ class DuckStore:
         with _translated():
             return self._files.fetch(text, parameters.by_name)
 
-    def _table(self, file: File, columns: str) -> str:
-        lacking = [path for path in self.schema.indexed if path not in file.columns]
-        if not any(quoted(path)[:-1] in columns for path in lacking):
+    def _table(self, file: File, uses: Sequence[str]) -> str:
+        lacking = sorted({path for path in uses if path not in file.columns})
+        if not lacking:
             return f"{file.alias}.event"
-        nulls = ", ".join(f"CAST(NULL AS {DUCKDB[self.schema.indexed[path]]}) AS {quoted(path)}" for path in lacking)
-        numbers = [f"CAST(NULL AS UHUGEINT) AS {quoted(path + ADDRESS)}" for path in lacking if self._is_address(path)]
-        return f"(SELECT *, {', '.join([nulls, *numbers])} FROM {file.alias}.event) older"
+        nulls = [f"CAST(NULL AS {DUCKDB[self.schema.type_of(path)]}) AS {quoted(path)}" for path in lacking]
+        nulls += [f"CAST(NULL AS UHUGEINT) AS {quoted(path + ADDRESS)}" for path in lacking if self._is_address(path)]
+        return f"(SELECT *, {', '.join(nulls)} FROM {file.alias}.event) narrow"
 
     def _is_address(self, path: str) -> bool:
         return self.schema.type_of(path) is FieldType.IP
@@ -340,22 +338,29 @@ class DuckStore:
                 assert isinstance(value, str | int)
                 return value
 
-    def _columns_for(self, fields: tuple[str, ...] | None) -> list[str]:
+    def _uses(self, fields: tuple[str, ...] | None) -> tuple[str, ...]:
+        """Return the columns that make up documents cut to some fields; none where their bodies are needed."""
         if fields is None or any(self.schema.fields[path] is FieldType.OBJECT for path in fields):
-            return ['"event.sequence"', 'epoch_us("event.ingested")', '"event.hash"', "body"]
+            return ()
+        return fields
+
+    def _columns_for(self, fields: tuple[str, ...] | None) -> list[str]:
+        uses = self._uses(fields)
+        if not uses:
+            return [_SEQUENCE, 'epoch_us("event.ingested")', '"event.hash"', "body"]
         return [
-            f"epoch_us({quoted(path)})" if self.schema.fields[path] is FieldType.DATE else quoted(path)
-            for path in fields
+            f"epoch_us({quoted(path)})" if self.schema.fields[path] is FieldType.DATE else quoted(path) for path in uses
         ]
 
     def _document(self, row: Row, fields: tuple[str, ...] | None) -> Document:
-        if fields is None or any(self.schema.fields[path] is FieldType.OBJECT for path in fields):
+        uses = self._uses(fields)
+        if not uses:
             sequence, ingested, hash, body = row
             document = add_place(parse_body(body.encode()), sequence, rfc3339(from_micros(ingested)), hash)
             return document if fields is None else paging.projected(document, fields)
         flat = {
             path: rfc3339(from_micros(value)) if self.schema.fields[path] is FieldType.DATE else value
-            for path, value in zip(fields, row, strict=True)
+            for path, value in zip(uses, row, strict=True)
             if value is not None
         }
         return nest(flat)
@@ -379,46 +384,60 @@ class DuckStore:
 
     # -- writing --------------------------------------------------------------------------------------------------
 
-    def _new_ones(self, file: File, items: list[Placed]) -> list[Placed]:
-        by_sequence = {item.source.sequence: item for item in items}
-        maybe = [sequence for sequence in by_sequence if sequence <= file.high]
+    def _append_to(self, file: File, table: pa.Table) -> int:
+        fresh = self._new_ones(file, table)
+        if not fresh.num_rows:
+            return 0
+        self._insert(file, fresh)
+        sequences, instants = pc.min_max(fresh["event.sequence"]).as_py(), pc.min_max(fresh["ts"]).as_py()
+        self._files.grown(file, fresh.num_rows, sequences["min"], sequences["max"], instants["min"], instants["max"])
+        return int(fresh.num_rows)
+
+    def _new_ones(self, file: File, table: pa.Table) -> pa.Table:
+        sequences = table["event.sequence"].to_pylist()
+        rows = {sequence: row for row, sequence in reversed(list(enumerate(sequences)))}
+        maybe = [sequence for sequence in rows if sequence <= file.high]
         if maybe and file.documents:
-            rows = self._files.fetch(
-                f'SELECT "event.sequence" FROM {file.alias}.event WHERE "event.sequence" BETWEEN $low AND $high',
+            known = self._files.fetch(
+                f"SELECT {_SEQUENCE} FROM {file.alias}.event WHERE {_SEQUENCE} BETWEEN $low AND $high",
                 {"low": min(maybe), "high": max(maybe)},
             )
-            for (sequence,) in rows:
-                by_sequence.pop(sequence, None)
-        return [by_sequence[sequence] for sequence in sorted(by_sequence)]
+            for (sequence,) in known:
+                rows.pop(sequence, None)
+        wanted = [rows[sequence] for sequence in sorted(rows)]
+        return table if wanted == list(range(len(sequences))) else table.take(pa.array(wanted, pa.int64()))
 
-    def _insert(self, file: File, items: list[Placed]) -> None:
+    def _insert(self, file: File, table: pa.Table) -> None:
+        self._files.widen(file, arrow.columns_of(table))
         cursor = self._files.cursor()
         name = f"batch_{next(self._batches)}"
-        cursor.register(name, arrow.table(items, self.schema))
+        cursor.register(name, table)
         try:
-            cursor.execute(arrow.insertion(file.alias, items, name, self.schema))
+            cursor.execute(arrow.insertion(file.alias, table, name))
         finally:
             cursor.unregister(name)
 
-    def _replace_in(self, file: File, items: list[Placed]) -> int:
+    def _replace_in(self, file: File, table: pa.Table) -> int:
+        self._files.widen(file, arrow.columns_of(table))
         cursor = self._files.cursor()
+        sequences = table["event.sequence"].to_pylist()
         cursor.execute("BEGIN")
         try:
             rows = self._files.fetch(
                 f"DELETE FROM {file.alias}.event WHERE {_SEQUENCE} IN (SELECT unnest(CAST($s AS BIGINT[]))) "
                 f'AND "onepay.parked" RETURNING {_SEQUENCE}',
-                {"s": [item.source.sequence for item in items]},
+                {"s": sequences},
             )
             stubs = {row[0] for row in rows}
-            fresh = [item for item in items if item.source.sequence in stubs]
-            if fresh:
-                self._insert(file, fresh)
+            wanted = [number for number, sequence in enumerate(sequences) if sequence in stubs]
+            if wanted:
+                self._insert(file, table.take(pa.array(wanted)))
             cursor.execute("COMMIT")
         except BaseException:
             cursor.execute("ROLLBACK")
             raise
         self._files.measure(file)
-        return len(fresh)
+        return len(wanted)
 
     def _hold_file(self, case: str) -> File:
         with self._files.writing(HOLD, hold_case(case)) as file:
@@ -429,7 +448,8 @@ class DuckStore:
         with self._files.writing(HOLD, hold.month):
             for file in gone:
                 with self._files.writing(file.class_, file.month):
-                    names = ", ".join(quoted(name) for name in sorted(file.columns & hold.columns))
+                    self._files.widen(hold, file.columns)
+                    names = ", ".join(quoted(name) for name in sorted(file.columns))
                     (row,) = self._files.fetch(
                         f"INSERT INTO {hold.alias}.event ({names}) SELECT {names} FROM {file.alias}.event "
                         f"WHERE {_SEQUENCE} IN (SELECT unnest(CAST($wanted AS BIGINT[])))",

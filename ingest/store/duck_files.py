@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +17,7 @@ from typing import IO, Any, Final, TypeAlias
 import duckdb
 
 from app.kernel.errors import ConfigurationRefused
+from ingest.events.envelope import FieldType
 from ingest.settings import DuckSettings
 from ingest.store.columns import DUCKDB, Schema
 from ingest.store.placing import CLASSES, hold_case
@@ -30,6 +31,19 @@ STORAGE_VERSION: Final = "v1.5.0"
 CHECKPOINT_THRESHOLD: Final = "256MB"
 PIN_SECONDS_MAX: Final = 60
 HOLD: Final = "hold"
+_ALWAYS: Final = (
+    "ts",
+    "@timestamp",
+    "event.sequence",
+    "event.ingested",
+    "event.hash",
+    "event.id",
+    "event.action",
+    "onepay.class",
+    "onepay.parked",
+    "body",
+)
+"""What each document has, and what is asked of every file."""
 Row: TypeAlias = tuple[Any, ...]
 
 
@@ -75,7 +89,7 @@ class Files:
     def __init__(self, settings: DuckSettings, namespace: str, schema: Schema) -> None:
         self.settings = settings
         self.namespace = namespace
-        self.schema = schema
+        self._layout = dict(_layout(schema))
         self._by_unit: dict[tuple[str, str], File] = {}
         self._changed = threading.Condition()
         self._local = threading.local()
@@ -305,29 +319,25 @@ class Files:
             self._prepare(file)
         file.columns = frozenset(_columns(cursor, file.alias))
 
-    def _prepare(self, file: File) -> None:
-        cursor = self.cursor()
-        known = _columns(cursor, file.alias)
-        if not known:
-            columns = ", ".join(f"{quoted(name)} {type}" for name, type in self._layout())
-            cursor.execute(f"CREATE TABLE {file.alias}.event ({columns})")
-            return
-        for name, type in self._layout():
-            bare = type.split(" ", 1)[0]
-            if name not in known:
-                cursor.execute(f"ALTER TABLE {file.alias}.event ADD COLUMN {quoted(name)} {bare}")
-            elif known[name] != bare:
-                raise ConfigurationRefused(
-                    f"the column {name} of {file.path.name} is {known[name]} and not {bare}: run `onepay store rebuild`"
-                )
+    def widen(self, file: File, names: Iterable[str]) -> None:
+        """Give a file the columns it lacks. It has those its documents fill: each empty one would cost every batch."""
+        for name in sorted(set(names) - file.columns):
+            type = self._layout[name].split(" ", 1)[0]
+            self.fetch(f"ALTER TABLE {file.alias}.event ADD COLUMN {quoted(name)} {type}")
+        with self._changed:
+            file.columns = file.columns.union(names)
 
-    def _layout(self) -> Iterator[tuple[str, str]]:
-        yield "ts", "TIMESTAMP_MS"
-        for path, type in self.schema.indexed.items():
-            yield path, DUCKDB[type]
-            if DUCKDB[type] == "VARCHAR" and type.value == "ip":
-                yield path + ADDRESS, "UHUGEINT"
-        yield "body", "VARCHAR USING COMPRESSION zstd"
+    def _prepare(self, file: File) -> None:
+        known = _columns(self.cursor(), file.alias)
+        if not known:
+            columns = ", ".join(f"{quoted(name)} {self._layout[name]}" for name in _ALWAYS)
+            self.fetch(f"CREATE TABLE {file.alias}.event ({columns})")
+        for name, type in known.items():
+            bare = self._layout.get(name, type).split(" ", 1)[0]
+            if type != bare:
+                raise ConfigurationRefused(
+                    f"the column {name} of {file.path.name} is {type} and not {bare}: run `onepay store rebuild`"
+                )
 
     def _detach(self, file: File) -> None:
         if file.is_attached:
@@ -364,6 +374,15 @@ class Files:
 def wal_of(path: Path) -> Path:
     """Return where DuckDB keeps the write-ahead log of a file."""
     return path.with_name(path.name + ".wal")
+
+
+def _layout(schema: Schema) -> Iterator[tuple[str, str]]:
+    yield "ts", "TIMESTAMP_MS"
+    for path, type in schema.indexed.items():
+        yield path, DUCKDB[type]
+        if type is FieldType.IP:
+            yield path + ADDRESS, "UHUGEINT"
+    yield "body", "VARCHAR USING COMPRESSION zstd"
 
 
 def _columns(cursor: duckdb.DuckDBPyConnection, alias: str) -> dict[str, str]:

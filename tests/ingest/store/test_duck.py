@@ -188,7 +188,7 @@ def test_a_read_only_file_without_a_new_field_answers(folder: Path) -> None:
 
 def test_a_retyped_field_stops_the_start(folder: Path) -> None:
     store = opened(folder)
-    store.append([sequenced(1)])
+    store.append([sequenced(1, user__id="u")])
     store.close()
 
     with pytest.raises(ConfigurationRefused, match=r"user\.id .* VARCHAR and not BIGINT: run `onepay store rebuild`"):
