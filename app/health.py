@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from app.compose import System
 from app.kernel.errors import OnePayError
 from app.migrations import run
+from dashboards.ports import Part
 from ingest.log import checkpoint, read
 from ingest.models import outbox
 
@@ -77,3 +78,31 @@ def is_outbox_behind(system: System) -> bool:
         waiting, oldest = session.execute(sa.select(sa.func.count(), sa.func.min(outbox.c.at))).one()
     age = (system.clock.now() - oldest).total_seconds() if oldest is not None else 0.0
     return bool(waiting > OUTBOX_ROWS_DEGRADED or (age > OUTBOX_SECONDS_DEGRADED and waiting > 1_000))
+
+
+def parts(system: System) -> list[Part]:
+    """Return the parts of the pipeline as lines a person reads, for the console's health page."""
+    found = lag(system)
+    log, store, signed = found["log"], found["store"], found["checkpoint"]
+    return [
+        Part(
+            name="Sequencer",
+            says=f"{log['unsequenced']} waiting, oldest {log['oldest_seconds']:.1f} s",
+            ok=log["state"] == "ok" and log["oldest_seconds"] <= OUTBOX_SECONDS_DEGRADED,
+            detail=f"head {log['head']:,}, state {log['state']}",
+        ),
+        Part(
+            name="Shipper",
+            says=f"{store['behind']:,} events behind" if store["behind"] else "up to date",
+            ok=store["ok"],
+            detail=store["error"] or f"{store['target']}, {store['done']:,} shipped",
+        ),
+        Part(name="Parked", says=f"{store['parked']} documents", ok=store["parked"] == 0),
+        Part(
+            name="Checkpoint",
+            says="none yet" if signed["age_seconds"] is None else f"{signed['age_seconds']:.0f} s old",
+            ok=signed["age_seconds"] is not None,
+            detail=f"signed size {signed['size']:,}",
+        ),
+        *(Part(name=f"Ready: {name}", says=said, ok=False) for name, said in ready(system).items()),
+    ]

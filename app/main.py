@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask, Response
 from waitress.server import create_server
 
-from app import edge, problems
+from app import console, edge, problems
 from app.api import description, money, sessions
 from app.compose import System
 from app.gateway import pipeline
@@ -42,6 +42,7 @@ def make_app(system: System) -> Flask:
         description.blueprint,
     ):
         app.register_blueprint(blueprint)
+    console.install(app, system)
     edge.install(app, pages.refusal)
     pipeline.install(app, system.gateway, _at_the_door)
     pipeline.check(app)

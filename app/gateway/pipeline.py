@@ -33,6 +33,7 @@ from ingest.events.access import RequestBlocked
 from ingest.log import outbox
 
 _REQUEST_ID: Final = re.compile(r"^[A-Za-z0-9_-]{8,64}$")
+PASSIVE_HEADER: Final = "X-OnePay-Passive"
 _STATIC: Final = "/assets/"
 _STAFF_STATIC: Final = ("/console/_dash-component-suites/", "/console/assets/")
 
@@ -150,7 +151,9 @@ def _before(app: Flask, gate: Gateway) -> None:
     surface = policy.surface if policy else surface_of(request.path)
     ctx = Context(actor=ANONYMOUS, at=g.at, request_id=g.request_id, source=g.source, ids=gate.ids)
     if not is_static(request.path):
-        _identify(gate, surface, ctx, is_passive=bool(policy and policy.passive))
+        # A page that asks by itself says so; whoever lies about it only shortens their own session.
+        asks_itself = request.headers.get(PASSIVE_HEADER) == "1"
+        _identify(gate, surface, ctx, is_passive=asks_itself or bool(policy and policy.passive))
     if policy is None:
         return  # routing answers 404 or 405, after the guard, so that the page knows who asks
     if request.method not in ("GET", "HEAD") and policy.csrf:

@@ -23,6 +23,7 @@ class Receipt:
     sequence: int
     size: int
     root: bytes
+    steps: int
     holds: bool
 
 
@@ -34,7 +35,7 @@ def of_event(session: Session, event_id: str) -> Receipt | None:
     head, found = read.head(session), read.entry(session, event_id)
     path = proofs.proof(session, sequence, head.size)
     holds = merkle.verify_inclusion(found.leaf, sequence - 1, head.size, path, head.root)
-    return Receipt(event_id=event_id, sequence=sequence, size=head.size, root=head.root, holds=holds)
+    return Receipt(event_id=event_id, sequence=sequence, size=head.size, root=head.root, steps=len(path), holds=holds)
 
 
 def of_object(session: Session, store: EventStore, path: str, object_id: str) -> Receipt | None:

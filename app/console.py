@@ -1,0 +1,114 @@
+"""Where the console meets the system: its sources, its place in the application, its feeds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from http import HTTPStatus
+from typing import Any, Final
+
+from flask import Blueprint, Flask, Response, g, request
+from sqlalchemy.orm import Session
+
+from app import edge, health
+from app.compose import System
+from app.gateway.policy import Policy, route
+from app.identity import roles
+from app.kernel.access import SECURITY_OWN_READ, Actor, Permission
+from app.kernel.context import Context
+from app.kernel.errors import Forbidden
+from app.oauth import guard
+from dashboards import console as dash_console
+from dashboards import mount
+from dashboards.mount import Console
+from dashboards.page import View
+from dashboards.pages import soc
+from dashboards.ports import Part
+from detectors.sigma.ast import Rule
+from ingest.events.access import RequestDenied
+from ingest.log import outbox, receipts
+from ingest.log.receipts import Receipt
+from ingest.store.port import EventStore
+
+LIMIT_MAX: Final = 200
+# Each callback demands its own permission (dashboards.guard); what Dash serves itself needs a staff session.
+STAFF: Final = Policy(permission=SECURITY_OWN_READ, surface=guard.STAFF)
+
+
+class ConsoleSources:
+    """Keeps `dashboards.ports.Sources` over one system."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self.store: EventStore = system.store
+        self.rules: Mapping[str, Rule] = system.runner.rules
+        self.is_demo = system.settings.demo
+
+    def viewer(self) -> Actor:
+        """Return who asks; the guard has found them."""
+        actor: Actor = g.actor
+        return actor
+
+    def context(self) -> Context:
+        return edge.context()
+
+    def scheme(self) -> str:
+        return "light" if request.cookies.get("onepay_scheme") == "light" else "dark"
+
+    def read(self) -> AbstractContextManager[Session]:
+        return self._system.db.read()
+
+    def begin(self) -> AbstractContextManager[Session]:
+        return self._system.db.begin()
+
+    def denied(self, permission: Permission, path: str) -> None:
+        event = RequestDenied(
+            method=request.method,
+            status=int(HTTPStatus.FORBIDDEN),
+            path=path[:512],
+            permission=permission.name,
+            reason=Forbidden.code,
+        )
+        with self._system.db.begin() as session:
+            outbox.record(session, event, edge.context())
+
+    def holders_of(self, permission: Permission) -> Sequence[str]:
+        return [roles.WORD_OF_ROLE[role] for role in roles.holders_of(permission)]
+
+    def proof(self, session: Session, event_id: str) -> Receipt | None:
+        return receipts.of_event(session, event_id)
+
+    def parts(self) -> Sequence[Part]:
+        return health.parts(self._system)
+
+    def lag(self) -> Mapping[str, Any]:
+        return health.lag(self._system)
+
+
+def install(app: Flask, system: System) -> Console:
+    """Put the console on the application; everything it serves is behind a staff session."""
+    sources = ConsoleSources(system)
+    app.register_blueprint(_feeds(sources))
+    made = dash_console.make(app, sources)
+    policies = app.extensions["onepay_policies"]
+    for endpoint in mount.endpoints(app):
+        policies.setdefault(endpoint, STAFF)
+    return made
+
+
+def _feeds(sources: ConsoleSources) -> Blueprint:
+    blueprint = Blueprint("console_feeds", __name__)
+    for name, (page, rows) in soc.FEEDS.items():
+        policy = Policy(permission=page.permission, surface=guard.STAFF)
+
+        def feed(rows: soc.Feed = rows) -> Response:
+            words = request.args.to_dict()
+            limit = min(LIMIT_MAX, int(words.pop("limit", "200")) if words.get("limit", "200").isdigit() else LIMIT_MAX)
+            after = words.pop("after", None)
+            view = View(sources=sources, now=edge.context().at, scheme=sources.scheme(), words=words)
+            return Response(json.dumps(rows(view, after=after, limit=limit)), mimetype="application/json")
+
+        feed.__name__ = f"feed_{name}"
+        route(blueprint, "GET", f"/console/api/{name}", policy)(feed)
+    return blueprint

@@ -1,0 +1,147 @@
+/* One page address, one drawing: the route store, links without reloads, grids by key, menu, scheme, keys, clocks. */
+window.dashMantineFunctions = window.dashMantineFunctions || {};
+window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce; };
+(function () {
+  var n = 0, onepay = window.onepay = {}, BLOCK = 200, ROWS_MAX = 10000;
+
+  onepay.here = function () { return { path: location.pathname, search: location.search, n: ++n }; };
+  function draw() { dash_clientside.set_props('route', { data: onepay.here() }); }
+  function go(address) { history.pushState(null, '', address); draw(); }
+  onepay.go = go;
+  onepay.draw = draw;
+
+  ['click', 'keydown'].forEach(function (kind) { addEventListener(kind, function () { window.onepayPassiveUntil = 0; }, true); });
+  addEventListener('popstate', draw);
+  addEventListener('click', function (event) {
+    var link = event.target.closest && event.target.closest('a[href^="/console/"]');
+    if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || link.target ||
+        link.hasAttribute('download')) return;
+    event.preventDefault();
+    go(link.href);
+  });
+
+  /* Filters change the address, not the history. */
+  onepay.filters = function (change) {
+    var words = new URLSearchParams(location.search);
+    Object.keys(change).forEach(function (name) { change[name] ? words.set(name, change[name]) : words.delete(name); });
+    go(location.pathname + (String(words) ? '?' + words : ''));
+  };
+
+  /* A grid's own data source, set at its first request: blocks of 200 by the key of the one before. */
+  onepay.rows = function (id) {
+    dash_ag_grid.getApiAsync(id).then(function (api) {
+      var after = [null], query = location.search;
+      var feed = document.getElementById(id).closest('[data-feed]').dataset.feed;
+      api.setGridOption('datasource', { getRows: function (request) {
+        var block = request.startRow / BLOCK, words = new URLSearchParams(query);
+        words.delete('sel'); words.delete('tab'); words.set('limit', BLOCK);
+        if (after[block]) words.set('after', after[block]);
+        fetch(feed + '?' + words, { credentials: 'same-origin' }).then(function (answer) {
+          if (!answer.ok) throw answer;
+          return answer.json();
+        }).then(function (page) {
+          after[block + 1] = page.next;
+          var end = request.startRow + page.rows.length;
+          request.successCallback(page.rows, page.next === null || end >= ROWS_MAX ? end : -1);
+        }).catch(function () { request.failCallback(); });
+      } });
+    });
+  };
+
+  /* A column with context {from: px} shows only when the list is that wide. */
+  onepay.fit = function (id) {
+    dash_ag_grid.getApiAsync(id).then(function (api) {
+      var box = document.getElementById(id);
+      new ResizeObserver(function (entries, observer) {
+        if (api.isDestroyed()) return observer.disconnect();
+        var width = box.clientWidth;
+        api.getColumns().forEach(function (column) {
+          var context = column.getColDef().context;
+          if (context && context.from) api.setColumnsVisible([column.getColId()], width >= context.from);
+        });
+      }).observe(box);
+    });
+  };
+
+  /* Opening a row opens its address. */
+  onepay.open = function (cell) {
+    if (!cell || !cell.rowId && cell.rowIndex === undefined) return;
+    var words = new URLSearchParams(location.search);
+    words.set('sel', cell.rowId);
+    go(location.pathname + '?' + words);
+  };
+
+  function scheme() {
+    var root = document.documentElement, next = root.getAttribute('data-mantine-color-scheme') === 'dark' ? 'light' : 'dark';
+    dash_clientside.set_props('scheme', { data: next });
+    document.cookie = 'onepay_scheme=' + next + ';path=/;samesite=strict';
+    draw();
+  }
+  function jump(text) {
+    text = text.trim();
+    var known = { inc: 'incidents/', alr: 'alerts?sel=', evt: 'events?sel=' }[text.slice(0, 3)];
+    if (!text) return;
+    if (known && text[3] === '_') return go('/console/soc/' + known + encodeURIComponent(text));
+    if (/^INC-\d+$/i.test(text)) return go('/console/soc/incidents/' + text.toUpperCase());
+    var query = /^[0-9a-f.:]+$/i.test(text) && /[.:]/.test(text) ? 'source.ip:' + text
+      : /^acc_/.test(text) ? 'onepay.subject.id:' + text : text;
+    go('/console/soc/events?q=' + encodeURIComponent(query));
+  }
+  addEventListener('click', function (event) {
+    var button = event.target.closest && event.target.closest('[data-do]');
+    if (!button) return;
+    if (button.dataset.do === 'menu') {
+      var open = document.querySelector('.shell').classList.toggle('menu-open');
+      button.setAttribute('aria-expanded', open);
+    }
+    if (button.dataset.do === 'scheme') scheme();
+    if (button.dataset.do === 'copy') navigator.clipboard.writeText(location.href);
+  });
+  addEventListener('keydown', function (event) {
+    var field = event.target.closest && event.target.closest('input, textarea, select, [contenteditable]');
+    if (field) {
+      if (event.key === 'Enter' && field.dataset.do === 'jump') { jump(field.value); field.blur(); }
+      if (event.key === 'Enter' && field.dataset.do === 'query') onepay.filters({ q: field.value.trim(), sel: null });
+      if (event.key === 'Escape') field.blur();
+      return;
+    }
+    if (event.metaKey || event.ctrlKey || event.altKey) return;
+    if (event.key === 't') scheme();
+    if (event.key === '/') {
+      var bar = document.querySelector('[data-do=query]') || document.querySelector('[data-do=jump]');
+      if (bar) { event.preventDefault(); bar.focus(); }
+    }
+    if (event.key === 'Escape') {
+      var close = document.querySelector('.dock a[title^=Close]');
+      if (close) go(close.href);
+    }
+    if (waiting) { waiting = false; var to = { o: 'overview', e: 'events', a: 'alerts', i: 'incidents', r: 'rules', h: 'health' }[event.key];
+      if (to) go('/console/soc/' + to); return; }
+    if (event.key === 'g') { waiting = true; setTimeout(function () { waiting = false; }, 1200); }
+  });
+  var waiting = false;
+
+  /* Deadlines count down by themselves. */
+  function two(number) { return (number < 10 ? '0' : '') + number; }
+  function words(seconds) {
+    var s = Math.abs(seconds);
+    if (s < 60) return Math.floor(s) + ' s';
+    if (s < 3600) return Math.floor(s / 60) + ':' + two(Math.floor(s % 60));
+    var h = Math.floor(s / 3600);
+    return h < 48 ? h + ' h ' + two(Math.floor(s % 3600 / 60)) + ' min' : Math.floor(h / 24) + ' d ' + h % 24 + ' h';
+  }
+  setInterval(function () {
+    document.querySelectorAll('[data-due]').forEach(function (place) {
+      var left = (Date.parse(place.dataset.due) - Date.now()) / 1000, head = place.firstElementChild;
+      if (head && head.tagName === 'SPAN') head.textContent = (left <= 0 ? 'late ' : '') + words(left);
+    });
+  }, 1000);
+
+  /* A page that may have changed is drawn again when nobody types or selects in it. */
+  setInterval(function () {
+    var page = document.querySelector('[data-refresh]'), busy = document.activeElement &&
+      /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName);
+    if (page && !busy && document.visibilityState === 'visible' && !String(getSelection()) && !document.querySelector('.mantine-Modal-content'))
+      { window.onepayPassiveUntil = Date.now() + 400; draw(); }
+  }, 5000);
+})();

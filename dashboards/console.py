@@ -1,0 +1,120 @@
+"""The console as a whole: its pages, the router that draws them, and what every page is wired to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import dash_mantine_components as dmc
+from dash import Input, Output, dcc, html
+from flask import Flask
+
+from app.kernel.access import SECURITY_OWN_READ, Actor
+from app.kernel.errors import NotFound, OnePayError, Unavailable
+from dashboards import guard, mount, shell, states, theme
+from dashboards.mount import Console
+from dashboards.page import Page, View
+from dashboards.pages import soc
+from dashboards.ports import Sources
+
+HOME: Final = "overview"
+
+
+def make(server: Flask, sources: Sources) -> Console:
+    """Return the console on an application, with every page and callback wired."""
+    console = mount.make(server, sources)
+    console.layout = dmc.MantineProvider(
+        [
+            dcc.Store(id="route"),
+            dcc.Store(id="scheme"),
+            dcc.Store(id="redraw"),
+            guard.container(),
+            html.Div(id="view"),
+        ],
+        id="mantine",
+        theme=theme.mantine_theme(),
+        defaultColorScheme="auto",
+        getStyleNonce={"function": "styleNonce"},
+    )
+    console.clientside_callback("function(x){return onepay.here();}", Output("route", "data"), Input("view", "id"))
+    console.clientside_callback(
+        "function(s){return s||window.dash_clientside.no_update;}",
+        Output("mantine", "forceColorScheme"),
+        Input("scheme", "data"),
+        prevent_initial_call=True,
+    )
+    console.clientside_callback(
+        "function(x){return x?onepay.here():window.dash_clientside.no_update;}",
+        Output("route", "data", allow_duplicate=True),
+        Input("redraw", "data"),
+        prevent_initial_call=True,
+    )
+    _wire_router(console)
+    for wire in soc.WIRES:
+        wire(console)
+    return console
+
+
+def _wire_router(console: Console) -> None:
+    """Draw the page of an address; the page's permission is demanded here, and a refusal is a page of its own."""
+
+    @guard.callback(
+        console,
+        Output("view", "children"),
+        Input("route", "data"),
+        permission=SECURITY_OWN_READ,
+        prevent_initial_call=True,
+    )
+    def show(route: Mapping[str, Any]) -> Any:
+        return draw(console.sources, str(route.get("path", "")), str(route.get("search", "")))
+
+
+def draw(sources: Sources, path: str, search: str) -> Any:  # a Dash component
+    """Return the frame with the page of an address in it."""
+    viewer, now = sources.viewer(), sources.context().at
+    page, id_ = find(path)
+    words = dict(parse_qsl(search.lstrip("?"), max_num_fields=40))
+    view = View(sources=sources, now=now, scheme=sources.scheme(), words=words, id=id_)
+    around = soc.around(sources, viewer, now)
+    return shell.frame(
+        _content(page, view, viewer, path),
+        current=page.slug if page else "",
+        viewer=viewer,
+        now=now,
+        is_demo=sources.is_demo,
+        counts=around.counts,
+        deadlines=around.deadlines,
+        banner=around.banner,
+    )
+
+
+def find(path: str) -> tuple[Page | None, str | None]:
+    """Return the page of an address and the id in it; (None, None) for an address that is none."""
+    parts = [part for part in path.split("/") if part][1:]
+    if not parts:
+        parts = ["soc", HOME]
+    if parts[0] != "soc" or len(parts) > 3:
+        return None, None
+    slug = parts[1] if len(parts) > 1 else HOME
+    id_ = parts[2] if len(parts) > 2 else None
+    for page in soc.PAGES:
+        if page.slug == slug and page.takes_id == (id_ is not None):
+            return page, id_
+    return None, None
+
+
+def _content(page: Page | None, view: View, viewer: Actor, path: str) -> Any:
+    if page is None:
+        return states.nothing_here()
+    if not viewer.may(page.permission):
+        view.sources.denied(page.permission, path)
+        return states.denied(page.title, page.permission, view.sources.holders_of(page.permission))
+    try:
+        return page.layout(view)
+    except NotFound:
+        return states.nothing_here()
+    except Unavailable as away:
+        return states.away(page.title, page.question, away, view.sources)
+    except OnePayError as refused:
+        return states.refused(page.title, page.question, refused)

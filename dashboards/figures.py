@@ -1,0 +1,177 @@
+"""Pure figures: numbers in, pictures out; no Dash, no clock, no database.
+
+Small pictures are SVG data URIs for images: inside one the SVG follows the page's colour scheme, so `light-dark()` in
+its own style switches without a redraw. Charts with a time axis and hover are plotly figures, drawn for one scheme.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from dashboards.theme import SEVERITIES, TOKENS, colour, template
+
+MINUS: Final = "\u2212"
+
+
+def say(values: Sequence[int], labels: Sequence[str], unit: str = "") -> str:
+    """Return most, last and change: the sentence every chart carries."""
+    if not values:
+        return "nothing in this range"
+    top = max(range(len(values)), key=values.__getitem__)
+    change = values[-1] - values[-2] if len(values) > 1 else 0
+    sign = "+" if change > 0 else MINUS if change < 0 else "±"
+    return f"most {values[top]:,}{unit} at {labels[top]}, now {values[-1]:,}{unit} ({sign}{abs(change):,})"
+
+
+def band_spark(
+    values: Sequence[float],
+    low: Sequence[float],
+    high: Sequence[float],
+    *,
+    width: int = 220,
+    height: int = 46,
+    token: str = "ink",  # noqa: S107 - the name of a colour
+) -> str:
+    """Return a figure's last hours on the grey band of the same hours before; only the last point carries a state."""
+    top, pad = max(max(values, default=0), max(high, default=0)) or 1, 4
+    across = [pad + place * (width - 2 * pad) / max(1, len(values) - 1) for place in range(len(values))]
+
+    def up(value: float) -> float:
+        return round(height - pad - value * (height - 2 * pad) / top, 1)
+
+    there = " ".join(f"{x:.1f},{up(value)}" for x, value in zip(across, high, strict=True))
+    back = " ".join(f"{x:.1f},{up(value)}" for x, value in zip(reversed(across), reversed(low), strict=True))
+    line = " ".join(f"{x:.1f},{up(value)}" for x, value in zip(across, values, strict=True))
+    css = (
+        f".b{{fill:{_both('line')};opacity:.75}}"
+        ".l,.d,.h{fill:none;vector-effect:non-scaling-stroke;stroke-linejoin:round;stroke-linecap:round}"
+        f".l{{stroke:{_both('ink-2')};stroke-width:1.5}}.d{{stroke:{_both(token)};stroke-width:7}}"
+        f".h{{stroke:{_both('card')};stroke-width:10}}"
+    )
+    # A line of no length with round caps stays a circle when the picture is stretched.
+    end = f"M{across[-1]:.1f} {up(values[-1])}h.01"
+    body = (
+        f"<polygon class='b' points='{there} {back}'/><polyline class='l' points='{line}'/>"
+        f"<path class='h' d='{end}'/><path class='d' d='{end}'/>"
+    )
+    return _picture(width, height, css, body, stretch=True)
+
+
+def due_axis(minutes: Sequence[tuple[float, str]], *, width: int = 440, height: int = 22) -> str:
+    """Return the next hour as one line, a tick a deadline: (minutes from now, token); late ones stand left of now."""
+
+    def x(minute: float) -> float:
+        return 24 + min(60.0, max(-6.0, minute)) * (width - 32) / 60
+
+    css = f".a{{stroke:{_both('line')}}}.n{{stroke:{_both('ink-2')}}}" + "".join(
+        f".{token}{{fill:{_both(token)}}}" for token in ("bad", "medium", "ink")
+    )
+    body = f"<path class='a' d='M0 16.5H{width}'/><path class='n' d='M24.5 4V22'/>"
+    body += "".join(f"<path class='a' d='M{x(minute):.0f}.5 13V20'/>" for minute in (15, 30, 45, 60))
+    body += "".join(
+        f"<rect class='{token}' x='{max(x(minute), 4) - 3:.1f}' y='5' width='6' height='11' rx='1'/>"
+        for minute, token in minutes
+    )
+    return _picture(width, height, css, body, stretch=True)
+
+
+def bars_spark(values: Sequence[int], *, width: int = 96, height: int = 20, token: str = "ink-2") -> str:  # noqa: S107 - a colour
+    """Return counts a day as bars from zero."""
+    top, step = max(values, default=0) or 1, width / max(1, len(values))
+    body = "".join(
+        f"<rect x='{place * step:.1f}' y='{height - max(1.0, value / top * height):.1f}' width='{step - 1:.1f}' "
+        f"height='{max(1.0, value / top * height):.1f}'" + (" class='o'" if not value else "") + "/>"
+        for place, value in enumerate(values)
+    )
+    return _picture(width, height, f"rect{{fill:{_both(token)}}}.o{{fill:{_both('line')}}}", body)
+
+
+def coverage_strip(ranges: Sequence[tuple[float, float, str]], *, width: int = 168, height: int = 12) -> str:
+    """Return what a rule has read as ranges (from 0..1, to 0..1, `read` or `gap`); a gap is hollow, in any colour."""
+    css = (
+        f".read{{fill:{_both('ink-2')}}}.gap{{fill:none;stroke:{_both('bad')};stroke-width:1.5}}"
+        f".t{{fill:{_both('raised')}}}"
+    )
+    body = f"<rect class='t' y='3' width='{width}' height='6'/>"
+    for start, end, kind in ranges:
+        x, w = start * width, max((end - start) * width, 3)
+        if kind == "gap":
+            body += f"<rect class='gap' x='{x + 0.75:.1f}' y='.75' width='{max(w - 1.5, 2.5):.1f}' height='10.5'/>"
+        else:
+            body += f"<rect class='read' x='{x:.1f}' y='3' width='{w:.1f}' height='6'/>"
+    return _picture(width, height, css, body)
+
+
+def severity_lanes(times: Sequence[datetime], counts: Mapping[str, Sequence[int]], scheme: str) -> go.Figure:
+    """Return a bar row a severity on one time axis, each on its own scale: a critical is never drowned by mediums."""
+    figure = make_subplots(rows=len(SEVERITIES), cols=1, shared_xaxes=True, vertical_spacing=0)
+    for row, severity in enumerate(SEVERITIES, 1):
+        values = counts[severity]
+        token = f"{severity.lower()}-fill"
+        figure.add_bar(
+            x=list(times),
+            y=list(values),
+            row=row,
+            col=1,
+            marker={"color": colour(token, scheme), "line_width": 0},
+            hovertemplate="%{x|%H:%M} · %{y} " + severity.lower() + "<extra></extra>",
+        )
+        edge = colour("raised", scheme)
+        figure.update_yaxes(
+            range=[0, max([*values, 1]) * 1.35],
+            showticklabels=False,
+            showgrid=False,
+            showline=True,
+            row=row,
+            col=1,
+            linecolor=edge,
+            linewidth=1,
+        )
+        figure.update_xaxes(
+            showgrid=True, dtick=4 * 3600e3, tickformat="%H:%M", showline=True, linecolor=edge, row=row, col=1
+        )
+    margin = {"l": 0, "r": 0, "t": 0, "b": 22}
+    figure.update_layout(template=template(scheme), bargap=0.25, margin=margin, hovermode="x")
+    return figure
+
+
+def histogram(times: Sequence[datetime], counts: Sequence[int], scheme: str, every: timedelta) -> go.Figure:
+    """Return how many, when: one accent series from zero."""
+    layout = {
+        "template": template(scheme),
+        "bargap": 0.2,
+        "margin": {"l": 36, "r": 0, "t": 4, "b": 20},
+        "hovermode": "x",
+    }
+    figure = go.Figure(layout=layout)
+    figure.add_bar(
+        x=list(times),
+        y=list(counts),
+        marker={"line_width": 0, "color": colour("accent", scheme)},
+        hovertemplate="%{x|%d %b %H:%M} · %{y} events<extra></extra>",
+    )
+    figure.update_yaxes(nticks=3, rangemode="tozero", showgrid=True)
+    is_long = every >= timedelta(hours=2)
+    figure.update_xaxes(tickformat="%d %b" if is_long else "%H:%M", showgrid=False, nticks=8)
+    return figure
+
+
+def _both(token: str) -> str:
+    dark, light = TOKENS[token]
+    return f"light-dark({light},{dark})"
+
+
+def _picture(width: int, height: int, css: str, body: str, *, stretch: bool = False) -> str:
+    ratio = " preserveAspectRatio='none'" if stretch else ""
+    svg = (
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{width}' height='{height}' "
+        f"viewBox='0 0 {width} {height}'{ratio}>"
+        f"<style>:root{{color-scheme:light dark}}{css}</style>{body}</svg>"
+    )
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode("ascii")

@@ -1,0 +1,75 @@
+"""The only way to register a server callback: with the permission it demands."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import no_update, set_props
+from flask import request
+
+from app.kernel.access import Permission
+from app.kernel.errors import (
+    Conflict,
+    Forbidden,
+    Gone,
+    Invalid,
+    NotFound,
+    OnePayError,
+    StepUpRequired,
+    Unavailable,
+)
+from dashboards.mount import Console
+
+ACTIONABLE = (Conflict, Invalid, NotFound, Gone, StepUpRequired, Unavailable)
+
+View = Callable[..., Any]  # a Dash callback
+
+
+def callback(console: Console, *wires: Any, permission: Permission, **options: Any) -> Callable[[View], View]:
+    """Bind a callback. Who lacks the permission gets 403 and leaves an event; what one can mend becomes a toast."""
+
+    def bind(function: View) -> View:
+        @functools.wraps(function)
+        def guarded(*values: Any, **named: Any) -> Any:
+            try:
+                console.sources.viewer().require(permission)
+            except Forbidden:
+                console.sources.denied(permission, request.path)
+                raise
+            try:
+                return function(*values, **named)
+            except ACTIONABLE as problem:
+                # PreventUpdate would drop the toast with it.
+                set_props("toast", {"sendNotifications": [notice(problem)]})
+                return no_update
+
+        bound: View = console.callback(*wires, **options)(guarded)
+        console.demands[next(reversed(console.callback_map))] = permission
+        return bound
+
+    return bind
+
+
+def notice(problem: OnePayError) -> dict[str, Any]:
+    """Return the toast of a refusal: its sentence and its code."""
+    return {
+        "action": "show",
+        "id": problem.code,
+        "title": "That did not work",
+        "message": f"{problem} ({problem.code})",
+        "autoClose": 8000,
+        "withBorder": True,
+    }
+
+
+def done(text: str) -> None:
+    """Show that an act was carried out."""
+    set_props("toast", {"sendNotifications": [{"action": "show", "title": text, "message": "", "autoClose": 4000}]})
+
+
+def container() -> Any:  # a Dash component
+    """Return where toasts appear."""
+    return dmc.NotificationContainer(id="toast", position="bottom-right")

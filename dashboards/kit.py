@@ -1,0 +1,224 @@
+"""The parts every page is built from: words with shapes, ids, panels, short tables, docks, the page frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
+
+import dash_mantine_components as dmc
+from dash import html
+
+from app.kernel.clock import rfc3339
+
+Part: TypeAlias = Any  # a Dash component, or text
+
+SOON = timedelta(minutes=20)
+
+
+def severity(word: str) -> Part:
+    """Return a severity: shape, word and colour."""
+    return html.Span(word.capitalize(), className=f"sev sev-{word.lower()}")
+
+
+def mark(text: str, shape: str, token: str) -> Part:
+    """Return words with a shape, both coloured: for what is late, failed or stale."""
+    return html.Span(text, className=f"mark i-{shape} c-{token}")
+
+
+def ok(text: str) -> Part:
+    """Return words with a quiet check: good states colour the shape alone."""
+    return html.Span(text, className="mark quiet i-check c-good")
+
+
+def icon(name: str) -> Part:
+    """Return a shape without words, hidden from readers."""
+    return html.Span(className=f"icon i-{name}", **{"aria-hidden": "true"})
+
+
+def ident(text: str) -> Part:
+    """Return an id in full, in its face."""
+    return html.Span(text, className="id")
+
+
+def short(text: str) -> Part:
+    """Return an id with its middle left out; the whole stands in its title."""
+    return html.Span(short_text(text), className="id", title=text)
+
+
+def short_text(text: str) -> str:
+    """Return an id with its middle left out."""
+    return text if len(text) <= 18 else f"{text[:8]}…{text[-4:]}"
+
+
+def button(text: str, *, id: Any = None, main: bool = False, **more: Any) -> Part:
+    """Return a button."""
+    named = {} if id is None else {"id": id}
+    return html.Button(text, className="btn main-act" if main else "btn", type="button", **named, **more)
+
+
+def icon_button(name: str, label: str, **more: Any) -> Part:
+    """Return a button that shows a shape and tells its name."""
+    return html.Button(
+        icon(name), className="btn icon-only", type="button", title=label, **{"aria-label": label}, **more
+    )
+
+
+def icon_link(name: str, label: str, href: str) -> Part:
+    """Return a link that shows a shape and tells its name."""
+    return html.A(icon(name), className="btn icon-only", href=href, title=label, **{"aria-label": label})
+
+
+def act(text: str, href: str, *, main: bool = False) -> Part:
+    """Return an act that is an address."""
+    return html.A(text, href=href, className="btn main-act" if main else "btn")
+
+
+def tag(text: str) -> Part:
+    """Return a word in a frame."""
+    return html.Span(text, className="tag")
+
+
+def clock_time(at: datetime, *, seconds: bool = True) -> Part:
+    """Return the time of day in UTC; the whole instant stands in its title."""
+    shown = f"{at:%H:%M:%S}" if seconds else f"{at:%H:%M}"
+    return html.Time(shown, dateTime=rfc3339(at), title=f"{at:%Y-%m-%d %H:%M:%S} UTC", className="nowrap")
+
+
+def when(at: datetime, now: datetime) -> Part:
+    """Return an instant: the time today, the day as well before that."""
+    shown = f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%d %b %H:%M}"
+    return html.Time(shown, dateTime=rfc3339(at), title=f"{at:%Y-%m-%d %H:%M:%S} UTC", className="nowrap")
+
+
+def span(gap: timedelta) -> str:
+    """Return a span in words, as short as it can be."""
+    seconds = int(abs(gap.total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60}:{seconds % 60:02d}"
+    hours, minutes = seconds // 3600, seconds % 3600 // 60
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def age(gap: timedelta) -> str:
+    """Return how long ago something was, in whole units."""
+    seconds = int(gap.total_seconds())
+    for size, word in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {word}"
+    return f"{max(0, seconds)} s"
+
+
+def due(at: datetime, now: datetime, note: str | None = None) -> Part:
+    """Return the one deadline component: coloured only when late or soon, with the word."""
+    left = at - now
+    if left <= timedelta(0):
+        head = mark(f"late {span(left)}", "cross", "bad")
+    elif left <= SOON:
+        head = mark(span(left), "clock", "medium")
+    else:
+        head = html.Span(span(left))
+    return html.Span([head, *([html.Small(note)] if note else [])], className="left", **{"data-due": rfc3339(at)})
+
+
+def panel(title: str, *children: Part, right: Part = None, cls: str = "", sub: str | None = None) -> Part:
+    """Return a bordered section with a head."""
+    head = [
+        html.H2(title),
+        *([html.Span(sub, className="dim cut")] if sub else []),
+        *([html.Div(right, className="right")] if right else []),
+    ]
+    return html.Section([html.Header(head), *children], className=f"panel {cls}".strip(), **{"aria-label": title})
+
+
+def table(heads: Sequence[tuple[str, str]], rows: Sequence[Sequence[Part]], *, caption: str, cls: str = "") -> Part:
+    """Return a short table: (head, class of its column), then rows of cells; worst rows first."""
+    body = [
+        html.Tr([html.Td(cell, className=heads[place][1] or None) for place, cell in enumerate(row)]) for row in rows
+    ]
+    return html.Table(
+        [
+            html.Caption(caption, className="vh"),
+            html.Thead(html.Tr([html.Th(text, className=kind or None, scope="col") for text, kind in heads])),
+            html.Tbody(body),
+        ],
+        className=f"t {cls}".strip(),
+    )
+
+
+def facts(*pairs: tuple[str, Part]) -> Part:
+    """Return names and values."""
+    return html.Dl([part for name, value in pairs for part in (html.Dt(name), html.Dd(value))], className="kv")
+
+
+def chain(rows: Sequence[Sequence[Part]], cls: str = "") -> Part:
+    """Return bordered rows of name, value and state."""
+    return html.Ol([html.Li(list(row)) for row in rows], className=f"chain {cls}".strip())
+
+
+def segmented(label: str, data: Sequence[Any], value: str, **more: Any) -> Part:
+    """Return a choice of a few words."""
+    return dmc.SegmentedControl(data=list(data), value=value, attributes={"root": {"aria-label": label}}, **more)
+
+
+def page(
+    title: str,
+    question: str | None,
+    *body: Part,
+    right: Part = None,
+    dock: Part = None,
+    fill: bool = False,
+    crumb: Part = None,
+) -> Part:
+    """Return a page: title row with its question and acts, body, and a dock beside it where something is open."""
+    head = html.Div(
+        [
+            *([html.Span(crumb, className="crumb nowrap")] if crumb else []),
+            html.H1(title, tabIndex="-1", id="page-title"),
+            *([html.Span(question, className="ask")] if question else []),
+            html.Div(right, className="right"),
+        ],
+        className="title",
+    )
+    inner = html.Div([head, *body], className="page fill" if fill else "page")
+    return html.Div([inner, dock], className="split") if dock is not None else inner
+
+
+def dock(
+    label: str,
+    *,
+    bar: Sequence[Part],
+    title: str,
+    inner: Sequence[Part],
+    close: str,
+    footer: Sequence[Part] = (),
+    tabs: Sequence[tuple[str, str, bool]] = (),
+) -> Part:
+    """Return what is open beside a list: head, tabs as links (name, address, is current), content, acts."""
+    top: list[Part] = [
+        html.Div([*bar, html.Span(className="grow"), icon_link("close", "Close, key Esc", close)], className="bar"),
+        html.H2(title),
+    ]
+    if tabs:
+        links = [
+            html.A(name, href=href, **({"aria-current": "page"} if is_current else {}))
+            for name, href, is_current in tabs
+        ]
+        top.append(html.Nav(links, className="tabs", **{"aria-label": f"Parts of {label}"}))
+    content = html.Div(
+        list(inner), className="inner", tabIndex="0", role="group", **{"aria-label": f"{label}, content"}
+    )
+    foot = [html.Footer(list(footer))] if footer else []
+    return html.Section([html.Header(top), content, *foot], className="dock", **{"aria-label": label})
+
+
+def updated(at: datetime) -> Part:
+    """Return when the page was drawn."""
+    return html.Span(["updated ", clock_time(at)], className="updated")
+
+
+def empty(says: str, why: str, *acts: Part) -> Part:
+    """Return what stands where nothing is: what would be here, why not, and one act."""
+    return html.Div([html.P(says, className="strong"), html.P(why, className="dim"), *acts], className="body empty")

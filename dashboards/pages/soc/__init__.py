@@ -1,0 +1,44 @@
+"""Pages of security analysts and incident commanders, in the order of the menu; and what they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from app.kernel.access import SOC_ALERT_READ, Actor
+from dashboards.mount import Console
+from dashboards.page import Page, View
+from dashboards.pages.soc import events
+from dashboards.ports import Sources
+from detectors import alerts
+
+PAGES: Final[Sequence[Page]] = (events.PAGE,)
+WIRES: Final[Sequence[Callable[[Console], None]]] = (events.wire,)
+Feed = Callable[..., Mapping[str, Any]]
+FEEDS: Final[Mapping[str, tuple[Page, Feed]]] = {"events": (events.PAGE, events.rows)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What the frame shows around every page: counts beside the menu, the next deadlines, a banner."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    deadlines: Sequence[tuple[datetime, str, str]] = ()
+    banner: str | None = None
+
+
+def around(sources: Sources, viewer: Actor, now: datetime) -> Around:
+    """Return the frame's own figures, as far as the viewer may see them."""
+    counts: dict[str, int] = {}
+    if viewer.may(SOC_ALERT_READ):
+        with sources.read() as session:
+            counts["alerts"] = alerts.count(session, viewer)
+    store = sources.lag().get("store", {})
+    behind = store.get("behind", 0)
+    banner = None if store.get("ok", True) else f"{behind:,} events are not yet searchable."
+    return Around(counts=counts, banner=banner)
+
+
+__all__ = ["FEEDS", "PAGES", "WIRES", "Around", "View", "around"]

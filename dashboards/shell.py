@@ -1,0 +1,144 @@
+"""The frame of every page: header, notice, menu, main."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import dash_mantine_components as dmc
+from dash import html
+
+from app.kernel.access import (
+    EVENT_RECORD_READ,
+    SOC_ALERT_READ,
+    SOC_HEALTH_READ,
+    SOC_INCIDENT_READ,
+    SOC_OVERVIEW_READ,
+    SOC_RULE_READ,
+    Actor,
+    Permission,
+)
+from dashboards.kit import clock_time, due, icon
+
+Entry = tuple[str, str, Permission]
+MENU: Final[Sequence[tuple[str | None, Sequence[Entry]]]] = (
+    (
+        None,
+        (
+            ("Overview", "overview", SOC_OVERVIEW_READ),
+            ("Incidents", "incidents", SOC_INCIDENT_READ),
+            ("Alerts", "alerts", SOC_ALERT_READ),
+            ("Events", "events", EVENT_RECORD_READ),
+        ),
+    ),
+    ("Detection", (("Rules", "rules", SOC_RULE_READ),)),
+    ("Platform", (("Health", "health", SOC_HEALTH_READ),)),
+)
+
+
+def frame(
+    content: Any,
+    *,
+    current: str,
+    viewer: Actor,
+    now: datetime,
+    is_demo: bool,
+    counts: Mapping[str, int],
+    deadlines: Sequence[tuple[datetime, str, str]],
+    banner: str | None,
+) -> Any:  # a Dash component
+    """Return the whole page; `deadlines` are (instant, words, address), `counts` stand beside menu entries."""
+    return html.Div(
+        [
+            _header(viewer, now, deadlines),
+            _notice(is_demo, banner),
+            _menu(current, viewer, counts),
+            html.Main(content, className="main", id="content", tabIndex="-1"),
+        ],
+        className="shell",
+    )
+
+
+def _header(viewer: Actor, now: datetime, deadlines: Sequence[tuple[datetime, str, str]]) -> Any:
+    dues = [html.A(due(at, now, words), href=href, className="due") for at, words, href in deadlines[:3]]
+    name = (viewer.id or "")[-2:]
+    return html.Header(
+        [
+            html.Button(
+                icon("menu"),
+                className="btn icon-only burger",
+                type="button",
+                **{"aria-label": "Menu", "aria-expanded": "false", "data-do": "menu"},
+            ),
+            html.A(["OnePay", html.Span("console")], href="/console/soc/overview", className="brand"),
+            html.Div(
+                dmc.TextInput(
+                    id="jump",
+                    placeholder="Jump to id, address, field:value",
+                    leftSection=icon("search"),
+                    rightSection=dmc.Kbd("/"),
+                    attributes={"input": {"aria-label": "Jump to id, address or field:value", "data-do": "jump"}},
+                ),
+                className="jump",
+            ),
+            html.Nav(dues, className="dues", **{"aria-label": "Next deadlines"}),
+            html.Div(
+                [
+                    html.Span([clock_time(now), " UTC"], className="tool utc dim"),
+                    html.Button(
+                        icon("scheme"),
+                        className="tool",
+                        type="button",
+                        title="Light or dark, key t",
+                        **{"aria-label": "Switch light or dark", "data-do": "scheme"},
+                    ),
+                    html.A(
+                        name,
+                        href="/staff/account",
+                        className="tool face",
+                        title=", ".join(sorted(viewer.roles)),
+                        **{"aria-label": f"Your account, {', '.join(sorted(viewer.roles))}"},
+                    ),
+                ],
+                className="tools",
+            ),
+        ],
+        className="head",
+    )
+
+
+def _notice(is_demo: bool, banner: str | None) -> Any:
+    words = []
+    if is_demo:
+        words += [
+            html.Span("Demonstration data. ", className="strong"),
+            html.Span("Simulated customers and payments; nothing here moved money. "),
+        ]
+    if banner:
+        words.append(html.Span(banner, className="strong"))
+    hidden = {} if words else {"hidden": True}
+    return html.Aside(words, className="notice", **{"aria-label": "Notice"}, **hidden)
+
+
+def _menu(current: str, viewer: Actor, counts: Mapping[str, int]) -> Any:
+    items: list[Any] = []
+    for head, entries in MENU:
+        links = [
+            html.Li(
+                html.A(
+                    [name, html.Span(_count(counts[slug]))] if slug in counts else name,
+                    href=f"/console/soc/{slug}",
+                    **({"aria-current": "page"} if slug == current else {}),
+                )
+            )
+            for name, slug, permission in entries
+            if viewer.may(permission)
+        ]
+        if links:
+            items += [*([html.H2(head)] if head else []), html.Ul(links)]
+    return html.Nav(items, className="menu", **{"aria-label": "Main"})
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number < 10_000 else "10,000+"

@@ -1,0 +1,54 @@
+"""The one maker of grids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import dash_ag_grid
+from dash import html
+
+BLOCK: Final = 200
+BLOCKS_KEPT: Final = 20
+
+
+def grid(
+    id: str,
+    columns: Sequence[dict[str, Any]],
+    *,
+    feed: str | None = None,
+    rows: Sequence[dict[str, Any]] | None = None,
+    row_height: int = 30,
+    label: str,
+) -> Any:  # a Dash component
+    """Return a grid fed by key from an address (`feed`), or holding its few rows; cells are text, never markup."""
+    options: dict[str, Any] = {
+        "theme": {"function": "onepayTheme(agGrid.themeQuartz)"},
+        "rowHeight": row_height,
+        "headerHeight": 30,
+        "ensureDomOrder": True,
+        "suppressMovableColumns": True,
+        "animateRows": False,
+        "suppressDragLeaveHidesColumns": True,
+        "rowClassRules": {"row-open": "params.data && params.data.open"},
+        "enableCellTextSelection": True,
+    }
+    shared: dict[str, Any] = {
+        "columnDefs": list(columns),
+        "defaultColDef": {"sortable": False, "resizable": True, "suppressHeaderMenuButton": True},
+        "style": {"height": "100%", "width": "100%"},
+        "className": "",
+        "id": id,
+    }
+    if feed is not None:
+        options |= {
+            "rowModelType": "infinite",
+            "cacheBlockSize": BLOCK,
+            "maxBlocksInCache": BLOCKS_KEPT,
+            "maxConcurrentDatasourceRequests": 2,
+        }
+        made = dash_ag_grid.AgGrid(rowModelType="infinite", dashGridOptions=options, **shared)  # noqa: TID251 - its one home
+    else:
+        made = dash_ag_grid.AgGrid(rowData=list(rows or ()), dashGridOptions=options, **shared)  # noqa: TID251 - its one home
+    wrapper = {"data-feed": feed} if feed else {}
+    return html.Div(made, className=f"feed r{row_height}", role="group", **{"aria-label": label}, **wrapper)
