@@ -6,7 +6,7 @@ read document by document, which also says what is wrong with which. Both ways l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
@@ -16,14 +16,14 @@ import pyarrow.json as pj
 from app.kernel.clock import micros
 from ingest.events.envelope import ADDED_WHEN_SEQUENCED, INTEGER_MAX, STRING_BYTES_MAX, FieldType, nest
 from ingest.store.columns import Schema, address, month_of
-from ingest.store.placing import CLASSES, Placed, by_unit, place
+from ingest.store.placing import CLASSES, Place, Placed, by_unit, place
 from ingest.store.query import Refusal, Sequenced
 from ingest.store.sql import ADDRESS, quoted
 
 _HIGH: Final = "/high"
 _LOW: Final = "/low"
 _LOW_64: Final = 2**64 - 1
-_INSTANT: Final = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{6}Z$"
+_INSTANT: Final = "^(19[7-9][0-9]|[2-9][0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{6}Z$"
 _INSTANT_CHARS: Final = len("2026-11-02T09:00:00.000000")
 _TYPES: Final[Mapping[FieldType, pa.DataType]] = {
     FieldType.KEYWORD: pa.string(),
@@ -62,25 +62,34 @@ class Tables:
 
     def of(self, documents: Sequence[Sequenced]) -> tuple[Units, list[Refusal]]:
         """Return the documents that fit by class and month, and those that do not."""
-        usual = [item for item in documents if self._is_usual(item.body)]
-        units: dict[tuple[str, str], list[pa.Table]] = {}
-        try:
-            parsed = list(self._parsed(usual)) if usual else []
-        except (_Stumbled, pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            usual, parsed = [], []
-        for unit, table in parsed:
-            units.setdefault(unit, []).append(table)
-        refused: list[Refusal] = []
-        if len(usual) < len(documents):
-            known = {id(item) for item in usual}
-            placed, refused = place((item for item in documents if id(item) not in known), self.schema)
-            for unit, items in by_unit(placed).items():
-                units.setdefault(unit, []).append(self.from_rows(items))
+        usual, columns = self._usual(documents)
+        tables: dict[tuple[str, str], list[pa.Table]] = {}
+        if usual:
+            whole = self._completed({**columns, **_added(usual)})
+            for unit, numbers in _numbers_by_unit(usual, columns).items():
+                part = whole if len(numbers) == len(usual) else whole.take(pa.array(numbers))
+                tables.setdefault(unit, []).append(part)
+        placed, refused = place(_others(documents, usual), self.schema)
+        for unit, items in by_unit(placed).items():
+            tables.setdefault(unit, []).append(self.from_rows(items))
         joined = {
-            unit: tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="default")
-            for unit, tables in units.items()
+            unit: some[0] if len(some) == 1 else pa.concat_tables(some, promote_options="default")
+            for unit, some in tables.items()
         }
         return joined, refused
+
+    def places(self, documents: Sequence[Sequenced]) -> tuple[list[Place], list[Refusal]]:
+        """Return where the documents that fit belong, and those that do not fit."""
+        usual, columns = self._usual(documents)
+        found: list[Place] = []
+        if usual:
+            ids, classes = columns["event.id"].to_pylist(), columns["onepay.class"].to_pylist()
+            found = [
+                Place(class_, month_of(item.ingested), id, item)
+                for item, class_, id in zip(usual, classes, ids, strict=True)
+            ]
+        placed, refused = place(_others(documents, usual), self.schema)
+        return [*found, *(Place(item.class_, item.month, item.id, item.source) for item in placed)], refused
 
     def from_rows(self, items: Sequence[Placed]) -> pa.Table:
         """Return the table of documents that were read one by one."""
@@ -91,28 +100,25 @@ class Tables:
         columns["body"] = pa.array([item.text for item in items], pa.string())
         return self._completed(columns)
 
+    def _usual(self, documents: Sequence[Sequenced]) -> tuple[list[Sequenced], dict[str, Any]]:
+        """Return the documents that Arrow could parse as one batch, and their columns; or none."""
+        items = [item for item in documents if self._is_usual(item.body)]
+        if not items:
+            return [], {}
+        try:
+            columns = self._read(b"\n".join([item.body for item in items]), len(items))
+            for name in ("@timestamp", "event.id", "onepay.class"):
+                if name not in columns or columns[name].null_count:
+                    return [], {}
+            checked = {path: self._checked(path, column) for path, column in columns.items()}
+        except (_Stumbled, pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return [], {}
+        if not CLASSES.issuperset(checked["onepay.class"].unique().to_pylist()):
+            return [], {}
+        return items, checked
+
     def _is_usual(self, body: bytes) -> bool:
         return len(body) <= STRING_BYTES_MAX and not any(name in body for name in self._not_indexed)
-
-    def _parsed(self, items: Sequence[Sequenced]) -> Iterator[tuple[tuple[str, str], pa.Table]]:
-        columns = self._read(b"\n".join([item.body for item in items]), len(items))
-        for name in ("@timestamp", "event.id", "onepay.class"):
-            if name not in columns or columns[name].null_count:
-                raise _Stumbled
-        for path in columns:
-            columns[path] = self._checked(path, columns[path])
-        columns["event.sequence"] = pa.array([item.sequence for item in items], pa.int64())
-        columns["event.ingested"] = pa.array([micros(item.ingested) for item in items], pa.timestamp("us"))
-        columns["event.hash"] = pa.array([item.hash for item in items], pa.string())
-        columns["body"] = pa.array([item.body for item in items], pa.binary()).cast(pa.string())
-        units: dict[tuple[str, str], list[int]] = {}
-        for number, (item, class_) in enumerate(zip(items, columns["onepay.class"].to_pylist(), strict=True)):
-            if class_ not in CLASSES:
-                raise _Stumbled
-            units.setdefault((class_, month_of(item.ingested)), []).append(number)
-        whole = self._completed(columns)
-        for unit, numbers in units.items():
-            yield unit, whole if len(numbers) == len(items) else whole.take(pa.array(numbers))
 
     def _read(self, lines: bytes, count: int) -> dict[str, Any]:
         try:
@@ -145,6 +151,9 @@ class Tables:
                 if not pc.all(pc.match_substring_regex(column, _INSTANT)).as_py():
                     raise _Stumbled
                 return pc.utf8_slice_codeunits(column, 0, _INSTANT_CHARS).cast(pa.timestamp("us"))
+            case FieldType.IP:
+                if any(text is not None and address(text) is None for text in column.unique().to_pylist()):
+                    raise _Stumbled
             case _:
                 pass
         return column
@@ -152,18 +161,36 @@ class Tables:
     def _completed(self, columns: dict[str, Any]) -> pa.Table:
         """Add what is derived: addresses as numbers, and the instant in milliseconds."""
         for path in [path for path in columns if self.schema.indexed.get(path) is FieldType.IP]:
-            texts = columns[path].to_pylist()
-            numbers = {text: address(text) for text in set(texts) if text is not None}
-            if None in numbers.values():
-                raise _Stumbled
             # Arrow has no 128-bit integers, so a number goes over in two halves.
-            whole = [numbers.get(text) for text in texts]
-            columns[path + _HIGH] = pa.array([None if n is None else n >> 64 for n in whole], pa.uint64())
-            columns[path + _LOW] = pa.array([None if n is None else n & _LOW_64 for n in whole], pa.uint64())
+            numbers = [None if text is None else address(text) for text in columns[path].to_pylist()]
+            columns[path + _HIGH] = pa.array([None if n is None else n >> 64 for n in numbers], pa.uint64())
+            columns[path + _LOW] = pa.array([None if n is None else n & _LOW_64 for n in numbers], pa.uint64())
         # DuckDB would round an instant to milliseconds where it must be cut.
         counted = pc.cast(columns["@timestamp"], pa.int64())
         columns["ts"] = pc.cast(pc.divide(counted, 1000), pa.timestamp("ms"))
         return pa.table(columns)
+
+
+def _added(items: Sequence[Sequenced]) -> dict[str, Any]:
+    instants = {at: micros(at) for at in {item.ingested for item in items}}
+    return {
+        "event.sequence": pa.array([item.sequence for item in items], pa.int64()),
+        "event.ingested": pa.array([instants[item.ingested] for item in items], pa.timestamp("us")),
+        "event.hash": pa.array([item.hash for item in items], pa.string()),
+        "body": pa.array([item.body for item in items], pa.binary()).cast(pa.string()),
+    }
+
+
+def _numbers_by_unit(items: Sequence[Sequenced], columns: Mapping[str, Any]) -> dict[tuple[str, str], list[int]]:
+    units: dict[tuple[str, str], list[int]] = {}
+    for number, (item, class_) in enumerate(zip(items, columns["onepay.class"].to_pylist(), strict=True)):
+        units.setdefault((class_, month_of(item.ingested)), []).append(number)
+    return units
+
+
+def _others(documents: Sequence[Sequenced], usual: Sequence[Sequenced]) -> list[Sequenced]:
+    known = {id(item) for item in usual}
+    return [item for item in documents if id(item) not in known]
 
 
 def columns_of(table: pa.Table) -> list[str]:

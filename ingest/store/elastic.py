@@ -7,18 +7,20 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from app.kernel.clock import rfc3339
 from app.kernel.errors import ConfigurationRefused
 from ingest.events.envelope import FieldType
 from ingest.store import dsl, paging, reckon
-from ingest.store.columns import Schema, from_millis, month_end, shipped
+from ingest.store.arrow import Tables
+from ingest.store.columns import Schema, add_place, from_millis, month_end, parse_body, shipped
 from ingest.store.elastic_client import Answer, Requester, error_type
 from ingest.store.elastic_layout import Layout
 from ingest.store.matches import compiled, order_key
 from ingest.store.paging import After
-from ingest.store.placing import CLASSES, Placed, by_unit, place
+from ingest.store.placing import CLASSES, Place
 from ingest.store.port import (
     SCAN_MAX,
     BatchTooLarge,
@@ -91,6 +93,7 @@ class ElasticStore:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self.schema = schema or shipped()
+        self._tables = Tables(self.schema)
         self.namespace = namespace
         self._shipper, self._reader, self._lifecycle = shipper, reader, lifecycle
         self._layout = Layout(lifecycle, namespace=namespace, origin=origin, schema=self.schema, shards=shards or {})
@@ -118,15 +121,17 @@ class ElasticStore:
         )
 
     def append(self, documents: Sequence[Sequenced]) -> Appended:
-        placed, refused = place(documents, self.schema)
-        lines: list[tuple[Placed, str, bytes]] = []
-        for (class_, month), items in by_unit(placed).items():
-            index = self._layout.ensure(class_, month)
-            lines += [(item, index, _line("create", index, item)) for item in items]
+        places, refused = self._tables.places(documents)
+        units = {(item.class_, item.month) for item in places}
+        indices = {unit: self._layout.ensure(*unit) for unit in sorted(units)}
+        lines: list[tuple[Place, str, bytes]] = []
+        for item in places:
+            index = indices[item.class_, item.month]
+            lines.append((item, index, _line("create", index, item)))
         stored = repeated = 0
         tries = 0
         while lines:
-            again: list[tuple[Placed, str, bytes]] = []
+            again: list[tuple[Place, str, bytes]] = []
             answers = self._bulk(self._shipper, [line for _, _, line in lines])
             for (item, index, line), answer in zip(lines, answers, strict=True):
                 match answer["status"]:
@@ -279,8 +284,8 @@ class ElasticStore:
             after = {"after": answer["after_key"]}
 
     def replace(self, documents: Sequence[Sequenced]) -> int:
-        placed, _ = place(documents, self.schema)
-        wanted = [(item, self._layout.index(item.class_, item.month)) for item in placed]
+        places, _ = self._tables.places(documents)
+        wanted = [(item, self._layout.index(item.class_, item.month)) for item in places]
         if not wanted:
             return 0
         ask = {"docs": [{"_index": index, "_id": item.id, "_source": ["onepay.parked"]} for item, index in wanted]}
@@ -496,16 +501,22 @@ class ElasticStore:
         return copied
 
 
-def _line(action: str, index: str, item: Placed, extra: Mapping[str, Any] | None = None) -> bytes:
+def _line(action: str, index: str, item: Place, extra: Mapping[str, Any] | None = None) -> bytes:
     source = item.source
-    place = {"sequence": source.sequence, "ingested": rfc3339(source.ingested), "hash": source.hash}
-    # The body is text in canonical form and `event` is a field of its top alone, so its place is put in as text.
-    added = '"event":{' + json.dumps(place, separators=(",", ":"))[1:-1] + ","
     head = json.dumps({action: {"_index": index, "_id": item.id, **(extra or {})}}, separators=(",", ":"))
-    return f"{head}\n{item.text.replace(_EVENT, added, 1)}\n".encode()
+    if _EVENT not in source.body:
+        whole = add_place(parse_body(source.body), source.sequence, _text_of(source.ingested), source.hash)
+        return b"%s\n%s\n" % (head.encode(), json.dumps(whole, ensure_ascii=False).encode())
+    # The body is text in canonical form and `event` is a field of its top alone, so its place is put in as text.
+    place = (
+        f'"event":{{"sequence":{source.sequence},"ingested":"{_text_of(source.ingested)}",'
+        f'"hash":{json.dumps(source.hash)},'
+    )
+    return b"%s\n%s\n" % (head.encode(), source.body.replace(_EVENT, place.encode(), 1))
 
 
-_EVENT: Final = '"event":{'
+_EVENT: Final = b'"event":{'
+_text_of: Final = lru_cache(maxsize=1_024)(rfc3339)
 
 
 def _after(order: Order, hit: Answer, hi: int) -> After:

@@ -17,6 +17,16 @@ _CASE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}", re.ASCII)
 
 
 @dataclass(slots=True, eq=False)
+class Place:
+    """Where a document that fits lies."""
+
+    class_: str
+    month: str
+    id: str
+    source: Sequenced
+
+
+@dataclass(slots=True, eq=False)
 class Placed:
     """A document that fits: where it lies, what is indexed of it, its body parsed and as text. Nobody changes it."""
 

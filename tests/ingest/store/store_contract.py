@@ -23,6 +23,7 @@ from ingest.store.query import (
     Not,
     Order,
     Range,
+    Regex,
     Search,
     Window,
 )
@@ -55,6 +56,15 @@ class StoreContract:
         added = {"sequence": 1, "ingested": rfc3339(item.ingested), "hash": item.hash}
         assert {name: document["event"].pop(name) for name in added} == added
         assert document == json.loads(item.body)
+
+    def test_a_body_with_spaces_in_it_gets_its_place_too(self, store: EventStore) -> None:
+        item = sequenced(1, user__id="u")
+        spaced = replace(item, body=json.dumps(json.loads(item.body), indent=1).encode().replace(b"\n", b" "))
+        assert store.append([spaced]).stored == 1
+        store.settle()
+
+        (document,) = store.search(Search(window=Window(hi=1))).documents
+        assert (document["event"]["sequence"], document["user"]["id"]) == (1, "u")
 
     def test_a_repeat_is_counted_and_never_overwrites(self, store: EventStore) -> None:
         store.append([sequenced(1, user__id="usr_1"), sequenced(2)])
@@ -439,7 +449,5 @@ class StoreContract:
         assert store.count(Range("user.id", gte="a", lt="b"), ALL) == 1
 
     def test_a_pattern_outside_the_dialect_is_refused(self, store: EventStore) -> None:
-        from ingest.store.query import Regex
-
         with pytest.raises(RegexRefused):
             store.count(Regex("user.id", "(a+)+"), ALL)
