@@ -12,6 +12,9 @@ from typing import Final, Protocol
 from app.kernel.clock import micros
 
 ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+# Two characters at a time: a payment makes three ids.
+_PAIRS: Final = tuple(high + low for high in ALPHABET for low in ALPHABET)
+_SHIFTS: Final = tuple(range(120, -1, -10))
 SHAPE: Final = re.compile(r"^[a-z]{2,4}_[0-9A-HJKMNP-TV-Z]{26}$")
 
 
@@ -68,4 +71,4 @@ def is_id(text: str, prefix: str) -> bool:
 
 def _text(at: datetime, low: int) -> str:
     value = (micros(at) // 1000 & (1 << 48) - 1) << 80 | low
-    return "".join(ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[value >> shift & 1023] for shift in _SHIFTS])

@@ -6,7 +6,7 @@ Rows that are read and written by the thousand are named tuples: they cost a fif
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -230,7 +230,16 @@ class Stamp:
     request_id: str
 
 
-def wanted(operations: tuple[Operation, ...]) -> Wanted:
+class Wanted(NamedTuple):
+    """The rows to load, each group sorted by key."""
+
+    holds: tuple[str, ...]
+    books: tuple[str, ...]
+    references: tuple[ReferenceKey, ...]
+    reverses: tuple[str, ...]
+
+
+def wanted(operations: Sequence[Operation]) -> Wanted:
     """Return which rows the operations touch, sorted: the order in which they are locked."""
     holds = {op.hold.id for op in operations if op.hold is not None}
     books = {leg.book for op in operations for leg in op.legs}
@@ -246,12 +255,3 @@ def wanted(operations: tuple[Operation, ...]) -> Wanted:
 def reference_key(operation: Operation) -> ReferenceKey | None:
     """Return what must be unique for ever, or None for an operation without a reference."""
     return None if operation.reference is None else (operation.owner_id, operation.kind, operation.reference)
-
-
-class Wanted(NamedTuple):
-    """The rows to load, each group sorted by key."""
-
-    holds: tuple[str, ...]
-    books: tuple[str, ...]
-    references: tuple[ReferenceKey, ...]
-    reverses: tuple[str, ...]

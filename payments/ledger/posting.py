@@ -60,13 +60,13 @@ def _stamp(ctx: Context) -> Stamp:
 def _events(
     session: Session, operations: Sequence[Operation], transactions: Sequence[TransactionRow], ctx: Context
 ) -> list[dict[str, Any]]:
-    """Render the event of each transaction, which carries the hash the ledger holds."""
+    """Render the event of each transaction, which carries the hash the ledger holds, with what was found in it."""
     by_id = {operation.id: operation for operation in operations}
     rendered = []
     for row in transactions:
         told = dataclasses.replace(by_id[row.id].event, ledger_transaction=row.id, ledger_hash=row.hash.hex())
         rendered.append(outbox.row_of(session, told, ctx, row.event_id))
-    return rendered
+    return outbox.flat(rendered) if any("found" in row for row in rendered) else rendered
 
 
 def _accepted(also: Sequence[Beside], transactions: Sequence[TransactionRow]) -> list[Beside]:
