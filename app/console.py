@@ -91,6 +91,7 @@ def install(app: Flask, system: System) -> Console:
     sources = ConsoleSources(system)
     app.register_blueprint(_feeds(sources))
     made = dash_console.make(app, sources)
+    app.extensions["onepay_console"] = made
     policies = app.extensions["onepay_policies"]
     for endpoint in mount.endpoints(app):
         policies.setdefault(endpoint, STAFF)

@@ -48,9 +48,7 @@ class Pipeline:
     def record(self, at: datetime, kind: str, **values: Any) -> str:
         """Record one event of a kind at an instant; values are by ECS path."""
         event, source = made(kind, values)
-        ctx = Context(
-            actor=service("test"), at=at, request_id="req_test", source=source, ids=self.ground.ids
-        )
+        ctx = Context(actor=service("test"), at=at, request_id="req_test", source=source, ids=self.ground.ids)
         with self.ground.db.begin() as session:
             return outbox.record(session, event, ctx)
 

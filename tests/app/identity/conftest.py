@@ -14,11 +14,11 @@ from app.identity import letters, mfa, password_filter, roles, signin, signup
 from app.identity.parts import Identity
 from app.identity.passwords import Hasher
 from app.identity.policy import SecurityPolicy
-from app.kernel.access import ANONYMOUS, Acr, Actor, ActorKind, service
+from app.kernel import canonical
+from app.kernel.access import ANONYMOUS, Acr, Actor, ActorKind
 from app.kernel.context import Context, Source
 from app.kernel.crypto import Secret
 from ingest.models import outbox
-from app.kernel import canonical
 from payments import wallets
 from tests.support.ground import Ground, make_ground
 
@@ -37,12 +37,18 @@ class People:
 
     def link_to(self, address: str) -> str:
         with self.ground.db.read() as session:
-            found = [x for _, _, x in letters.due(session, self.ground.clock.now(), parts=self.parts) if x.to == address]
+            found = [
+                x for _, _, x in letters.due(session, self.ground.clock.now(), parts=self.parts) if x.to == address
+            ]
         return re.search(r"/link/(\S+)", found[-1].text).group(1)
 
     def letters_to(self, address: str) -> list[str]:
         with self.ground.db.read() as session:
-            return [x.subject for _, _, x in letters.due(session, self.ground.clock.now(), parts=self.parts) if x.to == address]
+            return [
+                x.subject
+                for _, _, x in letters.due(session, self.ground.clock.now(), parts=self.parts)
+                if x.to == address
+            ]
 
     def sign_up(self, address: str, handle: str) -> str:
         with self.ground.db.begin() as session:
@@ -65,7 +71,9 @@ class People:
     def code(self, secret: str, steps: int = 0) -> str:
         return pyotp.TOTP(secret).at(int(self.ground.clock.now().timestamp()) + 30 * steps)
 
-    def actor(self, account: str, role: str = roles.CUSTOMER, acr: Acr = Acr.PWD, session_id: str | None = None) -> Actor:
+    def actor(
+        self, account: str, role: str = roles.CUSTOMER, acr: Acr = Acr.PWD, session_id: str | None = None
+    ) -> Actor:
         return Actor(
             id=account,
             kind=roles.KIND_OF_ROLE[role],
@@ -76,8 +84,16 @@ class People:
             session_id=session_id,
         )
 
-    def try_in(self, address: str, password: str = PASSWORD, *, code: str | None = None, device: str | None = None,
-               surface: ActorKind = ActorKind.CUSTOMER, ip: str = "198.18.0.9") -> signin.Conclusion:
+    def try_in(
+        self,
+        address: str,
+        password: str = PASSWORD,
+        *,
+        code: str | None = None,
+        device: str | None = None,
+        surface: ActorKind = ActorKind.CUSTOMER,
+        ip: str = "198.18.0.9",
+    ) -> signin.Conclusion:
         ctx = self.ctx(ip=ip)
         with self.ground.db.read() as session:
             made = signin.attempt(session, surface, address, device, ctx, parts=self.parts)

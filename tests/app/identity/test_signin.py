@@ -32,7 +32,10 @@ def test_known_and_unknown_accounts_are_refused_alike_with_one_hash_run_each(peo
     people.sign_up(AMBER, "amber")
     before = people.parts.hasher.runs
 
-    known, unknown = people.try_in(AMBER, "wrong wrong wrong"), people.try_in("nobody@onepay.example", "wrong wrong wrong")
+    known, unknown = (
+        people.try_in(AMBER, "wrong wrong wrong"),
+        people.try_in("nobody@onepay.example", "wrong wrong wrong"),
+    )
 
     assert known == unknown
     assert people.parts.hasher.runs == before + 2
@@ -192,7 +195,9 @@ def test_staff_never_get_in_without_a_code(people: People) -> None:
         mfa.prepare_for(session, account, "App", "ada", ctx, parts=people.parts)
         secret = mfa.pending(session, account, "ada", parts=people.parts).secret
         mfa.enrol(session, account, people.code(secret), ctx, parts=people.parts)
-        signup.accept(session, people_link(people, session), people.parts.hasher.hash(PASSWORD), ctx, parts=people.parts)
+        signup.accept(
+            session, people_link(people, session), people.parts.hasher.hash(PASSWORD), ctx, parts=people.parts
+        )
     people.move(seconds=60)
 
     assert people.try_in("ada@onepay.example", surface=ActorKind.STAFF).step is Step.CHALLENGED

@@ -1,0 +1,103 @@
+"""Deny by default: every route and callback names a permission, and is crawled as every role."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.gateway.policy import Policy
+from app.identity import roles
+from app.kernel.access import Permission
+from app.oauth import guard
+from tests.support.installation import Browser, Installation
+
+EXAMPLES = {
+    "account_id": "acc_01M00000000000000000000000",
+    "factor_id": "fac_01M00000000000000000000000",
+    "session_id": "ses_01M00000000000000000000000",
+    "transfer_id": "trf_01M00000000000000000000000",
+    "wallet_id": "wal_01M00000000000000000000000",
+    "token": "no-such-token",
+    "name": "no-such-file.css",
+}
+# Dash answers its own addresses; what they may is asked in each callback.
+DASH = ("/console/_", "/console/assets", "/console/<path:path>", "/console/")
+
+
+@pytest.fixture(scope="module")
+def browsers(installation: Installation) -> dict[str, Browser]:
+    found = {"nobody": installation.browser()}
+    for role in roles.ROLES:
+        browser = installation.browser()
+        if role == roles.CUSTOMER:
+            browser.sign_in(installation.customer("crawl_customer"))
+        else:
+            browser.sign_in(installation.staff(f"crawl.{role}".replace("_", "."), role), surface="staff")
+        found[role] = browser
+    return found
+
+
+def test_every_role_gets_exactly_what_the_policies_say(
+    installation: Installation, browsers: dict[str, Browser]
+) -> None:
+    policies = installation.app.extensions["onepay_policies"]
+    wrong = []
+    for rule in installation.app.url_map.iter_rules():
+        policy: Policy = policies[rule.endpoint]
+        if rule.rule.startswith(DASH) or not isinstance(policy.permission, Permission):
+            continue
+        path = rule.rule
+        for name, value in EXAMPLES.items():
+            path = path.replace(f"<{name}>", value)
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            for role, browser in browsers.items():
+                if (
+                    path.startswith("/api/v1/sessions/current")
+                    or "sign-out" in path
+                    or "not-me" in path
+                    or "sessions/end" in path
+                ):
+                    continue
+                status = _status(browser, method, path)
+                allowed = (
+                    role != "nobody" and policy.permission in roles.ROLES[role] and _surface_of(role) == policy.surface
+                )
+                refused = status in (401, 403) if path.startswith(("/api/", "/console/api")) else status in (303, 403)
+                if allowed and status == 403:
+                    wrong.append((method, path, role, status, "refused though allowed"))
+                if not allowed and not refused:
+                    wrong.append((method, path, role, status, "served though not allowed"))
+                if status >= 500:
+                    wrong.append((method, path, role, status, "5xx"))
+    assert wrong == []
+
+
+def test_every_callback_of_the_console_names_a_permission(installation: Installation) -> None:
+    dash = installation.app.extensions["onepay_console"]
+    server = {name for name, wire in dash.callback_map.items() if "callback" in wire}
+    assert server - set(dash.demands) == set()
+
+
+def test_public_routes_carry_their_reason(installation: Installation) -> None:
+    policies = installation.app.extensions["onepay_policies"]
+    public = [policy for policy in policies.values() if policy.is_public]
+    assert public
+    assert all(len(policy.permission.reason) > 10 for policy in public)
+
+
+def test_denials_leave_an_event(installation: Installation, browsers: dict[str, Browser]) -> None:
+    installation.arrive()
+    browsers[roles.ANALYST].get("/admin/users")
+    assert "access.request.denied" in installation.waiting_kinds()
+
+
+def _surface_of(role: str) -> str:
+    return guard.CUSTOMER if role == roles.CUSTOMER else guard.STAFF
+
+
+def _status(browser: Browser, method: str, path: str) -> int:
+    if path.startswith("/api/"):
+        return browser.api(method, path.removeprefix("/api/v1"), {} if method == "POST" else None).status_code
+    if method == "GET":
+        accept = "application/json" if path.startswith("/console/api") else "text/html"
+        return browser.get(path, Accept=accept).status_code
+    return browser.post(path, {}).status_code
