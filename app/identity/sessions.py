@@ -16,6 +16,7 @@ from app.identity.models import session as table
 from app.identity.policy import SecurityPolicy
 from app.kernel import crypto
 from app.kernel.access import Acr, Actor, ActorKind
+from app.kernel.clock import micros
 from app.kernel.context import Context
 from app.kernel.errors import NotFound
 from ingest.events.auth import SessionEnded, SessionStarted
@@ -237,7 +238,8 @@ def end_own(session: Session, account_id: str, session_id: str, reason: str, ctx
 
 def sweep(session: Session, ctx: Context, *, limit: int = 200) -> int:
     """End what has passed its idle or absolute time, with the event that says so."""
-    over = sa.or_(table.c.expires_at <= ctx.at, table.c.seen_at + table.c.idle_seconds * 1_000_000 <= ctx.at)
+    idle_until = sa.type_coerce(table.c.seen_at, sa.BigInteger) + table.c.idle_seconds * 1_000_000
+    over = sa.or_(table.c.expires_at <= ctx.at, idle_until <= micros(ctx.at))
     rows = session.execute(
         sa.select(table.c.id, table.c.expires_at)
         .where(table.c.ended_at.is_(None), over)

@@ -224,6 +224,8 @@ def test_a_session_ends_when_idle_and_at_its_longest_time(people: People) -> Non
             return sessions.resolve(session, token, people.ground.clock.now()).ended
 
     assert state() is None
+    with people.ground.db.begin() as session:
+        assert sessions.sweep(session, people.ctx()) == 0, "a session in use is never swept"
     people.move(minutes=5)
     assert state() == "idle"
     with people.ground.db.begin() as session:
