@@ -8,7 +8,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,9 @@ import psycopg
 from psycopg import sql
 
 from app.migrations import run
+
+# A database takes 8 MB; so many of the newest stay.
+KEPT = 16
 
 
 @dataclass(kw_only=True)
@@ -40,11 +43,18 @@ class Server:
         if not self._template:
             run.upgrade(self.empty_database("onepay_template"), "main")
             self._template = "onepay_template"
-        return self._copy_of(self._template, f"test_{next(self._numbers)}")
+        number = next(self._numbers)
+        self._drop(f"test_{number - KEPT}")
+        return self._copy_of(self._template, f"test_{number}")
 
     def empty_database(self, name: str | None = None) -> str:
         """Make a database without tables and return its URL."""
         return self._copy_of("template0", name or f"empty_{next(self._numbers)}")
+
+    def _drop(self, name: str) -> None:
+        """Give the space of an old database back, unless somebody still uses it."""
+        with psycopg.connect(self.dsn(), autocommit=True) as connection, suppress(psycopg.errors.ObjectInUse):
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
 
     def _copy_of(self, template: str, name: str) -> str:
         with psycopg.connect(self.dsn(), autocommit=True) as connection:

@@ -30,8 +30,8 @@ PREPARED_MAX = 12
 
 
 @pytest.fixture
-def books(server: object, tmp_path: Path) -> Iterator[Ledger]:
-    made = make_ledger(tmp_path, server.fresh_database())
+def books(server: object, home: Path) -> Iterator[Ledger]:
+    made = make_ledger(home, server.fresh_database())
     yield made
     made.ground.close()
 

@@ -24,9 +24,9 @@ NAMES = [f"book_{number:02}" for number in range(12)]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def books(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+def books(request: pytest.FixtureRequest, home: Path) -> Iterator[Ledger]:
     url = None if request.param == "sqlite" else request.getfixturevalue("server").fresh_database()
-    made = make_ledger(tmp_path, url)
+    made = make_ledger(home, url)
     yield made
     made.ground.close()
 
@@ -38,8 +38,8 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def on_postgres(server: object, tmp_path: Path) -> Iterator[Ledger]:
-    made = make_ledger(tmp_path, server.fresh_database())
+def on_postgres(server: object, home: Path) -> Iterator[Ledger]:
+    made = make_ledger(home, server.fresh_database())
     yield made
     made.ground.close()
 

@@ -12,9 +12,9 @@ from tests.payments.ledger.bookkeeping import Ledger, make_ledger
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def books(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+def books(request: pytest.FixtureRequest, home: Path) -> Iterator[Ledger]:
     url = None if request.param == "sqlite" else request.getfixturevalue("server").fresh_database()
-    made = make_ledger(tmp_path, url)
+    made = make_ledger(home, url)
     made.book("a", posted=100)
     made.book("b")
     made.post(made.move("a", "b", 10))

@@ -14,15 +14,15 @@ from tests.support import postgres
 
 class TestSqliteLedger(LedgerContract):
     @pytest.fixture
-    def books(self, tmp_path: Path) -> Iterator[Ledger]:
-        made = make_ledger(tmp_path)
+    def books(self, home: Path) -> Iterator[Ledger]:
+        made = make_ledger(home)
         yield made
         made.ground.close()
 
 
 class TestPostgresLedger(LedgerContract):
     @pytest.fixture
-    def books(self, tmp_path: Path, server: postgres.Server) -> Iterator[Ledger]:
-        made = make_ledger(tmp_path, server.fresh_database())
+    def books(self, home: Path, server: postgres.Server) -> Iterator[Ledger]:
+        made = make_ledger(home, server.fresh_database())
         yield made
         made.ground.close()

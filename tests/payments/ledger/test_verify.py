@@ -17,9 +17,9 @@ AUDITOR = somebody(ActorKind.STAFF, "acc_auditor", LEDGER_VERIFY_RUN)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def books(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+def books(request: pytest.FixtureRequest, home: Path) -> Iterator[Ledger]:
     url = None if request.param == "sqlite" else request.getfixturevalue("server").fresh_database()
-    made = make_ledger(tmp_path, url)
+    made = make_ledger(home, url)
     made.book("a", posted=100)
     made.book("b")
     made.book("empty")
