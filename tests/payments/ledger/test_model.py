@@ -117,12 +117,15 @@ class Both(RuleBasedStateMachine):
         assert sum(row[3] for row in sqlite["payments_balance"] if row[1] == "EUR") == 0
 
     def teardown(self) -> None:
-        if self.ledgers:
-            self.compare_all_rows()
-        for each in self.ledgers:
-            assert each.differences() == []
-            each.ground.close()
-        shutil.rmtree(self.folder)
+        try:
+            if self.ledgers:
+                self.compare_all_rows()
+            for each in self.ledgers:
+                assert each.differences() == []
+        finally:
+            for each in self.ledgers:
+                each.ground.close()
+            shutil.rmtree(self.folder)
 
     def operations(
         self, each: Ledger, asked: list[tuple], chain: str | None, numbers: itertools.count[int]
