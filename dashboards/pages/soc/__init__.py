@@ -10,12 +10,13 @@ from typing import Any, Final
 from app.kernel.access import SOC_ALERT_READ, Actor
 from dashboards.mount import Console
 from dashboards.page import Page, View
-from dashboards.pages.soc import events
+from dashboards.pages.soc import alerts as alerts_page
+from dashboards.pages.soc import events, health, rules
 from dashboards.ports import Sources
 from detectors import alerts
 
-PAGES: Final[Sequence[Page]] = (events.PAGE,)
-WIRES: Final[Sequence[Callable[[Console], None]]] = (events.wire,)
+PAGES: Final[Sequence[Page]] = (alerts_page.PAGE, events.PAGE, rules.PAGE, rules.ONE, health.PAGE)
+WIRES: Final[Sequence[Callable[[Console], None]]] = (events.wire, alerts_page.wire)
 Feed = Callable[..., Mapping[str, Any]]
 FEEDS: Final[Mapping[str, tuple[Page, Feed]]] = {"events": (events.PAGE, events.rows)}
 

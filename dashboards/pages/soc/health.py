@@ -1,0 +1,104 @@
+"""Health. *Is the pipeline whole?* Sequencer, shipper, checkpoint, store, and where each detector stands."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from dash import html
+
+from app.kernel.access import SOC_HEALTH_READ, SOC_RULE_READ
+from app.kernel.errors import Unavailable
+from dashboards.kit import act, mark, ok, page, panel, table, updated
+from dashboards.page import Page, View
+from detectors import runner
+from detectors.runner import RUNNING
+
+
+def layout(view: View) -> Any:  # a Dash component
+    """Return every part in one line each, the troubled ones first."""
+    parts = sorted(view.sources.parts(), key=lambda part: part.ok)
+    bad = [part for part in parts if not part.ok]
+    if bad:
+        say: list[Any] = [mark("Not whole.", "cross", "bad"), f" {', '.join(part.name for part in bad)}."]
+        why = "Events are numbered and kept all the same; what is behind catches up by itself."
+    else:
+        say, why = (
+            [ok("Whole."), " Every event is numbered, signed and searchable."],
+            "Checked when this page was drawn.",
+        )
+    lag = view.sources.lag()
+    cells = [
+        (f"{lag['log']['head']:,}", "events in the log"),
+        (f"{lag['log']['unsequenced']:,}", "wait for a number"),
+        (f"{lag['store']['behind']:,}", "wait to be searchable"),
+        (f"{lag['store']['parked']:,}", "parked"),
+    ]
+    rows = [
+        [
+            html.Span(part.name, className="strong"),
+            ok(part.says) if part.ok else mark(part.says, "cross", "bad"),
+            html.Span(part.detail, className="dim"),
+        ]
+        for part in parts
+    ]
+    body = [
+        html.Div(
+            [
+                html.Div([*say, html.Small(why)], className="say"),
+                html.Div(
+                    [html.Div([html.B(value), html.Small(word, className="dim")]) for value, word in cells],
+                    className="cells",
+                ),
+            ],
+            className="answer",
+        ),
+        panel("Parts", table([("Part", ""), ("Stands", ""), ("More", "")], rows, caption="Parts of the pipeline")),
+        _store(view),
+        *([_detectors(view)] if view.sources.viewer().may(SOC_RULE_READ) else []),
+    ]
+    return page("Health", "Is the pipeline whole?", html.Div(body, className="stack"), right=updated(view.now))
+
+
+def _store(view: View) -> Any:
+    try:
+        stats = view.sources.store.stats()
+    except Unavailable as away:
+        return panel("Event store", html.Div(mark(f"{away} ({away.code})", "cross", "bad"), className="body"))
+    rows = [
+        [
+            html.Span(unit.name, className="id"),
+            f"{unit.documents:,}",
+            f"{unit.bytes / 2**20:.1f} MiB",
+            f"#{unit.low:,} … #{unit.high:,}",
+        ]
+        for unit in stats.units
+    ]
+    heads = [("Unit", ""), ("Documents", "num"), ("Size", "num"), ("Sequences", "num")]
+    return panel(
+        "Event store",
+        table(heads, rows, caption="Units of the event store"),
+        sub=f"{stats.documents:,} documents, one unit a class and month",
+    )
+
+
+def _detectors(view: View) -> Any:
+    with view.sources.read() as session:
+        found = runner.standings(session, view.sources.rules, view.sources.viewer(), view.now)
+    rows = [
+        [
+            html.A(one.rule.slug, href=view.href(f"rules/{one.rule.slug}"), className="id"),
+            ok("runs")
+            if one.state == RUNNING
+            else mark(f"{one.state.replace('_', ' ')} since {one.since:%H:%M:%S}", "cross", "bad"),
+            f"#{one.sequence:,}",
+            f"{one.lag:,}",
+        ]
+        for one in found
+    ]
+    heads = [("Detector", ""), ("Stands", ""), ("Read to", "num"), ("Behind", "num")]
+    return panel("Detectors", table(heads, rows, caption="Detectors"), right=act("Rules", view.href("rules")))
+
+
+PAGE: Final = Page(
+    slug="health", title="Health", question="Is the pipeline whole?", permission=SOC_HEALTH_READ, layout=layout
+)
