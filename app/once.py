@@ -13,7 +13,7 @@ from app import edge
 from app.kernel.clock import rfc3339
 from app.kernel.context import Context
 from app.kernel.errors import Refused, Traced, Unavailable
-from payments import idempotency
+from payments import idempotency, ledger
 from payments.idempotency import Call, Stored
 
 TRIES: Final = 2
@@ -49,7 +49,7 @@ def only(call: Call, work: Callable[[Session], Answer], refusal: Callable[[Refus
         try:
             return _tried(call, work, refusal, ctx)
         except (sa.exc.IntegrityError, Unavailable) as error:
-            if not remaining or (isinstance(error, Unavailable) and not _is_deadlock(error)):
+            if not remaining or not _is_lost_race(error):
                 raise
     raise AssertionError("the loop returns or raises")
 
@@ -88,6 +88,9 @@ def _again(stored: Stored) -> Given:
     )
 
 
-def _is_deadlock(error: Unavailable) -> bool:
+def _is_lost_race(error: sa.exc.IntegrityError | Unavailable) -> bool:
+    """Whether another transaction came first, so that a second try meets a settled state."""
+    if isinstance(error, sa.exc.IntegrityError | ledger.PostingRaced):
+        return True
     cause = getattr(error.__cause__, "orig", None)
     return getattr(cause, "sqlstate", None) in ("40P01", "40001")
