@@ -25,12 +25,12 @@ from payments.models import idempotency
 KEPT: Final = timedelta(hours=72)
 BODY_BYTES_MAX: Final = 262_144
 PURGE_MAX: Final = 1_000
-_KEY: Final = re.compile(r"[!-~]{1,128}")
+_KEY: Final = re.compile(r"[!-~]{1,255}")
 DONE: Final = "done"
 
 
 class KeyRequired(Malformed):
-    """This request needs an Idempotency-Key of 1 to 128 visible characters."""
+    """This request needs an Idempotency-Key of 1 to 255 visible characters."""
 
     code = "idempotency_key_required"
 

@@ -69,12 +69,17 @@ def _htmx() -> bytes:
 
 
 def blueprint(assets: Assets) -> Blueprint:
-    """Return the one route of all assets."""
+    """Return the routes of all assets; the icon also stands where browsers look for it unasked."""
     made = Blueprint("assets", __name__)
 
     @route(made, "GET", "/assets/<name>", Policy(permission=Public(reason="files of the pages, the same for all")))
     def asset(name: str) -> Response:
         found = assets.find(name)
+        return Response(found.content, mimetype=found.mimetype)
+
+    @route(made, "GET", "/favicon.ico", Policy(permission=Public(reason="the icon, the same for all")))
+    def icon() -> Response:
+        found = assets.find(assets.address("icon.svg").rpartition("/")[2])
         return Response(found.content, mimetype=found.mimetype)
 
     return made
