@@ -94,7 +94,7 @@ def shipping(
     make: Callable[[int], EventStore],
     raw: Callable[[EventStore, Sequence[Sequenced]], Spent],
 ) -> None:
-    sequenced, shipped, references, walls, by_cpu = [], [], [], [], []
+    sequenced, shipped, references, walls, by_cpu, together = [], [], [], [], [], []
     size = 0.0
     for repeat in range(REPEATS):
         ground = make_ground(folder / f"ground-{repeat}")
@@ -109,6 +109,7 @@ def shipping(
         documents = sent(shipper, ground)
         with quiet():
             by_hand = raw(reference, documents)
+        together.append(side_by_side(folder / f"together-{repeat}", events, make(100 + repeat)))
         for checked in (store, reference):
             checked.settle()
             assert checked.coverage(0, events) == events
@@ -125,12 +126,30 @@ def shipping(
     ours, theirs = statistics.median(walls), statistics.median(references)
     print(
         f"{name}: outbox to store {events / ours:,.0f} events/s, {theirs / ours:.2f} of giving it the documents "
-        f"({events / theirs:,.0f}/s), {statistics.median(by_cpu):.2f} by CPU"
+        f"({events / theirs:,.0f}/s), {statistics.median(by_cpu):.2f} by CPU; sequencer and shipper side by side "
+        f"{events / statistics.median(together):,.0f} events/s, {theirs / statistics.median(together):.2f}"
     )
     print(
         f"{name}: CPU an event: sequencer {statistics.median(sequenced):.1f} µs, "
         f"shipper {statistics.median(shipped):.1f} µs; {size:.0f} bytes an event"
     )
+
+
+def side_by_side(folder: Path, events: int, store: EventStore) -> float:
+    """Number in one thread and ship in another, as a running system does, and return the seconds."""
+    ground = make_ground(folder)
+    fill(ground, events)
+    sequencer = Sequencer(ground.db, ground.clock, holder="bench")
+    shipper = Shipper(ground.db, store, ground.clock, settings=ShipperSettings())
+    numbering = threading.Thread(target=sequencer.drain)
+    with quiet(), Spent() as spent:
+        numbering.start()
+        while shipper.drain() < events:
+            time.sleep(0.001)
+        numbering.join()
+    store.close() if isinstance(store, DuckStore) else None
+    ground.close()
+    return spent.wall
 
 
 def fill(ground: Ground, events: int) -> None:

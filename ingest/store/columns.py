@@ -113,8 +113,9 @@ def address(text: str) -> int | None:
 
 def address_text(value: int) -> str:
     """Return the shortest text of a 128-bit address; a mapped one is written as IPv4."""
-    found = IPv6Address(value)
-    return str(found.ipv4_mapped or found)
+    if value >> 32 == 0xFFFF:
+        return f"{value >> 24 & 255}.{value >> 16 & 255}.{value >> 8 & 255}.{value & 255}"
+    return str(IPv6Address(value))
 
 
 def instant(text: str) -> int | None:

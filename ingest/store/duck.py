@@ -181,7 +181,7 @@ class DuckStore:
                 window,
                 lambda files, source, add: (
                     f"SELECT millis // {add.add(width)} AS bin, k0, count(*) "
-                    f"FROM ({source(f'epoch_ms(ts) AS millis, {self._group_column(split)} AS b0', split)}) e"
+                    f"FROM ({source(f'epoch_ms(ts) AS millis, {self._group_column(split)}', split)}) e"
                     f"{self._unnested([split])} WHERE k0 IS NOT NULL GROUP BY ALL"
                 ),
             )
@@ -196,7 +196,7 @@ class DuckStore:
             window,
             lambda files, source, _: (
                 "SELECT k0, count(*) AS n, sum(n) OVER () "
-                f"FROM ({source(f'{self._group_column(field)} AS b0', field)}) e{self._unnested([field])} "
+                f"FROM ({source(self._group_column(field), field)}) e{self._unnested([field])} "
                 "WHERE k0 IS NOT NULL GROUP BY k0 "
                 f"ORDER BY n DESC, CAST(k0 AS VARCHAR) LIMIT {top}"
             ),
@@ -208,12 +208,12 @@ class DuckStore:
 
     def groups(self, where: Where, window: Window, by: Sequence[str], *, at_least: int = 1) -> Iterator[Group]:
         names = [f"k{number}" for number in range(len(by))]
-        columns = ["ts", *(f"{self._group_column(field)} AS b{number}" for number, field in enumerate(by))]
+        columns = ["ts", *(self._group_column(field, number) for number, field in enumerate(by))]
 
         def statement(files: list[File], source: Source, parameters: Parameters) -> str:
             present = " AND ".join(f"{name} IS NOT NULL" for name in names) or "true"
             grouped = f" GROUP BY {', '.join(names)}" if names else ""
-            ordered = f" ORDER BY {', '.join(f'CAST({name} AS VARCHAR)' for name in names)}" if names else ""
+            ordered = f" ORDER BY {', '.join(names)}" if names else ""
             return (
                 f"SELECT count(*), epoch_ms(min(ts)), epoch_ms(max(ts)){''.join(f', {name}' for name in names)} "
                 f"FROM ({source(', '.join(columns), *by)}) e{self._unnested(by)} WHERE {present}{grouped} "
@@ -311,22 +311,21 @@ class DuckStore:
     def _is_address(self, path: str) -> bool:
         return self.schema.type_of(path) is FieldType.IP
 
-    def _group_column(self, path: str) -> str:
+    def _group_column(self, path: str, number: int = 0) -> str:
+        """Return the column that becomes part of a key: `k0` as it is, or `b0` where each element is one of its own."""
         match self.schema.type_of(path):
             case FieldType.IP:
-                return numbered(quoted(path))
+                return f"{numbered(quoted(path))} AS k{number}"
             case FieldType.DATE:
-                return f"epoch_ms({quoted(path)})"
+                return f"epoch_ms({quoted(path)}) AS k{number}"
+            case FieldType.KEYWORDS:
+                return f"{quoted(path)} AS b{number}"
             case _:
-                return quoted(path)
+                return f"{quoted(path)} AS k{number}"
 
     def _unnested(self, by: Sequence[str]) -> str:
-        sources: list[str] = []
-        for number, path in enumerate(by):
-            is_list = self.schema.type_of(path) is FieldType.KEYWORDS
-            values = f"list_distinct(b{number})" if is_list else f"[b{number}]"
-            sources.append(f", unnest({values}) AS t{number}(k{number})")
-        return "".join(sources)
+        lists = [number for number, path in enumerate(by) if self.schema.type_of(path) is FieldType.KEYWORDS]
+        return "".join(f", unnest(list_distinct(b{number})) AS t{number}(k{number})" for number in lists)
 
     def _key(self, path: str, value: Any) -> Key:  # a value of a row
         match self.schema.type_of(path):
