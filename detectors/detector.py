@@ -133,7 +133,7 @@ class SigmaDetector:
         entities: Mapping[str, tuple[str, ...]],
         events: Mapping[str, Document],
     ) -> str:
-        """Fill the reason from the evidence: `{events}`, `{span}`, `{peak}` and any field of the group or the events."""
+        """Fill the reason from evidence: `{events}`, `{span}`, `{peak}` and any field of the group or the events."""
         text = self.rule.reason
         facts = {"events": str(len(episode.evidence)), "span": _span(episode), "peak": str(episode.peak)}
         for path in _placeholders(text):

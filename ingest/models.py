@@ -11,7 +11,11 @@ metadata = sa.MetaData()
 keys_metadata = sa.MetaData()
 
 _BODY = Mark(
-    category="behaviour", subject="body>onepay.subject.id", retention="class", on_erase="keep_to_class_end", origin="observed"
+    category="behaviour",
+    subject="body>onepay.subject.id",
+    retention="class",
+    on_erase="keep_to_class_end",
+    origin="observed",
 ).as_info()
 _T = technical("governance")
 
@@ -29,7 +33,9 @@ outbox = sa.Table(
 entry = sa.Table(
     "ingest_entry",
     metadata,
-    sa.Column("sequence", sa.BigInteger, sa.CheckConstraint("sequence >= 1"), primary_key=True, autoincrement=False, info=_T),
+    sa.Column(
+        "sequence", sa.BigInteger, sa.CheckConstraint("sequence >= 1"), primary_key=True, autoincrement=False, info=_T
+    ),
     sa.Column("event_id", sa.Text, nullable=False, unique=True, info=_T),
     sa.Column("kind", sa.Text, nullable=False, info=_T),
     sa.Column("class", sa.Text, nullable=False, info=_T),

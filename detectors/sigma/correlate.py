@@ -1,6 +1,6 @@
 """Judging windows exactly: episodes depend neither on the order of arrival nor on batches or bucket borders.
 
-For each distinct time t of a matching event, the window is all matching events with time in [t − timespan, t], both ends
+For each distinct time t of a matching event, the window is all matching events with time in [t − timespan, t], ends
 included, times in whole milliseconds. An episode is a maximal union of qualifying windows that share events.
 """
 

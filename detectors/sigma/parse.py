@@ -1,4 +1,4 @@
-"""Reading a rule file: Sigma documents, the outermost last, with an `onepay` block. What is not understood is refused."""
+"""Reading a rule file: Sigma documents, the outermost last, with an `onepay` part. The unknown is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One key per (subject, retention class), in a database of its own: destroying the key erases the person from every log."""
+"""One key per (subject, retention class), in a database of its own: destroying it erases the person from every log."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SubjectErased(Gone):
 
 
 class SubjectKeys:
-    """Seals and reveals what is personal. Keys are committed before their first use and never recreated once destroyed."""
+    """Seals and reveals what is personal. Keys are committed before their use and never made again once destroyed."""
 
     def __init__(self, db: Database, epoch_key: Secret, clock: Clock) -> None:
         self._db = db
@@ -65,7 +65,7 @@ class SubjectKeys:
         return revealed
 
     def seal_value(self, text: str, subject: str, class_: str, place: str) -> bytes:
-        """Encrypt a value for a column; `place` (table.column.row) binds it to where it lies. Erased: `SubjectErased`."""
+        """Encrypt a column's value; `place` (table.column.row) binds it to where it lies. Raises `SubjectErased`."""
         key = self._key(subject, class_, make=True)
         if key is None:
             raise SubjectErased
