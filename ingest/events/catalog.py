@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
-from ingest.events import access, admin, auth, detection, external, health, transaction
+from ingest.events import access, admin, auth, detection, external, health, incident, transaction
 from ingest.events.envelope import ENVELOPE, Event, EventClass, FieldType, family_of, fields_of
 from ingest.events.expected import is_expected
 
@@ -18,6 +18,7 @@ KINDS: tuple[type[Event], ...] = (
     *detection.KINDS,
     *external.KINDS,
     *health.KINDS,
+    *incident.KINDS,
     *transaction.KINDS,
 )
 # Whom an event is about and how it ended are rendered by the envelope.

@@ -1,0 +1,733 @@
+"""Containment from an incident: shown first, done once, approved by a second person where it must be, taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel import canonical, crypto
+from app.kernel.access import (
+    SOC_ACTION_APPROVE,
+    SOC_ACTION_PROPOSE,
+    SOC_ACTION_UNDO,
+    SOC_INCIDENT_READ,
+    Actor,
+    ActorKind,
+)
+from app.kernel.clock import rfc3339
+from app.kernel.containment import BadParameter, Containment, ContainmentRefused, Radius
+from app.kernel.context import Context
+from app.kernel.errors import Conflict, Forbidden, NotFound, WrongState
+from ingest.events.incident import (
+    ActionEvent,
+    ActionExecuted,
+    ActionExpired,
+    ActionProposed,
+    ActionRefused,
+    ActionUndone,
+)
+from ingest.log import outbox
+from playbooks import cases, clocks, notes, registry, tasks, timeline
+from playbooks.cases import Incident
+from playbooks.models import action
+from playbooks.models import step as step_table
+from playbooks.notes import Kind
+from playbooks.parts import Parts
+from playbooks.registry import ActionType, Lasts, Undo, UnknownAction
+from playbooks.timeline import Code
+
+PAGE_MAX: Final = 200
+TARGET_CHARS_MAX: Final = 300
+PROLONG_HOURS_MAX: Final = 24 * 7
+# An action that leaves nothing standing may be done again; within this time it is the same click.
+SAME_CLICK: Final = timedelta(minutes=1)
+
+
+class ActionState(StrEnum):
+    """Where an action stands."""
+
+    PROPOSED = "proposed"
+    DONE = "done"
+    PROLONGED = "prolonged"
+    UNDONE = "undone"
+    EXPIRED = "expired"
+    REFUSED = "refused"
+    RECORDED = "recorded"
+
+
+STANDING: Final = (ActionState.DONE, ActionState.PROLONGED)
+
+
+class SamePerson(Forbidden):
+    """Another person than the one who did or asked for this decides."""
+
+    code = "same_person"
+
+    def __init__(self, what: Action, act: str) -> None:
+        super().__init__(f"{what.requested_by} asked for {what.name}; another person must {act} it.")
+        self._action, self._act = what, act
+
+    def trace(self, session: Session, ctx: Context) -> None:
+        """Keep who tried, in the incident and in the log."""
+        case = cases.locked(session, self._action.incident_id)
+        why = f"Another person must {self._act} it."
+        _tell(session, case, self._action, ActionRefused, Code.ACTION_REFUSED, ctx, reason="same_person", why=why)
+
+
+class NotUndoable(Conflict):
+    """This action is not undone."""
+
+    code = "not_undoable"
+
+
+class ApprovalExpired(Conflict):
+    """The proposal is too old to be approved; propose it again."""
+
+    code = "approval_expired"
+
+
+class ApprovalChanged(Conflict):
+    """What this touches has changed; look at it again."""
+
+    code = "approval_changed"
+
+    def __init__(self, preview: Preview) -> None:
+        super().__init__(f"What this touches has changed: {' '.join(preview.radius.lines)}")
+        self.preview = preview
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What an action will touch, before the click: radius, its hash, until when, who else is needed, how it ends."""
+
+    name: str
+    title: str
+    target: str
+    params: Mapping[str, str]
+    radius: Radius
+    hash: str
+    until: datetime | None
+    needs_second: str | None
+    undo_in_words: str
+    customer_is_told: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """An action of an incident as people read it."""
+
+    id: str
+    key: str
+    incident_id: str
+    execution_id: str | None
+    step: str | None
+    name: str
+    target: str
+    params: Mapping[str, str]
+    radius: Radius
+    state: ActionState
+    requested_by: str | None
+    requested_at: datetime
+    approved_by: str | None
+    done_at: datetime | None
+    expires_at: datetime | None
+    prolonged_by: str | None
+    undone_by: str | None
+    undone_at: datetime | None
+    ref: str | None
+    refusal: str | None
+
+    @property
+    def kind(self) -> ActionType:
+        return registry.named(self.name)
+
+    @property
+    def is_standing(self) -> bool:
+        """Whether it holds something that somebody could take back."""
+        return self.state in STANDING and self.kind.undo is not Undo.NEVER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undoing:
+    """What became of one action when all were undone; `why` says what kept it."""
+
+    action: Action
+    why: str | None
+
+
+def preview(
+    session: Session, incident_id: str, name: str, params: Mapping[str, str], ctx: Context, *, parts: Parts
+) -> Preview:
+    """Return what an action would touch now; raises `UnknownAction`, `BadParameter` or `ContainmentRefused`."""
+    ctx.actor.require(SOC_ACTION_PROPOSE)
+    cases.by_id(session, incident_id)
+    kind = _of_people(name)
+    return _preview(session, kind, registry.checked(kind, params), ctx, parts)
+
+
+def propose(
+    session: Session, incident_id: str, name: str, params: Mapping[str, str], ctx: Context, *, parts: Parts
+) -> Action:
+    """Ask for an action that a second person approves."""
+    ctx.actor.require(SOC_ACTION_PROPOSE)
+    kind = _of_people(name)
+    case = cases.locked(session, incident_id)
+    cases.require_open(case)
+    shown = _preview(session, kind, registry.checked(kind, params), ctx, parts)
+    same = _same(session, case, kind, shown.params, ctx)
+    return same or _propose(session, case, shown, shown.needs_second or "A person asked for it.", ctx, parts)
+
+
+def run(
+    session: Session,
+    incident_id: str,
+    name: str,
+    params: Mapping[str, str],
+    ctx: Context,
+    *,
+    parts: Parts,
+    expected_hash: str | None = None,
+    key: str | None = None,
+) -> Action:
+    """Do an action now, or propose it where it needs a second person; the state of the answer says which.
+
+    A repeated key, a double click and a second commander with the same action get the first one's answer. Raises
+    `ApprovalChanged` with the new preview where the caller has seen another one.
+    """
+    kind = _of_people(name)
+    ctx.actor.require(kind.permission)
+    case = cases.locked(session, incident_id)
+    if key is not None and (known := by_key(session, f"{case.id}|{key}")) is not None:
+        return known
+    cases.require_open(case)
+    checked = registry.checked(kind, params)
+    if (same := _same(session, case, kind, checked, ctx)) is not None:
+        return same
+    shown = _preview(session, kind, checked, ctx, parts)
+    if expected_hash is not None and expected_hash != shown.hash:
+        raise ApprovalChanged(shown)
+    own_key = None if key is None else f"{case.id}|{key}"
+    if shown.needs_second is not None:
+        return _propose(session, case, shown, shown.needs_second, ctx, parts, key=own_key)
+    return _act(session, case, shown, ctx, parts, key=own_key)
+
+
+def approve(session: Session, action_id: str, ctx: Context, *, parts: Parts) -> Action:
+    """Approve what another person, or a playbook, proposed, and do it in the same transaction.
+
+    Raises `SamePerson`, `ApprovalExpired`, or `ApprovalChanged` where it would touch more than a tenth more than shown.
+    """
+    ctx.actor.require(SOC_ACTION_APPROVE)
+    found, case = _held(session, action_id)
+    if found.state in STANDING:
+        return found
+    if found.state is ActionState.EXPIRED and found.done_at is None:
+        raise ApprovalExpired(object_id=action_id)
+    if found.state is not ActionState.PROPOSED:
+        raise WrongState(f"This action is {found.state.value}.", object_id=action_id)
+    if found.requested_by == ctx.actor.id:
+        raise SamePerson(found, "approve")
+    if ctx.at >= found.requested_at + parts.settings.approval_lasts:
+        raise ApprovalExpired(object_id=action_id)
+    cases.require_open(case)
+    shown = _preview(session, found.kind, found.params, ctx, parts)
+    if _grew(found.radius, shown.radius):
+        raise ApprovalChanged(shown)
+    done = _act(session, case, shown, ctx, parts, proposed=found)
+    _end_step(session, done, "done", {}, ctx)
+    return done
+
+
+def refuse(session: Session, action_id: str, reason: str, ctx: Context) -> Action:
+    """Turn down what was proposed, with a reason; a playbook that asked goes on with its failure branch."""
+    ctx.actor.require(SOC_ACTION_APPROVE)
+    text = notes.checked(reason, param="reason")
+    found, case = _held(session, action_id)
+    if found.state is not ActionState.PROPOSED:
+        raise WrongState(f"This action is {found.state.value}.", object_id=action_id)
+    comment_id = notes.keep(session, case.id, Kind.REASON, text, ctx)
+    found = _write(session, found, state=ActionState.REFUSED.value, refusal="refused_by_person")
+    why = "A second person said no."
+    _tell(session, case, found, ActionRefused, Code.ACTION_REFUSED, ctx, reason="person", why=why, ref=comment_id)
+    _end_step(session, found, "failed", {}, ctx, why="a second person said no.")
+    return found
+
+
+def undo(session: Session, action_id: str, reason: str, ctx: Context, *, parts: Parts) -> Action:
+    """Take an action back, at any time of its life; a second time changes nothing.
+
+    Raises `NotUndoable`, and `SamePerson` where another person than the one who did it must.
+    """
+    ctx.actor.require(SOC_ACTION_UNDO)
+    text = notes.checked(reason, param="reason")
+    found, case = _held(session, action_id)
+    if found.state is ActionState.UNDONE:
+        return found
+    if found.state not in STANDING:
+        raise WrongState(f"This action is {found.state.value}.", object_id=action_id)
+    if found.kind.undo is Undo.NEVER:
+        raise NotUndoable(found.kind.undo_in_words, object_id=action_id)
+    if found.kind.undo is Undo.ANOTHER and not _is_another(found, ctx.actor):
+        raise SamePerson(found, "undo")
+    return _undo(session, case, found, ctx, parts, comment_id=notes.keep(session, case.id, Kind.REASON, text, ctx))
+
+
+def undo_all(session: Session, incident_id: str, reason: str, ctx: Context, *, parts: Parts) -> Sequence[Undoing]:
+    """Take back all that stands, the latest first, and report each: what cannot be undone by this actor is kept."""
+    ctx.actor.require(SOC_ACTION_UNDO)
+    text = notes.checked(reason, param="reason")
+    case = cases.locked(session, incident_id)
+    comment_id = notes.keep(session, case.id, Kind.REASON, text, ctx)
+    return undo_standing(session, case, ctx, parts, comment_id=comment_id)
+
+
+def undo_standing(
+    session: Session, case: Incident, ctx: Context, parts: Parts, *, comment_id: str | None = None
+) -> Sequence[Undoing]:
+    """Take back all that stands on a locked incident, the latest first; each that is kept says why."""
+    report = []
+    for found in reversed(of_incident(session, case.id)):
+        if not found.is_standing:
+            continue
+        why: str | None = None
+        after = found
+        if found.kind.undo is Undo.ANOTHER and not _is_another(found, ctx.actor):
+            why = "Another person must undo it."
+        else:
+            try:
+                with session.begin_nested():
+                    after = _undo(session, case, found, ctx, parts, comment_id=comment_id)
+            except (ContainmentRefused, BadParameter) as error:
+                why = str(error)
+        if why is not None:
+            _tell(session, case, found, ActionRefused, Code.ACTION_KEPT, ctx, reason="kept", why=why)
+        report.append(Undoing(action=after, why=why))
+    return report
+
+
+def prolong(session: Session, action_id: str, hours: int, reason: str, ctx: Context) -> Action:
+    """Let containment stay for more hours from now; only another person than the one who did it may."""
+    ctx.actor.require(SOC_ACTION_APPROVE)
+    text = notes.checked(reason, param="reason")
+    if not 1 <= hours <= PROLONG_HOURS_MAX:
+        raise BadParameter(f"Prolong by 1 to {PROLONG_HOURS_MAX} hours.", param="hours")
+    found, case = _held(session, action_id)
+    if found.state not in STANDING or found.kind.lasts is not Lasts.STAYS:
+        raise WrongState("Only containment that stands can be prolonged.", object_id=action_id)
+    if not _is_another(found, ctx.actor):
+        raise SamePerson(found, "prolong")
+    until = ctx.at + timedelta(hours=hours)
+    comment_id = notes.keep(session, case.id, Kind.REASON, text, ctx)
+    found = _write(session, found, state=ActionState.PROLONGED.value, prolonged_by=ctx.actor.id, expires_at=until)
+    timeline.add(
+        session,
+        case.id,
+        Code.ACTION_PROLONGED,
+        ctx,
+        ref=comment_id,
+        **_words(found),
+        until=rfc3339(until),
+    )
+    clocks.prolong(session, case, clocks.CONTAINMENT, found.id, until, ctx)
+    return found
+
+
+def expire(session: Session, action_id: str, ctx: Context, *, parts: Parts) -> Action | None:
+    """Undo what came to its end, or let a proposal lapse that nobody approved; returns None where nothing was due."""
+    found, case = _held(session, action_id)
+    if found.state is ActionState.PROPOSED and ctx.at >= found.requested_at + parts.settings.approval_lasts:
+        found = _write(session, found, state=ActionState.EXPIRED.value, refusal="approval_expired")
+        why = "Nobody approved it in time."
+        _tell(session, case, found, ActionExpired, Code.ACTION_EXPIRED, ctx, reason="approval", why=why)
+        _end_step(session, found, "failed", {}, ctx, why="nobody approved it in time.")
+        return found
+    is_over = found.expires_at is not None and ctx.at >= found.expires_at
+    if found.state not in STANDING or found.kind.lasts is not Lasts.LAPSES or not is_over:
+        return None
+    assert found.ref is not None, "what was done has a reference"
+    _containment(found.kind, parts).undo(session, found.ref, f"{found.key}|expire", ctx)
+    found = _write(session, found, state=ActionState.EXPIRED.value, undone_at=ctx.at)
+    _tell(session, case, found, ActionExpired, Code.ACTION_EXPIRED, ctx, reason="time", why="Its time is over.")
+    return found
+
+
+def expiring(session: Session, at: datetime, *, parts: Parts, limit: int = PAGE_MAX) -> Sequence[str]:
+    """Return the ids of actions whose time, or whose approval's time, is over."""
+    lapsing = [one.name for one in registry.REGISTRY.values() if one.lasts is Lasts.LAPSES]
+    over = sa.or_(
+        sa.and_(
+            action.c.state.in_([state.value for state in STANDING]),
+            action.c.name.in_(lapsing),
+            action.c.expires_at <= at,
+        ),
+        sa.and_(
+            action.c.state == ActionState.PROPOSED.value,
+            action.c.requested_at <= at - parts.settings.approval_lasts,
+        ),
+    )
+    return list(session.scalars(sa.select(action.c.id).where(over).order_by(action.c.id).limit(limit)))
+
+
+def act_for_step(
+    session: Session,
+    case: Incident,
+    name: str,
+    params: Mapping[str, str],
+    ctx: Context,
+    *,
+    parts: Parts,
+    key: str,
+    execution_id: str,
+    step: str,
+) -> Action:
+    """Do what an automatic step asks for, once by its key; above the limit it is proposed to a second person.
+
+    What stands already is not done again. Raises `BadParameter`, `ContainmentRefused` or `UnknownAction` and changes
+    nothing.
+    """
+    if (known := by_key(session, key)) is not None:
+        return known
+    kind = _of_people(name)
+    checked = registry.checked(kind, params)
+    same = _same(session, case, kind, checked, ctx)
+    if same is not None and same.state is not ActionState.PROPOSED:
+        return same
+    if same is not None and same.execution_id is None:
+        # Somebody asked for it already: the step waits for the same second person.
+        return _write(session, same, execution_id=execution_id, step=step)
+    shown = _preview(session, kind, checked, ctx, parts)
+    why = shown.needs_second if parts.settings.auto_containment else "Containment is never automatic here."
+    if why is not None:
+        return _propose(session, case, shown, why, ctx, parts, key=key, execution_id=execution_id, step=step)
+    return _act(session, case, shown, ctx, parts, key=key, execution_id=execution_id, step=step)
+
+
+def tell_refusal(
+    session: Session, case: Incident, name: str, params: Mapping[str, str], step: str, code: str, why: str, ctx: Context
+) -> None:
+    """Say in the log that an automatic action could not be done; the step's own entry tells people."""
+    kind = registry.REGISTRY.get(name)
+    target = "incident" if kind is None or kind.target is None else params.get(kind.target, "unknown")
+    target = target[:TARGET_CHARS_MAX]
+    event = ActionRefused(**cases.told(session, case), step=step, action=name, target=target, reason=code)
+    event_id = outbox.record(session, event, ctx)
+    timeline.add(session, case.id, Code.ACTION_REFUSED, ctx, event_id=event_id, action=name, target=target, why=why)
+
+
+def of_incident(session: Session, incident_id: str) -> Sequence[Action]:
+    """Return the actions of an incident, oldest first."""
+    query = sa.select(action).where(action.c.incident_id == incident_id).order_by(action.c.id).limit(PAGE_MAX)
+    return [_action(row) for row in session.execute(query)]
+
+
+def by_id(session: Session, action_id: str, actor: Actor) -> Action:
+    """Return an action; raises `NotFound`."""
+    actor.require(SOC_INCIDENT_READ)
+    return _by_id(session, action_id)
+
+
+def by_ref(session: Session, action_id: str) -> Action:
+    """Return an action for our own jobs; raises `NotFound`."""
+    return _by_id(session, action_id)
+
+
+def by_key(session: Session, key: str) -> Action | None:
+    """Return the action that was asked for with a key."""
+    row = session.execute(sa.select(action).where(action.c.key == key)).one_or_none()
+    return None if row is None else _action(row)
+
+
+def waiting(session: Session, actor: Actor, *, limit: int = PAGE_MAX) -> Sequence[Action]:
+    """Return what waits for a second person, oldest first."""
+    actor.require(SOC_INCIDENT_READ)
+    query = (
+        sa.select(action)
+        .where(action.c.state == ActionState.PROPOSED.value)
+        .order_by(action.c.id)
+        .limit(min(limit, PAGE_MAX))
+    )
+    return [_action(row) for row in session.execute(query)]
+
+
+def radius_hash(radius: Radius, name: str, params: Mapping[str, str]) -> str:
+    """Return the hash that binds a click or an approval to what was shown."""
+    shown = {"name": name, "params": dict(params), "counts": dict(radius.counts), "lines": list(radius.lines)}
+    return crypto.sha256(canonical.encode(shown)).hex()
+
+
+def _of_people(name: str) -> ActionType:
+    kind = registry.named(name)
+    if kind.is_own:
+        raise UnknownAction(f"{name} is done by playbooks alone.", param="name")
+    return kind
+
+
+def _containment(kind: ActionType, parts: Parts) -> Containment:
+    found = parts.containments.get(kind.name)
+    if found is None:
+        raise UnknownAction(f"{kind.name} does not stand in this installation.", param="name")
+    return found
+
+
+def _preview(session: Session, kind: ActionType, params: Mapping[str, str], ctx: Context, parts: Parts) -> Preview:
+    radius = _containment(kind, parts).preview(session, params, ctx)
+    return Preview(
+        name=kind.name,
+        title=kind.title,
+        target=kind.target_of(params)[:TARGET_CHARS_MAX],
+        params=params,
+        radius=radius,
+        hash=radius_hash(radius, kind.name, params),
+        until=_until(kind, params, ctx, parts),
+        needs_second=kind.needs_second(params, parts.settings),
+        undo_in_words=kind.undo_in_words,
+        customer_is_told=kind.customer_is_told,
+    )
+
+
+def _until(kind: ActionType, params: Mapping[str, str], ctx: Context, parts: Parts) -> datetime | None:
+    match kind.lasts:
+        case Lasts.FOR_GOOD:
+            return None
+        case Lasts.LAPSES:
+            return ctx.at + timedelta(hours=int(params.get("hours", "1")))
+        case Lasts.STAYS:
+            return ctx.at + parts.settings.containment_lasts
+
+
+def _same(session: Session, case: Incident, kind: ActionType, params: Mapping[str, str], ctx: Context) -> Action | None:
+    """Return the same action of this incident that stands, waits, or was done by the same click."""
+    query = (
+        sa.select(action)
+        .where(
+            action.c.incident_id == case.id,
+            action.c.name == kind.name,
+            action.c.params_hash == _params_hash(params),
+            action.c.state.in_([state.value for state in (*STANDING, ActionState.PROPOSED, ActionState.RECORDED)]),
+        )
+        .order_by(action.c.id.desc())
+        .limit(1)
+    )
+    row = session.execute(query).one_or_none()
+    if row is None:
+        return None
+    found = _action(row)
+    if kind.lasts is Lasts.FOR_GOOD and found.done_at is not None and ctx.at - found.done_at > SAME_CLICK:
+        return None
+    return found
+
+
+def _propose(
+    session: Session,
+    case: Incident,
+    shown: Preview,
+    why: str,
+    ctx: Context,
+    parts: Parts,
+    *,
+    key: str | None = None,
+    execution_id: str | None = None,
+    step: str | None = None,
+) -> Action:
+    found = _insert(session, case, shown, ActionState.PROPOSED, ctx, key=key, execution_id=execution_id, step=step)
+    _tell(session, case, found, ActionProposed, Code.ACTION_PROPOSED, ctx, reason="second_person", why=why)
+    return found
+
+
+def _act(
+    session: Session,
+    case: Incident,
+    shown: Preview,
+    ctx: Context,
+    parts: Parts,
+    *,
+    proposed: Action | None = None,
+    key: str | None = None,
+    execution_id: str | None = None,
+    step: str | None = None,
+) -> Action:
+    """Act and keep that it was done, in one transaction; in a drill keep it alone."""
+    kind = registry.named(shown.name)
+    if proposed is None:
+        found = _insert(session, case, shown, ActionState.RECORDED, ctx, key=key, execution_id=execution_id, step=step)
+    else:
+        found = proposed
+    approved_by = None if proposed is None else ctx.actor.id
+    if case.synthetic is not None:
+        found = _write(session, found, state=ActionState.RECORDED.value, done_at=ctx.at, approved_by=approved_by)
+        timeline.add(session, case.id, Code.ACTION_RECORDED, ctx, ref=found.id, **_words(found))
+    else:
+        with session.begin_nested():
+            ref = _containment(kind, parts).run(session, shown.params, found.key, ctx)
+        found = _write(
+            session,
+            found,
+            state=ActionState.DONE.value,
+            ref=ref,
+            done_at=ctx.at,
+            expires_at=shown.until,
+            approved_by=approved_by,
+        )
+        _tell(session, case, found, ActionExecuted, Code.ACTION_EXECUTED, ctx)
+        if kind.lasts is Lasts.STAYS and shown.until is not None:
+            clocks.start(
+                session,
+                case,
+                clocks.CONTAINMENT,
+                ctx,
+                ref=found.id,
+                started_at=ctx.at,
+                due_at=shown.until,
+                rules_version=parts.clock_rules.version,
+            )
+    tasks.finish_by_action(session, case, found.name, found.id, ctx)
+    return found
+
+
+def _undo(
+    session: Session, case: Incident, found: Action, ctx: Context, parts: Parts, *, comment_id: str | None
+) -> Action:
+    assert found.ref is not None, "what was done has a reference"
+    _containment(found.kind, parts).undo(session, found.ref, f"{found.key}|undo", ctx)
+    found = _write(session, found, state=ActionState.UNDONE.value, undone_at=ctx.at, undone_by=ctx.actor.id)
+    _tell(session, case, found, ActionUndone, Code.ACTION_UNDONE, ctx, reverts=found.id, ref=comment_id)
+    clocks.meet(session, case, clocks.CONTAINMENT, ctx, ref=found.id)
+    return found
+
+
+def _is_another(found: Action, actor: Actor) -> bool:
+    is_person = actor.kind is not ActorKind.SERVICE
+    return is_person and actor.id not in (found.requested_by, found.approved_by)
+
+
+def _grew(before: Radius, now: Radius) -> bool:
+    return any(count * 10 > before.counts.get(what, 0) * 11 for what, count in now.counts.items())
+
+
+def _insert(
+    session: Session,
+    case: Incident,
+    shown: Preview,
+    state: ActionState,
+    ctx: Context,
+    *,
+    key: str | None,
+    execution_id: str | None,
+    step: str | None,
+) -> Action:
+    action_id = ctx.new_id("act")
+    values = {
+        "id": action_id,
+        "key": key or action_id,
+        "incident_id": case.id,
+        "execution_id": execution_id,
+        "step": step,
+        "name": shown.name,
+        "target": shown.target,
+        "params": dict(shown.params),
+        "params_hash": _params_hash(shown.params),
+        "radius": {"counts": dict(shown.radius.counts), "lines": list(shown.radius.lines)},
+        "radius_hash": shown.hash,
+        "state": state.value,
+        "requested_by": ctx.actor.id,
+        "requested_at": ctx.at,
+    }
+    return _action(session.execute(sa.insert(action).values(values).returning(*action.c)).one())
+
+
+def _write(session: Session, found: Action, **values: object) -> Action:
+    row = session.execute(sa.update(action).where(action.c.id == found.id).values(values).returning(*action.c)).one()
+    return _action(row)
+
+
+def _tell(
+    session: Session,
+    case: Incident,
+    found: Action,
+    kind: type[ActionEvent],
+    code: Code,
+    ctx: Context,
+    *,
+    reason: str | None = None,
+    reverts: str | None = None,
+    why: str | None = None,
+    ref: str | None = None,
+) -> None:
+    told = cases.told(session, case)
+    if found.kind.kinds.get(found.kind.target or "") == "account":
+        # The person it touches is the first whom the event is about.
+        told["about"] = tuple(dict.fromkeys((found.target, *told["about"])))
+    event = kind(**told, step=found.step, action=found.name, target=found.target, reverts=reverts, reason=reason)
+    event_id = outbox.record(session, event, ctx)
+    facts = _words(found) | ({"why": why} if why is not None else {})
+    timeline.add(session, case.id, code, ctx, ref=ref or found.id, event_id=event_id, **facts)
+
+
+def _words(found: Action) -> dict[str, Any]:
+    return {"action": found.name, "target": found.target, "action_id": found.id}
+
+
+def _end_step(
+    session: Session, found: Action, state: str, out: Mapping[str, object], ctx: Context, *, why: str | None = None
+) -> None:
+    """Say to the executor that the step which proposed this has ended; it follows in a transaction of its own."""
+    if found.execution_id is None:
+        return
+    session.execute(
+        sa.update(step_table)
+        .where(
+            step_table.c.execution_id == found.execution_id,
+            step_table.c.step == found.step,
+            step_table.c.state == "waiting",
+        )
+        .values(state=state, out=dict(out), ended_at=ctx.at, why=why)
+    )
+
+
+def _held(session: Session, action_id: str) -> tuple[Action, Incident]:
+    """Return an action and its incident, under the incident's lock."""
+    case = cases.locked(session, _by_id(session, action_id).incident_id)
+    # Read again: somebody may have changed it while we waited for the lock.
+    return _by_id(session, action_id), case
+
+
+def _by_id(session: Session, action_id: str) -> Action:
+    row = session.execute(sa.select(action).where(action.c.id == action_id)).one_or_none()
+    if row is None:
+        raise NotFound("There is no such action.")
+    return _action(row)
+
+
+def _params_hash(params: Mapping[str, str]) -> str:
+    return crypto.sha256(canonical.encode(dict(params))).hex()
+
+
+def _action(row: Any) -> Action:  # a row of `action`
+    return Action(
+        id=row.id,
+        key=row.key,
+        incident_id=row.incident_id,
+        execution_id=row.execution_id,
+        step=row.step,
+        name=row.name,
+        target=row.target,
+        params=row.params,
+        radius=Radius(counts=row.radius["counts"], lines=tuple(row.radius["lines"])),
+        state=ActionState(row.state),
+        requested_by=row.requested_by,
+        requested_at=row.requested_at,
+        approved_by=row.approved_by,
+        done_at=row.done_at,
+        expires_at=row.expires_at,
+        prolonged_by=row.prolonged_by,
+        undone_by=row.undone_by,
+        undone_at=row.undone_at,
+        ref=row.ref,
+        refusal=row.refusal,
+    )

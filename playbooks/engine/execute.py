@@ -1,0 +1,452 @@
+"""The executor: takes playbooks forward, one step a transaction; a kill between any two loses and doubles nothing.
+
+An automatic step is first intended and committed, then done in one transaction with the row that says so. All we do
+lies in our own database, so after a crash `intended` means not done, and it is done again under the same key. The lock
+of the incident's row is the lease: two executors never work on one incident at once, and a killed one lets go by dying.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, assert_never
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel import canonical, crypto
+from app.kernel.access import SOC_ACTION_RUN, SOC_ACTION_UNDO, service
+from app.kernel.containment import BadParameter, ContainmentRefused
+from app.kernel.context import Context
+from app.kernel.db import Database, insert_once
+from app.kernel.ids import Ids
+from app.kernel.jobs import guarded
+from ingest.events.incident import StepCompleted, StepFailed
+from ingest.log import outbox
+from playbooks import actions, cases, tasks, timeline
+from playbooks.actions import ActionState
+from playbooks.cases import Incident
+from playbooks.engine import conditions, executions
+from playbooks.engine.conditions import Undecided
+from playbooks.engine.executions import ExecutionState, StepState
+from playbooks.engine.own import OWN
+from playbooks.form import END, GIVEN, Ask, Call, Decide, Do, Field, Playbook, Step, Type, Value, targets
+from playbooks.models import command, execution
+from playbooks.models import step as step_table
+from playbooks.parts import Parts
+from playbooks.registry import UnknownAction
+from playbooks.timeline import Code
+
+ACTOR: Final = service("playbooks", SOC_ACTION_RUN, SOC_ACTION_UNDO)
+TURNS_MAX: Final = 1_000
+DECIDE_WITHIN: Final = timedelta(hours=1)
+INTENDED, DONE, FAILED = "intended", "done", "failed"
+_ENDED: Final = (StepState.DONE, StepState.FAILED, StepState.SKIPPED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """An execution under the lock of its incident, and the step that is due."""
+
+    case: Incident
+    execution: Any  # a row of `execution`
+    book: Playbook
+    step: Any  # a row of `step`
+
+    @property
+    def name(self) -> str:
+        return str(self.step.step)
+
+    @property
+    def does(self) -> Step:
+        return self.book.steps[self.name]
+
+    @property
+    def key(self) -> str:
+        return f"{self.execution.id}|{self.name}|{self.step.iteration}|0"
+
+
+class Executor:
+    """Carries playbooks out. Several may run; each finds what is due in the rows, nothing lives in memory."""
+
+    def __init__(self, db: Database, ids: Ids, parts: Parts) -> None:
+        self._db, self._ids, self._parts = db, ids, parts
+        self._books: dict[str, Playbook] = {}
+
+    def run(self, at: datetime) -> str | None:
+        """Take every due execution as far as it goes without people, and return a note."""
+        turns = 0
+        while due := self._due(at):
+            before = turns
+            for execution_id, incident_id in due:
+                taken: list[int] = []
+                guarded("playbooks.execute", lambda: taken.append(self._advance(execution_id, incident_id, at)))  # noqa: B023 - called at once
+                turns += sum(taken)
+            if turns == before or turns > TURNS_MAX:
+                break
+        return f"{turns} steps" if turns else None
+
+    def _due(self, at: datetime) -> list[tuple[str, str]]:
+        is_due = sa.or_(
+            step_table.c.state == StepState.READY.value,
+            sa.and_(step_table.c.state == StepState.RUNNING.value, step_table.c.wake_at <= at),
+            sa.and_(step_table.c.state.in_([state.value for state in _ENDED]), step_table.c.is_followed.is_(False)),
+        )
+        query = (
+            sa.select(execution.c.id, execution.c.incident_id)
+            .where(
+                execution.c.state == ExecutionState.RUNNING.value,
+                sa.exists().where(step_table.c.execution_id == execution.c.id, is_due),
+            )
+            .order_by(execution.c.id)
+            .limit(self._parts.settings.executions_a_run_max)
+        )
+        with self._db.read() as session:
+            return [(row.id, row.incident_id) for row in session.execute(query)]
+
+    def _advance(self, execution_id: str, incident_id: str, at: datetime) -> int:
+        turns = 0
+        while turns < TURNS_MAX and self._turn(execution_id, incident_id, at):
+            turns += 1
+        return turns
+
+    def _turn(self, execution_id: str, incident_id: str, at: datetime) -> bool:
+        """Handle the one step that is due; returns whether there was one."""
+        ctx = Context(actor=ACTOR, at=at, request_id=self._ids.new("run", at), ids=self._ids)
+        with self._db.begin() as session:
+            held = self._hold(session, execution_id, incident_id, at)
+            if held is None:
+                return False
+            attempt = self._take(session, held, ctx)
+        if attempt is not None:
+            with self._db.begin() as session:
+                self._act(session, execution_id, incident_id, attempt, ctx)
+        return True
+
+    def _hold(self, session: Session, execution_id: str, incident_id: str, at: datetime) -> _Held | None:
+        case = cases.locked_if_free(session, incident_id)
+        if case is None:
+            return None
+        row = session.execute(sa.select(execution).where(execution.c.id == execution_id)).one()
+        if row.state != ExecutionState.RUNNING.value:
+            return None
+        steps = session.execute(
+            sa.select(step_table).where(step_table.c.execution_id == execution_id).order_by(step_table.c.place)
+        ).all()
+        due = next((one for one in steps if _is_due(one, at)), None)
+        return None if due is None else _Held(case=case, execution=row, book=self._book(session, row), step=due)
+
+    def _take(self, session: Session, held: _Held, ctx: Context) -> tuple[str, int] | None:
+        """Do what a due step needs that is no action; for an action, intend it and return step and attempt."""
+        if held.step.state in [state.value for state in _ENDED]:
+            self._follow(session, held, ctx)
+            return None
+        does = held.does
+        match does:
+            case Do():
+                return self._intend(session, held, does, ctx)
+            case Ask():
+                tasks.open_task(session, held.case, does, ctx, execution_id=held.execution.id, step=held.name)
+                _mark(session, held, StepState.WAITING, ctx)
+            case Decide():
+                self._decide(session, held, does, ctx)
+            case Call():
+                self._call(session, held, does, ctx)
+            case _:
+                assert_never(does)
+        return None
+
+    def _intend(self, session: Session, held: _Held, does: Do, ctx: Context) -> tuple[str, int] | None:
+        attempt = held.step.attempt + 1
+        if attempt > self._parts.settings.attempts_max:
+            self._failed(session, held, does, "attempts", f"it raised {attempt - 1} times.", ctx)
+            return None
+        session.execute(
+            _this(held).values(
+                state=StepState.RUNNING.value,
+                attempt=attempt,
+                wake_at=ctx.at + timedelta(seconds=2**attempt),
+                started_at=held.step.started_at or ctx.at,
+            )
+        )
+        params = canonical.encode(dict(does.params))
+        intended = {
+            "key": held.key,
+            "execution_id": held.execution.id,
+            "step": held.name,
+            "action": does.action,
+            "params_hash": crypto.sha256(params).hex(),
+            "state": INTENDED,
+            "intended_at": ctx.at,
+        }
+        insert_once(session, command, intended)
+        return held.name, attempt
+
+    def _act(
+        self, session: Session, execution_id: str, incident_id: str, intended: tuple[str, int], ctx: Context
+    ) -> None:
+        """Do an intended action and say so in the same transaction, unless somebody else has taken the step since."""
+        name, attempt = intended
+        case = cases.locked(session, incident_id)
+        row = session.execute(sa.select(execution).where(execution.c.id == execution_id)).one()
+        where = (step_table.c.execution_id == execution_id) & (step_table.c.step == name)
+        one = session.execute(sa.select(step_table).where(where)).one()
+        is_ours = one.state == StepState.RUNNING.value and one.attempt == attempt
+        if row.state != ExecutionState.RUNNING.value or not is_ours:
+            return
+        held = _Held(case=case, execution=row, book=self._book(session, row), step=one)
+        does = held.does
+        assert isinstance(does, Do), "only actions are intended"
+        try:
+            params = resolved(does.params, row.variables)
+            ref = self._done(session, held, does, params, ctx)
+        except (BadParameter, ContainmentRefused, UnknownAction) as error:
+            self._failed(session, held, does, error.code, str(error), ctx)
+        except Undecided as error:
+            self._failed(session, held, does, "variable_unset", f"{error} is not known.", ctx)
+        else:
+            if ref is None:
+                _mark(session, held, StepState.WAITING, ctx)
+                return
+            session.execute(
+                sa.update(command).where(command.c.key == held.key).values(state=DONE, done_at=ctx.at, result_ref=ref)
+            )
+            _mark(session, held, StepState.DONE, ctx)
+            self._follow(session, self._again(session, held), ctx)
+
+    def _done(self, session: Session, held: _Held, does: Do, params: Mapping[str, str], ctx: Context) -> str | None:
+        """Return the reference of what was done, or None where it waits for a second person."""
+        own = OWN.get(does.action)
+        if own is not None:
+            own(session, held.case, ctx, self._parts)
+            return held.key
+        with session.begin_nested():
+            action = actions.act_for_step(
+                session,
+                held.case,
+                does.action,
+                params,
+                ctx,
+                parts=self._parts,
+                key=held.key,
+                execution_id=held.execution.id,
+                step=held.name,
+            )
+        return None if action.state is ActionState.PROPOSED else action.id
+
+    def _failed(self, session: Session, held: _Held, does: Do, code: str, why: str, ctx: Context) -> None:
+        session.execute(sa.update(command).where(command.c.key == held.key).values(state=FAILED, done_at=ctx.at))
+        actions.tell_refusal(session, held.case, does.action, _shown(does, held), held.name, code, why, ctx)
+        _mark(session, held, StepState.FAILED, ctx, why=why)
+        self._follow(session, self._again(session, held), ctx)
+
+    def _decide(self, session: Session, held: _Held, does: Decide, ctx: Context) -> None:
+        try:
+            is_so = conditions.evaluate(conditions.parse(does.condition), held.execution.variables)
+        except Undecided as error:
+            why = f"{error} is not known."
+            if does.failed is not None:
+                _mark(session, held, StepState.FAILED, ctx, why=why)
+                self._follow(session, self._again(session, held), ctx)
+                return
+            asked = Ask(
+                text=f"Decide by hand whether {does.condition}: {why}",
+                role=held.book.owner,
+                within=DECIDE_WITHIN,
+                fields={"branch": Field(type=Type.TEXT, choices=("then", "else"))},
+                next=does.then,
+            )
+            tasks.open_task(session, held.case, asked, ctx, execution_id=held.execution.id, step=held.name)
+            _mark(session, held, StepState.WAITING, ctx)
+            return
+        _mark(session, held, StepState.DONE, ctx, out={"branch": "then" if is_so else "else"})
+        self._follow(session, self._again(session, held), ctx)
+
+    def _call(self, session: Session, held: _Held, does: Call, ctx: Context) -> None:
+        try:
+            given = _given(does.given, held.execution.variables)
+        except Undecided as error:
+            _mark(session, held, StepState.SKIPPED, ctx, why=f"{error} is not known.")
+            return
+        parent = (held.execution.id, held.name, held.execution.depth + 1)
+        child = executions.start(session, held.case, does.playbook, ctx, parts=self._parts, given=given, parent=parent)
+        if child is None:
+            _mark(session, held, StepState.SKIPPED, ctx, why=f"The playbook {does.playbook} does not stand here.")
+            return
+        _mark(session, held, StepState.WAITING, ctx)
+
+    def _follow(self, session: Session, held: _Held, ctx: Context) -> None:
+        """Go on after a step that ended: keep what it brought, tell it, make the next one ready or end."""
+        does, row = held.does, held.step
+        branch = _branch(does, row)
+        if isinstance(does, Ask) and row.out:
+            variables = {**held.execution.variables, **row.out}
+            session.execute(sa.update(execution).where(execution.c.id == held.execution.id).values(variables=variables))
+        session.execute(_this(held).values(is_followed=True))
+        _tell(session, held, does, branch, ctx)
+        target = targets(does)[branch]
+        if target == END:
+            self._end(session, held, ctx)
+            return
+        session.execute(
+            sa.update(step_table)
+            .where(
+                step_table.c.execution_id == held.execution.id,
+                step_table.c.step == target,
+                step_table.c.state == StepState.PENDING.value,
+            )
+            .values(state=StepState.READY.value)
+        )
+
+    def _end(self, session: Session, held: _Held, ctx: Context) -> None:
+        executions.end(session, held.execution.id, ExecutionState.DONE, ctx)
+        timeline.add(session, held.case.id, Code.PLAYBOOK_ENDED, ctx, ref=held.execution.id, playbook=held.book.slug)
+        if held.execution.parent_id is None:
+            return
+        session.execute(
+            sa.update(step_table)
+            .where(
+                step_table.c.execution_id == held.execution.parent_id,
+                step_table.c.step == held.execution.parent_step,
+                step_table.c.state == StepState.WAITING.value,
+            )
+            .values(state=StepState.DONE.value, ended_at=ctx.at)
+        )
+
+    def _again(self, session: Session, held: _Held) -> _Held:
+        where = (step_table.c.execution_id == held.execution.id) & (step_table.c.step == held.name)
+        row = session.execute(sa.select(step_table).where(where)).one()
+        return _Held(case=held.case, execution=held.execution, book=held.book, step=row)
+
+    def _book(self, session: Session, row: Any) -> Playbook:
+        if row.version_id not in self._books:
+            self._books[row.version_id] = executions.book_of(session, row.version_id)
+        return self._books[row.version_id]
+
+
+def resolved(params: Mapping[str, str], variables: Mapping[str, Value]) -> dict[str, str]:
+    """Return parameters with their variables filled in; raises `Undecided` naming one without a value."""
+    return {name: _text(_value(value, variables)) for name, value in params.items()}
+
+
+def _given(params: Mapping[str, str], variables: Mapping[str, Value]) -> dict[str, Value]:
+    """Return what a called playbook is given, each of its declared type; a given fact sets its claim too."""
+    given: dict[str, Value] = {}
+    for name, value in params.items():
+        found = _value(value, variables)
+        given[name] = int(found) if GIVEN[name] is Type.INTEGER and isinstance(found, str) else found
+    if "account" in given:
+        given["has_account"] = True
+    return given
+
+
+def _value(value: str, variables: Mapping[str, Value]) -> Value:
+    if not value.startswith("$"):
+        return value
+    if value[1:] not in variables:
+        raise Undecided(value)
+    return variables[value[1:]]
+
+
+def _text(value: Value) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case list():
+            return ",".join(value)
+        case _:
+            return str(value)
+
+
+def _shown(does: Do, held: _Held) -> dict[str, str]:
+    """Return the parameters of a step that failed, as far as they are known."""
+    try:
+        return resolved(does.params, held.execution.variables)
+    except Undecided:
+        return {}
+
+
+def _is_due(row: Any, at: datetime) -> bool:  # a row of `step`
+    match StepState(row.state):
+        case StepState.READY:
+            return True
+        case StepState.RUNNING:
+            return bool(row.wake_at is not None and row.wake_at <= at)
+        case StepState.DONE | StepState.FAILED | StepState.SKIPPED:
+            return not row.is_followed
+        case StepState.PENDING | StepState.WAITING | StepState.NOT_REACHED:
+            return False
+
+
+def _branch(does: Step, row: Any) -> str:
+    """Return by which branch an ended step is left. A decision that a person left out goes the way of `else`."""
+    if row.state == StepState.FAILED.value:
+        return "failed"
+    if isinstance(does, Decide):
+        return str(row.out.get("branch", "else"))
+    return "next"
+
+
+def _tell(session: Session, held: _Held, does: Step, branch: str, ctx: Context) -> None:
+    """Tell how a step ended; a task has told it by itself."""
+    if isinstance(does, Ask):
+        return
+    told = cases.told(session, held.case)
+    if branch == "failed":
+        event_id = outbox.record(session, StepFailed(**told, step=held.name), ctx)
+        why = held.step.why or "it did not say why."
+        timeline.add(
+            session,
+            held.case.id,
+            Code.STEP_FAILED,
+            ctx,
+            ref=held.execution.id,
+            event_id=event_id,
+            step=held.name,
+            why=why,
+        )
+        return
+    event_id = outbox.record(session, StepCompleted(**told, step=held.name), ctx)
+    if isinstance(does, Decide):
+        is_so = branch == "then"
+        because = "" if is_so else does.otherwise_because
+        outcome = "yes" if is_so else "no"
+        facts = {"outcome": outcome, "condition": does.condition, "because": because}
+        _note(session, held, Code.STEP_BRANCHED, event_id, ctx, **facts)
+        return
+    what = does.action if isinstance(does, Do) else f"playbook {does.playbook}"
+    _note(session, held, Code.STEP_COMPLETED, event_id, ctx, action=what)
+
+
+def _note(session: Session, held: _Held, code: Code, event_id: str, ctx: Context, **facts: Any) -> None:
+    timeline.add(session, held.case.id, code, ctx, ref=held.execution.id, event_id=event_id, step=held.name, **facts)
+
+
+def _mark(
+    session: Session,
+    held: _Held,
+    state: StepState,
+    ctx: Context,
+    *,
+    out: Mapping[str, Value] | None = None,
+    why: str | None = None,
+) -> None:
+    ended = ctx.at if state in _ENDED else None
+    session.execute(
+        _this(held).values(
+            state=state.value,
+            started_at=held.step.started_at or ctx.at,
+            ended_at=ended,
+            out=dict(out or {}),
+            why=why,
+        )
+    )
+
+
+def _this(held: _Held) -> sa.Update:
+    return sa.update(step_table).where(
+        step_table.c.execution_id == held.execution.id,
+        step_table.c.step == held.name,
+        step_table.c.iteration == held.step.iteration,
+    )

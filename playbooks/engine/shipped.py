@@ -1,0 +1,29 @@
+"""What ships: the library of playbooks and the rules of clocks, read and checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from app.kernel.containment import Containment
+from playbooks import clocks
+from playbooks.engine import load, validate
+from playbooks.form import Playbook
+from playbooks.parts import Parts
+from playbooks.settings import PlaybookSettings
+
+
+def parts(
+    containments: Mapping[str, Containment],
+    *,
+    settings: PlaybookSettings | None = None,
+    library: Mapping[str, Playbook] | None = None,
+) -> Parts:
+    """Join the parts of response; a broken playbook or clock stops the start with its reason."""
+    found = load.folder() if library is None else library
+    validate.library(found)
+    return Parts(
+        containments=containments,
+        library=found,
+        clock_rules=clocks.load(),
+        settings=settings or PlaybookSettings(),
+    )

@@ -1,0 +1,185 @@
+"""Checking what playbooks mean, before one of them runs: every refusal names the step and the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import Final, assert_never
+
+from app.kernel.containment import BadParameter
+from playbooks import registry
+from playbooks.engine import conditions
+from playbooks.engine.conditions import ConditionRefused
+from playbooks.engine.load import PlaybookRefused
+from playbooks.form import END, GIVEN, Ask, Call, Decide, Do, Playbook, Step, Type, targets
+from playbooks.registry import Undo
+
+ROLES: Final = frozenset(("analyst", "incident_commander"))
+FACTS: Final = frozenset(("cause", "fix", "closing"))
+DEPTH_MAX: Final = 5
+_TYPE_OF_PARAMETER: Final = {"account": Type.ACCOUNT, "addresses": Type.ADDRESSES, "hours": Type.INTEGER}
+
+
+def library(playbooks: Mapping[str, Playbook]) -> None:
+    """Check every playbook, and that no chain of calls comes back to where it began; raises `PlaybookRefused`."""
+    for one in playbooks.values():
+        playbook(one, playbooks.keys())
+    calls = {
+        slug: {step.playbook for step in one.steps.values() if isinstance(step, Call)}
+        for slug, one in playbooks.items()
+    }
+    try:
+        order = list(TopologicalSorter(calls).static_order())
+    except CycleError as error:
+        raise PlaybookRefused(error.args[1][0], None, f"calls go round: {' → '.join(error.args[1])}") from error
+    depth: dict[str, int] = {}
+    for slug in order:
+        depth[slug] = 1 + max((depth[called] for called in calls[slug]), default=0)
+        if depth[slug] > DEPTH_MAX:
+            raise PlaybookRefused(slug, None, f"calls go deeper than {DEPTH_MAX}")
+
+
+def playbook(found: Playbook, known: Collection[str]) -> None:
+    """Check one playbook; `known` are the playbooks it may call."""
+    if found.owner not in ROLES:
+        raise PlaybookRefused(found.slug, None, f"the owner {found.owner} is no role")
+    _check_names(found)
+    order = _order(found)
+    types = _types(found)
+    for name, step in found.steps.items():
+        try:
+            _check_step(step, types, known)
+        except (ConditionRefused, BadParameter, registry.UnknownAction) as error:
+            raise PlaybookRefused(found.slug, name, str(error)) from error
+        except ValueError as error:
+            raise PlaybookRefused(found.slug, name, str(error)) from error
+    _check_answered(found, order)
+
+
+def unnamed(playbooks: Mapping[str, Playbook], named: Collection[str]) -> set[str]:
+    """Return what is named and does not stand, and what stands and nobody names (RSP-30)."""
+    called = {step.playbook for one in playbooks.values() for step in one.steps.values() if isinstance(step, Call)}
+    return {*named, *called} ^ set(playbooks)
+
+
+def _check_names(found: Playbook) -> None:
+    for name, step in found.steps.items():
+        if name == END:
+            raise PlaybookRefused(found.slug, name, f"{END} is the built-in end")
+        for branch, target in targets(step).items():
+            if target != END and target not in found.steps:
+                raise PlaybookRefused(found.slug, name, f"{branch} goes to {target}, which does not exist")
+
+
+def _order(found: Playbook) -> list[str]:
+    """Return the steps from first to last; a loop or a step that nothing reaches is refused."""
+    after = {name: {target for target in targets(step).values() if target != END} for name, step in found.steps.items()}
+    reached, waiting = set(), [found.entry]
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting += after[name]
+    for name in found.steps:
+        if name not in reached:
+            raise PlaybookRefused(found.slug, name, "nothing leads to this step")
+    try:
+        return list(reversed(list(TopologicalSorter(after).static_order())))
+    except CycleError as error:
+        loop = list(reversed(error.args[1]))
+        raise PlaybookRefused(found.slug, loop[0], f"a loop without end: {' → '.join(loop)}") from error
+
+
+def _types(found: Playbook) -> dict[str, Type]:
+    types = dict(GIVEN)
+    for name, step in found.steps.items():
+        if not isinstance(step, Ask):
+            continue
+        for field, one in step.fields.items():
+            if field in GIVEN:
+                raise PlaybookRefused(found.slug, name, f"${field} is given and never changes")
+            if types.setdefault(field, one.type) is not one.type:
+                raise PlaybookRefused(found.slug, name, f"${field} has two types")
+    return types
+
+
+def _check_step(step: Step, types: Mapping[str, Type], known: Collection[str]) -> None:
+    match step:
+        case Do():
+            kind = registry.named(step.action)
+            if not kind.is_automatic:
+                raise ValueError(f"{step.action} is never done by itself")
+            if step.failed is None:
+                raise ValueError("an automatic step says where it goes when it fails")
+            _check_params(kind.needed, (*kind.needed, *kind.optional), step.params, types)
+            plain = {name: value for name, value in step.params.items() if not value.startswith("$")}
+            registry.checked(kind, {**dict.fromkeys(kind.needed, "given"), **plain})
+        case Ask():
+            if step.role not in ROLES:
+                raise ValueError(f"{step.role} is no role")
+            if (
+                step.does is not None
+                and registry.named(step.does).undo is Undo.NEVER
+                and registry.named(step.does).is_own
+            ):
+                raise ValueError(f"{step.does} is no action of a person")
+            if unknown := set(step.facts) - FACTS:
+                raise ValueError(f"{', '.join(sorted(unknown))} is no fact of an incident")
+            if unasked := [fact for fact in step.facts if step.fields.get(fact) is None]:
+                raise ValueError(f"the form does not ask for {', '.join(unasked)}")
+        case Decide():
+            conditions.check(conditions.parse(step.condition), types)
+        case Call():
+            if step.playbook not in known:
+                raise ValueError(f"the playbook {step.playbook} does not exist")
+            _check_params((), tuple(GIVEN), step.given, types)
+
+
+def _check_params(
+    needed: Collection[str], allowed: Collection[str], params: Mapping[str, str], types: Mapping[str, Type]
+) -> None:
+    for name in needed:
+        if name not in params:
+            raise ValueError(f"the parameter {name} is missing")
+    for name, value in params.items():
+        if name not in allowed:
+            raise ValueError(f"there is no parameter {name}")
+        if not value.startswith("$"):
+            continue
+        declared, wanted = types.get(value[1:]), _TYPE_OF_PARAMETER.get(name, GIVEN.get(name))
+        if declared is None:
+            raise ValueError(f"the variable {value} is not declared")
+        if wanted is not None and declared is not wanted:
+            raise ValueError(f"{name} is {wanted.value} and {value} is {declared.value}")
+
+
+def _check_answered(found: Playbook, order: list[str]) -> None:
+    """Refuse a variable that some way reaches before its task has asked for it."""
+    before: dict[str, set[str]] = {found.entry: set(GIVEN)}
+    for name in order:
+        step, answered = found.steps[name], before[name]
+        missing = {variable for variable in _used(step) if variable not in answered}
+        if missing and not (isinstance(step, Decide) and step.failed):
+            raise PlaybookRefused(found.slug, name, f"${min(missing)} may be without a value here")
+        own = set(step.fields) if isinstance(step, Ask) else set()
+        for target in targets(step).values():
+            if target != END:
+                before[target] = before.get(target, answered | own) & (answered | own)
+
+
+def _used(step: Step) -> set[str]:
+    match step:
+        case Do():
+            return _variables(step.params)
+        case Call():
+            return _variables(step.given)
+        case Decide():
+            return conditions.variables(conditions.parse(step.condition))
+        case Ask():
+            return set()
+        case _:
+            assert_never(step)
+
+
+def _variables(params: Mapping[str, str]) -> set[str]:
+    return {value[1:] for value in params.values() if value.startswith("$")}

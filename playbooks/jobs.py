@@ -1,0 +1,79 @@
+"""The recurring work of response: carrying playbooks out, turning clocks, ending what lapses."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from app.kernel.access import SOC_ACTION_RUN, SOC_ACTION_UNDO, service
+from app.kernel.clock import rfc3339
+from app.kernel.context import Context
+from app.kernel.db import Database
+from app.kernel.ids import Ids
+from app.kernel.jobs import Job, guarded
+from playbooks import actions, cases, clocks, tasks
+from playbooks.clocks import CONTAINMENT, Clock
+from playbooks.engine.execute import Executor
+from playbooks.form import Ask
+from playbooks.parts import Parts
+
+DECIDE_WITHIN: Final = timedelta(hours=1)
+_ACTOR: Final = service("playbooks", SOC_ACTION_RUN, SOC_ACTION_UNDO)
+
+
+def jobs(db: Database, ids: Ids, parts: Parts) -> tuple[Job, ...]:
+    """Return the jobs of response with their pace."""
+    executor = Executor(db, ids, parts)
+    return (
+        Job(name="playbooks.execute", every=timedelta(seconds=2), run=executor.run),
+        Job(name="playbooks.clocks", every=timedelta(seconds=15), run=lambda at: turn_clocks(db, ids, at)),
+        Job(name="playbooks.expire", every=timedelta(seconds=30), run=lambda at: expire(db, ids, parts, at)),
+    )
+
+
+def turn_clocks(db: Database, ids: Ids, at: datetime) -> str | None:
+    """Let every running clock say what it has to say now, each in a transaction of its own."""
+    with db.read() as session:
+        due = [one for one in clocks.running(session) if clocks.is_due(one, at)]
+    for one in due:
+        guarded("playbooks.clocks", lambda: _turn(db, ids, one, at))  # noqa: B023 - called at once
+    return f"{len(due)} clocks" if due else None
+
+
+def expire(db: Database, ids: Ids, parts: Parts, at: datetime) -> str | None:
+    """End containment and proposals whose time is over, each in a transaction of its own."""
+    with db.read() as session:
+        due = actions.expiring(session, at, parts=parts)
+    for action_id in due:
+        guarded("playbooks.expire", lambda: _expire(db, ids, parts, action_id, at))  # noqa: B023 - called at once
+    return f"{len(due)} actions" if due else None
+
+
+def _turn(db: Database, ids: Ids, one: Clock, at: datetime) -> None:
+    ctx = _context(ids, at)
+    with db.begin() as session:
+        case = cases.locked(session, one.incident_id)
+        breached = clocks.turn(session, case, one.id, ctx)
+        if breached is not None and breached.kind == CONTAINMENT and case.is_open:
+            found = actions.by_ref(session, breached.ref)
+            tasks.open_task(session, case, _prolong_or_undo(found, breached), ctx)
+
+
+def _expire(db: Database, ids: Ids, parts: Parts, action_id: str, at: datetime) -> None:
+    with db.begin() as session:
+        actions.expire(session, action_id, _context(ids, at), parts=parts)
+
+
+def _prolong_or_undo(found: actions.Action, breached: Clock) -> Ask:
+    return Ask(
+        text=f"{found.name} of {found.target} stands since {rfc3339(breached.started_at)}: undo it, or let another "
+        "person than the one who did it prolong it.",
+        role="incident_commander",
+        within=DECIDE_WITHIN,
+        is_required=False,
+        next="done",
+    )
+
+
+def _context(ids: Ids, at: datetime) -> Context:
+    return Context(actor=_ACTOR, at=at, request_id=ids.new("run", at), ids=ids)
