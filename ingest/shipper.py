@@ -92,8 +92,12 @@ class Shipper:
         settings: ShipperSettings,
         ids: Ids | None = None,
         jitter: Callable[[], float] = _draw.random,
+        is_open: bool = True,
     ) -> None:
-        """`jitter` returns a number from 0 to 1 that spreads retries, so that several shippers do not knock as one."""
+        """`jitter` returns a number from 0 to 1 that spreads retries, so that several shippers do not knock as one.
+
+        `is_open` is false for a store that did not answer at the start; the shipper then opens it once it does.
+        """
         self._db = db
         self._store = store
         self._clock = clock
@@ -105,6 +109,7 @@ class Shipper:
         self._error: str | None = None
         self._not_before: datetime | None = None
         self._tend_at: datetime | None = None
+        self._is_open = is_open
         self._is_registered = False
         self._is_checked = False
 
@@ -161,6 +166,9 @@ class Shipper:
         if not self._is_registered:
             self._register()
             self._is_registered = True
+        if not self._is_open:
+            self._store.open()
+            self._is_open = True
         if not self._is_checked:
             self.resend()
             self._is_checked = True

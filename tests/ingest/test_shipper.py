@@ -146,6 +146,21 @@ def test_a_store_that_is_away_is_asked_ever_less_often_and_loses_nothing(ground:
     assert sequences(faulty) == list(range(1, 8))
 
 
+def test_a_store_that_was_away_at_the_start_is_opened_when_it_is_back(ground: Ground, tmp_path: Path) -> None:
+    duck = DuckStore(DuckSettings(folder=tmp_path / "events"))
+    late = FaultyStore(duck, is_away=True)
+    ship = Shipper(ground.db, late, ground.clock, settings=ShipperSettings(), ids=ground.ids, is_open=False)
+    log(ground, 3)
+    assert ship.drain() == 0
+    with ground.db.read() as session:
+        assert ship.standing(session).error == "StoreUnavailable: it was taken away"
+
+    late.is_away = False
+    ground.clock.move(timedelta(seconds=2))
+    assert ship.drain() == 3
+    duck.close()
+
+
 def test_lag_turns_into_degraded_and_then_into_an_incident(ground: Ground, faulty: FaultyStore) -> None:
     ship = shipper(ground, faulty)
     log(ground, 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ingest.store.port import BatchTooLarge, EventStore, StoreUnavailable
-from ingest.store.query import Appended, Sequenced
+from ingest.store.query import Appended, Capabilities, Sequenced
 
 
 class CutOff(Exception):
@@ -24,6 +24,10 @@ class FaultyStore:
     dies_after_storing: bool = False
     batches: list[int] = field(default_factory=list)
     knocks: int = 0
+
+    def open(self) -> Capabilities:
+        self._answer()
+        return self.store.open()
 
     def append(self, documents: Sequence[Sequenced]) -> Appended:
         self._answer()
