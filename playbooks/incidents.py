@@ -21,7 +21,7 @@ from app.kernel.access import (
     Actor,
 )
 from app.kernel.context import Context
-from app.kernel.errors import Conflict, Forbidden, Invalid, WrongState
+from app.kernel.errors import Conflict, Forbidden, Invalid, NotFound, WrongState
 from ingest.events.incident import CaseChanged, CaseClosed, CaseReopened
 from ingest.log import outbox
 from playbooks import actions, cases, clocks, joining, notes, tasks, timeline
@@ -41,6 +41,7 @@ from playbooks.timeline import Code, Entry
 PAGE_MAX: Final = 200
 ENTRIES_MAX: Final = 200
 ALERTS_MAX: Final = 500
+KEYS_OF_MAX: Final = 1_000
 MEDIAN_ROWS_MAX: Final = 10_000
 # A wrong short closing of these hides an attack: a second person confirms it.
 _SEVERE: Final = 2
@@ -473,6 +474,30 @@ def of_alerts(session: Session, actor: Actor, alert_ids: Collection[str]) -> Map
         .order_by(incident_alert.c.incident_id)
     )
     return {row.alert_id: row.incident_id for row in rows}
+
+
+def keys_of(session: Session, actor: Actor, incident_ids: Collection[str]) -> Mapping[str, Sequence[NamedEntity]]:
+    """Return the things by which findings meet in each incident, for lists."""
+    actor.require(SOC_INCIDENT_READ)
+    query = (
+        sa.select(incident_entity)
+        .where(incident_entity.c.incident_id.in_(list(incident_ids)[:KEYS_OF_MAX]), incident_entity.c.is_key)
+        .order_by(incident_entity.c.incident_id, incident_entity.c.kind, incident_entity.c.value)
+    )
+    found: dict[str, list[NamedEntity]] = {}
+    for row in session.execute(query):
+        named = NamedEntity(kind=row.kind, value=row.value, weight=row.weight, is_key=row.is_key)
+        found.setdefault(row.incident_id, []).append(named)
+    return found
+
+
+def id_of_number(session: Session, actor: Actor, number: int) -> str:
+    """Return the id of the incident with a number; raises `NotFound`."""
+    actor.require(SOC_INCIDENT_READ)
+    found = session.scalar(sa.select(incident.c.id).where(incident.c.number == number))
+    if found is None:
+        raise NotFound("There is no such incident.")
+    return str(found)
 
 
 def open_by_severity(session: Session, actor: Actor) -> Mapping[int, int]:
