@@ -209,6 +209,7 @@ step = sa.Table(
     sa.Column("out", sa.JSON, nullable=False, info=_ABOUT),
     sa.Column("why", sa.Text, nullable=True, info=_T),
 )
+sa.Index("playbooks_step_due", step.c.is_followed, step.c.state, step.c.execution_id)
 command = sa.Table(
     "playbooks_command",
     metadata,

@@ -89,16 +89,14 @@ class Executor:
 
     def _due(self, at: datetime) -> list[tuple[str, str]]:
         is_due = sa.or_(
-            step_table.c.state == StepState.READY.value,
+            step_table.c.state.in_([state.value for state in (StepState.READY, *_ENDED)]),
             sa.and_(step_table.c.state == StepState.RUNNING.value, step_table.c.wake_at <= at),
-            sa.and_(step_table.c.state.in_([state.value for state in _ENDED]), step_table.c.is_followed.is_(False)),
         )
         query = (
             sa.select(execution.c.id, execution.c.incident_id)
-            .where(
-                execution.c.state == ExecutionState.RUNNING.value,
-                sa.exists().where(step_table.c.execution_id == execution.c.id, is_due),
-            )
+            .join_from(step_table, execution, execution.c.id == step_table.c.execution_id)
+            .where(step_table.c.is_followed.is_(False), is_due, execution.c.state == ExecutionState.RUNNING.value)
+            .distinct()
             .order_by(execution.c.id)
             .limit(self._parts.settings.executions_a_run_max)
         )
@@ -147,8 +145,7 @@ class Executor:
             case Do():
                 return self._intend(session, held, does, ctx)
             case Ask():
-                tasks.open_task(session, held.case, does, ctx, execution_id=held.execution.id, step=held.name)
-                _mark(session, held, StepState.WAITING, ctx)
+                self._ask(session, held, does, ctx)
             case Decide():
                 self._decide(session, held, does, ctx)
             case Call():
@@ -156,6 +153,14 @@ class Executor:
             case _:
                 assert_never(does)
         return None
+
+    def _ask(self, session: Session, held: _Held, does: Ask, ctx: Context) -> None:
+        tasks.open_task(session, held.case, does, ctx, execution_id=held.execution.id, step=held.name)
+        _mark(session, held, StepState.WAITING, ctx)
+        done = [one for one in actions.of_incident(session, held.case.id) if one.name == does.does and one.is_standing]
+        if done:
+            # A commander was faster than the playbook.
+            tasks.finish_by_action(session, held.case, done[-1].name, done[-1].id, ctx)
 
     def _intend(self, session: Session, held: _Held, does: Do, ctx: Context) -> tuple[str, int] | None:
         attempt = held.step.attempt + 1

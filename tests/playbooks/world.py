@@ -1,4 +1,4 @@
-"""A response room: incidents on a still clock, with small containments that keep what they did in a table of their own."""
+"""Incidents on a still clock, with small containments that keep what they did in a table of their own."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.identity.roles import ANALYST, INCIDENT_COMMANDER, permissions_of
+from app.kernel import canonical
 from app.kernel.access import Actor, ActorKind, service
 from app.kernel.containment import BadParameter, ContainmentRefused, Radius, Standing
 from app.kernel.context import Context
 from app.kernel.db import insert_once
 from ingest import models as log
 from ingest.events.detection import FindingRaised, FindingRevised
-from playbooks import incidents, jobs, timeline
+from playbooks import incidents, jobs, tasks, timeline
 from playbooks.engine import shipped
 from playbooks.engine.execute import Executor
 from playbooks.form import Playbook
@@ -225,8 +226,6 @@ class World:
 
     def answer(self, incident_id: str, step: str, by: Actor = CARLA, **values: Any) -> None:
         """Finish the task of a step and let the playbook go on."""
-        from playbooks import tasks
-
         self.do(tasks.finish, self.open_task(incident_id, step).id, values, by=by)
         self.execute()
 
@@ -241,8 +240,6 @@ class World:
 
     def events(self, kind: str | None = None) -> list[dict[str, Any]]:
         """Return the bodies recorded for incidents, oldest first."""
-        from app.kernel import canonical
-
         with self.ground.db.read() as session:
             query = sa.select(log.outbox.c.kind, log.outbox.c.body).order_by(log.outbox.c.n)
             rows = session.execute(query).all()

@@ -215,6 +215,7 @@ def upgrade() -> None:
         sa.Column("out", json, nullable=False),
         sa.Column("why", text, nullable=True),
     )
+    op.create_index("playbooks_step_due", "playbooks_step", ["is_followed", "state", "execution_id"])
     op.create_table(
         "playbooks_command",
         sa.Column("key", key, primary_key=True),
