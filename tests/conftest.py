@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
+
+from tests.support import postgres
+from tests.support.installation import Installation, installed
 
 hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, database=None)
 hypothesis.settings.register_profile("soak", deadline=None)
@@ -35,6 +39,20 @@ def loopback_alone(monkeypatch: pytest.MonkeyPatch) -> None:
         return _connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[postgres.Server]:
+    """A PostgreSQL server of this test process."""
+    with postgres.running() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """A whole installation of this module: making one costs a second, and its tests do not disturb each other."""
+    with installed(tmp_path_factory.mktemp("home")) as made:
+        yield made
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -11,12 +11,6 @@ from tests.support import postgres
 from tests.support.ground import Ground, make_ground
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[postgres.Server]:
-    with postgres.running() as running:
-        yield running
-
-
 @pytest.fixture
 def ground(tmp_path: Path) -> Iterator[Ground]:
     made = make_ground(tmp_path / "home")

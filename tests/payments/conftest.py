@@ -9,14 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.payments.world import World, make_world
-from tests.support import postgres
 from tests.support.ground import make_ground
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[postgres.Server]:
-    with postgres.running() as server:
-        yield server
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,41 @@
+"""Every column says what it means for the person it is about."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+
+from app.gateway.networks import metadata as gateway
+from app.identity.models import metadata as identity
+from app.kernel.marks import Mark
+from detectors.models import metadata as detectors
+from ingest.models import keys_metadata as keys
+from ingest.models import metadata as ingest
+from payments.models import metadata as payments
+from playbooks.models import metadata as playbooks
+
+ALL = (
+    ("app_", identity),
+    ("app_", gateway),
+    ("detectors_", detectors),
+    ("ingest_", ingest),
+    ("payments_", payments),
+    ("playbooks_", playbooks),
+)
+TABLES = [table for metadata in (*(metadata for _, metadata in ALL), keys) for table in metadata.tables.values()]
+COLUMNS = [column for table in TABLES for column in table.columns]
+
+
+@pytest.mark.parametrize("column", COLUMNS, ids=str)
+def test_a_column_has_its_mark(column: sa.Column[object]) -> None:
+    mark = column.info.get("mark")
+    assert isinstance(mark, Mark)
+    assert mark.retention
+    if mark.category != "none":
+        assert mark.subject, "what is personal names the path to its person"
+        assert mark.on_erase != "none"
+
+
+@pytest.mark.parametrize(("prefix", "metadata"), ALL)
+def test_tables_carry_the_prefix_of_their_package(prefix: str, metadata: sa.MetaData) -> None:
+    assert [name for name in metadata.tables if not name.startswith(prefix)] == []
