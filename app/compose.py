@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from importlib.metadata import version
 from typing import Final
 from urllib.parse import urlsplit
@@ -33,7 +34,6 @@ from app.kernel.metrics import Metrics
 from app.messaging.console import ConsoleMessenger
 from app.oauth.guard import PLAIN
 from detectors import catalog as rules
-from detectors.ports import no_sink
 from detectors.runner import Runner
 from ingest.log import checkpoint, receipts
 from ingest.log.checkpoint import LogKey
@@ -48,6 +48,9 @@ from ingest.store import backends
 from ingest.store.port import EventStore
 from payments import wallets
 from payments.containment import HoldOutgoing as HoldOutgoingAction
+from playbooks import joining
+from playbooks.engine import shipped as playbooks
+from playbooks.parts import Parts as Response
 
 KEYS: Final = ("epoch", "identity", "pepper")
 HOLD_STANDS: Final = timedelta(hours=24)
@@ -74,7 +77,7 @@ class System:
     messenger: ConsoleMessenger
     gateway: Gateway
     metrics: Metrics
-    containments: Mapping[str, Containment]
+    response: Response
     runner: Runner
     watch: Watch
     hold_outgoing: HoldOutgoing
@@ -143,7 +146,10 @@ def make_system(settings: Settings, *, clock: Clock | None = None, ids: Ids | No
     )
     actions: tuple[Containment, ...] = (RevokeSessions(), LockAccount(), HoldOutgoingAction(), BlockNetwork(proxies))
     metrics = Metrics()
-    runner = Runner(db, store, clock, ids, rules.shipped(), sink=no_sink, metrics=metrics)
+    response = playbooks.parts({action.name: action for action in actions})
+    runner = Runner(
+        db, store, clock, ids, rules.shipped(), sink=partial(joining.accept, parts=response), metrics=metrics
+    )
     return System(
         settings=settings,
         clock=clock,
@@ -163,7 +169,7 @@ def make_system(settings: Settings, *, clock: Clock | None = None, ids: Ids | No
         metrics=metrics,
         runner=runner,
         watch=Watch(db, recording, settings.home, ids=ids),
-        containments={action.name: action for action in actions},
+        response=response,
         hold_outgoing=_hold_outgoing,
     )
 

@@ -10,6 +10,7 @@ from app.identity import letters, sessions
 from app.kernel.jobs import Job
 from ingest.log import checkpoint
 from payments import idempotency
+from playbooks import jobs as playbooks
 
 
 def all_jobs(system: System) -> Sequence[Job]:
@@ -20,6 +21,7 @@ def all_jobs(system: System) -> Sequence[Job]:
         Job(name="payments.purge", every=timedelta(hours=1), run=lambda at: _purge(system, at)),
         checkpoint.job(system.db, system.log_key),
         Job(name="detectors.run", every=timedelta(seconds=2), run=lambda at: system.runner.run()),
+        *playbooks.jobs(system.db, system.ids, system.response),
         system.watch.job(),
     )
 

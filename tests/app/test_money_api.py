@@ -166,7 +166,7 @@ def test_a_frozen_wallet_answers_402_and_says_so_to_its_owner(installation: Inst
     browser.sign_in(person)
     system = installation.system
     with system.db.begin() as session:
-        system.containments["wallet.hold_outgoing"].run(
+        system.response.containments["wallet.hold_outgoing"].run(
             session, {"account": person.account}, "hold-1", system.job_context("test", system.clock.now())
         )
 
