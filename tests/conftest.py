@@ -12,6 +12,7 @@ import pytest
 
 from tests.support import postgres
 from tests.support.installation import Installation, installed
+from tests.support.search import SearchServer, search_or_skip
 
 hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, database=None)
 hypothesis.settings.register_profile("soak", deadline=None)
@@ -46,6 +47,14 @@ def server() -> Iterator[postgres.Server]:
     """A PostgreSQL server of this test process."""
     with postgres.running() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def search_server() -> Iterator[SearchServer]:
+    """An Elasticsearch server; those who take it share one process by their `xdist_group`."""
+    running = search_or_skip()
+    yield running
+    running.stop()
 
 
 @pytest.fixture(scope="module")

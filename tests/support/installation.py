@@ -57,10 +57,11 @@ class Installation:
         self.arrive()
 
     def arrive(self) -> None:
-        """Number what was recorded and bring it into the store."""
+        """Number what was recorded, bring it into the store, and wait until it can be seen there."""
         self.system.sequencer.drain()
         while self.system.shipper.step().value == "busy":
             pass
+        self.system.store.settle()
 
     def customer(self, handle: str, *, euros: int = 0, factor: bool = True) -> Person:
         """Open an account with a wallet, put money in, and add an authenticator."""

@@ -10,14 +10,7 @@ import pytest
 from ingest.settings import ElasticLogin, ElasticSettings
 from ingest.store.elastic import ElasticStore
 from ingest.store.elastic_client import OfficialClient
-from tests.support.search import SearchServer, search_or_skip
-
-
-@pytest.fixture(scope="session")
-def search_server() -> Iterator[SearchServer]:
-    server = search_or_skip()
-    yield server
-    server.stop()
+from tests.support.search import SearchServer
 
 
 @pytest.fixture(scope="session")
