@@ -14,23 +14,25 @@ from sqlalchemy.orm import Session
 from app import edge, health
 from app.compose import System
 from app.gateway.policy import Policy, route
-from app.identity import roles
-from app.kernel.access import SECURITY_OWN_READ, Actor, Permission
+from app.identity import accounts, roles
+from app.kernel.access import SECURITY_OWN_READ, SOC_INCIDENT_WRITE, Actor, ActorKind, Permission
 from app.kernel.context import Context
-from app.kernel.errors import Forbidden
+from app.kernel.errors import Forbidden, OnePayError
 from app.oauth import guard
 from dashboards import console as dash_console
 from dashboards import mount
 from dashboards.mount import Console
 from dashboards.page import View
 from dashboards.pages import soc
-from dashboards.ports import Part
+from dashboards.ports import Colleague, Part
 from detectors.sigma.ast import Rule
 from ingest.events.access import RequestDenied
 from ingest.log import outbox, receipts
 from ingest.log.receipts import Receipt
 from ingest.store.port import EventStore
+from playbooks.parts import Parts
 
+COLLEAGUES_MAX: Final = 100
 LIMIT_MAX: Final = 200
 # Each callback demands its own permission (dashboards.guard); what Dash serves itself needs a staff session.
 STAFF: Final = Policy(permission=SECURITY_OWN_READ, surface=guard.STAFF)
@@ -44,6 +46,10 @@ class ConsoleSources:
         self.store: EventStore = system.store
         self.rules: Mapping[str, Rule] = system.runner.rules
         self.is_demo = system.settings.demo
+
+    @property
+    def response(self) -> Parts:
+        return self._system.response
 
     def viewer(self) -> Actor:
         """Return who asks; the guard has found them."""
@@ -72,6 +78,19 @@ class ConsoleSources:
         )
         with self._system.db.begin() as session:
             outbox.record(session, event, edge.context())
+
+    def leave_trace(self, problem: OnePayError) -> None:
+        edge.leave_trace(problem)
+
+    def colleagues(self, session: Session) -> Sequence[Colleague]:
+        at = edge.context().at
+        found = accounts.page_of(session, ActorKind.STAFF, after=None, limit=COLLEAGUES_MAX)
+        held = {one.id: accounts.roles_of(session, one.id, at) for one in found if one.state is accounts.State.ACTIVE}
+        return [
+            Colleague(id=id_, roles=", ".join(roles.WORD_OF_ROLE[role] for role in sorted(mine)))
+            for id_, mine in held.items()
+            if SOC_INCIDENT_WRITE in roles.permissions_of(mine)
+        ]
 
     def holders_of(self, permission: Permission) -> Sequence[str]:
         return [roles.WORD_OF_ROLE[role] for role in roles.holders_of(permission)]

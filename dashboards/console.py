@@ -30,7 +30,7 @@ def make(server: Flask, sources: Sources) -> Console:
             dcc.Store(id="scheme"),
             dcc.Store(id="redraw"),
             guard.container(),
-            html.Div(id="view"),
+            html.Div(states.loading(), id="view"),
         ],
         id="mantine",
         theme=theme.mantine_theme(),
@@ -45,10 +45,13 @@ def make(server: Flask, sources: Sources) -> Console:
         prevent_initial_call=True,
     )
     console.clientside_callback(
-        "function(x){return x?onepay.here():window.dash_clientside.no_update;}",
+        "function(x){return onepay.after(x);}",
         Output("route", "data", allow_duplicate=True),
         Input("redraw", "data"),
         prevent_initial_call=True,
+    )
+    console.clientside_callback(
+        "function(x){return onepay.drawn();}", Output("view", "className"), Input("view", "children")
     )
     _wire_router(console)
     for wire in soc.WIRES:

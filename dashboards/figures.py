@@ -81,15 +81,23 @@ def due_axis(minutes: Sequence[tuple[float, str]], *, width: int = 440, height: 
     return _picture(width, height, css, body, stretch=True)
 
 
-def bars_spark(values: Sequence[int], *, width: int = 96, height: int = 20, token: str = "ink-2") -> str:  # noqa: S107 - a colour
-    """Return counts a day as bars from zero."""
+def bars_spark(
+    values: Sequence[int],
+    *,
+    width: int = 96,
+    height: int = 20,
+    token: str = "ink-2",  # noqa: S107 - the name of a colour
+    stretch: bool = False,
+) -> str:
+    """Return counts by equal steps of time as bars from zero."""
     top, step = max(values, default=0) or 1, width / max(1, len(values))
     body = "".join(
         f"<rect x='{place * step:.1f}' y='{height - max(1.0, value / top * height):.1f}' width='{step - 1:.1f}' "
         f"height='{max(1.0, value / top * height):.1f}'" + (" class='o'" if not value else "") + "/>"
         for place, value in enumerate(values)
     )
-    return _picture(width, height, f"rect{{fill:{_both(token)}}}.o{{fill:{_both('line')}}}", body)
+    css = f"rect{{fill:{_both(token)}}}.o{{fill:{_both('line')}}}"
+    return _picture(width, height, css, body, stretch=stretch)
 
 
 def coverage_strip(ranges: Sequence[tuple[float, float, str]], *, width: int = 168, height: int = 12) -> str:
@@ -108,10 +116,17 @@ def coverage_strip(ranges: Sequence[tuple[float, float, str]], *, width: int = 1
     return _picture(width, height, css, body)
 
 
-def severity_lanes(times: Sequence[datetime], counts: Mapping[str, Sequence[int]], scheme: str) -> go.Figure:
+def severity_lanes(
+    times: Sequence[datetime],
+    counts: Mapping[str, Sequence[int]],
+    scheme: str,
+    severities: Sequence[str] = SEVERITIES,
+) -> go.Figure:
     """Return a bar row a severity on one time axis, each on its own scale: a critical is never drowned by mediums."""
-    figure = make_subplots(rows=len(SEVERITIES), cols=1, shared_xaxes=True, vertical_spacing=0)
-    for row, severity in enumerate(SEVERITIES, 1):
+    is_long = len(times) > 1 and times[-1] - times[0] > timedelta(hours=48)
+    tickformat = "%d %b" if is_long else "%H:%M"
+    figure = make_subplots(rows=len(severities), cols=1, shared_xaxes=True, vertical_spacing=0)
+    for row, severity in enumerate(severities, 1):
         values = counts[severity]
         token = f"{severity.lower()}-fill"
         figure.add_bar(
@@ -134,7 +149,7 @@ def severity_lanes(times: Sequence[datetime], counts: Mapping[str, Sequence[int]
             linewidth=1,
         )
         figure.update_xaxes(
-            showgrid=True, dtick=4 * 3600e3, tickformat="%H:%M", showline=True, linecolor=edge, row=row, col=1
+            showgrid=True, nticks=7, tickformat=tickformat, showline=True, linecolor=edge, row=row, col=1
         )
     margin = {"l": 0, "r": 0, "t": 0, "b": 22}
     figure.update_layout(template=template(scheme), bargap=0.25, margin=margin, hovermode="x")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import no_update, set_props
+from dash import html, no_update, set_props
 from flask import request
 
 from app.kernel.access import Permission
@@ -21,6 +21,7 @@ from app.kernel.errors import (
     StepUpRequired,
     Unavailable,
 )
+from dashboards.kit import mark
 from dashboards.mount import Console
 
 ACTIONABLE = (Conflict, Invalid, NotFound, Gone, StepUpRequired, Unavailable)
@@ -28,8 +29,18 @@ ACTIONABLE = (Conflict, Invalid, NotFound, Gone, StepUpRequired, Unavailable)
 View = Callable[..., Any]  # a Dash callback
 
 
-def callback(console: Console, *wires: Any, permission: Permission, **options: Any) -> Callable[[View], View]:
-    """Bind a callback. Who lacks the permission gets 403 and leaves an event; what one can mend becomes a toast."""
+def callback(
+    console: Console,
+    *wires: Any,
+    permission: Permission,
+    refused: Callable[[OnePayError], Any] | None = None,
+    **options: Any,
+) -> Callable[[View], View]:
+    """Bind a callback. Who lacks the permission gets 403 and leaves an event; what one can mend becomes a toast.
+
+    With `refused`, a refusal of the service is the callback's own output, in the place of the act; that somebody may
+    not do it is one of them then.
+    """
 
     def bind(function: View) -> View:
         @functools.wraps(function)
@@ -39,9 +50,13 @@ def callback(console: Console, *wires: Any, permission: Permission, **options: A
             except Forbidden:
                 console.sources.denied(permission, request.path)
                 raise
+            caught = ACTIONABLE if refused is None else (*ACTIONABLE, Forbidden)
             try:
                 return function(*values, **named)
-            except ACTIONABLE as problem:
+            except caught as problem:
+                console.sources.leave_trace(problem)
+                if refused is not None:
+                    return refused(problem)
                 # PreventUpdate would drop the toast with it.
                 set_props("toast", {"sendNotifications": [notice(problem)]})
                 return no_update
@@ -63,6 +78,19 @@ def notice(problem: OnePayError) -> dict[str, Any]:
         "autoClose": 8000,
         "withBorder": True,
     }
+
+
+def explained(problem: OnePayError) -> Any:  # a Dash component
+    """Return a refusal where the act stands: its sentence, its code, and the way on where there is one."""
+    ways: list[Any] = []
+    if isinstance(problem, StepUpRequired):
+        ways = [
+            " ",
+            html.A("Confirm with your factor", href="/staff/step-up", className="more", **{"data-do": "prove"}),
+        ]
+    elif isinstance(problem, Conflict):
+        ways = [" ", html.Button("Show how it stands now", className="as-link", type="button", **{"data-do": "draw"})]
+    return html.P([mark(str(problem), "cross", "bad"), html.Span(f" ({problem.code})", className="dim"), *ways])
 
 
 def done(text: str) -> None:

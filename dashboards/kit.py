@@ -171,8 +171,12 @@ def page(
     dock: Part = None,
     fill: bool = False,
     crumb: Part = None,
+    live: bool = False,
 ) -> Part:
-    """Return a page: title row with its question and acts, body, and a dock beside it where something is open."""
+    """Return a page: title row with its question and acts, body, and a dock beside it where something is open.
+
+    One that is `live` is drawn again every few seconds while nobody writes in it.
+    """
     head = html.Div(
         [
             *([html.Span(crumb, className="crumb nowrap")] if crumb else []),
@@ -182,7 +186,8 @@ def page(
         ],
         className="title",
     )
-    inner = html.Div([head, *body], className="page fill" if fill else "page")
+    again = {"data-refresh": "true"} if live else {}
+    inner = html.Div([head, *body], className="page fill" if fill else "page", **again)
     return html.Div([inner, dock], className="split") if dock is not None else inner
 
 

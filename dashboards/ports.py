@@ -11,9 +11,11 @@ from sqlalchemy.orm import Session
 
 from app.kernel.access import Actor, Permission
 from app.kernel.context import Context
+from app.kernel.errors import OnePayError
 from detectors.sigma.ast import Rule
 from ingest.log.receipts import Receipt
 from ingest.store.port import EventStore
+from playbooks.parts import Parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +28,25 @@ class Part:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Colleague:
+    """Somebody who may work incidents: an account, and in which roles. Names never pass through the console."""
+
+    id: str
+    roles: str
+
+
 class Sources(Protocol):
     """Joined in `compose`, one a system; `begin` opens the transaction of an act, `read` of a question."""
 
     store: EventStore
     rules: Mapping[str, Rule]
     is_demo: bool
+
+    @property
+    def response(self) -> Parts:
+        """Return what the services of incidents need of the installation."""
+        ...
 
     def viewer(self) -> Actor: ...
 
@@ -47,6 +62,14 @@ class Sources(Protocol):
 
     def denied(self, permission: Permission, path: str) -> None:
         """Record that a page or act was refused, in a transaction of its own."""
+        ...
+
+    def leave_trace(self, problem: OnePayError) -> None:
+        """Record what a refusal leaves behind, in a transaction of its own."""
+        ...
+
+    def colleagues(self, session: Session) -> Sequence[Colleague]:
+        """Return the active staff who may work an incident."""
         ...
 
     def holders_of(self, permission: Permission) -> Sequence[str]:

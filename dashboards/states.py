@@ -13,6 +13,21 @@ from dashboards.kit import act, facts, ident, mark, page, panel
 from dashboards.ports import Sources
 
 
+def loading() -> Any:  # a Dash component
+    """Return what stands before the first page is drawn; it shows itself only after a moment."""
+    return html.Main(
+        [
+            html.H1("Loading", className="vh"),
+            html.P("The console is loading…", className="dim"),
+            html.Div(className="block"),
+            html.Div(className="block"),
+        ],
+        className="boot",
+        id="content",
+        **{"aria-busy": "true"},
+    )
+
+
 def nothing_here() -> Any:  # a Dash component
     """Return the page of an address that is none, or of an object that is not there."""
     return page(

@@ -20,8 +20,12 @@ def grid(
     rows: Sequence[dict[str, Any]] | None = None,
     row_height: int = 30,
     label: str,
+    opens: str | None = None,
 ) -> Any:  # a Dash component
-    """Return a grid fed by key from an address (`feed`), or holding its few rows; cells are text, never markup."""
+    """Return a grid fed by key from an address (`feed`), or holding its few rows; cells are text, never markup.
+
+    A row opens beside the list (`sel`), or where `opens` is given at that address and its id.
+    """
     options: dict[str, Any] = {
         "theme": {"function": "onepayTheme(agGrid.themeQuartz)"},
         "rowHeight": row_height,
@@ -32,6 +36,7 @@ def grid(
         "suppressDragLeaveHidesColumns": True,
         "rowClassRules": {"row-open": "params.data && params.data.open"},
         "enableCellTextSelection": True,
+        "tooltipShowDelay": 400,
     }
     shared: dict[str, Any] = {
         "columnDefs": list(columns),
@@ -49,6 +54,7 @@ def grid(
         }
         made = dash_ag_grid.AgGrid(rowModelType="infinite", dashGridOptions=options, **shared)  # noqa: TID251 - its one home
     else:
+        shared["getRowId"] = "params.data.id"
         made = dash_ag_grid.AgGrid(rowData=list(rows or ()), dashGridOptions=options, **shared)  # noqa: TID251 - its one home
-    wrapper = {"data-feed": feed} if feed else {}
+    wrapper = {name: word for name, word in (("data-feed", feed), ("data-opens", opens)) if word}
     return html.Div(made, className=f"feed r{row_height}", role="group", **{"aria-label": label}, **wrapper)

@@ -2,7 +2,7 @@
 
 tokens_css()      -> custom properties for both schemes (`light-dark()`), read by console.css, Mantine and AG Grid
 mantine_theme()   -> `theme=` of dmc.MantineProvider
-GRID_THEME_JS     -> body of the asset that names the AG Grid theme (parameters are custom properties: one theme, two schemes)
+GRID_THEME_JS     -> body of the asset that names the AG Grid theme (custom properties: one theme, two schemes)
 template(scheme)  -> plotly template; plotly cannot read custom properties, so a chart is drawn per scheme
 """
 
@@ -41,7 +41,7 @@ TOKENS: Final = {  # name: (dark, light)
 }
 SEVERITIES: Final = ("Critical", "High", "Medium", "Low", "Info")
 
-# word: (token, shape). The shape is drawn by a CSS mask of the same name: glyph shapes differ between fonts, masks do not.
+# word: (token, shape). The shape is drawn by a CSS mask of the same name: glyphs differ between fonts, masks do not.
 STATES: Final = {
     "in place": ("good", "check"),
     "FAIL": ("bad", "cross"),
@@ -108,7 +108,7 @@ def tokens_css() -> str:
 
 
 def mantine_theme() -> dict[str, Any]:
-    """Ten equal shades: Mantine asks for ten, we have one accent. The true values come from console.css (`html:root[...]`)."""
+    """Return Mantine's theme. It asks for ten shades, we have one accent; true values come from console.css."""
     return {
         "primaryColor": "accent",
         "primaryShade": 8,
@@ -153,10 +153,12 @@ GRID_THEME_JS: Final = """
 var fns = window.dashAgGridFunctions = window.dashAgGridFunctions || {};
 fns.onepayTheme = function (theme) {
   return theme.withParams({
-    backgroundColor: 'var(--card)', foregroundColor: 'var(--ink)', textColor: 'var(--ink)', accentColor: 'var(--accent)',
+    backgroundColor: 'var(--card)', foregroundColor: 'var(--ink)', textColor: 'var(--ink)',
+    accentColor: 'var(--accent)',
     headerBackgroundColor: 'var(--card)', headerTextColor: 'var(--ink-2)', headerFontWeight: 600, headerFontSize: 12,
     borderColor: 'var(--line)', rowBorder: '1px solid var(--raised)', headerRowBorder: '1px solid var(--line)',
-    columnBorder: false, headerColumnResizeHandleColor: 'transparent', wrapperBorder: false, wrapperBorderRadius: 0, rowHoverColor: 'var(--page)',
+    columnBorder: false, headerColumnResizeHandleColor: 'transparent', wrapperBorder: false,
+    wrapperBorderRadius: 0, rowHoverColor: 'var(--page)',
     selectedRowBackgroundColor: 'var(--page)', rangeSelectionBorderColor: 'transparent', cellTextColor: 'var(--ink)',
     fontFamily: 'inherit', fontSize: 13, spacing: 4, rowHeight: 30, headerHeight: 30, cellHorizontalPadding: 8,
     browserColorScheme: 'inherit', focusShadow: 'none', checkboxCheckedBackgroundColor: 'var(--accent)',
@@ -165,7 +167,9 @@ fns.onepayTheme = function (theme) {
   });
 };
 fns.sevClass = function (p) { return p.value ? 'sev sev-' + String(p.value).toLowerCase() : ''; };
-fns.stateClass = function (p) { return p.value ? 'state state-' + String(p.value).toLowerCase().replace(/[_ ]/g, '-') : ''; };
+fns.stateClass = function (p) {
+  return p.value ? 'state state-' + String(p.value).toLowerCase().replace(/[_ ]/g, '-') : '';
+};
 """
 
 
@@ -177,33 +181,33 @@ def colour(token: str, scheme: str) -> str:
 def template(scheme: str) -> go.layout.Template:
     """Return the plotly template of a scheme."""
     ink2, line, raised = (colour(t, scheme) for t in ("ink-2", "line", "raised"))
-    axis = dict(
-        gridcolor=raised,
-        linecolor=line,
-        zeroline=False,
-        tickfont=dict(size=12, color=ink2),
-        title=None,
-        fixedrange=True,
-        ticks="",
-        showline=False,
-    )
+    axis = {
+        "gridcolor": raised,
+        "linecolor": line,
+        "zeroline": False,
+        "tickfont": {"size": 12, "color": ink2},
+        "title": None,
+        "fixedrange": True,
+        "ticks": "",
+        "showline": False,
+    }
     return go.layout.Template(
-        layout=dict(
-            paper_bgcolor="rgba(0,0,0,0)",
-            plot_bgcolor="rgba(0,0,0,0)",
-            font=dict(family=FONT, size=12, color=ink2),
-            margin=dict(l=0, r=0, t=0, b=20),
-            showlegend=False,
-            dragmode=False,
-            bargap=0.2,
-            colorway=[colour("accent", scheme)],
-            hoverlabel=dict(
-                bgcolor=colour("card", scheme),
-                bordercolor=line,
-                font=dict(color=colour("ink", scheme), size=12, family=FONT),
-            ),
-            xaxis=axis,
-            yaxis=axis,
-            transition=dict(duration=0),
-        )
+        layout={
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"family": FONT, "size": 12, "color": ink2},
+            "margin": {"l": 0, "r": 0, "t": 0, "b": 20},
+            "showlegend": False,
+            "dragmode": False,
+            "bargap": 0.2,
+            "colorway": [colour("accent", scheme)],
+            "hoverlabel": {
+                "bgcolor": colour("card", scheme),
+                "bordercolor": line,
+                "font": {"color": colour("ink", scheme), "size": 12, "family": FONT},
+            },
+            "xaxis": axis,
+            "yaxis": axis,
+            "transition": {"duration": 0},
+        }
     )

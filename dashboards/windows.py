@@ -61,6 +61,11 @@ def read(from_: str | None, to: str | None, now: datetime) -> Span:
     return Span(since=_whole(since), until=_whole(until), every=every)
 
 
+def coarse(span: Span, bars: int = 60) -> timedelta:
+    """Return the step of a small picture over a span."""
+    return next((step for step in _STEPS if (span.until - span.since) / step <= bars), _STEPS[-1])
+
+
 def _instant(text: str, now: datetime) -> datetime:
     found = _RELATIVE.match(text)
     if found:

@@ -10,6 +10,39 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
   onepay.go = go;
   onepay.draw = draw;
 
+  /* After an act the page is drawn again; the form that the address had opened is closed. */
+  onepay.after = function (what) {
+    if (!what) return dash_clientside.no_update;
+    if (what.close) {
+      var words = new URLSearchParams(location.search);
+      if (words.has('do')) {
+        ['do', 'sel', 'entity', 'hours'].forEach(function (name) { words.delete(name); });
+        history.replaceState(null, '', location.pathname + (String(words) ? '?' + words : ''));
+      }
+    }
+    return onepay.here();
+  };
+
+  /* A drawn page names itself; the focus goes to its title, or into the form that was opened. */
+  var shown = null;
+  onepay.drawn = function () {
+    setTimeout(function () {
+      var title = document.getElementById('page-title'), address = location.pathname + '|' + (new URLSearchParams(location.search).get('do') || '');
+      if (!title) return;
+      document.title = title.textContent + ' – OnePay';
+      var is_first = shown === null, is_same = shown === address;
+      shown = address;
+      if (is_same) return;
+      var form = document.querySelector('.opened');
+      if (form) {
+        form.scrollIntoView({ block: 'nearest' });
+        var field = form.querySelector('input, textarea, button, .choices a');
+        if (field) field.focus({ preventScroll: true });
+      } else if (!is_first) title.focus({ preventScroll: true });
+    }, 60);
+    return dash_clientside.no_update;
+  };
+
   ['click', 'keydown'].forEach(function (kind) { addEventListener(kind, function () { window.onepayPassiveUntil = 0; }, true); });
   addEventListener('popstate', draw);
   addEventListener('click', function (event) {
@@ -63,9 +96,11 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
     });
   };
 
-  /* Opening a row opens its address. */
+  /* Opening a row opens its address: beside the list, or the page that the list names. */
   onepay.open = function (cell) {
     if (!cell || !cell.rowId && cell.rowIndex === undefined) return;
+    var opens = document.querySelector('[data-opens]');
+    if (opens) return go(opens.dataset.opens + '/' + encodeURIComponent(cell.rowId));
     var words = new URLSearchParams(location.search);
     words.set('sel', cell.rowId);
     go(location.pathname + '?' + words);
@@ -76,6 +111,17 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
     dash_clientside.set_props('scheme', { data: next });
     document.cookie = 'onepay_scheme=' + next + ';path=/;samesite=strict';
     draw();
+  }
+  /* j and k move over the rows of the list; Enter opens the one with the focus. */
+  function step(by) {
+    var box = document.querySelector('.feed > [id]');
+    if (!box) return;
+    dash_ag_grid.getApiAsync(box.id).then(function (api) {
+      var cell = api.getFocusedCell(), next = cell ? cell.rowIndex + by : 0, column = api.getAllDisplayedColumns()[0];
+      if (next < 0 || next >= api.getDisplayedRowCount()) return;
+      api.ensureIndexVisible(next);
+      api.setFocusedCell(next, column);
+    });
   }
   function jump(text) {
     text = text.trim();
@@ -96,6 +142,11 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
     }
     if (button.dataset.do === 'scheme') scheme();
     if (button.dataset.do === 'copy') navigator.clipboard.writeText(location.href);
+    if (button.dataset.do === 'draw') draw();
+    if (button.dataset.do === 'prove') {
+      event.preventDefault();
+      location.assign(button.href + '?next=' + encodeURIComponent(location.pathname + location.search));
+    }
   });
   addEventListener('keydown', function (event) {
     var field = event.target.closest && event.target.closest('input, textarea, select, [contenteditable]');
@@ -111,8 +162,16 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
       var bar = document.querySelector('[data-do=query]') || document.querySelector('[data-do=jump]');
       if (bar) { event.preventDefault(); bar.focus(); }
     }
+    if (event.key === 'a') {
+      var take = document.querySelector('.main [data-key=a]');
+      if (take) take.click();
+    }
+    if (event.key === 'j' || event.key === 'k') step(event.key === 'j' ? 1 : -1);
+    if (event.key === 'Enter' && event.target.closest && event.target.closest('.ag-row')) {
+      onepay.open({ rowId: event.target.closest('.ag-row').getAttribute('row-id') });
+    }
     if (event.key === 'Escape') {
-      var close = document.querySelector('.dock a[title^=Close]');
+      var close = document.querySelector('.opened a[data-key=Escape], .dock a[title^=Close]');
       if (close) go(close.href);
     }
     if (waiting) { waiting = false; var to = { o: 'overview', e: 'events', a: 'alerts', i: 'incidents', r: 'rules', h: 'health' }[event.key];
@@ -140,7 +199,8 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
   /* A page that may have changed is drawn again when nobody types or selects in it. */
   setInterval(function () {
     var page = document.querySelector('[data-refresh]'), busy = document.activeElement &&
-      /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName);
+      /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName) || document.querySelector('.opened') ||
+      page && [].some.call(page.querySelectorAll('textarea, input'), function (field) { return field.value !== field.defaultValue; });
     if (page && !busy && document.visibilityState === 'visible' && !String(getSelection()) && !document.querySelector('.mantine-Modal-content'))
       { window.onepayPassiveUntil = Date.now() + 400; draw(); }
   }, 5000);

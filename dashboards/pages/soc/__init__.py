@@ -7,16 +7,37 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from app.kernel.access import SOC_ALERT_READ, Actor
+from app.kernel.access import SOC_ALERT_READ, SOC_INCIDENT_READ, SOC_OVERVIEW_READ, Actor
+from dashboards import response
 from dashboards.mount import Console
 from dashboards.page import Page, View
 from dashboards.pages.soc import alerts as alerts_page
-from dashboards.pages.soc import events, health, rules
+from dashboards.pages.soc import events, health, incidents, overview, rules
+from dashboards.pages.soc.incident import acts as incident_acts
+from dashboards.pages.soc.incident import page as incident_page
 from dashboards.ports import Sources
 from detectors import alerts
+from playbooks import deadlines
+from playbooks import incidents as cases
 
-PAGES: Final[Sequence[Page]] = (alerts_page.PAGE, events.PAGE, rules.PAGE, rules.ONE, health.PAGE)
-WIRES: Final[Sequence[Callable[[Console], None]]] = (events.wire, alerts_page.wire)
+PAGES: Final[Sequence[Page]] = (
+    overview.PAGE,
+    incidents.PAGE,
+    incident_page.PAGE,
+    alerts_page.PAGE,
+    events.PAGE,
+    rules.PAGE,
+    rules.ONE,
+    health.PAGE,
+)
+WIRES: Final[Sequence[Callable[[Console], None]]] = (
+    events.wire,
+    alerts_page.wire,
+    incidents.wire,
+    incident_acts.wire,
+)
+DEADLINES_SHOWN: Final = 3
+ASKS: Final = {"clock": "", "task": "task", "containment": "containment ends", "approval": "second person"}
 Feed = Callable[..., Mapping[str, Any]]
 FEEDS: Final[Mapping[str, tuple[Page, Feed]]] = {"events": (events.PAGE, events.rows)}
 
@@ -33,13 +54,26 @@ class Around:
 def around(sources: Sources, viewer: Actor, now: datetime) -> Around:
     """Return the frame's own figures, as far as the viewer may see them."""
     counts: dict[str, int] = {}
+    dues: list[tuple[datetime, str, str]] = []
     if viewer.may(SOC_ALERT_READ):
         with sources.read() as session:
             counts["alerts"] = alerts.count(session, viewer)
+    if viewer.may(SOC_INCIDENT_READ) and viewer.may(SOC_OVERVIEW_READ):
+        with sources.read() as session:
+            counts["incidents"] = sum(cases.open_by_severity(session, viewer).values())
+            next_ones = deadlines.next(session, viewer, parts=sources.response, limit=DEADLINES_SHOWN)
+        dues = [
+            (
+                one.due_at,
+                f"{ASKS[one.kind] or one.text} {response.number(one.incident_number)}",
+                f"/console/soc/incidents/{one.incident_id}",
+            )
+            for one in next_ones
+        ]
     store = sources.lag().get("store", {})
     behind = store.get("behind", 0)
     banner = None if store.get("ok", True) else f"{behind:,} events are not yet searchable."
-    return Around(counts=counts, banner=banner)
+    return Around(counts=counts, deadlines=dues, banner=banner)
 
 
 __all__ = ["FEEDS", "PAGES", "WIRES", "Around", "View", "around"]

@@ -1,0 +1,135 @@
+"""What presses and what is known: clocks, what the incident is about, the alerts that opened it, its facts."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from dash import html
+
+from dashboards import response
+from dashboards.kit import Part, due, facts, ident, mark, ok, panel, severity, short, span, when
+from dashboards.pages.soc.incident.look import Look
+from playbooks.clocks import ACKNOWLEDGE, CONTAINMENT, Clock, ClockState
+from playbooks.incidents import LinkedAlert, NamedEntity
+
+ENTITIES_SHOWN: Final = 12
+ALERTS_SHOWN: Final = 20
+
+
+def column(seen: Look) -> Part:
+    """Return the left column."""
+    return html.Div([_clocks(seen), _alerts(seen), _entities(seen), _facts(seen)], className="stack")
+
+
+def _clocks(seen: Look) -> Part:
+    case = seen.case
+    rows = [
+        html.Li([_clock(clock, seen), html.Small(_asks(clock, seen), className="dim")]) for clock in seen.found.clocks
+    ]
+    taken = f"acknowledged in {span(case.acknowledged_at - case.found_at)}" if case.acknowledged_at else "not taken yet"
+    nothing = html.P("No clock runs.", className="dim body")
+    return panel("Clocks", html.Ul(rows, className="clocks") if rows else nothing, right=taken)
+
+
+def _clock(clock: Clock, seen: Look) -> Part:
+    match clock.state:
+        case ClockState.RUNNING:
+            return due(clock.due_at, seen.now)
+        case ClockState.BREACHED:
+            return html.Span(mark(f"late {span(seen.now - clock.due_at)}", "cross", "bad"), className="left")
+        case ClockState.MET:
+            return ok("met in time")
+        case ClockState.MET_LATE:
+            return mark("met late", "clock", "medium")
+        case ClockState.ENDED:
+            return html.Span("ended", className="dim")
+
+
+def _asks(clock: Clock, seen: Look) -> str:
+    allowed = span(clock.due_at - clock.started_at)
+    if clock.kind == ACKNOWLEDGE:
+        return f"to acknowledge, {allowed} for {response.SEVERITIES[seen.case.severity].capitalize()}"
+    if clock.kind == CONTAINMENT:
+        of = next((one.kind.title for one in seen.found.actions if one.id == clock.ref), "containment")
+        return f"{of[:1].lower()}{of[1:]} ends or is prolonged"
+    return clock.kind.replace("_", " ")
+
+
+def _alerts(seen: Look) -> Part:
+    linked = seen.found.alerts
+    rows = [_alert(one, seen) for one in linked[:ALERTS_SHOWN]]
+    more = len(linked) - len(rows)
+    return panel(
+        "Alerts",
+        html.Ul(rows, className="mini") if rows else html.P("No alert is linked.", className="dim body"),
+        *([html.P(f"and {more:,} more", className="dim tail")] if more > 0 else []),
+        right=f"{len(linked):,}",
+    )
+
+
+def _alert(one: LinkedAlert, seen: Look) -> Part:
+    known = seen.alert_by_id.get(one.alert_id)
+    words = known.reason if known else one.rule
+    return html.Li(
+        [
+            severity(response.SEVERITIES[one.severity]),
+            html.A(words, href=seen.view.href("alerts", sel=one.alert_id, state="all"), title=words),
+            html.Small([ident(one.rule), f", {one.events:,} events, ", when(one.first_at, seen.now)], className="dim"),
+        ]
+    )
+
+
+def _entities(seen: Look) -> Part:
+    named = seen.found.entities
+    rows = [_entity(one, seen) for one in named[:ENTITIES_SHOWN]]
+    more = len(named) - len(rows)
+    return panel(
+        "Entities",
+        html.Ul(rows, className="rows r30"),
+        *([html.P(f"and {more:,} more, in its alerts", className="dim tail")] if more > 0 else []),
+        right=f"{len(named):,}",
+    )
+
+
+def _entity(one: NamedEntity, seen: Look) -> Part:
+    words, _ = response.entity_words(one.kind)
+    return html.Li(
+        [
+            html.A(short(one.value), href=seen.events_href(one.kind, one.value), className="grow cut more"),
+            html.Span(f"{words}, key" if one.is_key else words, className="dim nowrap"),
+        ]
+    )
+
+
+def _facts(seen: Look) -> Part:
+    case, now = seen.case, seen.now
+    pairs: list[tuple[str, Any]] = [
+        ("First event", when(case.first_event_at, now)),
+        ("Last event", when(case.last_event_at, now)),
+        ("Found", when(case.found_at, now)),
+        ("Kind", case.kind),
+        ("Owner", seen.person(case.owner)),
+    ]
+    pairs += [
+        (name, when(at, now))
+        for name, at in (
+            ("Contained", case.contained_at),
+            ("Recovered", case.recovered_at),
+            ("Closed", case.closed_at),
+        )
+        if at is not None
+    ]
+    pairs += [
+        (name, text)
+        for name, text in (
+            ("No need", case.nothing_to_contain),
+            ("Cause", case.cause),
+            ("Mended by", case.fix),
+            ("Ended as", case.disposition.replace("_", " ") if case.disposition else None),
+        )
+        if text
+    ]
+    if case.follows:
+        pairs.append(("Follows", html.A(short(case.follows), href=seen.view.href(f"incidents/{case.follows}"))))
+    pairs.append(("Version", str(case.version)))
+    return panel("Facts", html.Div(facts(*pairs), className="body"))

@@ -1,0 +1,99 @@
+"""How incidents are said: severities, numbers, states, people, what a clock asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from dash import html
+
+from app.kernel.access import Actor
+from dashboards.kit import Part, due, mark, ok, severity, short_text, span
+from playbooks.cases import Incident, State
+from playbooks.clocks import ACKNOWLEDGE, Clock, ClockState
+
+SEVERITIES: Final[Mapping[int, str]] = {1: "critical", 2: "high", 3: "medium", 4: "low"}
+STATES: Final[Mapping[State, str]] = {
+    State.NEW: "New",
+    State.TRIAGED: "Triaged",
+    State.CONTAINED: "Contained",
+    State.ERADICATED: "Eradicated",
+    State.RECOVERED: "Recovered",
+    State.CLOSED: "Closed",
+}
+# What moves an incident into a state, as the button says it.
+STEPS: Final[Mapping[State, str]] = {
+    State.TRIAGED: "Triage is done",
+    State.CONTAINED: "It is contained",
+    State.ERADICATED: "It is eradicated",
+    State.RECOVERED: "It is recovered",
+}
+CLOCKS: Final[Mapping[str, str]] = {ACKNOWLEDGE: "acknowledge", "containment": "containment ends or is prolonged"}
+ENTITIES: Final[Mapping[str, tuple[str, str]]] = {
+    "account": ("account", "user.id"),
+    "address": ("address", "source.ip"),
+    "identifier": ("name typed at sign-in", "user.hash"),
+    "device": ("device", "device.id"),
+    "session": ("session", "onepay.session.id"),
+    "host": ("host", "host.name"),
+}
+
+
+def severity_of(number: int) -> Part:
+    """Return a severity of an incident."""
+    return severity(SEVERITIES[number])
+
+
+def number(case_number: int) -> str:
+    """Return how an incident is called."""
+    return f"INC-{case_number}"
+
+
+def person_text(viewer: Actor, account_id: str | None) -> str:
+    """Return who it was: you, a part of the system, or the short id of a colleague. Names never pass through here."""
+    if account_id is None:
+        return "nobody"
+    if account_id == viewer.id:
+        return "you"
+    if account_id.startswith("svc_"):
+        return account_id.removeprefix("svc_")
+    return short_text(account_id)
+
+
+def person(viewer: Actor, account_id: str | None) -> Part:
+    """Return who it was, the whole id in its title."""
+    words = person_text(viewer, account_id)
+    if account_id is None or words == "you" or account_id.startswith("svc_"):
+        return html.Span(words)
+    return html.Span(words, className="id", title=account_id)
+
+
+def acknowledgement(case: Incident, clock: Clock | None, now: datetime) -> Part:
+    """Return how the acknowledgement of an incident stands."""
+    if case.acknowledged_at is not None:
+        took = span(case.acknowledged_at - case.found_at)
+        is_late = clock is not None and clock.state is ClockState.MET_LATE
+        return mark(f"in {took}, late", "clock", "medium") if is_late else ok(f"in {took}")
+    if clock is None:
+        return html.Span("–", className="dim")
+    return due(clock.due_at, now)
+
+
+def acknowledgement_text(case: Incident, clock: Clock | None, now: datetime) -> str:
+    """Return the same as plain words, for a cell."""
+    if case.acknowledged_at is not None:
+        return f"in {span(case.acknowledged_at - case.found_at)}"
+    if not case.is_open or clock is None:
+        return "–" if not case.is_open else "late"
+    return f"late {span(now - clock.due_at)}" if clock.due_at <= now else span(clock.due_at - now)
+
+
+def clock_of(clocks: Sequence[Clock], kind: str = ACKNOWLEDGE) -> Clock | None:
+    """Return the first clock of a kind."""
+    return next((clock for clock in clocks if clock.kind == kind), None)
+
+
+def entity_words(kind: str) -> tuple[str, str]:
+    """Return what an entity is in words, and the field of events that names it."""
+    return ENTITIES.get(kind, (kind, kind))
