@@ -288,12 +288,18 @@ def undo_all(session: Session, incident_id: str, reason: str, ctx: Context, *, p
 
 
 def undo_standing(
-    session: Session, case: Incident, ctx: Context, parts: Parts, *, comment_id: str | None = None
+    session: Session,
+    case: Incident,
+    ctx: Context,
+    parts: Parts,
+    *,
+    comment_id: str | None = None,
+    target: str | None = None,
 ) -> Sequence[Undoing]:
-    """Take back all that stands on a locked incident, the latest first; each that is kept says why."""
+    """Take back all that stands on a locked incident, or on one target, the latest first; what is kept says why."""
     report = []
     for found in reversed(of_incident(session, case.id)):
-        if not found.is_standing:
+        if not found.is_standing or target not in (None, found.target):
             continue
         why: str | None = None
         after = found

@@ -142,7 +142,10 @@ REGISTRY: Final[Mapping[str, ActionType]] = {
         ),
         ActionType(
             name="actions.undo_all",
-            title="Undo what was done",
+            title="Undo what was done to an account",
+            needed=("account",),
+            target="account",
+            kinds={"account": "account"},
             is_automatic=True,
             is_own=True,
             undo=Undo.NEVER,

@@ -161,9 +161,9 @@ def _check_comparison(found: Comparison, types: Mapping[str, Type]) -> None:
     if "set" in (left, right):
         raise ConditionRefused("a set is asked with IN")
     if left != right:
-        raise ConditionRefused(f"a {left} is compared with a {right}")
+        raise ConditionRefused(f"{left} is compared with {right}")
     if found.sign in _ORDERED and left != "integer":
-        raise ConditionRefused(f"{found.sign} orders integers, not a {left}")
+        raise ConditionRefused(f"{found.sign} orders integers, not {left}")
 
 
 def _type(operand: Operand, types: Mapping[str, Type]) -> str:

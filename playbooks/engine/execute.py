@@ -224,7 +224,7 @@ class Executor:
         """Return the reference of what was done, or None where it waits for a second person."""
         own = OWN.get(does.action)
         if own is not None:
-            own(session, held.case, ctx, self._parts)
+            own(session, held.case, params, ctx, self._parts)
             return held.key
         with session.begin_nested():
             action = actions.act_for_step(

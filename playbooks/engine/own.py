@@ -21,10 +21,10 @@ from playbooks.timeline import Code
 
 ALERTS_MAX: Final = 500
 
-Own = Callable[[Session, Incident, Context, Parts], None]
+Own = Callable[[Session, Incident, Mapping[str, str], Context, Parts], None]
 
 
-def snapshot(session: Session, case: Incident, ctx: Context, parts: Parts) -> None:
+def snapshot(session: Session, case: Incident, params: Mapping[str, str], ctx: Context, parts: Parts) -> None:
     """Name the evidence as it is now: each alert's rule, version, span and count, a hash over all, the log's size."""
     query = (
         sa.select(incident_alert)
@@ -60,9 +60,10 @@ def snapshot(session: Session, case: Incident, ctx: Context, parts: Parts) -> No
     )
 
 
-def undo_all(session: Session, case: Incident, ctx: Context, parts: Parts) -> None:
-    """Undo what stands; what is kept makes the step fail, so that a person goes on with it."""
-    kept = [one for one in actions.undo_standing(session, case, ctx, parts) if one.why is not None]
+def undo_all(session: Session, case: Incident, params: Mapping[str, str], ctx: Context, parts: Parts) -> None:
+    """Undo what was done to an account; what is kept makes the step fail, so that a person goes on with it."""
+    report = actions.undo_standing(session, case, ctx, parts, target=params["account"])
+    kept = [one for one in report if one.why is not None]
     if kept:
         names = ", ".join(f"{one.action.name} of {one.action.target}" for one in kept)
         raise PartlyUndone(f"Still standing: {names}.")
