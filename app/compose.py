@@ -30,6 +30,7 @@ from app.kernel.context import Context
 from app.kernel.crypto import KeyFolder
 from app.kernel.db import Database
 from app.kernel.ids import Ids, RandomIds
+from app.kernel.logs import logger
 from app.kernel.metrics import Metrics
 from app.messaging.console import ConsoleMessenger
 from app.oauth.guard import PLAIN
@@ -45,7 +46,7 @@ from ingest.log.subject_keys import SubjectKeys
 from ingest.settings import DuckSettings, ElasticSettings, ShipperSettings, StoreSettings
 from ingest.shipper import Shipper
 from ingest.store import backends
-from ingest.store.port import EventStore
+from ingest.store.port import EventStore, StoreUnavailable
 from payments import wallets
 from payments.containment import HoldOutgoing as HoldOutgoingAction
 from playbooks import joining
@@ -55,6 +56,7 @@ from playbooks.parts import Parts as Response
 KEYS: Final = ("epoch", "identity", "pepper")
 HOLD_STANDS: Final = timedelta(hours=24)
 ORIGIN: Final = "onepay.example/log"
+_log: Final = logger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,9 +128,9 @@ def make_system(settings: Settings, *, clock: Clock | None = None, ids: Ids | No
     )
     db = Database(settings.main_database, info={RECORDING: recording})
     store = backends.make(_store_settings(settings))
-    store.open()
+    is_open = _opened(store)
     sequencer = Sequencer(db, clock, holder=_holder(settings), ids=ids)
-    shipper = Shipper(db, store, clock, settings=ShipperSettings(), ids=ids)
+    shipper = Shipper(db, store, clock, settings=ShipperSettings(), ids=ids, is_open=is_open)
     identity = _identity(settings, keys, subject_keys)
     proxies = TrustedProxies(settings.proxies)
     gateway = Gateway(
@@ -197,6 +199,16 @@ def _store_settings(settings: Settings) -> StoreSettings:
     return StoreSettings(
         backend="duck", namespace=settings.store_namespace, duck=DuckSettings(folder=settings.home / "events")
     )
+
+
+def _opened(store: EventStore) -> bool:
+    """Open the store, or leave it to the shipper: payments go on while a search cluster is away."""
+    try:
+        store.open()
+    except StoreUnavailable as error:
+        _log.warning("The event store is away and is opened once it answers: %s", error)
+        return False
+    return True
 
 
 def _hold_outgoing(session: Session, subject: str, reason: str, ctx: Context) -> object:
