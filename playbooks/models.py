@@ -203,6 +203,7 @@ step = sa.Table(
     sa.Column("state", sa.Text, nullable=False, info=_T),
     sa.Column("is_followed", sa.Boolean, nullable=False, info=_T),
     sa.Column("attempt", sa.Integer, nullable=False, info=_T),
+    sa.Column("failures", sa.Integer, nullable=False, info=_T),
     sa.Column("wake_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("started_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("ended_at", UtcDateTime, nullable=True, info=_T),

@@ -16,5 +16,6 @@ class PlaybookSettings:
     containment_lasts: timedelta = timedelta(hours=24)
     block_addresses_alone_max: int = 50
     block_hours_alone_max: int = 1
-    attempts_max: int = 5
+    failures_max: int = 5
+    action_takes_max: timedelta = timedelta(seconds=10)
     executions_a_run_max: int = 100

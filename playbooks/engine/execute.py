@@ -117,10 +117,12 @@ class Executor:
             if held is None:
                 return False
             attempt = self._take(session, held, ctx)
-        if attempt is not None:
-            with self._db.begin() as session:
-                self._act(session, execution_id, incident_id, attempt, ctx)
-        return True
+        if attempt is None:
+            return True
+        error = guarded("playbooks.execute", lambda: self._act(execution_id, incident_id, attempt, ctx))
+        if error is not None:
+            self._raised(execution_id, incident_id, attempt, ctx)
+        return error is None
 
     def _hold(self, session: Session, execution_id: str, incident_id: str, at: datetime) -> _Held | None:
         case = cases.locked_if_free(session, incident_id)
@@ -163,15 +165,17 @@ class Executor:
             tasks.finish_by_action(session, held.case, done[-1].name, done[-1].id, ctx)
 
     def _intend(self, session: Session, held: _Held, does: Do, ctx: Context) -> tuple[str, int] | None:
-        attempt = held.step.attempt + 1
-        if attempt > self._parts.settings.attempts_max:
-            self._failed(session, held, does, "attempts", f"it raised {attempt - 1} times.", ctx)
+        if held.step.failures >= self._parts.settings.failures_max:
+            self._failed(session, held, does, "failures", f"It raised {held.step.failures} times.", ctx)
             return None
+        # A process that dies before the act is done leaves this time behind, after which another takes it up. That is
+        # no failure of the action, so it may happen any number of times.
+        attempt = held.step.attempt + 1
         session.execute(
             _this(held).values(
                 state=StepState.RUNNING.value,
                 attempt=attempt,
-                wake_at=ctx.at + timedelta(seconds=2**attempt),
+                wake_at=ctx.at + self._parts.settings.action_takes_max,
                 started_at=held.step.started_at or ctx.at,
             )
         )
@@ -188,10 +192,15 @@ class Executor:
         insert_once(session, command, intended)
         return held.name, attempt
 
-    def _act(
-        self, session: Session, execution_id: str, incident_id: str, intended: tuple[str, int], ctx: Context
-    ) -> None:
+    def _act(self, execution_id: str, incident_id: str, intended: tuple[str, int], ctx: Context) -> None:
         """Do an intended action and say so in the same transaction, unless somebody else has taken the step since."""
+        with self._db.begin() as session:
+            held = self._still(session, execution_id, incident_id, intended)
+            if held is not None:
+                self._do(session, held, ctx)
+
+    def _still(self, session: Session, execution_id: str, incident_id: str, intended: tuple[str, int]) -> _Held | None:
+        """Return the step that was intended, under the lock, if it is still ours."""
         name, attempt = intended
         case = cases.locked(session, incident_id)
         row = session.execute(sa.select(execution).where(execution.c.id == execution_id)).one()
@@ -199,12 +208,23 @@ class Executor:
         one = session.execute(sa.select(step_table).where(where)).one()
         is_ours = one.state == StepState.RUNNING.value and one.attempt == attempt
         if row.state != ExecutionState.RUNNING.value or not is_ours:
-            return
-        held = _Held(case=case, execution=row, book=self._book(session, row), step=one)
+            return None
+        return _Held(case=case, execution=row, book=self._book(session, row), step=one)
+
+    def _raised(self, execution_id: str, incident_id: str, intended: tuple[str, int], ctx: Context) -> None:
+        """Count a failure of the action itself and let it rest, longer each time; its transaction changed nothing."""
+        with self._db.begin() as session:
+            held = self._still(session, execution_id, incident_id, intended)
+            if held is not None:
+                failures = held.step.failures + 1
+                rest = timedelta(seconds=2**failures)
+                session.execute(_this(held).values(failures=failures, wake_at=ctx.at + rest))
+
+    def _do(self, session: Session, held: _Held, ctx: Context) -> None:
         does = held.does
         assert isinstance(does, Do), "only actions are intended"
         try:
-            params = resolved(does.params, row.variables)
+            params = resolved(does.params, held.execution.variables)
             ref = self._done(session, held, does, params, ctx)
         except (BadParameter, ContainmentRefused, UnknownAction) as error:
             self._failed(session, held, does, error.code, str(error), ctx)

@@ -131,6 +131,7 @@ def start(
             "state": (StepState.READY if name == book.entry else StepState.PENDING).value,
             "is_followed": False,
             "attempt": 0,
+            "failures": 0,
             "out": {},
         }
         for place, name in enumerate(book.steps)

@@ -209,6 +209,7 @@ def upgrade() -> None:
         sa.Column("state", text, nullable=False),
         sa.Column("is_followed", flag, nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("wake_at", big, nullable=True),
         sa.Column("started_at", big, nullable=True),
         sa.Column("ended_at", big, nullable=True),
