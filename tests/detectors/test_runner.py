@@ -1,0 +1,189 @@
+"""The runner: no sequence unread, nothing twice, one broken rule alone, and a gap that is told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from app.kernel.clock import StillClock
+from detectors import alerts
+from detectors.alerts import AlertState, Verdict
+from detectors.runner import CursorMoved, standings
+from detectors.settings import DetectorSettings
+from ingest.log import read
+from ingest.store.memory import MemoryStore
+from ingest.store.port import StoreUnavailable
+from ingest.store.query import Appended, Sequenced
+from tests.support.ground import START
+from tests.support.pipeline import ANALYST, Pipeline, make_pipeline
+
+IP = "198.18.7.9"
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
+    made = make_pipeline(tmp_path / "home", store=MemoryStore())
+    yield made
+    made.close()
+
+
+class Losing(MemoryStore):
+    """Loses sequence 4 the first time, and says it took it."""
+
+    is_losing = True
+
+    def append(self, documents: Sequence[Sequenced]) -> Appended:
+        kept = [one for one in documents if not (self.is_losing and one.sequence == 4)]
+        self.is_losing = self.is_losing and len(kept) == len(documents)
+        done = super().append(kept)
+        return replace(done, stored=done.stored + len(documents) - len(kept))
+
+
+class Away(MemoryStore):
+    """Does not answer readers while it is away."""
+
+    is_away = False
+
+    def coverage(self, lo: int, hi: int) -> int:
+        if self.is_away:
+            raise StoreUnavailable
+        return super().coverage(lo, hi)
+
+
+def burst(pipeline: Pipeline, *, since: int = 0, count: int = 10, ip: str = IP) -> None:
+    for n in range(count):
+        at = START + timedelta(seconds=since + n)
+        pipeline.record(at, "auth.login.failed", **{"source.ip": ip, "user.hash": "h"})
+
+
+def kinds(pipeline: Pipeline) -> Counter[str]:
+    pipeline.arrive()
+    with pipeline.ground.db.read() as session:
+        size = read.head(session).size
+        return Counter(entry.kind for entry in read.entries(session, 0, size))
+
+
+def test_every_rule_covers_every_sequence_once(pipeline: Pipeline) -> None:
+    for n in range(3):
+        burst(pipeline, since=n * 1_000)
+        pipeline.detect()
+    with pipeline.ground.db.read() as session:
+        head = read.head(session).size
+        found = standings(session, pipeline.runner.rules, ANALYST, START)
+    assert len(found) == len(pipeline.runner.rules)
+    for one in found:
+        assert one.lag == head - one.sequence
+        assert list(one.covered) == [(0, one.sequence)]
+
+
+def test_a_broken_rule_fails_alone_and_recovers_without_a_gap(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = pipeline.runner._detectors["login_burst_source"]
+
+    class Broken:
+        def evaluate(self, *given: object) -> None:
+            raise ZeroDivisionError
+
+    monkeypatch.setitem(pipeline.runner._detectors, "login_burst_source", Broken())
+    burst(pipeline)
+    pipeline.detect()
+    assert "login_burst_source" not in {one.slug for one in pipeline.alerts()}
+    assert "login_burst_account" in {one.slug for one in pipeline.alerts()}
+    assert kinds(pipeline)["detection.rule.failing"] == 1
+
+    monkeypatch.setitem(pipeline.runner._detectors, "login_burst_source", broken)
+    clock(pipeline).move(timedelta(minutes=10))
+    pipeline.detect()
+    assert [one.slug for one in pipeline.alerts(slug="login_burst_source")] == ["login_burst_source"]
+    assert kinds(pipeline)["detection.rule.recovered"] == 1
+    with pipeline.ground.db.read() as session:
+        found = {one.rule.slug: one for one in standings(session, pipeline.runner.rules, ANALYST, START)}
+    one = found["login_burst_source"]
+    assert list(one.covered) == [(0, one.sequence)]
+
+
+def test_a_gap_in_the_store_stops_every_rule_and_is_told_once(tmp_path: Path) -> None:
+    pipeline = make_pipeline(tmp_path / "home", store=Losing())
+    burst(pipeline)
+    pipeline.arrive()
+    for _ in range(4):
+        pipeline.runner.run()
+        clock(pipeline).move(timedelta(seconds=45))
+    assert pipeline.alerts() == []
+    assert kinds(pipeline)["detection.coverage.broken"] == 1
+    assert pipeline.shipper.resend() == [range(4, 5)]
+    pipeline.detect()
+    assert "login_burst_source" in {one.slug for one in pipeline.alerts()}
+    pipeline.close()
+
+
+def test_two_runners_have_one_effect(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second worker that handled the same slice meanwhile wins; what the first found is dropped."""
+    burst(pipeline)
+    pipeline.arrive()
+    evaluate, once = pipeline.runner._evaluate, []
+
+    def slowly(slugs: list[str], piece: object) -> object:
+        found = evaluate(slugs, piece)
+        if not once:
+            once.append(1)
+            pipeline.runner.drain()
+        return found
+
+    monkeypatch.setattr(pipeline.runner, "_evaluate", slowly)
+    with pytest.raises(CursorMoved):
+        pipeline.runner.drain()
+    assert len(pipeline.alerts(slug="login_burst_source")) == 1
+
+
+def test_a_store_that_is_away_makes_nobody_failing(tmp_path: Path) -> None:
+    store = Away()
+    pipeline = make_pipeline(tmp_path / "home", store=store)
+    burst(pipeline)
+    pipeline.arrive()
+    store.is_away = True
+    with pytest.raises(StoreUnavailable):
+        pipeline.runner.run()
+    store.is_away = False
+    pipeline.detect()
+    assert kinds(pipeline)["detection.rule.failing"] == 0
+    assert len(pipeline.alerts(slug="login_burst_source")) == 1
+    pipeline.close()
+
+
+def test_an_alert_closed_by_a_person_stays_closed_until_something_new(pipeline: Pipeline) -> None:
+    burst(pipeline)
+    pipeline.detect()
+    found = pipeline.alerts(slug="login_burst_source")[0]
+    with pipeline.ground.db.begin() as session:
+        alerts.close(session, found.id, Verdict.FALSE_POSITIVE, "A scanner of ours.", pipeline.ground.ctx(ANALYST))
+    pipeline.detect()
+    assert pipeline.alerts(slug="login_burst_source")[0].state is AlertState.CLOSED
+    burst(pipeline, since=4_000)
+    pipeline.detect()
+    states = [one.state for one in pipeline.alerts(slug="login_burst_source")]
+    assert sorted(states) == [AlertState.CLOSED, AlertState.OPEN]
+
+
+def test_slices_of_any_size_find_the_same(tmp_path: Path) -> None:
+    found = []
+    for size in (1, 3, 10_000):
+        made = make_pipeline(
+            tmp_path / f"home-{size}", store=MemoryStore(), settings=DetectorSettings(run_events_max=size)
+        )
+        burst(made)
+        burst(made, since=20, ip="198.18.7.10")
+        made.detect()
+        found.append(sorted((one.slug, tuple(one.group.items()), one.first_at, one.last_at) for one in made.alerts()))
+        made.close()
+    assert found[0] == found[1] == found[2]
+
+
+def clock(pipeline: Pipeline) -> StillClock:
+    return pipeline.ground.clock
