@@ -1,0 +1,101 @@
+"""The real acts of the others: a taken account loses its sessions and keeps its money, and gets both ways back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from app.gateway.networks import BlockNetwork
+from app.gateway.proxies import TrustedProxies
+from app.identity import accounts, sessions
+from app.identity.containment import LockAccount, RevokeSessions
+from ingest.events.detection import FindingRaised
+from payments import wallets
+from payments.containment import HoldOutgoing
+from playbooks import actions, incidents, tasks
+from playbooks.actions import SamePerson
+from playbooks.engine import shipped
+from playbooks.engine.execute import Executor
+from tests.app.identity import conftest as identity
+from tests.app.identity.conftest import People
+from tests.playbooks.world import ANNA, CARLA, CHEN
+
+ADDRESS = "amber@example.com"
+people = identity.people  # the fixture of identity's own tests
+
+
+def test_an_account_that_was_entered_is_contained_locked_and_given_back(people: People) -> None:
+    ground = people.ground
+    acts = (RevokeSessions(), LockAccount(), HoldOutgoing(), BlockNetwork(TrustedProxies(())))
+    parts = shipped.parts({act.name: act for act in acts})
+    executor = Executor(ground.db, ground.ids, parts)
+    account = people.sign_up(ADDRESS, "amber")
+    assert people.try_in(ADDRESS) is not None
+
+    with ground.db.begin() as session:
+        found = incidents.accept(
+            session,
+            finding_of(account, people),
+            ground.ctx(),
+            kind="security",
+            keys=[("user.id", account)],
+            join_within=timedelta(hours=4),
+            playbook="account_takeover",
+            title="Sign-in after a burst of refused ones",
+            reason="entered",
+            entities={"user.id": [account], "source.ip": ["198.18.7.9"]},
+            synthetic=None,
+            parts=parts,
+        )
+    executor.run(ground.clock.now())
+
+    assert (live(people, account), held(people, account)) == (0, True)
+    with ground.db.begin() as session:
+        (ask,) = incidents.by_id(session, found, CARLA).tasks
+        tasks.finish(session, ask.id, {"answer": "not_mine"}, ground.ctx(ANNA))
+    executor.run(ground.clock.now())
+    with ground.db.begin() as session:
+        lock = actions.run(session, found, "account.lock", {"account": account}, ground.ctx(CARLA), parts=parts)
+    assert state(people, account) == "locked"
+    with pytest.raises(SamePerson), ground.db.begin() as session:
+        actions.undo(session, lock.id, "her own again", ground.ctx(CARLA), parts=parts)
+
+    with ground.db.begin() as session:
+        report = actions.undo_all(session, found, "her own again", ground.ctx(CHEN), parts=parts)
+    assert [(one.action.name, one.why) for one in report] == [("account.lock", None), ("wallet.hold_outgoing", None)]
+    assert (state(people, account), held(people, account)) == ("active", False)
+    assert people.try_in(ADDRESS) is not None
+
+
+def finding_of(account: str, people: People) -> FindingRaised:
+    at = people.ground.clock.now()
+    return FindingRaised(
+        about=(account,),
+        finding="alr_1",
+        revision=1,
+        entity="source.ip=198.18.7.9",
+        severity="critical",
+        count=11,
+        first_at=at,
+        last_at=at,
+        evidence=("evt_1",),
+        rule="burst_then_success",
+        rule_version="v1",
+        rule_name="Sign-in after a burst of refused ones",
+    )
+
+
+def live(people: People, account: str) -> int:
+    with people.ground.db.read() as session:
+        return len(sessions.list_of(session, account, None, people.ground.clock.now()))
+
+
+def state(people: People, account: str) -> str:
+    with people.ground.db.read() as session:
+        return accounts.get(session, account).state.value
+
+
+def held(people: People, account: str) -> bool:
+    with people.ground.db.read() as session:
+        return wallets.restraint_on(session, people.actor(account)) is not None
