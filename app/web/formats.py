@@ -73,9 +73,11 @@ def day_name(at: datetime, now: datetime, zone: ZoneInfo) -> str:
     return "Yesterday" if local == today - timedelta(days=1) else str(format_date(local, "EEEE", locale=LOCALE))
 
 
-def short_day(at: datetime, zone: ZoneInfo) -> str:
-    """Return the day and month of an instant."""
-    return str(format_date(at.astimezone(zone), "EEEE d MMMM", locale=LOCALE))
+def day_beside(at: datetime, now: datetime, zone: ZoneInfo) -> str:
+    """Return what stands beside the name of a day: its date, with the weekday where the name is not the weekday."""
+    local = at.astimezone(zone)
+    is_recent = local.date() >= now.astimezone(zone).date() - timedelta(days=1)
+    return str(format_date(local, "EEEE d MMMM" if is_recent else "d MMMM", locale=LOCALE))
 
 
 def short_id(text: str) -> str:

@@ -108,6 +108,7 @@ def _days(entries: Sequence[Activity]) -> list[tuple[str, str, list[Activity]]]:
     return [
         (name, short, list(group))
         for (name, short), group in groupby(
-            entries, key=lambda e: (formats.day_name(e.at, g.at, pages.ZONE), formats.short_day(e.at, pages.ZONE))
+            entries,
+            key=lambda e: (formats.day_name(e.at, g.at, pages.ZONE), formats.day_beside(e.at, g.at, pages.ZONE)),
         )
     ]
