@@ -74,6 +74,12 @@ def act(text: str, href: str, *, main: bool = False) -> Part:
     return html.A(text, href=href, className="btn main-act" if main else "btn")
 
 
+def more(acts: Sequence[tuple[str, str]], name: str = "More") -> Part:
+    """Return further acts, as (name, address), behind one button."""
+    links = [html.A(words, href=href) for words, href in acts]
+    return html.Details([html.Summary(name, className="btn"), html.Div(links)], className="pop")
+
+
 def tag(text: str) -> Part:
     """Return a word in a frame."""
     return html.Span(text, className="tag")

@@ -11,6 +11,7 @@ from app.kernel.access import Permission
 from app.kernel.errors import OnePayError, Unavailable
 from dashboards.kit import act, facts, ident, mark, page, panel
 from dashboards.ports import Sources
+from ingest.store.port import StoreUnavailable
 
 
 def loading() -> Any:  # a Dash component
@@ -64,6 +65,8 @@ def denied(title: str, permission: Permission, holders: Sequence[str]) -> Any:
 
 def away(title: str, question: str, problem: Unavailable, sources: Sources) -> Any:
     """Return the page while a part is away: since when, how many wait, and that nothing is lost. Never "0 found"."""
+    if not isinstance(problem, StoreUnavailable):
+        return _busy(title, question, problem)
     store = sources.lag().get("store", {})
     behind = store.get("behind", 0)
     return page(
@@ -88,6 +91,25 @@ def away(title: str, question: str, problem: Unavailable, sources: Sources) -> A
                     ),
                 ],
                 className="body",
+            ),
+        ),
+    )
+
+
+def _busy(title: str, question: str, problem: Unavailable) -> Any:
+    again = html.Button("Retry", className="btn", type="button", **{"data-do": "draw"})
+    return page(
+        title,
+        question,
+        panel(
+            "This page cannot be drawn at the moment",
+            html.Div(
+                [
+                    html.P(mark(str(problem), "cross", "bad")),
+                    html.P(["Code ", ident(problem.code), ". Nothing was changed."], className="dim"),
+                    html.Div(again),
+                ],
+                className="body empty",
             ),
         ),
     )

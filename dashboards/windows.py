@@ -57,7 +57,7 @@ def read(from_: str | None, to: str | None, now: datetime) -> Span:
         raise BadRange("The range ends before it begins.", param="from")
     if until - since > SPAN_MAX:
         raise BadRange("A range is at most 400 days.", param="from")
-    every = next((step for step in _STEPS if (until - since) / step <= BINS), _STEPS[-1])
+    every = next((step for step in _STEPS if (until - since) // step <= BINS), _STEPS[-1])
     return Span(since=_whole(since), until=_whole(until), every=every)
 
 

@@ -171,6 +171,7 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
       onepay.open({ rowId: event.target.closest('.ag-row').getAttribute('row-id') });
     }
     if (event.key === 'Escape') {
+      document.querySelectorAll('details.pop[open]').forEach(function (box) { box.open = false; });
       var close = document.querySelector('.opened a[data-key=Escape], .dock a[title^=Close]');
       if (close) go(close.href);
     }

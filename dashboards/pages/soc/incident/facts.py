@@ -23,26 +23,27 @@ def column(seen: Look) -> Part:
 
 def _clocks(seen: Look) -> Part:
     case = seen.case
-    rows = [
-        html.Li([_clock(clock, seen), html.Small(_asks(clock, seen), className="dim")]) for clock in seen.found.clocks
-    ]
+    rows = [html.Li(_clock(clock, seen)) for clock in seen.found.clocks]
     taken = f"acknowledged in {span(case.acknowledged_at - case.found_at)}" if case.acknowledged_at else "not taken yet"
     nothing = html.P("No clock runs.", className="dim body")
     return panel("Clocks", html.Ul(rows, className="clocks") if rows else nothing, right=taken)
 
 
 def _clock(clock: Clock, seen: Look) -> Part:
+    asks = _asks(clock, seen)
     match clock.state:
-        case ClockState.RUNNING:
-            return due(clock.due_at, seen.now)
-        case ClockState.BREACHED:
-            return html.Span(mark(f"late {span(seen.now - clock.due_at)}", "cross", "bad"), className="left")
+        case ClockState.RUNNING | ClockState.BREACHED:
+            return due(clock.due_at, seen.now, asks)
         case ClockState.MET:
-            return ok("met in time")
+            return _ended(ok("met in time"), asks)
         case ClockState.MET_LATE:
-            return mark("met late", "clock", "medium")
+            return _ended(mark("met late", "clock", "medium"), asks)
         case ClockState.ENDED:
-            return html.Span("ended", className="dim")
+            return _ended(html.Span("ended", className="dim"), asks)
+
+
+def _ended(stands: Part, asks: str) -> Part:
+    return html.Span([stands, html.Small(asks)], className="two")
 
 
 def _asks(clock: Clock, seen: Look) -> str:

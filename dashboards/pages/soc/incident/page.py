@@ -14,7 +14,7 @@ from app.kernel.access import (
     SOC_INCIDENT_WRITE,
 )
 from dashboards import acts, response
-from dashboards.kit import Part, act, ident, page, tag, updated
+from dashboards.kit import Part, act, ident, more, page, tag
 from dashboards.page import Page, View
 from dashboards.pages.soc.incident import facts, forms, look, story, work
 from dashboards.pages.soc.incident.look import Look
@@ -40,7 +40,6 @@ def layout(view: View) -> Any:  # a Dash component
             html.Span(_stands(seen), className="tag big-tag"),
             html.Span([html.Span("owner ", className="dim"), seen.person(case.owner)]),
             *_buttons(seen),
-            html.Span(updated(view.now), className="vh-narrow"),
         ],
     )
 
@@ -71,14 +70,15 @@ def _buttons(seen: Look) -> list[Part]:
         found.append(act(words, seen.href(do="advance"), main=is_mine and not seen.found.demands))
     if viewer.may(SOC_ACTION_PROPOSE):
         found.append(act("Contain", seen.href(do="contain")))
+    further: list[tuple[str, str]] = []
     if may_write and (is_mine or viewer.may(SOC_INCIDENT_ASSIGN)):
-        found.append(act("Hand over", seen.href(do="hand-over")))
+        further.append(("Hand over", seen.href(do="hand-over")))
     if may_write:
-        found.append(act("Severity", seen.href(do="severity")))
+        further.append(("Change the severity", seen.href(do="severity")))
     if may_close and case.state in (State.NEW, State.TRIAGED):
-        words = "Confirm closing" if case.close_proposed_by else "Close"
-        found.append(act(words, seen.href(do="close")))
-    return found
+        words = "Confirm closing" if case.close_proposed_by else "Close the short way"
+        further.append((words, seen.href(do="close")))
+    return [*found, *([more(further)] if further else [])]
 
 
 PAGE: Final = Page(

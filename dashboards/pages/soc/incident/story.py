@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Final
 
 import dash_mantine_components as dmc
 from dash import html
 
 from app.kernel.access import SOC_INCIDENT_WRITE
-from app.kernel.clock import parse_rfc3339
 from dashboards import acts, response
 from dashboards.kit import Part, icon, panel, when
 from dashboards.pages.soc.incident.look import STORY_ROWS, Look
@@ -61,7 +59,6 @@ SHAPES: Final[Mapping[Code, tuple[str, str]]] = {
     Code.CLOCK_MET: ("check", "good"),
 }
 LATE_RECORD: Final = 60.0
-_INSTANTS: Final = frozenset({"due", "until", "first", "last"})
 
 
 def column(seen: Look) -> Part:
@@ -135,7 +132,8 @@ def _entry(entry: Entry, seen: Look, *, by_found: bool) -> Part:
     said = said_of(entry, seen)
     what: list[Part] = [html.Span(said, className=None if token == "ink-2" else "strong")]
     if entry.text:
-        what.append(html.Span(f"“{entry.text}”", className="words-of"))
+        quoted = html.Span(f"“{entry.text}”", className="words-of")
+        what = [quoted] if entry.code is Code.NOTE_ADDED else [*what, quoted]
     return html.Li(
         [
             html.Span(when(at, seen.now), className="at"),
@@ -146,7 +144,7 @@ def _entry(entry: Entry, seen: Look, *, by_found: bool) -> Part:
 
 
 def said_of(entry: Entry, seen: Look) -> str:
-    """Return the sentence of an entry with people, times and severities as the page says them."""
+    """Return the sentence of an entry with people and severities as the page says them."""
     return timeline.sentence(replace(entry, params={k: _word(k, v, entry, seen) for k, v in entry.params.items()}))
 
 
@@ -155,16 +153,6 @@ def _word(name: str, value: Any, entry: Entry, seen: Look) -> Any:
         return response.SEVERITIES.get(value, value)
     if not isinstance(value, str):
         return value
-    if name in _INSTANTS:
-        return _time(value, seen.now)
     if value.startswith("acc_"):
         return response.person_text(seen.viewer, value)
     return value.replace("_", " ") if name in ("role", "disposition") else value
-
-
-def _time(text: str, now: datetime) -> str:
-    try:
-        at = parse_rfc3339(text)
-    except ValueError:
-        return text
-    return f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%d %b %H:%M}"

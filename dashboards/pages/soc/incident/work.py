@@ -57,11 +57,11 @@ def column(seen: Look) -> Part:
     parts = [
         *([_demands(seen)] if seen.found.demands and seen.found.next_state is not None else []),
         *([_approvals(waiting, seen)] if waiting else []),
+        *([_standing(done, seen)] if done else []),
         *([panel("Tasks", html.Ol([_loose(task, seen) for task in loose], className="steps"))] if loose else []),
         *[_playbook(book, seen) for book in books if book.parent_id is None],
         *([] if books else [_no_playbook(seen)]),
         *[_playbook(book, seen) for book in books if book.parent_id is not None],
-        *([_standing(done, seen)] if done else []),
     ]
     return html.Div(parts, className="stack")
 
@@ -210,7 +210,7 @@ def _step(step: StepStanding, book: Execution, seen: Look) -> Part:
         right = due(task.due_at, seen.now)
     parts: list[Part] = [
         html.Span(className=f"icon i-{shape} c-{token}", **{"aria-hidden": "true"}),
-        html.Span(_title(step), className="strong" if is_now else ("dim" if step.state in _FAR else None)),
+        html.Span(_title(step), className="strong" if is_now else _paleness(step), title=_title(step)),
         html.Span(right, className="num dim nowrap"),
     ]
     if step.why and step.state is StepState.FAILED:
@@ -224,7 +224,9 @@ def _step(step: StepStanding, book: Execution, seen: Look) -> Part:
     return html.Li(parts, className="now" if is_now else None, **({"aria-current": "step"} if is_now else {}))
 
 
-_FAR: Final = (StepState.PENDING, StepState.NOT_REACHED)
+def _paleness(step: StepStanding) -> str:
+    """Return how a step stands back that is not the present one: on one line, paler where no way led to it yet."""
+    return "cut dim" if step.state in (StepState.PENDING, StepState.NOT_REACHED) else "cut"
 
 
 def _title(step: StepStanding) -> str:
@@ -290,7 +292,7 @@ def _task(task: Task, book: Execution | None, seen: Look) -> list[Part]:
             task.text,
             *fields,
             *second,
-            buttons=[acts.press("Done", "finish", task.id, main=True), *skip],
+            buttons=[acts.press("Done", "finish", task.id, main=seen.case.owner == seen.viewer.id), *skip],
             says=acts.place("finish", task.id),
         ),
     ]
