@@ -215,6 +215,18 @@ def test_an_action_that_works_again_is_done_once(world: World) -> None:
     assert world.steps(found)["revoke"] == "done"
 
 
+def test_who_intended_a_step_that_another_took_up_since_does_nothing(world: World) -> None:
+    revoke = world.kept["sessions.revoke_all"]
+    revoke.raises = True
+    found = world.takeover()
+    world.execute()
+    revoke.raises = False
+    (run,) = world.page(found).executions
+    world.executor._act(run.id, found, ("revoke", 2), world.ctx())  # the rows know of one attempt
+    assert world.acts() == []
+    assert world.steps(found)["revoke"] == "running"
+
+
 def test_one_broken_incident_stops_no_other(world: World) -> None:
     world.kept["network.block"].raises = True
     world.find("alr_1")
