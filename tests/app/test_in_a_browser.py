@@ -1,0 +1,110 @@
+"""The customer's pages in Chromium: by keyboard and without scripts, light and dark, wide and narrow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser as Chromium
+
+from tests.support.browser import NARROW, WIDE, Served, chromium, looking, served
+from tests.support.installation import PASSWORD
+
+pytestmark = [pytest.mark.needs("chromium"), pytest.mark.xdist_group("chromium")]
+PAGES = ("/wallet", "/send", "/top-up", "/activity", "/security", "/security/factors/new", "/security/not-me", "/help")
+OUTSIDE = ("/sign-in", "/sign-up", "/recover", "/help")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Chromium]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("home")) as made:
+        made.installation.customer("amber_finch", euros=300)
+        made.installation.customer("tern_slate")
+        yield made
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_money_is_sent_by_hand(browser: Chromium, house: Served, scripts: bool) -> None:
+    person = house.installation.people["amber_finch"]
+    handle = f"own_{'s' if scripts else 'n'}"
+    person = house.installation.customer(handle, euros=300)
+    with looking(browser, house.url, scripts=scripts) as looked:
+        looked.sign_in(person, house.installation)
+        page = looked.page
+        page.click("text=Send")
+        page.fill("[name=payee]", "@tern_slate")
+        page.fill("[name=amount]", "12.50")
+        page.fill("[name=note]", "Lunch")
+        page.click("button.main")
+        page.wait_for_load_state("load")
+        assert "12.50" in page.inner_text("main")
+        if page.locator("#code").count():
+            page.fill("#code", house.installation.code(person.secret, 1))
+        page.click("button.main")
+        page.wait_for_load_state("load")
+        looked.go("/wallet")
+        assert "@tern_slate" in page.inner_text("main")
+        assert "287.50" in page.inner_text("main")
+        assert looked.wrong == []
+
+
+def test_somebody_signs_up(browser: Chromium, house: Served) -> None:
+    address = "newcomer@onepay.example"
+    with looking(browser, house.url, scripts=False) as looked:
+        looked.go("/sign-up")
+        page = looked.page
+        page.fill("[name=email]", address)
+        page.click("button.main")
+        looked.go(f"/link/{house.installation.link_to(address)}")
+        if not page.locator("[name=handle]").count():
+            page.click("button.main")
+        page.fill("[name=name]", "Nia Reed")
+        page.fill("[name=handle]", "nia_reed")
+        page.fill("[name=password]", PASSWORD)
+        page.click("button.main")
+        page.wait_for_load_state("load")
+        looked.go("/wallet")
+        if not page.url.endswith("/wallet"):
+            page.fill("#address", address)
+            page.fill("#password", PASSWORD)
+            page.click("button.main")
+            looked.go("/wallet")
+        assert "@nia_reed" in page.inner_text("main")
+        assert looked.wrong == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_every_page_is_clean(browser: Chromium, house: Served, scheme: str, size: dict[str, int]) -> None:
+    person = house.installation.customer(f"look_{scheme}_{size['width']}", euros=20)
+    found = {}
+    with looking(browser, house.url, scheme=scheme, size=size) as looked:
+        for path in OUTSIDE:
+            looked.go(path)
+            found[path] = [*looked.axe(), *([] if looked.overflow() <= 0 else [f"{looked.overflow()} px too wide"])]
+        looked.sign_in(person, house.installation)
+        for path in PAGES:
+            looked.go(path)
+            found[path] = [*looked.axe(), *([] if looked.overflow() <= 0 else [f"{looked.overflow()} px too wide"])]
+        assert {path: wrong for path, wrong in found.items() if wrong} == {}
+        assert looked.wrong == []
+
+
+def test_a_page_can_be_used_by_keyboard_alone(browser: Chromium, house: Served) -> None:
+    with looking(browser, house.url) as looked:
+        looked.go("/sign-in")
+        page, reached = looked.page, []
+        for _ in range(12):
+            page.keyboard.press("Tab")
+            reached.append(page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
+        assert reached.index("address") < reached.index("password") < reached.index("Sign in")
+        width = page.evaluate(
+            "getComputedStyle(document.querySelector(':focus-visible') || document.body).outlineWidth"
+        )
+        assert width != "0px"
