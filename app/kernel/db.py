@@ -64,6 +64,7 @@ class Database:
         self.committed: list[Callable[[], None]] = []
         self._writer = threading.Lock()
         self.engine = _sqlite(url) if self.is_sqlite else _postgres(url, _OPTIONS)
+        self._reading = self.engine.execution_options(onepay_read=True)
         self._posting = self.engine if self.is_sqlite else _postgres(url, _POSTING_OPTIONS)
 
     @contextmanager
@@ -89,7 +90,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Open a transaction that sees one state and changes nothing."""
-        with _translated(), Session(self.engine.execution_options(onepay_read=True), expire_on_commit=False) as session:
+        with _translated(), Session(self._reading, expire_on_commit=False) as session:
             session.info.update(self.info)
             if not self.is_sqlite:
                 session.execute(sa.text("SET TRANSACTION READ ONLY"))
@@ -97,6 +98,11 @@ class Database:
                 yield session
             finally:
                 session.rollback()
+
+    def one(self, statement: sa.Executable, values: Mapping[str, object]) -> sa.Row[Any] | None:
+        """Return a prepared statement's one row, or None, in a transaction of its own, at half the cost of `read`."""
+        with _translated(), self._reading.connect() as connection:
+            return connection.execute(statement, values).one_or_none()
 
     def close(self) -> None:
         """Give all connections back."""

@@ -20,6 +20,9 @@ from ingest.models import subject_key
 
 FIRST_EPOCH: Final = 1
 PERSONAL_VERSION: Final = 1
+_WRAPPED: Final = sa.select(subject_key.c.wrapped).where(
+    subject_key.c.subject == sa.bindparam("subject"), subject_key.c["class"] == sa.bindparam("of_class")
+)
 
 
 class SubjectErased(Gone):
@@ -79,9 +82,7 @@ class SubjectKeys:
         return crypto.open_text(key, value, f"{place}|{class_}|{subject}")
 
     def _key(self, subject: str, class_: str, *, make: bool) -> Secret | None:
-        where = (subject_key.c.subject == subject) & (subject_key.c["class"] == class_)
-        with self._db.read() as session:
-            row = session.execute(sa.select(subject_key.c.wrapped).where(where)).one_or_none()
+        row = self._db.one(_WRAPPED, {"subject": subject, "of_class": class_})
         if row is None and make:
             row = self._make(subject, class_)
         if row is None or row.wrapped is None:
@@ -99,8 +100,7 @@ class SubjectKeys:
         }
         with self._db.begin() as session:
             insert_once(session, subject_key, values)
-            where = (subject_key.c.subject == subject) & (subject_key.c["class"] == class_)
-            return session.execute(sa.select(subject_key.c.wrapped).where(where)).one()
+            return session.execute(_WRAPPED, {"subject": subject, "of_class": class_}).one()
 
 
 def _text(data: bytes) -> str:
