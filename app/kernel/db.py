@@ -148,6 +148,9 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except sa.exc.OperationalError as error:
+        # SQLite reports a wrong statement in the same class as a locked file; that is a defect, not a wait.
+        if getattr(error.orig, "sqlite_errorname", "") == "SQLITE_ERROR":
+            raise
         raise DatabaseBusy(retry_after=1) from error
 
 
