@@ -36,7 +36,7 @@ class Deadline:
 
 
 def next(session: Session, actor: Actor, *, parts: Parts, limit: int = 20) -> Sequence[Deadline]:
-    """Return what is due next over all incidents, drills left out: clocks, tasks, ends of containment, approvals."""
+    """Return what is late or due next, drills left out: clocks, tasks, ends of containment, approvals."""
     actor.require(SOC_INCIDENT_READ)
     limit = min(limit, PAGE_MAX)
     found = [
@@ -48,7 +48,9 @@ def next(session: Session, actor: Actor, *, parts: Parts, limit: int = 20) -> Se
 
 
 def _clocks(session: Session, limit: int) -> Sequence[Deadline]:
-    query = _of_incidents(clock).where(clock.c.state == ClockState.RUNNING.value, clock.c.kind != CONTAINMENT)
+    # A clock that is breached stays due, first of all, until somebody does what it asks for.
+    unmet = (ClockState.RUNNING.value, ClockState.BREACHED.value)
+    query = _of_incidents(clock).where(clock.c.state.in_(unmet), clock.c.kind != CONTAINMENT)
     return [
         _deadline(row, kind="clock", text=row.kind, started_at=row.started_at, due_at=row.due_at)
         for row in session.execute(query.order_by(clock.c.due_at).limit(limit))

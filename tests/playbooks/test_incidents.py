@@ -8,7 +8,7 @@ import pytest
 
 from app.kernel.access import ANONYMOUS
 from app.kernel.errors import Changed, Forbidden, NotFound, SignInRequired, WrongState
-from playbooks import actions, deadlines, incidents, tasks, timeline
+from playbooks import actions, deadlines, incidents, jobs, tasks, timeline
 from playbooks.cases import State
 from playbooks.incidents import Disposition, Facts, NotReady, SamePerson
 from playbooks.notes import SecretInText, TextMissing
@@ -311,3 +311,17 @@ def test_deadlines_are_one_list_with_the_nearest_first(world: World) -> None:
         ("containment", "wallet.hold_o", timedelta(hours=24)),
     ]
     assert {one.incident_id for one in due} == {found}
+
+
+def test_what_is_late_stays_first_until_somebody_does_it(world: World) -> None:
+    found = world.takeover()
+    world.execute()
+    world.pass_time(minutes=20)
+    jobs.turn_clocks(world.ground.db, world.ground.ids, world.now)
+    with world.ground.db.read() as session:
+        due = deadlines.next(session, CARLA, parts=world.parts)
+    assert (due[0].text, due[0].due_at - world.now) == ("acknowledge", timedelta(minutes=-5))
+    world.do(incidents.take, found)
+    with world.ground.db.read() as session:
+        due = deadlines.next(session, CARLA, parts=world.parts)
+    assert "acknowledge" not in {one.text for one in due}
