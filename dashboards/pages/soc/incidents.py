@@ -30,7 +30,7 @@ OWNERS: Final = (("anyone", "Anyone"), ("me", "Mine"), ("nobody", "Nobody's"))
 COLUMNS: Final[Sequence[dict[str, Any]]] = (
     {"field": "sev", "headerName": "Severity", "width": 98, "cellClass": {"function": "sevClass(params)"}},
     {"field": "number", "headerName": "Number", "width": 86, "cellClass": "mono", "context": {"from": 560}},
-    {"field": "title", "headerName": "Title", "flex": 1, "minWidth": 160, "tooltipField": "reason"},
+    {"field": "title", "headerName": "Title", "flex": 1, "minWidth": 130, "tooltipField": "reason"},
     {"field": "keys", "headerName": "Joined by", "width": 220, "cellClass": "mono", "context": {"from": 980}},
     {"field": "state", "headerName": "State", "width": 104, "context": {"from": 700}},
     {"field": "owner", "headerName": "Owner", "width": 138, "cellClass": "mono", "context": {"from": 820}},

@@ -1,0 +1,157 @@
+"""The console in Chromium: overview, incidents, one incident and its forms; axe, other origins, width, keys, races."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import Page, expect
+
+from app.identity import roles
+from app.kernel.access import Actor, ActorKind
+from playbooks import incidents
+from playbooks.actions import ActionState
+from tests.dashboards.desk import Room
+from tests.support.browser import NARROW, WIDE, Looked, Served, chromium, looking, served
+from tests.support.installation import PASSWORD, Person
+
+pytestmark = [pytest.mark.needs("chromium"), pytest.mark.xdist_group("chromium")]
+FORMS = ("advance", "close", "contain", "hand-over", "severity", "start", "stop", "reopen", "undo-all")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Chromium]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("home")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def at_work(house: Served) -> Room:
+    """An incident of an entered account, its playbook under way."""
+    made = Room(installation=house.installation)
+    account = house.installation.customer("heron_one", euros=50).account
+    made.incident(severity="critical", account=account, playbook="account_takeover")
+    made.incident(severity="medium")
+    for _ in range(3):
+        house.installation.turn()
+    return made
+
+
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(WIDE, "light"), (NARROW, "dark")], ids=["wide and light", "narrow and dark"]
+)
+def test_every_page_and_form_is_accessible_and_asks_nobody_else(
+    browser: Chromium, house: Served, at_work: Room, size: dict[str, int], scheme: str
+) -> None:
+    person = house.installation.staff(f"look.{scheme}.{size['width']}", roles.INCIDENT_COMMANDER)
+    pages = [
+        "/console/",
+        "/console/soc/incidents",
+        "/console/soc/incidents?status=ended",
+        "/console/soc/incidents/INC-1",
+    ]
+    pages += [f"/console/soc/incidents/INC-1?do={form}" for form in FORMS]
+    wrong: dict[str, object] = {}
+    with looking(browser, house.url, size=size, scheme=scheme) as looked:
+        _sign_in(looked, person, house)
+        for path in pages:
+            _open(looked, path)
+            found = [*looked.axe(), *looked.wrong]
+            if found or looked.overflow() > 0:
+                wrong[path] = (found, looked.overflow())
+            looked.wrong.clear()
+    assert wrong == {}
+
+
+def test_an_incident_is_worked_by_keyboard(browser: Chromium, house: Served, at_work: Room) -> None:
+    person = house.installation.staff("keys", roles.ANALYST)
+    case = at_work.incident(severity="critical")
+    with looking(browser, house.url) as looked:
+        _sign_in(looked, person, house)
+        _open(looked, "/console/soc/incidents?owner=nobody&sev=critical")
+        page = looked.page
+        expect(page.locator(f'.ag-row[row-id="{case}"]')).to_be_visible()
+        page.locator(".ag-row .ag-cell").first.focus()
+        page.keyboard.press("j")
+        page.keyboard.press("k")
+        page.locator(f'.ag-row[row-id="{case}"] .ag-cell').first.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/incidents/{case}")
+        expect(page.locator("#page-title")).to_be_focused()
+        assert page.title().startswith("Burst of refused sign-ins")
+        page.keyboard.press("a")
+        expect(page.locator(".title")).to_contain_text("owner you")
+        assert looked.wrong == []
+    assert at_work.page(case).incident.owner == person.account
+
+
+def test_a_double_click_locks_once_and_the_form_closes(browser: Chromium, house: Served, at_work: Room) -> None:
+    person = house.installation.staff("twice", roles.INCIDENT_COMMANDER)
+    account = house.installation.customer("heron_two").account
+    case = at_work.incident(account=account)
+    with looking(browser, house.url) as looked:
+        _sign_in(looked, person, house)
+        _open(looked, f"/console/soc/incidents/{case}?do=contain")
+        page = looked.page
+        page.locator(".choices div", has_text="Lock the account").locator("a").click()
+        expect(page.locator(".opened")).to_contain_text("Nobody can sign in to it")
+        page.locator("button", has_text="Do it now").dblclick()
+        expect(page.locator(".mini")).to_contain_text(["Lock the account"])
+        expect(page.locator(".opened")).to_have_count(0)
+        assert "do=" not in page.url
+        assert looked.wrong == []
+    assert [one.state for one in at_work.page(case).actions] == [ActionState.DONE]
+    assert at_work.codes(case).count("action.executed") == 1
+
+
+def test_a_stale_page_says_so_where_the_button_is(browser: Chromium, house: Served, at_work: Room) -> None:
+    person = house.installation.staff("stale", roles.INCIDENT_COMMANDER)
+    case = at_work.incident(severity="medium")
+    with looking(browser, house.url) as looked:
+        _sign_in(looked, person, house)
+        _open(looked, f"/console/soc/incidents/{case}?do=reopen")
+        _open(looked, f"/console/soc/incidents/{case}?do=severity")
+        page = looked.page
+        _choose(page, "New severity", "High")
+        page.get_by_label("Reason").fill("Seen at other houses as well.")
+        colleague = Actor(
+            id="acc_colleague", kind=ActorKind.STAFF, permissions=roles.permissions_of(frozenset({roles.ANALYST}))
+        )
+        with house.installation.system.db.begin() as session:
+            incidents.take(session, case, house.installation.system.context(colleague))
+        page.locator(".opened button", has_text="Change the severity").click()
+        expect(page.locator(".opened .said")).to_contain_text("changed in the meantime")
+        page.locator("text=Show how it stands now").click()
+        _choose(page, "New severity", "High")
+        page.get_by_label("Reason").fill("Seen at other houses as well.")
+        page.locator(".opened button", has_text="Change the severity").click()
+        expect(page.locator(".title")).to_contain_text("High")
+        assert looked.wrong == []
+    assert at_work.page(case).incident.severity == 2
+
+
+def _sign_in(looked: Looked, person: Person, house: Served) -> None:
+    looked.go("/sign-in?next=/staff/account")
+    looked.page.fill("#address", person.address)
+    looked.page.fill("#password", PASSWORD)
+    looked.page.fill("#code", house.installation.code(person.secret or ""))
+    looked.page.click("button.main")
+    looked.page.wait_for_load_state("load")
+
+
+def _open(looked: Looked, path: str) -> None:
+    looked.go(path)
+    looked.page.wait_for_selector("#page-title")
+    looked.page.wait_for_load_state("networkidle")
+
+
+def _choose(page: Page, label: str, word: str) -> None:
+    page.get_by_label(label).first.click()
+    page.locator("[role=option]", has_text=word).click()
