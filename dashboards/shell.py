@@ -62,7 +62,9 @@ def frame(
 
 def _header(viewer: Actor, now: datetime, deadlines: Sequence[tuple[datetime, str, str]]) -> Any:
     dues = [html.A(due(at, now, words), href=href, className="due") for at, words, href in deadlines[:3]]
-    name = (viewer.id or "")[-2:]
+    held = [role.replace("_", " ") for role in sorted(viewer.roles)]
+    # Names of people never pass through the console; the letters stand for what one is here as.
+    letters = "".join(word[0] for role in held for word in role.split())[:2].upper()
     return html.Header(
         [
             html.Button(
@@ -94,11 +96,11 @@ def _header(viewer: Actor, now: datetime, deadlines: Sequence[tuple[datetime, st
                         **{"aria-label": "Switch light or dark", "data-do": "scheme"},
                     ),
                     html.A(
-                        name,
+                        letters,
                         href="/staff/account",
                         className="tool face",
-                        title=", ".join(sorted(viewer.roles)),
-                        **{"aria-label": f"Your account, {', '.join(sorted(viewer.roles))}"},
+                        title=", ".join(held),
+                        **{"aria-label": f"Your account, {', '.join(held)}"},
                     ),
                 ],
                 className="tools",
