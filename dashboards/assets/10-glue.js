@@ -4,7 +4,7 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
 (function () {
   var n = 0, onepay = window.onepay = {}, BLOCK = 200, ROWS_MAX = 10000;
 
-  onepay.here = function () { return { path: location.pathname, search: location.search, n: ++n }; };
+  onepay.here = function () { keep(); return { path: location.pathname, search: location.search, n: ++n }; };
   function draw() { dash_clientside.set_props('route', { data: onepay.here() }); }
   function go(address) { history.pushState(null, '', address); draw(); }
   onepay.go = go;
@@ -24,8 +24,22 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
   };
 
   /* A drawn page names itself; the focus goes to its title, or into the form that was opened. */
-  var shown = null;
+  var shown = null, kept = null;
+  function keep() {
+    var main = document.querySelector('.main'), active = document.activeElement;
+    kept = { at: location.href, main: main ? main.scrollTop : 0, top: scrollY, focus: active && active.id === 'page-title' };
+  }
+  /* The same address drawn again stays where it was read. */
+  function restore() {
+    var main = document.querySelector('.main'), title = document.getElementById('page-title');
+    if (!kept || kept.at !== location.href || !main) return;
+    main.scrollTop = kept.main;
+    scrollTo(scrollX, kept.top);
+    if (kept.focus && title && document.activeElement === document.body) title.focus({ preventScroll: true });
+  }
   onepay.drawn = function () {
+    restore();
+    requestAnimationFrame(restore);
     setTimeout(function () {
       var title = document.getElementById('page-title'), address = location.pathname + '|' + (new URLSearchParams(location.search).get('do') || '');
       if (!title) return;
@@ -199,8 +213,10 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
 
   /* A page that may have changed is drawn again when nobody types or selects in it. */
   setInterval(function () {
-    var page = document.querySelector('[data-refresh]'), busy = document.activeElement &&
-      /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName) || document.querySelector('.opened') ||
+    var page = document.querySelector('[data-refresh]'), active = document.activeElement;
+    /* Not while somebody writes, reads by keyboard, or has something open. */
+    var busy = active && active.id !== 'page-title' && active.closest('.main') && active.id !== 'content' ||
+      document.querySelector('.opened, details[open]') ||
       page && [].some.call(page.querySelectorAll('textarea, input'), function (field) { return field.value !== field.defaultValue; });
     if (page && !busy && document.visibilityState === 'visible' && !String(getSelection()) && !document.querySelector('.mantine-Modal-content'))
       { window.onepayPassiveUntil = Date.now() + 400; draw(); }

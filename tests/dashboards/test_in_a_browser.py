@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page, expect
+from sqlalchemy.orm import Session
 
 from app.identity import roles
 from app.kernel.access import Actor, ActorKind
+from app.kernel.context import Context
 from playbooks import incidents
 from playbooks.actions import ActionState
 from tests.dashboards.desk import Room
@@ -17,6 +19,9 @@ from tests.support.browser import NARROW, WIDE, Looked, Served, chromium, lookin
 from tests.support.installation import PASSWORD, Person
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.xdist_group("chromium")]
+_COLLEAGUE = Actor(
+    id="acc_colleague", kind=ActorKind.STAFF, permissions=roles.permissions_of(frozenset({roles.ANALYST}))
+)
 FORMS = ("advance", "close", "contain", "hand-over", "severity", "start", "stop", "reopen", "undo-all")
 
 
@@ -92,6 +97,22 @@ def test_an_incident_is_worked_by_keyboard(browser: Chromium, house: Served, at_
     assert at_work.page(case).incident.owner == person.account
 
 
+def test_a_page_drawn_again_stays_where_it_was_read(browser: Chromium, house: Served, at_work: Room) -> None:
+    person = house.installation.staff("reader", roles.ANALYST)
+    with house.installation.system.db.read() as session:
+        case = incidents.id_of_number(session, _COLLEAGUE, 1)
+    with looking(browser, house.url) as looked:
+        _sign_in(looked, person, house)
+        _open(looked, f"/console/soc/incidents/{case}")
+        page = looked.page
+        page.evaluate("document.querySelector('.main').scrollTop = 240")
+        _as_colleague(house, lambda session, ctx: incidents.note(session, case, "Seen while it was read.", ctx))
+        page.evaluate("onepay.draw()")
+        expect(page.locator(".line")).to_contain_text("Seen while it was read.")
+        assert page.evaluate("document.querySelector('.main').scrollTop") == 240
+        assert looked.wrong == []
+
+
 def test_a_double_click_locks_once_and_the_form_closes(browser: Chromium, house: Served, at_work: Room) -> None:
     person = house.installation.staff("twice", roles.INCIDENT_COMMANDER)
     account = house.installation.customer("heron_two").account
@@ -121,11 +142,7 @@ def test_a_stale_page_says_so_where_the_button_is(browser: Chromium, house: Serv
         page = looked.page
         _choose(page, "New severity", "High")
         page.get_by_label("Reason").fill("Seen at other houses as well.")
-        colleague = Actor(
-            id="acc_colleague", kind=ActorKind.STAFF, permissions=roles.permissions_of(frozenset({roles.ANALYST}))
-        )
-        with house.installation.system.db.begin() as session:
-            incidents.take(session, case, house.installation.system.context(colleague))
+        _as_colleague(house, lambda session, ctx: incidents.take(session, case, ctx))
         page.locator(".opened button", has_text="Change the severity").click()
         expect(page.locator(".opened .said")).to_contain_text("changed in the meantime")
         page.locator("text=Show how it stands now").click()
@@ -135,6 +152,12 @@ def test_a_stale_page_says_so_where_the_button_is(browser: Chromium, house: Serv
         expect(page.locator(".title")).to_contain_text("High")
         assert looked.wrong == []
     assert at_work.page(case).incident.severity == 2
+
+
+def _as_colleague(house: Served, does: Callable[[Session, Context], object]) -> None:
+    system = house.installation.system
+    with system.db.begin() as session:
+        does(session, system.context(_COLLEAGUE))
 
 
 def _sign_in(looked: Looked, person: Person, house: Served) -> None:
