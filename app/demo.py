@@ -127,7 +127,7 @@ def up(settings: Settings, *, world: str, seed: int, show: Shows) -> None:
         show.done()
         with process.opened(settings) as system:
             running = process.start(system, lock)
-            server = threading.Thread(target=lambda: process.serve_quietly(running), name="web", daemon=True)
+            server = threading.Thread(target=lambda: process.serve_quietly(running.server), name="web", daemon=True)
             server.start()
             _self_check(system, show)
             facts = _facts(settings.home)

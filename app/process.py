@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from flask import Flask
 from waitress.server import create_server
 
-from app import admin, jobs, main
+from app import admin, draining, jobs, main
 from app.compose import System, make_keys, make_system
 from app.config import Settings
 from app.kernel import logs
@@ -29,6 +29,8 @@ from ingest.log import outbox
 
 Result = TypeVar("Result")
 PORTS_TRIED = 10
+ADMIN_DRAIN_SECONDS = 2
+_log = logs.logger(__name__)
 
 
 class MachineLacks(OnePayError):
@@ -101,7 +103,7 @@ def start(system: System, lock: HomeLock) -> Running:
     admin_url = f"http://127.0.0.1:{admin_server.effective_port}"  # type: ignore[union-attr]  # one address, one server
     lock.tell(system.settings.url, admin_url)
     worker = Worker(system, jobs.all_jobs(system))
-    threading.Thread(target=admin_server.run, name="admin", daemon=True).start()
+    threading.Thread(target=lambda: serve_quietly(admin_server), name="admin", daemon=True).start()
     worker.start()
     with system.db.begin() as session:
         outbox.record(session, ProcessStarted(component="web"), system.context(service("process")))
@@ -110,18 +112,18 @@ def start(system: System, lock: HomeLock) -> Running:
 
 def serve(running: Running) -> None:
     """Serve until SIGTERM or SIGINT, then stop in order."""
-    threading.Thread(target=lambda: serve_quietly(running), name="web", daemon=True).start()
+    threading.Thread(target=lambda: serve_quietly(running.server), name="web", daemon=True).start()
     wait_for_signal()
     finish(running)
 
 
-def serve_quietly(running: Running) -> None:
-    """Serve the pages in this thread until the server is closed."""
+def serve_quietly(server: Any) -> None:
+    """Serve in this thread until the server is closed."""
     try:
-        running.server.run()
+        server.run()
     except OSError:
-        # The listening socket is closed under the loop when the process ends; anything else is a real failure.
-        if running.server.accepting:
+        # What wakes the loop is closed under it when the process ends; anything else is a real failure.
+        if server.accepting:
             raise
 
 
@@ -141,11 +143,12 @@ def wait_for_signal() -> None:
 
 
 def finish(running: Running) -> None:
-    """End worker and ports, say so in the log, and number what was said."""
-    running.server.close()
-    running.worker.stop()
-    running.admin_server.close()
+    """Answer what has begun, end worker and ports, say so in the log, and number what was said."""
     system = running.system
+    if not draining.drain(running.server, system.settings.drain_seconds):
+        _log.warning("requests were left unanswered", extra={"onepay__seconds": system.settings.drain_seconds})
+    running.worker.stop()
+    draining.drain(running.admin_server, ADMIN_DRAIN_SECONDS)
     with system.db.begin() as session:
         outbox.record(session, ProcessStopped(component="web"), system.context(service("process")))
     system.sequencer.drain()
