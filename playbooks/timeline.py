@@ -68,8 +68,8 @@ class Code(StrEnum):
 # One sentence a code; who acted stands beside it, people's own words below it.
 _SENTENCES: Final[Mapping[Code, str]] = {
     Code.CASE_OPENED: "Opened at severity {severity}: {title}.",
-    Code.ALERT_JOINED: "Alert of {rule} joined, {events} events.",
-    Code.ALERT_REVISED: "Alert of {rule} grew to {events} events.",
+    Code.ALERT_JOINED: "Alert of {rule} joined; events: {events}.",
+    Code.ALERT_REVISED: "Alert of {rule} grew; events: {events}.",
     Code.SEVERITY_RAISED: "Severity rose from {before} to {after}.",
     Code.SEVERITY_LOWERED: "Severity lowered from {before} to {after}.",
     Code.CASE_TAKEN: "Taken by {owner}.",
@@ -88,7 +88,7 @@ _SENTENCES: Final[Mapping[Code, str]] = {
     Code.STEP_COMPLETED: "Step {step} done: {action}.",
     Code.STEP_FAILED: "Step {step} failed: {why}",
     Code.STEP_BRANCHED: "Step {step} decided {outcome} ({condition}). {because}",
-    Code.EVIDENCE_NAMED: "Evidence as of sequence {sequence}: {alerts} alerts, {events} events, {first} to {last}.",
+    Code.EVIDENCE_NAMED: "Evidence as of sequence {sequence}, {first} to {last}; alerts: {alerts}, events: {events}.",
     Code.TASK_OPENED: "Task for {role}, due {due}: {text}",
     Code.TASK_CHECKED: "Task answered, a second person confirms: {text}",
     Code.TASK_DONE: "Task done: {text} {result}",
