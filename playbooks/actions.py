@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -16,14 +15,13 @@ from app.kernel.access import (
     SOC_ACTION_APPROVE,
     SOC_ACTION_PROPOSE,
     SOC_ACTION_UNDO,
-    SOC_INCIDENT_READ,
     Actor,
     ActorKind,
 )
 from app.kernel.clock import rfc3339
 from app.kernel.containment import BadParameter, Containment, ContainmentRefused, Radius
 from app.kernel.context import Context
-from app.kernel.errors import Conflict, Forbidden, NotFound, WrongState
+from app.kernel.errors import Conflict, Forbidden, WrongState
 from ingest.events.incident import (
     ActionEvent,
     ActionExecuted,
@@ -33,7 +31,8 @@ from ingest.events.incident import (
     ActionUndone,
 )
 from ingest.log import outbox
-from playbooks import cases, clocks, notes, registry, tasks, timeline
+from playbooks import action_rows, cases, clocks, notes, registry, tasks, timeline
+from playbooks.action_rows import STANDING, Action, ActionState
 from playbooks.cases import Incident
 from playbooks.models import action
 from playbooks.models import step as step_table
@@ -42,26 +41,10 @@ from playbooks.parts import Parts
 from playbooks.registry import ActionType, Lasts, Undo, UnknownAction
 from playbooks.timeline import Code
 
-PAGE_MAX: Final = 200
 TARGET_CHARS_MAX: Final = 300
 PROLONG_HOURS_MAX: Final = 24 * 7
 # An action that leaves nothing standing may be done again; within this time it is the same click.
 SAME_CLICK: Final = timedelta(minutes=1)
-
-
-class ActionState(StrEnum):
-    """Where an action stands."""
-
-    PROPOSED = "proposed"
-    DONE = "done"
-    PROLONGED = "prolonged"
-    UNDONE = "undone"
-    EXPIRED = "expired"
-    REFUSED = "refused"
-    RECORDED = "recorded"
-
-
-STANDING: Final = (ActionState.DONE, ActionState.PROLONGED)
 
 
 class SamePerson(Forbidden):
@@ -119,41 +102,6 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
-    """An action of an incident as people read it."""
-
-    id: str
-    key: str
-    incident_id: str
-    execution_id: str | None
-    step: str | None
-    name: str
-    target: str
-    params: Mapping[str, str]
-    radius: Radius
-    state: ActionState
-    requested_by: str | None
-    requested_at: datetime
-    approved_by: str | None
-    done_at: datetime | None
-    expires_at: datetime | None
-    prolonged_by: str | None
-    undone_by: str | None
-    undone_at: datetime | None
-    ref: str | None
-    refusal: str | None
-
-    @property
-    def kind(self) -> ActionType:
-        return registry.named(self.name)
-
-    @property
-    def is_standing(self) -> bool:
-        """Whether it holds something that somebody could take back."""
-        return self.state in STANDING and self.kind.undo is not Undo.NEVER
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Undoing:
     """What became of one action when all were undone; `why` says what kept it."""
 
@@ -203,7 +151,7 @@ def run(
     kind = _of_people(name)
     ctx.actor.require(kind.permission)
     case = cases.locked(session, incident_id)
-    if key is not None and (known := by_key(session, f"{case.id}|{key}")) is not None:
+    if key is not None and (known := action_rows.by_key(session, f"{case.id}|{key}")) is not None:
         return known
     cases.require_open(case)
     checked = registry.checked(kind, params)
@@ -252,7 +200,7 @@ def refuse(session: Session, action_id: str, reason: str, ctx: Context) -> Actio
     if found.state is not ActionState.PROPOSED:
         raise WrongState(f"This action is {found.state.value}.", object_id=action_id)
     comment_id = notes.keep(session, case.id, Kind.REASON, text, ctx)
-    found = _write(session, found, state=ActionState.REFUSED.value, refusal="refused_by_person")
+    found = action_rows.write(session, found, state=ActionState.REFUSED.value, refusal="refused_by_person")
     why = "A second person said no."
     _tell(session, case, found, ActionRefused, Code.ACTION_REFUSED, ctx, reason="person", why=why, ref=comment_id)
     _end_step(session, found, "failed", {}, ctx, why="a second person said no.")
@@ -298,7 +246,7 @@ def undo_standing(
 ) -> Sequence[Undoing]:
     """Take back all that stands on a locked incident, or on one target, the latest first; what is kept says why."""
     report = []
-    for found in reversed(of_incident(session, case.id)):
+    for found in reversed(action_rows.of_incident(session, case.id)):
         if not found.is_standing or target not in (None, found.target):
             continue
         why: str | None = None
@@ -330,7 +278,9 @@ def prolong(session: Session, action_id: str, hours: int, reason: str, ctx: Cont
         raise SamePerson(found, "prolong")
     until = ctx.at + timedelta(hours=hours)
     comment_id = notes.keep(session, case.id, Kind.REASON, text, ctx)
-    found = _write(session, found, state=ActionState.PROLONGED.value, prolonged_by=ctx.actor.id, expires_at=until)
+    found = action_rows.write(
+        session, found, state=ActionState.PROLONGED.value, prolonged_by=ctx.actor.id, expires_at=until
+    )
     timeline.add(
         session,
         case.id,
@@ -348,7 +298,7 @@ def expire(session: Session, action_id: str, ctx: Context, *, parts: Parts) -> A
     """Undo what came to its end, or let a proposal lapse that nobody approved; returns None where nothing was due."""
     found, case = _held(session, action_id)
     if found.state is ActionState.PROPOSED and ctx.at >= found.requested_at + parts.settings.approval_lasts:
-        found = _write(session, found, state=ActionState.EXPIRED.value, refusal="approval_expired")
+        found = action_rows.write(session, found, state=ActionState.EXPIRED.value, refusal="approval_expired")
         why = "Nobody approved it in time."
         _tell(session, case, found, ActionExpired, Code.ACTION_EXPIRED, ctx, reason="approval", why=why)
         _end_step(session, found, "failed", {}, ctx, why="nobody approved it in time.")
@@ -358,26 +308,9 @@ def expire(session: Session, action_id: str, ctx: Context, *, parts: Parts) -> A
         return None
     assert found.ref is not None, "what was done has a reference"
     _containment(found.kind, parts).undo(session, found.ref, f"{found.key}|expire", ctx)
-    found = _write(session, found, state=ActionState.EXPIRED.value, undone_at=ctx.at)
+    found = action_rows.write(session, found, state=ActionState.EXPIRED.value, undone_at=ctx.at)
     _tell(session, case, found, ActionExpired, Code.ACTION_EXPIRED, ctx, reason="time", why="Its time is over.")
     return found
-
-
-def expiring(session: Session, at: datetime, *, parts: Parts, limit: int = PAGE_MAX) -> Sequence[str]:
-    """Return the ids of actions whose time, or whose approval's time, is over."""
-    lapsing = [one.name for one in registry.REGISTRY.values() if one.lasts is Lasts.LAPSES]
-    over = sa.or_(
-        sa.and_(
-            action.c.state.in_([state.value for state in STANDING]),
-            action.c.name.in_(lapsing),
-            action.c.expires_at <= at,
-        ),
-        sa.and_(
-            action.c.state == ActionState.PROPOSED.value,
-            action.c.requested_at <= at - parts.settings.approval_lasts,
-        ),
-    )
-    return list(session.scalars(sa.select(action.c.id).where(over).order_by(action.c.id).limit(limit)))
 
 
 def act_for_step(
@@ -397,7 +330,7 @@ def act_for_step(
     What stands already is not done again. Raises `BadParameter`, `ContainmentRefused` or `UnknownAction` and changes
     nothing.
     """
-    if (known := by_key(session, key)) is not None:
+    if (known := action_rows.by_key(session, key)) is not None:
         return known
     kind = _of_people(name)
     checked = registry.checked(kind, params)
@@ -406,7 +339,7 @@ def act_for_step(
         return same
     if same is not None and same.execution_id is None:
         # Somebody asked for it already: the step waits for the same second person.
-        return _write(session, same, execution_id=execution_id, step=step)
+        return action_rows.write(session, same, execution_id=execution_id, step=step)
     shown = _preview(session, kind, checked, ctx, parts)
     why = shown.needs_second if parts.settings.auto_containment else "Containment is never automatic here."
     if why is not None:
@@ -424,41 +357,6 @@ def tell_refusal(
     event = ActionRefused(**cases.told(session, case), step=step, action=name, target=target, reason=code)
     event_id = outbox.record(session, event, ctx)
     timeline.add(session, case.id, Code.ACTION_REFUSED, ctx, event_id=event_id, action=name, target=target, why=why)
-
-
-def of_incident(session: Session, incident_id: str) -> Sequence[Action]:
-    """Return the actions of an incident, oldest first."""
-    query = sa.select(action).where(action.c.incident_id == incident_id).order_by(action.c.id).limit(PAGE_MAX)
-    return [_action(row) for row in session.execute(query)]
-
-
-def by_id(session: Session, action_id: str, actor: Actor) -> Action:
-    """Return an action; raises `NotFound`."""
-    actor.require(SOC_INCIDENT_READ)
-    return _by_id(session, action_id)
-
-
-def by_ref(session: Session, action_id: str) -> Action:
-    """Return an action for our own jobs; raises `NotFound`."""
-    return _by_id(session, action_id)
-
-
-def by_key(session: Session, key: str) -> Action | None:
-    """Return the action that was asked for with a key."""
-    row = session.execute(sa.select(action).where(action.c.key == key)).one_or_none()
-    return None if row is None else _action(row)
-
-
-def waiting(session: Session, actor: Actor, *, limit: int = PAGE_MAX) -> Sequence[Action]:
-    """Return what waits for a second person, oldest first."""
-    actor.require(SOC_INCIDENT_READ)
-    query = (
-        sa.select(action)
-        .where(action.c.state == ActionState.PROPOSED.value)
-        .order_by(action.c.id)
-        .limit(min(limit, PAGE_MAX))
-    )
-    return [_action(row) for row in session.execute(query)]
 
 
 def radius_hash(radius: Radius, name: str, params: Mapping[str, str]) -> str:
@@ -523,7 +421,7 @@ def _same(session: Session, case: Incident, kind: ActionType, params: Mapping[st
     row = session.execute(query).one_or_none()
     if row is None:
         return None
-    found = _action(row)
+    found = action_rows._action(row)
     if kind.lasts is Lasts.FOR_GOOD and found.done_at is not None and ctx.at - found.done_at > SAME_CLICK:
         return None
     return found
@@ -566,12 +464,14 @@ def _act(
         found = proposed
     approved_by = None if proposed is None else ctx.actor.id
     if case.synthetic is not None:
-        found = _write(session, found, state=ActionState.RECORDED.value, done_at=ctx.at, approved_by=approved_by)
+        found = action_rows.write(
+            session, found, state=ActionState.RECORDED.value, done_at=ctx.at, approved_by=approved_by
+        )
         timeline.add(session, case.id, Code.ACTION_RECORDED, ctx, ref=found.id, **_words(found))
     else:
         with session.begin_nested():
             ref = _containment(kind, parts).run(session, shown.params, found.key, ctx)
-        found = _write(
+        found = action_rows.write(
             session,
             found,
             state=ActionState.DONE.value,
@@ -601,7 +501,7 @@ def _undo(
 ) -> Action:
     assert found.ref is not None, "what was done has a reference"
     _containment(found.kind, parts).undo(session, found.ref, f"{found.key}|undo", ctx)
-    found = _write(session, found, state=ActionState.UNDONE.value, undone_at=ctx.at, undone_by=ctx.actor.id)
+    found = action_rows.write(session, found, state=ActionState.UNDONE.value, undone_at=ctx.at, undone_by=ctx.actor.id)
     _tell(session, case, found, ActionUndone, Code.ACTION_UNDONE, ctx, reverts=found.id, ref=comment_id)
     clocks.meet(session, case, clocks.CONTAINMENT, ctx, ref=found.id)
     return found
@@ -644,12 +544,7 @@ def _insert(
         "requested_by": ctx.actor.id,
         "requested_at": ctx.at,
     }
-    return _action(session.execute(sa.insert(action).values(values).returning(*action.c)).one())
-
-
-def _write(session: Session, found: Action, **values: object) -> Action:
-    row = session.execute(sa.update(action).where(action.c.id == found.id).values(values).returning(*action.c)).one()
-    return _action(row)
+    return action_rows.insert(session, values)
 
 
 def _tell(
@@ -698,42 +593,10 @@ def _end_step(
 
 def _held(session: Session, action_id: str) -> tuple[Action, Incident]:
     """Return an action and its incident, under the incident's lock."""
-    case = cases.locked(session, _by_id(session, action_id).incident_id)
+    case = cases.locked(session, action_rows.by_ref(session, action_id).incident_id)
     # Read again: somebody may have changed it while we waited for the lock.
-    return _by_id(session, action_id), case
-
-
-def _by_id(session: Session, action_id: str) -> Action:
-    row = session.execute(sa.select(action).where(action.c.id == action_id)).one_or_none()
-    if row is None:
-        raise NotFound("There is no such action.")
-    return _action(row)
+    return action_rows.by_ref(session, action_id), case
 
 
 def _params_hash(params: Mapping[str, str]) -> str:
     return crypto.sha256(canonical.encode(dict(params))).hex()
-
-
-def _action(row: Any) -> Action:  # a row of `action`
-    return Action(
-        id=row.id,
-        key=row.key,
-        incident_id=row.incident_id,
-        execution_id=row.execution_id,
-        step=row.step,
-        name=row.name,
-        target=row.target,
-        params=row.params,
-        radius=Radius(counts=row.radius["counts"], lines=tuple(row.radius["lines"])),
-        state=ActionState(row.state),
-        requested_by=row.requested_by,
-        requested_at=row.requested_at,
-        approved_by=row.approved_by,
-        done_at=row.done_at,
-        expires_at=row.expires_at,
-        prolonged_by=row.prolonged_by,
-        undone_by=row.undone_by,
-        undone_at=row.undone_at,
-        ref=row.ref,
-        refusal=row.refusal,
-    )

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.kernel.access import SOC_INCIDENT_READ, Actor
-from playbooks.actions import STANDING, ActionState
+from playbooks.action_rows import STANDING, ActionState
 from playbooks.clocks import CONTAINMENT, ClockState
 from playbooks.models import action, clock, incident, task
 from playbooks.parts import Parts

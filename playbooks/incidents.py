@@ -24,8 +24,8 @@ from app.kernel.context import Context
 from app.kernel.errors import Conflict, Forbidden, Invalid, NotFound, WrongState
 from ingest.events.incident import CaseChanged, CaseClosed, CaseReopened
 from ingest.log import outbox
-from playbooks import actions, cases, clocks, joining, notes, tasks, timeline
-from playbooks.actions import Action
+from playbooks import action_rows, cases, clocks, joining, notes, tasks, timeline
+from playbooks.action_rows import Action
 from playbooks.cases import Incident, State
 from playbooks.clocks import Clock
 from playbooks.engine import executions
@@ -238,7 +238,7 @@ def demands(session: Session, case: Incident, to_state: State, *, is_confirmed: 
                 (is_confirmed, "confirmed", "Confirm severity, kind and playbook."),
             )
         case State.CONTAINED:
-            done = actions.of_incident(session, case.id)
+            done = action_rows.of_incident(session, case.id)
             is_contained = any(one.done_at is not None for one in done) or case.nothing_to_contain is not None
             return _missing(
                 (not _containing(session, case.id), "steps", "Containment steps are still open."),
@@ -247,7 +247,7 @@ def demands(session: Session, case: Incident, to_state: State, *, is_confirmed: 
         case State.ERADICATED:
             return _missing((case.cause is not None, "cause", "Write down the cause."))
         case State.RECOVERED:
-            standing = [one for one in actions.of_incident(session, case.id) if one.is_standing]
+            standing = [one for one in action_rows.of_incident(session, case.id) if one.is_standing]
             kept = ", ".join(f"{one.name} of {one.target}" for one in standing if one.prolonged_by is None)
             is_open = any(one.is_open for one in tasks.of_incident(session, case.id))
             return _missing(
@@ -278,7 +278,7 @@ def close_short(
     case = cases.locked(session, incident_id, version=version)
     if case.state not in (State.NEW, State.TRIAGED):
         raise WrongState(f"An incident that is {case.state.value} is not closed the short way.", object_id=case.id)
-    standing = [one for one in actions.of_incident(session, case.id) if one.is_standing]
+    standing = [one for one in action_rows.of_incident(session, case.id) if one.is_standing]
     if standing:
         kept = ", ".join(f"{one.name} of {one.target}" for one in standing)
         raise NotReady([Demand(code="actions", text=f"Undo first: {kept}.")])
@@ -418,7 +418,7 @@ def by_id(session: Session, incident_id: str, actor: Actor, *, entries: int = EN
         clocks=clocks.of_incident(session, case.id),
         executions=executions.of_incident(session, case.id),
         tasks=tasks.of_incident(session, case.id),
-        actions=actions.of_incident(session, case.id),
+        actions=action_rows.of_incident(session, case.id),
         timeline=list(reversed(newest)),
         next_state=after,
         demands=demands(session, case, after) if after is not None else (),
@@ -565,7 +565,9 @@ def _containing(session: Session, incident_id: str) -> bool:
             step_table.c.state.in_((StepState.READY.value, StepState.RUNNING.value)),
         )
     )
-    proposed = any(one.state is actions.ActionState.PROPOSED for one in actions.of_incident(session, incident_id))
+    proposed = any(
+        one.state is action_rows.ActionState.PROPOSED for one in action_rows.of_incident(session, incident_id)
+    )
     return proposed or bool(session.scalar(under_way))
 
 

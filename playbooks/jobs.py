@@ -11,7 +11,7 @@ from app.kernel.context import Context
 from app.kernel.db import Database
 from app.kernel.ids import Ids
 from app.kernel.jobs import Job, guarded
-from playbooks import actions, cases, clocks, tasks
+from playbooks import action_rows, actions, cases, clocks, tasks
 from playbooks.clocks import CONTAINMENT, Clock
 from playbooks.engine.execute import Executor
 from playbooks.form import Ask
@@ -43,7 +43,7 @@ def turn_clocks(db: Database, ids: Ids, at: datetime) -> str | None:
 def expire(db: Database, ids: Ids, parts: Parts, at: datetime) -> str | None:
     """End containment and proposals whose time is over, each in a transaction of its own."""
     with db.read() as session:
-        due = actions.expiring(session, at, parts=parts)
+        due = action_rows.expiring(session, at, parts=parts)
     for action_id in due:
         guarded("playbooks.expire", lambda: _expire(db, ids, parts, action_id, at))  # noqa: B023 - called at once
     return f"{len(due)} actions" if due else None
@@ -55,7 +55,7 @@ def _turn(db: Database, ids: Ids, one: Clock, at: datetime) -> None:
         case = cases.locked(session, one.incident_id)
         breached = clocks.turn(session, case, one.id, ctx)
         if breached is not None and breached.kind == CONTAINMENT and case.is_open:
-            found = actions.by_ref(session, breached.ref)
+            found = action_rows.by_ref(session, breached.ref)
             tasks.open_task(session, case, _prolong_or_undo(found, breached), ctx)
 
 
@@ -64,7 +64,7 @@ def _expire(db: Database, ids: Ids, parts: Parts, action_id: str, at: datetime) 
         actions.expire(session, action_id, _context(ids, at), parts=parts)
 
 
-def _prolong_or_undo(found: actions.Action, breached: Clock) -> Ask:
+def _prolong_or_undo(found: action_rows.Action, breached: Clock) -> Ask:
     return Ask(
         text=f"{found.name} of {found.target} stands since {rfc3339(breached.started_at)}: undo it, or let another "
         "person than the one who did it prolong it.",

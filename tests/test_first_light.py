@@ -21,8 +21,9 @@ from app.kernel.context import Context
 from ingest.log import read
 from ingest.store.query import EVERYTHING, Search, Window
 from payments.ledger import verify as ledger
-from playbooks import actions, incidents
-from playbooks.actions import ActionState, SamePerson
+from playbooks import action_rows, actions, incidents
+from playbooks.action_rows import ActionState
+from playbooks.actions import SamePerson
 from playbooks.timeline import Code
 from tests.support.installation import PASSWORD, Browser, Installation, Person, installed
 
@@ -117,7 +118,7 @@ def _it_is_an_incident_and_contained(house: Installation, victim: Person) -> str
         done = {
             (action.name, action.target, action.state)
             for case in found.values()
-            for action in actions.of_incident(session, case.id)
+            for action in action_rows.of_incident(session, case.id)
         }
     assert entered.severity == 1
     assert ("sessions.revoke_all", victim.account, ActionState.DONE) in done

@@ -24,8 +24,8 @@ from app.kernel.ids import Ids
 from app.kernel.jobs import guarded
 from ingest.events.incident import StepCompleted, StepFailed
 from ingest.log import outbox
-from playbooks import actions, cases, tasks, timeline
-from playbooks.actions import ActionState
+from playbooks import action_rows, actions, cases, tasks, timeline
+from playbooks.action_rows import ActionState
 from playbooks.cases import Incident
 from playbooks.engine import conditions, executions
 from playbooks.engine.conditions import Undecided
@@ -159,7 +159,9 @@ class Executor:
     def _ask(self, session: Session, held: _Held, does: Ask, ctx: Context) -> None:
         tasks.open_task(session, held.case, does, ctx, execution_id=held.execution.id, step=held.name)
         _mark(session, held, StepState.WAITING, ctx)
-        done = [one for one in actions.of_incident(session, held.case.id) if one.name == does.does and one.is_standing]
+        done = [
+            one for one in action_rows.of_incident(session, held.case.id) if one.name == does.does and one.is_standing
+        ]
         if done:
             # A commander was faster than the playbook.
             tasks.finish_by_action(session, held.case, done[-1].name, done[-1].id, ctx)

@@ -13,7 +13,7 @@ from app.identity import roles
 from app.kernel.access import Actor, ActorKind
 from app.kernel.context import Context
 from playbooks import incidents
-from playbooks.actions import ActionState
+from playbooks.action_rows import ActionState
 from tests.dashboards.desk import Room
 from tests.support.browser import NARROW, WIDE, Looked, Served, chromium, looking, served
 from tests.support.installation import PASSWORD, Person

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from playbooks.actions import ActionState
+from playbooks.action_rows import ActionState
 from playbooks.cases import State
 from playbooks.tasks import TaskState
 from tests.dashboards.desk import Desk, Room

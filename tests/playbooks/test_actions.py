@@ -6,7 +6,7 @@ import pytest
 
 from app.kernel.containment import BadParameter, ContainmentRefused
 from app.kernel.errors import Forbidden, NotFound, Traced, WrongState
-from playbooks import actions, incidents
+from playbooks import action_rows, actions, incidents
 from playbooks.actions import ApprovalChanged, ApprovalExpired, NotUndoable, SamePerson
 from playbooks.incidents import Disposition
 from playbooks.notes import TextMissing
@@ -120,7 +120,7 @@ def test_an_analyst_proposes_and_a_commander_does(world: World, case: str) -> No
         run(world, case, *LOCK, by=ANNA)
     asked = world.do(actions.propose, case, *LOCK, by=ANNA, parts=world.parts)
     with world.ground.db.read() as session:
-        assert [one.id for one in actions.waiting(session, CHEN)] == [asked.id]
+        assert [one.id for one in action_rows.waiting(session, CHEN)] == [asked.id]
     with pytest.raises(Forbidden):
         world.do(actions.approve, asked.id, by=ANNA, parts=world.parts)
     assert world.do(actions.approve, asked.id, by=CHEN, parts=world.parts).state == "done"

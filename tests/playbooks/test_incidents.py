@@ -8,7 +8,7 @@ import pytest
 
 from app.kernel.access import ANONYMOUS
 from app.kernel.errors import Changed, Forbidden, NotFound, SignInRequired, WrongState
-from playbooks import actions, deadlines, incidents, jobs, tasks, timeline
+from playbooks import action_rows, actions, deadlines, incidents, jobs, tasks, timeline
 from playbooks.cases import State
 from playbooks.incidents import Disposition, Facts, NotReady, SamePerson
 from playbooks.notes import SecretInText, TextMissing
@@ -266,7 +266,7 @@ def test_strangers_read_nothing_and_absent_is_absent(world: World) -> None:
             lambda: incidents.median_acknowledge(session, ANONYMOUS, world.now),
             lambda: deadlines.next(session, ANONYMOUS, parts=world.parts),
             lambda: tasks.open_page(session, ANONYMOUS),
-            lambda: actions.waiting(session, ANONYMOUS),
+            lambda: action_rows.waiting(session, ANONYMOUS),
         ):
             with pytest.raises(SignInRequired):
                 read()

@@ -30,7 +30,7 @@ from detectors import alerts
 from detectors.alerts import Alert
 from detectors.sigma.ast import Level
 from ingest.store.query import And, Bin, Eq, Where
-from playbooks import actions, deadlines, incidents, registry
+from playbooks import action_rows, deadlines, incidents, registry
 from playbooks.cases import Incident
 from playbooks.deadlines import Deadline
 
@@ -68,7 +68,7 @@ def layout(view: View) -> Any:  # a Dash component
         if viewer.may(SOC_INCIDENT_READ):
             found = deadlines.next(session, viewer, parts=view.sources.response, limit=DEADLINES_READ)
             cases = incidents.list_page(session, viewer)
-            asked = actions.waiting(session, viewer)
+            asked = action_rows.waiting(session, viewer)
             approvals = sum(one.requested_by != viewer.id for one in asked)
         by_severity = incidents.open_by_severity(session, viewer)
         median = incidents.median_acknowledge(session, viewer, view.now - MEDIAN_OVER)

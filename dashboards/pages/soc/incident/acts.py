@@ -23,7 +23,7 @@ from dashboards.acts import ANSWER, Deed
 from dashboards.mount import Console
 from dashboards.ports import Sources
 from playbooks import actions, cases, incidents, tasks
-from playbooks.actions import ActionState
+from playbooks.action_rows import ActionState
 from playbooks.cases import State
 from playbooks.incidents import Disposition, Facts
 

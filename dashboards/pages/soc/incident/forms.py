@@ -22,7 +22,8 @@ from dashboards.kit import Part, act, due, mark, panel, short
 from dashboards.pages.soc.incident import work
 from dashboards.pages.soc.incident.look import Look
 from playbooks import actions, registry
-from playbooks.actions import Action, Preview
+from playbooks.action_rows import Action
+from playbooks.actions import Preview
 from playbooks.cases import State
 from playbooks.incidents import Disposition
 from playbooks.registry import ActionType

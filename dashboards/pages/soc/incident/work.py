@@ -20,7 +20,7 @@ from dashboards import acts
 from dashboards.kit import Part, act, due, panel, short, span, when
 from dashboards.pages.soc.incident.look import Look
 from playbooks import registry
-from playbooks.actions import Action, ActionState
+from playbooks.action_rows import Action, ActionState
 from playbooks.engine.executions import Execution, ExecutionState, StepStanding, StepState
 from playbooks.form import Field, Type
 from playbooks.registry import Lasts, Undo

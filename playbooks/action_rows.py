@@ -1,0 +1,163 @@
+"""Actions as they are kept: what people read of them, and the rows in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel.access import SOC_INCIDENT_READ, Actor
+from app.kernel.containment import Radius
+from app.kernel.errors import NotFound
+from playbooks import registry
+from playbooks.models import action
+from playbooks.parts import Parts
+from playbooks.registry import ActionType, Lasts, Undo
+
+PAGE_MAX: Final = 200
+
+
+class ActionState(StrEnum):
+    """Where an action stands."""
+
+    PROPOSED = "proposed"
+    DONE = "done"
+    PROLONGED = "prolonged"
+    UNDONE = "undone"
+    EXPIRED = "expired"
+    REFUSED = "refused"
+    RECORDED = "recorded"
+
+
+STANDING: Final = (ActionState.DONE, ActionState.PROLONGED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """An action of an incident as people read it."""
+
+    id: str
+    key: str
+    incident_id: str
+    execution_id: str | None
+    step: str | None
+    name: str
+    target: str
+    params: Mapping[str, str]
+    radius: Radius
+    state: ActionState
+    requested_by: str | None
+    requested_at: datetime
+    approved_by: str | None
+    done_at: datetime | None
+    expires_at: datetime | None
+    prolonged_by: str | None
+    undone_by: str | None
+    undone_at: datetime | None
+    ref: str | None
+    refusal: str | None
+
+    @property
+    def kind(self) -> ActionType:
+        return registry.named(self.name)
+
+    @property
+    def is_standing(self) -> bool:
+        """Whether it holds something that somebody could take back."""
+        return self.state in STANDING and self.kind.undo is not Undo.NEVER
+
+
+def of_incident(session: Session, incident_id: str) -> Sequence[Action]:
+    """Return the actions of an incident, oldest first."""
+    query = sa.select(action).where(action.c.incident_id == incident_id).order_by(action.c.id).limit(PAGE_MAX)
+    return [_action(row) for row in session.execute(query)]
+
+
+def by_id(session: Session, action_id: str, actor: Actor) -> Action:
+    """Return an action; raises `NotFound`."""
+    actor.require(SOC_INCIDENT_READ)
+    return by_ref(session, action_id)
+
+
+def by_ref(session: Session, action_id: str) -> Action:
+    """Return an action to our own code, which names it by what it holds; raises `NotFound`."""
+    row = session.execute(sa.select(action).where(action.c.id == action_id)).one_or_none()
+    if row is None:
+        raise NotFound("There is no such action.")
+    return _action(row)
+
+
+def by_key(session: Session, key: str) -> Action | None:
+    """Return the action that was asked for with a key."""
+    row = session.execute(sa.select(action).where(action.c.key == key)).one_or_none()
+    return None if row is None else _action(row)
+
+
+def waiting(session: Session, actor: Actor, *, limit: int = PAGE_MAX) -> Sequence[Action]:
+    """Return what waits for a second person, oldest first."""
+    actor.require(SOC_INCIDENT_READ)
+    query = (
+        sa.select(action)
+        .where(action.c.state == ActionState.PROPOSED.value)
+        .order_by(action.c.id)
+        .limit(min(limit, PAGE_MAX))
+    )
+    return [_action(row) for row in session.execute(query)]
+
+
+def expiring(session: Session, at: datetime, *, parts: Parts, limit: int = PAGE_MAX) -> Sequence[str]:
+    """Return the ids of actions whose time, or whose approval's time, is over."""
+    lapsing = [one.name for one in registry.REGISTRY.values() if one.lasts is Lasts.LAPSES]
+    over = sa.or_(
+        sa.and_(
+            action.c.state.in_([state.value for state in STANDING]),
+            action.c.name.in_(lapsing),
+            action.c.expires_at <= at,
+        ),
+        sa.and_(
+            action.c.state == ActionState.PROPOSED.value,
+            action.c.requested_at <= at - parts.settings.approval_lasts,
+        ),
+    )
+    return list(session.scalars(sa.select(action.c.id).where(over).order_by(action.c.id).limit(limit)))
+
+
+def insert(session: Session, values: Mapping[str, object]) -> Action:
+    """Keep a new action."""
+    return _action(session.execute(sa.insert(action).values(dict(values)).returning(*action.c)).one())
+
+
+def write(session: Session, found: Action, **values: object) -> Action:
+    """Change columns of an action whose incident is locked."""
+    row = session.execute(sa.update(action).where(action.c.id == found.id).values(values).returning(*action.c)).one()
+    return _action(row)
+
+
+def _action(row: Any) -> Action:  # a row of `action`
+    return Action(
+        id=row.id,
+        key=row.key,
+        incident_id=row.incident_id,
+        execution_id=row.execution_id,
+        step=row.step,
+        name=row.name,
+        target=row.target,
+        params=row.params,
+        radius=Radius(counts=row.radius["counts"], lines=tuple(row.radius["lines"])),
+        state=ActionState(row.state),
+        requested_by=row.requested_by,
+        requested_at=row.requested_at,
+        approved_by=row.approved_by,
+        done_at=row.done_at,
+        expires_at=row.expires_at,
+        prolonged_by=row.prolonged_by,
+        undone_by=row.undone_by,
+        undone_at=row.undone_at,
+        ref=row.ref,
+        refusal=row.refusal,
+    )
