@@ -92,5 +92,5 @@ def _is_lost_race(error: sa.exc.IntegrityError | Unavailable) -> bool:
     """Whether another transaction came first, so that a second try meets a settled state."""
     if isinstance(error, sa.exc.IntegrityError | ledger.PostingRaced):
         return True
-    cause = getattr(error.__cause__, "orig", None)
+    cause = getattr(error.__cause__, "orig", error.__cause__)
     return getattr(cause, "sqlstate", None) in ("40P01", "40001")

@@ -7,16 +7,16 @@ import re
 import zlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from app.kernel.clock import from_micros, micros
 from app.kernel.context import Context
-from app.kernel.db import UtcDateTime, dialect_of
 from app.kernel.errors import Conflict, Invalid, Malformed
+from app.kernel.prepared import Prepared
 from ingest.events.transaction import RequestConflicted
 from ingest.log import outbox
 from payments import books
@@ -95,14 +95,14 @@ def begin(session: Session, call: Call, ctx: Context) -> Stored | None:
     """
     number = books.lock_number("idempotency", call.scope, call.key)
     asked = {"asked_scope": call.scope, "asked_key": call.key, "asked_lock": number}
-    row = session.connection().execute(_look_up(dialect_of(session)), asked).one()
-    if not row.got:
+    got, fingerprint, status, body, object_id, expires_at = _LOOK_UP.run(session, asked).fetchone()
+    if not got:
         raise IdempotencyBusy
-    if row.fingerprint is None or row.expires_at <= ctx.at:
+    if fingerprint is None or expires_at <= micros(ctx.at):
         return None
-    if row.fingerprint != call.fingerprint:
+    if fingerprint != call.fingerprint:
         raise IdempotencyMismatch(call.route)
-    return Stored(status=row.status, body=zlib.decompress(row.body), object_id=row.object_id, expires_at=row.expires_at)
+    return Stored(status=status, body=zlib.decompress(body), object_id=object_id, expires_at=from_micros(expires_at))
 
 
 def is_stored(status: int) -> bool:
@@ -117,6 +117,7 @@ def store(
     assert is_stored(status), f"an answer with status {status} is not kept"
     packed = zlib.compress(body)
     assert len(packed) <= BODY_BYTES_MAX, "an answer is bounded"
+    expires_at = ctx.at + KEPT
     row = {
         "scope": call.scope,
         "key": call.key,
@@ -126,16 +127,13 @@ def store(
         "status": status,
         "body": packed,
         "object_id": object_id,
-        "expires_at": ctx.at + KEPT,
+        "expires_at": micros(expires_at),
+        "asked_at": micros(ctx.at),
     }
-    statement = _put(dialect_of(session))
-    done = session.connection().execute(
-        statement, {**row, "asked_at": ctx.at}, execution_options={"preserve_rowcount": True}
-    )
-    if done.rowcount != 1:
+    if _PUT.run(session, row).rowcount != 1:
         # A twin committed between our look-up and our lock: its answer stands, ours is undone.
         raise IdempotencyBusy
-    return ctx.at + KEPT
+    return expires_at
 
 
 def purge(session: Session, ctx: Context, *, limit: int = PURGE_MAX) -> int:
@@ -152,9 +150,8 @@ def purge(session: Session, ctx: Context, *, limit: int = PURGE_MAX) -> int:
     return len(keys)
 
 
-@cache
-def _look_up(dialect: str) -> sa.Select[Any]:
-    """Return the statement that takes the key and reads what is kept under it, made once: each POST asks it."""
+def _look_up(dialect: str) -> sa.Executable:
+    """Return the statement that takes the key and reads what is kept under it."""
     got: sa.ColumnElement[bool] = sa.literal(True)
     if dialect != "sqlite":
         got = sa.func.pg_try_advisory_xact_lock(sa.bindparam("asked_lock", type_=sa.BigInteger))
@@ -166,10 +163,13 @@ def _look_up(dialect: str) -> sa.Select[Any]:
     return sa.select(got.label("got"), *answer).select_from(one.outerjoin(idempotency, matches))
 
 
-@cache
-def _put(dialect: str) -> sqlite.Insert | postgresql.Insert:
+def _put(dialect: str) -> sa.Executable:
     """Return the statement that keeps an answer, also over a lapsed one; it counts 0 where a live one stands."""
     insert = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(idempotency)
     changed = {column.name: insert.excluded[column.name] for column in idempotency.c if not column.primary_key}
-    lapsed = idempotency.c.expires_at <= sa.bindparam("asked_at", type_=UtcDateTime)
+    lapsed = idempotency.c.expires_at <= sa.bindparam("asked_at", type_=sa.BigInteger)
     return insert.on_conflict_do_update(index_elements=["scope", "key"], set_=changed, where=lapsed)
+
+
+_LOOK_UP: Final = Prepared(_look_up)
+_PUT: Final = Prepared(_put)

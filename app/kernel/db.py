@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import select
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 from sqlalchemy.types import TypeDecorator
 
 from app.kernel.clock import from_micros, micros
@@ -20,6 +24,7 @@ from app.kernel.errors import Unavailable
 
 BUSY_SECONDS: Final = 10
 POOL_SIZE: Final = 24
+TRUSTED_SECONDS: Final = 30
 # Plans made once on empty tables must stay index plans; see docs/decisions.md and payments.
 _POSTING_OPTIONS: Final = (
     "-c plan_cache_mode=force_generic_plan -c jit=off -c enable_seqscan=off -c enable_hashjoin=off "
@@ -147,9 +152,9 @@ def insert_once(session: Session, table: sa.Table, *rows: Mapping[str, object]) 
 def _translated() -> Iterator[None]:
     try:
         yield
-    except sa.exc.OperationalError as error:
+    except (sa.exc.OperationalError, sqlite3.OperationalError, psycopg.OperationalError) as error:
         # SQLite reports a wrong statement in the same class as a locked file; that is a defect, not a wait.
-        if getattr(error.orig, "sqlite_errorname", "") == "SQLITE_ERROR":
+        if getattr(getattr(error, "orig", error), "sqlite_errorname", "") == "SQLITE_ERROR":
             raise
         raise DatabaseBusy(retry_after=1) from error
 
@@ -179,21 +184,55 @@ def _sqlite(url: str) -> Engine:
     @sa.event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         reading = connection.get_execution_options().get("onepay_read")
-        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+        driver: Any = connection.connection.driver_connection
+        driver.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return engine
 
 
 def _postgres(url: str, options: str) -> Engine:
-    return sa.create_engine(
+    engine = sa.create_engine(
         url,
         poolclass=QueuePool,
         pool_size=POOL_SIZE,
         max_overflow=0,
         pool_timeout=BUSY_SECONDS,
-        pool_pre_ping=True,
         connect_args={"connect_timeout": 5, "options": options, "prepare_threshold": 1},
     )
+
+    @sa.event.listens_for(engine, "checkin")
+    def lay_down(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    @sa.event.listens_for(engine, "checkout")
+    def take_up(connection: psycopg.Connection[Any], record: ConnectionPoolEntry, _fairy: object) -> None:
+        idle_since = record.info.get("idle_since")
+        if idle_since is not None and not _is_alive(connection, time.monotonic() - idle_since):
+            # The pool gives up all connections of before and makes a new one.
+            raise sa.exc.InvalidatePoolError
+
+    return engine
+
+
+def _is_alive(connection: psycopg.Connection[Any], idle_seconds: float) -> bool:
+    """Tell whether a pooled connection still stands, without a trip to the server where that is certain.
+
+    A server that leaves says so: only a connection whose socket has something to read, or that lay for long, is asked.
+    """
+    try:
+        if idle_seconds < TRUSTED_SECONDS and _is_silent(connection.fileno()):
+            return True
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _is_silent(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return not poll.poll(0)
 
 
 def one_off_engine(url: str) -> Engine:

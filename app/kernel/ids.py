@@ -7,14 +7,16 @@ import re
 import secrets
 import threading
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, Protocol
 
 from app.kernel.clock import micros
 
 ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-# Two characters at a time: a payment makes three ids.
+# Two characters at a time: a payment makes three ids, all of one instant.
 _PAIRS: Final = tuple(high + low for high in ALPHABET for low in ALPHABET)
-_SHIFTS: Final = tuple(range(120, -1, -10))
+_MOMENT_SHIFTS: Final = tuple(range(40, -1, -10))
+_LOW_SHIFTS: Final = tuple(range(70, -1, -10))
 SHAPE: Final = re.compile(r"^[a-z]{2,4}_[0-9A-HJKMNP-TV-Z]{26}$")
 
 
@@ -70,5 +72,9 @@ def is_id(text: str, prefix: str) -> bool:
 
 
 def _text(at: datetime, low: int) -> str:
-    value = (micros(at) // 1000 & (1 << 48) - 1) << 80 | low
-    return "".join([_PAIRS[value >> shift & 1023] for shift in _SHIFTS])
+    return _moment(micros(at) // 1000 & (1 << 48) - 1) + "".join([_PAIRS[low >> shift & 1023] for shift in _LOW_SHIFTS])
+
+
+@lru_cache(maxsize=64)
+def _moment(millis: int) -> str:
+    return "".join([_PAIRS[millis >> shift & 1023] for shift in _MOMENT_SHIFTS])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -199,13 +199,13 @@ class Rendered:
 
 def render(event: Event, ctx: Context, *, event_id: str, origin: str, version: str, environment: str) -> Rendered:
     """Return the ECS document of an event: no nulls, empty strings, empty arrays or floats."""
-    flat: dict[str, Any] = dict(_envelope(event, ctx, event_id, origin, version, environment))
+    flat = _envelope(event, ctx, event_id, origin, version, environment)
     personal: dict[str, str] = {}
     truncated: list[str] = []
     found: list[tuple[str, str]] = []
     for name, declared in fields_of(type(event)):  # type: ignore[arg-type]  # mypy takes the class for its instance
-        value = _plain(getattr(event, name))
-        if value is None or value == "" or value == []:
+        value = getattr(event, name)
+        if value is None or (value := _plain(value)) in ("", []):
             continue
         if declared.free_text and isinstance(value, str):
             value, hits = classify.redact(value)
@@ -226,64 +226,82 @@ def render(event: Event, ctx: Context, *, event_id: str, origin: str, version: s
     )
 
 
-def _envelope(
-    event: Event, ctx: Context, event_id: str, origin: str, version: str, environment: str
-) -> Iterator[tuple[str, Any]]:
+def _envelope(event: Event, ctx: Context, event_id: str, origin: str, version: str, environment: str) -> dict[str, Any]:
     kind, source, actor = type(event), ctx.source, ctx.actor
-    outcome = event.outcome or kind.outcome_of_kind
     is_person = actor.kind in (ActorKind.CUSTOMER, ActorKind.MERCHANT)
     subjects = event.about or ((actor.id,) if actor.id and is_person else ())
-    yield from (
-        ("@timestamp", rfc3339(ctx.at)),
-        ("ecs.version", ECS_VERSION),
-        ("event.kind", kind.event_kind),
-        ("event.type", list(kind.types)),
-        ("event.action", kind.kind),
-        ("event.id", event_id),
-        ("event.dataset", f"onepay.{family_of(kind.kind)}"),
-        ("event.provider", "onepay"),
-        ("service.name", "onepay"),
-        ("service.version", version),
-        ("service.environment", environment),
-        ("trace.id", ctx.request_id),
-        ("onepay.v", BODY_VERSION),
-        ("onepay.class", kind.event_class.value),
-        ("onepay.origin", kind.origin_of_kind or origin),
-        ("onepay.actor.kind", actor.kind.value),
-    )
-    optional: tuple[tuple[str, Any], ...] = (
-        ("event.category", list(kind.category)),
-        ("event.outcome", outcome.value if outcome else None),
-        ("user.id", actor.id),
-        ("user.roles", sorted(actor.roles)),
-        ("source.ip", source.ip),
-        ("source.port", source.port),
-        ("source.as.number", source.as_number),
-        ("source.geo.country_iso_code", source.country),
-        ("user_agent.name", source.user_agent_name),
-        ("user_agent.version", source.user_agent_version),
-        ("user_agent.os.name", source.os_name),
-        ("user_agent.device.name", source.device_name),
-        ("device.id", source.device_id),
-        ("onepay.network.kind", source.network_kind),
-        ("onepay.network.place", source.place),
-        ("onepay.subject.id", list(dict.fromkeys(subjects))),
-        ("onepay.session.id", source.session_id),
-        ("onepay.purpose", ctx.purpose),
-    )
-    yield from ((path, value) for path, value in optional if value not in (None, "", []))
+    flat: dict[str, Any] = {
+        **_of_kind(kind),  # type: ignore[arg-type]  # as above
+        "@timestamp": rfc3339(ctx.at),
+        "event.id": event_id,
+        "service.version": version,
+        "service.environment": environment,
+        "trace.id": ctx.request_id,
+        "onepay.origin": kind.origin_of_kind or origin,
+        "onepay.actor.kind": actor.kind.value,
+    }
+    optional: dict[str, Any] = {
+        "event.outcome": event.outcome.value if event.outcome else None,
+        "user.id": actor.id,
+        "user.roles": sorted(actor.roles),
+        "source.ip": source.ip,
+        "source.port": source.port,
+        "source.as.number": source.as_number,
+        "source.geo.country_iso_code": source.country,
+        "user_agent.name": source.user_agent_name,
+        "user_agent.version": source.user_agent_version,
+        "user_agent.os.name": source.os_name,
+        "user_agent.device.name": source.device_name,
+        "device.id": source.device_id,
+        "onepay.network.kind": source.network_kind,
+        "onepay.network.place": source.place,
+        "onepay.subject.id": list(dict.fromkeys(subjects)),
+        "onepay.session.id": source.session_id,
+        "onepay.purpose": ctx.purpose,
+    }
+    for path, value in optional.items():
+        if value not in (None, "", []):
+            flat[path] = value
+    return flat
+
+
+@cache
+def _of_kind(kind: type[Any]) -> Mapping[str, Any]:
+    """Return what all events of a kind say alike."""
+    same: dict[str, Any] = {
+        "ecs.version": ECS_VERSION,
+        "event.kind": kind.event_kind,
+        "event.type": kind.types,
+        "event.action": kind.kind,
+        "event.dataset": f"onepay.{family_of(kind.kind)}",
+        "event.provider": "onepay",
+        "service.name": "onepay",
+        "onepay.v": BODY_VERSION,
+        "onepay.class": kind.event_class.value,
+    }
+    if kind.category:
+        same["event.category"] = kind.category
+    if kind.outcome_of_kind:
+        same["event.outcome"] = kind.outcome_of_kind.value
+    return same
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
     """Turn dotted paths into nested objects."""
     document: dict[str, Any] = {}
     for path, value in flat.items():
-        *parents, leaf = path.split(".")
+        parents, leaf = _steps(path)
         place = document
         for parent in parents:
             place = place.setdefault(parent, {})
         place[leaf] = value
     return document
+
+
+@cache
+def _steps(path: str) -> tuple[tuple[str, ...], str]:
+    *parents, leaf = path.split(".")
+    return tuple(parents), leaf
 
 
 def at_path(document: Mapping[str, Any], path: str) -> Any:  # a document is untyped data
@@ -297,6 +315,8 @@ def at_path(document: Mapping[str, Any], path: str) -> Any:  # a document is unt
 
 
 def _plain(value: Any) -> Any:
+    if type(value) is str:
+        return value
     match value:
         case StrEnum():
             return value.value

@@ -24,25 +24,25 @@ from payments.ledger.store import Beside, PostingRaced
 
 LOOK_AT_BALANCES: Final = (
     "SELECT book_id, currency, state, posted, held, floor, ceiling, version, last_at, forced"
-    " FROM payments_balance WHERE book_id = ANY(%s) ORDER BY book_id"
+    " FROM payments_balance WHERE book_id = ANY($1) ORDER BY book_id"
 )
 LOCK_BALANCES: Final = (
     "SELECT book_id, currency, state, posted, held, floor, ceiling, version, last_at, forced"
-    " FROM payments_balance WHERE book_id = ANY(%s) ORDER BY book_id FOR UPDATE"
+    " FROM payments_balance WHERE book_id = ANY($1) ORDER BY book_id FOR UPDATE"
 )
 LOOK_AT_HOLDS: Final = (
     "SELECT id, book_id, beneficiary_id, amount, captured, released, state, expires_at, object_id"
-    " FROM payments_hold WHERE id = ANY(%s) ORDER BY id"
+    " FROM payments_hold WHERE id = ANY($1) ORDER BY id"
 )
 LOCK_HOLDS: Final = (
     "SELECT id, book_id, beneficiary_id, amount, captured, released, state, expires_at, object_id"
-    " FROM payments_hold WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
+    " FROM payments_hold WHERE id = ANY($1) ORDER BY id FOR UPDATE"
 )
 REFERENCES: Final = (
-    "SELECT t.owner_id, t.kind, t.reference, t.object_id FROM unnest(%s, %s, %s) AS n (owner_id, kind, reference)"
+    "SELECT t.owner_id, t.kind, t.reference, t.object_id FROM unnest($1, $2, $3) AS n (owner_id, kind, reference)"
     " JOIN payments_transaction t ON t.owner_id = n.owner_id AND t.kind = n.kind AND t.reference = n.reference"
 )
-REVERSED: Final = "SELECT reverses_id, id FROM payments_transaction WHERE reverses_id = ANY(%s)"
+REVERSED: Final = "SELECT reverses_id, id FROM payments_transaction WHERE reverses_id = ANY($1)"
 READY: Final = "onepay_arrays"
 
 
@@ -86,25 +86,32 @@ class PostgresLedger:
             by_table.setdefault(beside.table, []).append(beside.row)
         for table, values in by_table.items():
             columns |= _packed(table, [[row[column.name] for column in table.columns] for row in values])
-        statement = write_statement(bool(rows.holds), tuple(by_table))
+        statement, order = write_statement(bool(rows.holds), tuple(by_table))
         with driver(session) as connection:
-            connection.cursor(binary=True).execute(statement, columns, prepare=True)
+            _execute(connection, statement, [columns[name] for name in order])
+
+
+def _execute(
+    connection: psycopg.Connection[Any], statement: str, columns: Sequence[bytes]
+) -> psycopg.RawCursor[tuple[Any, ...]]:
+    """Run a statement as it stands: its parameters are numbered, so nothing looks for them in it."""
+    return psycopg.RawCursor(connection).execute(statement, columns, prepare=True, binary=True)
 
 
 def _answers(
     connection: psycopg.Connection[Any], asked: Sequence[tuple[str, tuple[bytes, ...]]]
 ) -> list[list[tuple[Any, ...]]]:
     if len(asked) == 1 and connection.info.transaction_status is TransactionStatus.INTRANS:
-        return [connection.cursor(binary=True).execute(*asked[0], prepare=True).fetchall()]
+        return [_execute(connection, *asked[0]).fetchall()]
     # One trip for all, and for the BEGIN that the driver sends before the first.
     with connection.pipeline():
-        cursors = [connection.cursor(binary=True).execute(*each, prepare=True) for each in asked]
+        cursors = [_execute(connection, *each) for each in asked]
     return [cursor.fetchall() for cursor in cursors]
 
 
 @cache
-def write_statement(with_holds: bool, tables: tuple[sa.Table, ...]) -> str:
-    """Return one INSERT of the events, with everything else as data-modifying CTEs beside it."""
+def write_statement(with_holds: bool, tables: tuple[sa.Table, ...]) -> tuple[str, tuple[str, ...]]:
+    """Return one INSERT of the events, with all else as data-modifying CTEs beside it, and its parameters in order."""
     written: list[sa.Insert | sa.Update] = [
         _change_balances(),
         *([_put_holds()] if with_holds else []),
@@ -115,7 +122,8 @@ def write_statement(with_holds: bool, tables: tuple[sa.Table, ...]) -> str:
     whole = _insert(outbox)
     for number, part in enumerate(written):
         whole = whole.add_cte(part.cte(f"part_{number}"))
-    return str(whole.compile(dialect=postgresql.psycopg.dialect()))  # type: ignore[no-untyped-call]  # untyped there
+    compiled = whole.compile(dialect=postgresql.psycopg.dialect(paramstyle="numeric_dollar"))  # type: ignore[no-untyped-call]  # untyped there
+    return str(compiled), tuple(compiled.positiontup or ())
 
 
 def _insert(table: sa.Table) -> postgresql.Insert:
