@@ -18,6 +18,10 @@ ENTRY_VERSION: Final = 1
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.:-]+\|[a-z0-9_.]+\|[a-z]+")
 
 
+class NotPlain(ValueError):
+    """A word of an entry is none that could have been sealed."""
+
+
 def commitment(salt: bytes, body: bytes) -> bytes:
     """Return the hash that stands for a body in the log."""
     return hashlib.sha256(salt + body).digest()
@@ -30,7 +34,8 @@ def entry_bytes(id: str, kind: str, class_: str, at: datetime, ingested: datetim
 
 def encoded(id: str, kind: str, class_: str, at: int, ingested: int, commitment: bytes) -> bytes:
     """Return the same from instants counted in microseconds; RFC 8785 form, written out because it is the hot path."""
-    assert _PLAIN.fullmatch(f"{id}|{kind}|{class_}"), "an entry holds plain words"
+    if not _PLAIN.fullmatch(f"{id}|{kind}|{class_}"):
+        raise NotPlain(f"an entry holds plain words, not {id!a}, {kind!a}, {class_!a}")
     return (
         f'{{"at":{at},"body":"{b64encode(commitment).decode("ascii")}","class":"{class_}","id":"{id}",'
         f'"in":{ingested},"kind":"{kind}","v":{ENTRY_VERSION}}}'

@@ -20,11 +20,12 @@ from ingest.events.envelope import ADDED_WHEN_SEQUENCED, Outcome, at_path
 from ingest.events.health import LogTampered, LogVerified
 from ingest.log import entries as form
 from ingest.log import merkle, note, outbox, read
+from ingest.log.entries import NotPlain
 from ingest.log.merkle import Edge, Place
 from ingest.log.note import NoteRefused, VerifierKey
 from ingest.log.read import Body, Entry, Head
 from ingest.store.port import EventStore, walk
-from ingest.store.query import Document, Order, Search, Window
+from ingest.store.query import Document, Order, Search, Sequenced, Window
 
 FINDINGS_MAX: Final = 100
 EXIT_SOUND: Final = 0
@@ -137,6 +138,7 @@ class _Check:
     documents: int = 0
     # What a damaged node must have been, so that one damage is one finding and does not spread upwards.
     corrected: dict[Place, bytes] = field(default_factory=dict)
+    excused: set[int] = field(default_factory=set)
 
     def page(self, session: Session, lo: int, hi: int) -> None:
         entries = {entry.sequence: entry for entry in read.entries(session, lo, hi)}
@@ -144,6 +146,7 @@ class _Check:
         edge = read.nodes(session, merkle.places(0, self.head.size))
         nodes = {**edge, **_nodes(session, lo, hi, self.head.size), **self.corrected}
         documents = self._documents(session, lo, hi)
+        sealed: list[Sequenced] = []
         for sequence in range(lo + 1, hi + 1):
             entry, place = entries.get(sequence), (0, sequence - 1)
             if entry is None:
@@ -157,6 +160,11 @@ class _Check:
                 nodes[place] = self.corrected[place] = believed
             if documents is not None and body is not None and sequence in documents:
                 self._document(entry, body, documents[sequence], believed)
+                fits = form.commitment(body.salt, body.body) == entry.commitment
+                if fits and not at_path(documents[sequence], "onepay.parked"):
+                    item = Sequenced(sequence=sequence, ingested=entry.ingested, hash=believed.hex(), body=body.body)
+                    sealed.append(item)
+        self._searched_by(sealed)
         self._climb(nodes, lo, hi)
 
     def root(self, session: Session) -> None:
@@ -181,8 +189,15 @@ class _Check:
         self, entry: Entry, body: Body | None, nodes: Mapping[Place, bytes], documents: Mapping[int, Document] | None
     ) -> bytes:
         """Compare one entry with its leaf and body, and return the leaf that is to be believed."""
-        index, leaf = entry.sequence - 1, entry.leaf
+        index = entry.sequence - 1
         stored = nodes.get((0, index))
+        try:
+            leaf = entry.leaf
+        except NotPlain:
+            # Such a row has no leaf of its own; what it was is told by its body, or by the tree alone.
+            for name in (_differing(entry, body) if body is not None else []) or ["one of its fields"]:
+                self._add("ingest_entry", entry.sequence, name, "it is not what was sealed")
+            return stored or b""
         if body is None:
             self._add("ingest_body", entry.sequence, "sequence", "the row is missing")
         fits = body is not None and form.commitment(body.salt, body.body) == entry.commitment
@@ -233,18 +248,20 @@ class _Check:
         waiting = sa.select(parked.sequence).where(
             parked.target == self.copy.name, parked.sequence > lo, parked.sequence <= hi, parked.released_at.is_(None)
         )
-        excused = set(session.scalars(waiting))
+        self.excused = set(session.scalars(waiting))
         for sequence in range(lo + 1, hi + 1):
-            if sequence not in found and sequence not in excused:
+            if sequence not in found and sequence not in self.excused:
                 self._add(f"store {self.copy.name}", sequence, "document", "it is missing")
         return found
 
     def _document(self, entry: Entry, body: Body, document: Document, leaf: bytes) -> None:
         assert self.copy is not None
+        table = f"store {self.copy.name}"
         if at_path(document, "onepay.parked"):
+            if entry.sequence not in self.excused:
+                self._add(table, entry.sequence, "onepay.parked", "it is a stub of what nothing refused")
             return
         self.documents += 1
-        table = f"store {self.copy.name}"
         added = {"event.ingested": rfc3339(entry.ingested), "event.hash": leaf.hex()}
         for path, value in added.items():
             if at_path(document, path) != value:
@@ -252,6 +269,13 @@ class _Check:
         stripped = _without_added(document)
         if form.commitment(body.salt, _encoded(stripped)) != entry.commitment:
             self._add(table, entry.sequence, _first_difference(stripped, body), "it is not what was sealed")
+
+    def _searched_by(self, sealed: Sequence[Sequenced]) -> None:
+        """Compare what the store searches by with bodies that are what was sealed."""
+        if self.copy is None or not sealed:
+            return
+        for sequence, name in self.copy.store.altered(sealed):
+            self._add(f"store {self.copy.name}", sequence, name, "it is searched by what was not sealed")
 
     def _checkpoint(self, session: Session, size: int, root: bytes, text: str, key: VerifierKey | None) -> None:
         if size > self.head.size:

@@ -6,7 +6,7 @@ read document by document, which also says what is wrong with which. Both ways l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
@@ -25,6 +25,7 @@ _LOW: Final = "/low"
 _LOW_64: Final = 2**64 - 1
 _INSTANT: Final = "^(19[7-9][0-9]|[2-9][0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{6}Z$"
 _INSTANT_CHARS: Final = len("2026-11-02T09:00:00.000000")
+_COMPARED_OTHERWISE: Final = frozenset({"body", *ADDED_WHEN_SEQUENCED})
 _TYPES: Final[Mapping[FieldType, pa.DataType]] = {
     FieldType.KEYWORD: pa.string(),
     FieldType.KEYWORDS: pa.list_(pa.string()),
@@ -204,15 +205,40 @@ def columns_of(table: pa.Table) -> list[str]:
 
 def insertion(database: str, table: pa.Table, view: str) -> str:
     """Return the statement that takes a table, registered as a view, into the file attached under this name."""
-    targets, sources = [], []
+    sources = sources_of(table)
+    targets = ", ".join(quoted(name) for name in sources)
+    return f"INSERT INTO {database}.event ({targets}) SELECT {', '.join(sources.values())} FROM {view}"
+
+
+def comparison(database: str, columns: Collection[str], table: pa.Table, view: str) -> tuple[str, list[str]]:
+    """Return the statement that finds rows whose columns are not those of a table, registered as a view.
+
+    Each row is the sequence and a truth value for each of the columns that are returned beside the statement.
+    """
+    sources = {name: text for name, text in sources_of(table).items() if name not in _COMPARED_OTHERWISE}
+    names = sorted((sources.keys() | columns) - _COMPARED_OTHERWISE)
+    given = {name: f"g{number}" for number, name in enumerate(names) if name in sources}
+    wanted = "".join(f", {sources[name]} AS {given[name]}" for name in given)
+    kept = {name: f"e.{quoted(name)}" if name in columns else "NULL" for name in names}
+    sealed = {name: f"b.{given[name]}" if name in given else "NULL" for name in names}
+    flags = [f"{kept[name]} IS DISTINCT FROM {sealed[name]}" for name in names]
+    text = (
+        f'SELECT b.s, {", ".join(flags)} FROM (SELECT "event.sequence" AS s{wanted} FROM {view}) b '
+        f'JOIN {database}.event e ON e."event.sequence" = b.s WHERE {" OR ".join(flags)} ORDER BY b.s'
+    )
+    return text, names
+
+
+def sources_of(table: pa.Table) -> dict[str, str]:
+    """Return by column of a file how its value is made of a table."""
+    found = {}
     for name in columns_of(table):
-        targets.append(quoted(name))
         if name.endswith(ADDRESS):
             high, low = (quoted(name.removesuffix(ADDRESS) + half) for half in (_HIGH, _LOW))
-            sources.append(f"CAST({high} AS UHUGEINT) * 18446744073709551616 + CAST({low} AS UHUGEINT)")
+            found[name] = f"CAST({high} AS UHUGEINT) * 18446744073709551616 + CAST({low} AS UHUGEINT)"
         else:
-            sources.append(quoted(name))
-    return f"INSERT INTO {database}.event ({', '.join(targets)}) SELECT {', '.join(sources)} FROM {view}"
+            found[name] = quoted(name)
+    return found
 
 
 def _form(types: Mapping[str, pa.DataType]) -> pj.ParseOptions:

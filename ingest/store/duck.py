@@ -234,6 +234,17 @@ class DuckStore:
                     replaced += self._replace_in(file, table)
         return replaced
 
+    def altered(self, documents: Sequence[Sequenced]) -> list[tuple[int, str]]:
+        units, _ = self._tables.of(documents)
+        found: list[tuple[int, str]] = []
+        for (class_, month), table in sorted(units.items()):
+            ends = pc.min_max(table["event.sequence"]).as_py()
+            with self._files.meeting(Window(lo=ends["min"] - 1, hi=ends["max"])) as files, _translated():
+                for file in files:
+                    if file.class_ == HOLD or (file.class_, file.month) == (class_, month):
+                        found += self._altered_in(file, table)
+        return found
+
     def drop(self, class_: str, before: datetime, keep: Mapping[str, Collection[int]]) -> Dropped:
         assert class_ in CLASSES, "a hold is not a class"
         with self._writer, _translated():
@@ -420,6 +431,18 @@ class DuckStore:
             cursor.execute(arrow.insertion(file.alias, table, name))
         finally:
             cursor.unregister(name)
+
+    def _altered_in(self, file: File, table: pa.Table) -> Iterator[tuple[int, str]]:
+        cursor = self._files.cursor()
+        name = f"batch_{next(self._batches)}"
+        cursor.register(name, table)
+        try:
+            text, columns = arrow.comparison(file.alias, file.columns, table, name)
+            rows = cursor.execute(text).fetchall()
+        finally:
+            cursor.unregister(name)
+        for sequence, *flags in rows:
+            yield from ((sequence, column) for column, differs in zip(columns, flags, strict=True) if differs)
 
     def _replace_in(self, file: File, table: pa.Table) -> int:
         self._files.widen(file, arrow.columns_of(table))

@@ -283,6 +283,10 @@ class ElasticStore:
                 return
             after = {"after": answer["after_key"]}
 
+    def altered(self, documents: Sequence[Sequenced]) -> list[tuple[int, str]]:
+        """Nothing: no call of the server changes what it searches by without the document it returns."""
+        return []
+
     def replace(self, documents: Sequence[Sequenced]) -> int:
         places, _ = self._tables.places(documents)
         wanted = [(item, self._layout.index(item.class_, item.month)) for item in places]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from ingest.events.envelope import ADDED_WHEN_SEQUENCED
 from ingest.store import paging, reckon
 from ingest.store.columns import Schema, cut, month_end, shipped
 from ingest.store.matches import compiled, order_key
@@ -141,6 +142,22 @@ class MemoryStore:
                         known[item.id] = _Kept(item, item.document())
                         replaced += 1
         return replaced
+
+    def altered(self, documents: Sequence[Sequenced]) -> list[tuple[int, str]]:
+        placed, _ = place(documents, self.schema)
+        with self._guard:
+            pairs = [
+                (item, self._units[unit][item.id].item)
+                for unit, items in by_unit(placed).items()
+                for item in items
+                if item.id in self._units.get(unit, {})
+            ]
+        return sorted(
+            (sealed.source.sequence, path)
+            for sealed, kept in pairs
+            for path in sealed.row.keys() | kept.row.keys()
+            if path not in ADDED_WHEN_SEQUENCED and sealed.row.get(path) != kept.row.get(path)
+        )
 
     def drop(self, class_: str, before: datetime, keep: Mapping[str, Collection[int]]) -> Dropped:
         with self._guard:

@@ -156,6 +156,14 @@ class EventStore(Protocol):
         """Put documents in the place of their stubs and return how many; what is not a stub stays."""
         ...
 
+    def altered(self, documents: Sequence[Sequenced]) -> list[tuple[int, str]]:
+        """Name (sequence, field) of what is searched by but is not what these documents say.
+
+        What is returned by `search` is compared by whoever returns it; a store that searches by a second copy of it
+        answers for that copy here, so that no event can be hidden from questions while its document looks whole.
+        """
+        ...
+
     def drop(self, class_: str, before: datetime, keep: Mapping[str, Collection[int]]) -> Dropped:
         """Remove the units of a class that were ingested wholly before an instant.
 

@@ -382,6 +382,21 @@ class StoreContract:
 
     # -- stubs
 
+    def test_what_was_stored_as_it_is_was_not_altered(self, store: EventStore) -> None:
+        spaced = sequenced(4, user__id="u")
+        items = [
+            sequenced(1, user__id="usr_1", source__ip="203.0.113.7", onepay__subject__id=["usr_1", "usr_2"]),
+            sequenced(2, source__ip="2001:db8::1:0", source__port=0, url__path=""),
+            sequenced(3, user__id="Zoë \U0001f600 \\ \" '", source__ip="::ffff:203.0.113.7"),
+            replace(spaced, body=json.dumps(json.loads(spaced.body), indent=1).encode().replace(b"\n", b" ")),
+            *(sequenced(n) for n in range(5, 8)),
+        ]
+        assert store.append(items).stored == len(items)
+        store.settle()
+
+        assert store.altered([*items, sequenced(8)]) == []
+        assert store.altered([]) == []
+
     def test_a_stub_is_replaced_and_nothing_else_is(self, store: EventStore) -> None:
         store.append([sequenced(1, onepay__parked=True), sequenced(2, user__id="kept")])
         store.settle()
