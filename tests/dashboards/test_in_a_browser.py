@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, TimeoutError, expect
 from sqlalchemy.orm import Session
 
 from app.identity import roles
@@ -22,6 +23,7 @@ pytestmark = [pytest.mark.needs("chromium"), pytest.mark.xdist_group("chromium")
 _COLLEAGUE = Actor(
     id="acc_colleague", kind=ActorKind.STAFF, permissions=roles.permissions_of(frozenset({roles.ANALYST}))
 )
+TRIES = 5
 FORMS = ("advance", "close", "contain", "hand-over", "severity", "start", "stop", "reopen", "undo-all")
 
 
@@ -176,5 +178,17 @@ def _open(looked: Looked, path: str) -> None:
 
 
 def _choose(page: Page, label: str, word: str) -> None:
-    page.get_by_label(label).first.click()
-    page.locator("[role=option]", has_text=word).click()
+    option = page.locator("[role=option]", has_text=word)
+
+    def opened() -> None:
+        # A page that is drawn again meanwhile closes the list, as it would under a person's hand.
+        if not option.is_visible():
+            page.get_by_label(label).first.click()
+        expect(option).to_be_visible(timeout=1_000)
+        option.click(timeout=1_000)
+
+    for _ in range(TRIES):
+        with suppress(AssertionError, TimeoutError):
+            opened()
+            return
+    opened()
