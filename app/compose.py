@@ -114,8 +114,10 @@ def make_keys(settings: Settings) -> KeyFolder:
     return folder
 
 
-def make_system(settings: Settings, *, clock: Clock | None = None, ids: Ids | None = None) -> System:
-    """Join a system over databases that are migrated and keys that are made."""
+def make_system(
+    settings: Settings, *, clock: Clock | None = None, ids: Ids | None = None, store: EventStore | None = None
+) -> System:
+    """Join a system over databases that are migrated and keys that are made; a given store is not opened yet."""
     clock, ids = clock or SystemClock(), ids or RandomIds()
     keys = KeyFolder(settings.home / "keys")
     keys_db = Database(settings.keys_database)
@@ -127,7 +129,7 @@ def make_system(settings: Settings, *, clock: Clock | None = None, ids: Ids | No
         environment=settings.profile,
     )
     db = Database(settings.main_database, info={RECORDING: recording})
-    store = backends.make(_store_settings(settings))
+    store = store or backends.make(_store_settings(settings))
     is_open = _opened(store)
     sequencer = Sequencer(db, clock, holder=_holder(settings), ids=ids)
     shipper = Shipper(db, store, clock, settings=ShipperSettings(), ids=ids, is_open=is_open)

@@ -22,6 +22,7 @@ from app.kernel.clock import Clock
 from app.main import make_app
 from app.worker import run_guarded
 from ingest.models import outbox as waiting
+from ingest.store.port import EventStore
 from payments import topups, wallets
 from payments.money import EUR, Money
 from payments.topups import BankLine
@@ -187,11 +188,13 @@ class Browser:
 
 
 @contextmanager
-def installed(folder: Path, *, clock: Clock | None = None, **settings: Any) -> Iterator[Installation]:
-    """Make an installation in a folder and close it afterwards."""
+def installed(
+    folder: Path, *, clock: Clock | None = None, event_store: EventStore | None = None, **settings: Any
+) -> Iterator[Installation]:
+    """Make an installation in a folder and close it afterwards; a store that is given goes with it."""
     made = config.load({}, home=folder, **settings)
     process.prepare(made)
-    system = make_system(made, clock=clock)
+    system = make_system(made, clock=clock, store=event_store)
     try:
         yield Installation(system=system, app=make_app(system))
     finally:
