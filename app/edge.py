@@ -13,7 +13,7 @@ from werkzeug.exceptions import NotFound as WerkzeugNotFound
 
 from app import problems
 from app.compose import System
-from app.gateway import pipeline
+from app.gateway import pipeline, told
 from app.gateway.policy import Policy
 from app.gateway.shape import EncodingRefused, MethodRefused
 from app.kernel.access import Permission
@@ -105,7 +105,8 @@ def install(app: Flask, page_of: Any) -> None:  # `page_of(problem) -> Response`
         return answer(Malformed())
 
     def unexpected(error: Exception) -> Response:
-        _log.exception("request failed", extra={"http__request__id": g.get("request_id"), "url__path": request.path})
+        where = {"http__request__id": g.get("request_id"), "url__path": told.path(request.path)}
+        _log.exception("request failed", extra=where)
         return answer(Internal())
 
     app.register_error_handler(OnePayError, answer)
@@ -147,7 +148,7 @@ def _denied(error: OnePayError) -> RequestDenied:
     return RequestDenied(
         method=request.method,
         status=int(problems.status_of(error)),
-        path=request.path[:512],
+        path=told.path(request.path),
         route=str(request.url_rule) if request.url_rule else None,
         permission=permission.name if isinstance(permission, Permission) else None,
         reason="other_owner" if getattr(error, "is_others", False) else error.code,

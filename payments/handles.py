@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.kernel.context import Context
 from app.kernel.db import insert_once
 from app.kernel.errors import Conflict, Invalid
+from payments import notes
 from payments.models import handle
 
 KEPT: Final = timedelta(days=730)
@@ -46,9 +47,10 @@ def read(text: str) -> str:
 
 
 def check(name: str) -> None:
-    """Raise `HandleInvalid` for what cannot be a handle, `HandleTaken` for what is reserved."""
+    """Raise `HandleInvalid` or `CardNumberRefused` for what cannot be a handle, `HandleTaken` for what is reserved."""
     if _SHAPE.fullmatch(name) is None:
         raise HandleInvalid(param="handle")
+    notes.refuse_card_numbers(name, "handle")
     if name in RESERVED or name.strip("_") in RESERVED or name.startswith("onepay"):
         raise HandleTaken(param="handle")
 

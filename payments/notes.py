@@ -56,7 +56,7 @@ def check(note: str) -> str:
     # Control, format (bidirectional marks too), private and unassigned characters could hide or turn what is shown.
     if any(unicodedata.category(char) in ("Cc", "Cs", "Co", "Cn") or char in _TURNING for char in note):
         raise NoteInvalid(param="note")
-    _refuse_card_numbers(note, "note")
+    refuse_card_numbers(note, "note")
     return note
 
 
@@ -66,7 +66,7 @@ def check_reference(reference: str | None) -> None:
         return
     if REFERENCE.fullmatch(reference) is None:
         raise ReferenceInvalid(param="reference")
-    _refuse_card_numbers(reference, "reference")
+    refuse_card_numbers(reference, "reference")
 
 
 def seal(note: str, owner: str, transfer_id: str, keys: NoteKeys) -> bytes | None:
@@ -88,7 +88,8 @@ def _place(transfer_id: str) -> str:
     return f"payments_transfer.note_ct.{transfer_id}"
 
 
-def _refuse_card_numbers(text: str, param: str) -> None:
+def refuse_card_numbers(text: str, param: str) -> None:
+    """Raise `CardNumberRefused` where a text holds what looks like a card number."""
     # Compatibility forms (full-width digits) are read as what they look like, odd separators as blanks.
     plain = re.sub(r"[\s._/\u2010-\u2015\u00b7]+", " ", unicodedata.normalize("NFKC", text))
     if classify.find_card_numbers(plain):

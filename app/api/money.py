@@ -109,7 +109,7 @@ def create_transfer() -> Response:
     body, ctx, parts = edge.json_body(TransferIn), edge.context(), edge.system()
     call = idempotency.call(
         scope=ctx.actor.own_id,
-        key=_key(),
+        key=once.kept_key(_key()),
         route="POST /api/v1/transfers",
         content=canonical.encode(body.model_dump()),
     )

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from app.kernel import classify
+
 LENGTH_MAX: Final = 400
 _PROGRAMS: Final = (
     ("Edge", re.compile(r"Edg(?:A|iOS)?/([\d.]+)")),
@@ -40,7 +42,8 @@ def parse(text: str) -> Agent:
     for name, pattern in _PROGRAMS:
         found = pattern.search(text)
         if found:
-            return Agent(name, found.group(1)[:32], _system(text))
+            version = found.group(1)[:32]
+            return Agent(name, None if classify.find_card_numbers(version) else version, _system(text))
     return Agent(None, None, _system(text))
 
 

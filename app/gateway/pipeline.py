@@ -15,11 +15,12 @@ from typing import Any, Final, Protocol
 from flask import Flask, Response, g, request
 from flask import session as flask_session
 
-from app.gateway import agents, csrf, headers, shape
+from app.gateway import agents, csrf, headers, shape, told
 from app.gateway.networks import Blocked, NetworkRefused
 from app.gateway.policy import BODY_MAX, Policy
 from app.gateway.proxies import TrustedProxies, plain
 from app.identity import sessions
+from app.kernel import classify
 from app.kernel.access import ANONYMOUS, Permission
 from app.kernel.clock import Clock
 from app.kernel.context import Context, Source
@@ -103,7 +104,7 @@ class _Doors:
         try:
             asked = environ.get("HTTP_X_REQUEST_ID")
             client = gate.proxies.establish(environ)
-            if asked and "HTTP_X_REQUEST_ID" in environ and _REQUEST_ID.match(asked):
+            if asked and "HTTP_X_REQUEST_ID" in environ and is_request_id(asked):
                 environ["onepay.request_id"] = asked
             layer = "shape"
             shape.check(environ, gate.hosts, BODY_MAX)
@@ -133,12 +134,17 @@ class _Doors:
         )
         event = RequestBlocked(
             method=str(environ.get("REQUEST_METHOD", ""))[:16],
-            path=str(environ.get("PATH_INFO", ""))[:512],
+            path=told.path(str(environ.get("PATH_INFO", ""))),
             layer=layer,
             reason=refusal.code,
         )
         with self._gateway.db.begin() as session:
             outbox.record(session, event, ctx)
+
+
+def is_request_id(text: str) -> bool:
+    """Tell whether a caller's own id can stand in events: short, plain, and nothing that looks like a card."""
+    return _REQUEST_ID.match(text) is not None and not classify.find_card_numbers(text)
 
 
 def _before(app: Flask, gate: Gateway) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from app.identity import roles
 from app.identity.models import ACCOUNT_CLASS, account, contact, role_grant
 from app.identity.parts import Identity
-from app.kernel import crypto
+from app.kernel import classify, crypto
 from app.kernel.access import ActorKind
 from app.kernel.context import Context
 from app.kernel.errors import Conflict, Invalid, NotFound
@@ -75,7 +75,7 @@ class Account:
 def normal_address(text: str) -> str:
     """Return the form under which an e-mail address is looked up; raises `AddressInvalid`."""
     address = unicodedata.normalize("NFC", text.strip()).casefold()
-    if len(address) > ADDRESS_MAX or not _ADDRESS.match(address):
+    if len(address) > ADDRESS_MAX or not _ADDRESS.match(address) or classify.find_card_numbers(address):
         raise AddressInvalid(param="email")
     return address
 
@@ -91,6 +91,8 @@ def checked_name(text: str) -> str:
     name = unicodedata.normalize("NFC", " ".join(text.split()))
     if not 1 <= len(name) <= NAME_MAX or any(unicodedata.category(char) in ("Cc", "Cf", "Co", "Cs") for char in name):
         raise NameInvalid(param="name")
+    if classify.find_card_numbers(name):
+        raise NameInvalid("This looks like a card number; please write your name.", param="name")
     return name
 
 

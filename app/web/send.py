@@ -139,7 +139,7 @@ def _carry_out(order: TransferOrder, key: str) -> once.Given:
     ctx, parts = context(), system()
     call = idempotency.call(
         scope=ctx.actor.own_id,
-        key=key,
+        key=once.kept_key(key),
         route="POST /transfers",
         content=canonical.encode({"payee": order.payee, "amount": order.amount.minor, "note": order.note}),
     )

@@ -232,3 +232,13 @@ def _hidden(page: str) -> list[tuple[str, str]]:
     form = page.partition('id="sign"')[2].partition("</form>")[0]
     found = re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form)
     return [(name, html.unescape(value)) for name, value in found]
+
+
+def test_a_key_that_looks_like_a_card_works_as_any_other(installation: Installation, payer: Browser) -> None:
+    before = balance(installation, "payee_one")
+    first, again = (
+        payer.api("POST", "/transfers", order("@payee_one", "1.00"), **{"Idempotency-Key": "4027183055214006"})
+        for _ in range(2)
+    )
+    assert (first.status_code, again.status_code, first.json) == (201, 201, again.json)
+    assert balance(installation, "payee_one") == before + 100
