@@ -57,6 +57,15 @@ class Payer:
         self._cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in cookies.items())
         self._token = found["csrf_token"]
 
+    def reads(self, path: str) -> int:
+        """Read something of one's own, on a connection of its own, and return the status."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_SECONDS_MAX)
+        connection.request("GET", f"/api/v1{path}", headers={"Cookie": self._cookies, "Accept": "application/json"})
+        answer = connection.getresponse()
+        answer.read()
+        connection.close()
+        return answer.status
+
     def pay_until(self, stopping: threading.Event) -> None:
         """Pay one order after the other; the last one, too, to its answer."""
         while not stopping.is_set() and not self.surprises:
