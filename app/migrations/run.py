@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from app.kernel.db import one_off_engine
+from app.kernel.db import BUSY_SECONDS, one_off_engine
 from app.kernel.errors import OnePayError
 
 HISTORIES: Final = ("main", "keys")
@@ -23,8 +24,13 @@ class SchemaMismatch(OnePayError):
 
 
 def upgrade(url: str, history: str) -> None:
-    """Run all revisions of a history that a database lacks; one transaction on PostgreSQL and on SQLite alike."""
+    """Run all revisions of a history that a database lacks; one transaction on PostgreSQL and on SQLite alike.
+
+    Killed at any statement it leaves the database as it was, and the next call begins anew.
+    """
     engine = one_off_engine(url)
+    if engine.dialect.name == "sqlite":
+        _begin_ourselves(engine)
     try:
         with engine.connect() as connection:
             config = _config(history)
@@ -45,6 +51,19 @@ def check(url: str, history: str) -> None:
         engine.dispose()
     if have != want:
         raise SchemaMismatch(f"The {history} database stands at revision {have or 'none'}, this code needs {want}.")
+
+
+def _begin_ourselves(engine: sa.Engine) -> None:
+    """SQLite undoes DDL like anything else, but its driver begins no transaction before DDL: so we do."""
+
+    @sa.event.listens_for(engine, "connect")
+    def leave_it_to_us(connection: Any, _record: object) -> None:  # a driver's connection has no common type
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _config(history: str) -> Config:

@@ -10,6 +10,7 @@ context.configure(
     connection=connection,
     version_table=f"app_schema_{context.config.attributes['history']}",
     transaction_per_migration=False,
+    transactional_ddl=True,
 )
 with context.begin_transaction():
     context.run_migrations()
