@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask, Response
 from waitress.server import create_server
 
-from app import console, edge, problems
+from app import console, edge, problems, unparsed
 from app.api import description, money, sessions
 from app.compose import System
 from app.gateway import pipeline
@@ -52,7 +52,7 @@ def make_app(system: System) -> Flask:
 def serve(app: Flask, system: System) -> Any:  # waitress has no types of its server
     """Return a listening server; `run()` serves until `close()`."""
     settings = system.settings
-    return create_server(
+    server = create_server(
         app,
         host=settings.bind,
         port=settings.port,
@@ -63,6 +63,8 @@ def serve(app: Flask, system: System) -> Any:  # waitress has no types of its se
         max_request_header_size=32_768,
         max_request_body_size=BODY_MAX * 2,
     )
+    server.channel_class = unparsed.channel(system)  # type: ignore[union-attr]  # one address, one server
+    return server
 
 
 def _at_the_door(error: OnePayError, environ: dict[str, Any]) -> Response:

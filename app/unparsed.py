@@ -1,0 +1,54 @@
+"""What the server refuses before there is a request to hand on, answered like every other error."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any, Final
+
+from waitress.channel import HTTPChannel
+from waitress.task import ErrorTask
+
+from app.compose import System
+from app.problems import Problem
+
+_TOLD: Final = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("too_large", "The body is too large."),
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: ("too_large", "The headers are too large."),
+    HTTPStatus.NOT_IMPLEMENTED: ("malformed", "A body is not read in this encoding."),
+    HTTPStatus.INTERNAL_SERVER_ERROR: ("internal", "Something failed on our side. Nothing was changed."),
+}
+_UNREADABLE: Final = ("malformed", "This is no request that can be read.")
+
+
+def channel(system: System) -> type[HTTPChannel]:
+    """Return the kind of channel whose errors are problem documents with a request id."""
+
+    class ProblemTask(ErrorTask):
+        def execute(self) -> None:
+            refused: Any = self.request  # the stub takes the request for its error
+            found = HTTPStatus(refused.error.code)
+            code, detail = _TOLD.get(found, _UNREADABLE)
+            problem = Problem(
+                status=HTTPStatus.BAD_REQUEST if found is HTTPStatus.NOT_IMPLEMENTED else found,
+                code=code,
+                detail=detail,
+                request_id=system.ids.new("req", system.clock.now()),
+                instance=getattr(refused, "path", ""),  # unread where the first line is none
+            )
+            body = json.dumps(problem.document()).encode()
+            self.status = f"{int(problem.status)} {problem.status.phrase}"
+            self.response_headers = [
+                *self.response_headers,
+                ("Content-Type", "application/problem+json"),
+                ("X-Request-Id", problem.request_id),
+                ("X-Content-Type-Options", "nosniff"),
+            ]
+            self.set_close_on_finish()
+            self.content_length = len(body)
+            self.write(body)
+
+    class Channel(HTTPChannel):
+        error_task_class = ProblemTask
+
+    return Channel
