@@ -85,14 +85,32 @@ class LockAccount:
         if row is None:
             return
         found = accounts.get(session, row.account_id)
-        if found.state is not State.LOCKED or found.reason != CONTAINED:
+        if found.state is not State.LOCKED or found.reason != CONTAINED or is_held(session, found.id):
             return
-        state, _, reason = row.detail.partition("|")
+        state, _, reason = _before(session, found.id, row.detail).partition("|")
         accounts.set_state(session, found.id, State(state), ctx, reason=reason or None)
         outbox.record(session, AccountUnlocked(account=found.id, reason=CONTAINED, about=(found.id,)), ctx)
 
     def check(self, session: Session, key: str) -> Standing:
         return _standing(session, key)
+
+
+def is_held(session: Session, account_id: str) -> bool:
+    """Tell whether a lock of the account stands that nobody has taken back."""
+    query = sa.select(restraint.c.key).where(
+        restraint.c.account_id == account_id, restraint.c.action == LockAccount.name, restraint.c.undone_at.is_(None)
+    )
+    return session.execute(query.limit(1)).one_or_none() is not None
+
+
+def _before(session: Session, account_id: str, detail: str) -> str:
+    """Return what the account was before the first of several locks: a later one found it locked already."""
+    if detail != f"{State.LOCKED.value}|{CONTAINED}":
+        return detail
+    query = sa.select(restraint.c.detail).where(
+        restraint.c.account_id == account_id, restraint.c.action == LockAccount.name, restraint.c.detail != detail
+    )
+    return session.scalar(query.order_by(restraint.c.at.desc()).limit(1)) or f"{State.ACTIVE.value}|"
 
 
 def _account(session: Session, params: Mapping[str, str]) -> Account:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, sessions, signin
+from app.identity import accounts, notices, sessions
 from app.identity.accounts import State
 from app.identity.parts import Identity
 from app.identity.recovery import OWNERS_LOCK
@@ -35,4 +35,4 @@ def not_me(
         "You told us that something in your OnePay account was not you. We ended all sessions and stopped payments.\n"
         f"To get back in, set a new password with your second factor: {parts.public_url}/recover\n"
     )
-    signin.tell(session, found, "Your account is locked", text, "disowned", ctx, parts=parts)
+    notices.tell(session, found.id, "Your account is locked", text, "disowned", ctx, parts=parts)

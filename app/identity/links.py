@@ -86,3 +86,12 @@ def consume(session: Session, token: str, purpose: LinkPurpose, ctx: Context, *,
     if done.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
         raise LinkClosed
     return found
+
+
+def close_others(session: Session, account_id: str, purpose: LinkPurpose, ctx: Context) -> None:
+    """Close what is still open of the same purpose: one use answers for all letters that were asked for."""
+    session.execute(
+        sa.update(link)
+        .where(link.c.account_id == account_id, link.c.purpose == purpose.value, link.c.used_at.is_(None))
+        .values(used_at=ctx.at, address_ct=None)
+    )

@@ -13,6 +13,7 @@ import pyotp
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.identity import accounts, notices
 from app.identity.models import factor
 from app.identity.parts import Identity
 from app.kernel import crypto
@@ -28,6 +29,7 @@ HINT_WINDOW: Final = 10
 SECRET_BYTES: Final = 20
 FACTORS_MAX: Final = 5
 TOTP: Final = "totp"
+_NOT_YOU: Final = 'If that was not you, sign in and press "It wasn\'t me" on the page Security.\n'
 
 
 class CodeRefused(Invalid):
@@ -146,6 +148,9 @@ def enrol(session: Session, account_id: str, code: str, ctx: Context, *, parts: 
         raise CodeRefused(param="code")
     event = FactorEnrolled(account=account_id, factor=TOTP, factor_id=row.id, about=(account_id,))
     outbox.record(session, event, ctx)
+    if accounts.get(session, account_id).state is accounts.State.ACTIVE:  # who accepts an invitation knows it
+        text = f"An authenticator was added to your OnePay account. {_NOT_YOU}"
+        notices.tell(session, account_id, "A second factor was added", text, "factor_added", ctx, parts=parts)
     return str(row.id)
 
 
@@ -185,6 +190,8 @@ def remove(session: Session, factor_id: str, ctx: Context, *, parts: Identity, m
     if not may_be_last and len(factors_of(session, account_id)) <= 1:
         raise LastFactor
     take_away(session, account_id, factor_id, "own", ctx)
+    text = f"An authenticator was removed from your OnePay account. {_NOT_YOU}"
+    notices.tell(session, account_id, "A second factor was removed", text, "factor_removed", ctx, parts=parts)
 
 
 def take_away(session: Session, account_id: str, factor_id: str, reason: str, ctx: Context) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, mfa, sessions, signin, signup
+from app.identity import accounts, containment, mfa, notices, sessions, signup
 from app.identity.accounts import Account, State
 from app.identity.mfa import Factor
 from app.identity.parts import Identity
@@ -109,7 +109,7 @@ def remove_factor(
     text = (
         "An administrator removed a second factor of your OnePay account. If you did not ask for it, tell us at once.\n"
     )
-    signin.tell(session, found, "A second factor was removed", text, "factor_removed", ctx, parts=parts)
+    notices.tell(session, found.id, "A second factor was removed", text, "factor_removed", ctx, parts=parts)
 
 
 def disable(session: Session, account_id: str, reason: str, ctx: Context) -> None:
@@ -133,8 +133,11 @@ def enable(session: Session, account_id: str, ctx: Context) -> None:
         raise WrongState("The account is not disabled.")
     if found.state_by == ctx.actor.id:
         raise SamePerson("You disabled this account; another administrator has to enable it.")
-    never_came = not signup.past_hashes(session, account_id)
-    accounts.set_state(session, account_id, State.INVITED if never_came else State.ACTIVE, ctx, reason=None)
+    if containment.is_held(session, account_id):
+        accounts.set_state(session, account_id, State.LOCKED, ctx, reason=containment.CONTAINED)
+    else:
+        never_came = not signup.past_hashes(session, account_id)
+        accounts.set_state(session, account_id, State.INVITED if never_came else State.ACTIVE, ctx, reason=None)
     outbox.record(session, AccountEnabled(target=account_id, about=(account_id,)), ctx)
 
 

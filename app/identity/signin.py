@@ -10,7 +10,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, letters, lockout, mfa, sessions
+from app.identity import accounts, lockout, mfa, notices, sessions
 from app.identity.accounts import Account, State
 from app.identity.models import account as account_table
 from app.identity.models import device, login, password
@@ -19,7 +19,7 @@ from app.identity.sessions import NewSession
 from app.kernel import crypto
 from app.kernel.access import Acr, ActorKind
 from app.kernel.context import Context
-from app.kernel.errors import OnePayError, SignInRequired, TooManyAttempts
+from app.kernel.errors import SignInRequired, TooManyAttempts
 from ingest.events.auth import (
     AccountLocked,
     LoginChallenged,
@@ -337,7 +337,7 @@ def _tell_new_device(session: Session, found: Account, ctx: Context, parts: Iden
         "If that was you, there is nothing to do.\n"
         f"If it was not, open {parts.public_url}/security and press “It wasn't me”.\n"
     )
-    tell(session, found, "A new device signed in", text, "new_device", ctx, parts=parts)
+    notices.tell(session, found.id, "A new device signed in", text, "new_device", ctx, parts=parts)
 
 
 def _tell_lock(session: Session, found: Account, until: datetime, ctx: Context, parts: Identity) -> None:
@@ -345,16 +345,4 @@ def _tell_lock(session: Session, found: Account, until: datetime, ctx: Context, 
         "There were several wrong tries to sign in to your OnePay account, so we turn away further tries from devices\n"
         f"we do not know until {until:%H:%M} UTC. You need not do anything. A device you used before still works.\n"
     )
-    tell(session, found, "Wrong tries to sign in", text, "lock", ctx, parts=parts)
-
-
-def tell(
-    session: Session, found: Account, subject: str, text: str, template: str, ctx: Context, *, parts: Identity
-) -> None:
-    """Queue a notice to the owner of an account; one that cannot be written to any more is left out."""
-    try:
-        address = accounts.address_of(session, found.id, parts=parts)
-    except OnePayError:
-        return
-    letter = letters.Letter(to=address, subject=subject, text=text)
-    letters.queue(session, letter, template, ctx, parts=parts, account_id=found.id)
+    notices.tell(session, found.id, "Wrong tries to sign in", text, "lock", ctx, parts=parts)

@@ -1,0 +1,22 @@
+"""Letters that tell the owner of an account what happened to it."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from app.identity import accounts, letters
+from app.identity.parts import Identity
+from app.kernel.context import Context
+from app.kernel.errors import OnePayError
+
+
+def tell(
+    session: Session, account_id: str, subject: str, text: str, template: str, ctx: Context, *, parts: Identity
+) -> None:
+    """Queue a notice to the owner of an account; one that cannot be written to any more is left out."""
+    try:
+        address = accounts.address_of(session, account_id, parts=parts)
+    except OnePayError:
+        return
+    letter = letters.Letter(to=address, subject=subject, text=text)
+    letters.queue(session, letter, template, ctx, parts=parts, account_id=account_id)

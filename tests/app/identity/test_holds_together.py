@@ -1,0 +1,90 @@
+"""Locks that add up, recovery that counts its tries, and letters about factors."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.identity import accounts, letters, recovery
+from app.identity.accounts import State
+from app.identity.containment import LockAccount
+from app.identity.links import LinkClosed
+from app.identity.stepup import ProofRefused
+from app.kernel.access import Actor, ActorKind, service
+from app.kernel.containment import Standing
+from app.kernel.errors import TooManyAttempts
+from tests.support.installation import Installation, Person
+
+NEW = "four lamps beside the harbour wall"
+
+
+def state_of(house: Installation, person: Person) -> State:
+    with house.system.db.read() as session:
+        return accounts.get(session, person.account).state
+
+
+def test_an_account_stays_locked_until_every_lock_is_taken_back(installation: Installation) -> None:
+    person, lock = installation.customer("two_locks"), LockAccount()
+    ctx = installation.system.context(service("playbooks"))
+    params = {"account": person.account}
+    for key in ("k1", "k2"):
+        with installation.system.db.begin() as session:
+            lock.run(session, params, key, ctx)
+    with installation.system.db.begin() as session:
+        lock.undo(session, "k1", "k1|undo", ctx)
+    assert state_of(installation, person) is State.LOCKED
+    with installation.system.db.begin() as session:
+        assert lock.check(session, "k2") is Standing.DONE
+        lock.undo(session, "k2", "k2|undo", ctx)
+    assert state_of(installation, person) is State.ACTIVE
+
+
+def asked(house: Installation, person: Person) -> str:
+    ctx = house.system.context(Actor(id=None, kind=ActorKind.UNKNOWN))
+    with house.system.db.begin() as session:
+        recovery.ask(session, ActorKind.CUSTOMER, person.address, ctx, parts=house.system.identity)
+    return house.link_to(person.address)
+
+
+def completed(house: Installation, token: str, code: str) -> None:
+    system, hashed = house.system, house.system.identity.hasher.hash(NEW)
+    ctx = system.context(Actor(id=None, kind=ActorKind.UNKNOWN))
+    try:
+        with system.db.begin() as session:
+            recovery.complete(session, token, hashed, code, ctx, parts=system.identity)
+    except ProofRefused as error:
+        with system.db.begin() as session:
+            error.trace(session, ctx)
+        raise
+
+
+def test_a_code_is_not_guessed_through_recovery(installation: Installation) -> None:
+    person = installation.customer("forgetful")
+    token = asked(installation, person)
+    for n in range(30):
+        try:
+            completed(installation, token, f"{n:06d}")
+        except ProofRefused:
+            continue
+        except TooManyAttempts:
+            break
+    else:
+        pytest.fail("thirty wrong codes were all looked at")
+    with pytest.raises(TooManyAttempts):
+        completed(installation, token, installation.code(person.secret or "", 1))
+
+
+def test_setting_a_password_closes_the_other_letters(installation: Installation) -> None:
+    person = installation.customer("impatient", factor=False)
+    first, second = asked(installation, person), asked(installation, person)
+    assert first != second
+    completed(installation, second, "")
+    with pytest.raises(LinkClosed):
+        completed(installation, first, "")
+
+
+def test_the_owner_is_told_of_a_new_factor(installation: Installation) -> None:
+    person = installation.customer("told_of_it")
+    system = installation.system
+    with system.db.read() as session:
+        waiting = [letter for _, _, letter in letters.due(session, system.clock.now(), parts=system.identity)]
+    assert "A second factor was added" in {letter.subject for letter in waiting if letter.to == person.address}
