@@ -93,7 +93,7 @@ def episodes(
     found = []
     for group, points in _points(rule, outer, picked).items():
         windows = [window for window in _qualifying(outer, points) if ends(group, window.end_ms)]
-        found += [_episode(group, points, run) for run in _unions(windows)]
+        found += [_episode(outer, group, points, run) for run in _unions(windows)]
     return sorted(found, key=lambda episode: (episode.first_ms, episode.group))
 
 
@@ -183,29 +183,33 @@ def _qualifying(outer: Correlation, points: Sequence[_Point]) -> Iterator[_Windo
             case CorrelationType.VALUE_COUNT:
                 figure = len(values)
             case _:
-                figure = outer.at_least if _is_chain(outer.children, points[lo : hi + 1]) else 0
+                figure = outer.at_least if _chain(outer.children, points[lo : hi + 1]) else 0
         if figure >= outer.at_least:
             yield _Window(lo, hi, point.at_ms, figure)
 
 
-def _is_chain(roles: Sequence[str], points: Sequence[_Point]) -> bool:
-    """Tell whether one point a role can be chosen, times not falling, neighbours made of different events.
+def _chain(roles: Sequence[str], points: Sequence[_Point]) -> list[_Point]:
+    """Return the points that take part in a chain: one a role, times not falling, neighbours of different events.
 
-    Equal times count as in order, so arrival never matters.
+    Equal times count as in order, so arrival never matters. What lies in the window and in no chain is left out: a
+    sign-in before the burst is no part of what followed it. Empty where there is no chain.
     """
-    reached: list[_Point] = []
+    layers: list[list[_Point]] = []
     for step, role in enumerate(roles):
-        candidates = [point for point in points if point.role == role]
-        if step:
-            candidates = [
+        layers.append(
+            [
                 point
-                for point in candidates
-                if any(before.at_ms <= point.at_ms and not _shares(before, point) for before in reached)
+                for point in points
+                if point.role == role and (not step or any(_follows(before, point) for before in layers[-1]))
             ]
-        reached = candidates
-        if not reached:
-            return False
-    return True
+        )
+    for step in range(len(layers) - 2, -1, -1):
+        layers[step] = [point for point in layers[step] if any(_follows(point, after) for after in layers[step + 1])]
+    return [point for layer in layers for point in layer] if layers and layers[-1] else []
+
+
+def _follows(before: _Point, after: _Point) -> bool:
+    return before.at_ms <= after.at_ms and not _shares(before, after)
 
 
 def _shares(left: _Point, right: _Point) -> bool:
@@ -223,8 +227,10 @@ def _unions(windows: Sequence[_Window]) -> Iterator[list[_Window]]:
         yield run
 
 
-def _episode(group: Group, points: Sequence[_Point], run: Sequence[_Window]) -> Episode:
-    inside = points[run[0].lo : run[-1].hi + 1]
+def _episode(outer: Correlation, group: Group, points: Sequence[_Point], run: Sequence[_Window]) -> Episode:
+    inside: Sequence[_Point] = points[run[0].lo : run[-1].hi + 1]
+    if outer.type is CorrelationType.TEMPORAL_ORDERED:
+        inside = [point for window in run for point in _chain(outer.children, points[window.lo : window.hi + 1])]
     evidence = {seen.event_id: seen for point in inside for seen in point.seen}
     ordered = tuple(sorted(evidence.values(), key=lambda seen: (seen.at_ms, seen.sequence)))
     return Episode(
