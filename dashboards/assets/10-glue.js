@@ -143,8 +143,10 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
     if (!text) return;
     if (known && text[3] === '_') return go('/console/soc/' + known + encodeURIComponent(text));
     if (/^INC-\d+$/i.test(text)) return go('/console/soc/incidents/' + text.toUpperCase());
+    var field = { acc: 'onepay.subject.id', trf: 'onepay.transfer.id', wal: 'onepay.wallet.id', top: 'onepay.topup.id' };
     var query = /^[0-9a-f.:]+$/i.test(text) && /[.:]/.test(text) ? 'source.ip:' + text
-      : /^acc_/.test(text) ? 'onepay.subject.id:' + text : text;
+      : /^#?\d+$/.test(text) ? 'event.sequence:' + text.replace('#', '')
+      : text[3] === '_' && field[text.slice(0, 3)] ? field[text.slice(0, 3)] + ':' + text : text;
     go('/console/soc/events?q=' + encodeURIComponent(query));
   }
   addEventListener('click', function (event) {

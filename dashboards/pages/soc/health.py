@@ -10,8 +10,8 @@ from app.kernel.access import SOC_HEALTH_READ, SOC_RULE_READ
 from app.kernel.errors import Unavailable
 from dashboards.kit import act, mark, ok, page, panel, table, updated
 from dashboards.page import Page, View
+from dashboards.pages.soc.rules import is_troubled, why
 from detectors import runner
-from detectors.runner import RUNNING
 
 
 def layout(view: View) -> Any:  # a Dash component
@@ -87,9 +87,7 @@ def _detectors(view: View) -> Any:
     rows = [
         [
             html.A(one.rule.slug, href=view.href(f"rules/{one.rule.slug}"), className="id"),
-            ok("runs")
-            if one.state == RUNNING
-            else mark(f"{one.state.replace('_', ' ')} since {one.since:%H:%M:%S}", "cross", "bad"),
+            ok("runs") if not is_troubled(one) else mark(why(one), "cross", "bad"),
             f"#{one.sequence:,}",
             f"{one.lag:,}",
         ]

@@ -241,11 +241,11 @@ def _figures(
 
 
 def _within(median: timedelta | None, view: View) -> Part:
-    """Return whether the usual incident is taken in time; high is what most of them are."""
+    """Return how the median stands to what is allowed at severity high."""
     if median is None:
         return "nothing was acknowledged"
     allowed = view.sources.response.clock_rules.acknowledge[2][0]
-    says = f" {age(allowed)}, allowed for high"
+    says = f" {age(allowed)}, which high allows"
     return html.Span([mark("above", "high", "high") if median > allowed else ok("within"), says])
 
 

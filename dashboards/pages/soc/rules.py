@@ -27,10 +27,10 @@ def layout(view: View) -> Any:  # a Dash component
         found = runner.standings(session, view.sources.rules, view.sources.viewer(), view.now)
     whole = sum(_is_whole(one) for one in found)
     worst = max((one.lag for one in found), default=0)
-    troubled = [one for one in found if not _is_whole(one) or one.state != RUNNING]
+    troubled = [one for one in found if not _is_whole(one) or is_troubled(one)]
     if troubled:
         say = [mark(f"{len(troubled)} of {len(found)} rules", "cross", "bad"), " do not read the log whole."]
-        why = "; ".join(f"{one.rule.slug}: {_why(one)}" for one in troubled[:3])
+        why = "; ".join(f"{one.rule.slug}: {why(one)}" for one in troubled[:3])
     else:
         say = [ok(f"All {len(found)} rules"), " have read every event up to their cursor."]
         why = "A rule moves its cursor only when the store held exactly the events it was about to read."
@@ -196,13 +196,19 @@ def _is_whole(one: RuleStanding) -> bool:
     return at == one.sequence
 
 
+def is_troubled(one: RuleStanding) -> bool:
+    """Whether a rule needs somebody: it fails, or what it waits for should have come long ago."""
+    return one.state != RUNNING and not (one.state == WAITING and one.error is None)
+
+
 def _state(one: RuleStanding) -> Any:
-    if one.state == RUNNING:
+    if not is_troubled(one):
         return ok("whole") if _is_whole(one) else mark("gap", "cross", "bad")
-    return mark(_why(one), "clock" if one.state == WAITING else "cross", "medium" if one.state == WAITING else "bad")
+    return mark(why(one), "clock" if one.state == WAITING else "cross", "medium" if one.state == WAITING else "bad")
 
 
-def _why(one: RuleStanding) -> str:
+def why(one: RuleStanding) -> str:
+    """Return in words what keeps a rule."""
     if one.state == WAITING:
         return f"waits for the store since {one.since:%H:%M:%S}"
     if one.state == FAILING:
