@@ -29,6 +29,8 @@ EXIT_RUNNING: Final = 3
 EXIT_SCHEMA: Final = 4
 EXIT_CONFIGURATION: Final = 5
 REQUEST_SECONDS: Final = 3600
+# What may come before an installation is first served; every other command asks one that stands.
+MAKING: Final = ("admin invite",)
 _HOME = click.option("--home", type=click.Path(path_type=Path), default=None, help="Folder of the installation.")
 
 
@@ -281,6 +283,10 @@ def main() -> None:
 def _run(name: str, arguments: dict[str, Any], home: Path | None) -> None:
     """Run a command beside a running system through its admin port, else in this process."""
     settings = config.load(home=home)
+    if name not in MAKING and not (settings.home / "keys").is_dir():
+        raise ConfigurationRefused(
+            f"There is no installation in {settings.home}/: `onepay serve` or `make up` makes one"
+        )
     lock = HomeLock(settings.home)
     try:
         lock.take()

@@ -276,6 +276,10 @@ class _Made:
 
 def _make(settings: Settings, size: str, seed: int, show: Shows) -> None:
     """Seed a new world beside the home, prove it, and move it in: a crash at any point leaves no half world."""
+    if (settings.home / "keys").exists() and not (settings.home / SEEDING).exists():
+        raise ConfigurationRefused(
+            f"{settings.home}/ holds an installation that is no demonstration; choose another --home, or make reset."
+        )
     building = settings.home / SEEDING
     shutil.rmtree(building, ignore_errors=True)
     _clear(settings.home)
@@ -314,9 +318,9 @@ def _make(settings: Settings, size: str, seed: int, show: Shows) -> None:
     }
     for child in sorted(building.iterdir()):
         child.rename(settings.home / child.name)
-    building.rmdir()
-    # This file says that the world is whole, so it comes last.
+    # This file says that the world is whole; a start that finds the folder beside it and not the file begins anew.
     write_private_once(settings.home / FILE, json.dumps(facts).encode())
+    building.rmdir()
 
 
 def _people(system: System, made: _Made) -> None:
@@ -470,7 +474,7 @@ def _clear(home: Path) -> None:
     """Remove what an interrupted seeding had moved in already; only a home without its mark gets here."""
     for name in _DATABASES:
         (home / name).unlink(missing_ok=True)
-    for name in ("events", "keys", "mail", "demo"):
+    for name in ("events", "keys", "log", "mail", "demo"):
         shutil.rmtree(home / name, ignore_errors=True)
 
 
