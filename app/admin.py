@@ -18,6 +18,7 @@ from app.kernel import crypto
 from app.kernel.crypto import write_private_once
 from app.kernel.errors import OnePayError
 from app.kernel.logs import logger
+from playbooks import incidents
 
 TOKEN: Final = "admin.token"
 _log = logger(__name__)
@@ -53,6 +54,9 @@ def make_admin(system: System) -> Flask:
 
     @app.get("/metrics")
     def metrics() -> Response:
+        with system.db.read() as session:
+            for severity, count in incidents.count_open(session).items():
+                system.metrics.incidents_open.labels(severity=str(severity)).set(count)
         health.lag(system)
         return Response(generate_latest(system.metrics.registry), mimetype="text/plain")
 

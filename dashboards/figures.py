@@ -29,40 +29,6 @@ def say(values: Sequence[int], labels: Sequence[str], unit: str = "") -> str:
     return f"most {values[top]:,}{unit} at {labels[top]}, now {values[-1]:,}{unit} ({sign}{abs(change):,})"
 
 
-def band_spark(
-    values: Sequence[float],
-    low: Sequence[float],
-    high: Sequence[float],
-    *,
-    width: int = 220,
-    height: int = 46,
-    token: str = "ink",  # noqa: S107 - the name of a colour
-) -> str:
-    """Return a figure's last hours on the grey band of the same hours before; only the last point carries a state."""
-    top, pad = max(max(values, default=0), max(high, default=0)) or 1, 4
-    across = [pad + place * (width - 2 * pad) / max(1, len(values) - 1) for place in range(len(values))]
-
-    def up(value: float) -> float:
-        return round(height - pad - value * (height - 2 * pad) / top, 1)
-
-    there = " ".join(f"{x:.1f},{up(value)}" for x, value in zip(across, high, strict=True))
-    back = " ".join(f"{x:.1f},{up(value)}" for x, value in zip(reversed(across), reversed(low), strict=True))
-    line = " ".join(f"{x:.1f},{up(value)}" for x, value in zip(across, values, strict=True))
-    css = (
-        f".b{{fill:{_both('line')};opacity:.75}}"
-        ".l,.d,.h{fill:none;vector-effect:non-scaling-stroke;stroke-linejoin:round;stroke-linecap:round}"
-        f".l{{stroke:{_both('ink-2')};stroke-width:1.5}}.d{{stroke:{_both(token)};stroke-width:7}}"
-        f".h{{stroke:{_both('card')};stroke-width:10}}"
-    )
-    # A line of no length with round caps stays a circle when the picture is stretched.
-    end = f"M{across[-1]:.1f} {up(values[-1])}h.01"
-    body = (
-        f"<polygon class='b' points='{there} {back}'/><polyline class='l' points='{line}'/>"
-        f"<path class='h' d='{end}'/><path class='d' d='{end}'/>"
-    )
-    return _picture(width, height, css, body, stretch=True)
-
-
 def due_axis(minutes: Sequence[tuple[float, str]], *, width: int = 440, height: int = 22) -> str:
     """Return the next hour as one line, a tick a deadline: (minutes from now, token); late ones stand left of now."""
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-import dash_mantine_components as dmc
 from dash import html
 
 from app.kernel.clock import rfc3339
@@ -55,13 +54,6 @@ def button(text: str, *, id: Any = None, main: bool = False, **more: Any) -> Par
     """Return a button."""
     named = {} if id is None else {"id": id}
     return html.Button(text, className="btn main-act" if main else "btn", type="button", **named, **more)
-
-
-def icon_button(name: str, label: str, **more: Any) -> Part:
-    """Return a button that shows a shape and tells its name."""
-    return html.Button(
-        icon(name), className="btn icon-only", type="button", title=label, **{"aria-label": label}, **more
-    )
 
 
 def icon_link(name: str, label: str, href: str) -> Part:
@@ -162,11 +154,6 @@ def facts(*pairs: tuple[str, Part]) -> Part:
 def chain(rows: Sequence[Sequence[Part]], cls: str = "") -> Part:
     """Return bordered rows of name, value and state."""
     return html.Ol([html.Li(list(row)) for row in rows], className=f"chain {cls}".strip())
-
-
-def segmented(label: str, data: Sequence[Any], value: str, **more: Any) -> Part:
-    """Return a choice of a few words."""
-    return dmc.SegmentedControl(data=list(data), value=value, attributes={"root": {"aria-label": label}}, **more)
 
 
 def page(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -11,7 +11,7 @@ from dash import html
 from app.kernel.access import Actor
 from dashboards.kit import Part, due, mark, ok, severity, short_text, span
 from playbooks.cases import Incident, State
-from playbooks.clocks import ACKNOWLEDGE, Clock, ClockState
+from playbooks.clocks import Clock, ClockState
 
 SEVERITIES: Final[Mapping[int, str]] = {1: "critical", 2: "high", 3: "medium", 4: "low"}
 STATES: Final[Mapping[State, str]] = {
@@ -29,7 +29,6 @@ STEPS: Final[Mapping[State, str]] = {
     State.ERADICATED: "It is eradicated",
     State.RECOVERED: "It is recovered",
 }
-CLOCKS: Final[Mapping[str, str]] = {ACKNOWLEDGE: "acknowledge", "containment": "containment ends or is prolonged"}
 ENTITIES: Final[Mapping[str, tuple[str, str]]] = {
     "account": ("account", "user.id"),
     "address": ("address", "source.ip"),
@@ -87,11 +86,6 @@ def acknowledgement_text(case: Incident, clock: Clock | None, now: datetime) -> 
     if not case.is_open or clock is None:
         return "–" if not case.is_open else "late"
     return f"late {span(now - clock.due_at)}" if clock.due_at <= now else span(clock.due_at - now)
-
-
-def clock_of(clocks: Sequence[Clock], kind: str = ACKNOWLEDGE) -> Clock | None:
-    """Return the first clock of a kind."""
-    return next((clock for clock in clocks if clock.kind == kind), None)
 
 
 def entity_words(kind: str) -> tuple[str, str]:

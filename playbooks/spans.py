@@ -16,12 +16,3 @@ def parse(text: str) -> timedelta:
     if match is None:
         raise ValueError(f"{text!r} is no length of time: write 15m, 4h or 2d")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
-
-
-def in_words(span: timedelta) -> str:
-    """Return a length as people read it, in its largest whole unit."""
-    seconds = int(span.total_seconds())
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds // size} {unit}"
-    return f"{seconds // 60} min" if seconds >= 60 else f"{seconds} s"

@@ -184,13 +184,6 @@ def masked(address: str) -> str:
     return f"{local[:1]}•••@{domain}"
 
 
-def set_name(session: Session, account_id: str, name: str, *, parts: Identity) -> None:
-    """Keep the name of a person, sealed."""
-    session.execute(
-        sa.update(account).where(account.c.id == account_id).values(name_ct=_sealed_name(account_id, name, parts))
-    )
-
-
 def set_state(session: Session, account_id: str, state: State, ctx: Context, *, reason: str | None) -> None:
     """Move an account to a state; every session of an older epoch is dead at once."""
     session.execute(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import threading
 import unicodedata
 from itertools import pairwise
@@ -111,11 +110,6 @@ def check(
             raise PasswordRefused("Leave out your name, your address and our name.", param="password")
     if _is_pattern(folded):
         raise PasswordRefused("This is a repeated or running pattern. Choose another.", param="password")
-
-
-def same_password(left: str, right: str) -> bool:
-    """Compare the two entries of a form in constant time."""
-    return hmac.compare_digest(normal(left).encode(), normal(right).encode())
 
 
 def _is_pattern(text: str) -> bool:

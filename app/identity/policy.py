@@ -16,7 +16,6 @@ class SecurityPolicy:
     password_min: int = 12
     password_min_alone: int = 15
     password_max: int = 128
-    password_history_staff: int = 4
     hash_slots: int = 8
     hash_wait_seconds: int = 2
     link_seconds: int = 30 * 60
@@ -39,7 +38,6 @@ class SecurityPolicy:
     absolute_customer_seconds: int = 12 * 3600
     absolute_staff_seconds: int = 8 * 3600
     absolute_administrator_seconds: int = 4 * 3600
-    seen_every_seconds: int = 30
     sessions_customer: int = 5
     sessions_staff: int = 2
     sessions_administrator: int = 1
@@ -65,7 +63,6 @@ class SecurityPolicy:
 BOUNDS: Final = {
     "password_min": (12, 64),
     "password_min_alone": (15, 64),
-    "password_history_staff": (4, 24),
     "lock_after_customer": (3, 5),
     "lock_after_staff": (3, 10),
     "lock_seconds": (1800, 86_400),

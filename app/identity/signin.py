@@ -343,6 +343,7 @@ def _tell_new_device(session: Session, found: Account, ctx: Context, parts: Iden
 def _tell_lock(session: Session, found: Account, until: datetime, ctx: Context, parts: Identity) -> None:
     text = (
         "There were several wrong tries to sign in to your OnePay account, so we turn away further tries from devices\n"
-        f"we do not know until {until:%H:%M} UTC. You need not do anything. A device you used before still works.\n"
+        f"we do not know until {until:%H:%M} UTC. You need not do anything."
+        f"{' A device you used before still works.' if found.kind is ActorKind.CUSTOMER else ''}\n"
     )
     notices.tell(session, found.id, "Wrong tries to sign in", text, "lock", ctx, parts=parts)

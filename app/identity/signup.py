@@ -23,6 +23,8 @@ from ingest.events.auth import AccountRegistered, AccountVerified, PasswordChang
 from ingest.log import outbox
 
 BOOTSTRAP_ADMINISTRATORS: Final = 2
+# PCI DSS 8.3.7: a new password of staff is none of the last four.
+KEPT_PASSWORDS: Final = 4
 
 OpenWallet = Callable[[Session, str, str, Context], object]
 """Port of payments: open the first wallet of (owner, handle); raises where the handle is not to be had."""
@@ -149,7 +151,7 @@ def store_password(session: Session, account_id: str, hashed: str, ctx: Context)
     query = sa.select(password).where(password.c.account_id == account_id).order_by(password.c.n.desc())
     for row in session.execute(query).all():
         where = (password.c.account_id == account_id) & (password.c.n == row.n)
-        if row.n >= 3:
+        if row.n >= KEPT_PASSWORDS - 1:
             session.execute(sa.delete(password).where(where))
         else:
             session.execute(sa.update(password).where(where).values(n=row.n + 1))

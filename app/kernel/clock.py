@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
@@ -88,6 +87,3 @@ def parse_rfc3339(text: str) -> datetime:
     if at.tzinfo is None:
         raise ValueError("an instant needs an offset")
     return at.astimezone(UTC)
-
-
-Now = Callable[[], datetime]

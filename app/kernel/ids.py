@@ -66,11 +66,6 @@ def derived(prefix: str, at: datetime, low: int) -> str:
     return f"{prefix}_{_text(at, low)}"
 
 
-def is_id(text: str, prefix: str) -> bool:
-    """Tell whether the text has the form of an identifier of this kind."""
-    return bool(SHAPE.match(text)) and text.startswith(prefix + "_")
-
-
 def _text(at: datetime, low: int) -> str:
     return _moment(micros(at) // 1000 & (1 << 48) - 1) + "".join([_PAIRS[low >> shift & 1023] for shift in _LOW_SHIFTS])
 

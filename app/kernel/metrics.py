@@ -10,9 +10,6 @@ class Metrics:
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
-        self.http_request_seconds = Histogram(
-            "onepay_http_request_seconds", "Time to answer.", ["route", "method", "status"], registry=registry
-        )
         self.transfer_total = Counter("onepay_transfer_total", "Transfer orders.", ["outcome"], registry=registry)
         self.sign_in_total = Counter("onepay_sign_in_total", "Sign-in attempts.", ["outcome"], registry=registry)
         self.log_head = Gauge("onepay_log_head", "Highest sequence of the log.", registry=registry)
@@ -27,6 +24,3 @@ class Metrics:
             "onepay_detector_lag_seconds", "How late a detector is.", ["detector"], registry=registry
         )
         self.incidents_open = Gauge("onepay_incidents_open", "Incidents not closed.", ["severity"], registry=registry)
-        self.checkpoint_age_seconds = Gauge(
-            "onepay_checkpoint_age_seconds", "Age of the newest checkpoint.", registry=registry
-        )

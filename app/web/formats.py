@@ -15,7 +15,6 @@ from payments.money import DIGITS, Money
 
 LOCALE: Final = "en_GB"
 MINUS: Final = "\u2212"
-NBSP: Final = "\u00a0"
 
 
 def money(amount: Money) -> str:

@@ -15,7 +15,7 @@ from app.edge import system
 from app.gateway import csrf
 from app.identity import roles
 from app.kernel.access import PERMISSION_BY_NAME, ActorKind
-from app.kernel.errors import Invalid, NotFound, OnePayError, SignInRequired, StepUpRequired
+from app.kernel.errors import NotFound, OnePayError, SignInRequired, StepUpRequired
 from app.problems import Problem
 from app.web import formats
 from app.web.assets import Assets
@@ -24,12 +24,6 @@ ZONE: Final = ZoneInfo("Europe/Berlin")
 VALUE_MAX: Final = 2_000
 # Characters that change how the rest of a text reads, and so could falsify what is approved.
 _DECEIVING: Final = frozenset("\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
-
-
-class TextInvalid(Invalid):
-    """This holds characters that cannot be shown."""
-
-    code = "text_invalid"
 
 
 @dataclass(slots=True)

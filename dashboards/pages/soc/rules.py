@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any, Final
 
 from dash import html
@@ -17,7 +16,6 @@ from detectors import runner
 from detectors.runner import FAILING, RUNNING, WAITING, RuleStanding
 from detectors.sigma.ast import Correlation
 
-LATE: Final = timedelta(seconds=120)
 SLOW_EVENTS: Final = 1_000
 
 
