@@ -33,7 +33,7 @@ from app.kernel.ids import Ids, RandomIds
 from app.kernel.logs import logger
 from app.kernel.metrics import Metrics
 from app.messaging.console import ConsoleMessenger
-from app.oauth.guard import PLAIN
+from app.oauth.guard import PLAIN, SECURE
 from detectors import catalog as rules
 from detectors.runner import Runner
 from ingest.log import checkpoint, receipts
@@ -135,6 +135,7 @@ def make_system(
     shipper = Shipper(db, store, clock, settings=ShipperSettings(), ids=ids, is_open=is_open)
     identity = _identity(settings, keys, subject_keys)
     proxies = TrustedProxies(settings.proxies)
+    is_tls = settings.url.startswith("https:")  # a proxy in front ends TLS
     gateway = Gateway(
         db=db,
         clock=clock,
@@ -143,9 +144,9 @@ def make_system(
         blocked=Blocked(db, clock),
         hosts=_hosts(settings),
         origins=_origins(settings),
-        cookies=PLAIN,
+        cookies=SECURE if is_tls else PLAIN,
         pre_session=crypto.derive(keys.secret("identity"), "pre-session"),
-        is_tls=False,
+        is_tls=is_tls,
         look=_nothing_known,
     )
     actions: tuple[Containment, ...] = (RevokeSessions(), LockAccount(), HoldOutgoingAction(), BlockNetwork(proxies))

@@ -16,7 +16,7 @@ KEPT_MAX: Final = 200
 
 
 class ConsoleMessenger:
-    """Never writes through logging, and is refused in the server profile."""
+    """Writes to files of the home alone, never through logging: links in letters open accounts."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

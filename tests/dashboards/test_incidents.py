@@ -40,6 +40,22 @@ def test_pages_are_drawn_for_those_who_may(room: Room, path: str) -> None:
     assert "Not allowed" in room.administrator.draw(there)
 
 
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("/console/soc/alerts", "Which one first?"),
+        ("/console/soc/events", "Events"),
+        ("/console/soc/rules", "login_burst_source"),
+        ("/console/soc/rules/login_burst_source", "Burst of refused sign-ins from one address"),
+        ("/console/soc/health", "Sequencer"),
+    ],
+)
+def test_the_other_pages_are_drawn_too(room: Room, path: str, says: str) -> None:
+    room.installation.system.runner.publish()
+    for desk in (room.analyst, room.commander):
+        assert says in desk.draw(path)
+
+
 def test_customers_have_no_console(room: Room) -> None:
     browser = room.installation.browser()
     browser.sign_in(room.installation.customer("otter_one"))

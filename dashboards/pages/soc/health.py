@@ -10,7 +10,7 @@ from app.kernel.access import SOC_HEALTH_READ, SOC_RULE_READ
 from app.kernel.errors import Unavailable
 from dashboards.kit import act, mark, ok, page, panel, table, updated
 from dashboards.page import Page, View
-from dashboards.pages.soc.rules import is_troubled, why
+from dashboards.pages.soc.rules import is_troubled, trouble_of
 from detectors import runner
 
 
@@ -87,7 +87,7 @@ def _detectors(view: View) -> Any:
     rows = [
         [
             html.A(one.rule.slug, href=view.href(f"rules/{one.rule.slug}"), className="id"),
-            ok("runs") if not is_troubled(one) else mark(why(one), "cross", "bad"),
+            ok("runs") if not is_troubled(one, view.now) else mark(trouble_of(one), "cross", "bad"),
             f"#{one.sequence:,}",
             f"{one.lag:,}",
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from dash import html
@@ -16,6 +17,7 @@ from detectors import runner
 from detectors.runner import FAILING, RUNNING, WAITING, RuleStanding
 from detectors.sigma.ast import Correlation
 
+LATE: Final = timedelta(seconds=120)
 SLOW_EVENTS: Final = 1_000
 
 
@@ -25,10 +27,10 @@ def layout(view: View) -> Any:  # a Dash component
         found = runner.standings(session, view.sources.rules, view.sources.viewer(), view.now)
     whole = sum(_is_whole(one) for one in found)
     worst = max((one.lag for one in found), default=0)
-    troubled = [one for one in found if not _is_whole(one) or is_troubled(one)]
+    troubled = [one for one in found if not _is_whole(one) or is_troubled(one, view.now)]
     if troubled:
         say = [mark(f"{len(troubled)} of {len(found)} rules", "cross", "bad"), " do not read the log whole."]
-        why = "; ".join(f"{one.rule.slug}: {why(one)}" for one in troubled[:3])
+        why = "; ".join(f"{one.rule.slug}: {trouble_of(one)}" for one in troubled[:3])
     else:
         say = [ok(f"All {len(found)} rules"), " have read every event up to their cursor."]
         why = "A rule moves its cursor only when the store held exactly the events it was about to read."
@@ -92,7 +94,7 @@ def one_rule(view: View) -> Any:
                 "How it does",
                 html.Div(
                     facts(
-                        ("State", _state(standing)),
+                        ("State", _state(standing, view.now)),
                         ("Read to", f"#{standing.sequence:,} of #{standing.head:,}"),
                         ("Last run", when(standing.ran_at, view.now) if standing.ran_at else "–"),
                         (
@@ -161,7 +163,7 @@ def _row(one: RuleStanding, view: View) -> Sequence[Any]:
         ident(one.rule.slug),
         html.A(one.rule.title, href=view.href(f"rules/{one.rule.slug}"), className="strong"),
         html.Img(src=figures.coverage_strip(ranges), alt=f"Coverage: {words}", width=168, height=12, className="cov"),
-        _state(one),
+        _state(one, view.now),
         mark(f"{one.lag:,}", "clock", "medium") if late else f"{one.lag:,}",
         age(view.now - one.ran_at) if one.ran_at else "–",
         f"{one.open_alerts:,}",
@@ -194,24 +196,29 @@ def _is_whole(one: RuleStanding) -> bool:
     return at == one.sequence
 
 
-def is_troubled(one: RuleStanding) -> bool:
-    """Whether a rule needs somebody: it fails, or what it waits for should have come long ago."""
-    return one.state != RUNNING and not (one.state == WAITING and one.error is None)
+def is_troubled(one: RuleStanding, now: datetime) -> bool:
+    """Whether a rule needs somebody: it fails, what it waits for should have come long ago, or it does not run."""
+    is_waiting = one.state == WAITING and one.error is None
+    is_late = one.lag > 0 and now - (one.ran_at or one.since) > LATE
+    return is_late or (one.state != RUNNING and not is_waiting)
 
 
-def _state(one: RuleStanding) -> Any:
-    if not is_troubled(one):
+def _state(one: RuleStanding, now: datetime) -> Any:
+    if not is_troubled(one, now):
         return ok("whole") if _is_whole(one) else mark("gap", "cross", "bad")
-    return mark(why(one), "clock" if one.state == WAITING else "cross", "medium" if one.state == WAITING else "bad")
+    is_late = one.state == WAITING
+    return mark(trouble_of(one), "clock" if is_late else "cross", "medium" if is_late else "bad")
 
 
-def why(one: RuleStanding) -> str:
+def trouble_of(one: RuleStanding) -> str:
     """Return in words what keeps a rule."""
     if one.state == WAITING:
         return f"waits for the store since {one.since:%H:%M:%S}"
     if one.state == FAILING:
         return f"fails since {one.since:%H:%M:%S}, {one.tries} tries ({one.error})"
-    return "has a gap in what it read"
+    if not _is_whole(one):
+        return "has a gap in what it read"
+    return f"has not run for {age(LATE)}"
 
 
 def _expects(fires: int) -> str:
