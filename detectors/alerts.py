@@ -347,7 +347,7 @@ def _merge(session: Session, rule: Rule, survivor: str, others: Sequence[Any], c
     moved = 0
     for other in others:
         rows = session.execute(sa.select(alert_event).where(alert_event.c.alert_id == other.id)).all()
-        moved += insert_once(session, alert_event, *({**row._mapping, "alert_id": survivor} for row in rows))
+        moved += _insert_evidence(session, [{**row._mapping, "alert_id": survivor} for row in rows])
         session.execute(sa.delete(alert_event).where(alert_event.c.alert_id == other.id))
         session.execute(
             sa.update(alert)
@@ -371,7 +371,11 @@ def _add_evidence(session: Session, alert_id: str, seen: Sequence[Seen]) -> int:
         }
         for item in seen
     ]
-    # In slices: a statement takes a bounded number of values.
+    return _insert_evidence(session, rows)
+
+
+def _insert_evidence(session: Session, rows: Sequence[Mapping[str, object]]) -> int:
+    """Insert evidence in slices, as a statement takes a bounded number of values; returns how much was new."""
     return sum(insert_once(session, alert_event, *rows[place : place + 200]) for place in range(0, len(rows), 200))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -184,7 +184,9 @@ def by_id(session: Session, actor: Actor, id: str, *, keys: NoteKeys | None = No
     ).one_or_none()
     if row is None:
         raise NotFound
-    return _transfer(row, keys)
+    found = _transfer(row, keys)
+    # The reference is the payer's own word for the payment; the receiver has no use for it.
+    return found if row.owner_id == actor.own_id else replace(found, reference=None)
 
 
 def list_own(

@@ -98,7 +98,7 @@ class Database:
         with _translated(), Session(self._reading, expire_on_commit=False) as session:
             session.info.update(self.info)
             if not self.is_sqlite:
-                session.execute(sa.text("SET TRANSACTION READ ONLY"))
+                session.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
             try:
                 yield session
             finally:
@@ -152,6 +152,8 @@ def insert_once(session: Session, table: sa.Table, *rows: Mapping[str, object]) 
 def _translated() -> Iterator[None]:
     try:
         yield
+    except sa.exc.TimeoutError as error:  # every connection of the pool is taken
+        raise DatabaseBusy(retry_after=1) from error
     except (sa.exc.OperationalError, sqlite3.OperationalError, psycopg.OperationalError) as error:
         # SQLite reports a wrong statement in the same class as a locked file; that is a defect, not a wait.
         if getattr(getattr(error, "orig", error), "sqlite_errorname", "") == "SQLITE_ERROR":
