@@ -15,6 +15,7 @@ from app import edge, health
 from app.compose import System
 from app.gateway.policy import Policy, route
 from app.identity import accounts, roles
+from app.kernel import numbers
 from app.kernel.access import SECURITY_OWN_READ, SOC_INCIDENT_WRITE, Actor, ActorKind, Permission
 from app.kernel.context import Context
 from app.kernel.errors import Forbidden, OnePayError
@@ -124,7 +125,8 @@ def _feeds(sources: ConsoleSources) -> Blueprint:
 
         def feed(rows: soc.Feed = rows) -> Response:
             words = request.args.to_dict()
-            limit = min(LIMIT_MAX, int(words.pop("limit", "200")) if words.get("limit", "200").isdigit() else LIMIT_MAX)
+            asked = numbers.whole(words.pop("limit", None))
+            limit = LIMIT_MAX if asked is None else min(LIMIT_MAX, asked)
             after = words.pop("after", None)
             view = View(sources=sources, now=edge.context().at, scheme=sources.scheme(), words=words)
             return Response(json.dumps(rows(view, after=after, limit=limit)), mimetype="application/json")

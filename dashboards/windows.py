@@ -72,9 +72,9 @@ def _instant(text: str, now: datetime) -> datetime:
         return now - timedelta(**{_UNITS[found.group(2)]: int(found.group(1))})
     try:
         at = datetime.fromisoformat(text)
-    except ValueError as error:
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise BadRange(f"“{text}” is no time such as -24h or 2026-11-02T09:00Z.", param="from") from error
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def _whole(at: datetime) -> datetime:

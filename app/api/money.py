@@ -25,7 +25,7 @@ from app.api.models import (
 )
 from app.gateway.policy import Policy, route
 from app.identity.policy import SecurityPolicy
-from app.kernel import canonical
+from app.kernel import canonical, numbers
 from app.kernel.access import PAYMENT_TRANSFER_CREATE, PAYMENT_TRANSFER_READ, WALLET_OWN_READ, Acr
 from app.kernel.errors import Invalid, Malformed, NotFound, Refused
 from app.once import Answer
@@ -61,7 +61,8 @@ def get_wallet(wallet_id: str) -> Response:
 def list_activity(wallet_id: str) -> Response:
     """List the entries of one's own wallet, newest first, after a version."""
     asked = edge.query(ListQuery)
-    if asked.after is not None and not asked.after.isdigit():
+    after = numbers.whole(asked.after)
+    if asked.after is not None and after is None:
         raise Invalid("after: a version of an entry", param="after")
     with edge.system().db.read() as session:
         page = activity.list(
@@ -217,7 +218,10 @@ def _aware(at: datetime | None) -> datetime | None:
         return None
     if at.tzinfo is None:
         raise Malformed("A time needs its offset, such as 2026-11-02T09:00:00Z.")
-    return at.astimezone(UTC)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise Invalid("A time must lie in the years 1 to 9999, in UTC as well.") from error
 
 
 def _page(data: Sequence[Strict], next_: str | None) -> Response:

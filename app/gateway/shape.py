@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from app.kernel.errors import Malformed, OnePayError, TooLarge
 
+# A name, an IPv4 address, or an IPv6 address in brackets; then perhaps a port. What is served is compared with it.
+_HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9.-]{1,253}))(?::[0-9]{1,5})?")
 URL_MAX: Final = 4096
 HEADERS_MAX: Final = 64
 HEADER_BYTES_MAX: Final = 16_384
@@ -54,8 +56,8 @@ class EncodingRefused(OnePayError):
 
 def check(environ: dict[str, Any], hosts: Collection[str], body_max: int) -> None:  # a WSGI environment
     """Raise the refusal that fits a request out of shape; nothing is changed."""
-    host = urlsplit("//" + environ.get("HTTP_HOST", "")).hostname
-    if host not in hosts:
+    named = _HOST.fullmatch(environ.get("HTTP_HOST", ""))
+    if named is None or (named.group(1) or named.group(2)).lower() not in hosts:
         raise WrongHost
     if environ.get("REQUEST_METHOD") not in METHODS:
         raise MethodRefused

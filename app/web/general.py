@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, g, request
 
 from app import problems
 from app.edge import context, system
+from app.gateway import told
 from app.gateway.policy import Policy, Public, route
 from app.kernel.access import IAM_ACCOUNT_READ, SECURITY_OWN_READ, SOC_OVERVIEW_READ, ActorKind
 from app.oauth import guard
@@ -55,11 +58,31 @@ def csp_report() -> Response:
     raw = request.get_data(cache=False)[:REPORT_BYTES_MAX]
     try:
         value = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return Response(status=400)
-    report = value[0].get("body", {}) if isinstance(value, list) and value else value
-    report = report.get("csp-report", report) if isinstance(report, dict) else {}
+    first = value[0] if isinstance(value, list) and value else value
+    report = _within(_within(first, "body"), "csp-report")
+    if not report:
+        return Response(status=400)
     directive = str(report.get("effectiveDirective") or report.get("effective-directive") or "")[:64]
+    page = _page_of(str(report.get("documentURL") or report.get("document-uri") or ""))
     with system().db.begin() as session:
-        outbox.record(session, CspViolated(directive=directive or None, path=request.path), context())
+        outbox.record(session, CspViolated(directive=directive or None, path=page), context())
     return Response(status=204)
+
+
+def _within(report: Any, name: str) -> dict[str, Any]:  # what a browser, or anybody, sent
+    """Return a part of a report, the report where it has no such part, or nothing where it is no report at all."""
+    if not isinstance(report, dict):
+        return {}
+    inner = report.get(name, report)
+    return inner if isinstance(inner, dict) else {}
+
+
+def _page_of(address: str) -> str | None:
+    """Return the path of a page of ours, without what may not stand in the log; None for others."""
+    try:
+        page = urlsplit(address[:REPORT_BYTES_MAX])
+    except ValueError:
+        return None
+    return told.path(page.path)[:512] if f"{page.scheme}://{page.netloc}" in system().gateway.origins else None

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.edge import context, system
 from app.gateway.policy import Policy, route
 from app.identity import accounts, mfa
+from app.kernel import numbers
 from app.kernel.access import WALLET_OWN_READ, WALLET_TOPUP_CREATE
 from app.kernel.errors import NotFound
 from app.web import formats, pages
@@ -81,14 +82,14 @@ def top_up() -> Response:
 def activities() -> Response:
     """List what happened, grouped by day, the newest first; a part of the page alone where a script asks for it."""
     parts, ctx = system(), context()
-    after = request.args.get("after", "")
+    after = numbers.whole(request.args.get("after"))
     with parts.db.read() as session:
         main = main_wallet(session)
         page = activity.list(
             session,
             ctx.actor,
             main.id,
-            after=int(after) if after.isdigit() else None,
+            after=after,
             limit=PAGE,
             keys=parts.subject_keys,
         )

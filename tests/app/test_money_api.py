@@ -242,3 +242,37 @@ def test_a_key_that_looks_like_a_card_works_as_any_other(installation: Installat
     )
     assert (first.status_code, again.status_code, first.json) == (201, 201, again.json)
     assert balance(installation, "payee_one") == before + 100
+
+
+def test_the_reference_is_the_payers_alone(installation: Installation) -> None:
+    payer, payee = installation.browser(), installation.browser()
+    payer.sign_in(installation.customer("ref_payer", euros=5))
+    payee.sign_in(installation.customer("ref_payee"))
+    sent = payer.api(
+        "POST", "/transfers", order("@ref_payee", "1.00", reference="INV-7"), **{"Idempotency-Key": "ref-1"}
+    )
+    there = f"/transfers/{sent.json['id']}"
+    assert payer.api("GET", there).json["reference"] == "INV-7"
+    assert payee.api("GET", there).json.get("reference") is None
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["after=²", "after=" + "9" * 40, "limit=²", "created_from=9999-12-31T23:59:59-23:00"],
+)
+def test_odd_numbers_and_times_are_bad_input(payer: Browser, query: str) -> None:
+    wallet = payer.api("GET", "/wallets").json["data"][0]["id"]
+    for path in (f"/wallets/{wallet}/activity", "/transfers"):
+        assert payer.api("GET", f"{path}?{query}").status_code < 500
+    assert payer.get(f"/activity?{query}").status_code < 500
+
+
+@pytest.mark.parametrize("host", ["[::1", "[foo]", "a@localhost", "localhost/evil", "", "evil.example"])
+def test_a_host_that_is_none_is_refused(payer: Browser, host: str) -> None:
+    assert payer.api("GET", "/wallets", Host=host).status_code == 421
+
+
+@pytest.mark.parametrize("report", ["[" * 50_000, '{"csp-report":[1]}', "[1]", "3", '{"body": null}'])
+def test_a_report_that_is_none_does_no_harm(payer: Browser, report: str) -> None:
+    answer = payer.client.post("/csp-report", data=report[:8_000], headers={"Host": "localhost"})
+    assert answer.status_code in (204, 400)
