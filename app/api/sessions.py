@@ -34,8 +34,10 @@ def create() -> Response:
     done = entrance.enter_at_once(guard.CUSTOMER, body.email, body.password, body.code or "")
     assert done.session is not None
     assert done.account_id is not None
-    acr = Acr.MFA if body.code else Acr.PWD
-    return _answer(done.account_id, acr, done.session, done.device_token, HTTPStatus.CREATED)
+    with edge.system().db.read() as session:
+        live = sessions.resolve(session, done.session.token, edge.context().at)
+    assert live is not None
+    return _answer(done.account_id, live.actor.acr, done.session, done.device_token, HTTPStatus.CREATED)
 
 
 @route(

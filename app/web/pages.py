@@ -12,10 +12,11 @@ from zoneinfo import ZoneInfo
 from flask import Response, current_app, g, redirect, render_template, request
 
 from app.edge import system
-from app.gateway import csrf
+from app.gateway import csrf, pipeline
 from app.identity import roles
 from app.kernel.access import PERMISSION_BY_NAME, ActorKind
 from app.kernel.errors import NotFound, OnePayError, SignInRequired, StepUpRequired
+from app.oauth import guard
 from app.problems import Problem
 from app.web import formats
 from app.web.assets import Assets
@@ -111,7 +112,9 @@ def refusal(error: OnePayError, problem: Problem) -> Response:
     """Return the page of a refusal; who is not signed in, or not freshly enough, is led to where that is mended."""
     here = request.full_path.rstrip("?") if request.method == "GET" else _page_before()
     if isinstance(error, StepUpRequired):
-        return _with(go(f"/step-up?next={quote(here)}"), problem)
+        policy = pipeline.policy_of(current_app)
+        door = "/staff/step-up" if policy and policy.surface == guard.STAFF else "/step-up"
+        return _with(go(f"{door}?next={quote(here, safe='/')}"), problem)
     if isinstance(error, SignInRequired) and problem.code == "sign_in_required":
         over = f"&over={g.ended}" if g.get("ended") in ("idle", "absolute", "superseded", "revoked") else ""
         return _with(go(f"/sign-in?next={quote(here)}{over}"), problem)

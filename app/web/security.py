@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from urllib.parse import quote
 
 from flask import Blueprint, Response, g, request
 
@@ -159,7 +160,9 @@ def _step_up_page(form: pages.Form, status: int) -> Response:
     with system().db.read() as session:
         has_factor = bool(mfa.factors_of(session, g.actor.own_id))
     if not has_factor and status == 200:
-        return pages.go(f"/security/factors/new?next={_next() or '/wallet'}")
+        if g.actor.kind is ActorKind.STAFF:
+            return pages.go("/staff/account")  # a lost factor of staff is replaced by an administrator
+        return pages.go(f"/security/factors/new?next={quote(_next() or '/wallet', safe='/')}")
     return pages.render("step_up.html", status, form=form, next=_next())
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from flask import Blueprint, Response, g, request
 from sqlalchemy.orm import Session
 
-from app import browser, once
+from app import browser, once, problems
 from app.edge import context, leave_trace, system
 from app.gateway.policy import Policy, route
 from app.identity import mfa, stepup
@@ -16,11 +16,12 @@ from app.identity.sessions import NewSession
 from app.identity.stepup import ProofRefused
 from app.kernel import canonical, crypto
 from app.kernel.access import PAYMENT_TRANSFER_CREATE, PAYMENT_TRANSFER_READ, Acr, ActorKind
-from app.kernel.errors import Conflict, Invalid, NotFound, StepUpRequired, TooManyAttempts
+from app.kernel.errors import Conflict, Invalid, Malformed, NotFound, OnePayError, StepUpRequired, TooManyAttempts
 from app.once import Answer
 from app.web import formats, money_input, pages
 from app.web.wallet import main_wallet
 from payments import idempotency, transfers, wallets
+from payments.idempotency import Call
 from payments.transfers import TransferOrder, TransferPreview
 from payments.wallets import Wallet
 
@@ -83,20 +84,26 @@ def send() -> Response:
         # What would be signed is not what was shown: show it again, with a key of its own.
         wrong = pages.Form(wrong={"code": "The order changed after it was shown. Look at it again before you sign."})
         return _review_page(form, order, main, wrong, crypto.token(), 409)
-    renewed = None
     try:
-        if not _is_fresh():
-            renewed = _prove()
-        done = _carry_out(order, key)
+        # A second click with the same code gets the first answer: the code is used up, the order is not new.
+        given = _given_before(order, key)
+        renewed = None if given or _is_fresh() else _prove()
     except (ProofRefused, TooManyAttempts, StepUpRequired) as error:
-        if isinstance(error, ProofRefused):
-            leave_trace(error)
+        leave_trace(error)
         wrong = pages.Form(wrong={"code": str(error)})
         return _review_page(form, order, main, wrong, key, 422)
-    except (Invalid, Conflict, NotFound) as error:
-        form.refuse(error, "payee")
-        return _form_page(form, 422)
-    response = pages.go(f"/transfers/{done.object_id}")
+    except (Invalid, Conflict, Malformed) as error:
+        return _refused(form, error)
+    if given is not None:
+        return pages.go(f"/transfers/{given}")
+    try:
+        response = pages.go(f"/transfers/{_carry_out(order, key).object_id}")
+    except StepUpRequired as error:
+        wrong = pages.Form(wrong={"code": str(error)})
+        response = _review_page(form, order, main, wrong, key, 422)
+    except OnePayError as error:
+        response = _refused(form, error)
+    # The proof stands whatever became of the order; without its cookie the payer would be signed out.
     return browser.signed_in(response, renewed, ActorKind.CUSTOMER, None) if renewed else response
 
 
@@ -135,14 +142,32 @@ def _order(form: pages.Form, main: Wallet) -> TransferOrder | None:
     return None if form.wrong else order
 
 
-def _carry_out(order: TransferOrder, key: str) -> once.Given:
-    ctx, parts = context(), system()
-    call = idempotency.call(
-        scope=ctx.actor.own_id,
+def _refused(form: pages.Form, error: OnePayError) -> Response:
+    """Return the form with a refusal of the order, after its trace is left."""
+    leave_trace(error)
+    form.refuse(error, "payee")
+    return _form_page(form, int(problems.status_of(error)))
+
+
+def _call(order: TransferOrder, key: str) -> Call:
+    return idempotency.call(
+        scope=g.actor.own_id,
         key=once.kept_key(key),
         route="POST /transfers",
         content=canonical.encode({"payee": order.payee, "amount": order.amount.minor, "note": order.note}),
     )
+
+
+def _given_before(order: TransferOrder, key: str) -> str | None:
+    """Return the transfer this key already answered with, if it did."""
+    with system().db.begin() as session:
+        stored = idempotency.begin(session, _call(order, key), context())
+    return stored.object_id if stored else None
+
+
+def _carry_out(order: TransferOrder, key: str) -> once.Given:
+    ctx, parts = context(), system()
+    call = _call(order, key)
 
     def work(session: Session) -> Answer:
         done = transfers.execute(session, order, ctx, keys=parts.subject_keys)

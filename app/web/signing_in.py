@@ -105,7 +105,7 @@ def _out(surface: str) -> Response:
     return browser.signed_out(pages.go("/sign-in" if surface == guard.CUSTOMER else "/sign-in?next=/staff"), surface)
 
 
-def _page(made_form: pages.Form, status: int) -> Response:
+def _page(made_form: pages.Form, status: int, notice: str | None = None) -> Response:
     over = {
         "idle": "You were signed out after a while without a click. Sign in to go on where you were.",
         "absolute": "Your session had reached its longest time. Sign in to go on where you were.",
@@ -113,14 +113,12 @@ def _page(made_form: pages.Form, status: int) -> Response:
         "revoked": "This session was ended.",
     }.get(request.args.get("over", ""))
     template = "sign_in_staff.html" if _surface() == guard.STAFF else "sign_in.html"
-    return pages.render(template, status, form=made_form, notice=over, next=_next())
+    return pages.render(template, status, form=made_form, notice=notice or over, next=_next())
 
 
 def _throttled(made_form: pages.Form, refusal: Throttled) -> Response:
-    made_form.wrong["address"] = (
-        f"Too many tries. Please wait {formats.wait(refusal.retry_after or 1)} before the next one."
-    )
-    return _wait(_page(made_form, 429), refusal)
+    notice = f"Too many tries. Please wait {formats.wait(refusal.retry_after or 1)} before the next one."
+    return _wait(_page(made_form, 429, notice), refusal)
 
 
 def _wait(response: Response, refusal: OnePayError) -> Response:

@@ -128,10 +128,9 @@ def wire(console: Console) -> None:
         if not any(clicks):
             return no_update
         alert_id = str(ctx.triggered_id["id"])
-        if not verdicts or not verdicts[0]:
-            raise Invalid("Choose a verdict.", param="verdict")
+        chosen = verdict_of(verdicts)
         with console.sources.begin() as session:
-            alerts.close(session, alert_id, Verdict(verdicts[0]), str(reasons[0] or ""), console.sources.context())
+            alerts.close(session, alert_id, chosen, str((reasons or [None])[0] or ""), console.sources.context())
         guard.done("Closed")
         return alert_id
 
@@ -150,6 +149,14 @@ def wire(console: Console) -> None:
             alerts.reopen(session, alert_id, console.sources.context())
         guard.done("Reopened")
         return f"{alert_id} reopened"
+
+
+def verdict_of(chosen: Sequence[object]) -> Verdict:
+    """Return the verdict a browser sent; raises `Invalid` for none and for one that is not offered."""
+    found = next((verdict for verdict in WORDS if chosen and chosen[0] == verdict.value), None)
+    if found is None:
+        raise Invalid("Choose a verdict.", param="verdict")
+    return found
 
 
 def _row(alert: Alert, view: View, selected: str | None) -> dict[str, Any]:
