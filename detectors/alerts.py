@@ -16,7 +16,7 @@ from app.kernel.access import SOC_ALERT_READ, SOC_ALERT_TRIAGE, Actor
 from app.kernel.clock import from_micros
 from app.kernel.context import Context
 from app.kernel.db import insert_once
-from app.kernel.errors import Invalid, NotFound, WrongState
+from app.kernel.errors import NotFound, ReasonMissing, WrongState
 from detectors.detector import Finding
 from detectors.models import alert, alert_event, alert_revision, version
 from detectors.ports import FindingSink
@@ -53,12 +53,6 @@ class Verdict(StrEnum):
     FALSE_POSITIVE = "false_positive"
     BENIGN = "benign"
     DUPLICATE = "duplicate"
-
-
-class VerdictReasonMissing(Invalid):
-    """Closing an alert needs a verdict and a reason of at least ten characters."""
-
-    code = "reason_missing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +141,7 @@ def close(session: Session, alert_id: str, verdict: Verdict, reason: str, ctx: C
     ctx.actor.require(SOC_ALERT_TRIAGE)
     why = " ".join(reason.split())
     if not REASON_MIN <= len(why) <= REASON_MAX:
-        raise VerdictReasonMissing(param="reason")
+        raise ReasonMissing(param="reason")
     found = by_id(session, alert_id, ctx.actor)
     done = session.execute(
         sa.update(alert)

@@ -21,7 +21,7 @@ from app.kernel.access import (
 from app.kernel.clock import rfc3339
 from app.kernel.containment import BadParameter, Containment, ContainmentRefused, Radius
 from app.kernel.context import Context
-from app.kernel.errors import Conflict, Forbidden, WrongState
+from app.kernel.errors import Conflict, SamePerson, WrongState
 from ingest.events.incident import (
     ActionEvent,
     ActionExecuted,
@@ -47,10 +47,8 @@ PROLONG_HOURS_MAX: Final = 24 * 7
 SAME_CLICK: Final = timedelta(minutes=1)
 
 
-class SamePerson(Forbidden):
+class OwnAction(SamePerson):
     """Another person than the one who did or asked for this decides."""
-
-    code = "same_person"
 
     def __init__(self, what: Action, act: str) -> None:
         super().__init__(f"{what.requested_by} asked for {what.name}; another person must {act} it.")
@@ -169,7 +167,7 @@ def run(
 def approve(session: Session, action_id: str, ctx: Context, *, parts: Parts) -> Action:
     """Approve what another person, or a playbook, proposed, and do it in the same transaction.
 
-    Raises `SamePerson`, `ApprovalExpired`, or `ApprovalChanged` where it would touch more than a tenth more than shown.
+    Raises `OwnAction`, `ApprovalExpired`, or `ApprovalChanged` where it would touch more than a tenth more than shown.
     """
     ctx.actor.require(SOC_ACTION_APPROVE)
     found, case = _held(session, action_id)
@@ -180,7 +178,7 @@ def approve(session: Session, action_id: str, ctx: Context, *, parts: Parts) -> 
     if found.state is not ActionState.PROPOSED:
         raise WrongState(f"This action is {found.state.value}.", object_id=action_id)
     if found.requested_by == ctx.actor.id:
-        raise SamePerson(found, "approve")
+        raise OwnAction(found, "approve")
     if ctx.at >= found.requested_at + parts.settings.approval_lasts:
         raise ApprovalExpired(object_id=action_id)
     cases.require_open(case)
@@ -210,7 +208,7 @@ def refuse(session: Session, action_id: str, reason: str, ctx: Context) -> Actio
 def undo(session: Session, action_id: str, reason: str, ctx: Context, *, parts: Parts) -> Action:
     """Take an action back, at any time of its life; a second time changes nothing.
 
-    Raises `NotUndoable`, and `SamePerson` where another person than the one who did it must.
+    Raises `NotUndoable`, and `OwnAction` where another person than the one who did it must.
     """
     ctx.actor.require(SOC_ACTION_UNDO)
     text = notes.checked(reason, param="reason")
@@ -222,7 +220,7 @@ def undo(session: Session, action_id: str, reason: str, ctx: Context, *, parts: 
     if found.kind.undo is Undo.NEVER:
         raise NotUndoable(found.kind.undo_in_words, object_id=action_id)
     if found.kind.undo is Undo.ANOTHER and not _is_another(found, ctx.actor):
-        raise SamePerson(found, "undo")
+        raise OwnAction(found, "undo")
     return _undo(session, case, found, ctx, parts, comment_id=notes.keep(session, case.id, Kind.REASON, text, ctx))
 
 
@@ -275,7 +273,7 @@ def prolong(session: Session, action_id: str, hours: int, reason: str, ctx: Cont
     if found.state not in STANDING or found.kind.lasts is not Lasts.STAYS:
         raise WrongState("Only containment that stands can be prolonged.", object_id=action_id)
     if not _is_another(found, ctx.actor):
-        raise SamePerson(found, "prolong")
+        raise OwnAction(found, "prolong")
     until = ctx.at + timedelta(hours=hours)
     comment_id = notes.keep(session, case.id, Kind.REASON, text, ctx)
     found = action_rows.write(

@@ -21,7 +21,7 @@ from app.kernel.access import (
     Actor,
 )
 from app.kernel.context import Context
-from app.kernel.errors import Conflict, Forbidden, Invalid, NotFound, WrongState
+from app.kernel.errors import Conflict, Invalid, NotFound, SamePerson, WrongState
 from ingest.events.incident import CaseChanged, CaseClosed, CaseReopened
 from ingest.log import outbox
 from playbooks import action_rows, cases, clocks, joining, notes, tasks, timeline
@@ -71,12 +71,6 @@ class NotReady(Conflict):
     def __init__(self, demands: Sequence[Demand]) -> None:
         super().__init__(" ".join(demand.text for demand in demands))
         self.demands = tuple(demands)
-
-
-class SamePerson(Forbidden):
-    """A second person confirms this."""
-
-    code = "same_person"
 
 
 class SeverityInvalid(Invalid):

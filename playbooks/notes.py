@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.kernel import classify
 from app.kernel.context import Context
-from app.kernel.errors import Invalid
+from app.kernel.errors import Invalid, ReasonMissing
 from playbooks.models import comment
 
 TEXT_MAX: Final = 4_000
@@ -34,17 +34,11 @@ class SecretInText(Invalid):
     code = "secret_in_text"
 
 
-class TextMissing(Invalid):
-    """Write a few words: at least ten characters, at most four thousand."""
-
-    code = "reason_missing"
-
-
 def checked(text: str, *, param: str, shortest: int = REASON_MIN) -> str:
-    """Return a text in clean form; raises `TextMissing` or `SecretInText`."""
+    """Return a text in clean form; raises `ReasonMissing` or `SecretInText`."""
     clean = "\n".join(" ".join(line.split()) for line in text.strip().splitlines())
     if not shortest <= len(clean) <= TEXT_MAX:
-        raise TextMissing(param=param)
+        raise ReasonMissing(param=param)
     _, found = classify.redact(clean)
     if found:
         raise SecretInText(param=param)

@@ -21,7 +21,7 @@ from app.kernel.access import (
 )
 from app.kernel.clock import rfc3339
 from app.kernel.context import Context
-from app.kernel.errors import Conflict, Forbidden, Invalid, NotFound, WrongState
+from app.kernel.errors import Conflict, Invalid, NotFound, SamePerson, WrongState
 from ingest.events.incident import TaskDone, TaskSkipped
 from ingest.log import outbox
 from playbooks import cases, notes, timeline
@@ -60,13 +60,7 @@ class FormInvalid(Invalid):
 class ActionNotDone(Conflict):
     """This task is finished by its action, which was not done yet."""
 
-    code = "not_ready"
-
-
-class OwnConfirmation(Forbidden):
-    """A second person confirms."""
-
-    code = "same_person"
+    code = "action_not_done"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,13 +148,13 @@ def finish(session: Session, task_id: str, values: Mapping[str, object], ctx: Co
 
 
 def confirm(session: Session, task_id: str, ctx: Context) -> Task:
-    """End a task that somebody else answered; raises `OwnConfirmation` for the one who did."""
+    """End a task that somebody else answered; raises `SamePerson` for the one who did."""
     found, case = _held(session, task_id, ctx)
     _require_role(found, ctx.actor)
     if found.state is not TaskState.CHECKING:
         raise WrongState("Nobody waits for a confirmation of this task.", object_id=task_id)
     if found.done_by == ctx.actor.id:
-        raise OwnConfirmation
+        raise SamePerson
     return _done(session, case, found, found.result, ctx, done_by=found.done_by, second_by=ctx.actor.id)
 
 

@@ -23,7 +23,7 @@ from ingest.store.query import EVERYTHING, Search, Window
 from payments.ledger import verify as ledger
 from playbooks import action_rows, actions, incidents
 from playbooks.action_rows import ActionState
-from playbooks.actions import SamePerson
+from playbooks.actions import OwnAction
 from playbooks.timeline import Code
 from tests.support.installation import PASSWORD, Browser, Installation, Person, installed
 
@@ -147,7 +147,7 @@ def _people_finish_it(house: Installation, case: str, victim: Person, first: Per
     with system.db.begin() as session:
         lock = actions.run(session, case, "account.lock", {"account": victim.account}, _as(house, first), parts=parts)
     assert house.browser("198.18.1.1").get("/sign-in").status_code == 200
-    with pytest.raises(SamePerson), system.db.begin() as session:
+    with pytest.raises(OwnAction), system.db.begin() as session:
         actions.undo(session, lock.id, "Its owner is back", _as(house, first), parts=parts)
     with system.db.begin() as session:
         undone = actions.undo(session, lock.id, "Its owner is back", _as(house, second), parts=parts)

@@ -22,7 +22,7 @@ from app.kernel.access import (
     ActorKind,
 )
 from app.kernel.context import Context
-from app.kernel.errors import Forbidden, Invalid, WrongState
+from app.kernel.errors import ReasonMissing, SamePerson, WrongState
 from ingest.events.access import DataRead
 from ingest.events.admin import AccountDisabled, AccountEnabled
 from ingest.log import outbox
@@ -30,18 +30,6 @@ from ingest.log import outbox
 REASON_MIN: Final = 10
 REASON_MAX: Final = 200
 PAGE_MAX: Final = 50
-
-
-class SamePerson(Forbidden):
-    """Another administrator has to do this."""
-
-    code = "same_person"
-
-
-class ReasonMissing(Invalid):
-    """Write a reason of at least ten characters."""
-
-    code = "reason_missing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

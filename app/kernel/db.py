@@ -52,8 +52,6 @@ class UtcDateTime(TypeDecorator[datetime]):
 class DatabaseBusy(Unavailable):
     """The database is busy; please try again shortly."""
 
-    code = "unavailable"
-
 
 class Database:
     """Opens transactions; the only thing that commits.

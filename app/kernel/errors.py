@@ -42,6 +42,12 @@ class Invalid(OnePayError):
     code = "invalid"
 
 
+class ReasonMissing(Invalid):
+    """Write a few words: at least ten characters."""
+
+    code = "reason_missing"
+
+
 class SignInRequired(OnePayError):
     """Please sign in first."""
 
@@ -73,6 +79,12 @@ class Forbidden(OnePayError):
     def __init__(self, message: str = "", *, permission: str | None = None) -> None:
         super().__init__(message)
         self.permission = permission
+
+
+class SamePerson(Forbidden):
+    """Another person has to do this."""
+
+    code = "same_person"
 
 
 class NotFound(OnePayError):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 
 from app.kernel.containment import BadParameter, ContainmentRefused
-from app.kernel.errors import Forbidden, NotFound, Traced, WrongState
+from app.kernel.errors import Forbidden, NotFound, ReasonMissing, Traced, WrongState
 from playbooks import action_rows, actions, incidents
-from playbooks.actions import ApprovalChanged, ApprovalExpired, NotUndoable, SamePerson
+from playbooks.actions import ApprovalChanged, ApprovalExpired, NotUndoable, OwnAction
 from playbooks.incidents import Disposition
-from playbooks.notes import TextMissing
 from playbooks.registry import REGISTRY, UnknownAction
 from tests.playbooks.world import ANNA, CARLA, CHEN, World, run_jobs
 
@@ -107,7 +106,7 @@ def test_above_the_limit_a_second_person_approves(world: World, case: str, param
     assert asked.state == ("done" if alone else "proposed")
     assert len(world.acts()) == (1 if alone else 0)
     if not alone:
-        with pytest.raises(SamePerson):
+        with pytest.raises(OwnAction):
             world.do(actions.approve, asked.id, by=CARLA, parts=world.parts)
         done = world.do(actions.approve, asked.id, by=CHEN, parts=world.parts)
         assert (done.state, done.approved_by) == ("done", CHEN.id)
@@ -124,7 +123,7 @@ def test_an_analyst_proposes_and_a_commander_does(world: World, case: str) -> No
     with pytest.raises(Forbidden):
         world.do(actions.approve, asked.id, by=ANNA, parts=world.parts)
     assert world.do(actions.approve, asked.id, by=CHEN, parts=world.parts).state == "done"
-    with pytest.raises(SamePerson):
+    with pytest.raises(OwnAction):
         world.do(actions.undo, asked.id, WHY, by=CHEN, parts=world.parts)
     assert world.do(actions.undo, asked.id, WHY, by=CARLA, parts=world.parts).state == "undone"
 
@@ -160,7 +159,7 @@ def test_an_approval_holds_while_the_radius_grows_by_a_tenth(
 
 def test_a_second_person_says_no(world: World, case: str) -> None:
     asked = world.do(actions.propose, case, *LOCK, by=ANNA, parts=world.parts)
-    with pytest.raises(TextMissing):
+    with pytest.raises(ReasonMissing):
         world.do(actions.refuse, asked.id, "no", by=CHEN)
     assert world.do(actions.refuse, asked.id, WHY, by=CHEN).state == "refused"
     with pytest.raises(WrongState):
@@ -171,7 +170,7 @@ def test_a_lock_is_undone_by_another_commander_and_the_try_is_traced(either_worl
     world = either_world
     case = world.find(playbook="none")
     lock = run(world, case, *LOCK, by=CARLA)
-    with pytest.raises(SamePerson) as refused:
+    with pytest.raises(OwnAction) as refused:
         world.do(actions.undo, lock.id, WHY, by=CARLA, parts=world.parts)
     assert world.standing() == {("account.lock", "acc_victim")}
     assert isinstance(refused.value, Traced)
@@ -268,7 +267,7 @@ def test_a_lock_stays_after_its_day_and_calls_people(either_world: World) -> Non
 
 def test_only_another_person_prolongs(world: World, case: str) -> None:
     lock = run(world, case, *LOCK, by=CARLA)
-    with pytest.raises(SamePerson):
+    with pytest.raises(OwnAction):
         world.do(actions.prolong, lock.id, 24, WHY, by=CARLA)
     with pytest.raises(Forbidden):
         world.do(actions.prolong, lock.id, 24, WHY, by=ANNA)

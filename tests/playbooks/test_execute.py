@@ -7,12 +7,13 @@ import threading
 import pytest
 import sqlalchemy as sa
 
+from app.kernel.errors import SamePerson
 from playbooks import actions, incidents, tasks
 from playbooks.engine import shipped
 from playbooks.engine.execute import Executor
 from playbooks.models import command, playbook_version
 from playbooks.settings import PlaybookSettings
-from playbooks.tasks import ActionNotDone, FormInvalid, OwnConfirmation
+from playbooks.tasks import ActionNotDone, FormInvalid
 from tests.playbooks.books import CHILD, LONG, book
 from tests.playbooks.test_incidents import walk
 from tests.playbooks.world import AMIR, ANNA, CARLA, CHEN, World, make_world, run_jobs
@@ -331,7 +332,7 @@ def test_two_people_answer_where_two_are_asked(with_book) -> None:
     world.do(tasks.finish, task.id, {"n": "12"}, by=ANNA)
     world.execute()
     assert world.steps(found)["ask"] == "waiting"
-    with pytest.raises(OwnConfirmation):
+    with pytest.raises(SamePerson):
         world.do(tasks.confirm, task.id, by=ANNA)
     done = world.do(tasks.confirm, task.id, by=AMIR)
     world.execute()

@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 
 from app.kernel.access import ANONYMOUS
-from app.kernel.errors import Changed, Forbidden, NotFound, SignInRequired, WrongState
+from app.kernel.errors import Changed, Forbidden, NotFound, ReasonMissing, SamePerson, SignInRequired, WrongState
 from playbooks import action_rows, actions, deadlines, incidents, jobs, tasks, timeline
 from playbooks.cases import State
-from playbooks.incidents import Disposition, Facts, NotReady, SamePerson
-from playbooks.notes import SecretInText, TextMissing
+from playbooks.incidents import Disposition, Facts, NotReady
+from playbooks.notes import SecretInText
 from tests.playbooks.world import AMIR, ANNA, CARLA, CHEN, World
 
 WHY = "because the tests say so"
@@ -147,7 +147,7 @@ def test_a_severe_incident_is_closed_short_by_two_people(either_world: World) ->
 
 def test_a_mild_incident_is_closed_short_by_one_person_with_a_reason(world: World) -> None:
     found = world.find(severity="medium")
-    with pytest.raises(TextMissing):
+    with pytest.raises(ReasonMissing):
         world.do(incidents.close_short, found, Disposition.BENIGN, "no")
     assert world.do(incidents.close_short, found, Disposition.BENIGN, WHY).state is State.CLOSED
 

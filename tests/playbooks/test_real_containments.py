@@ -14,7 +14,7 @@ from ingest.events.detection import FindingRaised
 from payments import wallets
 from payments.containment import HoldOutgoing
 from playbooks import actions, incidents, tasks
-from playbooks.actions import SamePerson
+from playbooks.actions import OwnAction
 from playbooks.engine import shipped
 from playbooks.engine.execute import Executor
 from tests.app.identity import conftest as identity
@@ -58,7 +58,7 @@ def test_an_account_that_was_entered_is_contained_locked_and_given_back(people: 
     with ground.db.begin() as session:
         lock = actions.run(session, found, "account.lock", {"account": account}, ground.ctx(CARLA), parts=parts)
     assert state(people, account) == "locked"
-    with pytest.raises(SamePerson), ground.db.begin() as session:
+    with pytest.raises(OwnAction), ground.db.begin() as session:
         actions.undo(session, lock.id, "her own again", ground.ctx(CARLA), parts=parts)
 
     with ground.db.begin() as session:
