@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 from app.kernel.access import LEDGER_VERIFY_RUN
 from app.kernel.clock import micros
 from app.kernel.context import Context
-from app.kernel.db import dialect_of
 from ingest.events import transaction as events
 from ingest.events.envelope import Outcome, at_path
 from ingest.log import outbox
@@ -96,7 +95,6 @@ def verify(session: Session, *, only_book: str | None = None) -> Verification:
 
     The session must be fresh (`db.read()`): the verifier takes one state of the whole database and changes nothing.
     """
-    _take_one_state(session)
     found = _Findings()
     entries, books = _check_books(session, only_book, found)
     transactions, unreadable = _check_transactions(session, only_book, found)
@@ -186,11 +184,6 @@ class _Findings:
     def same(self, kind: str, table: sa.Table, key: str, expected: object, found: object) -> None:
         if expected != found:
             self.add(kind, table, key, expected=expected, found=found)
-
-
-def _take_one_state(session: Session) -> None:
-    if dialect_of(session) == "postgresql":
-        session.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
 
 
 def _check_books(session: Session, only_book: str | None, found: _Findings) -> tuple[int, int]:

@@ -1,8 +1,10 @@
-"""Connections to PostgreSQL that went away while they lay in the pool, and errors of the drivers themselves."""
+"""What the database promises: one state to a reader, connections that stand, and a clear word where it is busy."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -17,6 +19,15 @@ PID = sa.select(sa.func.pg_backend_pid())
 @pytest.fixture
 def db(server: object) -> Iterator[Database]:
     made = Database(server.fresh_database())
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    is_sqlite = request.param == "sqlite"
+    url = f"sqlite:///{tmp_path / 'one.db'}" if is_sqlite else request.getfixturevalue("server").fresh_database()
+    made = Database(url)
     yield made
     made.close()
 
@@ -53,3 +64,35 @@ def test_a_wait_that_ends_in_the_driver_is_a_busy_database(db: Database) -> None
     with pytest.raises(DatabaseBusy):
         overslept()
     assert pid_of(db, posting=False)
+
+
+def test_a_reader_sees_one_state_while_others_write(either: Database) -> None:
+    count = sa.text("SELECT count(*) FROM one")
+    add = sa.text("INSERT INTO one VALUES (1)")
+    with either.begin() as session:
+        session.execute(sa.text("CREATE TABLE one (n INTEGER)"))
+        session.execute(add)
+
+    with either.read() as reading:
+        assert reading.execute(count).scalar_one() == 1
+        with either.begin() as session:
+            session.execute(add)
+        assert reading.execute(count).scalar_one() == 1
+    with either.read() as reading:
+        assert reading.execute(count).scalar_one() == 2
+
+
+def test_a_pool_without_a_free_connection_is_a_busy_database(either: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(either.engine.pool, "_timeout", 0.05)
+
+    def ask() -> int:
+        with either.read() as session:
+            return int(session.execute(sa.text("SELECT 1")).scalar_one())
+
+    with ExitStack() as taken:
+        for _ in range(kernel.POOL_SIZE):
+            taken.enter_context(either.read()).execute(sa.text("SELECT 1"))
+        with pytest.raises(DatabaseBusy) as busy:
+            ask()
+    assert (busy.value.code, busy.value.retry_after) == ("unavailable", 1)
+    assert ask() == 1

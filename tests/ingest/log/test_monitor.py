@@ -79,6 +79,17 @@ def test_a_log_of_several_pages_is_sound_and_progress_is_told(ground: Ground, se
     assert steps == [(1_000, 2_345), (2_000, 2_345), (2_345, 2_345)]
 
 
+def test_a_log_that_grows_and_is_signed_meanwhile_is_sound(ground: Ground, seal: Seal, key: LogKey) -> None:
+    seal(5)
+
+    def grow(done: int, total: int) -> None:
+        seal(4)
+
+    verdict = monitor.verify(ground.db, key=key.verifier, progress=grow)
+
+    assert (verdict.findings, verdict.size, verdict.checkpoints) == ((), 5, 1)
+
+
 ENTRY = models.entry.c.sequence
 BODY = models.body.c.sequence
 
