@@ -27,8 +27,13 @@ HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @pytest.fixture(scope="module")
-def payer(installation: Installation) -> Browser:
+def payee(installation: Installation) -> str:
     installation.customer("bad_payee")
+    return "@bad_payee"
+
+
+@pytest.fixture(scope="module")
+def payer(installation: Installation, payee: str) -> Browser:
     browser = installation.browser()
     browser.sign_in(installation.customer("bad_payer", euros=100))
     return browser
@@ -158,17 +163,17 @@ def hidden(page: str) -> dict[str, str]:
     return {name: html.unescape(value) for name, value in found}
 
 
-def review(browser: Browser, amount: str) -> dict[str, str]:
+def review(browser: Browser, payee: str, amount: str) -> dict[str, str]:
     browser.get("/send")
-    return hidden(browser.post("/send/review", {"payee": "@bad_payee", "amount": amount, "note": ""}).text)
+    return hidden(browser.post("/send/review", {"payee": payee, "amount": amount, "note": ""}).text)
 
 
-def test_a_double_click_with_one_code_gets_the_first_answer(installation: Installation) -> None:
+def test_a_double_click_with_one_code_gets_the_first_answer(installation: Installation, payee: str) -> None:
     person = installation.customer("twice", euros=20)
     browser = installation.browser()
     browser.sign_in(person)
     age(installation, person.account)
-    fields = review(browser, "1.00") | {"code": installation.code(person.secret or "", 1)}
+    fields = review(browser, payee, "1.00") | {"code": installation.code(person.secret or "", 1)}
     first = browser.post("/transfers", fields)
     browser.get("/security")
     age(installation, person.account)
@@ -177,18 +182,18 @@ def test_a_double_click_with_one_code_gets_the_first_answer(installation: Instal
     assert first.location == again.location
 
 
-def test_a_refused_order_keeps_the_payer_signed_in_and_leaves_its_trace(installation: Installation) -> None:
+def test_a_refused_order_keeps_the_payer_signed_in_and_leaves_its_trace(installation: Installation, payee: str) -> None:
     person = installation.customer("stays", euros=20)
     browser = installation.browser()
     browser.sign_in(person)
-    used = review(browser, "1.00")
+    used = review(browser, payee, "1.00")
     assert browser.post("/transfers", used).status_code == 303
-    other = review(browser, "2.00") | {"idempotency_key": used["idempotency_key"]}
+    other = review(browser, payee, "2.00") | {"idempotency_key": used["idempotency_key"]}
     assert browser.post("/transfers", other).status_code == 422
     assert newest(installation, "transaction.request.conflicted") is not None
 
     age(installation, person.account)
-    broken = review(browser, "3.00") | {"code": installation.code(person.secret or "", 1)}
+    broken = review(browser, payee, "3.00") | {"code": installation.code(person.secret or "", 1)}
     with installation.system.db.begin() as session:
         installation.system.response.containments["wallet.hold_outgoing"].run(
             session,
@@ -201,9 +206,9 @@ def test_a_refused_order_keeps_the_payer_signed_in_and_leaves_its_trace(installa
     assert browser.get("/wallet").status_code == 200
 
 
-def test_what_would_be_refused_is_not_offered(payer: Browser) -> None:
+def test_what_would_be_refused_is_not_offered(payer: Browser, payee: str) -> None:
     payer.get("/send")
-    page = payer.post("/send/review", {"payee": "@bad_payee", "amount": "9000.00", "note": ""})
+    page = payer.post("/send/review", {"payee": payee, "amount": "9000.00", "note": ""})
     assert page.status_code == 200
     assert 'id="sign"' not in page.text
     assert "Send a smaller amount" in page.text
