@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.orm import Session
 
 from app.config import Settings
+from app.failing import Failing
 from app.gateway.networks import Blocked, BlockNetwork
 from app.gateway.pipeline import Gateway
 from app.gateway.proxies import TrustedProxies
@@ -82,6 +83,7 @@ class System:
     response: Response
     runner: Runner
     watch: Watch
+    failing: Failing
     hold_outgoing: HoldOutgoing
     replay: Callable[[str], str] | None = None
     """Starts an attack of the demonstration again; set while a demonstration is being served."""
@@ -174,6 +176,7 @@ def make_system(
         metrics=metrics,
         runner=runner,
         watch=Watch(db, recording, settings.home, ids=ids),
+        failing=Failing(db=db),
         response=response,
         hold_outgoing=_hold_outgoing,
     )

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from app.compose import System
-from app.kernel.jobs import Job, Pump, guarded
-from ingest.events.health import JobFailed
-from ingest.log import outbox
+from app.kernel.jobs import Job, Pump, Step, guarded
 
 IDLE_SECONDS = 1.0
 
@@ -23,8 +21,8 @@ class Worker:
         self._system = system
         self._jobs = jobs
         self._pumps = (
-            Pump("sequence", system.sequencer.step, idle_seconds=IDLE_SECONDS),
-            Pump("ship", system.shipper.step, idle_seconds=IDLE_SECONDS),
+            Pump("sequence", lambda: _turned(system, "sequence", system.sequencer.step), idle_seconds=IDLE_SECONDS),
+            Pump("ship", lambda: _turned(system, "ship", system.shipper.step), idle_seconds=IDLE_SECONDS),
         )
         self._alarm = BackgroundScheduler(
             timezone="UTC",
@@ -50,19 +48,30 @@ class Worker:
 
 
 def run_guarded(system: System, job: Job, at: datetime | None = None) -> str | None:
-    """Run a job once; a failure is logged, counted and recorded, and the others go on. Returns the job's note."""
+    """Run a job once and return its note; a failure is logged, counted, and told once, and the others go on."""
     began, notes = time.perf_counter(), []
     moment = at or system.clock.now()
     error = guarded(job.name, lambda: notes.append(job.run(moment)))
     system.metrics.job_seconds.labels(job=job.name).observe(time.perf_counter() - began)
+    _tell(system, job.name, error, moment)
+    return notes[0] if error is None else None
+
+
+def _turned(system: System, name: str, step: Callable[[], Step]) -> Step:
+    """Turn a pump once; as with a job, its failure is told once, and goes on to the pump, which waits then."""
+    try:
+        done = step()
+    except Exception as error:
+        _tell(system, name, error, system.clock.now())
+        raise
+    _tell(system, name, None, system.clock.now())
+    return done
+
+
+def _tell(system: System, part: str, error: BaseException | None, at: datetime) -> None:
+    ctx = system.job_context("worker", at)
     if error is None:
-        return notes[0]
-    system.metrics.job_failures_total.labels(job=job.name).inc()
-    guarded(job.name, lambda: _record(system, job, error, moment))
-    return None
-
-
-def _record(system: System, job: Job, error: BaseException, at: datetime) -> None:
-    with system.db.begin() as session:
-        event = JobFailed(job=job.name, error_type=type(error).__name__)
-        outbox.record(session, event, system.job_context("worker", at))
+        guarded(part, lambda: system.failing.worked(part, ctx))
+        return
+    system.metrics.job_failures_total.labels(job=part).inc()
+    guarded(part, lambda: system.failing.failed(part, error, ctx))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from app.worker import Worker, run_guarded
 from detectors import alerts
 from detectors.runner import standings
 from ingest.log import read
+from ingest.models import entry
 from ingest.settings import DuckSettings
 from ingest.store.duck import DuckStore
 from ingest.store.query import EVERYTHING, Window
@@ -153,6 +155,10 @@ def test_a_minute_without_the_store_delays_the_console_and_nothing_else(tmp_path
         with house.system.db.read() as session:
             found = {one.slug: one for one in alerts.list_page(session, ANALYST, state=None)}
             assert session.scalar(sa.select(sa.func.count()).select_from(transfer)) == 60
+            kinds = Counter(session.scalars(sa.select(entry.c.kind)))
+        # However often the detectors asked, the log says once that they could not work, and once that they do again.
+        health_kinds = ("health.job.failed", "health.control.failed", "health.control.restored")
+        assert [kinds[kind] for kind in health_kinds] == [1, 1, 1]
         assert found["login_burst_source"].events == 12
         assert_whole(house)
 

@@ -1,0 +1,50 @@
+"""Parts that fail: told once when they stop doing their work, and once when they do it again (OPS-39)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from app.kernel.context import Context
+from app.kernel.db import Database
+from ingest.events.health import ControlFailed, ControlRestored, JobFailed
+from ingest.log import outbox
+
+
+@dataclass(slots=True, kw_only=True)
+class Episode:
+    """Since when a part fails, and of which kinds its failures were."""
+
+    since: datetime
+    errors: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True, kw_only=True)
+class Failing:
+    """The parts of this process that fail at present. A new process knows of none, and its start is in the log."""
+
+    db: Database
+    episodes: dict[str, Episode] = field(default_factory=dict)
+
+    def failed(self, part: str, error: BaseException, ctx: Context) -> None:
+        """Record that a part fails, and each new kind of failure while it does; repeats leave no trace.
+
+        What could not be recorded is recorded with the next failure.
+        """
+        name, episode = type(error).__name__, self.episodes.get(part)
+        if episode is not None and name in episode.errors:
+            return
+        with self.db.begin() as session:
+            outbox.record(session, JobFailed(job=part, error_type=name), ctx)
+            if episode is None:
+                outbox.record(session, ControlFailed(control=part, since=ctx.at, cause=name), ctx)
+        self.episodes.setdefault(part, Episode(since=ctx.at)).errors.add(name)
+
+    def worked(self, part: str, ctx: Context) -> None:
+        """Record that a part which failed does its work again."""
+        episode = self.episodes.get(part)
+        if episode is None:
+            return
+        with self.db.begin() as session:
+            outbox.record(session, ControlRestored(control=part, since=episode.since), ctx)
+        del self.episodes[part]
