@@ -7,7 +7,7 @@ import json
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -78,29 +78,30 @@ def log_tail(limit: int, home: Path | None) -> None:
 
 @log.command("verify")
 @click.option("--range", "span", default=None, help="A:B, both included; all by default.")
-@click.option("--full", is_flag=True, help="Verify everything (the default).")
 @_HOME
-def log_verify(span: str | None, full: bool, home: Path | None) -> None:
+def log_verify(span: str | None, home: Path | None) -> None:
     """Recompute the log and compare it with its store; exit 6 names the first places that differ."""
     first, last = _span(span)
-    _run("log verify", {"first": first, "last": last, "full": full}, home)
+    _run("log verify", {"first": first, "last": last}, home)
 
 
 @log.command("proof")
 @click.argument("event")
 @_HOME
 def log_proof(event: str, home: Path | None) -> None:
-    """Write the proof of one event."""
+    """Write the proof of one event, and the policy to check it by."""
     _run("log proof", {"event": event}, home)
 
 
 @log.command("pack")
 @click.argument("about")
 @click.option("--since", type=int, default=None, help="Size of an older checkpoint to prove consistency with.")
+@click.option("--range", "span", default=None, help="A:B, only events with these sequences, both included.")
 @_HOME
-def log_pack(about: str, since: int | None, home: Path | None) -> None:
-    """Write a zip with the events of a transfer, wallet, account or event, to be verified elsewhere."""
-    _run("log pack", {"about": about, "since": since}, home)
+def log_pack(about: str, since: int | None, span: str | None, home: Path | None) -> None:
+    """Write a zip with one event, or all events about a transfer, wallet, account or incident, to verify elsewhere."""
+    first, last = _span(span)
+    _run("log pack", {"about": about, "since": since, "first": first, "last": last}, home)
 
 
 @cli.group()
@@ -110,11 +111,10 @@ def ledger() -> None:
 
 @ledger.command("verify")
 @click.option("--book", default=None, help="One book alone.")
-@click.option("--full", is_flag=True, help="Verify everything (the default).")
 @_HOME
-def ledger_verify(book: str | None, full: bool, home: Path | None) -> None:
+def ledger_verify(book: str | None, home: Path | None) -> None:
     """Replay the ledger and compare it with the log; exit 6 names what differs."""
-    _run("ledger verify", {"book": book, "full": full}, home)
+    _run("ledger verify", {"book": book}, home)
 
 
 @ledger.command("explain")
@@ -158,15 +158,16 @@ def ingest(file: Path, format_: str, source: str, year: int | None, tz: str, dry
 @click.option("-n", "--limit", type=click.IntRange(1, 200), default=5)
 @_HOME
 def mail(to: str | None, limit: int, home: Path | None) -> None:
-    """Print the newest letters of the console messenger."""
+    """Print the newest letters of the console messenger, the newest last."""
     _run("mail", {"to": to, "limit": limit}, home)
 
 
 @cli.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs: how far each part is behind.")
 @_HOME
-def status(home: Path | None) -> None:
-    """Print how far each part is behind."""
-    _run("status", {}, home)
+def status(as_json: bool, home: Path | None) -> None:
+    """Print how each part does."""
+    _run("status", {"json": as_json}, home)
 
 
 @cli.group("demo")
@@ -214,11 +215,11 @@ def demo_bank_line(reference: str, amount: str, identity: str | None, home: Path
 class Shown:
     """Shows phases and progress: bars on a terminal, else one line a phase and every five seconds."""
 
-    def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True)
+    def __init__(self, *, say: Callable[[str], None] | None = None, stderr: bool = False) -> None:
+        self._console = Console(highlight=False, soft_wrap=True, stderr=stderr)
         self._bars: Progress | None = None
         self._task: Any = None  # rich's own id
-        self._plain = demo.PlainProgress(_say)
+        self._plain = demo.PlainProgress(say or _say)
 
     def phase(self, name: str, total: int | None = None) -> None:
         """Begin a phase; with a total it has a bar."""
@@ -291,9 +292,11 @@ def _run(name: str, arguments: dict[str, Any], home: Path | None) -> None:
     try:
         lock.take()
     except AlreadyRunning:
-        raise SystemExit(_shown(_remote(settings, name, arguments))) from None
+        raise SystemExit(_shown(name, _remote(settings, name, arguments))) from None
     try:
-        raise SystemExit(process.alone(settings, lambda system: _shown(commands.COMMANDS[name](system, arguments))))
+        raise SystemExit(
+            process.alone(settings, lambda system: _shown(name, commands.COMMANDS[name](system, arguments)))
+        )
     finally:
         lock.release()
 
@@ -315,16 +318,29 @@ def _remote(settings: Settings, name: str, arguments: dict[str, Any]) -> Iterato
         _leave(f"The running process {running.pid} does not answer: {error}", EXIT_FAILED)
 
 
-def _shown(lines: Iterator[Line]) -> int:
-    code = 0
-    for line in lines:
-        if "text" in line:
-            _say(line["text"])
-        if "file" in line:
-            path = Path.cwd() / Path(line["file"]).name
-            path.write_bytes(base64.b64decode(line["content"]))
-            _say(f"written: {path.name}")
-        code = line.get("exit", code)
+def _shown(name: str, lines: Iterator[Line]) -> int:
+    """Print what a command says, how far it has come on the error output; returns its exit code."""
+    shown, code = Shown(say=_say_beside, stderr=True), 0
+    is_begun = False
+    try:
+        for line in lines:
+            if "progress" in line:
+                done, total, unit = line["progress"]
+                if not is_begun:
+                    shown.phase(f"{name} ({unit})", total)
+                    is_begun = True
+                shown.step(done, total)
+                continue
+            shown.done()
+            if "text" in line:
+                _say(line["text"])
+            if "file" in line:
+                path = Path.cwd() / Path(line["file"]).name
+                path.write_bytes(base64.b64decode(line["content"]))
+                _say(f"written: {path.name}")
+            code = line.get("exit", code)
+    finally:
+        shown.done()
     return code
 
 
@@ -339,6 +355,10 @@ def _span(text: str | None) -> tuple[int | None, int | None]:
 
 def _say(text: str) -> None:
     click.echo(text)
+
+
+def _say_beside(text: str) -> None:
+    click.echo(text, err=True)
 
 
 def _leave(text: str, code: int) -> NoReturn:

@@ -7,11 +7,14 @@ in; so the command line runs a command in the process that has the home, through
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+import json
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent import futures
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from threading import Event
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 
@@ -39,23 +42,40 @@ from ingest.log.monitor import Copy
 from ingest.models import entry
 from ingest.readers import authlog, run
 from ingest.readers.run import ImportOrder, Progress
-from ingest.store.query import Eq, Or, Order, Search, Window
+from ingest.store.port import walk
+from ingest.store.query import Eq, Order, Search, Window
 from payments import money, topups
 from payments.ledger import verify as ledger
+from payments.models import book
+from payments.money import Money
 from payments.topups import BankLine
 
 Line: TypeAlias = dict[str, Any]
 Arguments: TypeAlias = Mapping[str, Any]
 Run: TypeAlias = Callable[[System, Arguments], Iterator[Line]]
+Note: TypeAlias = Callable[[int, int], None]
+Result = TypeVar("Result")
 FORMATS: Final = ("sshd",)
 TAIL_MAX: Final = 1_000
 WAIT_SECONDS: Final = 0.5
+ADMIT_SECONDS_MAX: Final = 600.0
+PROGRESS_SECONDS: Final = 0.5
+PATHS: Final[Mapping[str, str]] = {
+    "trf": "onepay.transfer.id",
+    "wal": "onepay.wallet.id",
+    "top": "onepay.topup.id",
+    "inc": "onepay.incident.id",
+}
 
 
 class NotADemo(Conflict):
     """This is for demonstration homes that are running; `make up` starts one."""
 
     code = "not_a_demo"
+
+
+class HungUp(Exception):
+    """Whoever asked has gone; the work ends at its next step, and what it had kept by then stands."""
 
 
 def operator() -> Actor:
@@ -91,16 +111,13 @@ def log_verify(system: System, args: Arguments) -> Iterator[Line]:
     first, last = int(args.get("first") or 1), int(args["last"]) if args.get("last") else None
     with system.db.read() as session:
         standing = system.shipper.standing(session)
-    done: list[Line] = []
-    verdict = monitor.verify(
-        system.db,
-        first=first,
-        last=last,
-        copy=Copy(name=standing.target, store=system.store, done=standing.done),
-        key=system.log_key.verifier,
-        progress=lambda now, total: done.append(progress(now, total, "sequences")),
+    copy = Copy(name=standing.target, store=system.store, done=standing.done)
+    verdict = yield from _telling(
+        "sequences",
+        lambda note: monitor.verify(
+            system.db, first=first, last=last, copy=copy, key=system.log_key.verifier, progress=note
+        ),
     )
-    yield from done[-1:]
     for finding in verdict.findings:
         yield text(str(finding))
     with system.db.begin() as session:
@@ -114,18 +131,33 @@ def log_verify(system: System, args: Arguments) -> Iterator[Line]:
 
 
 def log_proof(system: System, args: Arguments) -> Iterator[Line]:
-    """Write the proof of one event (C2SP tlog-proof)."""
+    """Write the proof of one event (C2SP tlog-proof), and the policy that says whose signature it bears."""
+    event_id = str(args["event"])
+    if not event_id.startswith("evt_"):
+        raise Invalid(
+            "`onepay log proof` takes the id of one event (evt_…). "
+            f"The events of a transfer, wallet, account or incident: `onepay log pack {event_id}`.",
+            param="event",
+        )
     checkpoint.sign(system.db, system.log_key, system.clock.now())
     with system.db.read() as session:
-        made = proofs.tlog_proof(session, str(args["event"]), system.context(operator()))
-    yield file(f"{args['event']}.tlog-proof", made.encode())
+        made = proofs.tlog_proof(session, event_id, system.context(operator()))
+    yield file(f"{event_id}.tlog-proof", made.encode())
+    yield file(f"{event_id}.policy", checkpoint.read_policy(system.keys).encode())
+    yield text(
+        "To verify it (the verifier is in each zip of `onepay log pack`; it needs Python 3.11 and cryptography):"
+    )
+    yield text(f"  python3 onepay_verify.py {event_id}.tlog-proof --policy {event_id}.policy")
 
 
 def log_pack(system: System, args: Arguments) -> Iterator[Line]:
-    """Write a zip with the events of an object, or named events, that verifies without us."""
+    """Write a zip with the events of an object, or one named event, that verifies without us."""
     wanted = str(args["about"])
+    first, last = int(args.get("first") or 1), int(args["last"]) if args.get("last") else None
     checkpoint.sign(system.db, system.log_key, system.clock.now())
-    ids = [wanted] if wanted.startswith("evt_") else _events_about(system, wanted)
+    ids = [wanted] if wanted.startswith("evt_") else _events_about(system, wanted, Window(lo=first - 1, hi=last))
+    if not ids:
+        raise proofs.PackEmpty(f"The log holds no event about {wanted} yet.", object_id=wanted)
     with system.db.read() as session:
         made = proofs.pack(
             session,
@@ -136,6 +168,8 @@ def log_pack(system: System, args: Arguments) -> Iterator[Line]:
         )
     yield text(f"{made.events} events, proven under the log of {made.size} entries with root {made.root.hex()}")
     yield file(f"{wanted}.zip", made.data)
+    yield text("To verify it, here or on another machine (Python 3.11 and the package cryptography):")
+    yield text(f"  python3 -m zipfile -e {wanted}.zip pack && python3 pack/onepay_verify.py {wanted}.zip")
 
 
 def ledger_verify(system: System, args: Arguments) -> Iterator[Line]:
@@ -153,15 +187,18 @@ def ledger_verify(system: System, args: Arguments) -> Iterator[Line]:
 
 def ledger_explain(system: System, args: Arguments) -> Iterator[Line]:
     """Print the entries of a book with the balance after each, and where the log tells of them."""
-    after = 0
+    book_id, after = str(args["book"]), 0
+    with system.db.read() as session:
+        currency = session.scalar(sa.select(book.c.currency).where(book.c.id == book_id))
     while True:
         with system.db.read() as session:
-            lines = ledger.explain(session, str(args["book"]), after=after)
+            lines = ledger.explain(session, book_id, after=after)
         if not lines and not after:
             raise NotFound("There is no entry in a book of this id.")
         for line in lines:
+            moved, left = _amount(line.amount, currency), _amount(line.balance_after, currency)
             yield text(
-                f"{line.version:>6}  {rfc3339(line.at)}  {line.amount:>12}  = {line.balance_after:>12}  {line.kind:<9} "
+                f"{line.version:>6}  {rfc3339(line.at)}  {moved:>16}  = {left:>16}  {line.kind:<9} "
                 f"{line.object_id}  {line.transaction_id}  log {line.sequence or '–'}"
             )
         if not lines:
@@ -174,12 +211,14 @@ def ledger_trial_balance(system: System, args: Arguments) -> Iterator[Line]:
     with system.db.read() as session:
         rows = ledger.trial_balance(session)
     for row in rows:
-        yield text(f"{row.currency}  {row.kind:<18} {row.books:>6} books  posted {row.posted:>16}  held {row.held:>14}")
+        posted, held = _amount(row.posted, row.currency), _amount(row.held, row.currency)
+        yield text(f"{row.kind:<18} {row.books:>6} books  posted {posted:>20}  held {held:>18}")
     sums: dict[str, int] = {}
     for row in rows:
         sums[row.currency] = sums.get(row.currency, 0) + row.posted
     for currency, total in sorted(sums.items()):
-        yield text(f"{currency}  sum {total}")
+        word = "balanced" if total == 0 else "NOT BALANCED"
+        yield text(f"sum {_amount(total, currency)}: {word}")
     yield leave(6 if any(sums.values()) else 0)
 
 
@@ -191,21 +230,23 @@ def ingest(system: System, args: Arguments) -> Iterator[Line]:
     year = int(args["year"]) if args.get("year") else None
     stat = path.stat().st_mtime if path.exists() else 0
     dates = authlog.dates(zone=str(args.get("tz") or "UTC"), year=year, file_time=from_micros(int(stat * 1_000_000)))
-    steps: list[Line] = []
+    order = ImportOrder(file=path, source=str(args["source"]), is_dry_run=bool(args.get("dry_run")))
 
-    def note(done: Progress) -> None:
-        steps.append(progress(done.bytes_done, done.bytes_total, "bytes"))
+    def work(note: Note) -> run.Report:
+        def noted(done: Progress) -> None:
+            note(done.bytes_done, done.bytes_total)
 
-    report = run.read_file(
-        system.db,
-        ImportOrder(file=path, source=str(args["source"]), is_dry_run=bool(args.get("dry_run"))),
-        authlog.parser(dates),
-        system.context(operator()),
-        key=crypto.derive(system.keys.secret("identity"), "imports"),
-        progress=note,
-        admit=lambda: _admit(system),
-    )
-    yield from steps[-1:]
+        return run.read_file(
+            system.db,
+            order,
+            authlog.parser(dates),
+            system.context(operator()),
+            key=crypto.derive(system.keys.secret("identity"), "imports"),
+            progress=noted,
+            admit=lambda: _admit(system),
+        )
+
+    report = yield from _telling("bytes", work)
     dry = "dry run: " if report.is_dry_run else ""
     yield text(f"{dry}{report.lines} lines, {report.events} events, {report.repeats} repeats, {report.skipped} skipped")
     for pattern, count in report.skipped_by_pattern.most_common(10):
@@ -233,18 +274,22 @@ def bank_line(system: System, args: Arguments) -> Iterator[Line]:
 
 
 def mail(system: System, args: Arguments) -> Iterator[Line]:
-    """Print the newest letters of the console messenger's mailbox."""
+    """Print the newest letters of the console messenger's mailbox, the newest last."""
     letters = system.messenger.mailbox(limit=int(args.get("limit", 5)), to=args.get("to") or None)
     if not letters:
         yield text("The mailbox is empty.")
     for letter in reversed(letters):
-        yield text(f"{letter['at']}  to {letter['to']}\n{letter['subject']}\n\n{letter['text']}")
+        yield text(f"── {letter['at']}  to {letter['to']}\n{letter['subject']}\n\n{letter['text'].rstrip()}\n")
 
 
 def status(system: System, args: Arguments) -> Iterator[Line]:
-    """Print how far each part of the pipeline is behind."""
-    for name, value in health.lag(system).items():
-        yield text(f"{name}: {value}")
+    """Print how each part does, or, as JSON, how far each is behind."""
+    if args.get("json"):
+        yield text(json.dumps(health.lag(system), indent=2))
+        return
+    for part in health.parts(system):
+        detail = f" ({part.detail})" if part.detail else ""
+        yield text(f"{'ok' if part.ok else 'LOOK':<5} {part.name:<12} {part.says}{detail}")
 
 
 def demo_replay(system: System, args: Arguments) -> Iterator[Line]:
@@ -291,24 +336,46 @@ def leave(code: int) -> Line:
     return {"exit": code}
 
 
-def _events_about(system: System, object_id: str) -> list[str]:
-    paths = {
-        "trf": "onepay.transfer.id",
-        "wal": "onepay.wallet.id",
-        "top": "onepay.topup.id",
-        "inc": "onepay.incident.id",
-    }
-    path = paths.get(object_id.partition("_")[0], "onepay.subject.id")
+def _amount(minor: int, currency: object) -> str:
+    return str(Money(minor, money.currency(currency)))
+
+
+def _telling(unit: str, work: Callable[[Note], Result]) -> Generator[Line, None, Result]:
+    """Do long work beside, and yield how far it has come while it goes on; short work is told by its result alone."""
+    newest: list[tuple[int, int]] = []
+    has_hung_up = Event()
+
+    def note(done: int, total: int) -> None:
+        if has_hung_up.is_set():
+            raise HungUp
+        newest[:] = [(done, total)]
+
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="command") as beside:
+        going_on = beside.submit(work, note)
+        try:
+            while not futures.wait([going_on], timeout=PROGRESS_SECONDS).done:
+                for done, total in newest[-1:]:
+                    yield progress(done, total, unit)
+            return going_on.result()
+        finally:
+            has_hung_up.set()
+
+
+def _events_about(system: System, object_id: str, window: Window) -> list[str]:
+    """Return the ids of the events about an object, one more than a pack holds at the most."""
+    path = PATHS.get(object_id.partition("_")[0], "onepay.subject.id")
     system.store.settle()
-    page = system.store.search(
-        Search(where=Or((Eq(path, object_id),)), window=Window(), order=Order.SEQUENCE, limit=1000)
-    )
-    return [str(at_path(document, "event.id")) for document in page.documents]
+    found = walk(system.store, Search(where=Eq(path, object_id), window=window, order=Order.SEQUENCE, limit=1_000))
+    return [str(at_path(document, "event.id")) for document in islice(found, proofs.PACK_EVENTS_MAX + 1)]
 
 
 def _admit(system: System) -> None:
-    """Wait while the outbox is behind, so that an import never delays what happens now."""
-    for _ in range(int(timedelta(minutes=10).total_seconds() / WAIT_SECONDS)):
-        if not health.is_outbox_behind(system):
+    """Wait while the log is behind, so that an import never delays what happens now; alone, do the log's work."""
+    if not system.is_served:
+        system.sequencer.drain()
+        system.watch.look(system.clock.now())
+        return
+    for _ in range(int(ADMIT_SECONDS_MAX / WAIT_SECONDS)):
+        if not system.watch.is_degraded:
             return
         Event().wait(WAIT_SECONDS)

@@ -85,6 +85,10 @@ class System:
     watch: Watch
     failing: Failing
     hold_outgoing: HoldOutgoing
+    is_served: bool = False
+    """Pumps and jobs run in this process; without them whoever needs the log to go on does it by hand."""
+    is_draining: bool = False
+    """The process is stopping: what has begun is answered, and nothing new is taken."""
     replay: Callable[[str], str] | None = None
     """Starts an attack of the demonstration again; set while a demonstration is being served."""
 

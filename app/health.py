@@ -8,14 +8,14 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from app.compose import System
+from app.kernel.clock import rfc3339
 from app.kernel.errors import OnePayError
 from app.migrations import run
 from dashboards.ports import Part
-from ingest.log import checkpoint, read
-from ingest.models import outbox
+from ingest.log import checkpoint, pressure, read
+from ingest.log.pressure import Limits, State
 
-OUTBOX_ROWS_DEGRADED: Final = 20_000
-OUTBOX_SECONDS_DEGRADED: Final = 5.0
+LIMITS: Final = Limits()
 DISK_FREE_MIN: Final = 512 * 2**20
 
 
@@ -25,6 +25,8 @@ def ready(system: System) -> dict[str, str]:
     It does not depend on the event store: a lost store must not stop payments (OPS-35).
     """
     problems: dict[str, str] = {}
+    if system.is_draining:
+        problems["draining"] = "the process is stopping: it answers what has begun, and takes nothing new"
     try:
         with system.db.read() as session:
             head = read.head(session)
@@ -47,16 +49,24 @@ def lag(system: System) -> dict[str, Any]:
     now = system.clock.now()
     with system.db.read() as session:
         head = read.head(session)
-        waiting, oldest = session.execute(sa.select(sa.func.count(), sa.func.min(outbox.c.at))).one()
+        usage = shutil.disk_usage(system.settings.home)
+        waiting = pressure.measure(session, now, LIMITS, disk_free_percent=usage.free * 100 // usage.total)
         shipped = system.shipper.standing(session)
         signed = checkpoint.newest(session)
-    age = (now - oldest).total_seconds() if oldest is not None else 0.0
     system.metrics.log_head.set(head.size)
-    system.metrics.log_unsequenced.set(waiting)
+    system.metrics.log_unsequenced.set(waiting.rows)
     system.metrics.store_parked.set(shipped.parked)
     system.metrics.consumer_lag_events.labels(consumer="store").set(shipped.head - shipped.done)
+    failing = system.failing.episodes.copy()
     return {
-        "log": {"head": head.size, "state": head.state, "unsequenced": waiting, "oldest_seconds": round(age, 3)},
+        "failing": {name: rfc3339(episode.since) for name, episode in sorted(failing.items())},
+        "log": {
+            "head": head.size,
+            "state": head.state,
+            "unsequenced": waiting.rows,
+            "oldest_seconds": round(waiting.age.total_seconds(), 3),
+            "ok": head.state == "ok" and waiting.state is State.OK,
+        },
         "store": {
             "target": shipped.target,
             "done": shipped.done,
@@ -72,14 +82,6 @@ def lag(system: System) -> dict[str, Any]:
     }
 
 
-def is_outbox_behind(system: System) -> bool:
-    """Tell whether the outbox is degraded, so that whoever can wait should."""
-    with system.db.read() as session:
-        waiting, oldest = session.execute(sa.select(sa.func.count(), sa.func.min(outbox.c.at))).one()
-    age = (system.clock.now() - oldest).total_seconds() if oldest is not None else 0.0
-    return bool(waiting > OUTBOX_ROWS_DEGRADED or (age > OUTBOX_SECONDS_DEGRADED and waiting > 1_000))
-
-
 def parts(system: System) -> list[Part]:
     """Return the parts of the pipeline as lines a person reads, for the console's health page."""
     found = lag(system)
@@ -88,7 +90,7 @@ def parts(system: System) -> list[Part]:
         Part(
             name="Sequencer",
             says=f"{log['unsequenced']} waiting, oldest {log['oldest_seconds']:.1f} s",
-            ok=log["state"] == "ok" and log["oldest_seconds"] <= OUTBOX_SECONDS_DEGRADED,
+            ok=log["ok"],
             detail=f"head {log['head']:,}, state {log['state']}",
         ),
         Part(
@@ -98,6 +100,12 @@ def parts(system: System) -> list[Part]:
             detail=store["error"] or f"{store['target']}, {store['done']:,} shipped",
         ),
         Part(name="Parked", says=f"{store['parked']} documents", ok=store["parked"] == 0),
+        Part(
+            name="Jobs",
+            says=f"{len(found['failing'])} failing" if found["failing"] else "none failing",
+            ok=not found["failing"],
+            detail=", ".join(f"{name} since {since}" for name, since in found["failing"].items()),
+        ),
         Part(
             name="Checkpoint",
             says="none yet" if signed["age_seconds"] is None else f"{signed['age_seconds']:.0f} s old",

@@ -105,6 +105,7 @@ def start(system: System, lock: HomeLock) -> Running:
     worker = Worker(system, jobs.all_jobs(system))
     threading.Thread(target=lambda: serve_quietly(admin_server), name="admin", daemon=True).start()
     worker.start()
+    system.is_served = True
     with system.db.begin() as session:
         outbox.record(session, ProcessStarted(component="web"), system.context(service("process")))
     return Running(system=system, app=app, server=server, admin_server=admin_server, worker=worker)
@@ -145,6 +146,7 @@ def wait_for_signal() -> None:
 def finish(running: Running) -> None:
     """Answer what has begun, end worker and ports, say so in the log, and number what was said."""
     system = running.system
+    system.is_draining = True
     if not draining.drain(running.server, system.settings.drain_seconds):
         _log.warning("requests were left unanswered", extra={"onepay__seconds": system.settings.drain_seconds})
     running.worker.stop()

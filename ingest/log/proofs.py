@@ -51,7 +51,7 @@ class PackEmpty(NotFound):
 
 
 class PackTooLarge(TooLarge):
-    """A pack holds at most 5,000 events; ask for several."""
+    """A pack holds at most 5,000 events; ask for several, each with --range A:B of their sequences."""
 
     code = "pack_too_large"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -92,5 +93,6 @@ def test_a_second_process_names_the_first_and_leaves_it_alone(tmp_path: Path) ->
         # Commands go through the process that has the home.
         status = first.command("status")
         assert status.returncode == 0, status.stderr
-        assert "unsequenced" in status.stdout
+        assert "ok    Sequencer" in status.stdout
+        assert json.loads(first.command("status", "--json").stdout)["log"]["state"] == "ok"
         first.stop()

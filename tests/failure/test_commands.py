@@ -1,0 +1,174 @@
+"""Commands of an installation: they say how far they are, cut nothing off, and wait for the log where it is behind."""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+import zipfile
+from collections.abc import Generator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from app import commands, health
+from app.commands import HungUp, Line
+from app.kernel.clock import StillClock
+from app.kernel.context import Context
+from app.kernel.errors import Invalid
+from ingest.events.health import ProcessStarted
+from ingest.log import outbox, proofs
+from ingest.log.pressure import Pressure, State
+from ingest.log.proofs import PackEmpty, PackTooLarge
+from payments.models import book
+from tests.support.installation import Installation, installed
+
+START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+WAIT_SECONDS_MAX = 20
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Installation]:
+    with installed(tmp_path / "home", clock=StillClock(START)) as made:
+        yield made
+
+
+def lines_of(house: Installation, command: str, **args: object) -> list[str]:
+    return [str(line["text"]) for line in commands.COMMANDS[command](house.system, args) if "text" in line]
+
+
+def something_about(house: Installation, object_id: str, times: int) -> None:
+    ctx: Context = house.system.context(commands.operator())
+    with house.system.db.begin() as session:
+        outbox.record_many(session, [ProcessStarted(component="web", about=(object_id,))] * times, ctx)
+    house.arrive()
+
+
+def test_long_work_is_told_while_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "PROGRESS_SECONDS", 0.01)
+    may_end = threading.Event()
+
+    def work(note: commands.Note) -> str:
+        note(3, 10)
+        assert may_end.wait(WAIT_SECONDS_MAX)
+        return "found"
+
+    told = commands._telling("sequences", work)
+    assert next(told) == {"progress": [3, 10, "sequences"]}
+    may_end.set()
+    assert ending(told) == "found"
+
+
+def test_work_whose_asker_hung_up_ends_at_its_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "PROGRESS_SECONDS", 0.01)
+    noted: list[int] = []
+
+    def work(note: commands.Note) -> None:
+        while True:
+            note(len(noted), 10)
+            noted.append(1)
+
+    told = commands._telling("bytes", work)
+    next(told)
+    told.close()  # returns, so the work has ended
+    assert noted
+
+
+def test_what_work_raises_is_raised(house: Installation) -> None:
+    def work(note: commands.Note) -> None:
+        raise HungUp
+
+    with pytest.raises(HungUp):
+        list(commands._telling("bytes", work))
+
+
+def test_a_pack_holds_every_event_about_its_object(house: Installation) -> None:
+    something_about(house, "acc_busy", 1_200)
+    lines = list(commands.COMMANDS["log pack"](house.system, {"about": "acc_busy"}))
+    written = next(line for line in lines if "file" in line)
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(written["content"]))) as pack:
+        assert len(pack.read("entries.ndjson").splitlines()) == 1_200
+    assert "onepay_verify.py acc_busy.zip" in str(lines[-1]["text"])
+
+
+def test_a_pack_that_would_be_too_large_is_refused_and_made_in_parts(
+    house: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proofs, "PACK_EVENTS_MAX", 5)
+    something_about(house, "acc_busy", 6)
+    with pytest.raises(PackTooLarge):
+        lines_of(house, "log pack", about="acc_busy")
+    assert lines_of(house, "log pack", about="acc_busy", first=1, last=3)[0].startswith("3 events")
+    assert lines_of(house, "log pack", about="acc_busy", first=4, last=6)[0].startswith("3 events")
+    with pytest.raises(PackEmpty, match="acc_nobody"):
+        lines_of(house, "log pack", about="acc_nobody")
+
+
+def test_proof_of_an_object_names_the_command_for_it(house: Installation) -> None:
+    with pytest.raises(Invalid, match="onepay log pack trf_1"):
+        lines_of(house, "log proof", event="trf_1")
+
+
+def test_amounts_have_their_currency(house: Installation) -> None:
+    house.customer("payer_one", euros=12)
+    assert any("posted            12.00 EUR" in line for line in lines_of(house, "ledger trial-balance"))
+    assert lines_of(house, "ledger trial-balance")[-1] == "sum 0.00 EUR: balanced"
+    with house.system.db.read() as session:
+        wallet = session.scalar(sa.select(book.c.id).where(book.c.kind == "wallet"))
+    assert " 12.00 EUR  = " in lines_of(house, "ledger explain", book=wallet)[0]
+
+
+def sshd_log(tmp_path: Path, lines: int) -> Path:
+    file = tmp_path / "auth.log"
+    line = (
+        "Jan {day:>2} 10:{minute:02}:{second:02} edge sshd[1]: Failed password for root from 198.18.3.4 port 22 ssh2\n"
+    )
+    file.write_text(
+        "".join(line.format(day=1 + n // 3600, minute=n // 60 % 60, second=n % 60) for n in range(lines)), "ascii"
+    )
+    return file
+
+
+def test_an_import_alone_does_the_work_of_the_log(house: Installation, tmp_path: Path) -> None:
+    """Nobody else numbers then: an import of any size would fill the outbox and wait for itself."""
+    args = {"file": str(sshd_log(tmp_path, 3_500)), "format": "sshd", "source": "edge", "year": 2017}
+    assert lines_of(house, "ingest", **args)[0].startswith("3500 lines, 3500 events")
+    log = health.lag(house.system)["log"]
+    assert log["head"] >= 3_000
+    # What was imported happened long ago, and waits only since now.
+    assert 0 < log["unsequenced"] <= 1_001
+    assert (log["oldest_seconds"], log["ok"]) == (0.0, True)
+
+
+def test_an_import_beside_a_log_that_is_behind_waits(house: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "WAIT_SECONDS", 0.01)
+    house.system.is_served = True
+    house.system.watch.newest = pressure(State.DEGRADED)
+    waiting = threading.Thread(target=lambda: commands._admit(house.system))
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    house.system.watch.newest = pressure(State.OK)
+    waiting.join(WAIT_SECONDS_MAX)
+    assert not waiting.is_alive()
+
+
+def test_a_process_that_stops_is_not_ready(house: Installation) -> None:
+    assert health.ready(house.system) == {}
+    house.system.is_draining = True
+    assert list(health.ready(house.system)) == ["draining"]
+
+
+def ending(told: Generator[Line, None, str]) -> str:
+    """Return what is returned once all is told."""
+    while True:
+        try:
+            next(told)
+        except StopIteration as ended:
+            return str(ended.value)
+
+
+def pressure(state: State) -> Pressure:
+    return Pressure(rows=0, age=timedelta(0), disk_free_percent=50, state=state)
