@@ -18,7 +18,17 @@ from app.gateway.policy import Policy
 from app.gateway.shape import EncodingRefused, MethodRefused
 from app.kernel.access import Permission
 from app.kernel.context import Context
-from app.kernel.errors import Forbidden, Invalid, Malformed, NotFound, OnePayError, SignInRequired, TooLarge, Traced
+from app.kernel.errors import (
+    Forbidden,
+    Invalid,
+    Malformed,
+    NotFound,
+    OnePayError,
+    SignInRequired,
+    TooLarge,
+    Traced,
+    Unavailable,
+)
 from app.kernel.logs import logger
 from app.problems import Problem
 from ingest.events.access import RequestDenied
@@ -89,7 +99,13 @@ def install(app: Flask, page_of: Any) -> None:  # `page_of(problem) -> Response`
     """Answer every refusal of the application by the one table, as a document or as a page."""
 
     def answer(error: OnePayError) -> Response:
-        leave_trace(error)
+        try:
+            leave_trace(error)
+        except Unavailable as lost:
+            # A refusal must leave its trace: one that could not is no answer, and the request may come again.
+            where = {"http__request__id": g.get("request_id"), "error__type": error.code}
+            _log.warning("a refusal left no event", extra=where)
+            error = lost
         made = problems.of(error, request_id=g.request_id, instance=request.path)
         return cast(Response, page_of(error, made)) if wants_page() else document(made)
 

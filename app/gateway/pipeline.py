@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from flask import Flask, Response, g, request
 from flask import session as flask_session
@@ -26,8 +26,9 @@ from app.kernel.clock import Clock
 from app.kernel.context import Context, Source
 from app.kernel.crypto import Secret
 from app.kernel.db import Database
-from app.kernel.errors import Malformed, OnePayError, SignInRequired
+from app.kernel.errors import Malformed, OnePayError, SignInRequired, Unavailable
 from app.kernel.ids import Ids
+from app.kernel.logs import logger
 from app.oauth import guard
 from app.oauth.guard import Cookies
 from ingest.events.access import RequestBlocked
@@ -37,17 +38,12 @@ _REQUEST_ID: Final = re.compile(r"^[A-Za-z0-9_-]{8,64}$")
 PASSIVE_HEADER: Final = "X-OnePay-Passive"
 _STATIC: Final = "/assets/"
 _STAFF_STATIC: Final = ("/console/_dash-component-suites/", "/console/assets/")
+_log: Final = logger(__name__)
 
 Start = Callable[..., Any]
 Render = Callable[[OnePayError, dict[str, Any]], Response]
 Look = Callable[[str], dict[str, Any]]
 """Port: what the network table says of an address, as fields of Source."""
-
-
-class ShutDown(Protocol):
-    """Tells whether the process is draining."""
-
-    def __call__(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,8 +134,12 @@ class _Doors:
             layer=layer,
             reason=refusal.code,
         )
-        with self._gateway.db.begin() as session:
-            outbox.record(session, event, ctx)
+        try:
+            with self._gateway.db.begin() as session:
+                outbox.record(session, event, ctx)
+        except Unavailable as error:
+            # Nothing behind the door was reached, so the refusal stands; that it left no event, operators are told.
+            _log.warning("a blocked request left no event", extra={"error__type": type(error).__name__})
 
 
 def is_request_id(text: str) -> bool:
