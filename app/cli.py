@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import sys
 import urllib.error
 import urllib.request
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import click
+import sqlalchemy as sa
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -19,9 +21,8 @@ from app import admin, commands, config, demo, process
 from app.commands import Line
 from app.config import Settings
 from app.kernel.errors import ConfigurationRefused, OnePayError
-from app.lock import AlreadyRunning, HomeLock, holder
+from app.lock import AlreadyRunning, HomeLock, MachineLacks, holder
 from app.migrations.run import SchemaMismatch
-from app.process import MachineLacks
 
 EXIT_FAILED: Final = 1
 EXIT_MACHINE: Final = 2
@@ -262,6 +263,7 @@ def main() -> None:
     """Run the command line; a refusal is one sentence and an exit code."""
     if not __debug__:
         _leave("OnePay does not run with -O: assertions guard money.", EXIT_CONFIGURATION)
+    os.umask(0o077)  # whatever is made from here on, databases too, is its owner's alone
     try:
         cli(standalone_mode=False)
     except click.exceptions.Abort:
@@ -279,6 +281,10 @@ def main() -> None:
         _leave(str(error), EXIT_CONFIGURATION)
     except OnePayError as error:
         _leave(f"{error} ({error.code})", EXIT_FAILED)
+    except sa.exc.DBAPIError as error:
+        _leave(f"The database cannot be used: {error.orig}", EXIT_MACHINE)
+    except OSError as error:
+        _leave(f"{error.filename or 'The machine refuses'}: {error.strerror}", EXIT_MACHINE)
 
 
 def _run(name: str, arguments: dict[str, Any], home: Path | None) -> None:

@@ -120,6 +120,12 @@ def make_keys(settings: Settings) -> KeyFolder:
     return folder
 
 
+def missing_keys(settings: Settings) -> tuple[str, ...]:
+    """Name the key files that are not there."""
+    names = (f"{name}.key" for name in (*KEYS, checkpoint.KEY_NAME))
+    return tuple(name for name in names if not (settings.home / "keys" / name).exists())
+
+
 def make_system(
     settings: Settings, *, clock: Clock | None = None, ids: Ids | None = None, store: EventStore | None = None
 ) -> System:

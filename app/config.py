@@ -15,6 +15,9 @@ from app.kernel.errors import ConfigurationRefused
 
 PREFIX: Final = "ONEPAY_"
 FILE_VARIABLE: Final = "ONEPAY_CONFIG"
+PORT_MAX: Final = 65_535
+DRAIN_SECONDS_MAX: Final = 600
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +102,7 @@ def _from_file(path: str | None, problems: list[str]) -> dict[str, Any]:
         return {}
     try:
         return {name.lower(): value for name, value in tomllib.loads(Path(path).read_text("utf-8")).items()}
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # what is no TOML, and what is no text
         problems.append(f"{FILE_VARIABLE}: {error}")
         return {}
 
@@ -112,6 +115,8 @@ def _typed(value: Any, kind: object) -> Any:  # a value of the setting's type
                 raise ValueError(f"{text!r} is not yes or no")
             return text.lower() in ("1", "true", "yes")
         case "int":
+            if not text.isdecimal():
+                raise ValueError(f"{text!r} is no whole number")
             return int(text)
         case "Path":
             return Path(text).expanduser()
@@ -132,6 +137,15 @@ def _contradictions(settings: Settings) -> list[str]:
             problems.append("ONEPAY_BIND: plain HTTP is served on a loopback address only")
     except ValueError:
         problems.append("ONEPAY_BIND is not an address")
+    problems += [
+        f"ONEPAY_{name.upper()} is 0 to 65535"
+        for name, port in (("port", settings.port), ("admin_port", settings.admin_port))
+        if port > PORT_MAX
+    ]
+    if settings.drain_seconds > DRAIN_SECONDS_MAX:
+        problems.append(f"ONEPAY_DRAIN_SECONDS is at most {DRAIN_SECONDS_MAX}")
+    if settings.log_level.lower() not in LOG_LEVELS:
+        problems.append(f"ONEPAY_LOG_LEVEL is one of {', '.join(LOG_LEVELS)}")
     if not 1 <= settings.threads <= 64:
         problems.append("ONEPAY_THREADS is 1 to 64")
     return problems

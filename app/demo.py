@@ -26,8 +26,8 @@ from app.kernel.crypto import write_private_once
 from app.kernel.errors import ConfigurationRefused, Conflict, OnePayError
 from app.kernel.ids import SeededIds
 from app.kernel.jobs import guarded
-from app.lock import HomeLock
-from app.process import MachineLacks, Running
+from app.lock import HomeLock, MachineLacks
+from app.process import Running
 from app.simulator import customers, run
 from app.simulator.attacks import credential_stuffing
 from app.simulator.drivers.history import History
@@ -482,7 +482,11 @@ def _facts(home: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads((home / FILE).read_text("utf-8"))
     except OSError as error:
-        raise ConfigurationRefused("There is no demonstration here; `make up` makes one.") from error
+        raise ConfigurationRefused(f"There is no demonstration in {home}/: `make up` makes one.") from error
+    except ValueError as error:
+        raise ConfigurationRefused(f"{home / FILE} is damaged: {error}. `make reset` removes the home.") from error
+    if missing := {"seed", "world", "start", "handles", "accounts"} - found.keys():
+        raise ConfigurationRefused(f"{home / FILE} lacks {', '.join(sorted(missing))}. `make reset` removes the home.")
     return found
 
 

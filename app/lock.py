@@ -23,6 +23,12 @@ class Holder:
     admin: str
 
 
+class MachineLacks(OnePayError):
+    """This machine lacks something: a free port, a folder that can be written."""
+
+    code = "machine_lacks"
+
+
 class AlreadyRunning(OnePayError):
     """Another process has this home open."""
 
@@ -42,15 +48,25 @@ class HomeLock:
         self._descriptor: int | None = None
 
     def take(self) -> None:
-        """Take the home, or raise `AlreadyRunning` naming who has it."""
-        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600)
+        """Take the home; raises `AlreadyRunning` naming who has it, and `MachineLacks` where nothing can be written."""
+        home = self._file.parent
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Whoever removes a home takes this file last: then what was locked here guards nothing any more.
+                is_there = self._file.exists() and os.path.samestat(os.fstat(descriptor), self._file.stat())
+                if not is_there:
+                    raise BlockingIOError
+                os.ftruncate(descriptor, 0)
+            except BaseException:
+                os.close(descriptor)
+                raise
         except BlockingIOError as error:
-            os.close(descriptor)
-            raise AlreadyRunning(holder(self._file.parent)) from error
-        os.ftruncate(descriptor, 0)
+            raise AlreadyRunning(holder(home)) from error
+        except OSError as error:
+            raise MachineLacks(f"The home {home} cannot be written: {error.strerror}.") from error
         self._descriptor = descriptor
 
     def tell(self, url: str, admin: str) -> None:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -14,14 +15,14 @@ from flask import Flask
 from waitress.server import create_server
 
 from app import admin, draining, jobs, main
-from app.compose import System, make_keys, make_system
+from app.compose import System, make_keys, make_system, missing_keys
 from app.config import Settings
 from app.kernel import logs
 from app.kernel.access import service
 from app.kernel.clock import Clock
-from app.kernel.errors import OnePayError
+from app.kernel.errors import ConfigurationRefused
 from app.kernel.ids import Ids
-from app.lock import HomeLock
+from app.lock import HomeLock, MachineLacks
 from app.migrations import run as migrations
 from app.worker import Worker
 from ingest.events.health import ProcessStarted, ProcessStopped
@@ -31,12 +32,6 @@ Result = TypeVar("Result")
 PORTS_TRIED = 10
 ADMIN_DRAIN_SECONDS = 2
 _log = logs.logger(__name__)
-
-
-class MachineLacks(OnePayError):
-    """This machine lacks something: a free port, a folder that can be written."""
-
-    code = "machine_lacks"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,14 +46,32 @@ class Running:
 
 
 def prepare(settings: Settings) -> None:
-    """Make folder, keys and schema where they are missing."""
+    """Make folder, keys and schema where they are missing, and close the folder to others.
+
+    A database is never older than its keys: a key that lacks beside one was lost, and a new one would open nothing.
+    """
     try:
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _close_to_others(settings.home)
     except OSError as error:
-        raise MachineLacks(f"The home {settings.home.name} cannot be written: {error.strerror}.") from error
+        raise MachineLacks(f"The home {settings.home} cannot be written: {error.strerror}.") from error
+    lost = missing_keys(settings)
+    if lost and migrations.revision(settings.main_database, "main") is not None:
+        raise ConfigurationRefused(
+            f"{settings.home / 'keys'}/ lacks {', '.join(lost)}, which this database was made with: "
+            "put back what was there, for a new key opens nothing of it."
+        )
     make_keys(settings)
     migrations.upgrade(settings.main_database, "main")
     migrations.upgrade(settings.keys_database, "keys")
+
+
+def _close_to_others(home: Path) -> None:
+    """Take from others what an earlier umask gave them: the home, and the databases in it."""
+    for path in (home, *home.glob("*.db*")):
+        mode = path.stat().st_mode
+        if mode & 0o077:
+            path.chmod(mode & 0o700)
 
 
 def alone(settings: Settings, work: Callable[[System], Result]) -> Result:
@@ -96,7 +109,11 @@ def run(settings: Settings, *, say: Callable[[str], None]) -> None:
 def start(system: System, lock: HomeLock) -> Running:
     """Bind the ports, start worker and admin port; the pages are served by `serve`."""
     app = main.make_app(system)
-    server = main.serve(app, system)
+    try:
+        server = main.serve(app, system)
+    except OSError as error:
+        port = system.settings.port
+        raise MachineLacks(f"Port {port} cannot be served: {error.strerror}. Choose another with --port.") from error
     admin_server = create_server(
         admin.make_admin(system), host="127.0.0.1", port=system.settings.admin_port, threads=4, ident=None
     )

@@ -42,15 +42,20 @@ def upgrade(url: str, history: str) -> None:
 
 def check(url: str, history: str) -> None:
     """Raise `SchemaMismatch` naming both revisions unless the database stands at the head of this code."""
+    have, want = revision(url, history), ScriptDirectory.from_config(_config(history)).get_current_head()
+    if have != want:
+        raise SchemaMismatch(f"The {history} database stands at revision {have or 'none'}, this code needs {want}.")
+
+
+def revision(url: str, history: str) -> str | None:
+    """Return the revision a database stands at, or None where it has none yet."""
     engine = one_off_engine(url)
     try:
         with engine.connect() as connection:
             found = MigrationContext.configure(connection, opts={"version_table": f"app_schema_{history}"})
-            have, want = found.get_current_revision(), ScriptDirectory.from_config(_config(history)).get_current_head()
+            return found.get_current_revision()
     finally:
         engine.dispose()
-    if have != want:
-        raise SchemaMismatch(f"The {history} database stands at revision {have or 'none'}, this code needs {want}.")
 
 
 def _begin_ourselves(engine: sa.Engine) -> None:
