@@ -216,23 +216,25 @@ def grant(session: Session, account_id: str, role: str, reason: str, ctx: Contex
 
 def roles_of(session: Session, account_id: str, at: datetime) -> frozenset[str]:
     """Return the roles an account holds at an instant."""
-    rows = session.execute(
-        sa.select(role_grant.c.role).where(
-            role_grant.c.account_id == account_id,
-            role_grant.c.from_at <= at,
-            role_grant.c.ended_at.is_(None),
-            sa.or_(role_grant.c.until_at.is_(None), role_grant.c.until_at > at),
-        )
+    query = sa.select(role_grant.c.role).where(role_grant.c.account_id == account_id, is_held(at))
+    return frozenset(session.execute(query).scalars())
+
+
+def is_held(at: datetime) -> sa.ColumnElement[bool]:
+    """Return the condition under which a grant counts at an instant: begun, not ended, not run out."""
+    return sa.and_(
+        role_grant.c.from_at <= at,
+        role_grant.c.ended_at.is_(None),
+        sa.or_(role_grant.c.until_at.is_(None), role_grant.c.until_at > at),
     )
-    return frozenset(rows.scalars())
 
 
-def count_active(session: Session, role: str) -> int:
-    """Count the active accounts that hold a role."""
+def count_active(session: Session, role: str, at: datetime) -> int:
+    """Count the active accounts that hold a role at an instant."""
     return session.execute(
         sa.select(sa.func.count(sa.distinct(account.c.id)))
         .join(role_grant, role_grant.c.account_id == account.c.id)
-        .where(account.c.state == State.ACTIVE.value, role_grant.c.role == role, role_grant.c.ended_at.is_(None))
+        .where(account.c.state == State.ACTIVE.value, role_grant.c.role == role, is_held(at))
     ).scalar_one()
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.identity import roles
+from app.identity import accounts, roles
 from app.identity.models import account, role_grant
 from app.identity.models import session as table
 from app.identity.policy import SecurityPolicy
@@ -78,7 +78,7 @@ def begin(
     policy: SecurityPolicy,
 ) -> NewSession:
     """Open a session; the oldest beyond the allowed number ends as superseded (SES-5)."""
-    held = _roles(session, account_id, ctx.at)
+    held = accounts.roles_of(session, account_id, ctx.at)
     idle, absolute, most = _limits(kind, held, policy)
     _make_room(session, account_id, kind, most, ctx)
     token, csrf, session_id = crypto.token(), crypto.token(), ctx.new_id("ses")
@@ -111,12 +111,7 @@ def resolve(session: Session, token: str, at: datetime) -> Live | None:
     """Return what a token stands for, read anew from rows: session, account state, epoch and roles in one statement."""
     grants = (
         sa.select(role_grant.c.role)
-        .where(
-            role_grant.c.account_id == account.c.id,
-            role_grant.c.from_at <= at,
-            role_grant.c.ended_at.is_(None),
-            sa.or_(role_grant.c.until_at.is_(None), role_grant.c.until_at > at),
-        )
+        .where(role_grant.c.account_id == account.c.id, accounts.is_held(at))
         .correlate(account)
     )
     row = session.execute(
@@ -229,6 +224,18 @@ def list_of(session: Session, account_id: str, current: str | None, at: datetime
     ]
 
 
+def began_since(session: Session, account_id: str, since: datetime, ctx: Context) -> bool:
+    """Tell whether a session of this account began lately from where and with what this request comes."""
+    query = sa.select(table.c.id).where(
+        table.c.account_id == account_id,
+        table.c.created_at >= since,
+        table.c.ip == ctx.source.ip,
+        table.c.agent == agent_of(ctx),
+        table.c.ended_at.is_(None),
+    )
+    return session.execute(query.limit(1)).first() is not None
+
+
 def end_own(session: Session, account_id: str, session_id: str, reason: str, ctx: Context) -> None:
     """End a session of this account; another's or an unknown one is `NotFound`."""
     owner = session.execute(sa.select(table.c.account_id).where(table.c.id == session_id)).scalar_one_or_none()
@@ -273,13 +280,6 @@ def _limits(kind: ActorKind, held: frozenset[str], policy: SecurityPolicy) -> tu
     if roles.ADMINISTRATOR in held:
         return policy.idle_administrator_seconds, policy.absolute_administrator_seconds, policy.sessions_administrator
     return policy.idle_staff_seconds, policy.absolute_staff_seconds, policy.sessions_staff
-
-
-def _roles(session: Session, account_id: str, at: datetime) -> frozenset[str]:
-    query = sa.select(role_grant.c.role).where(
-        role_grant.c.account_id == account_id, role_grant.c.from_at <= at, role_grant.c.ended_at.is_(None)
-    )
-    return frozenset(session.execute(query).scalars())
 
 
 def _joined(session: Session, column: Any) -> Any:  # an SQL expression

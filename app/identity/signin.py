@@ -19,7 +19,7 @@ from app.identity.sessions import NewSession
 from app.kernel import crypto
 from app.kernel.access import Acr, ActorKind
 from app.kernel.context import Context
-from app.kernel.errors import SignInRequired, TooManyAttempts
+from app.kernel.errors import Conflict, SignInRequired, TooManyAttempts
 from ingest.events.auth import (
     AccountLocked,
     LoginChallenged,
@@ -32,6 +32,8 @@ from ingest.events.auth import (
 from ingest.log import outbox
 
 PASSWORD = "password"
+# A form sent twice arrives within seconds; what comes later is a replay like any other.
+REPEATED_WITHIN = timedelta(seconds=10)
 
 
 class SignInFailed(SignInRequired):
@@ -44,6 +46,24 @@ class SignInOver(SignInRequired):
     """This sign-in took too long. Please start again."""
 
     code = "sign_in_over"
+
+
+class SignInRepeated(Conflict):
+    """This sign-in was completed a moment ago. If you are not signed in, sign in again with the next code."""
+
+    code = "sign_in_repeated"
+
+    def __init__(self, account_id: str | None = None) -> None:
+        """`account_id` where a code was compared, and found used."""
+        super().__init__()
+        self.account_id = account_id
+
+    def trace(self, session: Session, ctx: Context) -> None:
+        """Record the second use of the code; it is counted nowhere, since nobody guessed."""
+        if self.account_id is not None:
+            about = (self.account_id,)
+            event = MfaFailed(account=self.account_id, factor=mfa.TOTP, reason="replayed", about=about)
+            outbox.record(session, event, ctx)
 
 
 class Throttled(TooManyAttempts):
@@ -121,10 +141,12 @@ def attempt(
 
 
 def resumed(session: Session, login_token: str, ctx: Context, *, parts: Identity, device_token: str | None) -> Attempt:
-    """Return the sign-in that waits for its code; raises `SignInOver` or `Throttled`."""
+    """Return the sign-in that waits for its code; raises `SignInOver`, `SignInRepeated` or `Throttled`."""
     row = session.execute(
         sa.select(login).where(login.c.token_hash == crypto.sha256(login_token.encode()))
     ).one_or_none()
+    if row is not None and row.state == "done" and row.expires_at > ctx.at:
+        raise SignInRepeated
     if row is None or row.state != "password_ok" or row.expires_at <= ctx.at:
         raise SignInOver
     made = Attempt(
@@ -148,9 +170,13 @@ def check_password(made: Attempt, typed: str, *, parts: Identity) -> Check:
 
 
 def check_code(session: Session, made: Attempt, typed: str, ctx: Context, *, parts: Identity) -> Check:
-    """Compare a code without using it up."""
-    if made.account is None or lockout.code_exhausted(session, made.account.id, ctx.at):
-        return Check(factor=mfa.TOTP, passed=False, reason="exhausted" if made.account else "wrong")
+    """Compare a code without using it up; where there is none to compare with, the same work is done in vain."""
+    if made.account is None or not made.has_factor:
+        mfa.match_nothing(typed, ctx.at)
+        return Check(factor=mfa.TOTP, passed=False, reason="wrong")
+    if lockout.code_exhausted(session, made.account.id, ctx.at):
+        mfa.match_nothing(typed, ctx.at)
+        return Check(factor=mfa.TOTP, passed=False, reason="exhausted")
     found, why = mfa.match(session, made.account.id, typed, ctx.at, parts=parts)
     return Check(factor=mfa.TOTP, passed=found is not None, reason=why, match=found)
 
@@ -159,12 +185,19 @@ def conclude(session: Session, made: Attempt, checks: Sequence[Check], ctx: Cont
     """Do all that follows the checking, in one transaction: counters, device, event, next step or session.
 
     Parallel guesses are counted one by one: the buckets are read again here, so that the try that comes after the lock
-    is turned away with `Throttled` whatever its password was.
+    is turned away with `Throttled` whatever its password was. A code counts for something only beside the right
+    password: whoever does not know it neither uses a code up nor fills the counters of somebody else's codes. The same
+    form sent twice is a `SignInRepeated`, and no failure of its owner.
     """
     _demand_open(session, made, ctx)
-    checks = [_used_up(session, check) for check in checks]
-    _record_codes(session, made, checks, ctx)
+    knows_password = made.password_ok or any(check.factor == PASSWORD and check.passed for check in checks)
+    if knows_password:
+        checks = [_used_up(session, check) for check in checks]
     wrong = [check for check in checks if not check.passed]
+    if knows_password and _is_repeated(session, made, wrong, ctx):
+        raise SignInRepeated(made.account.id if made.account else None)
+    if knows_password:
+        _record_codes(session, made, checks, ctx)
     if wrong or made.account is None or made.account.state is not State.ACTIVE:
         return _refuse(session, made, wrong, ctx, parts)
     proven = {check.factor for check in checks} | ({PASSWORD} if made.password_ok else set())
@@ -236,10 +269,7 @@ def _challenge(session: Session, made: Attempt, found: Account, ctx: Context, pa
 def _refuse(session: Session, made: Attempt, wrong: Sequence[Check], ctx: Context, parts: Identity) -> Conclusion:
     found = made.account
     lock = lockout.count_failure(session, _buckets(made, ctx), made.surface, ctx.at, policy=parts.policy)
-    if any(check.factor == mfa.TOTP for check in wrong) and found is not None:
-        reached = lockout.count_code_failure(session, found.id, ctx.at, policy=parts.policy)
-        if reached and made.login_id is not None:
-            session.execute(sa.update(login).where(login.c.id == made.login_id).values(state="refused"))
+    _count_codes(session, made, wrong, ctx, parts)
     reason = "unknown" if found is None else (wrong[0].factor if wrong else found.state.value)
     event = LoginFailed(
         account=found.id if found else None,
@@ -255,6 +285,35 @@ def _refuse(session: Session, made: Attempt, wrong: Sequence[Check], ctx: Contex
         outbox.record(session, locked, ctx)
         _tell_lock(session, found, lock.until, ctx, parts)
     return Conclusion(step=Step.REFUSED)
+
+
+def _count_codes(session: Session, made: Attempt, wrong: Sequence[Check], ctx: Context, parts: Identity) -> None:
+    """Count a wrong code against the account, if the password was right; else against nobody, at the same cost.
+
+    So strangers cannot close somebody's codes, and the time of an answer does not tell whether a password was right.
+    """
+    if not any(check.factor == mfa.TOTP and check.reason != "exhausted" for check in wrong):
+        return
+    knows_password = made.account is not None and not any(check.factor == PASSWORD for check in wrong)
+    whose = made.account.id if made.account and knows_password else f"nobody|{made.identifier.hex()}"
+    reached = lockout.count_code_failure(session, whose, ctx.at, policy=parts.policy)
+    if reached and made.login_id is not None:
+        session.execute(sa.update(login).where(login.c.id == made.login_id).values(state="refused"))
+
+
+def _is_repeated(session: Session, made: Attempt, wrong: Sequence[Check], ctx: Context) -> bool:
+    """Tell whether this is a form sent twice: all is right but that the code has been used, by this very sign-in.
+
+    That is the same open sign-in, or, where password and code come in one form, one of these seconds from the same
+    address with the same program.
+    """
+    if made.account is None or [check.reason for check in wrong] != ["replayed"]:
+        return False
+    if made.login_id is not None:
+        state = session.execute(sa.select(login.c.state).where(login.c.id == made.login_id)).scalar_one()
+        return bool(state == "done")
+    since = ctx.at - REPEATED_WITHIN
+    return sessions.began_since(session, made.account.id, since, ctx)
 
 
 def _demand_open(session: Session, made: Attempt, ctx: Context) -> None:

@@ -128,7 +128,7 @@ def invite(session: Session, typed: str, name: str, role: str, ctx: Context, *, 
 
 def bootstrap(session: Session, typed: str, name: str, ctx: Context, *, parts: Identity) -> str:
     """Invite one of the first two administrators, from the command line of the host alone (ACC-3)."""
-    if accounts.count_active(session, roles.ADMINISTRATOR) >= BOOTSTRAP_ADMINISTRATORS:
+    if accounts.count_active(session, roles.ADMINISTRATOR, ctx.at) >= BOOTSTRAP_ADMINISTRATORS:
         raise BootstrapOver
     account_id = _invite(session, typed, name, roles.ADMINISTRATOR, ctx, parts)
     outbox.record(session, BootstrapUsed(target=account_id, about=(account_id,)), ctx)

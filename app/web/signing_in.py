@@ -10,7 +10,7 @@ from app import browser, entrance
 from app.edge import context, leave_trace, system
 from app.gateway.policy import Policy, Public, route
 from app.identity import sessions
-from app.identity.signin import Conclusion, SignInOver, Step, Throttled
+from app.identity.signin import Conclusion, SignInOver, SignInRepeated, Step, Throttled
 from app.kernel.access import ActorKind
 from app.kernel.errors import OnePayError
 from app.oauth import guard
@@ -19,12 +19,15 @@ from app.web import formats, pages
 blueprint = Blueprint("signing_in", __name__)
 _SIGN_IN = Policy(permission=Public(reason="the sign-in page"))
 _OUT = Policy(permission=Public(reason="whoever has no session is signed out already"))
+REPEATED = "repeated"
 FAILED = "The address, password or code is not right."
 
 
 @route(blueprint, "GET", "/sign-in", _SIGN_IN)
 def form() -> Response:
     """Ask for address and password, and of staff for the code as well."""
+    if request.args.get("over") == REPEATED and _has_session():
+        return pages.go(_home())
     return _page(pages.Form(values={"address": ""}), 200)
 
 
@@ -37,6 +40,8 @@ def sign_in() -> Response:
     except Throttled as refusal:
         leave_trace(refusal)
         return _throttled(made_form, refusal)
+    except SignInRepeated as repeated:
+        return _repeated(repeated)
     match done.step:
         case Step.DONE:
             return _in(done, _surface())
@@ -69,6 +74,8 @@ def code() -> Response:
         leave_trace(refusal)
         made_form.wrong["code"] = f"Too many tries. Wait {formats.wait(refusal.retry_after or 1)}, then sign in again."
         return _wait(pages.render("code.html", 429, form=made_form, next=_next()), refusal)
+    except SignInRepeated as repeated:
+        return _repeated(repeated)
     except SignInOver as over:
         return pages.render(
             "sign_in.html", 401, form=pages.Form(values={"address": ""}), notice=str(over), next=_next()
@@ -93,9 +100,14 @@ def staff_sign_out() -> Response:
 
 def _in(done: Conclusion, surface: str) -> Response:
     assert done.session is not None
-    home = "/wallet" if surface == guard.CUSTOMER else "/staff"
     kind = ActorKind.STAFF if surface == guard.STAFF else ActorKind.CUSTOMER
-    return browser.signed_in(pages.go(pages.own_path(_next(), home)), done.session, kind, done.device_token)
+    return browser.signed_in(pages.go(_home()), done.session, kind, done.device_token)
+
+
+def _repeated(repeated: SignInRepeated) -> Response:
+    """Lead whoever sent the form twice to where the first answer leads; without its session, they are asked again."""
+    leave_trace(repeated)
+    return pages.go(f"/sign-in?over={REPEATED}&next={_next_quoted()}")
 
 
 def _out(surface: str) -> Response:
@@ -111,6 +123,7 @@ def _page(made_form: pages.Form, status: int, notice: str | None = None) -> Resp
         "absolute": "Your session had reached its longest time. Sign in to go on where you were.",
         "superseded": "You signed in elsewhere, and this session ended.",
         "revoked": "This session was ended.",
+        REPEATED: "Your code was used a moment ago. Sign in again with the next one.",
     }.get(request.args.get("over", ""))
     template = "sign_in_staff.html" if _surface() == guard.STAFF else "sign_in.html"
     return pages.render(template, status, form=made_form, notice=notice or over, next=_next())
@@ -128,6 +141,14 @@ def _wait(response: Response, refusal: OnePayError) -> Response:
 
 def _next() -> str:
     return pages.own_path(request.args.get("next"), "")
+
+
+def _has_session() -> bool:
+    return system().gateway.cookies.session_of(_surface()) in request.cookies
+
+
+def _home() -> str:
+    return pages.own_path(_next(), "/staff" if _surface() == guard.STAFF else "/wallet")
 
 
 def _next_quoted() -> str:

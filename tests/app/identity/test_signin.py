@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from app.identity import accounts, lockout, mfa, roles, sessions, signup
-from app.identity.signin import Step, Throttled
+from app.identity.models import attempts, role_grant
+from app.identity.signin import SignInRepeated, Step, Throttled
 from app.kernel.access import Acr, ActorKind
 from tests.app.identity.conftest import PASSWORD, People
 
@@ -145,8 +148,8 @@ def test_a_code_is_accepted_once_also_among_concurrent_requests(people: People) 
     def enter() -> None:
         try:
             steps.append(people.try_in(AMBER, code=code).step)
-        except Throttled:
-            steps.append("throttled")
+        except SignInRepeated:
+            steps.append("repeated")
 
     threads = [threading.Thread(target=enter) for _ in range(8)]
     for thread in threads:
@@ -154,8 +157,8 @@ def test_a_code_is_accepted_once_also_among_concurrent_requests(people: People) 
     for thread in threads:
         thread.join()
 
-    assert steps.count(Step.DONE) == 1
-    assert "replayed" in {event["event"]["reason"] for event in people.events("auth.mfa.failed")}
+    assert sorted(steps) == [Step.DONE, *["repeated"] * 7]
+    assert people.events("auth.login.failed") == []
 
 
 def test_an_earlier_code_is_refused_after_a_later_one(people: People) -> None:
@@ -204,6 +207,122 @@ def test_staff_never_get_in_without_a_code(people: People) -> None:
     done = people.try_in("ada@onepay.example", code=people.code(secret), surface=ActorKind.STAFF)
     assert done.step is Step.DONE
     assert people.try_in("ada@onepay.example").step is Step.REFUSED, "a staff account is no customer account"
+
+
+def staff_of(people: People, name: str) -> tuple[str, str]:
+    """Invite an analyst and let them come; returns account and secret."""
+    ctx = people.ctx(people.actor("acc_admin", roles.ADMINISTRATOR, Acr.MFA))
+    with people.ground.db.begin() as session:
+        account = signup.invite(session, f"{name}@onepay.example", "Ada", roles.ANALYST, ctx, parts=people.parts)
+        secret = mfa.prepare_for(session, account, "App", name, ctx, parts=people.parts).secret
+        mfa.enrol(session, account, people.code(secret), ctx, parts=people.parts)
+        hashed = people.parts.hasher.hash(PASSWORD)
+        signup.accept(session, people_link(people, session), hashed, ctx, parts=people.parts)
+    people.move(seconds=60)
+    return account, secret
+
+
+def test_a_stranger_without_the_password_cannot_close_the_codes_of_staff(people: People) -> None:
+    account, secret = staff_of(people, "ada")
+    for n in range(9):
+        done = people.try_in("ada@onepay.example", "not it at all", code="000000", surface=ActorKind.STAFF, ip=f"::{n}")
+        assert done.step is Step.REFUSED
+        people.move(seconds=61)
+
+    with people.ground.db.read() as session:
+        assert lockout.code_exhausted(session, account, people.ground.clock.now()) is None
+    assert people.events("auth.mfa.failed") == [], "no factor was judged"
+    done = people.try_in("ada@onepay.example", code=people.code(secret), surface=ActorKind.STAFF)
+    assert done.step is Step.DONE
+
+
+def test_the_right_password_with_wrong_codes_does_close_them(people: People) -> None:
+    account, secret = staff_of(people, "ada")
+    wrong = str((int(people.code(secret, 2)) + 1) % 10**6).zfill(6)
+    for n in range(5):
+        people.try_in("ada@onepay.example", code=wrong, surface=ActorKind.STAFF, ip=f"198.18.{n}.1")
+        people.move(seconds=5)
+
+    with people.ground.db.read() as session:
+        assert lockout.code_exhausted(session, account, people.ground.clock.now()) is not None
+
+
+@pytest.mark.parametrize("who", ["wrong password", "right password", "nobody"])
+def test_a_refused_code_costs_the_same_statements_whatever_was_wrong(people: People, who: str) -> None:
+    staff_of(people, "ada")
+    address = "nobody@onepay.example" if who == "nobody" else "ada@onepay.example"
+    written = []
+
+    def heard(conn, cursor, statement, *_) -> None:
+        if "app_attempts" in statement:
+            written.append(statement.split()[0])
+
+    sa.event.listen(people.ground.db.engine, "before_cursor_execute", heard)
+    password = PASSWORD if who == "right password" else "not it at all"
+    done = people.try_in(address, password, code="000000", surface=ActorKind.STAFF)
+
+    assert done.step is Step.REFUSED
+    # Three buckets and three windows of codes: made where missing, counted, and closed.
+    assert [written.count(word) for word in ("INSERT", "UPDATE")] == [6, 12]
+
+
+def test_a_wrong_password_leaves_the_right_code_for_the_next_try(people: People) -> None:
+    _, secret = staff_of(people, "ada")
+    code = people.code(secret)
+    first = people.try_in("ada@onepay.example", "not it at all", code=code, surface=ActorKind.STAFF)
+    second = people.try_in("ada@onepay.example", code=code, surface=ActorKind.STAFF)
+
+    assert (first.step, second.step) == (Step.REFUSED, Step.DONE)
+    with pytest.raises(SignInRepeated):
+        people.try_in("ada@onepay.example", code=code, surface=ActorKind.STAFF)
+
+
+def test_a_form_sent_twice_is_no_failure_and_no_second_session(people: People) -> None:
+    _, secret = staff_of(people, "ada")
+    code = people.code(secret)
+    assert people.try_in("ada@onepay.example", code=code, surface=ActorKind.STAFF).step is Step.DONE
+    with pytest.raises(SignInRepeated) as twice:
+        people.try_in("ada@onepay.example", code=code, surface=ActorKind.STAFF)
+    with people.ground.db.begin() as session:
+        twice.value.trace(session, people.ctx())
+
+    assert people.events("auth.login.failed") == []
+    assert [event["event"]["reason"] for event in people.events("auth.mfa.failed")] == ["replayed"]
+    assert len(people.events("auth.session.started")) == 1
+    with people.ground.db.read() as session:
+        rows = session.execute(sa.select(attempts)).all()
+    assert rows == [], "nothing was counted"
+
+
+@pytest.mark.parametrize(("seconds", "ip"), [(11, "198.18.0.9"), (1, "198.18.0.77")], ids=["later", "elsewhere"])
+def test_a_replayed_code_later_or_elsewhere_is_a_failure(people: People, seconds: int, ip: str) -> None:
+    _, secret = staff_of(people, "ada")
+    code = people.code(secret)
+    people.try_in("ada@onepay.example", code=code, surface=ActorKind.STAFF)
+    people.move(seconds=seconds)
+
+    assert people.try_in("ada@onepay.example", code=code, surface=ActorKind.STAFF, ip=ip).step is Step.REFUSED
+    assert len(people.events("auth.login.failed")) == 1
+
+
+def test_a_role_that_has_run_out_gives_nothing_to_a_new_session(people: People) -> None:
+    account, secret = staff_of(people, "ada")
+    with people.ground.db.begin() as session:
+        session.execute(
+            sa.insert(role_grant).values(
+                id="rol_old",
+                account_id=account,
+                role=roles.ADMINISTRATOR,
+                from_at=people.ground.clock.now() - timedelta(days=2),
+                until_at=people.ground.clock.now() - timedelta(days=1),
+                reason="ran out",
+            )
+        )
+        assert accounts.count_active(session, roles.ADMINISTRATOR, people.ground.clock.now()) == 0
+    done = people.try_in("ada@onepay.example", code=people.code(secret), surface=ActorKind.STAFF)
+    with people.ground.db.read() as session:
+        live = sessions.resolve(session, done.session.token, people.ground.clock.now())
+    assert live.idle_seconds == people.parts.policy.idle_staff_seconds
 
 
 def people_link(people: People, session) -> str:
