@@ -13,12 +13,14 @@ from flask import Flask
 from app.kernel.access import SECURITY_OWN_READ, Actor
 from app.kernel.errors import NotFound, OnePayError, Unavailable
 from dashboards import guard, mount, shell, states, theme
+from dashboards.calls import BadCall
 from dashboards.mount import Console
 from dashboards.page import Page, View
 from dashboards.pages import soc
 from dashboards.ports import Sources
 
 HOME: Final = "overview"
+WORDS_MAX: Final = 40
 
 
 def make(server: Flask, sources: Sources) -> Console:
@@ -69,19 +71,23 @@ def _wire_router(console: Console) -> None:
         permission=SECURITY_OWN_READ,
         prevent_initial_call=True,
     )
-    def show(route: Mapping[str, Any]) -> Any:
-        return draw(console.sources, str(route.get("path", "")), str(route.get("search", "")))
+    def show(route: object) -> Any:
+        address = route if isinstance(route, Mapping) else {}
+        path, search = address.get("path"), address.get("search")
+        if not isinstance(path, str) or not isinstance(search, str):
+            raise BadCall("The route is no address.", param="route")
+        return draw(console.sources, path, search)
 
 
 def draw(sources: Sources, path: str, search: str) -> Any:  # a Dash component
     """Return the frame with the page of an address in it."""
     viewer, now = sources.viewer(), sources.context().at
     page, id_ = find(path)
-    words = dict(parse_qsl(search.lstrip("?"), max_num_fields=40))
-    view = View(sources=sources, now=now, scheme=sources.scheme(), words=words, id=id_)
+    words = _words(search)
+    view = View(sources=sources, now=now, scheme=sources.scheme(), words=words or {}, id=id_)
     around = soc.around(sources, viewer, now)
     return shell.frame(
-        _content(page, view, viewer, path),
+        states.too_many_words(WORDS_MAX) if words is None else _content(page, view, viewer, path),
         current=page.slug if page else "",
         viewer=viewer,
         now=now,
@@ -90,6 +96,14 @@ def draw(sources: Sources, path: str, search: str) -> Any:  # a Dash component
         deadlines=around.deadlines,
         banner=around.banner,
     )
+
+
+def _words(search: str) -> Mapping[str, str] | None:
+    """Return the words of an address, or None where it holds more than any page of ours would write."""
+    try:
+        return dict(parse_qsl(search.removeprefix("?"), max_num_fields=WORDS_MAX))
+    except ValueError:
+        return None
 
 
 def find(path: str) -> tuple[Page | None, str | None]:

@@ -11,6 +11,7 @@ from dash import Dash
 from flask import Flask, g
 
 from app.kernel.access import Permission
+from dashboards import calls
 from dashboards.ports import Sources
 
 BASE: Final = "/console/"
@@ -53,7 +54,14 @@ def make(server: Flask, sources: Sources) -> Console:
     )
     console.sources = sources
     console.demands = {}
+    endpoint = next(one for one, rule in endpoints(server).items() if rule == f"{BASE}{calls.ROUTE}")
+    own = server.view_functions[endpoint]
+    server.view_functions[endpoint] = calls.strict(own, lambda: _with_code(console))
     return console
+
+
+def _with_code(console: Console) -> calls.Callbacks:
+    return {output: known for output, known in console.callback_map.items() if output in console.demands}
 
 
 def endpoints(server: Flask) -> Mapping[str, str]:

@@ -44,6 +44,24 @@ def nothing_here() -> Any:  # a Dash component
     )
 
 
+def too_many_words(most: int) -> Any:  # a Dash component
+    """Return the page of an address that says more than an address can."""
+    return page(
+        "This address cannot be read",
+        None,
+        panel(
+            "Too many words",
+            html.Div(
+                [
+                    html.P(f"An address of the console holds at most {most} words after its question mark."),
+                    act("Overview", "/console/soc/overview"),
+                ],
+                className="body",
+            ),
+        ),
+    )
+
+
 def denied(title: str, permission: Permission, holders: Sequence[str]) -> Any:
     """Return the page of what the viewer may not see: the permission, and who holds it."""
     return page(

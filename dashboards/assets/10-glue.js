@@ -80,8 +80,9 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
       var after = [null], query = location.search;
       var feed = document.getElementById(id).closest('[data-feed]').dataset.feed;
       api.setGridOption('datasource', { getRows: function (request) {
-        var block = request.startRow / BLOCK, words = new URLSearchParams(query);
-        words.delete('sel'); words.delete('tab'); words.set('limit', BLOCK);
+        var block = request.startRow / BLOCK, asked = new URLSearchParams(query), words = new URLSearchParams();
+        ['q', 'from', 'to'].forEach(function (name) { if (asked.has(name)) words.set(name, asked.get(name)); });
+        words.set('limit', BLOCK);
         if (after[block]) words.set('after', after[block]);
         fetch(feed + '?' + words, { credentials: 'same-origin' }).then(function (answer) {
           if (!answer.ok) throw answer;

@@ -13,7 +13,7 @@ from dash import Input, Output, html
 from app.kernel.access import EVENT_RECORD_READ, LOG_PROOF_READ
 from app.kernel.clock import parse_rfc3339
 from app.kernel.errors import Invalid, NotFound
-from dashboards import figures, query_bar, windows
+from dashboards import feeds, figures, query_bar, windows
 from dashboards.charts import chart
 from dashboards.kit import chain, dock, facts, icon, ident, mark, ok, page, severity, short_text, updated
 from dashboards.mount import Console
@@ -26,6 +26,7 @@ from ingest.events.envelope import at_path
 from ingest.store.query import And, Document, Eq, Search, Where
 
 FEED: Final = "/console/api/events"
+FEED_WORDS: Final = frozenset({"q", "from", "to"})
 GRID: Final = "events-grid"
 COUNT_MAX: Final = 10_000
 TOP_FIELDS: Final = (("Action", "event.action"), ("Source", "source.ip"), ("Outcome", "event.outcome"))
@@ -135,6 +136,7 @@ def layout(view: View) -> Any:  # a Dash component
 
 def rows(view: View, *, after: str | None, limit: int) -> Mapping[str, Any]:
     """Return one block of the grid: rows, the key of the next one, and the sequence all blocks see."""
+    feeds.check(FEED_WORDS)
     _, where, _ = _read(view.words.get("q", ""), strict=True)
     span = windows.read(view.words.get("from"), view.words.get("to"), view.now)
     found = view.sources.store.search(Search(where=where, window=span.window(), limit=limit, after=after))
