@@ -111,7 +111,7 @@ def log_verify(system: System, args: Arguments) -> Iterator[Line]:
     first, last = int(args.get("first") or 1), int(args["last"]) if args.get("last") else None
     with system.db.read() as session:
         standing = system.shipper.standing(session)
-    copy = Copy(name=standing.target, store=system.store, done=standing.done)
+    copy = Copy(name=standing.target, store=system.working_store, done=standing.done)
     verdict = yield from _telling(
         "sequences",
         lambda note: monitor.verify(
@@ -364,8 +364,10 @@ def _telling(unit: str, work: Callable[[Note], Result]) -> Generator[Line, None,
 def _events_about(system: System, object_id: str, window: Window) -> list[str]:
     """Return the ids of the events about an object, one more than a pack holds at the most."""
     path = PATHS.get(object_id.partition("_")[0], "onepay.subject.id")
-    system.store.settle()
-    found = walk(system.store, Search(where=Eq(path, object_id), window=window, order=Order.SEQUENCE, limit=1_000))
+    system.working_store.settle()
+    found = walk(
+        system.working_store, Search(where=Eq(path, object_id), window=window, order=Order.SEQUENCE, limit=1_000)
+    )
     return [str(at_path(document, "event.id")) for document in islice(found, proofs.PACK_EVENTS_MAX + 1)]
 
 

@@ -75,6 +75,9 @@ class System:
     recording: Recording
     sequencer: Sequencer
     store: EventStore
+    """As pages ask it: a search server that is silent keeps nobody waiting for long."""
+    working_store: EventStore
+    """As jobs and commands ask it, with patience."""
     shipper: Shipper
     identity: Identity
     messenger: ConsoleMessenger
@@ -108,6 +111,8 @@ class System:
     def close(self) -> None:
         """Give back what is open."""
         self.store.close()
+        if self.working_store is not self.store:
+            self.working_store.close()
         self.db.close()
         self.keys_db.close()
 
@@ -141,10 +146,11 @@ def make_system(
         environment=settings.profile,
     )
     db = Database(settings.main_database, info={RECORDING: recording})
-    store = store or backends.make(_store_settings(settings))
-    is_open = _opened(store)
+    working_store = store or backends.make(_store_settings(settings))
+    store = store or backends.for_pages(_store_settings(settings), working_store)
+    is_open = _opened(working_store, store)
     sequencer = Sequencer(db, clock, holder=_holder(settings), ids=ids)
-    shipper = Shipper(db, store, clock, settings=ShipperSettings(), ids=ids, is_open=is_open)
+    shipper = Shipper(db, working_store, clock, settings=ShipperSettings(), ids=ids, is_open=is_open)
     identity = _identity(settings, keys, subject_keys)
     proxies = TrustedProxies(settings.proxies)
     is_tls = settings.url.startswith("https:")  # a proxy in front ends TLS
@@ -165,7 +171,7 @@ def make_system(
     metrics = Metrics()
     response = playbooks.parts({action.name: action for action in actions})
     runner = Runner(
-        db, store, clock, ids, rules.shipped(), sink=partial(joining.accept, parts=response), metrics=metrics
+        db, working_store, clock, ids, rules.shipped(), sink=partial(joining.accept, parts=response), metrics=metrics
     )
     return System(
         settings=settings,
@@ -179,6 +185,7 @@ def make_system(
         recording=recording,
         sequencer=sequencer,
         store=store,
+        working_store=working_store,
         shipper=shipper,
         identity=identity,
         messenger=ConsoleMessenger(settings.home / "mail"),
@@ -217,9 +224,11 @@ def _store_settings(settings: Settings) -> StoreSettings:
     )
 
 
-def _opened(store: EventStore) -> bool:
+def _opened(store: EventStore, hasty: EventStore) -> bool:
     """Open the store, or leave it to the shipper: payments go on while a search cluster is away."""
     try:
+        if hasty is not store:
+            hasty.coverage(0, 0)  # whether it answers is known sooner than whether it can be opened
         store.open()
     except StoreUnavailable as error:
         _log.warning("The event store is away and is opened once it answers: %s", error)

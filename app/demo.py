@@ -424,11 +424,11 @@ def _prove(system: System) -> None:
         standing = system.shipper.standing(session)
     if not money.is_sound:
         raise SeedFailed(f"ledger: {money.differences[0]}")
-    copy = Copy(name=standing.target, store=system.store, done=standing.done)
+    copy = Copy(name=standing.target, store=system.working_store, done=standing.done)
     verdict = monitor.verify(system.db, copy=copy, key=system.log_key.verifier)
     if verdict.findings:
         raise SeedFailed(f"log: {verdict.findings[0]}")
-    if system.store.coverage(0, standing.head) != standing.head:
+    if system.working_store.coverage(0, standing.head) != standing.head:
         raise SeedFailed("coverage: the store does not hold every event")
 
 

@@ -30,7 +30,10 @@ class ElasticLogin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ElasticSettings:
-    """A search server. Three logins, so that whoever ships can only create and whoever reads can only read."""
+    """A search server. Three logins, so that whoever ships can only create and whoever reads can only read.
+
+    A person waits shorter than a job does, and not at all for some seconds after the server was silent.
+    """
 
     urls: tuple[str, ...]
     origin: str = "onepay"
@@ -40,6 +43,8 @@ class ElasticSettings:
     ca_file: Path | None = None
     shards: Mapping[str, int] = field(default_factory=dict)
     timeout_seconds: float = 30.0
+    page_timeout_seconds: float = 4.0
+    page_rest_seconds: float = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

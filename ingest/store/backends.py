@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import assert_never
 
 from app.kernel.errors import ConfigurationRefused
-from ingest.settings import ElasticSettings, StoreSettings
+from ingest.settings import ElasticLogin, ElasticSettings, StoreSettings
 from ingest.store.duck import DuckStore
 from ingest.store.elastic import ElasticStore
-from ingest.store.elastic_client import OfficialClient
+from ingest.store.elastic_client import Impatient, OfficialClient, Requester
 from ingest.store.port import EventStore
 
 
@@ -22,15 +24,23 @@ def make(settings: StoreSettings) -> EventStore:
         case "elastic":
             if settings.elastic is None or not settings.elastic.urls:
                 raise ConfigurationRefused("Elasticsearch needs an address: set ONEPAY_STORE_URLS")
-            return _elastic(settings.elastic, settings.namespace)
+            logins = {settings.elastic.shipper, settings.elastic.reader, settings.elastic.lifecycle}
+            clients = {login: OfficialClient(settings.elastic, login) for login in logins}
+            return _elastic(settings.elastic, settings.namespace, clients)
         case _:
             assert_never(settings.backend)
 
 
-def _elastic(settings: ElasticSettings, namespace: str) -> ElasticStore:
-    clients = {
-        login: OfficialClient(settings, login) for login in {settings.shipper, settings.reader, settings.lifecycle}
-    }
+def for_pages(settings: StoreSettings, store: EventStore) -> EventStore:
+    """Return the same store as pages ask it: only reading, and with little patience where it is another server."""
+    if settings.elastic is None:
+        return store
+    hasty = replace(settings.elastic, timeout_seconds=settings.elastic.page_timeout_seconds)
+    reader = Impatient(OfficialClient(hasty, hasty.reader), rest_seconds=hasty.page_rest_seconds)
+    return _elastic(hasty, settings.namespace, dict.fromkeys((hasty.shipper, hasty.reader, hasty.lifecycle), reader))
+
+
+def _elastic(settings: ElasticSettings, namespace: str, clients: Mapping[ElasticLogin, Requester]) -> ElasticStore:
     return ElasticStore(
         shipper=clients[settings.shipper],
         reader=clients[settings.reader],

@@ -72,7 +72,6 @@ _MISFITS: Final = frozenset(
         "strict_dynamic_mapping_exception",
     )
 )
-_BUSY: Final = frozenset((429, 503))
 
 
 class ElasticStore:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, TypeAlias
 
 import elasticsearch
@@ -67,6 +69,40 @@ class OfficialClient:
 
     def close(self) -> None:
         self._client.close()
+
+
+class Impatient:
+    """Asks for people: once the server was silent, all are refused at once for a while, and then one asks again.
+
+    So a server that takes connections and answers nothing holds the threads of one moment, never those of a minute.
+    """
+
+    def __init__(self, inner: Requester, *, rest_seconds: float, elapsed: Callable[[], float] = time.monotonic) -> None:
+        self._inner, self._rest_seconds, self._elapsed = inner, rest_seconds, elapsed
+        self._guard = threading.Lock()
+        self._not_before: float | None = None
+        self._said = ""
+
+    def request(
+        self, method: str, path: str, params: Mapping[str, Any] | None = None, body: Answer | bytes | None = None
+    ) -> tuple[int, Answer]:
+        with self._guard:
+            if self._not_before is not None:
+                if self._elapsed() < self._not_before:
+                    raise StoreUnavailable(self._said)
+                self._not_before = self._elapsed() + self._rest_seconds  # while this one asks, the others go on resting
+        try:
+            found = self._inner.request(method, path, params, body)
+        except StoreUnavailable as silence:
+            with self._guard:
+                self._not_before, self._said = self._elapsed() + self._rest_seconds, str(silence)
+            raise
+        with self._guard:
+            self._not_before = None
+        return found
+
+    def close(self) -> None:
+        self._inner.close()
 
 
 def error_type(answer: Mapping[str, Any]) -> str:
