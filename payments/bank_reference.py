@@ -8,7 +8,6 @@ from typing import Final
 
 from app.kernel.ids import ALPHABET
 
-_CHARS: Final = 16
 _FOUND: Final = re.compile(r"RF[0-9]{2}[0-9A-Z]{16}")
 
 

@@ -13,7 +13,6 @@ from pydantic import BaseModel
 from app.kernel.access import Acr, Permission
 
 BODY_MAX: Final = 65_536
-DEADLINE_SECONDS: Final = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

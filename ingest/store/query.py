@@ -129,7 +129,6 @@ class Exists:
 
 
 EVERYTHING: Final[Where] = And()
-NOTHING: Final[Where] = Or()
 
 
 def fields_in(where: Where) -> Iterator[str]:
