@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from app.compose import System
+from app.gateway import folding
 from app.identity import letters, sessions
 from app.kernel.jobs import Job
 from ingest.log import checkpoint
@@ -17,6 +18,7 @@ def all_jobs(system: System) -> Sequence[Job]:
     """Return every job with its pace."""
     return (
         Job(name="identity.expire", every=timedelta(seconds=60), run=lambda at: _expire(system, at)),
+        Job(name="gateway.fold", every=folding.FLUSH, run=lambda at: _fold(system, at)),
         Job(name="messaging.deliver", every=timedelta(seconds=1), run=lambda at: _deliver(system, at)),
         Job(name="payments.purge", every=timedelta(hours=1), run=lambda at: _purge(system, at)),
         checkpoint.job(system.db, system.log_key),
@@ -31,6 +33,11 @@ def _expire(system: System, at: datetime) -> str | None:
         ended = sessions.sweep(session, system.job_context("identity", at))
         letters.expire(session, at)
     return f"{ended} sessions ended" if ended else None
+
+
+def _fold(system: System, at: datetime) -> str | None:
+    told = system.gateway.folding.flush(system.db, at)
+    return f"{told} counts told" if told else None
 
 
 def _deliver(system: System, at: datetime) -> str | None:

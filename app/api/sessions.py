@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from flask import Blueprint, Response, g
+from flask import Blueprint, Response, g, request
 
 from app import browser, edge, entrance
 from app.api.models import SessionIn, SessionOut, StepUpIn
@@ -12,6 +12,7 @@ from app.gateway import csrf
 from app.gateway.policy import Policy, Public, route
 from app.identity import sessions, stepup
 from app.identity.sessions import NewSession
+from app.identity.signin import Throttled
 from app.kernel.access import SECURITY_OWN_READ, Acr, ActorKind
 from app.oauth import guard
 
@@ -31,7 +32,12 @@ _OPEN = Policy(
 def create() -> Response:
     """Sign in. Wrong address, password and code look alike."""
     body = edge.json_body(SessionIn)
-    done = entrance.enter_at_once(guard.CUSTOMER, body.email, body.password, body.code or "")
+    try:
+        done = entrance.enter_at_once(guard.CUSTOMER, body.email, body.password, body.code or "")
+    except Throttled as refusal:
+        gate = edge.system().gateway
+        gate.folding.tell_limited(gate.db, refusal.event, request.path, edge.context())
+        raise
     assert done.session is not None
     assert done.account_id is not None
     with edge.system().db.read() as session:

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from flask import Flask, Response, g, request
 from flask import session as flask_session
 
 from app.gateway import agents, csrf, headers, shape, told
+from app.gateway.folding import Folding
 from app.gateway.networks import Blocked, NetworkRefused
 from app.gateway.policy import BODY_MAX, Policy
 from app.gateway.proxies import TrustedProxies, plain
 from app.identity import sessions
-from app.kernel import classify
+from app.kernel import classify, crypto
 from app.kernel.access import ANONYMOUS, Permission
 from app.kernel.clock import Clock
 from app.kernel.context import Context, Source
@@ -32,7 +33,6 @@ from app.kernel.logs import logger
 from app.oauth import guard
 from app.oauth.guard import Cookies
 from ingest.events.access import RequestBlocked
-from ingest.log import outbox
 
 _REQUEST_ID: Final = re.compile(r"^[A-Za-z0-9_-]{8,64}$")
 PASSIVE_HEADER: Final = "X-OnePay-Passive"
@@ -61,13 +61,16 @@ class Gateway:
     pre_session: Secret
     is_tls: bool
     look: Look
+    folding: Folding = field(default_factory=Folding)
 
 
 def install(app: Flask, gateway: Gateway, render: Render) -> None:
     """Put the row of steps around an application."""
     app.session_interface = csrf.RowSessions()
     app.config.update(
-        SECRET_KEY=gateway.pre_session.fingerprint(), WTF_CSRF_TIME_LIMIT=None, MAX_CONTENT_LENGTH=BODY_MAX
+        SECRET_KEY=crypto.derive(gateway.pre_session, "csrf").reveal(),
+        WTF_CSRF_TIME_LIMIT=None,
+        MAX_CONTENT_LENGTH=BODY_MAX,
     )
     app.before_request(lambda: _before(app, gateway))
     app.after_request(lambda response: _after(response, gateway))
@@ -135,8 +138,7 @@ class _Doors:
             reason=refusal.code,
         )
         try:
-            with self._gateway.db.begin() as session:
-                outbox.record(session, event, ctx)
+            self._gateway.folding.tell(self._gateway.db, event, event, ctx)
         except Unavailable as error:
             # Nothing behind the door was reached, so the refusal stands; that it left no event, operators are told.
             _log.warning("a blocked request left no event", extra={"error__type": type(error).__name__})

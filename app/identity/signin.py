@@ -74,9 +74,17 @@ class Throttled(TooManyAttempts):
         super().__init__(retry_after=seconds)
         self.attempt, self.until = attempt, until
 
-    def trace(self, session: Session, ctx: Context) -> None:
-        """Record the try that was turned away."""
-        outbox.record(session, _throttled(self.attempt, self.until), ctx)
+    @property
+    def event(self) -> LoginThrottled:
+        """Return what the log is told of the try; the edge tells it, and folds what comes without end."""
+        found = self.attempt.account
+        return LoginThrottled(
+            account=found.id if found else None,
+            identifier=self.attempt.identifier.hex(),
+            until=self.until,
+            reason=self.code,
+            about=(found.id,) if found else (),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,17 +332,6 @@ def _demand_open(session: Session, made: Attempt, ctx: Context) -> None:
 
 def _buckets(made: Attempt, ctx: Context) -> tuple[lockout.Bucket, ...]:
     return lockout.buckets_of(made.identifier, made.surface, made.device_id, ctx.source.ip)
-
-
-def _throttled(made: Attempt, until: datetime) -> LoginThrottled:
-    found = made.account
-    return LoginThrottled(
-        account=found.id if found else None,
-        identifier=made.identifier.hex(),
-        until=until,
-        reason="too_many_attempts",
-        about=(found.id,) if found else (),
-    )
 
 
 def _used_up(session: Session, check: Check) -> Check:

@@ -16,7 +16,6 @@ from app.kernel.access import IAM_ACCOUNT_READ, SECURITY_OWN_READ, SOC_OVERVIEW_
 from app.oauth import guard
 from app.web import pages
 from ingest.events.access import CspViolated
-from ingest.log import outbox
 
 blueprint = Blueprint("general", __name__)
 REPORT_BYTES_MAX = 8_192
@@ -66,8 +65,8 @@ def csp_report() -> Response:
         return Response(status=400)
     directive = str(report.get("effectiveDirective") or report.get("effective-directive") or "")[:64]
     page = _page_of(str(report.get("documentURL") or report.get("document-uri") or ""))
-    with system().db.begin() as session:
-        outbox.record(session, CspViolated(directive=directive or None, path=page), context())
+    event = CspViolated(directive=directive or None, path=page, reason="reported")
+    system().gateway.folding.tell_limited(system().db, event, request.path, context())
     return Response(status=204)
 
 

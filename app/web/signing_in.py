@@ -38,7 +38,7 @@ def sign_in() -> Response:
     try:
         done = entrance.enter(_surface(), made_form.values["address"], pages.secret("password"), pages.secret("code"))
     except Throttled as refusal:
-        leave_trace(refusal)
+        _tell(refusal)
         return _throttled(made_form, refusal)
     except SignInRepeated as repeated:
         return _repeated(repeated)
@@ -71,7 +71,7 @@ def code() -> Response:
             raise SignInOver
         done = entrance.check_code(token, pages.secret("code"))
     except Throttled as refusal:
-        leave_trace(refusal)
+        _tell(refusal)
         made_form.wrong["code"] = f"Too many tries. Wait {formats.wait(refusal.retry_after or 1)}, then sign in again."
         return _wait(pages.render("code.html", 429, form=made_form, next=_next()), refusal)
     except SignInRepeated as repeated:
@@ -132,6 +132,10 @@ def _page(made_form: pages.Form, status: int, notice: str | None = None) -> Resp
 def _throttled(made_form: pages.Form, refusal: Throttled) -> Response:
     notice = f"Too many tries. Please wait {formats.wait(refusal.retry_after or 1)} before the next one."
     return _wait(_page(made_form, 429, notice), refusal)
+
+
+def _tell(refusal: Throttled) -> None:
+    system().gateway.folding.tell_limited(system().db, refusal.event, request.path, context())
 
 
 def _wait(response: Response, refusal: OnePayError) -> Response:
