@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -31,6 +32,9 @@ FINDINGS_MAX: Final = 100
 CHECKPOINTS_A_TIME: Final = 500
 EXIT_SOUND: Final = 0
 EXIT_BROKEN: Final = 6
+# SQLite keeps any bytes as text, and its driver says which column it could not read.
+_UNDECODED: Final = re.compile(r"Could not decode to UTF-8 column '(\w+)'")
+Row = TypeVar("Row")
 
 
 class RangeInvalid(Invalid):
@@ -140,10 +144,11 @@ class _Check:
     # What a damaged node must have been, so that one damage is one finding and does not spread upwards.
     corrected: dict[Place, bytes] = field(default_factory=dict)
     excused: set[int] = field(default_factory=set)
+    unread: set[tuple[str, int]] = field(default_factory=set)
 
     def page(self, session: Session, lo: int, hi: int) -> None:
-        entries = {entry.sequence: entry for entry in read.entries(session, lo, hi)}
-        bodies = {body.sequence: body for body in read.bodies(session, lo, hi)}
+        entries = {entry.sequence: entry for entry in self._rows("ingest_entry", read.entries, session, lo, hi)}
+        bodies = {body.sequence: body for body in self._rows("ingest_body", read.bodies, session, lo, hi)}
         edge = read.nodes(session, merkle.places(0, self.head.size))
         nodes = {**edge, **_nodes(session, lo, hi, self.head.size), **self.corrected}
         documents = self._documents(session, lo, hi)
@@ -151,7 +156,8 @@ class _Check:
         for sequence in range(lo + 1, hi + 1):
             entry, place = entries.get(sequence), (0, sequence - 1)
             if entry is None:
-                self._add("ingest_entry", sequence, "sequence", "the row is missing")
+                if ("ingest_entry", sequence) not in self.unread:
+                    self._add("ingest_entry", sequence, "sequence", "the row is missing")
                 continue
             body = bodies.get(sequence)
             believed = self._entry(entry, body, nodes, documents)
@@ -185,13 +191,39 @@ class _Check:
             # What was signed after the head was read is no business of this verdict.
             inside = (at > after) & (at <= self.head.size)
             query = sa.select(models.checkpoint).where(inside).order_by(at).limit(CHECKPOINTS_A_TIME)
-            rows = session.execute(query).all()
+            try:
+                rows = session.execute(query).all()
+            except sa.exc.OperationalError as error:
+                field = _undecoded(error)
+                if field is None:
+                    raise
+                self._add("ingest_checkpoint", after + 1, field, "from here on a text is not UTF-8")
+                return seen
             for row in rows:
                 self._checkpoint(session, row.size, row.root, row.note, key)
             seen += len(rows)
             if len(rows) < CHECKPOINTS_A_TIME:
                 return seen
             after = rows[-1].size
+
+    def _rows(
+        self, table: str, rows: Callable[[Session, int, int], list[Row]], session: Session, lo: int, hi: int
+    ) -> list[Row]:
+        """Return the rows of a page without those that cannot be read, as text that is not UTF-8, which are named."""
+        try:
+            return rows(session, lo, hi)
+        except sa.exc.OperationalError as error:
+            field = _undecoded(error)
+            if field is None:
+                raise
+            if hi - lo > 1:
+                middle = (lo + hi) // 2
+                return [
+                    part for span in ((lo, middle), (middle, hi)) for part in self._rows(table, rows, session, *span)
+                ]
+            self._add(table, hi, field, "it is not UTF-8")
+            self.unread.add((table, hi))
+            return []
 
     def _entry(
         self, entry: Entry, body: Body | None, nodes: Mapping[Place, bytes], documents: Mapping[int, Document] | None
@@ -206,7 +238,7 @@ class _Check:
             for name in (_differing(entry, body) if body is not None else []) or ["one of its fields"]:
                 self._add("ingest_entry", entry.sequence, name, "it is not what was sealed")
             return stored or b""
-        if body is None:
+        if body is None and ("ingest_body", entry.sequence) not in self.unread:
             self._add("ingest_body", entry.sequence, "sequence", "the row is missing")
         fits = body is not None and form.commitment(body.salt, body.body) == entry.commitment
         if stored is None or stored == leaf:
@@ -309,6 +341,12 @@ class _Check:
         finding = Finding(table=table, sequence=sequence, field=field, said=said)
         if finding not in self.findings:
             self.findings.append(finding)
+
+
+def _undecoded(error: sa.exc.OperationalError) -> str | None:
+    """Return the column that SQLite could not decode, or None where the error tells of something else."""
+    found = _UNDECODED.search(str(error.orig))
+    return None if found is None else found.group(1)
 
 
 def _beyond(session: Session, head: Head) -> list[Finding]:

@@ -116,6 +116,29 @@ def test_the_database_itself_refuses_first(home: Path, statement: str, table: st
     assert verified(home) == ([], 0)
 
 
+@pytest.mark.parametrize(
+    ("statement", "place"),
+    [
+        ("UPDATE ingest_entry SET kind = CAST(x'80ff' AS TEXT) WHERE sequence = 3", "ingest_entry sequence 3 kind"),
+        (
+            "UPDATE ingest_entry SET event_id = CAST(x'ff' AS TEXT) WHERE sequence = 5",
+            "ingest_entry sequence 5 event_id",
+        ),
+        ("UPDATE ingest_body SET class = CAST(x'c328' AS TEXT) WHERE sequence = 4", "ingest_body sequence 4 class"),
+    ],
+)
+def test_what_is_no_text_any_more_is_named(home: Path, statement: str, place: str) -> None:
+    as_root(home, (statement, ()))
+    assert verified(home) == ([f"{place}: it is not UTF-8"], 6)
+
+
+def test_a_checkpoint_that_is_no_text_any_more_is_named(home: Path) -> None:
+    newest = one(home, "SELECT max(size) FROM ingest_checkpoint")
+    as_root(home, ("UPDATE ingest_checkpoint SET note = CAST(x'80' AS TEXT) WHERE size = ?", (newest,)))
+    said, code = verified(home)
+    assert (len(said), "ingest_checkpoint" in said[0], "not UTF-8" in said[0], code) == (1, True, True, 6)
+
+
 def test_one_flipped_bit_anywhere_in_a_body_is_named(home: Path) -> None:
     dice = random.Random(6)
     for _ in range(12):
