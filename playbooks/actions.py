@@ -205,6 +205,15 @@ def refuse(session: Session, action_id: str, reason: str, ctx: Context) -> Actio
     return found
 
 
+def turn_down_waiting(session: Session, case: Incident, ctx: Context, *, why: str) -> None:
+    """Refuse what still waits for a second person on a locked incident that ends without it."""
+    for found in action_rows.of_incident(session, case.id):
+        if found.state is not ActionState.PROPOSED:
+            continue
+        refused = action_rows.write(session, found, state=ActionState.REFUSED.value, refusal="incident_ended")
+        _tell(session, case, refused, ActionRefused, Code.ACTION_REFUSED, ctx, reason="incident_ended", why=why)
+
+
 def undo(session: Session, action_id: str, reason: str, ctx: Context, *, parts: Parts) -> Action:
     """Take an action back, at any time of its life; a second time changes nothing.
 

@@ -24,7 +24,7 @@ from app.kernel.context import Context
 from app.kernel.errors import Conflict, Invalid, NotFound, SamePerson, WrongState
 from ingest.events.incident import CaseChanged, CaseClosed, CaseReopened
 from ingest.log import outbox
-from playbooks import action_rows, cases, clocks, joining, notes, tasks, timeline
+from playbooks import action_rows, actions, cases, clocks, joining, notes, tasks, timeline
 from playbooks.action_rows import Action
 from playbooks.cases import Incident, State
 from playbooks.clocks import Clock
@@ -33,6 +33,7 @@ from playbooks.engine.executions import Execution, StepState
 from playbooks.models import execution as execution_table
 from playbooks.models import incident, incident_alert, incident_entity
 from playbooks.models import step as step_table
+from playbooks.models import timeline as timeline_table
 from playbooks.notes import Kind
 from playbooks.parts import Parts
 from playbooks.tasks import Task, TaskState
@@ -45,8 +46,6 @@ KEYS_OF_MAX: Final = 1_000
 MEDIAN_ROWS_MAX: Final = 10_000
 # A wrong short closing of these hides an attack: a second person confirms it.
 _SEVERE: Final = 2
-# Detection's port is met by `joining`; callers find it beside the other services.
-accept: Final = joining.accept
 _BEFORE: Final[Mapping[State, State]] = {
     State.TRIAGED: State.NEW,
     State.CONTAINED: State.TRIAGED,
@@ -80,7 +79,7 @@ class SeverityInvalid(Invalid):
 
 
 class OwnerInvalid(Invalid):
-    """Hand over to somebody else."""
+    """Choose a colleague who works incidents, and not the one who has this."""
 
     code = "owner_invalid"
 
@@ -162,16 +161,23 @@ def take(session: Session, incident_id: str, ctx: Context, *, version: int | Non
 
 
 def hand_over(
-    session: Session, incident_id: str, to: str, note: str, ctx: Context, *, version: int | None = None
+    session: Session,
+    incident_id: str,
+    to: str,
+    note: str,
+    ctx: Context,
+    *,
+    among: Collection[str],
+    version: int | None = None,
 ) -> Incident:
-    """Give an incident to somebody else, with a note; the owner may, and who may assign."""
+    """Give an incident to one `among` those who may work incidents, with a note; the owner may, and who may assign."""
     ctx.actor.require(SOC_INCIDENT_WRITE)
     text = notes.checked(note, param="note")
     case = cases.locked(session, incident_id, version=version)
     cases.require_open(case)
     if case.owner != ctx.actor.id:
         ctx.actor.require(SOC_INCIDENT_ASSIGN)
-    if not to or to == case.owner:
+    if to == case.owner or to not in among:
         raise OwnerInvalid(param="to")
     before = case.owner
     comment_id = notes.keep(session, case.id, Kind.HAND_OVER, text, ctx)
@@ -265,7 +271,8 @@ def close_short(
 ) -> Incident:
     """Close an incident that needs no work. Severity 1 and 2: the first person proposes, another one confirms.
 
-    What still contains somebody must be undone first; open tasks and running playbooks end with it.
+    Whoever lowered it from there does not close it alone either. What still contains somebody must be undone first;
+    open tasks, running playbooks and what waits for approval end with it.
     """
     ctx.actor.require(SOC_INCIDENT_CLOSE)
     text = notes.checked(reason, param="reason")
@@ -277,7 +284,7 @@ def close_short(
         kept = ", ".join(f"{one.name} of {one.target}" for one in standing)
         raise NotReady([Demand(code="actions", text=f"Undo first: {kept}.")])
     comment_id = notes.keep(session, case.id, Kind.REASON, text, ctx)
-    needs_second = case.severity <= _SEVERE
+    needs_second = case.severity <= _SEVERE or _was_severe_until(session, case.id, ctx.actor)
     is_confirmation = case.close_proposed_by is not None and case.disposition == disposition.value
     if needs_second and is_confirmation and case.close_proposed_by == ctx.actor.id:
         raise SamePerson(f"{ctx.actor.id} proposed it; another person must confirm.")
@@ -290,6 +297,7 @@ def close_short(
         return case
     executions.stop(session, case, ctx, why="incident_closed")
     tasks.leave_open_ones_out(session, case, "incident_closed", ctx)
+    actions.turn_down_waiting(session, case, ctx, why="The incident was closed.")
     case = cases.change(session, case, state=State.CLOSED.value, closed_at=ctx.at, disposition=disposition.value)
     joining.release_keys(session, case.id)
     clocks.end_all(session, case, ctx)
@@ -459,17 +467,6 @@ def list_page(
     return [cases.of(row) for row in rows]
 
 
-def of_alerts(session: Session, actor: Actor, alert_ids: Collection[str]) -> Mapping[str, str]:
-    """Return the newest incident of each alert."""
-    actor.require(SOC_INCIDENT_READ)
-    rows = session.execute(
-        sa.select(incident_alert.c.alert_id, incident_alert.c.incident_id)
-        .where(incident_alert.c.alert_id.in_(list(alert_ids)[:ALERTS_MAX]))
-        .order_by(incident_alert.c.incident_id)
-    )
-    return {row.alert_id: row.incident_id for row in rows}
-
-
 def keys_of(session: Session, actor: Actor, incident_ids: Collection[str]) -> Mapping[str, Sequence[NamedEntity]]:
     """Return the things by which findings meet in each incident, for lists."""
     actor.require(SOC_INCIDENT_READ)
@@ -563,6 +560,16 @@ def _containing(session: Session, incident_id: str) -> bool:
         one.state is action_rows.ActionState.PROPOSED for one in action_rows.of_incident(session, incident_id)
     )
     return proposed or bool(session.scalar(under_way))
+
+
+def _was_severe_until(session: Session, incident_id: str, actor: Actor) -> bool:
+    """Tell whether this person took a severe incident to where one person closes it: that would be both of two."""
+    query = sa.select(timeline_table.c.params).where(
+        timeline_table.c.incident_id == incident_id,
+        timeline_table.c.code == Code.SEVERITY_LOWERED.value,
+        timeline_table.c.actor == actor.id,
+    )
+    return any(params["before"] <= _SEVERE for params in session.scalars(query))
 
 
 def _reseverable(

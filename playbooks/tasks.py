@@ -205,18 +205,6 @@ def of_incident(session: Session, incident_id: str) -> Sequence[Task]:
     return [_task(row) for row in session.execute(query)]
 
 
-def open_page(session: Session, actor: Actor, *, limit: int = PAGE_MAX) -> Sequence[Task]:
-    """Return the open tasks of all incidents, the next due first."""
-    actor.require(SOC_INCIDENT_READ)
-    query = (
-        sa.select(task)
-        .where(task.c.state.in_((TaskState.OPEN.value, TaskState.CHECKING.value)))
-        .order_by(task.c.due_at, task.c.id)
-        .limit(min(limit, PAGE_MAX))
-    )
-    return [_task(row) for row in session.execute(query)]
-
-
 def checked(fields: Mapping[str, Field], values: Mapping[str, object]) -> dict[str, Value]:
     """Return the answers of a form, each of its type; raises `FormInvalid` or `SecretInText` naming the field."""
     for name in values:

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from app.identity import roles
 from app.kernel.access import service
 from ingest.events.detection import FindingRaised
-from playbooks import incidents
+from playbooks import incidents, joining
 from playbooks.incidents import Page
 from tests.support.installation import ORIGIN, Browser, Installation, Person
 
@@ -154,7 +154,7 @@ class Room:
             rule_name="Burst",
         )
         with system.db.begin() as session:
-            opened = incidents.accept(
+            opened = joining.accept(
                 session,
                 event,
                 ctx,

@@ -234,9 +234,9 @@ def test_an_incident_is_handed_only_to_a_colleague(room: Room) -> None:
     case = room.incident()
     room.analyst.said("take", case, 1)
     note = {"to": room.commander.person.account, "note": LONG}
-    assert room.analyst.said("hand-over", case, 2, fields={**note, "to": "acc_stranger"}) == "choice_missing"
+    assert room.analyst.said("hand-over", case, 2, fields={**note, "to": "acc_stranger"}) == "owner_invalid"
     assert room.analyst.said("hand-over", case, 2, fields={**note, "to": room.administrator.person.account}) == (
-        "choice_missing"
+        "owner_invalid"
     )
     assert room.analyst.said("hand-over", case, 2, fields=note) == ""
     assert room.page(case).incident.owner == room.commander.person.account

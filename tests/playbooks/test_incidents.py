@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.orm import Session
 
 from app.kernel.access import ANONYMOUS
+from app.kernel.context import Context
 from app.kernel.errors import Changed, Forbidden, NotFound, ReasonMissing, SamePerson, SignInRequired, WrongState
 from playbooks import action_rows, actions, deadlines, incidents, jobs, tasks, timeline
 from playbooks.cases import State
-from playbooks.incidents import Disposition, Facts, NotReady
+from playbooks.incidents import Disposition, Facts, NotReady, OwnerInvalid
 from playbooks.notes import SecretInText
 from tests.playbooks.world import AMIR, ANNA, CARLA, CHEN, World
 
@@ -65,16 +67,30 @@ def test_an_analyst_takes_what_nobody_has_and_a_commander_what_somebody_has(worl
     assert world.page(found).incident.acknowledged_at is not None
 
 
+def test_who_lowered_a_severe_incident_does_not_close_it_alone(world: World) -> None:
+    found = world.find(severity="high")
+    world.do(incidents.lower_severity, found, 4, WHY, by=CARLA)
+    proposed = world.do(incidents.close_short, found, Disposition.BENIGN, WHY, by=CARLA)
+    assert proposed.state is State.NEW
+    with pytest.raises(SamePerson):
+        world.do(incidents.close_short, found, Disposition.BENIGN, WHY, by=CARLA)
+    assert world.do(incidents.close_short, found, Disposition.BENIGN, WHY, by=CHEN).state is State.CLOSED
+
+
 def test_handing_over_keeps_both_names_and_the_note(world: World) -> None:
     found = world.find()
     world.do(incidents.take, found, by=ANNA)
-    world.do(incidents.hand_over, found, AMIR.id, "my shift is over", by=ANNA)
+    team = (ANNA.id, AMIR.id)
+    for nobody in ("", "acc_victim", "text", ANNA.id):
+        with pytest.raises(OwnerInvalid):
+            world.do(incidents.hand_over, found, nobody, "my shift is over", by=ANNA, among=team)
+    world.do(incidents.hand_over, found, AMIR.id, "my shift is over", by=ANNA, among=team)
 
     entry = world.page(found).timeline[-1]
     assert timeline.sentence(entry) == "Handed over from acc_anna to acc_amir."
     assert entry.text == "my shift is over"
     with pytest.raises(Forbidden):
-        world.do(incidents.hand_over, found, ANNA.id, "I want it back", by=ANNA)
+        world.do(incidents.hand_over, found, ANNA.id, "I want it back", by=ANNA, among=team)
 
 
 def test_an_incident_goes_through_its_states_when_each_ones_demands_are_met(either_world: World) -> None:
@@ -210,7 +226,7 @@ def test_card_numbers_and_secrets_are_refused_wherever_people_write(world: World
     found = world.find(severity="low")
     writes = [
         lambda: world.do(incidents.note, found, text),
-        lambda: world.do(incidents.hand_over, found, AMIR.id, text),
+        lambda: world.do(incidents.hand_over, found, AMIR.id, text, among=[AMIR.id]),
         lambda: world.do(incidents.close_short, found, Disposition.BENIGN, text),
         lambda: world.do(incidents.raise_severity, found, 1, text, parts=world.parts),
         lambda: world.do(incidents.advance, found, State.TRIAGED, facts=Facts(cause=text)),
@@ -221,9 +237,13 @@ def test_card_numbers_and_secrets_are_refused_wherever_people_write(world: World
     assert text not in str(world.page(found))
 
 
+def hand_over_to_x(session: Session, incident_id: str, note: str, ctx: Context) -> None:
+    incidents.hand_over(session, incident_id, "acc_x", note, ctx, among=["acc_x"])
+
+
 WRITES = [
     (incidents.take, [], False),
-    (incidents.hand_over, ["acc_x", WHY], False),
+    (hand_over_to_x, [WHY], False),
     (incidents.advance, [State.TRIAGED], False),
     (incidents.close_short, [Disposition.BENIGN, WHY], False),
     (incidents.reopen, [WHY], False),
@@ -265,7 +285,6 @@ def test_strangers_read_nothing_and_absent_is_absent(world: World) -> None:
             lambda: incidents.open_by_severity(session, ANONYMOUS),
             lambda: incidents.median_acknowledge(session, ANONYMOUS, world.now),
             lambda: deadlines.next(session, ANONYMOUS, parts=world.parts),
-            lambda: tasks.open_page(session, ANONYMOUS),
             lambda: action_rows.waiting(session, ANONYMOUS),
         ):
             with pytest.raises(SignInRequired):
@@ -285,7 +304,6 @@ def test_lists_are_paged_by_key_and_filtered(world: World) -> None:
         assert [one.id for one in incidents.list_page(session, CARLA, owner=ANNA.id)] == [ids[0]]
         assert incidents.list_page(session, CARLA, states=[State.CLOSED]) == []
         assert incidents.open_by_severity(session, CARLA) == {1: 0, 2: 3, 3: 0, 4: 2}
-        assert incidents.of_alerts(session, CARLA, ["alr_3", "alr_9"]) == {"alr_3": ids[3]}
 
 
 def test_the_median_counts_what_was_acknowledged(world: World) -> None:

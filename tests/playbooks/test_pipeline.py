@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from app.gateway.networks import BlockNetwork, network_rule
 from app.gateway.proxies import TrustedProxies
-from playbooks import incidents
+from playbooks import incidents, joining
 from playbooks.engine import shipped
 from playbooks.engine.execute import Executor
 from playbooks.models import incident
@@ -21,7 +21,7 @@ from tests.support.pipeline import make_pipeline
 def test_a_burst_and_an_entry_become_two_incidents_that_are_contained(tmp_path) -> None:
     kept = containments() | {"network.block": BlockNetwork(TrustedProxies(("127.0.0.1",)))}
     parts = shipped.parts(kept)
-    pipeline = make_pipeline(tmp_path, sink=partial(incidents.accept, parts=parts))
+    pipeline = make_pipeline(tmp_path, sink=partial(joining.accept, parts=parts))
     metadata.create_all(pipeline.ground.db.engine)
     for n in range(10):
         at = START + timedelta(seconds=6 * n)
@@ -57,7 +57,7 @@ def test_a_burst_and_an_entry_become_two_incidents_that_are_contained(tmp_path) 
 
 def test_detecting_again_from_the_start_opens_nothing_new(tmp_path) -> None:
     parts = shipped.parts(containments())
-    pipeline = make_pipeline(tmp_path, sink=partial(incidents.accept, parts=parts))
+    pipeline = make_pipeline(tmp_path, sink=partial(joining.accept, parts=parts))
     for n in range(12):
         at = START + timedelta(seconds=6 * n)
         pipeline.record(at, "auth.login.failed", **{"source.ip": "198.18.7.9", "user.hash": "one"})

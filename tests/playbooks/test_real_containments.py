@@ -13,7 +13,7 @@ from app.identity.containment import LockAccount, RevokeSessions
 from ingest.events.detection import FindingRaised
 from payments import wallets
 from payments.containment import HoldOutgoing
-from playbooks import actions, incidents, tasks
+from playbooks import actions, incidents, joining, tasks
 from playbooks.actions import OwnAction
 from playbooks.engine import shipped
 from playbooks.engine.execute import Executor
@@ -34,7 +34,7 @@ def test_an_account_that_was_entered_is_contained_locked_and_given_back(people: 
     assert people.try_in(ADDRESS) is not None
 
     with ground.db.begin() as session:
-        found = incidents.accept(
+        found = joining.accept(
             session,
             finding_of(account, people),
             ground.ctx(),

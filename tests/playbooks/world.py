@@ -18,7 +18,7 @@ from app.kernel.context import Context
 from app.kernel.db import insert_once
 from ingest import models as log
 from ingest.events.detection import FindingRaised, FindingRevised
-from playbooks import incidents, jobs, tasks, timeline
+from playbooks import incidents, jobs, joining, tasks, timeline
 from playbooks.engine import shipped
 from playbooks.engine.execute import Executor
 from playbooks.form import Playbook
@@ -171,7 +171,7 @@ class World:
             rule_name=rule,
         )
         with self.ground.db.begin() as session:
-            return incidents.accept(
+            return joining.accept(
                 session,
                 event,
                 self.ground.ctx(service("detectors")),

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
+from app.kernel import numbers
 from app.kernel.access import (
     SOC_ACTION_APPROVE,
     SOC_ACTION_PROPOSE,
@@ -74,10 +75,8 @@ def _note(session: Session, deed: Deed, ctx: Context) -> str:
 
 
 def _hand_over(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
-    to = deed.text("to")
-    if to not in {one.id for one in sources.colleagues(session)}:
-        raise ChoiceMissing("Choose a colleague.", param="to")
-    incidents.hand_over(session, deed.of, to, deed.text("note"), ctx, version=deed.seen)
+    among = {one.id for one in sources.colleagues(session)}
+    incidents.hand_over(session, deed.of, deed.text("to"), deed.text("note"), ctx, among=among, version=deed.seen)
     return "Handed over"
 
 
@@ -183,10 +182,10 @@ def _undo_all(sources: Sources, session: Session, deed: Deed, ctx: Context) -> s
 
 
 def _prolong(session: Session, deed: Deed, ctx: Context) -> str:
-    hours = deed.text("hours")
-    if not hours.isdecimal() or len(hours) > 4:
+    hours = numbers.whole(deed.text("hours"))
+    if hours is None:
         raise ChoiceMissing("Choose for how many hours.", param="hours")
-    actions.prolong(session, deed.of, int(hours), deed.text("reason"), ctx)
+    actions.prolong(session, deed.of, hours, deed.text("reason"), ctx)
     return "Prolonged"
 
 
