@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from app.compose import System
 from app.gateway import folding
-from app.identity import letters, sessions
+from app.identity import expiry, letters, sessions
 from app.kernel.jobs import Job
 from ingest.log import checkpoint
 from payments import idempotency
@@ -32,7 +32,9 @@ def _expire(system: System, at: datetime) -> str | None:
     with system.db.begin() as session:
         ended = sessions.sweep(session, system.job_context("identity", at))
         letters.expire(session, at)
-    return f"{ended} sessions ended" if ended else None
+    with system.db.begin() as session:
+        gone = expiry.purge(session, system.job_context("identity", at), policy=system.identity.policy)
+    return f"{ended} sessions ended, {gone} rows deleted" if ended or gone else None
 
 
 def _fold(system: System, at: datetime) -> str | None:

@@ -6,16 +6,17 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.identity import lockout
 from app.identity.models import message
 from app.identity.parts import Identity
 from app.kernel import crypto
 from app.kernel.context import Context
-from app.kernel.errors import OnePayError
+from app.kernel.errors import OnePayError, TooManyAttempts
 
 KEPT: Final = timedelta(days=1)
 TRIES_MAX: Final = 8
@@ -33,15 +34,29 @@ class Letter:
 
 
 class MessengerFailed(OnePayError):
-    """The letter could not be handed over; it stays queued."""
+    """The letter could not be handed over; it stays queued. Repeats of one id must be harmless to a messenger."""
 
     code = "messenger_failed"
 
 
-class Messenger(Protocol):
-    """Hands letters over; raises `MessengerFailed` where it could not. Repeats of one id must be harmless."""
+class AskedTooOften(TooManyAttempts):
+    """Too many letters were asked for from where you are. Please wait a minute."""
 
-    def send(self, letter_id: str, letter: Letter, at: datetime) -> None: ...
+    code = "asked_too_often"
+
+
+def may_be_asked_for(session: Session, identifier: bytes, ctx: Context, *, parts: Identity) -> bool:
+    """Count a letter that anybody may cause to an address, and tell whether one more goes to it in this hour.
+
+    The page answers the same whether or not it goes. Raises `AskedTooOften` for a source that asks without end: that
+    tells nothing about any address.
+    """
+    if ctx.source.ip is not None:
+        asked = lockout.count_within(session, lockout.asked_from(ctx.source.ip), 60, ctx.at)
+        if asked > parts.policy.letters_asked_minute:
+            raise AskedTooOften(retry_after=60)
+    sent = lockout.count_within(session, lockout.letters_of(identifier), 3600, ctx.at)
+    return sent <= parts.policy.letters_hour
 
 
 def queue(

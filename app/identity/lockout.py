@@ -18,6 +18,8 @@ from app.kernel.db import insert_once
 IDENTIFIER: Final = "identifier"
 ADDRESS: Final = "address"
 NETWORK: Final = "network"
+LETTERS: Final = "letters"
+ASKED: Final = "letters_asked"
 _CODE_WINDOWS: Final = ((300, "code_failures_5min"), (3600, "code_failures_hour"), (86_400, "code_failures_day"))
 
 
@@ -47,13 +49,23 @@ def buckets_of(identifier: bytes, surface: ActorKind, device_id: str | None, ip:
     own = device_id if device_id and surface is ActorKind.CUSTOMER else "others"
     found = [Bucket(scope=IDENTIFIER, key=f"{surface.value}|{identifier.hex()}|{own}")]
     if ip:
-        address = ipaddress.ip_address(ip)
-        host, net = (32, 24) if address.version == 4 else (64, 56)
-        found += [
-            Bucket(scope=ADDRESS, key=str(ipaddress.ip_network(f"{ip}/{host}", strict=False))),
-            Bucket(scope=NETWORK, key=str(ipaddress.ip_network(f"{ip}/{net}", strict=False))),
-        ]
+        found += [Bucket(scope=ADDRESS, key=_network(ip, 32, 64)), Bucket(scope=NETWORK, key=_network(ip, 24, 56))]
     return tuple(found)
+
+
+def letters_of(identifier: bytes) -> Bucket:
+    """Return the counter of letters that anybody can cause to one address."""
+    return Bucket(scope=LETTERS, key=identifier.hex())
+
+
+def asked_from(ip: str) -> Bucket:
+    """Return the counter of letters that are asked for from where a request comes."""
+    return Bucket(scope=ASKED, key=_network(ip, 32, 64))
+
+
+def _network(ip: str, four: int, six: int) -> str:
+    width = four if ipaddress.ip_address(ip).version == 4 else six
+    return str(ipaddress.ip_network(f"{ip}/{width}", strict=False))
 
 
 def closed(session: Session, buckets: tuple[Bucket, ...], at: datetime) -> Closed | None:
@@ -137,6 +149,22 @@ def count_code_failure(session: Session, account_id: str, at: datetime, *, polic
             sa.update(attempts).where(where).values(failures=failures, first_at=first_at, locked_until=until)
         )
     return reached
+
+
+def count_within(session: Session, bucket: Bucket, seconds: int, at: datetime) -> int:
+    """Count one more of something and return the how manieth it is since its window of so many seconds began."""
+    insert_once(session, attempts, {"scope": bucket.scope, "key": bucket.key, "failures": 0, "first_at": at})
+    where = (attempts.c.scope == bucket.scope) & (attempts.c.key == bucket.key)
+    row = session.execute(
+        sa.update(attempts)
+        .where(where)
+        .values(failures=attempts.c.failures + 1)
+        .returning(attempts.c.failures, attempts.c.first_at)
+    ).one()
+    if at - row.first_at <= timedelta(seconds=seconds):
+        return int(row.failures)
+    session.execute(sa.update(attempts).where(where).values(failures=1, first_at=at))
+    return 1
 
 
 def _code_buckets(account_id: str) -> tuple[Bucket, ...]:

@@ -32,6 +32,8 @@ class SecurityPolicy:
     code_failures_5min: int = 5
     code_failures_hour: int = 20
     code_failures_day: int = 50
+    letters_hour: int = 5
+    letters_asked_minute: int = 10
     idle_customer_seconds: int = 5 * 60
     idle_staff_seconds: int = 15 * 60
     idle_administrator_seconds: int = 10 * 60
@@ -43,6 +45,13 @@ class SecurityPolicy:
     sessions_administrator: int = 1
     step_up_seconds: int = 5 * 60
     device_known_days: int = 90
+    attempts_kept_days: int = 1
+    links_kept_days: int = 1
+    logins_kept_days: int = 1
+    enrolment_kept_days: int = 1
+    sessions_kept_days: int = 90
+    messages_kept_days: int = 90
+    devices_kept_days: int = 396
 
     def __post_init__(self) -> None:
         default = {field.name: field.default for field in fields(self)}
@@ -72,5 +81,15 @@ BOUNDS: Final = {
     "absolute_customer_seconds": (600, 12 * 3600),
     "absolute_staff_seconds": (600, 8 * 3600),
     "link_seconds": (300, 3600),
+    "letters_hour": (1, 10),
+    "letters_asked_minute": (1, 10),
     "step_up_seconds": (60, 300),
+    # Shorter would forget what still counts: a day of wrong codes, a device that is known, what the owner may look up.
+    "attempts_kept_days": (1, 30),
+    "links_kept_days": (0, 30),
+    "logins_kept_days": (0, 30),
+    "enrolment_kept_days": (1, 30),
+    "sessions_kept_days": (90, 396),
+    "messages_kept_days": (1, 90),
+    "devices_kept_days": (90, 396),
 }

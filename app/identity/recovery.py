@@ -19,17 +19,21 @@ OWNERS_LOCK = "owner"
 
 
 def ask(session: Session, surface: ActorKind, typed: str, ctx: Context, *, parts: Identity) -> None:
-    """Send the link to a verified address; an unknown one gets the same answer and no letter (PWD-4)."""
+    """Send the link to a verified address; an unknown one gets the same answer and no letter (PWD-4).
+
+    It also gets the same work, which is taken back: the time of the answer tells nothing about an address either.
+    """
     address = accounts.normal_address(typed)
-    found = accounts.find(session, surface, accounts.identifier_of(address, parts=parts))
-    if found is None or found.state not in (State.ACTIVE, State.LOCKED):
+    identifier = accounts.identifier_of(address, parts=parts)
+    if not letters.may_be_asked_for(session, identifier, ctx, parts=parts):
         return
-    url = links.make(
-        session, LinkPurpose.RECOVERY, ctx, parts=parts, seconds=parts.policy.link_seconds, account_id=found.id
-    )
-    text = f"Open this page within 30 minutes to set a new password:\n{url}\nIf you did not ask for it, ignore it.\n"
-    letter = letters.Letter(to=address, subject="Set a new password", text=text)
-    letters.queue(session, letter, "recovery", ctx, parts=parts, account_id=found.id)
+    found = accounts.find(session, surface, identifier)
+    if found is not None and found.state in (State.ACTIVE, State.LOCKED):
+        _write(session, address, found.id, ctx, parts)
+        return
+    with session.begin_nested() as trial:
+        _write(session, address, None, ctx, parts)
+        trial.rollback()
 
 
 def complete(session: Session, token: str, hashed: str, code: str, ctx: Context, *, parts: Identity) -> str:
@@ -60,3 +64,11 @@ def complete(session: Session, token: str, hashed: str, code: str, ctx: Context,
     text = "The password of your OnePay account was changed, and every session was ended.\n"
     notices.tell(session, found.id, "Your password was changed", text, "password_changed", ctx, parts=parts)
     return found.id
+
+
+def _write(session: Session, address: str, account_id: str | None, ctx: Context, parts: Identity) -> None:
+    seconds = parts.policy.link_seconds
+    url = links.make(session, LinkPurpose.RECOVERY, ctx, parts=parts, seconds=seconds, account_id=account_id)
+    text = f"Open this page within 30 minutes to set a new password:\n{url}\nIf you did not ask for it, ignore it.\n"
+    letter = letters.Letter(to=address, subject="Set a new password", text=text)
+    letters.queue(session, letter, "recovery", ctx, parts=parts, account_id=account_id)

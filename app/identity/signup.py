@@ -52,9 +52,15 @@ class NewCustomer:
 
 
 def ask(session: Session, typed: str, ctx: Context, *, parts: Identity) -> None:
-    """Send the link that begins a sign-up. A known address gets a different letter and the same answer (ACC-2)."""
+    """Send the link that begins a sign-up. A known address gets a different letter and the same answer (ACC-2).
+
+    So does one that was written to too often in this hour: no letter, the same answer.
+    """
     address = accounts.normal_address(typed)
-    known = accounts.find(session, ActorKind.CUSTOMER, accounts.identifier_of(address, parts=parts))
+    identifier = accounts.identifier_of(address, parts=parts)
+    if not letters.may_be_asked_for(session, identifier, ctx, parts=parts):
+        return
+    known = accounts.find(session, ActorKind.CUSTOMER, identifier)
     if known is not None:
         text = (
             "Somebody, perhaps you, asked to open a OnePay account with this address. There is one already.\n"
