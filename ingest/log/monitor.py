@@ -34,7 +34,9 @@ EXIT_SOUND: Final = 0
 EXIT_BROKEN: Final = 6
 # SQLite keeps any bytes as text, and its driver says which column it could not read.
 _UNDECODED: Final = re.compile(r"Could not decode to UTF-8 column '(\w+)'")
-Row = TypeVar("Row")
+_MISREAD: Final = (TypeError, ValueError, OverflowError)
+Row = TypeVar("Row", Entry, Body)
+Name = TypeVar("Name")
 
 
 class RangeInvalid(Invalid):
@@ -99,6 +101,7 @@ def verify(
     """
     with db.read() as session:
         head = read.head(session)
+        head = replace(head, **_hashes({"root": head.root}))
         beyond = _beyond(session, head)
     last = head.size if last is None else last
     if not 1 <= first <= last + 1 or last > head.size:
@@ -149,7 +152,7 @@ class _Check:
     def page(self, session: Session, lo: int, hi: int) -> None:
         entries = {entry.sequence: entry for entry in self._rows("ingest_entry", read.entries, session, lo, hi)}
         bodies = {body.sequence: body for body in self._rows("ingest_body", read.bodies, session, lo, hi)}
-        edge = read.nodes(session, merkle.places(0, self.head.size))
+        edge = _hashes(read.nodes(session, merkle.places(0, self.head.size)))
         nodes = {**edge, **_nodes(session, lo, hi, self.head.size), **self.corrected}
         documents = self._documents(session, lo, hi)
         sealed: list[Sequenced] = []
@@ -177,7 +180,7 @@ class _Check:
     def root(self, session: Session) -> None:
         """Compare the right edge with the root of the head."""
         wanted = merkle.places(0, self.head.size)
-        found = {**read.nodes(session, wanted), **self.corrected}
+        found = {**_hashes(read.nodes(session, wanted)), **self.corrected}
         if any(place not in found for place in wanted):
             lost = next(place for place in wanted if place not in found)
             self._node(lost, "the row is missing")
@@ -197,7 +200,7 @@ class _Check:
                 field = _undecoded(error)
                 if field is None:
                     raise
-                self._add("ingest_checkpoint", after + 1, field, "from here on a text is not UTF-8")
+                self._add("ingest_checkpoint", after + 1, field, "from here on a text cannot be read")
                 return seen
             for row in rows:
                 self._checkpoint(session, row.size, row.root, row.note, key)
@@ -209,21 +212,34 @@ class _Check:
     def _rows(
         self, table: str, rows: Callable[[Session, int, int], list[Row]], session: Session, lo: int, hi: int
     ) -> list[Row]:
-        """Return the rows of a page without those that cannot be read, as text that is not UTF-8, which are named."""
+        """Return the rows of a page without those that SQLite keeps and nobody can read; these are named.
+
+        It takes bytes that are no text, and values of any type for any column.
+        """
         try:
-            return rows(session, lo, hi)
-        except sa.exc.OperationalError as error:
-            field = _undecoded(error)
+            found = rows(session, lo, hi)
+        except (sa.exc.OperationalError, *_MISREAD) as error:
+            field = _undecoded(error) if isinstance(error, sa.exc.OperationalError) else "one of its fields"
             if field is None:
                 raise
             if hi - lo > 1:
                 middle = (lo + hi) // 2
-                return [
-                    part for span in ((lo, middle), (middle, hi)) for part in self._rows(table, rows, session, *span)
-                ]
-            self._add(table, hi, field, "it is not UTF-8")
-            self.unread.add((table, hi))
+                halves = ((lo, middle), (middle, hi))
+                return [row for half in halves for row in self._rows(table, rows, session, *half)]
+            self._unreadable(table, hi, field, "it cannot be read")
             return []
+        whole = []
+        for row in found:
+            field = _mistyped(row)
+            if field is None:
+                whole.append(row)
+            else:
+                self._unreadable(table, row.sequence, field, "it is of another type")
+        return whole
+
+    def _unreadable(self, table: str, sequence: int, field: str, said: str) -> None:
+        self._add(table, sequence, field, said)
+        self.unread.add((table, sequence))
 
     def _entry(
         self, entry: Entry, body: Body | None, nodes: Mapping[Place, bytes], documents: Mapping[int, Document] | None
@@ -319,7 +335,7 @@ class _Check:
 
     def _checkpoint(self, session: Session, size: int, root: bytes, text: str, key: VerifierKey | None) -> None:
         wanted = merkle.places(0, size)
-        nodes = {**read.nodes(session, wanted), **self.corrected}
+        nodes = {**_hashes(read.nodes(session, wanted)), **self.corrected}
         edge = Edge(size, tuple(nodes[place] for place in wanted if place in nodes))
         if len(edge.hashes) == len(wanted) and merkle.root(edge) != root:
             self._add("ingest_checkpoint", size, "root", "it is not the root of the tree at this size")
@@ -375,7 +391,21 @@ def _nodes(session: Session, lo: int, hi: int, size: int) -> dict[Place, bytes]:
         low, high = (lo >> level + 1) * 2, (hi - 1 >> level + 1) * 2 + 1
         ranges.append((node.level == level) & node.idx.between(low, min(high, (size >> level) - 1)))
     rows = session.execute(sa.select(models.node).where(sa.or_(*ranges)))
-    return {(row.level, row.idx): row.hash for row in rows}
+    return _hashes({(row.level, row.idx): row.hash for row in rows})
+
+
+def _hashes(nodes: Mapping[Name, object]) -> dict[Name, bytes]:
+    """Return hashes with what is none as an empty one: it is equal to nothing that is computed."""
+    return {place: value if isinstance(value, bytes) else b"" for place, value in nodes.items()}
+
+
+def _mistyped(row: Entry | Body) -> str | None:
+    """Name the first field of a row that is of another type than it must be."""
+    wanted = {"salt": bytes, "body": bytes, "commitment": bytes, "event_id": str, "kind": str, "class_": str}
+    for name, type_ in wanted.items():
+        if hasattr(row, name) and not isinstance(getattr(row, name), type_):
+            return name.rstrip("_")
+    return None
 
 
 def _node_holds(nodes: Mapping[Place, bytes], index: int, head: Head) -> bool:

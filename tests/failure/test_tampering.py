@@ -129,14 +129,35 @@ def test_the_database_itself_refuses_first(home: Path, statement: str, table: st
 )
 def test_what_is_no_text_any_more_is_named(home: Path, statement: str, place: str) -> None:
     as_root(home, (statement, ()))
-    assert verified(home) == ([f"{place}: it is not UTF-8"], 6)
+    assert verified(home) == ([f"{place}: it cannot be read"], 6)
+
+
+@pytest.mark.parametrize(
+    ("statement", "place"),
+    [
+        ("UPDATE ingest_entry SET at = 'noon' WHERE sequence = 3", "ingest_entry sequence 3 one of its fields"),
+        ("UPDATE ingest_entry SET at = 9e30 WHERE sequence = 3", "ingest_entry sequence 3 one of its fields"),
+        ("UPDATE ingest_entry SET commitment = 'text' WHERE sequence = 3", "ingest_entry sequence 3 commitment"),
+        ("UPDATE ingest_entry SET kind = x'ff' WHERE sequence = 3", "ingest_entry sequence 3 kind"),
+        ("UPDATE ingest_body SET body = 'text' WHERE sequence = 3", "ingest_body sequence 3 body"),
+        ("UPDATE ingest_body SET salt = 7 WHERE sequence = 3", "ingest_body sequence 3 salt"),
+        ("UPDATE ingest_node SET hash = 'xx' WHERE level = 0 AND idx = 2", "ingest_node sequence 3 hash at level 0"),
+        ("UPDATE ingest_node SET hash = 12 WHERE level = 1 AND idx = 1", "ingest_node sequence 3 hash at level 1"),
+        ("UPDATE ingest_head SET root = 'abc'", "ingest_head"),
+    ],
+)
+def test_what_is_of_another_type_is_named(home: Path, statement: str, place: str) -> None:
+    """SQLite keeps a value of any type in any column."""
+    as_root(home, (statement, ()))
+    said, code = verified(home)
+    assert (len(said), said[0].startswith(place), code) == (1, True, 6), said
 
 
 def test_a_checkpoint_that_is_no_text_any_more_is_named(home: Path) -> None:
     newest = one(home, "SELECT max(size) FROM ingest_checkpoint")
     as_root(home, ("UPDATE ingest_checkpoint SET note = CAST(x'80' AS TEXT) WHERE size = ?", (newest,)))
     said, code = verified(home)
-    assert (len(said), "ingest_checkpoint" in said[0], "not UTF-8" in said[0], code) == (1, True, True, 6)
+    assert (len(said), "ingest_checkpoint" in said[0], "cannot be read" in said[0], code) == (1, True, True, 6)
 
 
 def test_one_flipped_bit_anywhere_in_a_body_is_named(home: Path) -> None:
