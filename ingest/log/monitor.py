@@ -101,7 +101,7 @@ def verify(
     """
     with db.read() as session:
         head = read.head(session)
-        head = replace(head, **_hashes({"root": head.root}))
+        head = replace(head, root=_hashes({"root": head.root})["root"])
         beyond = _beyond(session, head)
     last = head.size if last is None else last
     if not 1 <= first <= last + 1 or last > head.size:
