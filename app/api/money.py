@@ -24,7 +24,6 @@ from app.api.models import (
     WalletOut,
 )
 from app.gateway.policy import Policy, route
-from app.identity.policy import SecurityPolicy
 from app.kernel import canonical, numbers
 from app.kernel.access import PAYMENT_TRANSFER_CREATE, PAYMENT_TRANSFER_READ, WALLET_OWN_READ, Acr
 from app.kernel.errors import Invalid, Malformed, NotFound, Refused
@@ -102,7 +101,6 @@ def list_topups() -> Response:
         answer=TransferOut,
         status=HTTPStatus.CREATED,
         acr=Acr.MFA,
-        max_age=SecurityPolicy().step_up,
     ),
 )
 def create_transfer() -> Response:

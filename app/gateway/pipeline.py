@@ -21,6 +21,7 @@ from app.gateway.networks import Blocked, NetworkRefused
 from app.gateway.policy import BODY_MAX, Policy
 from app.gateway.proxies import TrustedProxies, plain
 from app.identity import sessions
+from app.identity.policy import SecurityPolicy
 from app.kernel import classify, crypto
 from app.kernel.access import ANONYMOUS, Permission
 from app.kernel.clock import Clock
@@ -168,8 +169,9 @@ def _before(app: Flask, gate: Gateway) -> None:
         csrf.check(request, gate.origins)
     if isinstance(policy.permission, Permission):
         g.actor.require(policy.permission)
-    if policy.acr is not None and policy.max_age is not None:
-        g.actor.require_fresh(policy.acr, policy.max_age, g.at)
+    if policy.acr is not None:
+        security: SecurityPolicy = app.extensions["onepay"].identity.policy
+        g.actor.require_fresh(policy.acr, security.step_up, g.at)
     if isinstance(policy.permission, Permission) and g.actor.id is None:
         raise SignInRequired
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Final
 
 from flask import Blueprint
@@ -24,12 +23,14 @@ class Public:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What a request must fulfil. `surface` names whose session counts: customer or staff."""
+    """What a request must fulfil. `surface` names whose session counts: customer or staff.
+
+    `acr` must have been proven within the step-up time of the installation's security policy.
+    """
 
     permission: Permission | Public
     surface: str = "customer"
     acr: Acr | None = None
-    max_age: timedelta | None = None
     idempotent: bool = False
     passive: bool = False
     csrf: bool = True

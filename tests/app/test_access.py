@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
+from werkzeug.test import TestResponse
 
 from app.gateway.policy import Policy
 from app.identity import roles
@@ -57,12 +60,13 @@ def test_every_role_gets_exactly_what_the_policies_say(
                     or "sessions/end" in path
                 ):
                     continue
-                status = _status(browser, method, path)
+                answer = _answer(browser, method, path)
+                status = answer.status_code
                 allowed = (
                     role != "nobody" and policy.permission in roles.ROLES[role] and _surface_of(role) == policy.surface
                 )
-                refused = status in (401, 403) if path.startswith(("/api/", "/console/api")) else status in (303, 403)
-                if allowed and status == 403:
+                refused = _is_refusal(answer, path)
+                if allowed and (status == 403 or _leads_to(answer, "/sign-in")):
                     wrong.append((method, path, role, status, "refused though allowed"))
                 if not allowed and not refused:
                     wrong.append((method, path, role, status, "served though not allowed"))
@@ -94,10 +98,21 @@ def _surface_of(role: str) -> str:
     return guard.CUSTOMER if role == roles.CUSTOMER else guard.STAFF
 
 
-def _status(browser: Browser, method: str, path: str) -> int:
+def _is_refusal(answer: TestResponse, path: str) -> bool:
+    """Tell whether an answer refuses: 401 or 403 to programs, 403 or the way to sign-in or step-up to people."""
+    if path.startswith(("/api/", "/console/api")):
+        return answer.status_code in (401, 403)
+    return answer.status_code == 403 or _leads_to(answer, "/sign-in", "/step-up", "/staff/step-up")
+
+
+def _leads_to(answer: TestResponse, *pages: str) -> bool:
+    return answer.status_code == 303 and urlsplit(answer.location).path in pages
+
+
+def _answer(browser: Browser, method: str, path: str) -> TestResponse:
     if path.startswith("/api/"):
-        return browser.api(method, path.removeprefix("/api/v1"), {} if method == "POST" else None).status_code
+        return browser.api(method, path.removeprefix("/api/v1"), {} if method == "POST" else None)
     if method == "GET":
         accept = "application/json" if path.startswith("/console/api") else "text/html"
-        return browser.get(path, Accept=accept).status_code
-    return browser.post(path, {}).status_code
+        return browser.get(path, Accept=accept)
+    return browser.post(path, {})

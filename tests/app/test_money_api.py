@@ -5,10 +5,15 @@ from __future__ import annotations
 import html
 import re
 import threading
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from app.identity import roles
+from app.identity.models import session as session_table
+from app.identity.policy import SecurityPolicy
 from app.kernel.access import Actor, ActorKind
 from payments import wallets
 from tests.support.installation import Browser, Installation
@@ -158,6 +163,25 @@ def test_without_a_fresh_factor_money_asks_for_one(installation: Installation) -
     answer = browser.api("POST", "/transfers", order("@payee_one", "1.00"), **{"Idempotency-Key": "n"})
     assert (answer.status_code, answer.json["code"]) == (401, "step_up_required")
     assert (answer.json["acr_values"], answer.json["max_age"]) == ("mfa", 300)
+
+
+def test_how_fresh_a_proof_must_be_is_the_installations_policy(installation: Installation) -> None:
+    person = installation.customer("stricter", euros=20)
+    browser = installation.browser()
+    browser.sign_in(person)
+    system = installation.system
+    was, system.identity = system.identity, replace(system.identity, policy=SecurityPolicy(step_up_seconds=60))
+    try:
+        with system.db.begin() as session:
+            session.execute(
+                sa.update(session_table)
+                .where(session_table.c.account_id == person.account)
+                .values(proved_at=system.clock.now() - timedelta(seconds=90))
+            )
+        answer = browser.api("POST", "/transfers", order("@payee_one", "1.00"), **{"Idempotency-Key": "s"})
+    finally:
+        system.identity = was
+    assert (answer.status_code, answer.json["code"], answer.json["max_age"]) == (401, "step_up_required", 60)
 
 
 def test_a_frozen_wallet_answers_402_and_says_so_to_its_owner(installation: Installation) -> None:

@@ -7,7 +7,6 @@ from flask import Blueprint, Response, request
 from app.edge import context, system
 from app.gateway.policy import Policy, route
 from app.identity import people, roles, signup
-from app.identity.policy import SecurityPolicy
 from app.kernel.access import (
     IAM_ACCOUNT_DISABLE,
     IAM_ACCOUNT_INVITE,
@@ -26,12 +25,7 @@ blueprint = Blueprint("people", __name__)
 
 
 def _policy(permission: Permission, *, fresh: bool = False) -> Policy:
-    return Policy(
-        permission=permission,
-        surface=guard.STAFF,
-        acr=Acr.MFA if fresh else None,
-        max_age=SecurityPolicy().step_up if fresh else None,
-    )
+    return Policy(permission=permission, surface=guard.STAFF, acr=Acr.MFA if fresh else None)
 
 
 @route(blueprint, "GET", "/admin/users", _policy(IAM_ACCOUNT_READ))
