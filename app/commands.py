@@ -17,6 +17,7 @@ from threading import Event
 from typing import Any, Final, TypeAlias, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app import health
 from app.compose import System
@@ -35,7 +36,8 @@ from app.kernel.access import (
     service,
 )
 from app.kernel.clock import from_micros, rfc3339
-from app.kernel.errors import Conflict, Invalid, NotFound
+from app.kernel.context import Context
+from app.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from ingest.events.envelope import at_path
 from ingest.log import checkpoint, monitor, proofs, read
 from ingest.log.monitor import Copy
@@ -120,8 +122,7 @@ def log_verify(system: System, args: Arguments) -> Iterator[Line]:
     )
     for finding in verdict.findings:
         yield text(str(finding))
-    with system.db.begin() as session:
-        monitor.tell(session, verdict, system.context(operator()))
+    yield from _recorded(system, lambda session, ctx: monitor.tell(session, verdict, ctx))
     word = "BROKEN" if verdict.findings else "sound"
     yield text(
         f"log {word}: sequences {verdict.first} to {verdict.last} of {verdict.size}, "
@@ -176,8 +177,7 @@ def ledger_verify(system: System, args: Arguments) -> Iterator[Line]:
     """Replay the ledger and compare it with the log, both ways; exit 6 names the first bad row of each kind."""
     with system.db.read() as session:
         found = ledger.verify(session, only_book=args.get("book") or None)
-    with system.db.begin() as session:
-        ledger.record(session, found, system.context(operator()))
+    yield from _recorded(system, lambda session, ctx: ledger.record(session, found, ctx))
     for difference in found.differences:
         yield text(str(difference))
     word = "sound" if found.is_sound else "DIFFERS"
@@ -359,6 +359,15 @@ def _telling(unit: str, work: Callable[[Note], Result]) -> Generator[Line, None,
             return going_on.result()
         finally:
             has_hung_up.set()
+
+
+def _recorded(system: System, record: Callable[[Session, Context], object]) -> Iterator[Line]:
+    """Record a verdict; one that the log cannot take is told all the same: it is asked for when something fails."""
+    try:
+        with system.db.begin() as session:
+            record(session, system.context(operator()))
+    except Unavailable as error:
+        yield text(f"This verdict could not be recorded: {error} ({error.code})")
 
 
 def _events_about(system: System, object_id: str, window: Window) -> list[str]:

@@ -13,10 +13,10 @@ from ingest.log import outbox
 
 @dataclass(slots=True, kw_only=True)
 class Episode:
-    """Since when a part fails, and of which kinds its failures were."""
+    """Since when a part fails, and which kinds of its failures the log tells of already."""
 
     since: datetime
-    errors: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,22 +29,23 @@ class Failing:
     def failed(self, part: str, error: BaseException, ctx: Context) -> None:
         """Record that a part fails, and each new kind of failure while it does; repeats leave no trace.
 
-        What could not be recorded is recorded with the next failure.
+        What could not be recorded, as while a disk is full, is recorded with the next failure.
         """
-        name, episode = type(error).__name__, self.episodes.get(part)
-        if episode is not None and name in episode.errors:
+        name, episode = type(error).__name__, self.episodes.setdefault(part, Episode(since=ctx.at))
+        if name in episode.told:
             return
         with self.db.begin() as session:
             outbox.record(session, JobFailed(job=part, error_type=name), ctx)
-            if episode is None:
-                outbox.record(session, ControlFailed(control=part, since=ctx.at, cause=name), ctx)
-        self.episodes.setdefault(part, Episode(since=ctx.at)).errors.add(name)
+            if not episode.told:
+                outbox.record(session, ControlFailed(control=part, since=episode.since, cause=name), ctx)
+        episode.told.add(name)
 
     def worked(self, part: str, ctx: Context) -> None:
         """Record that a part which failed does its work again."""
         episode = self.episodes.get(part)
         if episode is None:
             return
-        with self.db.begin() as session:
-            outbox.record(session, ControlRestored(control=part, since=episode.since), ctx)
+        if episode.told:
+            with self.db.begin() as session:
+                outbox.record(session, ControlRestored(control=part, since=episode.since), ctx)
         del self.episodes[part]

@@ -17,6 +17,12 @@ from ingest.log.pressure import Limits, State
 
 LIMITS: Final = Limits()
 DISK_FREE_MIN: Final = 512 * 2**20
+_PRESSURE: Final = {
+    State.OK.value: "state {state}",
+    State.DEGRADED.value: "behind, so imports wait",
+    State.INCIDENT.value: "far behind",
+    State.FULL.value: "full, so nothing is taken: {disk_free_percent} % of the disk is free",
+}
 
 
 def ready(system: System) -> dict[str, str]:
@@ -64,6 +70,8 @@ def lag(system: System) -> dict[str, Any]:
             "head": head.size,
             "state": head.state,
             "unsequenced": waiting.rows,
+            "pressure": waiting.state.value,
+            "disk_free_percent": waiting.disk_free_percent,
             "oldest_seconds": round(waiting.age.total_seconds(), 3),
             "ok": head.state == "ok" and waiting.state is State.OK,
         },
@@ -91,7 +99,7 @@ def parts(system: System) -> list[Part]:
             name="Sequencer",
             says=f"{log['unsequenced']} waiting, oldest {log['oldest_seconds']:.1f} s",
             ok=log["ok"],
-            detail=f"head {log['head']:,}, state {log['state']}",
+            detail=f"head {log['head']:,}, {_PRESSURE[log['pressure']].format(**log)}",
         ),
         Part(
             name="Shipper",

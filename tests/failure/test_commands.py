@@ -120,6 +120,16 @@ def test_amounts_have_their_currency(house: Installation) -> None:
     assert " 12.00 EUR  = " in lines_of(house, "ledger explain", book=wallet)[0]
 
 
+def test_a_verdict_is_told_though_the_log_takes_nothing(house: Installation) -> None:
+    something_about(house, "acc_busy", 3)
+    house.system.recording.is_full = True
+    for command in ("log verify", "ledger verify"):
+        lines = list(commands.COMMANDS[command](house.system, {}))
+        assert "could not be recorded" in str(lines[0]["text"])
+        assert "sound" in str(lines[1]["text"])
+        assert lines[-1] == {"exit": 0}
+
+
 def sshd_log(tmp_path: Path, lines: int) -> Path:
     file = tmp_path / "auth.log"
     line = (

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from app import health
 from app.kernel import canonical
 from app.kernel.clock import StillClock
 from app.kernel.jobs import Job
@@ -89,6 +90,8 @@ def test_what_could_not_be_recorded_is_recorded_with_the_next_failure(tmp_path: 
         house.system.recording.is_full = True
         run_guarded(house.system, part.job)
         assert told(house) == []
+        # The log cannot tell it, so health does.
+        assert parts(house)["Jobs"] == ("1 failing", False)
         house.system.recording.is_full = False
         run_guarded(house.system, part.job)
         assert told(house) == [(FAILED, "detectors.run", "LogFull"), (STOPPED, "detectors.run", "LogFull")]
@@ -116,6 +119,22 @@ def test_a_pump_that_fails_is_told_as_a_job_is(tmp_path: Path, monkeypatch: pyte
             (STOPPED, "ship", "ZeroDivisionError"),
             (RESTORED, "ship", None),
         ]
+
+
+def test_a_failure_that_was_never_told_ends_untold(tmp_path: Path) -> None:
+    part = Part()
+    with installed(tmp_path / "home", clock=StillClock(START)) as house:
+        part.error = LogFull()
+        house.system.recording.is_full = True
+        run_guarded(house.system, part.job)
+        house.system.recording.is_full, part.error = False, None
+        run_guarded(house.system, part.job)
+        assert told(house) == []
+        assert parts(house)["Jobs"] == ("none failing", True)
+
+
+def parts(house: Installation) -> dict[str, tuple[str, bool]]:
+    return {part.name: (part.says, part.ok) for part in health.parts(house.system)}
 
 
 def until(holds: Callable[[], bool]) -> None:
