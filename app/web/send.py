@@ -18,7 +18,7 @@ from app.kernel import canonical, crypto
 from app.kernel.access import PAYMENT_TRANSFER_CREATE, PAYMENT_TRANSFER_READ, Acr, ActorKind
 from app.kernel.errors import Conflict, Invalid, Malformed, NotFound, OnePayError, StepUpRequired, TooManyAttempts
 from app.once import Answer
-from app.web import formats, money_input, pages
+from app.web import formats, money_input, pages, receipts
 from app.web.wallet import main_wallet
 from payments import idempotency, transfers, wallets
 from payments.idempotency import Call
@@ -114,7 +114,7 @@ def receipt(transfer_id: str) -> Response:
     with parts.db.read() as session:
         found = transfers.by_id(session, ctx.actor, transfer_id, keys=parts.subject_keys)
         is_own = found.owner_id == ctx.actor.id
-        proof = parts.proof_of_transfer(session, transfer_id)
+        proof = receipts.of_transfer(session, found)
     signed = _fingerprint_of(found.payee, found.amount.minor, found.amount.currency, found.note)
     return pages.render(
         "receipt.html",

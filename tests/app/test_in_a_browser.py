@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import Browser as Chromium
 
+from app.identity.models import attempts
 from tests.support.browser import NARROW, WIDE, Served, chromium, looking, served
 from tests.support.installation import PASSWORD
 
@@ -108,3 +110,50 @@ def test_a_page_can_be_used_by_keyboard_alone(browser: Chromium, house: Served) 
             "getComputedStyle(document.querySelector(':focus-visible') || document.body).outlineWidth"
         )
         assert width != "0px"
+
+
+def test_a_receipt_waits_for_its_number_and_then_asks_no_more(browser: Chromium, house: Served) -> None:
+    installation = house.installation
+    person = installation.customer("waits", euros=20)
+    with looking(browser, house.url) as looked:
+        looked.sign_in(person, installation)
+        page, asked = looked.page, []
+        looked.go("/send")
+        page.fill("[name=payee]", "@tern_slate")
+        page.fill("[name=amount]", "1.00")
+        page.click("button.main")
+        page.wait_for_load_state("load")
+        page.click("button.main")
+        page.wait_for_url("**/transfers/trf_*")
+        page.on("request", lambda request: asked.append(request.url) if "/transfers/trf_" in request.url else None)
+        assert "not numbered yet" in page.inner_text("#in-the-log")
+        page.wait_for_timeout(2_500)
+        assert len(asked) >= 2, "it asks again while there is no number"
+        installation.system.sequencer.drain()
+        page.wait_for_selector("#in-the-log :text('Proof holds')", timeout=5_000)
+        numbered = len(asked)
+        page.wait_for_timeout(2_500)
+        assert len(asked) == numbered, "it asks no more"
+        assert page.locator("#in-the-log").count() == 1
+        assert looked.wrong == []
+
+
+def test_a_double_click_signs_in_once(browser: Chromium, house: Served) -> None:
+    installation = house.installation
+    person = installation.customer("double", euros=20)
+    with looking(browser, house.url) as looked:
+        looked.go("/sign-in")
+        page = looked.page
+        page.fill("#address", person.address)
+        page.fill("#password", PASSWORD)
+        page.click("button.main")
+        page.fill("#code", installation.code(person.secret))
+        page.dblclick("button.main")
+        page.wait_for_url(lambda url: "/sign-in/code" not in url)
+        if "/sign-in" in page.url:
+            assert "used a moment ago" in page.inner_text("main")
+        else:
+            assert page.url.endswith("/wallet")
+        with installation.system.db.read() as session:
+            failures = session.execute(sa.select(attempts.c.failures).where(attempts.c.key == person.account)).all()
+        assert failures == [], "no wrong code is counted"
