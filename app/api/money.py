@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -27,7 +28,7 @@ from app.gateway.policy import Policy, route
 from app.kernel import canonical, numbers
 from app.kernel.access import PAYMENT_TRANSFER_CREATE, PAYMENT_TRANSFER_READ, WALLET_OWN_READ, Acr
 from app.kernel.errors import Invalid, Malformed, NotFound, Refused
-from app.once import Answer
+from app.once import Answer, Given
 from payments import activity, idempotency, money, topups, transfers, wallets
 from payments.transfers import TransferFilter, TransferOrder, TransferState
 
@@ -113,10 +114,14 @@ def create_transfer() -> Response:
         content=canonical.encode(body.model_dump()),
     )
     order = _order(body)
+    written: list[str | None] = []
 
     def work(session: Session) -> Answer:
         done = transfers.execute(session, order, ctx, keys=parts.subject_keys)
-        return Answer(status=201, body=TransferOut.of(done).model_dump_json().encode(), object_id=done.id)
+        # The answer is kept in clear for days, so it is kept without the payer's words.
+        written.append(done.note)
+        kept = TransferOut.of(done).model_copy(update={"note": None})
+        return Answer(status=201, body=kept.model_dump_json().encode(), object_id=done.id)
 
     def refused(refusal: Refused) -> Answer:
         problem = problems.of(refusal, request_id=ctx.request_id, instance=request.path)
@@ -125,7 +130,10 @@ def create_transfer() -> Response:
     given = once.only(call, work, refused, ctx)
     parts.metrics.transfer_total.labels(outcome="settled" if given.status == 201 else "refused").inc()
     kind = "application/json" if given.status == 201 else "application/problem+json"
-    response = Response(given.body, given.status, mimetype=kind)
+    answer = given.body
+    if given.status == 201 and body.note:
+        answer = _with_note(given, written[-1] if written and not given.is_replay else _note_of(given))
+    response = Response(answer, given.status, mimetype=kind)
     response.headers["Idempotency-Expires"] = given.expires
     if given.is_replay:
         response.headers["Idempotent-Replayed"] = "true"
@@ -186,6 +194,18 @@ def get_transfer(transfer_id: str) -> Response:
     with edge.system().db.read() as session:
         found = transfers.by_id(session, g.actor, transfer_id, keys=edge.system().subject_keys)
     return edge.json_answer(TransferOut.of(found).model_dump())
+
+
+def _with_note(given: Given, note: str | None) -> bytes:
+    told = json.loads(given.body) | {"note": note}
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _note_of(given: Given) -> str | None:
+    """Return the note of the order that was answered before; it stands sealed with the order alone."""
+    assert given.object_id is not None, "what was carried out has an id"
+    with edge.system().db.read() as session:
+        return transfers.by_id(session, g.actor, given.object_id, keys=edge.system().subject_keys).note
 
 
 def _order(body: TransferIn) -> TransferOrder:
