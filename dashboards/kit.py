@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -13,6 +14,9 @@ from app.kernel.clock import rfc3339
 Part: TypeAlias = Any  # a Dash component, or text
 
 SOON = timedelta(minutes=20)
+_TYPED_ID = re.compile(r"[a-z]{3}_[0-9A-Z]{20,}")
+_HASH = re.compile(r"[0-9a-f]{32,128}")
+_IDS = re.compile(rf"\b(?:{_TYPED_ID.pattern}|{_HASH.pattern})\b")
 
 
 def severity(word: str) -> Part:
@@ -46,8 +50,28 @@ def short(text: str) -> Part:
 
 
 def short_text(text: str) -> str:
-    """Return an id with its middle left out."""
+    """Return the short name of an id, the same on every page: its kind and its last six, which are its random part.
+
+    Names of people never pass through the console; this stands for them. Of a hash it is the first eight, of anything
+    else that is long both ends.
+    """
+    if _TYPED_ID.fullmatch(text):
+        return f"{text[:3]}…{text[-6:]}"
+    if _HASH.fullmatch(text):
+        return f"{text[:8]}…"
     return text if len(text) <= 18 else f"{text[:8]}…{text[-4:]}"
+
+
+def readable(sentence: str) -> str:
+    """Return a sentence with the ids in it as their short names."""
+    return _IDS.sub(lambda found: short_text(found.group()), sentence)
+
+
+def copy(value: str, what: str) -> Part:
+    """Return the button that copies a whole value where its short name is shown."""
+    label = f"Copy the whole {what}"
+    more: dict[str, str] = {"aria-label": label, "data-do": "copy", "data-copy": value}
+    return html.Button(icon("copy"), className="btn icon-only copy", type="button", title=label, **more)
 
 
 def button(text: str, *, id: Any = None, main: bool = False, **more: Any) -> Part:

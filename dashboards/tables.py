@@ -10,6 +10,7 @@ from dash import html
 
 BLOCK: Final = 200
 BLOCKS_KEPT: Final = 20
+CARDS_MAX: Final = 100
 
 
 def grid(
@@ -58,3 +59,25 @@ def grid(
         made = dash_ag_grid.AgGrid(rowData=list(rows or ()), dashGridOptions=options, **shared)  # noqa: TID251 - its one home
     wrapper = {name: word for name, word in (("data-feed", feed), ("data-opens", opens)) if word}
     return html.Div(made, className=f"feed r{row_height}", role="group", **{"aria-label": label}, **wrapper)
+
+
+def cards(rows: Sequence[tuple[str, Sequence[Any], str, Sequence[str]]], *, label: str, more: int = 0) -> Any:
+    """Return the rows of a grid for narrow screens: (address, head, title, lines) each, one link a row.
+
+    The style sheet shows either the grid or these, never both.
+    """
+    items = [
+        html.Li(
+            html.A(
+                [
+                    html.Span(list(head), className="card-head"),
+                    html.B(title),
+                    *[html.Small(line) for line in lines if line],
+                ],
+                href=href,
+            )
+        )
+        for href, head, title, lines in rows
+    ]
+    rest = [html.P(f"and {more:,} more; choose a severity or a state", className="dim tail")] if more > 0 else []
+    return html.Div([html.Ol(items), *rest], className="cards", role="group", **{"aria-label": label})

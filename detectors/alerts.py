@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -193,10 +193,14 @@ def list_page(
     slug: str | None = None,
     level: Level | None = None,
     incident: str | None = None,
+    outside: Collection[str] = (),
     after: str | None = None,
     limit: int = 200,
 ) -> Sequence[Alert]:
-    """Return alerts, newest first, after an id; merged ones only where they are asked for."""
+    """Return alerts, newest first, after an id; merged ones only where they are asked for.
+
+    `outside` names incidents whose alerts are left out: somebody works them there.
+    """
     actor.require(SOC_ALERT_READ)
     query = _SELECT
     if state is not None:
@@ -208,15 +212,17 @@ def list_page(
             query = query.where(column == str(value))
     if after is not None:
         query = query.where(alert.c.id < after)
-    return [_alert(row) for row in session.execute(query.order_by(alert.c.id.desc()).limit(min(limit, PAGE_MAX)))]
+    query = query.where(*_outside(outside)).order_by(alert.c.id.desc())
+    return [_alert(row) for row in session.execute(query.limit(min(limit, PAGE_MAX)))]
 
 
-def count(session: Session, actor: Actor, *, state: AlertState = AlertState.OPEN) -> int:
-    """Count alerts in a state."""
+def count(
+    session: Session, actor: Actor, *, state: AlertState = AlertState.OPEN, outside: Collection[str] = ()
+) -> int:
+    """Count alerts in a state, those of some incidents left out."""
     actor.require(SOC_ALERT_READ)
-    return session.execute(
-        sa.select(sa.func.count()).select_from(alert).where(alert.c.state == state.value)
-    ).scalar_one()
+    query = sa.select(sa.func.count()).select_from(alert).where(alert.c.state == state.value, *_outside(outside))
+    return session.execute(query).scalar_one()
 
 
 def evidence(
@@ -251,6 +257,12 @@ def of_event(session: Session, event_id: str, actor: Actor) -> Sequence[Alert]:
     found = sa.select(alert_event.c.alert_id).where(alert_event.c.event_id == event_id)
     query = _SELECT.where(alert.c.id.in_(found), alert.c.state != AlertState.MERGED.value)
     return [_alert(row) for row in session.execute(query.order_by(alert.c.id).limit(PAGE_MAX))]
+
+
+def _outside(incidents: Collection[str]) -> Sequence[sa.ColumnElement[bool]]:
+    if not incidents:
+        return ()
+    return (sa.or_(alert.c.incident_ref.is_(None), alert.c.incident_ref.not_in(sorted(incidents))),)
 
 
 def _open(

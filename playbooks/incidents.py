@@ -43,6 +43,7 @@ PAGE_MAX: Final = 200
 ENTRIES_MAX: Final = 200
 ALERTS_MAX: Final = 500
 KEYS_OF_MAX: Final = 1_000
+OPEN_IDS_MAX: Final = 10_000
 MEDIAN_ROWS_MAX: Final = 10_000
 # A wrong short closing of these hides an attack: a second person confirms it.
 _SEVERE: Final = 2
@@ -465,6 +466,20 @@ def list_page(
         query = query.where(incident.c.id < after)
     rows = session.execute(query.order_by(incident.c.id.desc()).limit(min(limit, PAGE_MAX)))
     return [cases.of(row) for row in rows]
+
+
+def open_ids(session: Session, actor: Actor) -> frozenset[str]:
+    """Return the ids of what is open, drills too: whose alerts need no triage of their own."""
+    actor.require(SOC_INCIDENT_READ)
+    query = sa.select(incident.c.id).where(incident.c.state.in_([state.value for state in cases.OPEN]))
+    return frozenset(session.scalars(query.order_by(incident.c.id.desc()).limit(OPEN_IDS_MAX)))
+
+
+def by_ids(session: Session, actor: Actor, incident_ids: Collection[str]) -> Mapping[str, Incident]:
+    """Return those incidents of some ids that there are, for lists of what belongs to them."""
+    actor.require(SOC_INCIDENT_READ)
+    rows = session.execute(sa.select(incident).where(incident.c.id.in_(sorted(incident_ids)[:KEYS_OF_MAX])))
+    return {row.id: cases.of(row) for row in rows}
 
 
 def keys_of(session: Session, actor: Actor, incident_ids: Collection[str]) -> Mapping[str, Sequence[NamedEntity]]:

@@ -158,7 +158,10 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
       button.setAttribute('aria-expanded', open);
     }
     if (button.dataset.do === 'scheme') scheme();
-    if (button.dataset.do === 'copy') navigator.clipboard.writeText(location.href);
+    if (button.dataset.do === 'copy') {
+      event.preventDefault();
+      navigator.clipboard.writeText(button.dataset.copy || location.href);
+    }
     if (button.dataset.do === 'draw') draw();
     if (button.dataset.do === 'prove') {
       event.preventDefault();

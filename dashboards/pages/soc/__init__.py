@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from app.kernel.access import SOC_ALERT_READ, SOC_INCIDENT_READ, SOC_OVERVIEW_READ, Actor
-from dashboards import response
+from dashboards import response, triage
 from dashboards.mount import Console
 from dashboards.page import Page, View
 from dashboards.pages.soc import alerts as alerts_page
@@ -16,7 +16,6 @@ from dashboards.pages.soc import events, health, incidents, overview, rules
 from dashboards.pages.soc.incident import acts as incident_acts
 from dashboards.pages.soc.incident import page as incident_page
 from dashboards.ports import Sources
-from detectors import alerts
 from playbooks import deadlines
 from playbooks import incidents as cases
 
@@ -57,7 +56,7 @@ def around(sources: Sources, viewer: Actor, now: datetime) -> Around:
     dues: list[tuple[datetime, str, str]] = []
     if viewer.may(SOC_ALERT_READ):
         with sources.read() as session:
-            counts["alerts"] = alerts.count(session, viewer)
+            counts["alerts"] = triage.count(session, viewer)
     if viewer.may(SOC_INCIDENT_READ) and viewer.may(SOC_OVERVIEW_READ):
         with sources.read() as session:
             counts["incidents"] = sum(cases.open_by_severity(session, viewer).values())

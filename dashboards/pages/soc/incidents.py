@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from dash import Input, Output, html
 
 from app.kernel.access import SOC_INCIDENT_READ
 from dashboards import response
-from dashboards.kit import age, empty, page, severity, short_text, updated
+from dashboards.kit import age, empty, page, readable, severity, short_text, updated
 from dashboards.mount import Console
 from dashboards.page import Page, View
-from dashboards.tables import grid
+from dashboards.tables import CARDS_MAX, cards, grid
 from playbooks import cases, clocks, incidents
 from playbooks.cases import Incident, State
 from playbooks.clocks import Clock
@@ -31,7 +31,7 @@ COLUMNS: Final[Sequence[dict[str, Any]]] = (
     {"field": "sev", "headerName": "Severity", "width": 98, "cellClass": {"function": "sevClass(params)"}},
     {"field": "number", "headerName": "Number", "width": 86, "cellClass": "mono", "context": {"from": 560}},
     {"field": "title", "headerName": "Title", "flex": 1, "minWidth": 130, "tooltipField": "reason"},
-    {"field": "keys", "headerName": "Joined by", "width": 220, "cellClass": "mono", "context": {"from": 980}},
+    {"field": "keys", "headerName": "About", "width": 220, "cellClass": "mono", "context": {"from": 980}},
     {"field": "state", "headerName": "State", "width": 104, "context": {"from": 700}},
     {"field": "owner", "headerName": "Owner", "width": 138, "cellClass": "mono", "context": {"from": 820}},
     {"field": "ack", "headerName": "Acknowledge", "width": 116, "cellClass": "num", "headerClass": "num"},
@@ -69,19 +69,20 @@ def layout(view: View) -> Any:  # a Dash component
         for level, word in response.SEVERITIES.items()
     ]
     head = next(words for word, words, _ in STATES if word == state) if any(s[0] == state for s in STATES) else "Open"
-    listed: Any = html.Div(
-        grid(
-            GRID,
-            COLUMNS,
-            rows=[_row(case, running.get(case.id), keys.get(case.id, ()), view) for case in shown],
-            row_height=36,
-            label="Incidents",
-            opens="/console/soc/incidents",
+    rows = [_row(case, running.get(case.id), keys.get(case.id, ()), view) for case in shown]
+    listed: list[Any] = [
+        html.Div(
+            grid(GRID, COLUMNS, rows=rows, row_height=36, label="Incidents", opens="/console/soc/incidents"),
+            className="gridbox wide-only",
         ),
-        className="gridbox",
-    )
+        cards(
+            [_card(case, row, view) for case, row in zip(shown[:CARDS_MAX], rows, strict=False)],
+            label="Incidents",
+            more=len(shown) - CARDS_MAX,
+        ),
+    ]
     if not shown:
-        listed = _nothing(view, bool(found), is_filtered=wanted is not None or owner != "anyone" or state != "open")
+        listed = [_nothing(view, bool(found), is_filtered=wanted is not None or owner != "anyone" or state != "open")]
     note = "by severity, then by clock" if len(found) < ROWS_MAX else f"the newest {ROWS_MAX:,}; choose a state"
     return page(
         "Incidents",
@@ -98,7 +99,7 @@ def layout(view: View) -> Any:  # a Dash component
         html.Section(
             [
                 html.Header([html.H2(f"{len(shown):,} {head.lower()}"), html.Span(note, className="dim cut")]),
-                listed,
+                *listed,
             ],
             className="panel grow last",
             **{"aria-label": "Incidents"},
@@ -158,13 +159,28 @@ def _row(case: Incident, clock: Clock | None, keys: Sequence[NamedEntity], view:
         "sev": response.SEVERITIES[case.severity].capitalize(),
         "number": response.number(case.number),
         "title": case.title,
-        "reason": case.reason,
+        "reason": readable(case.reason),
         "keys": ", ".join(short_text(entity.value) for entity in keys),
         "state": response.STATES[case.state].lower(),
         "owner": response.person_text(viewer, case.owner),
         "ack": acknowledge,
         "age": age(view.now - case.found_at),
     }
+
+
+def _card(case: Incident, row: Mapping[str, Any], view: View) -> tuple[str, list[Any], str, list[str]]:
+    head = [
+        response.severity_of(case.severity),
+        html.Span(response.number(case.number), className="id"),
+        html.Span(row["age"], className="dim"),
+    ]
+    clock = f" · acknowledge {row['ack']}" if case.is_open else ""
+    return (
+        view.href(f"incidents/{case.id}"),
+        head,
+        case.title,
+        [row["reason"], f"{row['state']}, {row['owner']}{clock}"],
+    )
 
 
 def _choice(

@@ -20,9 +20,9 @@ from app.kernel.access import (
     Actor,
 )
 from app.kernel.errors import Unavailable
-from dashboards import acts, figures, response, windows
+from dashboards import acts, figures, response, triage, windows
 from dashboards.charts import chart
-from dashboards.kit import Part, act, age, due, mark, ok, page, panel, severity, span, updated
+from dashboards.kit import Part, act, age, due, mark, ok, page, panel, readable, severity, span, updated
 from dashboards.page import Page, View
 from dashboards.theme import SEVERITIES
 from dashboards.windows import Span
@@ -39,6 +39,7 @@ DEADLINES_READ: Final = 100
 NEXT_HOUR: Final = timedelta(minutes=60)
 NEXT_SHOWN: Final = 6
 ALERTS_SHOWN: Final = 6
+ALERTS_READ: Final = 200
 CATEGORIES_SHOWN: Final = 7
 MEDIAN_OVER: Final = timedelta(days=7)
 SOON: Final = timedelta(minutes=20)
@@ -73,16 +74,18 @@ def layout(view: View) -> Any:  # a Dash component
         by_severity = incidents.open_by_severity(session, viewer)
         median = incidents.median_acknowledge(session, viewer, view.now - MEDIAN_OVER)
         newest: Sequence[Alert] = ()
+        waiting: Sequence[Alert] = ()
         open_alerts = 0
         if viewer.may(SOC_ALERT_READ):
-            newest = alerts.list_page(session, viewer, limit=200)
-            open_alerts = alerts.count(session, viewer)
+            newest = alerts.list_page(session, viewer, limit=ALERTS_SHOWN)
+            waiting = alerts.list_page(session, viewer, outside=triage.worked(session, viewer), limit=ALERTS_READ)
+            open_alerts = triage.count(session, viewer)
     queue = _queue(found, cases, viewer)
     return page(
         "Overview",
         "What needs me now?",
         html.Div(
-            [_my_queue(queue, view), _figures(view, by_severity, newest, open_alerts, median, approvals)],
+            [_my_queue(queue, view), _figures(view, by_severity, waiting, open_alerts, median, approvals)],
             className="ov",
         ),
         html.Div([_found(view, window), _next_hour(view, found)], className="ov"),
@@ -153,7 +156,7 @@ def _row(row: Waiting, place: int, view: View) -> Part:
         if row.due_at
         else html.Span([html.Span("–"), html.Small(row.asks)], className="left")
     )
-    under = row.note or case.reason
+    under = readable(row.note or case.reason)
     owner = "not taken" if case.owner is None else response.STATES[case.state].lower()
     since = (
         f"since {case.found_at:%H:%M}"
@@ -187,7 +190,7 @@ def _row(row: Waiting, place: int, view: View) -> Part:
 def _figures(
     view: View,
     by_severity: Mapping[int, int],
-    newest: Sequence[Alert],
+    waiting: Sequence[Alert],
     open_alerts: int,
     median: timedelta | None,
     approvals: int,
@@ -199,7 +202,7 @@ def _figures(
     raised = _counts(view, Eq("event.action", "detection.finding.raised"), hourly)
     open_count = sum(by_severity.values())
     worst = [f"{count} {response.SEVERITIES[level]}" for level, count in by_severity.items() if count]
-    oldest = min((alert.found_at for alert in newest), default=None)
+    oldest = min((alert.found_at for alert in waiting), default=None)
     took = span(median) if median is not None else "–"
     return html.Div(
         [
@@ -216,7 +219,7 @@ def _figures(
                 f"{open_alerts:,}" if viewer.may(SOC_ALERT_READ) else "–",
                 f"oldest {age(view.now - oldest)}" if oldest else "",
                 raised,
-                "found an hour, 24 h" if viewer.may(SOC_ALERT_READ) else "not yours to see",
+                "all found, by hour, 24 h" if viewer.may(SOC_ALERT_READ) else "not yours to see",
                 view.href("alerts"),
             ),
             _figure(
@@ -410,22 +413,27 @@ def _category(name: str, total: int, values: Sequence[int], view: View) -> Part:
 
 
 def _newest(view: View, found: Sequence[Alert]) -> Part:
-    newest = sorted(found, key=lambda alert: alert.found_at, reverse=True)[:ALERTS_SHOWN]
+    newest = sorted(found, key=lambda alert: alert.found_at, reverse=True)
     rows = [
         html.Li(
             [
                 html.Span(severity(alert.level.value), className="dl-t2"),
-                html.A(alert.reason, href=view.href("alerts", sel=alert.id), className="grow cut", title=alert.reason),
+                html.A(
+                    readable(alert.reason),
+                    href=view.href("alerts", sel=alert.id, state="all"),
+                    className="grow cut",
+                    title=alert.reason,
+                ),
                 html.Span(age(view.now - alert.found_at), className="num dim nowrap"),
             ]
         )
         for alert in newest
     ]
-    nothing = html.P(ok("No alert waits."), className="body")
+    nothing = html.P(ok("No alert is open."), className="body")
     return panel(
         "Newest alerts",
         html.Ol(rows, className="rows") if rows else nothing,
-        right=html.A("all alerts", href=view.href("alerts"), className="more"),
+        right=html.A("all alerts", href=view.href("alerts", state="all"), className="more"),
     )
 
 

@@ -19,16 +19,17 @@ from app.kernel.access import (
 )
 from app.kernel.context import Context
 from app.kernel.errors import Invalid
-from dashboards import acts, response
+from dashboards import acts, response, triage
 from dashboards.acts import ANSWER, Deed
 from dashboards.mount import Console
 from dashboards.ports import Sources
+from detectors.alerts import Verdict
 from playbooks import actions, cases, incidents, tasks
 from playbooks.action_rows import ActionState
 from playbooks.cases import State
 from playbooks.incidents import Disposition, Facts
 
-Word = TypeVar("Word", State, Disposition)
+Word = TypeVar("Word", State, Disposition, Verdict)
 
 
 class ChoiceMissing(Invalid):
@@ -105,14 +106,23 @@ def _advance(session: Session, deed: Deed, ctx: Context) -> str:
         fix=fact("fix"),
     )
     to = _one_of(State, deed.text("to"), "to")
+    # What was worked to its end was real, unless somebody says otherwise of its alerts.
+    verdict = _one_of(Verdict, str(given.get("verdict") or Verdict.TRUE_POSITIVE.value), "verdict")
     case = incidents.advance(session, deed.of, to, ctx, facts=facts, version=deed.seen)
-    return f"It is {case.state.value}"
+    if case.is_open:
+        return f"It is {case.state.value}"
+    reason = f"{response.number(case.number)} is recovered. {case.fix or ''}"
+    closed = triage.close_alerts(session, case.id, verdict, reason, ctx)
+    return f"It is {case.state.value}; alerts closed: {closed}"
 
 
 def _close(session: Session, deed: Deed, ctx: Context) -> str:
     why = _one_of(Disposition, deed.text("disposition"), "disposition")
     case = incidents.close_short(session, deed.of, why, deed.text("reason"), ctx, version=deed.seen)
-    return "Closed" if not case.is_open else "Proposed; a second person confirms"
+    if case.is_open:
+        return "Proposed; a second person confirms"
+    closed = triage.close_alerts(session, case.id, triage.OF_DISPOSITION[why], deed.text("reason"), ctx)
+    return f"Closed; alerts closed: {closed}"
 
 
 def _reopen(session: Session, deed: Deed, ctx: Context) -> str:

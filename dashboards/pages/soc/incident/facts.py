@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from dash import html
 
-from dashboards import response
-from dashboards.kit import Part, due, facts, ident, mark, ok, panel, severity, short, span, when
+from dashboards import response, triage
+from dashboards.kit import Part, copy, due, facts, mark, ok, panel, readable, severity, short, span, when
 from dashboards.pages.soc.incident.look import Look
 from playbooks.clocks import ACKNOWLEDGE, CONTAINMENT, Clock, ClockState
 from playbooks.incidents import LinkedAlert, NamedEntity
@@ -70,12 +70,14 @@ def _alerts(seen: Look) -> Part:
 
 def _alert(one: LinkedAlert, seen: Look) -> Part:
     known = seen.alert_by_id.get(one.alert_id)
-    words = known.reason if known else one.rule
+    words = readable(known.reason) if known else one.rule
+    name = known.rule_title if known else one.rule
+    stands = f", {triage.VERDICTS[known.verdict].lower()}" if known is not None and known.verdict else ""
     return html.Li(
         [
             severity(response.SEVERITIES[one.severity]),
             html.A(words, href=seen.view.href("alerts", sel=one.alert_id, state="all"), title=words),
-            html.Small([ident(one.rule), f", {one.events:,} events, ", when(one.first_at, seen.now)], className="dim"),
+            html.Small([name, f", {one.events:,} events, ", when(one.first_at, seen.now), stands], className="dim"),
         ]
     )
 
@@ -96,8 +98,9 @@ def _entity(one: NamedEntity, seen: Look) -> Part:
     words, _ = response.entity_words(one.kind)
     return html.Li(
         [
-            html.A(short(one.value), href=seen.events_href(one.kind, one.value), className="grow cut more"),
-            html.Span(f"{words}, key" if one.is_key else words, className="dim nowrap"),
+            html.A(short(one.value), href=seen.events_href(one.kind, one.value), className="cut more"),
+            copy(one.value, words),
+            html.Span(words, className="dim cut grow num", title="findings meet by it" if one.is_key else ""),
         ]
     )
 

@@ -17,7 +17,7 @@ from app.kernel.access import (
     Permission,
 )
 from app.kernel.errors import Conflict, Invalid, NotFound
-from dashboards import acts, guard, response
+from dashboards import acts, guard, response, triage
 from dashboards.kit import Part, act, due, mark, panel, short
 from dashboards.pages.soc.incident import work
 from dashboards.pages.soc.incident.look import Look
@@ -90,7 +90,7 @@ def _advance(seen: Look) -> tuple[str, Sequence[Part]]:
         case State.ERADICATED:
             fields.append(_fact("cause", "Cause", at, case.cause or ""))
         case State.RECOVERED:
-            fields.append(_fact("fix", "What mended it", at, case.fix or ""))
+            fields += [_fact("fix", "What mended it", at, case.fix or ""), *_verdict(seen, at)]
         case _:
             pass
     # Confirming is one of the demands, and is answered in this form.
@@ -106,6 +106,22 @@ def _advance(seen: Look) -> tuple[str, Sequence[Part]]:
             buttons=[acts.press(response.STEPS[to], "advance", *at, main=True)],
             says=acts.place("advance", *at),
         ),
+    ]
+
+
+def _verdict(seen: Look, at: tuple[str, int]) -> list[Part]:
+    """Ask what the alerts were that are still open: they are closed with their incident."""
+    count = seen.open_alerts
+    if not count:
+        return []
+    return [
+        dmc.Select(
+            id=acts.answer("verdict", "advance", *at),
+            label=f"Its open alerts, {count:,}, are closed as",
+            data=[{"value": one.value, "label": words} for one, words in triage.VERDICTS.items()],
+            value="true_positive",
+            comboboxProps={"withinPortal": False},
+        )
     ]
 
 
@@ -181,7 +197,10 @@ def _severity(seen: Look) -> tuple[str, Sequence[Part]]:
 def _close(seen: Look) -> tuple[str, Sequence[Part]]:
     case = seen.case
     at = (case.id, case.version)
-    says: list[Part] = [html.P("For what needs no work: open tasks and running playbooks end with it.")]
+    says: list[Part] = [
+        html.P("For what needs no work: open tasks, running playbooks and waiting approvals end with it."),
+        html.P(f"Its open alerts, {seen.open_alerts:,}, are closed with the same word and reason."),
+    ]
     proposer = case.close_proposed_by
     if case.severity <= 2 and proposer is None:
         says.append(html.P("At this severity a second person confirms; you propose."))

@@ -12,7 +12,7 @@ from dashboards.kit import Part
 from dashboards.page import View
 from dashboards.ports import Colleague
 from detectors import alerts
-from detectors.alerts import Alert
+from detectors.alerts import Alert, AlertState
 from playbooks import incidents
 from playbooks.cases import Incident
 from playbooks.incidents import Page
@@ -40,6 +40,11 @@ class Look:
     @property
     def now(self) -> datetime:
         return self.view.now
+
+    @property
+    def open_alerts(self) -> int:
+        """How many of its alerts have no verdict yet."""
+        return sum(alert.state is AlertState.OPEN for alert in self.alert_by_id.values())
 
     def href(self, **words: str | None) -> str:
         """Return an address of this incident."""
