@@ -66,11 +66,11 @@ def admin_invite(email: str, name: str, home: Path | None) -> None:
 
 @cli.group()
 def log() -> None:
-    """The one log."""
+    """The tamper-evident log: look, verify, and take proofs along."""
 
 
 @log.command("tail")
-@click.option("-n", "--limit", type=click.IntRange(1, commands.TAIL_MAX), default=20)
+@click.option("-n", "--limit", type=click.IntRange(1, commands.TAIL_MAX), default=20, help="How many events.")
 @_HOME
 def log_tail(limit: int, home: Path | None) -> None:
     """Print the newest numbered events."""
@@ -107,7 +107,7 @@ def log_pack(about: str, since: int | None, span: str | None, home: Path | None)
 
 @cli.group()
 def ledger() -> None:
-    """The ledger."""
+    """The ledger: verify it, and explain its balances."""
 
 
 @ledger.command("verify")
@@ -139,7 +139,7 @@ def ledger_trial_balance(home: Path | None) -> None:
 @click.option("--source", required=True, help="Name of the system the log is from.")
 @click.option("--year", type=int, default=None, help="Year of lines that have none; else the file's.")
 @click.option("--tz", default="UTC", help="Time zone of lines that have none.")
-@click.option("--dry-run", is_flag=True)
+@click.option("--dry-run", is_flag=True, help="Read and count, record nothing.")
 @_HOME
 def ingest(file: Path, format_: str, source: str, year: int | None, tz: str, dry_run: bool, home: Path | None) -> None:
     """Read a log of another system into ours; what was read before adds nothing."""
@@ -156,7 +156,7 @@ def ingest(file: Path, format_: str, source: str, year: int | None, tz: str, dry
 
 @cli.command()
 @click.option("--to", default=None, help="Letters to one address alone.")
-@click.option("-n", "--limit", type=click.IntRange(1, 200), default=5)
+@click.option("-n", "--limit", type=click.IntRange(1, 200), default=5, help="How many letters.")
 @_HOME
 def mail(to: str | None, limit: int, home: Path | None) -> None:
     """Print the newest letters of the console messenger, the newest last."""
@@ -173,16 +173,16 @@ def status(as_json: bool, home: Path | None) -> None:
 
 @cli.group("demo")
 def demo_group() -> None:
-    """The demonstration world."""
+    """A demonstration: simulated people, and an attack."""
 
 
 @demo_group.command("up")
-@click.option("--world", type=click.Choice(demo.SIZES), default="small")
-@click.option("--seed", type=int, default=42)
-@click.option("--port", type=int, default=None)
+@click.option("--world", type=click.Choice(demo.SIZES), default="small", help="A week of life, or nobody yet.")
+@click.option("--seed", type=int, default=42, help="The same seed makes the same people.")
+@click.option("--port", type=int, default=None, help="Port of the pages; the next free one where it is taken.")
 @_HOME
 def demo_up(world: str, seed: int, port: int | None, home: Path | None) -> None:
-    """Make a world, serve it, and print the board."""
+    """Make a world of simulated people, serve it, and print the board: addresses, accounts, what to try."""
     settings = config.load(home=home, port=port, demo=True)
     demo.up(settings, world=world, seed=seed, show=Shown())
 
@@ -193,6 +193,14 @@ def demo_totp(home: Path | None) -> None:
     """Print passwords and present codes of the demo accounts."""
     for line in demo.codes(config.load(home=home).home):
         _say(line)
+
+
+@demo_group.command("code")
+@click.argument("account")
+@_HOME
+def demo_code(account: str, home: Path | None) -> None:
+    """Print the present code of one demo account, such as `customer` or `analyst2`, and nothing else."""
+    _say(demo.code_of(config.load(home=home).home, account))
 
 
 @demo_group.command("replay")
@@ -209,7 +217,7 @@ def demo_replay(kind: str, home: Path | None) -> None:
 @click.option("--identity", default=None, help="The bank's own number of the line; the same twice is one line.")
 @_HOME
 def demo_bank_line(reference: str, amount: str, identity: str | None, home: Path | None) -> None:
-    """Play the bank: report a transfer with a customer's reference."""
+    """Play the bank: report that money came in with a customer's reference (see their top-up page)."""
     _run("demo bank-line", {"reference": reference, "amount": amount, "identity": identity}, home)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import shlex
 import shutil
 import socket
 import threading
@@ -23,7 +24,7 @@ from app.identity import letters, mfa, roles, signup
 from app.kernel.access import IAM_ACCOUNT_INVITE, Acr, Actor, ActorKind, service
 from app.kernel.clock import Clock, SteppedClock, SystemClock, rfc3339
 from app.kernel.crypto import write_private_once
-from app.kernel.errors import ConfigurationRefused, Conflict, OnePayError
+from app.kernel.errors import ConfigurationRefused, Conflict, Invalid, OnePayError
 from app.kernel.ids import SeededIds
 from app.kernel.jobs import guarded
 from app.lock import HomeLock, MachineLacks
@@ -152,9 +153,21 @@ def codes(home: Path) -> Iterator[str]:
         yield f"{account.role:<19} {account.address:<32} {account.password:<40} {code}  {left:>2} s left"
 
 
+def code_of(home: Path, name: str) -> str:
+    """Return the present code of one demo account, named by what stands before the @ of its address."""
+    accounts = {account.address.partition("@")[0]: account for account in _accounts(_facts(home))}
+    if name not in accounts:
+        raise Invalid(f"There is no demo account {name}; there are {', '.join(sorted(accounts))}.")
+    now = int(time.time())  # noqa: TID251 - as in `codes`
+    return pyotp.TOTP(accounts[name].secret).at(now)
+
+
 def board(settings: Settings, facts: dict[str, Any], seconds: float) -> str:
     """Return what a visitor needs: addresses, people, handles, a curl session, where data lies, how to stop."""
     url, accounts = settings.url, _accounts(facts)
+    home, at_home, make = shlex.quote(str(settings.home)), "", "make"
+    if settings.home != Settings().home:  # another home than the usual one is named to each command
+        at_home, make = f" --home {home}", f"ONEPAY_HOME={home} make"
     lines = [
         "",
         f"OnePay is up after {seconds:.0f} s. Demonstration data: simulated people, no real money.",
@@ -164,7 +177,7 @@ def board(settings: Settings, facts: dict[str, Any], seconds: float) -> str:
         f"  People          {url}/admin/users",
         f"  API             {url}/api/v1/openapi.json",
         "",
-        "  Sign in as (password, then the code of now; `make totp` prints fresh codes)",
+        f"  Sign in as (password, then the code of now; `{make} totp` prints fresh codes)",
     ]
     now = int(time.time())  # noqa: TID251 - as in `codes`
     for account in accounts:
@@ -176,19 +189,29 @@ def board(settings: Settings, facts: dict[str, Any], seconds: float) -> str:
         lines += ["", f"  Send money to   {'  '.join('@' + handle for handle in handles)}"]
     customer = next((account for account in accounts if account.role == roles.CUSTOMER), None)
     if customer is not None:
-        lines += ["", "  By curl", *_curl(url, customer, handles)]
+        lines += ["", "  By curl (a code works once; after a sign-in wait for the next)"]
+        lines += _curl(url, customer, handles, at_home)
     lines += [
         "",
-        "  An attack begins within two minutes; watch it in the console.",
-        "  `.venv/bin/onepay demo replay credential_stuffing` repeats it.",
-        f"  Data lies in {settings.home}/. Ctrl-C stops; `make reset` removes it. `make mail` shows the mailbox.",
+        *(_attack(at_home) if facts["world"] != "empty" else []),
+        f"  Letters to these people: `{make} mail`. The data is in {home}/; `{make} reset` removes it. Ctrl-C stops.",
         "",
     ]
     return "\n".join(lines)
 
 
-def _curl(url: str, customer: Account, handles: list[str]) -> list[str]:
+def _attack(at_home: str) -> list[str]:
+    return [
+        "  An attack begins within a minute; watch it in the console. To see another, in a second terminal:",
+        f"    .venv/bin/onepay demo replay credential_stuffing{at_home}",
+        "",
+    ]
+
+
+def _curl(url: str, customer: Account, handles: list[str], at_home: str) -> list[str]:
+    code = f"'$(.venv/bin/onepay demo code customer{at_home})'"
     sign_in = json.dumps({"email": customer.address, "password": customer.password, "code": "CODE"})
+    sign_in = sign_in.replace("CODE", code)
     payee = f"@{handles[0]}" if handles else "@handle"
     order = json.dumps({"payee": payee, "amount": {"amount": "1.00", "currency": "EUR"}})
     kind = "-H 'Content-Type: application/json'"
@@ -234,6 +257,8 @@ class Attacks:
         key, start = f"cmp-{self._count}", system.clock.now() + after
         stream = self._world.stream("campaign", kind, self._count)
         candidates = credential_stuffing.victims_of(self._world.people)
+        if not candidates:
+            raise Conflict("In this world there is nobody to attack.")
         victim = candidates[(self._count - 1) % len(candidates)]
         mule = stream.one_of([person.handle for person in self._world.people if person is not victim])
         campaign = credential_stuffing.plan(stream, key, start, victim, mule)

@@ -1,0 +1,61 @@
+"""The board: what stands on it can be pasted as it is."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pyotp
+import pytest
+
+from app import demo
+from app.config import Settings
+from app.kernel.errors import Invalid
+
+SECRET = base64.b32encode(b"no secret, a test one").decode().rstrip("=")
+
+
+def facts(world: str = "small") -> dict[str, Any]:
+    account = {"role": "customer", "address": "customer@onepay.example", "password": "ab12-cd34", "secret": SECRET}
+    return {"seed": 1, "world": world, "start": "2026-11-02T09:00:00Z", "handles": ["tern"], "accounts": [account]}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    folder = tmp_path / "a home"
+    folder.mkdir()
+    (folder / "demo.json").write_text(json.dumps(facts()), "utf-8")
+    return folder
+
+
+def test_the_code_of_an_account_is_printed_alone(home: Path) -> None:
+    # The code may change between the two looks at the clock.
+    before = pyotp.TOTP(SECRET).now()
+    found = demo.code_of(home, "customer")
+    assert found in (before, pyotp.TOTP(SECRET).now())
+    with pytest.raises(Invalid, match="there are customer"):
+        demo.code_of(home, "nobody")
+
+
+def test_the_sign_in_by_curl_asks_for_its_code_itself(home: Path) -> None:
+    board = demo.board(Settings(home=home, port=8099), facts(), 1.0)
+    line = next(line for line in board.splitlines() if "/api/v1/sessions" in line)
+    command = line.partition("$(curl")[2].partition("$(")[2].partition(")")[0]
+    assert shlex.split(command) == [".venv/bin/onepay", "demo", "code", "customer", "--home", str(home)]
+    body = line.partition("-d '")[2].replace(f"'$({command})'", "123456").partition("' http")[0]
+    assert json.loads(body) == {"email": "customer@onepay.example", "password": "ab12-cd34", "code": "123456"}
+    assert f"ONEPAY_HOME={shlex.quote(str(home))} make reset" in board
+
+
+def test_commands_of_the_usual_home_name_none(tmp_path: Path) -> None:
+    board = demo.board(Settings(), facts(), 1.0)
+    assert "--home" not in board
+    assert "ONEPAY_HOME" not in board
+
+
+def test_an_empty_world_promises_no_attack() -> None:
+    assert "attack" in demo.board(Settings(), facts(), 1.0)
+    assert "attack" not in demo.board(Settings(), facts("empty"), 1.0)
