@@ -80,10 +80,8 @@ def _check_path(path: str, raw: str) -> None:
         or "\x00" in path
         or "//" in path
         or ".." in segments
-        or any(s in raw for s in _SLASHES)
+        or any(slash in text for slash in _SLASHES for text in (raw, path))
     ):
-        raise Malformed("The path cannot be read.")
-    if "\\" in path:
         raise Malformed("The path cannot be read.")
 
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.identity import accounts, notices
-from app.identity.models import factor
+from app.identity.models import account, factor
 from app.identity.parts import Identity
 from app.kernel import crypto
 from app.kernel.access import SECURITY_OWN_MANAGE, Acr
@@ -118,11 +118,7 @@ def prepare_for(
 
 def pending(session: Session, account_id: str, account_name: str, *, parts: Identity) -> Enrolment | None:
     """Return the factor of an account that waits for its first code."""
-    row = session.execute(
-        sa.select(factor).where(
-            factor.c.account_id == account_id, factor.c.enrolled_at.is_(None), factor.c.removed_at.is_(None)
-        )
-    ).one_or_none()
+    row = _unproven(session, account_id)
     if row is None:
         return None
     secret = _secret(row, parts)
@@ -131,11 +127,7 @@ def pending(session: Session, account_id: str, account_name: str, *, parts: Iden
 
 def enrol(session: Session, account_id: str, code: str, ctx: Context, *, parts: Identity) -> str:
     """Turn the prepared factor into a real one by its first code, which is used up; raises `CodeRefused`."""
-    row = session.execute(
-        sa.select(factor).where(
-            factor.c.account_id == account_id, factor.c.enrolled_at.is_(None), factor.c.removed_at.is_(None)
-        )
-    ).one_or_none()
+    row = _unproven(session, account_id)
     if row is None:
         raise NotFound("No factor is being added.")
     step = _step_of(_secret(row, parts), code, ctx.at, WINDOW)
@@ -195,6 +187,8 @@ def remove(session: Session, factor_id: str, ctx: Context, *, parts: Identity, m
     ctx.actor.require(SECURITY_OWN_MANAGE)
     ctx.actor.require_fresh(Acr.MFA, parts.policy.step_up, ctx.at)
     account_id = ctx.actor.own_id
+    # Of two removals at the same instant each would take the other's factor for the one that stays.
+    session.execute(sa.select(account.c.id).where(account.c.id == account_id).with_for_update())
     if not may_be_last and len(factors_of(session, account_id)) <= 1:
         raise LastFactor
     take_away(session, account_id, factor_id, "own", ctx)
@@ -225,6 +219,16 @@ def demand_proof(session: Session, ctx: Context, *, parts: Identity) -> None:
     """Demand a fresh proof of a factor from everybody who has one (MFA-7)."""
     if factors_of(session, ctx.actor.own_id):
         ctx.actor.require_fresh(Acr.MFA, parts.policy.step_up, ctx.at)
+
+
+def _unproven(session: Session, account_id: str) -> Any:  # a row of `factor`, or None
+    # Two that were begun at the same instant may stand; the newest is the one a page shows.
+    return session.execute(
+        sa.select(factor)
+        .where(factor.c.account_id == account_id, factor.c.enrolled_at.is_(None), factor.c.removed_at.is_(None))
+        .order_by(factor.c.id.desc())
+        .limit(1)
+    ).one_or_none()
 
 
 def _uri(secret: str, account_name: str) -> str:

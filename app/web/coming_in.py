@@ -66,15 +66,15 @@ def recover() -> Response:
 
 @route(blueprint, "GET", "/link/<token>", _LINK)
 def link_form(token: str) -> Response:
-    """Say what a link will do; nothing changes before its button is pressed."""
+    """Say what a link will do. Whoever only fetches it, such as a scanner of mail, changes nothing (ACC-2)."""
     parts, ctx = system().identity, context()
     with system().db.read() as session:
         link = links.look(session, token, ctx, parts=parts)
     if link.purpose is LinkPurpose.INVITATION:
         assert link.account_id is not None
-        with system().db.begin() as session:
-            enrolment = _enrolment(session, link.account_id, ctx)
-        return _invitation(link, enrolment, pages.Form(), 200)
+        with system().db.read() as session:
+            waiting = mfa.pending(session, link.account_id, _label(session, link.account_id), parts=parts)
+        return _invitation(link, waiting, pages.Form(), 200)
     return _link_page(link, pages.Form(values={"name": "", "handle": ""}), 200)
 
 
@@ -106,7 +106,10 @@ def _finish_sign_up(token: str, found: Link) -> Response:
         handle = form.values["handle"].strip().removeprefix("@").lower()
         new = signup.NewCustomer(name=form.values["name"], handle=handle, hashed=parts.identity.hasher.hash(password))
         with parts.db.begin() as session:
-            _, begun = signup.complete(session, token, new, ctx, parts=parts.identity, open_wallet=wallets.open)
+            account_id, begun = signup.complete(
+                session, token, new, ctx, parts=parts.identity, open_wallet=wallets.open
+            )
+            _prepare(session, account_id, ctx)  # the next page shows its secret
     except (Invalid, Conflict) as error:
         form.refuse(error, "handle" if error.param != "name" else "name")
         return _link_page(found, form, 422)
@@ -118,7 +121,10 @@ def _accept_invitation(token: str, found: Link) -> Response:
     assert found.account_id is not None
     form, password, code = pages.Form(), pages.secret("password"), pages.secret("code")
     with parts.db.begin() as session:
-        enrolment = _enrolment(session, found.account_id, ctx)
+        label = _label(session, found.account_id)
+        enrolment = mfa.pending(session, found.account_id, label, parts=parts.identity)
+        if enrolment is None:  # the first press of the button: there is no code yet that could be right
+            return _invitation(found, _prepare(session, found.account_id, ctx), form, 200)
         words = _own_words(session, found.account_id)
     _check(form, password, has_factor=True, words=words)
     if form.wrong:
@@ -175,14 +181,16 @@ def _own_words(session: Session, account_id: str) -> tuple[str, ...]:
     return signup.words_of(accounts.address_of(session, account_id, parts=parts), name)
 
 
-def _enrolment(session: Session, account_id: str, ctx: Context) -> Enrolment:
-    parts = system().identity
-    name = accounts.masked(accounts.address_of(session, account_id, parts=parts))
-    waiting = mfa.pending(session, account_id, name, parts=parts)
-    return waiting or mfa.prepare_for(session, account_id, "Authenticator app", name, ctx, parts=parts)
+def _prepare(session: Session, account_id: str, ctx: Context) -> Enrolment:
+    name = _label(session, account_id)
+    return mfa.prepare_for(session, account_id, "Authenticator app", name, ctx, parts=system().identity)
 
 
-def _invitation(found: Link, enrolment: Enrolment, form: pages.Form, status: int) -> Response:
+def _label(session: Session, account_id: str) -> str:
+    return accounts.masked(accounts.address_of(session, account_id, parts=system().identity))
+
+
+def _invitation(found: Link, enrolment: Enrolment | None, form: pages.Form, status: int) -> Response:
     assert found.account_id is not None
     with system().db.read() as session:
         held = sorted(accounts.roles_of(session, found.account_id, context().at))
@@ -192,7 +200,7 @@ def _invitation(found: Link, enrolment: Enrolment, form: pages.Form, status: int
         status,
         form=form,
         enrolment=enrolment,
-        qr=qr.svg(enrolment.uri),
+        qr=qr.svg(enrolment.uri) if enrolment else None,
         role=words,
         policy=system().identity.policy,
     )

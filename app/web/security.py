@@ -6,12 +6,13 @@ from datetime import timedelta
 from urllib.parse import quote
 
 from flask import Blueprint, Response, g, request
+from sqlalchemy.orm import Session
 
 from app import browser
 from app.edge import context, leave_trace, system
 from app.gateway.policy import Policy, route
 from app.identity import accounts, disown, mfa, sessions, stepup
-from app.identity.mfa import CodeRefused
+from app.identity.mfa import CodeRefused, Enrolment
 from app.identity.stepup import ProofRefused
 from app.kernel.access import SECURITY_OWN_MANAGE, SECURITY_OWN_READ, Acr, ActorKind
 from app.kernel.errors import Conflict, TooManyAttempts
@@ -59,14 +60,23 @@ def end_others() -> Response:
 
 @route(blueprint, "GET", "/security/factors/new", _MANAGE)
 def new_factor() -> Response:
-    """Show the secret of a new authenticator, as picture and as text."""
+    """Show the secret of the authenticator that is being added, as picture and as text, or offer to begin."""
+    parts, ctx = system().identity, context()
+    with system().db.read() as session:
+        mfa.demand_proof(session, ctx, parts=parts)
+        waiting = _waiting(session)
+    return _factor_page(waiting, pages.Form(), 200)
+
+
+@route(blueprint, "POST", "/security/factors/prepare", _MANAGE)
+def prepare_factor() -> Response:
+    """Make the secret of a new authenticator; one that waits for its code already is kept."""
     parts, ctx = system().identity, context()
     with system().db.begin() as session:
-        name = accounts.masked(accounts.address_of(session, ctx.actor.own_id, parts=parts))
         mfa.demand_proof(session, ctx, parts=parts)
-        enrolment = mfa.pending(session, ctx.actor.own_id, name, parts=parts)
-        enrolment = enrolment or mfa.prepare(session, "Authenticator app", name, ctx, parts=parts)
-    return pages.render("factor.html", form=pages.Form(), enrolment=enrolment, qr=qr.svg(enrolment.uri), next=_next())
+        if _waiting(session) is None:
+            mfa.prepare(session, "Authenticator app", _label(session), ctx, parts=parts)
+    return pages.go(f"/security/factors/new?next={quote(_next(), safe='/')}")
 
 
 @route(blueprint, "POST", "/security/factors/new", _MANAGE)
@@ -79,12 +89,11 @@ def add_factor() -> Response:
             mfa.enrol(session, ctx.actor.own_id, pages.secret("code"), ctx, parts=parts)
             renewed = sessions.renew(session, g.live.session_id, Acr.MFA, mfa.TOTP, ctx)
     except CodeRefused as error:
-        form = pages.Form(wrong={"code": str(error)})
         with system().db.read() as session:
-            name = accounts.masked(accounts.address_of(session, ctx.actor.own_id, parts=parts))
-            waiting = mfa.pending(session, ctx.actor.own_id, name, parts=parts)
-        assert waiting is not None
-        return pages.again("factor.html", form, enrolment=waiting, qr=qr.svg(waiting.uri), next=_next())
+            waiting = _waiting(session)
+        if waiting is None:  # the same form, sent twice, added it meanwhile
+            return pages.go("/security")
+        return _factor_page(waiting, pages.Form(wrong={"code": str(error)}), 422)
     return browser.signed_in(pages.go(pages.own_path(_next(), "/security")), renewed, ActorKind.CUSTOMER, None)
 
 
@@ -139,6 +148,19 @@ def staff_step_up_form() -> Response:
 def staff_step_up() -> Response:
     """Take a fresh code and renew the session."""
     return _prove(ActorKind.STAFF, "/staff")
+
+
+def _waiting(session: Session) -> Enrolment | None:
+    return mfa.pending(session, g.actor.own_id, _label(session), parts=system().identity)
+
+
+def _label(session: Session) -> str:
+    return accounts.masked(accounts.address_of(session, g.actor.own_id, parts=system().identity))
+
+
+def _factor_page(waiting: Enrolment | None, form: pages.Form, status: int) -> Response:
+    picture = qr.svg(waiting.uri) if waiting else None
+    return pages.render("factor.html", status, form=form, enrolment=waiting, qr=picture, next=_next())
 
 
 def _prove(kind: ActorKind, home: str) -> Response:

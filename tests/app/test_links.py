@@ -1,0 +1,139 @@
+"""Mailed links: fetching one changes nothing, its button works once, and nobody else's link does anything for one."""
+
+from __future__ import annotations
+
+import re
+import threading
+
+import pytest
+import sqlalchemy as sa
+
+from app.identity import accounts, links, mfa, models, roles, signup
+from app.identity.accounts import State
+from app.kernel.access import IAM_ACCOUNT_INVITE, service
+from tests.support.installation import PASSWORD, Installation
+
+NEW = "four lamps beside the harbour wall"
+
+
+def invited(house: Installation, name: str) -> tuple[str, str]:
+    ctx = house.system.context(service("test", IAM_ACCOUNT_INVITE))
+    with house.system.db.begin() as session:
+        address = f"{name}@onepay.example"
+        account = signup.invite(session, address, "Ada Reed", roles.ANALYST, ctx, parts=house.system.identity)
+    return account, house.link_to(address)
+
+
+def rows(house: Installation) -> dict[str, int]:
+    with house.system.db.read() as session:
+        return {
+            table.name: session.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+            for table in models.metadata.sorted_tables
+        }
+
+
+def secret_in(page: str) -> str:
+    return re.search(r'class="id secret">([A-Z2-7]+)<', page).group(1)
+
+
+def test_a_scanner_that_fetches_an_invitation_changes_nothing(installation: Installation) -> None:
+    account, token = invited(installation, "scanned")
+    before = rows(installation)
+    for _ in range(2):
+        assert installation.browser().get(f"/link/{token}").status_code == 200
+    assert rows(installation) == before
+
+    person = installation.browser()
+    assert "Begin" in person.get(f"/link/{token}").text
+    begun = person.post(f"/link/{token}", {})
+    assert begun.status_code == 200
+    assert "Activate the account" in begun.text
+    assert "to correct" not in begun.text
+    code = installation.code(secret_in(begun.text))
+    assert person.post(f"/link/{token}", {"password": PASSWORD, "code": code}).status_code == 200
+    with installation.system.db.read() as session:
+        assert accounts.get(session, account).state is State.ACTIVE
+    assert person.get(f"/link/{token}").status_code == 410
+
+
+def test_looking_at_the_page_of_a_new_factor_changes_nothing(installation: Installation) -> None:
+    browser = installation.browser()
+    browser.sign_in(installation.customer("only_looks", factor=False))
+    before = rows(installation)
+    assert "Begin" in browser.get("/security/factors/new").text
+    assert rows(installation) == before
+    led = browser.post("/security/factors/prepare?next=/wallet", {})
+    assert (led.status_code, led.location) == (303, "/security/factors/new?next=/wallet")
+    code = installation.code(secret_in(browser.get(led.location).text))
+    assert browser.post(led.location, {"code": code}).location == "/wallet"
+
+
+def test_a_link_of_one_purpose_does_nothing_of_another(installation: Installation) -> None:
+    account, token = invited(installation, "crossed")
+    ctx = installation.system.context(service("test"))
+    with installation.system.db.begin() as session, pytest.raises(links.LinkClosed):
+        links.consume(session, token, links.LinkPurpose.RECOVERY, ctx, parts=installation.system.identity)
+    browser = installation.browser()
+    browser.get(f"/link/{token}")
+    browser.post(f"/link/{token}", {"name": "Mallory", "handle": "mallory_x", "password": PASSWORD})
+    with installation.system.db.read() as session:
+        assert accounts.get(session, account).state is State.INVITED
+
+
+def together(count: int, act) -> list[int]:
+    """Do something so many times at once and return the statuses."""
+    statuses, gate = [], threading.Barrier(count)
+
+    def run() -> None:
+        gate.wait()
+        statuses.append(act())
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return statuses
+
+
+def test_a_recovery_link_pressed_eight_times_at_once_sets_one_password(installation: Installation) -> None:
+    person = installation.customer("pressed", factor=False)
+    browsers = [installation.browser() for _ in range(8)]
+    browsers[0].get("/recover")
+    assert browsers[0].post("/recover", {"email": person.address}).status_code == 200
+    token = installation.link_to(person.address)
+    for browser in browsers:
+        browser.get(f"/link/{token}")
+    waiting = iter(browsers)
+    statuses = together(8, lambda: next(waiting).post(f"/link/{token}", {"password": NEW}).status_code)
+    assert sorted(statuses) == [200, *[410] * 7]
+
+
+def test_factors_added_and_removed_at_once_leave_one_and_no_failure_of_ours(installation: Installation) -> None:
+    person = installation.customer("parallel", factor=False)
+    browser = installation.browser()
+    browser.sign_in(person)
+    browser.get("/security")
+    together(6, lambda: browser.post("/security/factors/prepare", {}).status_code)
+    page = browser.get("/security/factors/new").text
+    code = installation.code(secret_in(page), -1)
+    statuses = together(6, lambda: browser.post("/security/factors/new", {"code": code}).status_code)
+    assert max(statuses) < 500
+    with installation.system.db.read() as session:
+        assert len(mfa.factors_of(session, person.account)) == 1
+
+
+def test_of_two_factors_one_stays_whoever_removes_both_at_once(installation: Installation) -> None:
+    person = installation.customer("keeps_one")
+    browser = installation.browser()
+    browser.sign_in(person)
+    browser.post("/security/factors/prepare", {})
+    code = installation.code(secret_in(browser.get("/security/factors/new").text))
+    assert browser.post("/security/factors/new", {"code": code}).status_code == 303
+    removals = re.findall(r'action="(/security/factors/fac_[^"]+/remove)"', browser.get("/security").text)
+    assert len(removals) == 2
+    waiting = iter(removals)
+    statuses = together(2, lambda: browser.post(next(waiting), {}).status_code)
+    assert sorted(statuses) == [303, 409]
+    with installation.system.db.read() as session:
+        assert len(mfa.factors_of(session, person.account)) == 1
