@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
+from babel.numbers import get_currency_precision
 from dash import html
 
 from app.kernel.clock import rfc3339
@@ -72,6 +73,14 @@ def copy(value: str, what: str) -> Part:
     label = f"Copy the whole {what}"
     more: dict[str, str] = {"aria-label": label, "data-do": "copy", "data-copy": value}
     return html.Button(icon("copy"), className="btn icon-only copy", type="button", title=label, **more)
+
+
+def money(minor: int, currency: str) -> str:
+    """Return an amount of minor units in digits and its code: whole numbers all the way."""
+    digits = get_currency_precision(currency)
+    whole, rest = divmod(abs(minor), 10**digits)
+    sign = "−" if minor < 0 else ""
+    return f"{sign}{whole:,}.{rest:0{digits}d} {currency}" if digits else f"{sign}{whole:,} {currency}"
 
 
 def button(text: str, *, id: Any = None, main: bool = False, **more: Any) -> Part:

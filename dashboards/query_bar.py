@@ -47,6 +47,32 @@ class Query:
     terms: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgiven:
+    """What can be read of a query: its condition, the text of that alone, and the first mistake, if there is one."""
+
+    query: Query
+    text: str
+    mistake: str | None
+
+
+def forgive(text: str) -> Forgiven:
+    """Read a query and leave out each part that cannot be read; of one that is too long or has too many, all."""
+    try:
+        return Forgiven(query=read(text), text=text, mistake=None)
+    except QueryMistake as wrong:
+        mistake = str(wrong)
+    kept: list[str] = []
+    for part in (found.group() for found in _TERM.finditer(text[:TEXT_MAX])):
+        try:
+            read(part)
+        except QueryMistake:
+            continue
+        kept.append(part)
+    rest = " ".join(kept) if len(text) <= TEXT_MAX and len(kept) <= TERMS_MAX else ""
+    return Forgiven(query=read(rest), text=rest, mistake=mistake)
+
+
 def read(text: str) -> Query:
     """Return the condition of a query: the same field is or, fields are and; raises `QueryMistake` naming the part."""
     if len(text) > TEXT_MAX:

@@ -31,6 +31,7 @@ STEPS: Final[Mapping[State, str]] = {
 }
 ENTITIES: Final[Mapping[str, tuple[str, str]]] = {
     "account": ("account", "user.id"),
+    "subject": ("account", "onepay.subject.id"),
     "address": ("address", "source.ip"),
     "identifier": ("name typed at sign-in", "user.hash"),
     "device": ("device", "device.id"),

@@ -22,8 +22,11 @@ def grid(
     row_height: int = 30,
     label: str,
     opens: str | None = None,
+    query: str | None = None,
 ) -> Any:  # a Dash component
     """Return a grid fed by key from an address (`feed`), or holding its few rows; cells are text, never markup.
+
+    `query` is asked of the feed in place of the one in the page's address, of which a part cannot be read.
 
     A row opens beside the list (`sel`), or where `opens` is given at that address and its id.
     """
@@ -58,6 +61,8 @@ def grid(
         shared["getRowId"] = "params.data.id"
         made = dash_ag_grid.AgGrid(rowData=list(rows or ()), dashGridOptions=options, **shared)  # noqa: TID251 - its one home
     wrapper = {name: word for name, word in (("data-feed", feed), ("data-opens", opens)) if word}
+    if query is not None:
+        wrapper["data-query"] = query
     return html.Div(made, className=f"feed r{row_height}", role="group", **{"aria-label": label}, **wrapper)
 
 

@@ -58,7 +58,7 @@ def read(from_: str | None, to: str | None, now: datetime) -> Span:
     if until - since > SPAN_MAX:
         raise BadRange("A range is at most 400 days.", param="from")
     every = next((step for step in _STEPS if (until - since) // step <= BINS), _STEPS[-1])
-    return Span(since=_whole(since), until=_whole(until), every=every)
+    return Span(since=whole(since), until=whole(until), every=every)
 
 
 def coarse(span: Span, bars: int = 60) -> timedelta:
@@ -77,5 +77,6 @@ def _instant(text: str, now: datetime) -> datetime:
         raise BadRange(f"“{text}” is no time such as -24h or 2026-11-02T09:00Z.", param="from") from error
 
 
-def _whole(at: datetime) -> datetime:
+def whole(at: datetime) -> datetime:
+    """Return an instant in whole milliseconds, as the store counts."""
     return at.replace(microsecond=at.microsecond // 1000 * 1000)

@@ -78,10 +78,11 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
   onepay.rows = function (id) {
     dash_ag_grid.getApiAsync(id).then(function (api) {
       var after = [null], query = location.search;
-      var feed = document.getElementById(id).closest('[data-feed]').dataset.feed;
+      var box = document.getElementById(id).closest('[data-feed]'), feed = box.dataset.feed;
       api.setGridOption('datasource', { getRows: function (request) {
         var block = request.startRow / BLOCK, asked = new URLSearchParams(query), words = new URLSearchParams();
         ['q', 'from', 'to'].forEach(function (name) { if (asked.has(name)) words.set(name, asked.get(name)); });
+        if (box.dataset.query !== undefined) words.set('q', box.dataset.query);
         words.set('limit', BLOCK);
         if (after[block]) words.set('after', after[block]);
         fetch(feed + '?' + words, { credentials: 'same-origin' }).then(function (answer) {
@@ -106,6 +107,7 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
         api.getColumns().forEach(function (column) {
           var context = column.getColDef().context;
           if (context && context.from) api.setColumnsVisible([column.getColId()], width >= context.from);
+          if (context && context.below) api.setColumnsVisible([column.getColId()], width < context.below);
         });
       }).observe(box);
     });

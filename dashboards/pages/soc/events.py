@@ -13,9 +13,9 @@ from dash import Input, Output, html
 from app.kernel.access import EVENT_RECORD_READ, LOG_PROOF_READ
 from app.kernel.clock import parse_rfc3339
 from app.kernel.errors import Invalid, NotFound
-from dashboards import feeds, figures, query_bar, windows
+from dashboards import feeds, figures, query_bar, states, windows
 from dashboards.charts import chart
-from dashboards.kit import chain, dock, facts, icon, ident, mark, ok, page, severity, short_text, updated
+from dashboards.kit import chain, dock, facts, icon, ident, mark, money, ok, page, severity, short_text, updated
 from dashboards.mount import Console
 from dashboards.page import Page, View
 from dashboards.tables import grid
@@ -23,7 +23,7 @@ from dashboards.windows import Span
 from detectors import alerts
 from ingest.events import catalog
 from ingest.events.envelope import at_path
-from ingest.store.query import And, Document, Eq, Search, Where
+from ingest.store.query import Document, Eq, Search, Where
 
 FEED: Final = "/console/api/events"
 FEED_WORDS: Final = frozenset({"q", "from", "to"})
@@ -33,11 +33,12 @@ TOP_FIELDS: Final = (("Action", "event.action"), ("Source", "source.ip"), ("Outc
 TOP: Final = 5
 AROUND: Final = timedelta(minutes=5)
 COLUMNS: Final[Sequence[dict[str, Any]]] = (
-    {"field": "time", "headerName": "Time, UTC", "width": 158, "cellClass": "mono"},
+    {"field": "time", "headerName": "Time, UTC", "width": 158, "cellClass": "mono", "context": {"from": 520}},
+    {"field": "clock", "headerName": "UTC", "width": 86, "cellClass": "mono", "context": {"below": 520}},
     {"field": "action", "headerName": "Action", "flex": 1, "minWidth": 180},
     {"field": "outcome", "headerName": "Outcome", "width": 92, "context": {"from": 640}},
     {"field": "user", "headerName": "User", "width": 140, "cellClass": "mono", "context": {"from": 520}},
-    {"field": "source", "headerName": "Source", "width": 128, "cellClass": "mono"},
+    {"field": "source", "headerName": "Source", "width": 128, "cellClass": "mono", "context": {"from": 420}},
     {"field": "reason", "headerName": "Reason", "width": 130, "context": {"from": 860}},
     {
         "field": "seq",
@@ -53,11 +54,12 @@ COLUMNS: Final[Sequence[dict[str, Any]]] = (
 def layout(view: View) -> Any:  # a Dash component
     """Return the page of a query, a range and, where `sel` names one, an event beside the list."""
     text = view.words.get("q", "")
-    mistake, where, terms = _read(text)
+    read = query_bar.forgive(text)
+    mistake, where, terms = read.mistake, read.query.where, read.query.terms
     try:
         span = windows.read(view.words.get("from"), view.words.get("to"), view.now)
     except Invalid as wrong:
-        mistake, span = mistake or str(wrong), windows.read(None, None, view.now)
+        return states.refused("Events", "What happened around it?", wrong)
     store = view.sources.store
     counted = store.count(where, span.window())
     bins = store.histogram(where, span.window(), span.every)
@@ -91,7 +93,7 @@ def layout(view: View) -> Any:  # a Dash component
     )
     body = [
         bar,
-        *([html.P(mark(f"{mistake} The rest is applied.", "cross", "bad"), className="qmistake")] if mistake else []),
+        *([_mistaken(mistake, read.text)] if mistake else []),
         html.Section(
             [
                 html.Header(
@@ -117,7 +119,11 @@ def layout(view: View) -> Any:  # a Dash component
         ),
         html.Section(
             html.Div(
-                [_top_values(view, where, span), grid(GRID, COLUMNS, feed=FEED, label="Events")], className="gridbox"
+                [
+                    _top_values(view, where, span),
+                    grid(GRID, COLUMNS, feed=FEED, label="Events", query=read.text if mistake else None),
+                ],
+                className="gridbox",
             ),
             className="panel grow last",
             **{"aria-label": "Events"},
@@ -137,7 +143,7 @@ def layout(view: View) -> Any:  # a Dash component
 def rows(view: View, *, after: str | None, limit: int) -> Mapping[str, Any]:
     """Return one block of the grid: rows, the key of the next one, and the sequence all blocks see."""
     feeds.check(FEED_WORDS)
-    _, where, _ = _read(view.words.get("q", ""), strict=True)
+    where = query_bar.read(view.words.get("q", "")).where
     span = windows.read(view.words.get("from"), view.words.get("to"), view.now)
     found = view.sources.store.search(Search(where=where, window=span.window(), limit=limit, after=after))
     return {"rows": [_row(document) for document in found.documents], "next": found.after, "hi": found.hi}
@@ -158,14 +164,9 @@ def wire(console: Console) -> None:
     )
 
 
-def _read(text: str, *, strict: bool = False) -> tuple[str | None, Where, int]:
-    try:
-        query = query_bar.read(text)
-    except Invalid as mistake:
-        if strict:
-            raise
-        return str(mistake), And(), 0
-    return None, query.where, query.terms
+def _mistaken(mistake: str, rest: str) -> Any:
+    applied = f"Applied: {rest}" if rest else "Nothing of it is applied: all events of the range are shown."
+    return html.P([mark(mistake, "cross", "bad"), f" {applied}"], className="qmistake")
 
 
 def _row(document: Document) -> dict[str, Any]:
@@ -173,6 +174,7 @@ def _row(document: Document) -> dict[str, Any]:
     return {
         "id": at_path(document, "event.id"),
         "time": f"{at:%d %b %H:%M:%S}.{at.microsecond // 1000:03d}",
+        "clock": f"{at:%H:%M:%S}",
         "action": at_path(document, "event.action"),
         "outcome": at_path(document, "event.outcome") or "–",
         "user": short_text(at_path(document, "user.id") or at_path(document, "user.target.id") or "–"),
@@ -252,6 +254,9 @@ def _readable(view: View, document: Document, at: datetime) -> list[Any]:
         ("Program", "user_agent.name"),
         ("Session", "onepay.session.id"),
         ("Transfer", "onepay.transfer.id"),
+        ("Payee", "onepay.payee.id"),
+        ("Wallet", "onepay.wallet.id"),
+        ("Top-up", "onepay.topup.id"),
         ("Incident", "onepay.incident.id"),
         ("Request", "trace.id"),
         ("Class", "onepay.class"),
@@ -261,7 +266,14 @@ def _readable(view: View, document: Document, at: datetime) -> list[Any]:
         for name, path in shown
         if (value := at_path(document, path)) is not None
     ]
-    parts: list[Any] = [html.H3("Who and where"), facts(*pairs), *_proof(view, str(at_path(document, "event.id")))]
+    amount, currency = at_path(document, "transaction.amount"), at_path(document, "transaction.currency")
+    if isinstance(amount, int) and isinstance(currency, str):
+        pairs.insert(3, ("Amount", html.A(money(amount, currency), href=view.href("events", q=f"amount:{amount}"))))
+    parts: list[Any] = [
+        html.H3("Who, what and where"),
+        facts(*pairs),
+        *_proof(view, str(at_path(document, "event.id"))),
+    ]
     with view.sources.read() as session:
         led = alerts.of_event(session, str(at_path(document, "event.id")), view.sources.viewer())
     parts.append(html.H3([html.Span("Led to"), html.Span(f"{len(led)} alerts")]))

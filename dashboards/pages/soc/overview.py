@@ -84,12 +84,10 @@ def layout(view: View) -> Any:  # a Dash component
     return page(
         "Overview",
         "What needs me now?",
-        html.Div(
-            [_my_queue(queue, view), _figures(view, by_severity, waiting, open_alerts, median, approvals)],
-            className="ov",
-        ),
-        html.Div([_found(view, window), _next_hour(view, found)], className="ov"),
-        html.Div([_categories(view, window), _newest(view, newest)], className="ov"),
+        _figures(view, by_severity, waiting, open_alerts, median, approvals),
+        html.Div([_my_queue(queue, view), _next_hour(view, found)], className="ov"),
+        html.Div([_found(view, window), _newest(view, newest)], className="ov"),
+        _categories(view, window),
         *([_parts(view)] if viewer.may(SOC_HEALTH_READ) else []),
         right=[_ranges(view), updated(view.now)],
         live=True,

@@ -16,7 +16,7 @@ from app.kernel.access import (
 from dashboards import acts, response
 from dashboards.kit import Part, act, ident, more, page, tag
 from dashboards.page import Page, View
-from dashboards.pages.soc.incident import facts, forms, look, story, work
+from dashboards.pages.soc.incident import facts, forms, look, since, story, work
 from dashboards.pages.soc.incident.look import Look
 from playbooks.cases import State
 
@@ -31,7 +31,14 @@ def layout(view: View) -> Any:  # a Dash component
         None,
         html.P(case.reason, className="lead case-reason"),
         *([opened] if opened is not None else []),
-        html.Div([facts.column(seen), story.column(seen), work.column(seen)], className="inc"),
+        html.Div(
+            [
+                facts.column(seen),
+                html.Div([*since.panels(seen), story.column(seen)], className="stack"),
+                work.column(seen),
+            ],
+            className="inc",
+        ),
         live=True,
         crumb=[html.A("Incidents", href=view.href("incidents")), " / ", ident(response.number(case.number))],
         right=[

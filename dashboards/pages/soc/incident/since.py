@@ -1,0 +1,142 @@
+"""What an account did since the incident began, read from the event store by its id: the steps of whoever is in it.
+
+Detection names what it found; what comes after need not be a finding. Names of people never pass through here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from dash import html
+
+from app.kernel.access import EVENT_RECORD_READ
+from app.kernel.clock import parse_rfc3339
+from app.kernel.errors import Unavailable
+from dashboards import windows
+from dashboards.kit import Part, copy, mark, money, panel, short_text, when
+from dashboards.pages.soc.incident.look import Look
+from ingest.events import catalog
+from ingest.events.envelope import at_path
+from ingest.store.query import And, Document, Eq, Not, Or, Order, Prefix, Search, Where, Window
+
+ACCOUNTS_MAX: Final = 2
+EVENTS_READ: Final = 200
+STEPS_SHOWN: Final = 12
+# What response and detection record about somebody is not what they did.
+OURS: Final = ("incident.", "detection.", "access.", "admin.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What was done once, or several times in a row: when last, what, from where, how it ended."""
+
+    at: datetime
+    event_id: str
+    action: str
+    source: str | None
+    is_refused: bool
+    detail: str
+    count: int
+
+
+def panels(seen: Look) -> list[Part]:
+    """Return a list for each account the incident is about, as far as the viewer may read events."""
+    if not seen.viewer.may(EVENT_RECORD_READ):
+        return []
+    named = [one for one in seen.found.entities if one.kind == "account"]
+    keys = [one for one in named if one.is_key] or (named if len(named) <= ACCOUNTS_MAX else [])
+    return [_panel(one.value, seen) for one in keys[:ACCOUNTS_MAX]]
+
+
+def steps_of(documents: Sequence[Document]) -> list[Step]:
+    """Return events, oldest first, as steps: the same thing from the same place in a row is one."""
+    steps: list[Step] = []
+    for document in documents:
+        found = _step(document)
+        last = steps[-1] if steps else None
+        same = last is not None and (last.action, last.source, last.is_refused, last.detail) == (
+            found.action,
+            found.source,
+            found.is_refused,
+            found.detail,
+        )
+        if last is not None and same:
+            steps[-1] = replace(found, count=last.count + 1)
+        else:
+            steps.append(found)
+    return steps
+
+
+def _panel(account: str, seen: Look) -> Part:
+    href = seen.events_href("subject", account)
+    title = f"What {short_text(account)} did since"
+    try:
+        documents = seen.view.sources.store.search(_search(account, seen.case.first_event_at)).documents
+    except Unavailable as away:
+        return panel(title, html.P([mark(str(away), "cross", "bad"), f" ({away.code})"], className="body"))
+    steps = steps_of(documents)
+    known = {one.value for one in seen.found.entities if one.kind == "address"}
+    rows = [html.Li(_row(step, known, seen)) for step in reversed(steps[-STEPS_SHOWN:])]
+    earlier = len(steps) - len(rows)
+    words = f"the newest {len(rows)} of {len(steps)} steps" if earlier > 0 else "newest first"
+    if len(documents) == EVENTS_READ:
+        words = f"the newest of the first {EVENTS_READ} events"
+    nothing = html.P("No event of this account since the first one of the incident.", className="dim body")
+    return panel(
+        title,
+        html.Ol(rows, className="since") if rows else nothing,
+        sub=words if rows else None,
+        right=[copy(account, "account id"), html.A("all its events", href=href, className="more")],
+    )
+
+
+def _row(step: Step, known: set[str], seen: Look) -> list[Part]:
+    what = html.A(
+        step.action, href=seen.view.href("events", sel=step.event_id, **{"from": _since(seen)}), className="more"
+    )
+    times = f" × {step.count}" if step.count > 1 else ""
+    ended = [" ", mark("refused", "cross", "bad")] if step.is_refused else []
+    where: list[Part] = []
+    if step.source is not None:
+        where = [html.Span(step.source, className="id")]
+        if step.source not in known:
+            where.append(html.Span(" other address", className="dim"))
+    return [
+        html.Span(when(step.at, seen.now), className="at"),
+        html.Span([what, times, *ended, *([html.Small(step.detail)] if step.detail else [])]),
+        html.Span(where, className="nowrap"),
+    ]
+
+
+def _since(seen: Look) -> str:
+    return seen.case.first_event_at.isoformat()
+
+
+def _search(account: str, since: datetime) -> Search:
+    is_of: Where = Or((Eq("user.id", account), Eq("onepay.subject.id", account)))
+    theirs = And((is_of, *[Not(Prefix("event.action", prefix)) for prefix in OURS]))
+    return Search(where=theirs, window=Window(since=windows.whole(since)), order=Order.OLDEST, limit=EVENTS_READ)
+
+
+def _step(document: Document) -> Step:
+    kind = catalog.by_kind().get(str(at_path(document, "event.action")))
+    action = str(at_path(document, "event.action"))
+    doc = (kind.__doc__ or "").splitlines()[0].rstrip(".") if kind else ""
+    amount, currency = at_path(document, "transaction.amount"), at_path(document, "transaction.currency")
+    said = [
+        money(amount, currency) if isinstance(amount, int) and isinstance(currency, str) else "",
+        f"to {short_text(str(payee))}" if (payee := at_path(document, "onepay.payee.id")) else "",
+        str(at_path(document, "event.reason") or "").replace("_", " "),
+    ]
+    return Step(
+        at=parse_rfc3339(document["@timestamp"]),
+        event_id=str(at_path(document, "event.id")),
+        action=doc or action,
+        source=at_path(document, "source.ip"),
+        is_refused=at_path(document, "event.outcome") == "failure",
+        detail=", ".join(part for part in said if part),
+        count=1,
+    )

@@ -1,0 +1,63 @@
+"""What an account did since its incident began: told from the log, also what no rule finds."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from dashboards.kit import money
+from dashboards.pages.soc.incident.since import steps_of
+from tests.dashboards.desk import Room
+
+
+def test_later_steps_of_an_entered_account_stand_on_its_incident(room: Room) -> None:
+    thief = room.installation.browser(ip="198.51.100.99")
+    person = room.installation.customer("robbed_one", euros=50)
+    case = room.incident(account=person.account, severity="critical")
+    thief.sign_in(person)
+    room.installation.arrive()
+
+    drawn = room.analyst.draw(f"/console/soc/incidents/{case}")
+    shown = drawn.partition("did since")[2].partition('"Timeline"')[0]
+    assert "198.51.100.99" in shown
+    assert " other address" in shown
+    assert "onepay.subject.id%3A" + person.account in shown
+    assert person.account[-6:] in drawn
+    assert person.address not in drawn
+    assert "robbed_one" not in drawn
+
+
+def test_who_may_not_read_events_is_shown_none(room: Room) -> None:
+    assert "did since" not in room.administrator.draw(f"/console/soc/incidents/{room.incident()}")
+
+
+def test_the_same_in_a_row_is_one_step() -> None:
+    def event(n: int, action: str, outcome: str = "success", ip: str = "198.19.0.1") -> dict[str, object]:
+        at = f"2026-11-02T09:00:{n:02d}.000Z"
+        body = {"id": f"evt_{n}", "action": action, "outcome": outcome}
+        return {"@timestamp": at, "event": body, "source": {"ip": ip}}
+
+    steps = steps_of(
+        [
+            event(1, "auth.login.failed", "failure"),
+            event(2, "auth.login.failed", "failure"),
+            event(3, "auth.login.succeeded"),
+            event(4, "auth.login.failed", "failure"),
+            event(5, "auth.login.failed", "failure", ip="198.19.0.2"),
+        ]
+    )
+    assert [(one.count, one.is_refused, one.event_id) for one in steps] == [
+        (2, True, "evt_2"),
+        (1, False, "evt_3"),
+        (1, True, "evt_4"),
+        (1, True, "evt_5"),
+    ]
+    assert steps[0].at - steps[1].at == timedelta(seconds=-1)
+
+
+def test_amounts_are_whole_numbers_in_their_currency() -> None:
+    assert [money(402, "EUR"), money(-123456, "EUR"), money(402, "JPY"), money(5, "EUR")] == [
+        "4.02 EUR",
+        "−1,234.56 EUR",
+        "402 JPY",
+        "0.05 EUR",
+    ]
