@@ -8,8 +8,6 @@ from typing import Any, Final
 
 from app.kernel.errors import ConfigurationRefused, Malformed
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
 NEVER_TRUSTED: Final = (
     "HTTP_FORWARDED",
     "HTTP_X_REAL_IP",

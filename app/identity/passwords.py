@@ -62,9 +62,11 @@ class Hasher:
                 return False
             return encoded is not None
 
-    def is_outdated(self, encoded: str) -> bool:
-        """Tell whether a hash was made with other parameters and should be made anew at sign-in."""
-        return self._argon.check_needs_rehash(encoded)
+    def renewed(self, encoded: str | None, password: str) -> str | None:
+        """Return a new hash of a right password whose old one was made with other parameters, else None (PWD-3)."""
+        if encoded is None or not self._argon.check_needs_rehash(encoded):
+            return None
+        return self.hash(password)
 
     def _peppered(self, password: str) -> bytes:
         return mac(self._pepper, normal(password).encode("utf-8", "surrogatepass"))

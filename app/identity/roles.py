@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from app.kernel import access as may
-from app.kernel.access import ActorKind, Permission
+from app.kernel.access import Permission
 
 CUSTOMER: Final = "customer"
 ANALYST: Final = "analyst"
@@ -65,7 +65,6 @@ EXCLUDED: Final = frozenset(
     {frozenset({ADMINISTRATOR, ANALYST}), frozenset({ADMINISTRATOR, INCIDENT_COMMANDER})}
     | {frozenset({CUSTOMER, role}) for role in STAFF_ROLES}
 )
-KIND_OF_ROLE: Final = {CUSTOMER: ActorKind.CUSTOMER} | dict.fromkeys(STAFF_ROLES, ActorKind.STAFF)
 WORD_OF_ROLE: Final = {
     CUSTOMER: "Customer",
     ANALYST: "Analyst",

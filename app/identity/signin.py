@@ -103,12 +103,16 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """The outcome of one check, never its secret: `password`, or `totp` with the step that matched."""
+    """The outcome of one check, never its secret: `password`, or `totp` with the step that matched.
+
+    `renewed` is the hash that shall replace one made with other parameters.
+    """
 
     factor: str
     passed: bool
     reason: str = ""
     match: mfa.Match | None = None
+    renewed: str | None = None
 
 
 class Step(StrEnum):
@@ -174,7 +178,8 @@ def resumed(session: Session, login_token: str, ctx: Context, *, parts: Identity
 def check_password(made: Attempt, typed: str, *, parts: Identity) -> Check:
     """Run the hash once, for unknown accounts too; called outside any transaction."""
     passed = parts.hasher.verify(made.password_hash, typed)
-    return Check(factor=PASSWORD, passed=passed, reason="" if passed else "password")
+    renewed = parts.hasher.renewed(made.password_hash, typed) if passed else None
+    return Check(factor=PASSWORD, passed=passed, reason="" if passed else "password", renewed=renewed)
 
 
 def check_code(session: Session, made: Attempt, typed: str, ctx: Context, *, parts: Identity) -> Check:
@@ -208,6 +213,7 @@ def conclude(session: Session, made: Attempt, checks: Sequence[Check], ctx: Cont
         _record_codes(session, made, checks, ctx)
     if wrong or made.account is None or made.account.state is not State.ACTIVE:
         return _refuse(session, made, wrong, ctx, parts)
+    _renew_hash(session, made, checks)
     proven = {check.factor for check in checks} | ({PASSWORD} if made.password_ok else set())
     if PASSWORD in proven and made.has_factor and mfa.TOTP not in proven:
         return _challenge(session, made, made.account, ctx, parts)
@@ -352,6 +358,19 @@ def _record_codes(session: Session, made: Attempt, checks: Sequence[Check], ctx:
         else:
             reason = "expired" if check.reason == "clock" else check.reason
             outbox.record(session, MfaFailed(account=made.account.id, factor=mfa.TOTP, reason=reason, about=about), ctx)
+
+
+def _renew_hash(session: Session, made: Attempt, checks: Sequence[Check]) -> None:
+    for check in checks:
+        if check.renewed is not None and made.account is not None:
+            # Only over the hash that was verified: a password set meanwhile stands.
+            session.execute(
+                sa.update(password)
+                .where(
+                    password.c.account_id == made.account.id, password.c.n == 0, password.c.hash == made.password_hash
+                )
+                .values(hash=check.renewed)
+            )
 
 
 def _hash_of(session: Session, account_id: str) -> str | None:

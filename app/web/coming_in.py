@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from sqlalchemy.orm import Session
 
 from app import browser
@@ -47,7 +47,8 @@ def sign_up() -> Response:
 @route(blueprint, "GET", "/recover", _RECOVER)
 def recover_form() -> Response:
     """Ask for the address a new password is wanted for."""
-    return pages.render("recover.html", form=pages.Form(values={"email": ""}))
+    surface = "staff" if request.args.get("surface") == "staff" else "customer"
+    return pages.render("recover.html", form=pages.Form(values={"email": ""}), surface=surface)
 
 
 @route(blueprint, "POST", "/recover", _RECOVER)
@@ -60,7 +61,7 @@ def recover() -> Response:
             recovery.ask(session, kind, form.values["email"], context(), parts=system().identity)
     except Invalid as error:
         form.refuse(error, "email")
-        return pages.again("recover.html", form)
+        return pages.again("recover.html", form, surface=kind.value)
     return pages.render("sent.html", title="Look into your mail", step=None, address=form.values["email"])
 
 

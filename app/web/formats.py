@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -99,4 +99,8 @@ def grouped(digest: bytes) -> str:
 
 
 def _time(at: datetime, text: str) -> Markup:
-    return Markup('<time datetime="{}">{}</time>').format(at.isoformat(timespec="seconds"), escape(text))
+    # What is read is local time, as the foot of the page says; the title says the instant in UTC.
+    utc = at.astimezone(UTC)
+    return Markup('<time datetime="{}" title="{:%Y-%m-%d %H:%M:%S} UTC">{}</time>').format(
+        at.isoformat(timespec="seconds"), utc, escape(text)
+    )

@@ -119,9 +119,9 @@ def _out(surface: str) -> Response:
 
 def _page(made_form: pages.Form, status: int, notice: str | None = None) -> Response:
     over = {
-        "idle": "You were signed out after a while without a click. Sign in to go on where you were.",
-        "absolute": "Your session had reached its longest time. Sign in to go on where you were.",
-        "superseded": "You signed in elsewhere, and this session ended.",
+        "idle": "You were signed out because nothing was clicked for a while. Sign in to continue.",
+        "absolute": "Your session reached its time limit. Sign in to continue.",
+        "superseded": "This session ended because you signed in elsewhere.",
         "revoked": "This session was ended.",
         REPEATED: "Your code was used a moment ago. Sign in again with the next one.",
     }.get(request.args.get("over", ""))

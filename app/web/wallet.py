@@ -27,7 +27,7 @@ WORDS = {"transfer": "Transfer", "topup": "Top-up"}
 RESTRAINTS = {
     "owner_disowned": (
         "You told us that something was not you",
-        "Set a new password, look at your sessions, then ask us to look.",
+        "Set a new password, check your sessions, then write to us.",
     ),
     "containment": (
         "We stopped it to keep your money safe",

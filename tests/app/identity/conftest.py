@@ -76,7 +76,7 @@ class People:
     ) -> Actor:
         return Actor(
             id=account,
-            kind=roles.KIND_OF_ROLE[role],
+            kind=ActorKind.CUSTOMER if role == roles.CUSTOMER else ActorKind.STAFF,
             roles=frozenset({role}),
             permissions=roles.ROLES[role],
             acr=acr,

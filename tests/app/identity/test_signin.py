@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,8 +11,10 @@ import sqlalchemy as sa
 
 from app.identity import accounts, lockout, mfa, roles, sessions, signup
 from app.identity.models import attempts, role_grant
+from app.identity.passwords import Hasher
 from app.identity.signin import SignInRepeated, Step, Throttled
 from app.kernel.access import Acr, ActorKind
+from app.kernel.crypto import Secret
 from tests.app.identity.conftest import PASSWORD, People
 
 AMBER = "amber@onepay.example"
@@ -303,6 +306,25 @@ def test_a_replayed_code_later_or_elsewhere_is_a_failure(people: People, seconds
 
     assert people.try_in("ada@onepay.example", code=code, surface=ActorKind.STAFF, ip=ip).step is Step.REFUSED
     assert len(people.events("auth.login.failed")) == 1
+
+
+def test_a_hash_of_other_parameters_is_made_anew_at_sign_in(people: People) -> None:
+    account = people.sign_up(AMBER, "amber")
+    first = signup_hashes(people, account)
+    policy = people.parts.policy
+    stronger = Hasher(Secret(b"p" * 32), policy, memory_kib=128)
+    people.parts = replace(people.parts, hasher=stronger)
+
+    assert people.try_in(AMBER, "not this one at all").step is Step.REFUSED
+    assert signup_hashes(people, account) == first, "only the right password is hashed anew"
+    assert people.try_in(AMBER).step is Step.DONE
+    assert "m=128" in signup_hashes(people, account)[0]
+    assert people.try_in(AMBER).step is Step.DONE
+
+
+def signup_hashes(people: People, account: str) -> tuple[str, ...]:
+    with people.ground.db.read() as session:
+        return signup.past_hashes(session, account)
 
 
 def test_a_role_that_has_run_out_gives_nothing_to_a_new_session(people: People) -> None:
