@@ -137,3 +137,13 @@ def test_of_two_factors_one_stays_whoever_removes_both_at_once(installation: Ins
     assert sorted(statuses) == [303, 409]
     with installation.system.db.read() as session:
         assert len(mfa.factors_of(session, person.account)) == 1
+
+
+def test_staff_get_a_link_for_a_new_password(installation: Installation) -> None:
+    person = installation.staff("forgot.staff", roles.ANALYST)
+    browser = installation.browser()
+    page = browser.get("/recover?surface=staff").text
+    assert 'name="surface" value="staff"' in page
+    installation.turn()
+    assert browser.post("/recover", {"email": person.address, "surface": "staff"}).status_code == 200
+    assert browser.get(f"/link/{installation.link_to(person.address)}").status_code == 200
