@@ -118,7 +118,7 @@ def clock_time(at: datetime, *, seconds: bool = True) -> Part:
 
 def when(at: datetime, now: datetime) -> Part:
     """Return an instant: the time today, the day as well before that."""
-    shown = f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%d %b %H:%M}"
+    shown = f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%d %b %H:%M:%S}"
     return html.Time(shown, dateTime=rfc3339(at), title=f"{at:%Y-%m-%d %H:%M:%S} UTC", className="nowrap")
 
 
@@ -247,7 +247,7 @@ def dock(
 
 def updated(at: datetime) -> Part:
     """Return when the page was drawn."""
-    return html.Span(["updated ", clock_time(at)], className="updated")
+    return html.Span(["updated ", clock_time(at), " UTC"], className="updated")
 
 
 def empty(says: str, why: str, *acts: Part) -> Part:

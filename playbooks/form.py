@@ -73,9 +73,13 @@ class Ask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decide:
-    """Goes one of two ways. What cannot be decided takes `failed`, or becomes the owner's decision."""
+    """Goes one of two ways. What cannot be decided takes `failed`, or becomes the owner's decision.
+
+    `asks` is the condition as people ask it.
+    """
 
     condition: str
+    asks: str
     then: str
     otherwise: str
     otherwise_because: str = ""

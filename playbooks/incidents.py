@@ -211,6 +211,9 @@ def advance(
     facts = facts or Facts()
     case = cases.locked(session, incident_id, version=version)
     cases.require_open(case)
+    if facts.nothing_to_contain is not None and (standing := _standing(session, case)):
+        text = f"Something was contained and stands: {_named(standing)}. Lift it, or leave out that nothing was."
+        raise NotReady([Demand(code="standing", text=text)])
     if _BEFORE.get(to_state) is not case.state:
         raise WrongState(f"From {case.state.value} an incident does not go to {to_state.value}.", object_id=case.id)
     case = _keep_facts(session, case, facts, ctx)
@@ -248,8 +251,7 @@ def demands(session: Session, case: Incident, to_state: State, *, is_confirmed: 
         case State.ERADICATED:
             return _missing((case.cause is not None, "cause", "Write down the cause."))
         case State.RECOVERED:
-            standing = [one for one in action_rows.of_incident(session, case.id) if one.is_standing]
-            kept = ", ".join(f"{one.name} of {one.target}" for one in standing if one.prolonged_by is None)
+            kept = _named([one for one in _standing(session, case) if one.prolonged_by is None])
             is_open = any(one.is_open for one in tasks.of_incident(session, case.id))
             return _missing(
                 (case.fix is not None, "fix", "Write down what mended it."),
@@ -280,10 +282,8 @@ def close_short(
     case = cases.locked(session, incident_id, version=version)
     if case.state not in (State.NEW, State.TRIAGED):
         raise WrongState(f"An incident that is {case.state.value} is not closed the short way.", object_id=case.id)
-    standing = [one for one in action_rows.of_incident(session, case.id) if one.is_standing]
-    if standing:
-        kept = ", ".join(f"{one.name} of {one.target}" for one in standing)
-        raise NotReady([Demand(code="actions", text=f"Undo first: {kept}.")])
+    if standing := _standing(session, case):
+        raise NotReady([Demand(code="actions", text=f"Undo first: {_named(standing)}.")])
     comment_id = notes.keep(session, case.id, Kind.REASON, text, ctx)
     needs_second = case.severity <= _SEVERE or _was_severe_until(session, case.id, ctx.actor)
     is_confirmation = case.close_proposed_by is not None and case.disposition == disposition.value
@@ -548,6 +548,15 @@ def _keep_facts(session: Session, case: Incident, facts: Facts, ctx: Context) ->
         timeline.add(session, case.id, Code.FACT_WRITTEN, ctx, ref=comment_id, fact=fact)
         case = cases.change(session, case, **{fact: clean})
     return case
+
+
+def _standing(session: Session, case: Incident) -> Sequence[Action]:
+    return [one for one in action_rows.of_incident(session, case.id) if one.is_standing]
+
+
+def _named(standing: Sequence[Action]) -> str:
+    """Return actions as people call them, with whom each touches."""
+    return ", ".join(f"{one.kind.title} ({one.target})" for one in standing)
 
 
 def _missing(*checks: tuple[bool, str, str]) -> Sequence[Demand]:

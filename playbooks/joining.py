@@ -54,12 +54,14 @@ def accept(
     key = key_of(DRILL if synthetic else kind, synthetic, keyed)
     linked = _linked(session, finding)
     if linked is not None and (linked.is_open or not _is_news(linked, finding)):
-        return _update(session, linked, finding, named, ctx, parts).id
+        updated = _update(session, linked, finding, named, ctx, parts)
+        return _say(session, updated, finding, title, reason).id
     follows = linked.id if linked is not None else None
     for _ in range(_TRIES_MAX):
         holder = _holder(session, key, parts, finding, join_within)
         if holder is not None:
-            return _join(session, holder, key, finding, named, playbook, ctx, parts).id
+            joined = _join(session, holder, key, finding, named, playbook, ctx, parts)
+            return _say(session, joined, finding, title, reason).id
         opened = _open(
             session,
             finding,
@@ -281,6 +283,23 @@ def _grown(session: Session, case: Incident, finding: FindingEvent, ctx: Context
         timeline.add(session, case.id, Code.SEVERITY_RAISED, ctx, event_id=event_id, before=before, after=after)
         clocks.shorten(session, case, clocks.ACKNOWLEDGE, parts.clock_rules.acknowledge_due(after, case.found_at), ctx)
     return case
+
+
+def _say(session: Session, case: Incident, finding: FindingEvent, title: str, reason: str) -> Incident:
+    """Let an open incident be called what its gravest alert says now, the first one among equals.
+
+    Its version stays, as when it grows.
+    """
+    leads = session.scalar(
+        sa.select(incident_alert.c.alert_id)
+        .where(incident_alert.c.incident_id == case.id)
+        .order_by(incident_alert.c.severity, incident_alert.c.linked_at, incident_alert.c.alert_id)
+        .limit(1)
+    )
+    if not case.is_open or leads != finding.finding:
+        return case
+    said = sa.update(incident).where(incident.c.id == case.id).values(title=title, reason=reason)
+    return cases.of(session.execute(said.returning(*incident.c)).one())
 
 
 def _link(session: Session, case: Incident, finding: FindingEvent, ctx: Context) -> None:

@@ -278,7 +278,11 @@ def _done(
     case = _write_facts(session, case, found, answers, ctx)
     event_id = outbox.record(session, TaskDone(**cases.told(session, case), step=found.step), ctx)
     # People's own words stay in the task and its facts; the timeline keeps what was chosen.
-    shown = [f"{name} = {_shown(value)}" for name, value in answers.items() if name not in texts]
+    shown = [
+        f"{name.replace('_', ' ')}: {_shown(value, found.fields[name])}"
+        for name, value in answers.items()
+        if name not in texts
+    ]
     timeline.add(
         session,
         case.id,
@@ -331,8 +335,10 @@ def _write(session: Session, found: Task, **values: object) -> None:
     session.execute(sa.update(task).where(task.c.id == found.id).values(values))
 
 
-def _shown(value: Value) -> str:
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+def _shown(value: Value, asked: Field) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value).replace("_", " ") if asked.choices else str(value)
 
 
 def _by_id(session: Session, task_id: str) -> Task:

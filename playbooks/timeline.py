@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -68,8 +68,8 @@ class Code(StrEnum):
 # One sentence a code; who acted stands beside it, people's own words below it.
 _SENTENCES: Final[Mapping[Code, str]] = {
     Code.CASE_OPENED: "Opened at severity {severity}: {title}.",
-    Code.ALERT_JOINED: "Alert of {rule} joined; events: {events}.",
-    Code.ALERT_REVISED: "Alert of {rule} grew; events: {events}.",
+    Code.ALERT_JOINED: "Alert joined: {rule}; events: {events}.",
+    Code.ALERT_REVISED: "Alert grew: {rule}; events: {events}.",
     Code.SEVERITY_RAISED: "Severity rose from {before} to {after}.",
     Code.SEVERITY_LOWERED: "Severity lowered from {before} to {after}.",
     Code.CASE_TAKEN: "Taken by {owner}.",
@@ -85,9 +85,9 @@ _SENTENCES: Final[Mapping[Code, str]] = {
     Code.PLAYBOOK_MISSING: "The playbook {playbook} does not stand here; the owner works without one.",
     Code.PLAYBOOK_ENDED: "Playbook {playbook} came to its end.",
     Code.PLAYBOOK_STOPPED: "Playbook {playbook} was stopped.",
-    Code.STEP_COMPLETED: "Step {step} done: {action}.",
-    Code.STEP_FAILED: "Step {step} failed: {why}",
-    Code.STEP_BRANCHED: "Step {step} decided {outcome} ({condition}). {because}",
+    Code.STEP_COMPLETED: "Playbook step done: {what}.",
+    Code.STEP_FAILED: "Playbook step failed: {what}. {why}",
+    Code.STEP_BRANCHED: "{asks} {outcome}. {because}",
     Code.EVIDENCE_NAMED: "Evidence as of sequence {sequence}, {first} to {last}; alerts: {alerts}, events: {events}.",
     Code.TASK_OPENED: "Task for {role}, due {due}: {text}",
     Code.TASK_CHECKED: "Task answered, a second person confirms: {text}",
@@ -109,6 +109,12 @@ _SENTENCES: Final[Mapping[Code, str]] = {
 }
 
 
+# Entries written before a sentence asked for a fact hold it under another name, and are never rewritten.
+_OLDER: Final[Mapping[Code, Callable[[Mapping[str, Any]], Mapping[str, Any]]]] = {
+    Code.STEP_COMPLETED: lambda params: {"what": params.get("action", "")},
+    Code.STEP_FAILED: lambda params: {"what": params.get("step", "")},
+    Code.STEP_BRANCHED: lambda params: {"asks": f"{params.get('condition', '')}:"},
+}
 _TIMES: Final = frozenset(("due", "first", "last", "until"))
 
 
@@ -192,13 +198,19 @@ def page(
 
 def sentence(entry: Entry) -> str:
     """Return what an entry says, from its code and its facts alone."""
-    return _SENTENCES[entry.code].format_map({name: _said(name, value) for name, value in entry.params.items()}).strip()
+    facts = {**_older(entry), **entry.params}
+    return _SENTENCES[entry.code].format_map({name: _said(name, value) for name, value in facts.items()}).strip()
+
+
+def _older(entry: Entry) -> Mapping[str, Any]:
+    found = _OLDER.get(entry.code)
+    return {} if found is None else found(entry.params)
 
 
 def _said(name: str, value: Any) -> str:
     if name in _TIMES:
         return f"{parse_rfc3339(value):%Y-%m-%d %H:%M} UTC"
-    if name == "action" and value in REGISTRY:
+    if name in ("action", "what") and value in REGISTRY:
         return REGISTRY[value].title
     return ", ".join(value) if isinstance(value, list) else str(value)
 

@@ -272,13 +272,13 @@ class Executor:
         try:
             is_so = conditions.evaluate(conditions.parse(does.condition), held.execution.variables)
         except Undecided as error:
-            why = f"{error} is not known."
             if does.failed is not None:
+                why = f"{error} is not known."
                 _mark(session, held, StepState.FAILED, ctx, why=why)
                 self._follow(session, self._again(session, held), ctx)
                 return
             asked = Ask(
-                text=f"Decide by hand whether {does.condition}: {why}",
+                text=f"Nobody answered it, so decide by hand: {does.asks}",
                 role=held.book.owner,
                 within=DECIDE_WITHIN,
                 fields={"branch": Field(type=Type.TEXT, choices=("then", "else"))},
@@ -431,6 +431,7 @@ def _tell(session: Session, held: _Held, does: Step, branch: str, ctx: Context) 
             ref=held.execution.id,
             event_id=event_id,
             step=held.name,
+            what=_what(does),
             why=why,
         )
         return
@@ -439,11 +440,21 @@ def _tell(session: Session, held: _Held, does: Step, branch: str, ctx: Context) 
         is_so = branch == "then"
         because = "" if is_so else does.otherwise_because
         outcome = "yes" if is_so else "no"
-        facts = {"outcome": outcome, "condition": does.condition, "because": because}
+        facts = {"outcome": outcome, "asks": does.asks, "condition": does.condition, "because": because}
         _note(session, held, Code.STEP_BRANCHED, event_id, ctx, **facts)
         return
-    what = does.action if isinstance(does, Do) else f"playbook {does.playbook}"
-    _note(session, held, Code.STEP_COMPLETED, event_id, ctx, action=what)
+    _note(session, held, Code.STEP_COMPLETED, event_id, ctx, what=_what(does))
+
+
+def _what(does: Do | Decide | Call) -> str:
+    """Return what a step does as the timeline names it: an action, a question, a playbook."""
+    match does:
+        case Do():
+            return does.action
+        case Decide():
+            return does.asks
+        case Call():
+            return f"playbook {does.playbook}"
 
 
 def _note(session: Session, held: _Held, code: Code, event_id: str, ctx: Context, **facts: Any) -> None:

@@ -302,6 +302,6 @@ def _described(step: Step) -> tuple[str, str, str | None]:
         case Ask():
             return "task", step.text, step.role
         case Decide():
-            return "if", step.condition, None
+            return "if", step.asks, None
         case Call():
             return "playbook", step.playbook, None

@@ -17,7 +17,7 @@ _KEYS: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
     # the key that tells the kind: what it needs beside itself, and what it may have
     "do": (frozenset({"next"}), frozenset({"with", "failed"})),
     "task": (frozenset({"role", "within", "next"}), frozenset({"form", "does", "facts", "second", "required"})),
-    "if": (frozenset({"then", "else"}), frozenset({"else_because", "failed"})),
+    "if": (frozenset({"then", "else"}), frozenset({"asks", "else_because", "failed"})),
     "playbook": (frozenset({"next"}), frozenset({"with"})),
 }
 
@@ -81,6 +81,7 @@ def _step(slug: str, name: str, data: Any) -> Step:  # YAML is a documented bord
         case "if":
             return Decide(
                 condition=_text(slug, name, "if", data["if"]),
+                asks=_maybe(slug, name, "asks", data) or _question(data["if"]),
                 then=_text(slug, name, "then", data["then"]),
                 otherwise=_text(slug, name, "else", data["else"]),
                 otherwise_because=_maybe(slug, name, "else_because", data) or "",
@@ -94,6 +95,11 @@ def _step(slug: str, name: str, data: Any) -> Step:  # YAML is a documented bord
             )
         case _:
             return _ask(slug, name, data)
+
+
+def _question(condition: str) -> str:
+    words = condition.strip().replace("$", "").replace("_", " ")
+    return f"Is it so: {words}?"
 
 
 def _ask(slug: str, name: str, data: Mapping[str, Any]) -> Ask:

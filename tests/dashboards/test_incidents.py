@@ -268,3 +268,32 @@ def test_old_findings_are_shown_by_the_time_they_happened(room: Room) -> None:
     by_event = room.analyst.draw(f"/console/soc/incidents/{case}")
     assert "found later at" in by_event
     assert "happened" in room.analyst.draw(f"/console/soc/incidents/{case}", "?sort=found")
+
+
+def test_what_was_written_down_is_not_asked_again(room: Room) -> None:
+    case = room.incident(severity="medium")
+    room.analyst.said("take", case, 1)
+
+    def moves(to: str, **answers: str) -> str:
+        seen = room.page(case).incident.version
+        return room.analyst.said("advance", case, seen, fields={"to": to}, answers=answers)
+
+    assert moves("triaged", confirmed="true", cause="A script with old passwords.") == ""
+    assert "Nothing to contain, because" in room.analyst.draw(f"/console/soc/incidents/{case}", "?do=advance")
+    assert moves("contained", nothing_to_contain="Nobody got in anywhere.") == ""
+    form = room.analyst.draw(f"/console/soc/incidents/{case}", "?do=advance")
+    assert "“A script with old passwords.”" in form
+    assert '"answer": "cause"' not in form
+    assert moves("eradicated") == ""
+
+
+def test_nothing_of_the_machines_names_is_on_the_page(room: Room) -> None:
+    account = victim(room, "otter_words")
+    case = room.incident(account=account, playbook="account_takeover", severity="critical")
+    room.installation.turn()
+    drawn = room.analyst.draw(f"/console/soc/incidents/{case}")
+    for name in ("$has_account", "has_account = true", "Step known", "login_burst_source joined", "Playbook account_"):
+        assert name not in drawn
+    assert "Does what was tried belong to an account?" in drawn
+    assert "Playbook Account takeover started" in drawn
+    assert f"Burst of refused sign-ins: acc…{account[-6:]}" in drawn

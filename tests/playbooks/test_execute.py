@@ -99,7 +99,7 @@ def test_an_identifier_of_nobody_leaves_account_actions_out_and_says_why(world: 
     assert world.acts() == []
     assert world.open_task(found).step == "cause"
     because = "What was tried belongs to no account, so there is nothing of a person to contain."
-    assert f"Step known decided no ($has_account = true). {because}" in world.sentences(found)
+    assert f"Does what was tried belong to an account? no. {because}" in world.sentences(found)
 
 
 def test_credential_stuffing_blocks_for_an_hour_and_calls_the_takeover_of_the_account_entered(
@@ -143,7 +143,7 @@ def test_a_refused_block_takes_its_failure_branch(world: World) -> None:
     assert world.acts() == []
     assert world.steps(found)["block"] == "failed"
     assert world.open_task(found).step == "block_by_hand"
-    assert "Step block failed: 127.0.0.1 is never contained." in world.sentences(found)
+    assert "Playbook step failed: Block addresses. 127.0.0.1 is never contained." in world.sentences(found)
     (refused,) = world.events("incident.action.refused")
     assert refused["event"]["reason"] == "containment_refused"
     assert [event["onepay"]["incident"]["step"] for event in world.events("incident.step.failed")] == ["block"]
@@ -305,7 +305,7 @@ def test_a_decision_without_its_answer_becomes_the_owners(world: World) -> None:
     world.do(tasks.skip, world.open_task(found, "look").id, WHY, by=CARLA)
     world.execute()
     task = world.open_task(found, "entered")
-    assert task.text == "Decide by hand whether $entered = true: $entered is not known."
+    assert task.text == "Nobody answered it, so decide by hand: Was an account entered?"
     assert task.role == "incident_commander"
     world.answer(found, "entered", branch="else")
     assert world.open_task(found).step == "shared"

@@ -67,6 +67,20 @@ def test_an_analyst_takes_what_nobody_has_and_a_commander_what_somebody_has(worl
     assert world.page(found).incident.acknowledged_at is not None
 
 
+def test_nothing_to_contain_is_not_said_while_something_stands(world: World) -> None:
+    found = world.find()
+    world.execute()
+    world.do(incidents.take, found)
+    world.do(incidents.advance, found, State.TRIAGED, facts=Facts(is_confirmed=True))
+    nothing = Facts(nothing_to_contain="Nobody got in anywhere.")
+    assert missing(world, found, State.CONTAINED, nothing) == ["standing"]
+    assert world.page(found).incident.nothing_to_contain is None
+    (block,) = world.page(found).actions
+    world.do(actions.undo, block.id, WHY, parts=world.parts)
+    contained = world.do(incidents.advance, found, State.CONTAINED, facts=nothing)
+    assert contained.nothing_to_contain == "Nobody got in anywhere."
+
+
 def test_who_lowered_a_severe_incident_does_not_close_it_alone(world: World) -> None:
     found = world.find(severity="high")
     world.do(incidents.lower_severity, found, 4, WHY, by=CARLA)
@@ -171,7 +185,7 @@ def test_a_mild_incident_is_closed_short_by_one_person_with_a_reason(world: Worl
 def test_what_still_contains_somebody_is_undone_before_closing(world: World) -> None:
     found = world.find(severity="low")
     world.execute()
-    with pytest.raises(NotReady, match=r"network\.block"):
+    with pytest.raises(NotReady, match=r"Block addresses \(198\.19\.1\.2\)"):
         world.do(incidents.close_short, found, Disposition.BENIGN, WHY)
     world.do(actions.undo_all, found, WHY, parts=world.parts)
     assert world.do(incidents.close_short, found, Disposition.BENIGN, WHY).state is State.CLOSED

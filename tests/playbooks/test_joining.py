@@ -138,6 +138,21 @@ def test_a_more_severe_alert_raises_shortens_and_proposes(world: World) -> None:
     assert seen < world.page(found).incident.version
 
 
+def test_an_incident_says_what_its_gravest_alert_says_now(world: World) -> None:
+    found = world.find("alr_1", severity="high", events=11)
+    world.find("alr_2", severity="high", rule="password_spray", events=12)
+    assert (world.page(found).incident.title, world.page(found).incident.reason) == (
+        "Finding of login_burst_source",
+        "11 events",
+    )
+    world.find("alr_1", severity="high", events=13, revision=2)
+    world.find("alr_2", severity="high", rule="password_spray", events=14, revision=2)
+    assert world.page(found).incident.reason == "13 events"
+    world.find("alr_3", severity="critical", rule="burst_then_success", events=2)
+    case = world.page(found).incident
+    assert (case.title, case.reason, case.version) == ("Finding of burst_then_success", "2 events", 1)
+
+
 def test_a_less_severe_alert_lowers_nothing(world: World) -> None:
     found = world.find("alr_1", severity="high")
     world.find("alr_2", severity="low")

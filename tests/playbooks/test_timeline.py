@@ -29,8 +29,27 @@ def test_all_that_was_written_reads_as_sentences(world: World) -> None:
     assert len(said) > 30
     assert [line for line in said if re.search(r"[{}]|None|T\d\d:", line)] == []
     assert "Lock the account, acc_victim: done." in said
-    assert next(line for line in said if line.startswith("Task done: Ask the owner")).endswith("(answer = not_mine)")
+    assert next(line for line in said if line.startswith("Task done: Ask the owner")).endswith("(answer: not mine)")
     assert "Playbook account_takeover came to its end." in said
+
+
+@pytest.mark.parametrize(
+    ("code", "params", "says"),
+    [
+        (Code.STEP_COMPLETED, {"step": "block", "action": "network.block"}, "Playbook step done: Block addresses."),
+        (Code.STEP_FAILED, {"step": "block", "why": "No."}, "Playbook step failed: block. No."),
+        (
+            Code.STEP_BRANCHED,
+            {"step": "known", "outcome": "no", "condition": "$seen = true", "because": ""},
+            "$seen = true: no.",
+        ),
+    ],
+)
+def test_what_older_versions_wrote_still_reads(world: World, code: Code, params: dict[str, str], says: str) -> None:
+    found = world.find()
+    with world.ground.db.begin() as session:
+        timeline.add(session, found, code, world.ground.ctx(CARLA), **params)
+    assert world.sentences(found)[-1] == says
 
 
 def test_peoples_words_stand_beside_the_facts_and_not_in_them(world: World) -> None:

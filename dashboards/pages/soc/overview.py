@@ -37,7 +37,7 @@ from playbooks.deadlines import Deadline
 QUEUE_MAX: Final = 8
 DEADLINES_READ: Final = 100
 NEXT_HOUR: Final = timedelta(minutes=60)
-NEXT_SHOWN: Final = 6
+NEXT_SHOWN: Final = 8
 ALERTS_SHOWN: Final = 6
 ALERTS_READ: Final = 200
 CATEGORIES_SHOWN: Final = 7
@@ -385,11 +385,13 @@ def _categories(view: View, window: Span) -> Part:
     names = sorted(totals, key=lambda name: (-totals[name], name))[:CATEGORIES_SHOWN]
     rows = [_category(name, totals[name], [int(one.parts.get(name, 0)) for one in bins], view) for name in names]
     total = sum(one.count for one in bins)
+    rest = total - sum(totals[name] for name in names)
     nothing = html.P("No event in this range.", className="body dim")
     return panel(
         "Events by category",
         html.Ol(rows, className="rows r30 cats") if rows else nothing,
-        sub=f"{total:,} in {_range_words(view)}",
+        *([html.P(f"and {rest:,} of other categories", className="dim tail")] if rest > 0 else []),
+        sub=f"{total:,} in {_range_words(view)}, the {CATEGORIES_SHOWN} most frequent",
         right=html.A("all events", href=view.href("events", **{"from": view.words.get("from")}), className="more"),
     )
 

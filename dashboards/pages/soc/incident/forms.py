@@ -18,7 +18,7 @@ from app.kernel.access import (
 )
 from app.kernel.errors import Conflict, Invalid, NotFound
 from dashboards import acts, guard, response, triage
-from dashboards.kit import Part, act, due, mark, panel, short
+from dashboards.kit import Part, act, due, mark, panel, readable, short, short_text
 from dashboards.pages.soc.incident import work
 from dashboards.pages.soc.incident.look import Look
 from playbooks import actions, registry
@@ -79,23 +79,24 @@ def _advance(seen: Look) -> tuple[str, Sequence[Part]]:
                 dmc.Select(
                     id=acts.answer("confirmed", "advance", *at),
                     label=f"Are severity {response.SEVERITIES[case.severity]}, kind {case.kind} and playbook "
-                    f"{case.playbook or 'none'} right?",
+                    f"{seen.playbook(case.playbook) if case.playbook else 'none'} right?",
                     data=[{"value": "true", "label": "Yes"}, {"value": "false", "label": "No"}],
                     placeholder="Choose",
                     comboboxProps={"withinPortal": False},
                 )
             )
         case State.CONTAINED if not case.nothing_to_contain:
-            fields.append(_fact("nothing_to_contain", "Nothing to contain, because (only where nothing was)", at, ""))
+            fields.append(_containment(seen, at))
         case State.ERADICATED:
-            fields.append(_fact("cause", "Cause", at, case.cause or ""))
+            fields.append(_known("Cause", case.cause) or _fact("cause", "Cause", at, ""))
         case State.RECOVERED:
-            fields += [_fact("fix", "What mended it", at, case.fix or ""), *_verdict(seen, at)]
+            fields.append(_known("What mended it", case.fix) or _fact("fix", "What mended it", at, ""))
+            fields += _verdict(seen, at)
         case _:
             pass
     # Confirming is one of the demands, and is answered in this form.
     open_demands = [one for one in seen.found.demands if one.code not in ("confirmed", "cause", "fix")]
-    lacks = [html.Li(mark(one.text, "ring", "medium")) for one in open_demands]
+    lacks = [html.Li(mark(readable(one.text), "ring", "medium")) for one in open_demands]
     missing = [html.H3("Still missing"), html.Ul(lacks, className="plain")] if lacks else []
     return f"{case.state.value.capitalize()} → {to.value}", [
         *missing,
@@ -107,6 +108,20 @@ def _advance(seen: Look) -> tuple[str, Sequence[Part]]:
             says=acts.place("advance", *at),
         ),
     ]
+
+
+def _containment(seen: Look, at: tuple[str, int]) -> Part:
+    """Say what contains; only where nothing was done ask why there was nothing to do."""
+    done = [one for one in seen.found.actions if one.done_at is not None]
+    if not done:
+        return _fact("nothing_to_contain", "Nothing to contain, because", at, "")
+    named = [f"{one.kind.title.lower()} ({short_text(one.target)})" for one in done]
+    return html.P([html.Span("Contained by: ", className="dim"), ", ".join(named)])
+
+
+def _known(label: str, text: str | None) -> Part | None:
+    """Return what was written down before, so that nobody is asked for it twice."""
+    return None if not text else html.P([html.Span(f"{label}, as written: ", className="dim"), f"“{text}”"])
 
 
 def _verdict(seen: Look, at: tuple[str, int]) -> list[Part]:

@@ -54,6 +54,11 @@ class Look:
     def person(self, account_id: str | None) -> Part:
         return response.person(self.viewer, account_id)
 
+    def playbook(self, slug: str) -> str:
+        """Return how people call a playbook."""
+        book = self.view.sources.response.library.get(slug)
+        return book.title if book is not None else slug
+
     def events_href(self, kind: str, value: str) -> str:
         """Return the events of an entity since the incident began."""
         since = self.case.first_event_at.isoformat()

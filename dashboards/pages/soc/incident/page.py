@@ -14,7 +14,7 @@ from app.kernel.access import (
     SOC_INCIDENT_WRITE,
 )
 from dashboards import acts, response
-from dashboards.kit import Part, act, ident, more, page, tag
+from dashboards.kit import Part, act, ident, more, page, readable, short_text, tag
 from dashboards.page import Page, View
 from dashboards.pages.soc.incident import facts, forms, look, since, story, work
 from dashboards.pages.soc.incident.look import Look
@@ -27,9 +27,9 @@ def layout(view: View) -> Any:  # a Dash component
     case = seen.case
     opened = forms.opened(seen)
     return page(
-        case.title,
+        f"{case.title}{_about(seen)}",
         None,
-        html.P(case.reason, className="lead case-reason"),
+        html.P(readable(case.reason), className="lead case-reason"),
         *([opened] if opened is not None else []),
         html.Div(
             [
@@ -51,13 +51,19 @@ def layout(view: View) -> Any:  # a Dash component
     )
 
 
+def _about(seen: Look) -> str:
+    """Return what the incident is about by its short name, as every list of it says."""
+    keys = [short_text(one.value) for one in seen.found.entities if one.is_key]
+    return f": {keys[0]}" if len(keys) == 1 else ""
+
+
 def _stands(seen: Look) -> str:
     words = response.STATES[seen.case.state]
     running = next((one for one in seen.found.executions if one.parent_id is None and one.ended_at is None), None)
     if running is None:
         return words
     done = sum(step.ended_at is not None for step in running.steps)
-    return f"{words}, step {min(done + 1, len(running.steps))} of {len(running.steps)}"
+    return f"{words}, {done} steps done"
 
 
 def _buttons(seen: Look) -> list[Part]:

@@ -124,7 +124,7 @@ def _search(account: str, since: datetime) -> Search:
 def _step(document: Document) -> Step:
     kind = catalog.by_kind().get(str(at_path(document, "event.action")))
     action = str(at_path(document, "event.action"))
-    doc = (kind.__doc__ or "").splitlines()[0].rstrip(".") if kind else ""
+    doc = (kind.__doc__ or "").splitlines()[0].partition(":")[0].rstrip(".") if kind else ""
     amount, currency = at_path(document, "transaction.amount"), at_path(document, "transaction.currency")
     said = [
         money(amount, currency) if isinstance(amount, int) and isinstance(currency, str) else "",

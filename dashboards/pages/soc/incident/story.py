@@ -11,7 +11,7 @@ from dash import html
 
 from app.kernel.access import SOC_INCIDENT_WRITE
 from dashboards import acts, response
-from dashboards.kit import Part, icon, panel, when
+from dashboards.kit import Part, icon, panel, readable, when
 from dashboards.pages.soc.incident.look import STORY_ROWS, Look
 from playbooks import timeline
 from playbooks.timeline import Code, Entry
@@ -65,8 +65,8 @@ def column(seen: Look) -> Part:
     """Return the middle column; by when things happened, or by when they were recorded."""
     by_found = seen.view.words.get("sort") == "found"
     shown = list(seen.story[:STORY_ROWS])
-    if not by_found:
-        shown.sort(key=lambda entry: (entry.at, entry.n), reverse=True)
+    # Of one moment, what was written later comes later, whichever the order.
+    shown.sort(key=lambda entry: (entry.recorded_at if by_found else entry.at, entry.n), reverse=True)
     orders = html.Nav(
         [
             html.A(
@@ -145,7 +145,8 @@ def _entry(entry: Entry, seen: Look, *, by_found: bool) -> Part:
 
 def said_of(entry: Entry, seen: Look) -> str:
     """Return the sentence of an entry with people and severities as the page says them."""
-    return timeline.sentence(replace(entry, params={k: _word(k, v, entry, seen) for k, v in entry.params.items()}))
+    said = timeline.sentence(replace(entry, params={k: _word(k, v, entry, seen) for k, v in entry.params.items()}))
+    return readable(said)
 
 
 def _word(name: str, value: Any, entry: Entry, seen: Look) -> Any:
@@ -153,6 +154,13 @@ def _word(name: str, value: Any, entry: Entry, seen: Look) -> Any:
         return response.SEVERITIES.get(value, value)
     if not isinstance(value, str):
         return value
+    if name == "rule":
+        rule = seen.view.sources.rules.get(value)
+        return rule.title if rule is not None else value
+    if name == "playbook":
+        return seen.playbook(value)
+    if name == "what" and value.startswith("playbook "):
+        return f"playbook {seen.playbook(value.removeprefix('playbook '))}"
     if value.startswith("acc_"):
         return response.person_text(seen.viewer, value)
     return value.replace("_", " ") if name in ("role", "disposition") else value

@@ -17,7 +17,7 @@ from app.kernel.access import (
     Permission,
 )
 from dashboards import acts
-from dashboards.kit import Part, act, due, panel, short, span, when
+from dashboards.kit import Part, act, due, panel, readable, short, span, when
 from dashboards.pages.soc.incident.look import Look
 from playbooks import registry
 from playbooks.action_rows import Action, ActionState
@@ -69,7 +69,7 @@ def column(seen: Look) -> Part:
 def _demands(seen: Look) -> Part:
     assert seen.found.next_state is not None, "what is demanded is demanded for a state"
     rows = [
-        html.Li([html.Span(className="icon i-ring c-ink-2", **{"aria-hidden": "true"}), html.Span(one.text)])
+        html.Li([html.Span(className="icon i-ring c-ink-2", **{"aria-hidden": "true"}), html.Span(readable(one.text))])
         for one in seen.found.demands
     ]
     return panel(f"Before it is {seen.found.next_state.value}", html.Ul(rows, className="rows r30"))
@@ -183,18 +183,19 @@ def _may_start(seen: Look) -> bool:
 def _playbook(book: Execution, seen: Look) -> Part:
     ended = sum(step.ended_at is not None for step in book.steps)
     runs = book.state is ExecutionState.RUNNING
-    says = f"{ended} of {len(book.steps)}" if runs else book.state.value
+    left = sum(step.state is StepState.PENDING for step in book.steps)
+    says = f"{ended} done, up to {left} may follow" if runs else book.state.value
     tails: list[Part] = []
     if runs and book.parent_id is None and seen.viewer.may(SOC_INCIDENT_CLOSE):
         tails.append(html.A("Stop it", href=seen.href(do="stop"), className="more"))
     if book.parent_id is None and seen.case.proposed_playbook and _may_start(seen):
-        words = f"A more severe alert names {seen.case.proposed_playbook}: start it"
+        words = f"A more severe alert names {seen.playbook(seen.case.proposed_playbook)}: start it"
         tails.append(html.A(words, href=seen.href(do="start"), className="more"))
     return panel(
         book.title,
         html.Ol([_step(step, book, seen) for step in book.steps], className="steps"),
         *([html.P(tails, className="tail chips")] if tails else []),
-        sub=f"{book.playbook} v{book.number}" + (", called" if book.parent_id else ""),
+        sub=f"version {book.number}" + (", called by another" if book.parent_id else ""),
         right=says,
     )
 
@@ -210,11 +211,11 @@ def _step(step: StepStanding, book: Execution, seen: Look) -> Part:
         right = due(task.due_at, seen.now)
     parts: list[Part] = [
         html.Span(className=f"icon i-{shape} c-{token}", **{"aria-hidden": "true"}),
-        html.Span(_title(step), className="strong" if is_now else _paleness(step), title=_title(step)),
+        html.Span(_title(step, seen), className="strong" if is_now else _paleness(step), title=_title(step, seen)),
         html.Span(right, className="num dim nowrap"),
     ]
     if step.why and step.state is StepState.FAILED:
-        parts.append(html.Small(step.why))
+        parts.append(html.Small(readable(step.why)))
     elif step.out and step.kind == "task":
         parts.append(html.Small(_answers(step.out)))
     if step.state is StepState.WAITING and step.kind == "action":
@@ -229,15 +230,13 @@ def _paleness(step: StepStanding) -> str:
     return "cut dim" if step.state in (StepState.PENDING, StepState.NOT_REACHED) else "cut"
 
 
-def _title(step: StepStanding) -> str:
+def _title(step: StepStanding, seen: Look) -> str:
     match step.kind:
         case "action":
             found = registry.REGISTRY.get(step.text)
             return found.title if found else step.text
-        case "if":
-            return f"Decide whether {step.text.replace('$', '')}"
         case "playbook":
-            return f"Run the playbook {step.text}"
+            return f"Run the playbook {seen.playbook(step.text)}"
         case _:
             return step.text
 
@@ -246,7 +245,7 @@ def _answers(out: Mapping[str, Any]) -> str:
     def shown(value: Any) -> str:
         return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
-    return ", ".join(f"{_label(name).lower()}: {shown(value)}" for name, value in out.items())
+    return ", ".join(f"{_label(name).lower()}: {readable(shown(value))}" for name, value in out.items())
 
 
 def _loose(task: Task, seen: Look) -> Part:
@@ -328,4 +327,5 @@ def _field(name: str, one: Field, task: Task, seen: Look) -> Part:
         case Type.TEXT | Type.ADDRESSES:
             if choices:
                 return dmc.Select(data=choices, placeholder="Choose", comboboxProps={"withinPortal": False}, **shared)
-            return dmc.Textarea(autosize=True, minRows=2, **shared)
+            known_fact = {"cause": seen.case.cause, "fix": seen.case.fix}.get(name) if name in task.facts else None
+            return dmc.Textarea(autosize=True, minRows=2, value=known_fact or "", **shared)
