@@ -45,18 +45,19 @@ class AskedTooOften(TooManyAttempts):
     code = "asked_too_often"
 
 
-def may_be_asked_for(session: Session, identifier: bytes, ctx: Context, *, parts: Identity) -> bool:
-    """Count a letter that anybody may cause to an address, and tell whether one more goes to it in this hour.
+def may_be_asked_for(session: Session, purpose: str, identifier: bytes, ctx: Context, *, parts: Identity) -> bool:
+    """Count a letter that anybody may cause to an address, and tell whether one more goes to it now.
 
-    The page answers the same whether or not it goes. Raises `AskedTooOften` for a source that asks without end: that
-    tells nothing about any address.
+    The page answers the same whether or not it goes. The count begins anew when the link of its first letter expires:
+    so whoever uses it up for somebody else has sent them links that work all that time. Raises `AskedTooOften` for a
+    source that asks without end, which tells nothing about any address.
     """
     if ctx.source.ip is not None:
         asked = lockout.count_within(session, lockout.asked_from(ctx.source.ip), 60, ctx.at)
         if asked > parts.policy.letters_asked_minute:
             raise AskedTooOften(retry_after=60)
-    sent = lockout.count_within(session, lockout.letters_of(identifier), 3600, ctx.at)
-    return sent <= parts.policy.letters_hour
+    bucket = lockout.letters_of(purpose, identifier)
+    return lockout.count_within(session, bucket, parts.policy.link_seconds, ctx.at) <= parts.policy.letters_max
 
 
 def queue(

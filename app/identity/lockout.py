@@ -53,9 +53,9 @@ def buckets_of(identifier: bytes, surface: ActorKind, device_id: str | None, ip:
     return tuple(found)
 
 
-def letters_of(identifier: bytes) -> Bucket:
-    """Return the counter of letters that anybody can cause to one address."""
-    return Bucket(scope=LETTERS, key=identifier.hex())
+def letters_of(purpose: str, identifier: bytes) -> Bucket:
+    """Return the counter of letters that anybody can cause to one address, for each purpose its own."""
+    return Bucket(scope=LETTERS, key=f"{purpose}|{identifier.hex()}")
 
 
 def asked_from(ip: str) -> Bucket:

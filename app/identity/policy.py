@@ -32,7 +32,7 @@ class SecurityPolicy:
     code_failures_5min: int = 5
     code_failures_hour: int = 20
     code_failures_day: int = 50
-    letters_hour: int = 5
+    letters_max: int = 3
     letters_asked_minute: int = 10
     idle_customer_seconds: int = 5 * 60
     idle_staff_seconds: int = 15 * 60
@@ -81,7 +81,7 @@ BOUNDS: Final = {
     "absolute_customer_seconds": (600, 12 * 3600),
     "absolute_staff_seconds": (600, 8 * 3600),
     "link_seconds": (300, 3600),
-    "letters_hour": (1, 10),
+    "letters_max": (1, 5),
     "letters_asked_minute": (1, 10),
     "step_up_seconds": (60, 300),
     # Shorter would forget what still counts: a day of wrong codes, a device that is known, what the owner may look up.

@@ -25,7 +25,8 @@ def ask(session: Session, surface: ActorKind, typed: str, ctx: Context, *, parts
     """
     address = accounts.normal_address(typed)
     identifier = accounts.identifier_of(address, parts=parts)
-    if not letters.may_be_asked_for(session, identifier, ctx, parts=parts):
+    purpose = f"{LinkPurpose.RECOVERY}|{surface}"
+    if not letters.may_be_asked_for(session, purpose, identifier, ctx, parts=parts):
         return
     found = accounts.find(session, surface, identifier)
     if found is not None and found.state in (State.ACTIVE, State.LOCKED):

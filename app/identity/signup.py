@@ -54,11 +54,11 @@ class NewCustomer:
 def ask(session: Session, typed: str, ctx: Context, *, parts: Identity) -> None:
     """Send the link that begins a sign-up. A known address gets a different letter and the same answer (ACC-2).
 
-    So does one that was written to too often in this hour: no letter, the same answer.
+    So does one that was written to too often of late: no letter, the same answer.
     """
     address = accounts.normal_address(typed)
     identifier = accounts.identifier_of(address, parts=parts)
-    if not letters.may_be_asked_for(session, identifier, ctx, parts=parts):
+    if not letters.may_be_asked_for(session, LinkPurpose.SIGN_UP, identifier, ctx, parts=parts):
         return
     known = accounts.find(session, ActorKind.CUSTOMER, identifier)
     if known is not None:
