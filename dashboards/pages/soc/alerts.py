@@ -26,8 +26,15 @@ from playbooks.cases import Incident
 
 GRID: Final = "alerts-grid"
 ROWS_MAX: Final = 500
-TO_TRIAGE, IN_INCIDENTS, CLOSED, ALL = "open", "incident", "closed", "all"
-STATES: Final = ((TO_TRIAGE, "To triage"), (IN_INCIDENTS, "In incidents"), (CLOSED, "Closed"), (ALL, "All"))
+TO_TRIAGE, IN_INCIDENTS, OPEN, CLOSED, ALL = "triage", "incident", "open", "closed", "all"
+STATES: Final = (
+    (TO_TRIAGE, "To triage"),
+    (IN_INCIDENTS, "In incidents"),
+    (OPEN, "Open"),
+    (CLOSED, "Closed"),
+    (ALL, "All"),
+)
+KEPT_IN: Final = dict.fromkeys((TO_TRIAGE, IN_INCIDENTS, OPEN), AlertState.OPEN) | {CLOSED: AlertState.CLOSED}
 COLUMNS: Final[Sequence[dict[str, Any]]] = (
     {"field": "sev", "headerName": "Severity", "width": 98, "cellClass": {"function": "sevClass(params)"}},
     {"field": "reason", "headerName": "Why", "flex": 1, "minWidth": 240},
@@ -55,7 +62,7 @@ def layout(view: View) -> Any:  # a Dash component
         found = alerts.list_page(
             session,
             viewer,
-            state={TO_TRIAGE: AlertState.OPEN, IN_INCIDENTS: AlertState.OPEN, CLOSED: AlertState.CLOSED}.get(state),
+            state=KEPT_IN.get(state),
             slug=view.words.get("rule"),
             outside=worked if state == TO_TRIAGE else (),
             limit=ROWS_MAX,

@@ -41,16 +41,16 @@ def layout(view: View) -> Any:  # a Dash component
         (f"{sum(one.alerts_30d for one in found):,}", "alerts in 30 days"),
     ]
     heads = [
-        ("Rule", ""),
         ("Looks for", ""),
-        ("Coverage", ""),
+        ("Rule", "roomy"),
+        ("Coverage", "roomy"),
         ("Range", ""),
-        ("Behind", "num"),
-        ("Last run", "num"),
+        ("Behind", "num roomy"),
+        ("Last run", "num roomy"),
         ("Open", "num"),
-        ("30 d", "num"),
+        ("30 d", "num roomy"),
         ("Level", ""),
-        ("ATT&CK", ""),
+        ("ATT&CK", "roomy"),
     ]
     rows = [_row(one, view) for one in found]
     listed = html.Div(
@@ -101,7 +101,10 @@ def one_rule(view: View) -> Any:
                             "Coverage",
                             ", ".join(f"{lo:,} … {hi:,}" for lo, hi in standing.covered) or "nothing read yet",
                         ),
-                        ("Open alerts", html.A(f"{standing.open_alerts:,}", href=view.href("alerts", rule=rule.slug))),
+                        (
+                            "Open alerts",
+                            html.A(f"{standing.open_alerts:,}", href=view.href("alerts", rule=rule.slug, state="open")),
+                        ),
                         (
                             "Alerts, 30 d",
                             html.A(f"{standing.alerts_30d:,}", href=view.href("alerts", rule=rule.slug, state="all")),
@@ -160,13 +163,13 @@ def _row(one: RuleStanding, view: View) -> Sequence[Any]:
     words = "read without a gap" if _is_whole(one) else ", ".join(f"{kind} {a:.0%} to {b:.0%}" for a, b, kind in ranges)
     late = one.lag > SLOW_EVENTS
     return [
-        ident(one.rule.slug),
         html.A(one.rule.title, href=view.href(f"rules/{one.rule.slug}"), className="strong"),
+        ident(one.rule.slug),
         html.Img(src=figures.coverage_strip(ranges), alt=f"Coverage: {words}", width=168, height=12, className="cov"),
         _state(one, view.now),
         mark(f"{one.lag:,}", "clock", "medium") if late else f"{one.lag:,}",
         age(view.now - one.ran_at) if one.ran_at else "–",
-        f"{one.open_alerts:,}",
+        html.A(f"{one.open_alerts:,}", href=view.href("alerts", rule=one.rule.slug, state="open")),
         f"{one.alerts_30d:,}",
         severity(one.rule.level.value),
         html.Span(" ".join(one.rule.techniques), className="id"),
