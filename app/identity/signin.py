@@ -318,14 +318,15 @@ def _count_codes(session: Session, made: Attempt, wrong: Sequence[Check], ctx: C
 def _is_repeated(session: Session, made: Attempt, wrong: Sequence[Check], ctx: Context) -> bool:
     """Tell whether this is a form sent twice: all is right but that the code has been used, by this very sign-in.
 
-    That is the same open sign-in, or, where password and code come in one form, one of these seconds from the same
-    address with the same program.
+    That is the same open sign-in, or, since programs send password and code at once, one of these seconds from the
+    same address with the same program.
     """
     if made.account is None or [check.reason for check in wrong] != ["replayed"]:
         return False
     if made.login_id is not None:
         state = session.execute(sa.select(login.c.state).where(login.c.id == made.login_id)).scalar_one()
-        return bool(state == "done")
+        if state == "done":
+            return True
     since = ctx.at - REPEATED_WITHIN
     return sessions.began_since(session, made.account.id, since, ctx)
 
