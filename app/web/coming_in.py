@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
 from flask import Blueprint, Response, request
 from sqlalchemy.orm import Session
 
@@ -113,6 +114,9 @@ def _finish_sign_up(token: str, found: Link) -> Response:
             _prepare(session, account_id, ctx)  # the next page shows its secret
     except (Invalid, Conflict) as error:
         form.refuse(error, "handle" if error.param != "name" else "name")
+        return _link_page(found, form, 422)
+    except sa.exc.IntegrityError:  # the same address or handle, by somebody who was faster by a moment
+        form.wrong["handle"] = "This was taken a moment ago. Choose another handle, or sign in."
         return _link_page(found, form, 422)
     return browser.signed_in(pages.go("/security/factors/new?next=/wallet"), begun, ActorKind.CUSTOMER, None)
 

@@ -14,6 +14,7 @@ from app.gateway.policy import Policy, route
 from app.identity import accounts, disown, mfa, sessions, stepup
 from app.identity.mfa import CodeRefused, Enrolment
 from app.identity.stepup import ProofRefused
+from app.kernel import ids
 from app.kernel.access import SECURITY_OWN_MANAGE, SECURITY_OWN_READ, Acr, ActorKind
 from app.kernel.errors import Conflict, TooManyAttempts
 from app.oauth import guard
@@ -113,13 +114,13 @@ def remove_factor(factor_id: str) -> Response:
 @route(blueprint, "GET", "/security/not-me", _MANAGE)
 def not_me_form() -> Response:
     """Say what "it wasn't me" does, before it is pressed."""
-    return pages.render("not_me.html", of_event=request.args.get("event", "")[:40])
+    return pages.render("not_me.html", of_event=_event_id(request.args.get("event")) or "")
 
 
 @route(blueprint, "POST", "/security/not-me", _MANAGE)
 def not_me() -> Response:
     """Lock the account, end all sessions, hold outgoing money."""
-    of_event = pages.read("of_event").values["of_event"][:40] or None
+    of_event = _event_id(pages.read("of_event").values["of_event"])
     with system().db.begin() as session:
         disown.not_me(session, of_event, context(), parts=system().identity, hold_outgoing=system().hold_outgoing)
     made = pages.render("locked.html")
@@ -148,6 +149,11 @@ def staff_step_up_form() -> Response:
 def staff_step_up() -> Response:
     """Take a fresh code and renew the session."""
     return _prove(ActorKind.STAFF, "/staff")
+
+
+def _event_id(text: str | None) -> str | None:
+    """Return what names an event, or nothing: no other words get into the log by this way."""
+    return text if text and text.startswith("evt_") and ids.SHAPE.fullmatch(text) else None
 
 
 def _waiting(session: Session) -> Enrolment | None:

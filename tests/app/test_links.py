@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from app.identity import accounts, links, mfa, models, roles, signup
 from app.identity.accounts import State
 from app.kernel.access import IAM_ACCOUNT_INVITE, service
+from ingest.models import outbox
 from tests.support.installation import PASSWORD, Installation
 
 NEW = "four lamps beside the harbour wall"
@@ -147,3 +148,35 @@ def test_staff_get_a_link_for_a_new_password(installation: Installation) -> None
     installation.turn()
     assert browser.post("/recover", {"email": person.address, "surface": "staff"}).status_code == 200
     assert browser.get(f"/link/{installation.link_to(person.address)}").status_code == 200
+
+
+def test_only_the_id_of_an_event_is_told_of_what_was_not_me(installation: Installation) -> None:
+    browser = installation.browser()
+    browser.sign_in(installation.customer("not_mine"))
+    assert 'name="of_event" value=""' in browser.get("/security/not-me?event=my+password+is+x").text
+    event = "evt_01M00000000000000000000000"
+    assert f'value="{event}"' in browser.get(f"/security/not-me?event={event}").text
+    assert browser.post("/security/not-me", {"of_event": "my password is x"}).status_code == 200
+    with installation.system.db.read() as session:
+        told = (
+            session.execute(sa.select(outbox.c.body).where(outbox.c.kind == "auth.activity.disowned")).scalars().all()
+        )
+    assert told
+    assert all(b"my password" not in body for body in told)
+
+
+def test_two_links_to_one_address_open_one_wallet(installation: Installation) -> None:
+    browsers, tokens = [installation.browser() for _ in range(2)], []
+    for browser in browsers:
+        browser.get("/sign-up")
+        browser.post("/sign-up", {"email": "both@onepay.example"})
+        tokens.append(installation.link_to("both@onepay.example"))
+        browser.get(f"/link/{tokens[-1]}")
+    waiting = iter(enumerate(browsers))
+
+    def press() -> int:
+        n, browser = next(waiting)
+        form = {"name": "Nia Reed", "handle": f"both_{n}", "password": PASSWORD}
+        return browser.post(f"/link/{tokens[n]}", form).status_code
+
+    assert sorted(together(2, press)) == [303, 422]
