@@ -15,7 +15,7 @@ from app.kernel.context import Context
 from detectors import alerts
 from detectors.alerts import AlertState, Verdict
 from playbooks import incidents
-from playbooks.incidents import Disposition
+from playbooks.casework import Disposition
 
 VERDICTS: Final = {
     Verdict.TRUE_POSITIVE: "True positive",

@@ -31,6 +31,12 @@ class State(StrEnum):
 
 
 ENDED: Final = frozenset({State.RECOVERED, State.CLOSED})
+BEFORE: Final[Mapping[State, State]] = {
+    State.TRIAGED: State.NEW,
+    State.CONTAINED: State.TRIAGED,
+    State.ERADICATED: State.CONTAINED,
+    State.RECOVERED: State.ERADICATED,
+}
 OPEN: Final = tuple(state for state in State if state not in ENDED)
 
 

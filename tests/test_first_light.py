@@ -21,7 +21,7 @@ from app.kernel.context import Context
 from ingest.log import read
 from ingest.store.query import EVERYTHING, Search, Window
 from payments.ledger import verify as ledger
-from playbooks import action_rows, actions, incidents
+from playbooks import action_rows, actions, casework, incidents
 from playbooks.action_rows import ActionState
 from playbooks.actions import OwnAction
 from playbooks.timeline import Code
@@ -143,7 +143,7 @@ def _the_thief_returns_and_gets_nothing(house: Installation, thief: Browser, vic
 def _people_finish_it(house: Installation, case: str, victim: Person, first: Person, second: Person) -> None:
     system, parts = house.system, house.system.response
     with system.db.begin() as session:
-        incidents.take(session, case, _as(house, first))
+        casework.take(session, case, _as(house, first))
     with system.db.begin() as session:
         lock = actions.run(session, case, "account.lock", {"account": victim.account}, _as(house, first), parts=parts)
     assert house.browser("198.18.1.1").get("/sign-in").status_code == 200

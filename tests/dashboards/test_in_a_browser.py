@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.identity import roles
 from app.kernel.access import Actor, ActorKind
 from app.kernel.context import Context
-from playbooks import incidents
+from playbooks import casework, incidents
 from playbooks.action_rows import ActionState
 from tests.dashboards.desk import Room
 from tests.support.browser import NARROW, WIDE, Looked, Served, chromium, looking, served
@@ -108,7 +108,7 @@ def test_a_page_drawn_again_stays_where_it_was_read(browser: Chromium, house: Se
         _open(looked, f"/console/soc/incidents/{case}")
         page = looked.page
         page.evaluate("document.querySelector('.main').scrollTop = 240")
-        _as_colleague(house, lambda session, ctx: incidents.note(session, case, "Seen while it was read.", ctx))
+        _as_colleague(house, lambda session, ctx: casework.note(session, case, "Seen while it was read.", ctx))
         page.evaluate("onepay.draw()")
         expect(page.locator(".line")).to_contain_text("Seen while it was read.")
         assert page.evaluate("document.querySelector('.main').scrollTop") == 240
@@ -144,7 +144,7 @@ def test_a_stale_page_says_so_where_the_button_is(browser: Chromium, house: Serv
         page = looked.page
         _choose(page, "New severity", "High")
         page.get_by_label("Reason").fill("Seen at other houses as well.")
-        _as_colleague(house, lambda session, ctx: incidents.take(session, case, ctx))
+        _as_colleague(house, lambda session, ctx: casework.take(session, case, ctx))
         page.locator(".opened button", has_text="Change the severity").click()
         expect(page.locator(".opened .said")).to_contain_text("changed in the meantime")
         page.locator("text=Show how it stands now").click()

@@ -6,9 +6,9 @@ import pytest
 
 from app.kernel.containment import BadParameter, ContainmentRefused
 from app.kernel.errors import Forbidden, NotFound, ReasonMissing, Traced, WrongState
-from playbooks import action_rows, actions, incidents
+from playbooks import action_rows, actions, casework
 from playbooks.actions import ApprovalChanged, ApprovalExpired, NotUndoable, OwnAction
-from playbooks.incidents import Disposition
+from playbooks.casework import Disposition
 from playbooks.registry import REGISTRY, UnknownAction
 from tests.playbooks.world import ANNA, CARLA, CHEN, World, run_jobs
 
@@ -224,7 +224,7 @@ def test_an_action_can_be_undone_after_its_incident_ended(world: World) -> None:
     case = world.find(playbook="none", severity="low")
     hold = run(world, case, *HOLD)
     world.do(actions.undo, hold.id, WHY, parts=world.parts)
-    world.do(incidents.close_short, case, Disposition.BENIGN, WHY)
+    world.do(casework.close_short, case, Disposition.BENIGN, WHY)
     assert world.do(actions.undo, hold.id, WHY, parts=world.parts).state == "undone"
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playbooks import clocks, incidents, working_time
+from playbooks import casework, clocks, working_time
 from playbooks.clocks import ClockRulesRefused
 from playbooks.working_time import Calendar
 from tests.playbooks.world import CHEN, World, run_jobs
@@ -86,7 +86,7 @@ def test_each_warning_and_the_breach_come_once(either_world: World) -> None:
     assert said[54] == ["50", "75", "90"]
     assert said[60] == ["50", "75", "90"]
     assert len(world.events("incident.clock.breached")) == 1
-    world.do(incidents.take, found)
+    world.do(casework.take, found)
     (clock,) = world.page(found).clocks
     assert clock.state == "met_late"
     assert [event["event"]["reason"] for event in world.events("incident.clock.met")] == ["late"]
@@ -101,7 +101,7 @@ def test_a_job_that_slept_says_the_last_warning_alone(world: World) -> None:
 
 def test_a_clock_that_was_met_says_nothing_more(world: World) -> None:
     found = world.find(severity="high")
-    world.do(incidents.take, found)
+    world.do(casework.take, found)
     world.pass_time(hours=2)
     run_jobs(world)
     assert world.events("incident.clock.warned") == world.events("incident.clock.breached") == []
@@ -111,7 +111,7 @@ def test_raised_at_half_its_time_it_ends_earlier_from_the_same_start(world: Worl
     found = world.find(severity="high")
     world.pass_time(minutes=30)
     run_jobs(world)
-    world.do(incidents.raise_severity, found, 1, "it is worse than it looked", by=CHEN, parts=world.parts)
+    world.do(casework.raise_severity, found, 1, "it is worse than it looked", by=CHEN, parts=world.parts)
     (clock,) = world.page(found).clocks
     assert clock.due_at - clock.started_at == timedelta(minutes=15)
     run_jobs(world)

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.kernel.errors import SamePerson
-from playbooks import actions, incidents, tasks
+from playbooks import actions, casework, tasks
 from playbooks.engine import shipped
 from playbooks.engine.execute import Executor
 from playbooks.models import command, playbook_version
@@ -370,7 +370,7 @@ def make_parts(world: World, steps: str):
 def test_a_stopped_playbook_does_nothing_more(world: World) -> None:
     found = world.takeover()
     world.execute()
-    assert world.do(incidents.stop_playbooks, found, WHY) == 1
+    assert world.do(casework.stop_playbooks, found, WHY) == 1
     world.execute()
     page = world.page(found)
     assert [one.state for one in page.executions] == ["stopped"]

@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 from app.kernel.access import ANONYMOUS
 from app.kernel.context import Context
 from app.kernel.errors import Changed, Forbidden, NotFound, ReasonMissing, SamePerson, SignInRequired, WrongState
-from playbooks import action_rows, actions, deadlines, incidents, jobs, tasks, timeline
+from playbooks import action_rows, actions, casework, deadlines, incidents, jobs, tasks, timeline
 from playbooks.cases import State
-from playbooks.incidents import Disposition, Facts, NotReady, OwnerInvalid
+from playbooks.casework import Disposition, Facts, OwnerInvalid
+from playbooks.demands import NotReady
 from playbooks.notes import SecretInText
 from tests.playbooks.world import AMIR, ANNA, CARLA, CHEN, World
 
@@ -21,7 +22,7 @@ WHY = "because the tests say so"
 
 def missing(world: World, incident_id: str, to: State, facts: Facts | None = None) -> list[str]:
     with pytest.raises(NotReady) as refused:
-        world.do(incidents.advance, incident_id, to, facts=facts)
+        world.do(casework.advance, incident_id, to, facts=facts)
     return [demand.code for demand in refused.value.demands]
 
 
@@ -41,12 +42,12 @@ def walk(world: World, incident_id: str) -> None:
 def test_taking_acknowledges_and_meets_the_clock(either_world: World) -> None:
     found = either_world.find()
     either_world.pass_time(minutes=10)
-    case = either_world.do(incidents.take, found, by=ANNA)
+    case = either_world.do(casework.take, found, by=ANNA)
 
     assert (case.owner, case.acknowledged_at) == (ANNA.id, either_world.now)
     (clock,) = either_world.page(found).clocks
     assert (clock.state, clock.met_at) == ("met", either_world.now)
-    assert either_world.do(incidents.take, found, by=ANNA).version == case.version  # a second click changes nothing
+    assert either_world.do(casework.take, found, by=ANNA).version == case.version  # a second click changes nothing
     assert [event["onepay"]["incident"]["clock"] for event in either_world.events("incident.clock.met")] == [
         "acknowledge"
     ]
@@ -60,68 +61,68 @@ def test_opening_the_page_is_no_acknowledgement(world: World) -> None:
 
 def test_an_analyst_takes_what_nobody_has_and_a_commander_what_somebody_has(world: World) -> None:
     found = world.find()
-    world.do(incidents.take, found, by=ANNA)
+    world.do(casework.take, found, by=ANNA)
     with pytest.raises(Forbidden):
-        world.do(incidents.take, found, by=AMIR)
-    assert world.do(incidents.take, found, by=CARLA).owner == CARLA.id
+        world.do(casework.take, found, by=AMIR)
+    assert world.do(casework.take, found, by=CARLA).owner == CARLA.id
     assert world.page(found).incident.acknowledged_at is not None
 
 
 def test_nothing_to_contain_is_not_said_while_something_stands(world: World) -> None:
     found = world.find()
     world.execute()
-    world.do(incidents.take, found)
-    world.do(incidents.advance, found, State.TRIAGED, facts=Facts(is_confirmed=True))
+    world.do(casework.take, found)
+    world.do(casework.advance, found, State.TRIAGED, facts=Facts(is_confirmed=True))
     nothing = Facts(nothing_to_contain="Nobody got in anywhere.")
     assert missing(world, found, State.CONTAINED, nothing) == ["standing"]
     assert world.page(found).incident.nothing_to_contain is None
     (block,) = world.page(found).actions
     world.do(actions.undo, block.id, WHY, parts=world.parts)
-    contained = world.do(incidents.advance, found, State.CONTAINED, facts=nothing)
+    contained = world.do(casework.advance, found, State.CONTAINED, facts=nothing)
     assert contained.nothing_to_contain == "Nobody got in anywhere."
 
 
 def test_who_lowered_a_severe_incident_does_not_close_it_alone(world: World) -> None:
     found = world.find(severity="high")
-    world.do(incidents.lower_severity, found, 4, WHY, by=CARLA)
-    proposed = world.do(incidents.close_short, found, Disposition.BENIGN, WHY, by=CARLA)
+    world.do(casework.lower_severity, found, 4, WHY, by=CARLA)
+    proposed = world.do(casework.close_short, found, Disposition.BENIGN, WHY, by=CARLA)
     assert proposed.state is State.NEW
     with pytest.raises(SamePerson):
-        world.do(incidents.close_short, found, Disposition.BENIGN, WHY, by=CARLA)
-    assert world.do(incidents.close_short, found, Disposition.BENIGN, WHY, by=CHEN).state is State.CLOSED
+        world.do(casework.close_short, found, Disposition.BENIGN, WHY, by=CARLA)
+    assert world.do(casework.close_short, found, Disposition.BENIGN, WHY, by=CHEN).state is State.CLOSED
 
 
 def test_handing_over_keeps_both_names_and_the_note(world: World) -> None:
     found = world.find()
-    world.do(incidents.take, found, by=ANNA)
+    world.do(casework.take, found, by=ANNA)
     team = (ANNA.id, AMIR.id)
     for nobody in ("", "acc_victim", "text", ANNA.id):
         with pytest.raises(OwnerInvalid):
-            world.do(incidents.hand_over, found, nobody, "my shift is over", by=ANNA, among=team)
-    world.do(incidents.hand_over, found, AMIR.id, "my shift is over", by=ANNA, among=team)
+            world.do(casework.hand_over, found, nobody, "my shift is over", by=ANNA, among=team)
+    world.do(casework.hand_over, found, AMIR.id, "my shift is over", by=ANNA, among=team)
 
     entry = world.page(found).timeline[-1]
     assert timeline.sentence(entry) == "Handed over from acc_anna to acc_amir."
     assert entry.text == "my shift is over"
     with pytest.raises(Forbidden):
-        world.do(incidents.hand_over, found, ANNA.id, "I want it back", by=ANNA, among=team)
+        world.do(casework.hand_over, found, ANNA.id, "I want it back", by=ANNA, among=team)
 
 
 def test_an_incident_goes_through_its_states_when_each_ones_demands_are_met(either_world: World) -> None:
     world = either_world
     found = world.takeover()
     assert missing(world, found, State.TRIAGED) == ["owner", "confirmed"]
-    world.do(incidents.take, found)
-    world.do(incidents.advance, found, State.TRIAGED, facts=Facts(is_confirmed=True))
+    world.do(casework.take, found)
+    world.do(casework.advance, found, State.TRIAGED, facts=Facts(is_confirmed=True))
     assert missing(world, found, State.CONTAINED) == ["steps", "containment"]
     walk(world, found)
-    world.do(incidents.advance, found, State.CONTAINED)
-    world.do(incidents.advance, found, State.ERADICATED)
+    world.do(casework.advance, found, State.CONTAINED)
+    world.do(casework.advance, found, State.ERADICATED)
     assert missing(world, found, State.RECOVERED) == ["actions"]
     hold, lock = (one for one in world.page(found).actions if one.is_standing)
     world.do(actions.undo, hold.id, WHY, by=CARLA, parts=world.parts)
     world.do(actions.undo, lock.id, WHY, by=CHEN, parts=world.parts)
-    case = world.do(incidents.advance, found, State.RECOVERED)
+    case = world.do(casework.advance, found, State.RECOVERED)
 
     assert case.state is State.RECOVERED
     assert (case.cause, case.fix) == ("a reused password", "a new one and a second factor")
@@ -133,16 +134,16 @@ def test_an_incident_goes_through_its_states_when_each_ones_demands_are_met(eith
 def test_no_state_is_jumped(world: World, to: State) -> None:
     found = world.find()
     with pytest.raises(WrongState):
-        world.do(incidents.advance, found, to)
+        world.do(casework.advance, found, to)
 
 
 def test_nothing_to_contain_needs_its_reason(world: World) -> None:
     found = world.find(playbook="none")
-    world.do(incidents.take, found)
-    world.do(incidents.advance, found, State.TRIAGED, facts=Facts(is_confirmed=True))
+    world.do(casework.take, found)
+    world.do(casework.advance, found, State.TRIAGED, facts=Facts(is_confirmed=True))
     assert missing(world, found, State.CONTAINED) == ["containment"]
     case = world.do(
-        incidents.advance, found, State.CONTAINED, facts=Facts(nothing_to_contain="the scanner of our own office")
+        casework.advance, found, State.CONTAINED, facts=Facts(nothing_to_contain="the scanner of our own office")
     )
     assert case.state is State.CONTAINED
     assert missing(world, found, State.ERADICATED) == ["cause"]
@@ -158,15 +159,15 @@ def test_a_refused_change_of_state_moves_nothing(world: World) -> None:
 def test_a_severe_incident_is_closed_short_by_two_people(either_world: World) -> None:
     world = either_world
     found = world.find(severity="high")
-    proposed = world.do(incidents.close_short, found, Disposition.FALSE_POSITIVE, WHY, by=CARLA)
+    proposed = world.do(casework.close_short, found, Disposition.FALSE_POSITIVE, WHY, by=CARLA)
     assert (proposed.state, proposed.close_proposed_by) == (State.NEW, CARLA.id)
     with pytest.raises(SamePerson):
-        world.do(incidents.close_short, found, Disposition.FALSE_POSITIVE, WHY, by=CARLA)
+        world.do(casework.close_short, found, Disposition.FALSE_POSITIVE, WHY, by=CARLA)
     # Another opinion is a proposal of its own.
-    other = world.do(incidents.close_short, found, Disposition.DUPLICATE, WHY, by=CHEN)
+    other = world.do(casework.close_short, found, Disposition.DUPLICATE, WHY, by=CHEN)
     assert (other.state, other.close_proposed_by) == (State.NEW, CHEN.id)
 
-    closed = world.do(incidents.close_short, found, Disposition.DUPLICATE, WHY, by=CARLA)
+    closed = world.do(casework.close_short, found, Disposition.DUPLICATE, WHY, by=CARLA)
 
     assert (closed.state, closed.disposition) == (State.CLOSED, "duplicate")
     assert [one.state for one in world.page(found).executions] == ["stopped"]
@@ -178,29 +179,29 @@ def test_a_severe_incident_is_closed_short_by_two_people(either_world: World) ->
 def test_a_mild_incident_is_closed_short_by_one_person_with_a_reason(world: World) -> None:
     found = world.find(severity="medium")
     with pytest.raises(ReasonMissing):
-        world.do(incidents.close_short, found, Disposition.BENIGN, "no")
-    assert world.do(incidents.close_short, found, Disposition.BENIGN, WHY).state is State.CLOSED
+        world.do(casework.close_short, found, Disposition.BENIGN, "no")
+    assert world.do(casework.close_short, found, Disposition.BENIGN, WHY).state is State.CLOSED
 
 
 def test_what_still_contains_somebody_is_undone_before_closing(world: World) -> None:
     found = world.find(severity="low")
     world.execute()
     with pytest.raises(NotReady, match=r"Block addresses \(198\.19\.1\.2\)"):
-        world.do(incidents.close_short, found, Disposition.BENIGN, WHY)
+        world.do(casework.close_short, found, Disposition.BENIGN, WHY)
     world.do(actions.undo_all, found, WHY, parts=world.parts)
-    assert world.do(incidents.close_short, found, Disposition.BENIGN, WHY).state is State.CLOSED
+    assert world.do(casework.close_short, found, Disposition.BENIGN, WHY).state is State.CLOSED
     assert [one.state for one in world.page(found).tasks] == ["skipped"]
 
 
 def test_an_ended_incident_takes_no_work_until_a_person_reopens_it(world: World) -> None:
     found = world.find(severity="low")
-    world.do(incidents.close_short, found, Disposition.BENIGN, WHY)
+    world.do(casework.close_short, found, Disposition.BENIGN, WHY)
     with pytest.raises(WrongState):
-        world.do(incidents.take, found)
+        world.do(casework.take, found)
     with pytest.raises(WrongState):
         world.do(actions.run, found, "network.block", {"addresses": "198.19.1.2"}, parts=world.parts)
 
-    reopened = world.do(incidents.reopen, found, "it came back after all", by=CHEN)
+    reopened = world.do(casework.reopen, found, "it came back after all", by=CHEN)
 
     assert (reopened.state, reopened.owner, reopened.disposition) == (State.TRIAGED, CHEN.id, None)
     assert world.codes(found)[-1] == "case.reopened"
@@ -208,24 +209,24 @@ def test_an_ended_incident_takes_no_work_until_a_person_reopens_it(world: World)
 
 def test_severity_is_raised_by_who_works_and_lowered_by_who_may_close(world: World) -> None:
     found = world.find(severity="high")
-    world.do(incidents.raise_severity, found, 1, WHY, by=ANNA, parts=world.parts)
+    world.do(casework.raise_severity, found, 1, WHY, by=ANNA, parts=world.parts)
     (clock,) = world.page(found).clocks
     assert clock.due_at - clock.started_at == timedelta(minutes=15)
     with pytest.raises(Forbidden):
-        world.do(incidents.lower_severity, found, 3, WHY, by=ANNA)
-    assert world.do(incidents.lower_severity, found, 3, WHY, by=CARLA).severity == 3
+        world.do(casework.lower_severity, found, 3, WHY, by=ANNA)
+    assert world.do(casework.lower_severity, found, 3, WHY, by=CARLA).severity == 3
     (after,) = world.page(found).clocks
     assert after.due_at == clock.due_at
-    with pytest.raises(incidents.SeverityInvalid):
-        world.do(incidents.raise_severity, found, 3, WHY, parts=world.parts)
+    with pytest.raises(casework.SeverityInvalid):
+        world.do(casework.raise_severity, found, 3, WHY, parts=world.parts)
 
 
 def test_a_stale_version_is_refused_with_the_newer_state(world: World) -> None:
     found = world.find()
     seen = world.page(found).incident.version
-    world.do(incidents.take, found, by=ANNA, version=seen)
+    world.do(casework.take, found, by=ANNA, version=seen)
     with pytest.raises(Changed, match="new now, version"):
-        world.do(incidents.take, found, by=CARLA, version=seen)
+        world.do(casework.take, found, by=CARLA, version=seen)
 
 
 @pytest.mark.parametrize(
@@ -239,11 +240,11 @@ def test_a_stale_version_is_refused_with_the_newer_state(world: World) -> None:
 def test_card_numbers_and_secrets_are_refused_wherever_people_write(world: World, text: str) -> None:
     found = world.find(severity="low")
     writes = [
-        lambda: world.do(incidents.note, found, text),
-        lambda: world.do(incidents.hand_over, found, AMIR.id, text, among=[AMIR.id]),
-        lambda: world.do(incidents.close_short, found, Disposition.BENIGN, text),
-        lambda: world.do(incidents.raise_severity, found, 1, text, parts=world.parts),
-        lambda: world.do(incidents.advance, found, State.TRIAGED, facts=Facts(cause=text)),
+        lambda: world.do(casework.note, found, text),
+        lambda: world.do(casework.hand_over, found, AMIR.id, text, among=[AMIR.id]),
+        lambda: world.do(casework.close_short, found, Disposition.BENIGN, text),
+        lambda: world.do(casework.raise_severity, found, 1, text, parts=world.parts),
+        lambda: world.do(casework.advance, found, State.TRIAGED, facts=Facts(cause=text)),
     ]
     for write in writes:
         with pytest.raises((SecretInText, WrongState)):
@@ -252,20 +253,20 @@ def test_card_numbers_and_secrets_are_refused_wherever_people_write(world: World
 
 
 def hand_over_to_x(session: Session, incident_id: str, note: str, ctx: Context) -> None:
-    incidents.hand_over(session, incident_id, "acc_x", note, ctx, among=["acc_x"])
+    casework.hand_over(session, incident_id, "acc_x", note, ctx, among=["acc_x"])
 
 
 WRITES = [
-    (incidents.take, [], False),
+    (casework.take, [], False),
     (hand_over_to_x, [WHY], False),
-    (incidents.advance, [State.TRIAGED], False),
-    (incidents.close_short, [Disposition.BENIGN, WHY], False),
-    (incidents.reopen, [WHY], False),
-    (incidents.raise_severity, [1, WHY], True),
-    (incidents.lower_severity, [4, WHY], False),
-    (incidents.note, [WHY], False),
-    (incidents.start_playbook, ["credential_stuffing"], True),
-    (incidents.stop_playbooks, [WHY], False),
+    (casework.advance, [State.TRIAGED], False),
+    (casework.close_short, [Disposition.BENIGN, WHY], False),
+    (casework.reopen, [WHY], False),
+    (casework.raise_severity, [1, WHY], True),
+    (casework.lower_severity, [4, WHY], False),
+    (casework.note, [WHY], False),
+    (casework.start_playbook, ["credential_stuffing"], True),
+    (casework.stop_playbooks, [WHY], False),
     (tasks.finish, [{}], False),
     (tasks.confirm, [], False),
     (tasks.skip, [WHY], False),
@@ -309,7 +310,7 @@ def test_strangers_read_nothing_and_absent_is_absent(world: World) -> None:
 
 def test_lists_are_paged_by_key_and_filtered(world: World) -> None:
     ids = [world.find(f"alr_{n}", ip=f"198.19.1.{n}", severity=("high", "low")[n % 2]) for n in range(5)]
-    world.do(incidents.take, ids[0], by=ANNA)
+    world.do(casework.take, ids[0], by=ANNA)
     with world.ground.db.read() as session:
         first = incidents.list_page(session, CARLA, limit=2)
         rest = incidents.list_page(session, CARLA, after=first[-1].id)
@@ -327,7 +328,7 @@ def test_the_median_counts_what_was_acknowledged(world: World) -> None:
     ids = [world.find(f"alr_{n}", ip=f"198.19.1.{n}") for n in range(4)]
     for found in ids[:3]:
         world.pass_time(minutes=3)
-        world.do(incidents.take, found)
+        world.do(casework.take, found)
     with world.ground.db.read() as session:
         assert incidents.median_acknowledge(session, CARLA, since) == timedelta(minutes=6)
 
@@ -353,7 +354,7 @@ def test_what_is_late_stays_first_until_somebody_does_it(world: World) -> None:
     with world.ground.db.read() as session:
         due = deadlines.next(session, CARLA, parts=world.parts)
     assert (due[0].text, due[0].due_at - world.now) == ("acknowledge", timedelta(minutes=-5))
-    world.do(incidents.take, found)
+    world.do(casework.take, found)
     with world.ground.db.read() as session:
         due = deadlines.next(session, CARLA, parts=world.parts)
     assert "acknowledge" not in {one.text for one in due}

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from playbooks import incidents
-from playbooks.incidents import Disposition
+from playbooks import casework, incidents
+from playbooks.casework import Disposition
 from playbooks.models import incident, join_key
 from playbooks.settings import PlaybookSettings
 from tests.playbooks.world import CARLA, CHEN, World, make_world
@@ -65,7 +65,7 @@ def test_a_finding_without_a_key_opens_nothing(world: World) -> None:
 
 def test_an_ended_incident_is_never_joined_and_the_new_one_names_it(either_world: World) -> None:
     old = either_world.find("alr_1", severity="low")
-    either_world.do(incidents.close_short, old, Disposition.BENIGN, "an office behind one address")
+    either_world.do(casework.close_short, old, Disposition.BENIGN, "an office behind one address")
     either_world.pass_time(minutes=5)
 
     new = either_world.find("alr_2", severity="low")
@@ -78,7 +78,7 @@ def test_an_ended_incident_is_never_joined_and_the_new_one_names_it(either_world
 def test_late_evidence_of_an_ended_incident_stays_with_it_and_news_opens_another(world: World) -> None:
     old = world.find("alr_1", severity="low")
     world.pass_time(minutes=5)
-    world.do(incidents.close_short, old, Disposition.BENIGN, "an office behind one address")
+    world.do(casework.close_short, old, Disposition.BENIGN, "an office behind one address")
     before_the_end = world.now - timedelta(minutes=2)
 
     assert world.find("alr_1", severity="low", revision=2, at=before_the_end) == old
@@ -133,7 +133,7 @@ def test_a_more_severe_alert_raises_shortens_and_proposes(world: World) -> None:
     (clock,) = page.clocks
     assert clock.due_at == page.incident.found_at + timedelta(minutes=15)
     assert {"severity.raised", "clock.moved", "playbook.proposed"} <= set(world.codes(found))
-    world.do(incidents.start_playbook, found, "account_takeover", parts=world.parts)
+    world.do(casework.start_playbook, found, "account_takeover", parts=world.parts)
     assert [one.playbook for one in world.page(found).executions] == ["credential_stuffing", "account_takeover"]
     assert seen < world.page(found).incident.version
 
@@ -163,7 +163,7 @@ def test_what_joins_by_itself_does_not_make_a_persons_next_click_stale(world: Wo
     found = world.find("alr_1")
     seen = world.page(found).incident.version
     world.find("alr_2")
-    assert world.do(incidents.take, found, version=seen).owner == CARLA.id
+    assert world.do(casework.take, found, version=seen).owner == CARLA.id
 
 
 def test_an_unknown_playbook_opens_the_incident_all_the_same(world: World) -> None:
@@ -220,11 +220,11 @@ def test_the_database_refuses_a_second_open_holder_of_a_key(either_world: World)
 
 def test_a_reopened_incident_takes_its_key_again_unless_a_newer_one_holds_it(world: World) -> None:
     first = world.find("alr_1", severity="low")
-    world.do(incidents.close_short, first, Disposition.BENIGN, "an office behind one address")
-    world.do(incidents.reopen, first, "it was no office after all", by=CHEN)
+    world.do(casework.close_short, first, Disposition.BENIGN, "an office behind one address")
+    world.do(casework.reopen, first, "it was no office after all", by=CHEN)
     assert world.find("alr_2", severity="low") == first
 
-    world.do(incidents.close_short, first, Disposition.BENIGN, "an office behind one address")
+    world.do(casework.close_short, first, Disposition.BENIGN, "an office behind one address")
     second = world.find("alr_3", severity="low")
-    world.do(incidents.reopen, first, "it was no office after all", by=CHEN)
+    world.do(casework.reopen, first, "it was no office after all", by=CHEN)
     assert world.find("alr_4", severity="low") == second

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from ingest.log.sequencer import Sequencer
-from playbooks import incidents, timeline
+from playbooks import casework, incidents, timeline
 from playbooks.models import timeline as table
 from playbooks.timeline import Code
 from tests.playbooks.test_incidents import walk
@@ -22,7 +22,7 @@ def test_every_code_has_its_sentence() -> None:
 
 def test_all_that_was_written_reads_as_sentences(world: World) -> None:
     found = world.takeover()
-    world.do(incidents.take, found)
+    world.do(casework.take, found)
     walk(world, found)
     said = world.sentences(found)
 
@@ -54,7 +54,7 @@ def test_what_older_versions_wrote_still_reads(world: World, code: Code, params:
 
 def test_peoples_words_stand_beside_the_facts_and_not_in_them(world: World) -> None:
     found = world.find()
-    world.do(incidents.note, found, "call me\nwhen  it is over", by=ANNA)
+    world.do(casework.note, found, "call me\nwhen  it is over", by=ANNA)
     entry = world.page(found).timeline[-1]
 
     assert (entry.code, entry.text, entry.params) == (Code.NOTE_ADDED, "call me\nwhen it is over", {})
@@ -77,7 +77,7 @@ def test_an_entry_has_both_times_and_its_place_in_the_log(world: World) -> None:
 def test_a_page_goes_on_after_an_entry(world: World) -> None:
     found = world.find()
     for n in range(5):
-        world.do(incidents.note, found, f"note number {n}")
+        world.do(casework.note, found, f"note number {n}")
     with world.ground.db.read() as session:
         whole = incidents.timeline_page(session, found, CARLA)
         first = incidents.timeline_page(session, found, CARLA, limit=3)

@@ -24,10 +24,10 @@ from dashboards.acts import ANSWER, Deed
 from dashboards.mount import Console
 from dashboards.ports import Sources
 from detectors.alerts import Verdict
-from playbooks import actions, cases, incidents, tasks
+from playbooks import actions, cases, casework, tasks
 from playbooks.action_rows import ActionState
 from playbooks.cases import State
-from playbooks.incidents import Disposition, Facts
+from playbooks.casework import Disposition, Facts
 
 Word = TypeVar("Word", State, Disposition, Verdict)
 
@@ -67,17 +67,17 @@ def _take(session: Session, deed: Deed, ctx: Context) -> str:
     case = cases.by_id(session, deed.of)
     # A second click meets what the first one did, not a conflict.
     version = None if case.owner == ctx.actor.id else deed.seen
-    return f"{response.number(incidents.take(session, deed.of, ctx, version=version).number)} is yours"
+    return f"{response.number(casework.take(session, deed.of, ctx, version=version).number)} is yours"
 
 
 def _note(session: Session, deed: Deed, ctx: Context) -> str:
-    incidents.note(session, deed.of, deed.text("text"), ctx)
+    casework.note(session, deed.of, deed.text("text"), ctx)
     return "Noted"
 
 
 def _hand_over(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
     among = {one.id for one in sources.colleagues(session)}
-    incidents.hand_over(session, deed.of, deed.text("to"), deed.text("note"), ctx, among=among, version=deed.seen)
+    casework.hand_over(session, deed.of, deed.text("to"), deed.text("note"), ctx, among=among, version=deed.seen)
     return "Handed over"
 
 
@@ -87,9 +87,9 @@ def _severity(sources: Sources, session: Session, deed: Deed, ctx: Context) -> s
         raise ChoiceMissing("Choose a severity.", param="severity")
     level, reason = int(chosen), deed.text("reason")
     if level < cases.by_id(session, deed.of).severity:
-        incidents.raise_severity(session, deed.of, level, reason, ctx, parts=sources.response, version=deed.seen)
+        casework.raise_severity(session, deed.of, level, reason, ctx, parts=sources.response, version=deed.seen)
         return f"Raised to {response.SEVERITIES[level]}"
-    incidents.lower_severity(session, deed.of, level, reason, ctx, version=deed.seen)
+    casework.lower_severity(session, deed.of, level, reason, ctx, version=deed.seen)
     return f"Lowered to {response.SEVERITIES[level]}"
 
 
@@ -108,7 +108,7 @@ def _advance(session: Session, deed: Deed, ctx: Context) -> str:
     to = _one_of(State, deed.text("to"), "to")
     # What was worked to its end was real, unless somebody says otherwise of its alerts.
     verdict = _one_of(Verdict, str(given.get("verdict") or Verdict.TRUE_POSITIVE.value), "verdict")
-    case = incidents.advance(session, deed.of, to, ctx, facts=facts, version=deed.seen)
+    case = casework.advance(session, deed.of, to, ctx, facts=facts, version=deed.seen)
     if case.is_open:
         return f"It is {case.state.value}"
     reason = f"{response.number(case.number)} is recovered. {case.fix or ''}"
@@ -118,7 +118,7 @@ def _advance(session: Session, deed: Deed, ctx: Context) -> str:
 
 def _close(session: Session, deed: Deed, ctx: Context) -> str:
     why = _one_of(Disposition, deed.text("disposition"), "disposition")
-    case = incidents.close_short(session, deed.of, why, deed.text("reason"), ctx, version=deed.seen)
+    case = casework.close_short(session, deed.of, why, deed.text("reason"), ctx, version=deed.seen)
     if case.is_open:
         return "Proposed; a second person confirms"
     closed = triage.close_alerts(session, case.id, triage.OF_DISPOSITION[why], deed.text("reason"), ctx)
@@ -126,7 +126,7 @@ def _close(session: Session, deed: Deed, ctx: Context) -> str:
 
 
 def _reopen(session: Session, deed: Deed, ctx: Context) -> str:
-    incidents.reopen(session, deed.of, deed.text("reason"), ctx, version=deed.seen)
+    casework.reopen(session, deed.of, deed.text("reason"), ctx, version=deed.seen)
     return "Reopened"
 
 
@@ -134,12 +134,12 @@ def _start(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
     slug = deed.text("playbook")
     if slug not in sources.response.library:
         raise ChoiceMissing("Choose a playbook.", param="playbook")
-    incidents.start_playbook(session, deed.of, slug, ctx, parts=sources.response)
+    casework.start_playbook(session, deed.of, slug, ctx, parts=sources.response)
     return "Started"
 
 
 def _stop(session: Session, deed: Deed, ctx: Context) -> str:
-    incidents.stop_playbooks(session, deed.of, deed.text("reason"), ctx)
+    casework.stop_playbooks(session, deed.of, deed.text("reason"), ctx)
     return "Stopped"
 
 

@@ -25,7 +25,7 @@ from playbooks import actions, registry
 from playbooks.action_rows import Action
 from playbooks.actions import Preview
 from playbooks.cases import State
-from playbooks.incidents import Disposition
+from playbooks.casework import Disposition
 from playbooks.registry import ActionType
 from playbooks.tasks import Task
 
