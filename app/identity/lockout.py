@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 
 from app.identity.models import attempts
 from app.identity.policy import SecurityPolicy
+from app.kernel import crypto
 from app.kernel.access import ActorKind
-from app.kernel.db import insert_once
+from app.kernel.db import dialect_of, insert_once
 
 IDENTIFIER: Final = "identifier"
 ADDRESS: Final = "address"
@@ -66,6 +67,18 @@ def asked_from(ip: str) -> Bucket:
 def _network(ip: str, four: int, six: int) -> str:
     width = four if ipaddress.ip_address(ip).version == 4 else six
     return str(ipaddress.ip_network(f"{ip}/{width}", strict=False))
+
+
+def hold(session: Session, buckets: tuple[Bucket, ...]) -> None:
+    """Let tries under the same counters go one after the other until the end of their transactions.
+
+    Else parallel guesses on PostgreSQL would each see the counters before any of the others. Locks are taken in the
+    order of their numbers. On SQLite the writers queue in any case.
+    """
+    if dialect_of(session) == "sqlite":
+        return
+    for number in sorted(_lock_number(bucket) for bucket in buckets):
+        session.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
 
 
 def closed(session: Session, buckets: tuple[Bucket, ...], at: datetime) -> Closed | None:
@@ -165,6 +178,11 @@ def count_within(session: Session, bucket: Bucket, seconds: int, at: datetime) -
         return int(row.failures)
     session.execute(sa.update(attempts).where(where).values(failures=1, first_at=at))
     return 1
+
+
+def _lock_number(bucket: Bucket) -> int:
+    digest = crypto.sha256(f"tries|{bucket.scope}|{bucket.key}".encode())
+    return int.from_bytes(digest[:8], signed=True)
 
 
 def _code_buckets(account_id: str) -> tuple[Bucket, ...]:

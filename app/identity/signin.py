@@ -202,10 +202,11 @@ def conclude(session: Session, made: Attempt, checks: Sequence[Check], ctx: Cont
     password: whoever does not know it neither uses a code up nor fills the counters of somebody else's codes. The same
     form sent twice is a `SignInRepeated`, and no failure of its owner.
     """
+    lockout.hold(session, _buckets(made, ctx))
     _demand_open(session, made, ctx)
     knows_password = made.password_ok or any(check.factor == PASSWORD and check.passed for check in checks)
     if knows_password:
-        checks = [_used_up(session, check) for check in checks]
+        checks = [_used_up(session, made, check, ctx) for check in checks]
     wrong = [check for check in checks if not check.passed]
     if knows_password and _is_repeated(session, made, wrong, ctx):
         raise SignInRepeated(made.account.id if made.account else None)
@@ -341,8 +342,13 @@ def _buckets(made: Attempt, ctx: Context) -> tuple[lockout.Bucket, ...]:
     return lockout.buckets_of(made.identifier, made.surface, made.device_id, ctx.source.ip)
 
 
-def _used_up(session: Session, check: Check) -> Check:
-    if check.match is None or mfa.use_up(session, check.match):
+def _used_up(session: Session, made: Attempt, check: Check, ctx: Context) -> Check:
+    """Return the check with its code used up; a code that was used, or came when none is checked any more, fails."""
+    if check.match is None:
+        return check
+    if made.account is None or lockout.code_exhausted(session, made.account.id, ctx.at):
+        return Check(factor=check.factor, passed=False, reason="exhausted")
+    if mfa.use_up(session, check.match):
         return check
     return Check(factor=check.factor, passed=False, reason="replayed")
 

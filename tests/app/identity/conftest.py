@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -20,6 +21,7 @@ from app.kernel.context import Context, Source
 from app.kernel.crypto import Secret
 from ingest.models import outbox
 from payments import wallets
+from tests.support import postgres
 from tests.support.ground import Ground, make_ground
 
 PASSWORD = "quiet river under seven stones"
@@ -114,8 +116,16 @@ class People:
 
 
 @pytest.fixture
-def people(tmp_path) -> People:
-    ground = make_ground(tmp_path)
+def people(tmp_path) -> Iterator[People]:
+    yield from over(make_ground(tmp_path))
+
+
+@pytest.fixture
+def people_on_postgres(tmp_path, server: postgres.Server) -> Iterator[People]:
+    yield from over(make_ground(tmp_path, server.fresh_database()))
+
+
+def over(ground: Ground) -> Iterator[People]:
     policy = SecurityPolicy()
     parts = Identity(
         policy=policy,

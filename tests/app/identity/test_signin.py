@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from app.identity import accounts, lockout, mfa, roles, sessions, signup
+from app.identity import accounts, lockout, mfa, roles, sessions, signin, signup
 from app.identity.models import attempts, role_grant
 from app.identity.passwords import Hasher
 from app.identity.signin import SignInRepeated, Step, Throttled
@@ -71,8 +71,6 @@ def test_delays_grow_and_the_fifth_failure_locks_for_half_an_hour(people: People
 
 def _probe(people: People) -> None:
     """Look whether a try would be turned away, without making one."""
-    from app.identity import signin
-
     with people.ground.db.read() as session:
         signin.attempt(session, ActorKind.CUSTOMER, AMBER, None, people.ctx(), parts=people.parts)
 
@@ -248,6 +246,21 @@ def test_the_right_password_with_wrong_codes_does_close_them(people: People) -> 
 
     with people.ground.db.read() as session:
         assert lockout.code_exhausted(session, account, people.ground.clock.now()) is not None
+
+
+def test_a_right_code_that_was_compared_before_the_last_wrong_one_comes_too_late(people: People) -> None:
+    account, secret = staff_of(people, "ada")
+    ctx = people.ctx()
+    with people.ground.db.read() as session:
+        made = signin.attempt(session, ActorKind.STAFF, "ada@onepay.example", None, ctx, parts=people.parts)
+        right = signin.check_code(session, made, people.code(secret), ctx, parts=people.parts)
+    assert right.passed
+    with people.ground.db.begin() as session:
+        for _ in range(5):
+            lockout.count_code_failure(session, account, ctx.at, policy=people.parts.policy)
+    checks = [signin.check_password(made, PASSWORD, parts=people.parts), right]
+    with people.ground.db.begin() as session:
+        assert signin.conclude(session, made, checks, ctx, parts=people.parts).step is Step.REFUSED
 
 
 @pytest.mark.parametrize("who", ["wrong password", "right password", "nobody"])

@@ -1,0 +1,117 @@
+"""What rests on transactions holds on PostgreSQL as well, where writers do not queue."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from app.identity import expiry, links, lockout, mfa
+from app.identity.links import LinkClosed, LinkPurpose
+from app.identity.mfa import LastFactor
+from app.identity.models import attempts, link
+from app.identity.signin import SignInRepeated, Step, Throttled
+from app.kernel.access import Acr, ActorKind
+from tests.app.identity.conftest import People
+from tests.app.identity.test_expiry import recover
+
+pytestmark = [pytest.mark.needs("postgres"), pytest.mark.xdist_group("postgres")]
+AMBER = "amber@onepay.example"
+
+
+def together(acts) -> list[object]:
+    """Run acts at once; returns what each returned or raised."""
+    gate, found = threading.Barrier(len(acts)), []
+
+    def run(act) -> None:
+        gate.wait()
+        try:
+            found.append(act())
+        except (SignInRepeated, Throttled, LastFactor, LinkClosed) as error:
+            found.append(type(error))
+
+    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def test_one_code_at_once_is_one_session_and_no_failure(people_on_postgres: People) -> None:
+    people = people_on_postgres
+    account = people.sign_up(AMBER, "amber")
+    code_secret = people.enrol(account)
+    people.move(seconds=60)
+    code = people.code(code_secret)
+    found = together([lambda: people.try_in(AMBER, code=code).step] * 6)
+
+    assert found.count(Step.DONE) == 1
+    assert found.count(SignInRepeated) == 5
+    assert people.events("auth.login.failed") == []
+
+
+def test_guesses_at_once_are_counted_one_by_one(people_on_postgres: People) -> None:
+    people = people_on_postgres
+    people.sign_up(AMBER, "amber")
+    for _ in range(4):
+        people.try_in(AMBER, "not this one at all")
+        people.move(seconds=10)
+    people.try_in(AMBER, "not this one at all")
+    people.move(minutes=30, seconds=1)  # the lock has lapsed at this moment
+    found = together([lambda: people.try_in(AMBER, "not this one at all").step] * 8)
+
+    assert found.count(Step.REFUSED) <= 5
+    assert set(found) <= {Step.REFUSED, Throttled}
+
+
+def test_of_two_factors_removed_at_once_one_stays(people_on_postgres: People) -> None:
+    people = people_on_postgres
+    account = people.sign_up(AMBER, "amber")
+    people.enrol(account)
+    actor = people.actor(account, acr=Acr.MFA)
+    with people.ground.db.begin() as session:
+        secret = mfa.prepare_for(session, account, "second", "a", people.ctx(actor), parts=people.parts).secret
+        mfa.enrol(session, account, people.code(secret), people.ctx(actor), parts=people.parts)
+        first, second = (factor.id for factor in mfa.factors_of(session, account))
+
+    def remove(factor_id: str) -> None:
+        with people.ground.db.begin() as session:
+            mfa.remove(session, factor_id, people.ctx(actor), parts=people.parts, may_be_last=False)
+
+    found = together([lambda: remove(first), lambda: remove(second)])
+    assert sorted(map(str, found)) == sorted([str(None), str(LastFactor)])
+
+
+def test_recovery_leaves_nothing_for_the_unknown_and_one_use_for_the_known(people_on_postgres: People) -> None:
+    people = people_on_postgres
+    people.sign_up(AMBER, "amber")
+    recover(people, "nobody@onepay.example")
+    with people.ground.db.read() as session:
+        purposes = list(session.execute(sa.select(link.c.purpose)).scalars())
+    assert purposes == ["sign_up"]
+    recover(people, AMBER)
+    token = people.link_to(AMBER)
+
+    def press() -> str:
+        with people.ground.db.begin() as session:
+            links.consume(session, token, LinkPurpose.RECOVERY, people.ctx(), parts=people.parts)
+        return "used"
+
+    found = together([press] * 4)
+    assert found.count("used") == 1
+    assert found.count(LinkClosed) == 3
+
+
+def test_what_is_over_is_purged(people_on_postgres: People) -> None:
+    people = people_on_postgres
+    people.sign_up(AMBER, "amber")
+    people.try_in("nobody@onepay.example", "x" * 20)
+    people.ground.clock.move(timedelta(days=2))
+    with people.ground.db.begin() as session:
+        assert expiry.purge(session, people.ctx(), policy=people.parts.policy) > 0
+        assert session.execute(sa.select(sa.func.count()).select_from(attempts)).scalar_one() == 0
+        assert lockout.count_within(session, lockout.asked_from("::1"), 60, people.ground.clock.now()) == 1
+        assert lockout.buckets_of(b"x", ActorKind.STAFF, None, "::1")[1].key == "::/64"
