@@ -75,7 +75,7 @@ class Action:
 def of_incident(session: Session, incident_id: str) -> Sequence[Action]:
     """Return the actions of an incident, oldest first."""
     query = sa.select(action).where(action.c.incident_id == incident_id).order_by(action.c.id).limit(PAGE_MAX)
-    return [_action(row) for row in session.execute(query)]
+    return [of(row) for row in session.execute(query)]
 
 
 def by_id(session: Session, action_id: str, actor: Actor) -> Action:
@@ -89,13 +89,13 @@ def by_ref(session: Session, action_id: str) -> Action:
     row = session.execute(sa.select(action).where(action.c.id == action_id)).one_or_none()
     if row is None:
         raise NotFound("There is no such action.")
-    return _action(row)
+    return of(row)
 
 
 def by_key(session: Session, key: str) -> Action | None:
     """Return the action that was asked for with a key."""
     row = session.execute(sa.select(action).where(action.c.key == key)).one_or_none()
-    return None if row is None else _action(row)
+    return None if row is None else of(row)
 
 
 def waiting(session: Session, actor: Actor, *, limit: int = PAGE_MAX) -> Sequence[Action]:
@@ -107,7 +107,7 @@ def waiting(session: Session, actor: Actor, *, limit: int = PAGE_MAX) -> Sequenc
         .order_by(action.c.id)
         .limit(min(limit, PAGE_MAX))
     )
-    return [_action(row) for row in session.execute(query)]
+    return [of(row) for row in session.execute(query)]
 
 
 def expiring(session: Session, at: datetime, *, parts: Parts, limit: int = PAGE_MAX) -> Sequence[str]:
@@ -129,16 +129,17 @@ def expiring(session: Session, at: datetime, *, parts: Parts, limit: int = PAGE_
 
 def insert(session: Session, values: Mapping[str, object]) -> Action:
     """Keep a new action."""
-    return _action(session.execute(sa.insert(action).values(dict(values)).returning(*action.c)).one())
+    return of(session.execute(sa.insert(action).values(dict(values)).returning(*action.c)).one())
 
 
 def write(session: Session, found: Action, **values: object) -> Action:
     """Change columns of an action whose incident is locked."""
     row = session.execute(sa.update(action).where(action.c.id == found.id).values(values).returning(*action.c)).one()
-    return _action(row)
+    return of(row)
 
 
-def _action(row: Any) -> Action:  # a row of `action`
+def of(row: Any) -> Action:  # a row of `action`
+    """Return the action of a row."""
     return Action(
         id=row.id,
         key=row.key,

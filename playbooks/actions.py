@@ -1,11 +1,11 @@
-"""Containment from an incident: shown first, done once, approved by a second person where it must be, taken back."""
+"""Containment from an incident: shown first, done once, approved by a second person where it must be."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -14,57 +14,29 @@ from app.kernel import canonical, crypto
 from app.kernel.access import (
     SOC_ACTION_APPROVE,
     SOC_ACTION_PROPOSE,
-    SOC_ACTION_UNDO,
-    Actor,
-    ActorKind,
 )
-from app.kernel.clock import rfc3339
-from app.kernel.containment import BadParameter, Containment, ContainmentRefused, Radius
+from app.kernel.containment import Radius
 from app.kernel.context import Context
-from app.kernel.errors import Conflict, SamePerson, WrongState
+from app.kernel.errors import Conflict, WrongState
 from ingest.events.incident import (
-    ActionEvent,
     ActionExecuted,
-    ActionExpired,
     ActionProposed,
     ActionRefused,
-    ActionUndone,
 )
 from ingest.log import outbox
-from playbooks import action_rows, cases, clocks, notes, registry, tasks, timeline
+from playbooks import acting, action_rows, cases, clocks, notes, registry, tasks, timeline
+from playbooks.acting import OwnAction
 from playbooks.action_rows import STANDING, Action, ActionState
 from playbooks.cases import Incident
 from playbooks.models import action
-from playbooks.models import step as step_table
 from playbooks.notes import Kind
 from playbooks.parts import Parts
-from playbooks.registry import ActionType, Lasts, Undo, UnknownAction
+from playbooks.registry import ActionType, Lasts, UnknownAction
 from playbooks.timeline import Code
 
 TARGET_CHARS_MAX: Final = 300
-PROLONG_HOURS_MAX: Final = 24 * 7
 # An action that leaves nothing standing may be done again; within this time it is the same click.
 SAME_CLICK: Final = timedelta(minutes=1)
-
-
-class OwnAction(SamePerson):
-    """Another person than the one who did or asked for this decides."""
-
-    def __init__(self, what: Action, act: str) -> None:
-        super().__init__(f"{what.requested_by} asked for {what.name}; another person must {act} it.")
-        self._action, self._act = what, act
-
-    def trace(self, session: Session, ctx: Context) -> None:
-        """Keep who tried, in the incident and in the log."""
-        case = cases.locked(session, self._action.incident_id)
-        why = f"Another person must {self._act} it."
-        _tell(session, case, self._action, ActionRefused, Code.ACTION_REFUSED, ctx, reason="same_person", why=why)
-
-
-class NotUndoable(Conflict):
-    """This action is not undone."""
-
-    code = "not_undoable"
 
 
 class ApprovalExpired(Conflict):
@@ -97,14 +69,6 @@ class Preview:
     needs_second: str | None
     undo_in_words: str
     customer_is_told: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Undoing:
-    """What became of one action when all were undone; `why` says what kept it."""
-
-    action: Action
-    why: str | None
 
 
 def preview(
@@ -170,7 +134,7 @@ def approve(session: Session, action_id: str, ctx: Context, *, parts: Parts) -> 
     Raises `OwnAction`, `ApprovalExpired`, or `ApprovalChanged` where it would touch more than a tenth more than shown.
     """
     ctx.actor.require(SOC_ACTION_APPROVE)
-    found, case = _held(session, action_id)
+    found, case = acting.held(session, action_id)
     if found.state in STANDING:
         return found
     if found.state is ActionState.EXPIRED and found.done_at is None:
@@ -186,7 +150,7 @@ def approve(session: Session, action_id: str, ctx: Context, *, parts: Parts) -> 
     if _grew(found.radius, shown.radius):
         raise ApprovalChanged(shown)
     done = _act(session, case, shown, ctx, parts, proposed=found)
-    _end_step(session, done, "done", {}, ctx)
+    acting.end_step(session, done, "done", {}, ctx)
     return done
 
 
@@ -194,14 +158,14 @@ def refuse(session: Session, action_id: str, reason: str, ctx: Context) -> Actio
     """Turn down what was proposed, with a reason; a playbook that asked goes on with its failure branch."""
     ctx.actor.require(SOC_ACTION_APPROVE)
     text = notes.checked(reason, param="reason")
-    found, case = _held(session, action_id)
+    found, case = acting.held(session, action_id)
     if found.state is not ActionState.PROPOSED:
         raise WrongState(f"This action is {found.state.value}.", object_id=action_id)
     comment_id = notes.keep(session, case.id, Kind.REASON, text, ctx)
     found = action_rows.write(session, found, state=ActionState.REFUSED.value, refusal="refused_by_person")
     why = "A second person said no."
-    _tell(session, case, found, ActionRefused, Code.ACTION_REFUSED, ctx, reason="person", why=why, ref=comment_id)
-    _end_step(session, found, "failed", {}, ctx, why="a second person said no.")
+    acting.tell(session, case, found, ActionRefused, Code.ACTION_REFUSED, ctx, reason="person", why=why, ref=comment_id)
+    acting.end_step(session, found, "failed", {}, ctx, why="a second person said no.")
     return found
 
 
@@ -211,113 +175,7 @@ def turn_down_waiting(session: Session, case: Incident, ctx: Context, *, why: st
         if found.state is not ActionState.PROPOSED:
             continue
         refused = action_rows.write(session, found, state=ActionState.REFUSED.value, refusal="incident_ended")
-        _tell(session, case, refused, ActionRefused, Code.ACTION_REFUSED, ctx, reason="incident_ended", why=why)
-
-
-def undo(session: Session, action_id: str, reason: str, ctx: Context, *, parts: Parts) -> Action:
-    """Take an action back, at any time of its life; a second time changes nothing.
-
-    Raises `NotUndoable`, and `OwnAction` where another person than the one who did it must.
-    """
-    ctx.actor.require(SOC_ACTION_UNDO)
-    text = notes.checked(reason, param="reason")
-    found, case = _held(session, action_id)
-    if found.state is ActionState.UNDONE:
-        return found
-    if found.state not in STANDING:
-        raise WrongState(f"This action is {found.state.value}.", object_id=action_id)
-    if found.kind.undo is Undo.NEVER:
-        raise NotUndoable(found.kind.undo_in_words, object_id=action_id)
-    if found.kind.undo is Undo.ANOTHER and not _is_another(found, ctx.actor):
-        raise OwnAction(found, "undo")
-    return _undo(session, case, found, ctx, parts, comment_id=notes.keep(session, case.id, Kind.REASON, text, ctx))
-
-
-def undo_all(session: Session, incident_id: str, reason: str, ctx: Context, *, parts: Parts) -> Sequence[Undoing]:
-    """Take back all that stands, the latest first, and report each: what cannot be undone by this actor is kept."""
-    ctx.actor.require(SOC_ACTION_UNDO)
-    text = notes.checked(reason, param="reason")
-    case = cases.locked(session, incident_id)
-    comment_id = notes.keep(session, case.id, Kind.REASON, text, ctx)
-    return undo_standing(session, case, ctx, parts, comment_id=comment_id)
-
-
-def undo_standing(
-    session: Session,
-    case: Incident,
-    ctx: Context,
-    parts: Parts,
-    *,
-    comment_id: str | None = None,
-    target: str | None = None,
-) -> Sequence[Undoing]:
-    """Take back all that stands on a locked incident, or on one target, the latest first; what is kept says why."""
-    report = []
-    for found in reversed(action_rows.of_incident(session, case.id)):
-        if not found.is_standing or target not in (None, found.target):
-            continue
-        why: str | None = None
-        after = found
-        if found.kind.undo is Undo.ANOTHER and not _is_another(found, ctx.actor):
-            why = "Another person must undo it."
-        else:
-            try:
-                with session.begin_nested():
-                    after = _undo(session, case, found, ctx, parts, comment_id=comment_id)
-            except (ContainmentRefused, BadParameter) as error:
-                why = str(error)
-        if why is not None:
-            _tell(session, case, found, ActionRefused, Code.ACTION_KEPT, ctx, reason="kept", why=why)
-        report.append(Undoing(action=after, why=why))
-    return report
-
-
-def prolong(session: Session, action_id: str, hours: int, reason: str, ctx: Context) -> Action:
-    """Let containment stay for more hours from now; only another person than the one who did it may."""
-    ctx.actor.require(SOC_ACTION_APPROVE)
-    text = notes.checked(reason, param="reason")
-    if not 1 <= hours <= PROLONG_HOURS_MAX:
-        raise BadParameter(f"Prolong by 1 to {PROLONG_HOURS_MAX} hours.", param="hours")
-    found, case = _held(session, action_id)
-    if found.state not in STANDING or found.kind.lasts is not Lasts.STAYS:
-        raise WrongState("Only containment that stands can be prolonged.", object_id=action_id)
-    if not _is_another(found, ctx.actor):
-        raise OwnAction(found, "prolong")
-    until = ctx.at + timedelta(hours=hours)
-    comment_id = notes.keep(session, case.id, Kind.REASON, text, ctx)
-    found = action_rows.write(
-        session, found, state=ActionState.PROLONGED.value, prolonged_by=ctx.actor.id, expires_at=until
-    )
-    timeline.add(
-        session,
-        case.id,
-        Code.ACTION_PROLONGED,
-        ctx,
-        ref=comment_id,
-        **_words(found),
-        until=rfc3339(until),
-    )
-    clocks.prolong(session, case, clocks.CONTAINMENT, found.id, until, ctx)
-    return found
-
-
-def expire(session: Session, action_id: str, ctx: Context, *, parts: Parts) -> Action | None:
-    """Undo what came to its end, or let a proposal lapse that nobody approved; returns None where nothing was due."""
-    found, case = _held(session, action_id)
-    if found.state is ActionState.PROPOSED and ctx.at >= found.requested_at + parts.settings.approval_lasts:
-        found = action_rows.write(session, found, state=ActionState.EXPIRED.value, refusal="approval_expired")
-        why = "Nobody approved it in time."
-        _tell(session, case, found, ActionExpired, Code.ACTION_EXPIRED, ctx, reason="approval", why=why)
-        _end_step(session, found, "failed", {}, ctx, why="nobody approved it in time.")
-        return found
-    is_over = found.expires_at is not None and ctx.at >= found.expires_at
-    if found.state not in STANDING or found.kind.lasts is not Lasts.LAPSES or not is_over:
-        return None
-    assert found.ref is not None, "what was done has a reference"
-    _containment(found.kind, parts).undo(session, found.ref, f"{found.key}|expire", ctx)
-    found = action_rows.write(session, found, state=ActionState.EXPIRED.value, undone_at=ctx.at)
-    _tell(session, case, found, ActionExpired, Code.ACTION_EXPIRED, ctx, reason="time", why="Its time is over.")
-    return found
+        acting.tell(session, case, refused, ActionRefused, Code.ACTION_REFUSED, ctx, reason="incident_ended", why=why)
 
 
 def act_for_step(
@@ -379,15 +237,8 @@ def _of_people(name: str) -> ActionType:
     return kind
 
 
-def _containment(kind: ActionType, parts: Parts) -> Containment:
-    found = parts.containments.get(kind.name)
-    if found is None:
-        raise UnknownAction(f"{kind.name} does not stand in this installation.", param="name")
-    return found
-
-
 def _preview(session: Session, kind: ActionType, params: Mapping[str, str], ctx: Context, parts: Parts) -> Preview:
-    radius = _containment(kind, parts).preview(session, params, ctx)
+    radius = acting.containment(kind, parts).preview(session, params, ctx)
     return Preview(
         name=kind.name,
         title=kind.title,
@@ -428,7 +279,7 @@ def _same(session: Session, case: Incident, kind: ActionType, params: Mapping[st
     row = session.execute(query).one_or_none()
     if row is None:
         return None
-    found = action_rows._action(row)
+    found = action_rows.of(row)
     if kind.lasts is Lasts.FOR_GOOD and found.done_at is not None and ctx.at - found.done_at > SAME_CLICK:
         return None
     return found
@@ -447,7 +298,7 @@ def _propose(
     step: str | None = None,
 ) -> Action:
     found = _insert(session, case, shown, ActionState.PROPOSED, ctx, key=key, execution_id=execution_id, step=step)
-    _tell(session, case, found, ActionProposed, Code.ACTION_PROPOSED, ctx, reason="second_person", why=why)
+    acting.tell(session, case, found, ActionProposed, Code.ACTION_PROPOSED, ctx, reason="second_person", why=why)
     return found
 
 
@@ -474,10 +325,10 @@ def _act(
         found = action_rows.write(
             session, found, state=ActionState.RECORDED.value, done_at=ctx.at, approved_by=approved_by
         )
-        timeline.add(session, case.id, Code.ACTION_RECORDED, ctx, ref=found.id, **_words(found))
+        timeline.add(session, case.id, Code.ACTION_RECORDED, ctx, ref=found.id, **acting.words(found))
     else:
         with session.begin_nested():
-            ref = _containment(kind, parts).run(session, shown.params, found.key, ctx)
+            ref = acting.containment(kind, parts).run(session, shown.params, found.key, ctx)
         found = action_rows.write(
             session,
             found,
@@ -487,7 +338,7 @@ def _act(
             expires_at=shown.until,
             approved_by=approved_by,
         )
-        _tell(session, case, found, ActionExecuted, Code.ACTION_EXECUTED, ctx)
+        acting.tell(session, case, found, ActionExecuted, Code.ACTION_EXECUTED, ctx)
         if kind.lasts is Lasts.STAYS and shown.until is not None:
             clocks.start(
                 session,
@@ -501,22 +352,6 @@ def _act(
             )
     tasks.finish_by_action(session, case, found.name, found.id, ctx)
     return found
-
-
-def _undo(
-    session: Session, case: Incident, found: Action, ctx: Context, parts: Parts, *, comment_id: str | None
-) -> Action:
-    assert found.ref is not None, "what was done has a reference"
-    _containment(found.kind, parts).undo(session, found.ref, f"{found.key}|undo", ctx)
-    found = action_rows.write(session, found, state=ActionState.UNDONE.value, undone_at=ctx.at, undone_by=ctx.actor.id)
-    _tell(session, case, found, ActionUndone, Code.ACTION_UNDONE, ctx, reverts=found.id, ref=comment_id)
-    clocks.meet(session, case, clocks.CONTAINMENT, ctx, ref=found.id)
-    return found
-
-
-def _is_another(found: Action, actor: Actor) -> bool:
-    is_person = actor.kind is not ActorKind.SERVICE
-    return is_person and actor.id not in (found.requested_by, found.approved_by)
 
 
 def _grew(before: Radius, now: Radius) -> bool:
@@ -552,57 +387,6 @@ def _insert(
         "requested_at": ctx.at,
     }
     return action_rows.insert(session, values)
-
-
-def _tell(
-    session: Session,
-    case: Incident,
-    found: Action,
-    kind: type[ActionEvent],
-    code: Code,
-    ctx: Context,
-    *,
-    reason: str | None = None,
-    reverts: str | None = None,
-    why: str | None = None,
-    ref: str | None = None,
-) -> None:
-    told = cases.told(session, case)
-    if found.kind.kinds.get(found.kind.target or "") == "account":
-        # The person it touches is the first whom the event is about.
-        told["about"] = tuple(dict.fromkeys((found.target, *told["about"])))
-    event = kind(**told, step=found.step, action=found.name, target=found.target, reverts=reverts, reason=reason)
-    event_id = outbox.record(session, event, ctx)
-    facts = _words(found) | ({"why": why} if why is not None else {})
-    timeline.add(session, case.id, code, ctx, ref=ref or found.id, event_id=event_id, **facts)
-
-
-def _words(found: Action) -> dict[str, Any]:
-    return {"action": found.name, "target": found.target, "action_id": found.id}
-
-
-def _end_step(
-    session: Session, found: Action, state: str, out: Mapping[str, object], ctx: Context, *, why: str | None = None
-) -> None:
-    """Say to the executor that the step which proposed this has ended; it follows in a transaction of its own."""
-    if found.execution_id is None:
-        return
-    session.execute(
-        sa.update(step_table)
-        .where(
-            step_table.c.execution_id == found.execution_id,
-            step_table.c.step == found.step,
-            step_table.c.state == "waiting",
-        )
-        .values(state=state, out=dict(out), ended_at=ctx.at, why=why)
-    )
-
-
-def _held(session: Session, action_id: str) -> tuple[Action, Incident]:
-    """Return an action and its incident, under the incident's lock."""
-    case = cases.locked(session, action_rows.by_ref(session, action_id).incident_id)
-    # Read again: somebody may have changed it while we waited for the lock.
-    return action_rows.by_ref(session, action_id), case
 
 
 def _params_hash(params: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ from app.kernel.context import Context
 from app.kernel.db import Database
 from app.kernel.ids import Ids
 from app.kernel.jobs import Job, guarded
-from playbooks import action_rows, actions, cases, clocks, tasks
+from playbooks import action_rows, cases, clocks, tasks, undoing
 from playbooks.clocks import CONTAINMENT, Clock
 from playbooks.engine.execute import Executor
 from playbooks.form import Ask
@@ -61,7 +61,7 @@ def _turn(db: Database, ids: Ids, one: Clock, at: datetime) -> None:
 
 def _expire(db: Database, ids: Ids, parts: Parts, action_id: str, at: datetime) -> None:
     with db.begin() as session:
-        actions.expire(session, action_id, _context(ids, at), parts=parts)
+        undoing.expire(session, action_id, _context(ids, at), parts=parts)
 
 
 def _prolong_or_undo(found: action_rows.Action, breached: Clock) -> Ask:

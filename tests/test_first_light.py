@@ -21,9 +21,9 @@ from app.kernel.context import Context
 from ingest.log import read
 from ingest.store.query import EVERYTHING, Search, Window
 from payments.ledger import verify as ledger
-from playbooks import action_rows, actions, casework, incidents
+from playbooks import action_rows, actions, casework, incidents, undoing
+from playbooks.acting import OwnAction
 from playbooks.action_rows import ActionState
-from playbooks.actions import OwnAction
 from playbooks.timeline import Code
 from tests.support.installation import PASSWORD, Browser, Installation, Person, installed
 
@@ -148,9 +148,9 @@ def _people_finish_it(house: Installation, case: str, victim: Person, first: Per
         lock = actions.run(session, case, "account.lock", {"account": victim.account}, _as(house, first), parts=parts)
     assert house.browser("198.18.1.1").get("/sign-in").status_code == 200
     with pytest.raises(OwnAction), system.db.begin() as session:
-        actions.undo(session, lock.id, "Its owner is back", _as(house, first), parts=parts)
+        undoing.undo(session, lock.id, "Its owner is back", _as(house, first), parts=parts)
     with system.db.begin() as session:
-        undone = actions.undo(session, lock.id, "Its owner is back", _as(house, second), parts=parts)
+        undone = undoing.undo(session, lock.id, "Its owner is back", _as(house, second), parts=parts)
     assert undone.state is ActionState.UNDONE
     with system.db.read() as session:
         told = [entry.code for entry in incidents.by_id(session, case, _commander()).timeline]

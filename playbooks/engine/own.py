@@ -13,7 +13,7 @@ from app.kernel.clock import rfc3339
 from app.kernel.containment import ContainmentRefused
 from app.kernel.context import Context
 from ingest.log import read
-from playbooks import actions, timeline
+from playbooks import timeline, undoing
 from playbooks.cases import Incident
 from playbooks.models import incident_alert
 from playbooks.parts import Parts
@@ -62,7 +62,7 @@ def snapshot(session: Session, case: Incident, params: Mapping[str, str], ctx: C
 
 def undo_all(session: Session, case: Incident, params: Mapping[str, str], ctx: Context, parts: Parts) -> None:
     """Undo what was done to an account; what is kept makes the step fail, so that a person goes on with it."""
-    report = actions.undo_standing(session, case, ctx, parts, target=params["account"])
+    report = undoing.undo_standing(session, case, ctx, parts, target=params["account"])
     kept = [one for one in report if one.why is not None]
     if kept:
         names = ", ".join(f"{one.action.name} of {one.action.target}" for one in kept)

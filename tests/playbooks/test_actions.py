@@ -6,10 +6,12 @@ import pytest
 
 from app.kernel.containment import BadParameter, ContainmentRefused
 from app.kernel.errors import Forbidden, NotFound, ReasonMissing, Traced, WrongState
-from playbooks import action_rows, actions, casework
-from playbooks.actions import ApprovalChanged, ApprovalExpired, NotUndoable, OwnAction
+from playbooks import action_rows, actions, casework, undoing
+from playbooks.acting import OwnAction
+from playbooks.actions import ApprovalChanged, ApprovalExpired
 from playbooks.casework import Disposition
 from playbooks.registry import REGISTRY, UnknownAction
+from playbooks.undoing import NotUndoable
 from tests.playbooks.world import ANNA, CARLA, CHEN, World, run_jobs
 
 WHY = "because the tests say so"
@@ -71,7 +73,7 @@ def test_a_double_click_and_a_second_commander_have_one_effect(either_world: Wor
 
 def test_a_repeated_key_gets_the_first_answer_also_after_the_undo(world: World, case: str) -> None:
     first = run(world, case, *HOLD, key="k1")
-    world.do(actions.undo, first.id, WHY, parts=world.parts)
+    world.do(undoing.undo, first.id, WHY, parts=world.parts)
     assert run(world, case, *HOLD, key="k1").id == first.id
     assert run(world, case, *HOLD, key="k2").id != first.id
     assert world.acts() == [
@@ -124,8 +126,8 @@ def test_an_analyst_proposes_and_a_commander_does(world: World, case: str) -> No
         world.do(actions.approve, asked.id, by=ANNA, parts=world.parts)
     assert world.do(actions.approve, asked.id, by=CHEN, parts=world.parts).state == "done"
     with pytest.raises(OwnAction):
-        world.do(actions.undo, asked.id, WHY, by=CHEN, parts=world.parts)
-    assert world.do(actions.undo, asked.id, WHY, by=CARLA, parts=world.parts).state == "undone"
+        world.do(undoing.undo, asked.id, WHY, by=CHEN, parts=world.parts)
+    assert world.do(undoing.undo, asked.id, WHY, by=CARLA, parts=world.parts).state == "undone"
 
 
 def test_an_approval_lives_half_an_hour(world: World, case: str) -> None:
@@ -171,7 +173,7 @@ def test_a_lock_is_undone_by_another_commander_and_the_try_is_traced(either_worl
     case = world.find(playbook="none")
     lock = run(world, case, *LOCK, by=CARLA)
     with pytest.raises(OwnAction) as refused:
-        world.do(actions.undo, lock.id, WHY, by=CARLA, parts=world.parts)
+        world.do(undoing.undo, lock.id, WHY, by=CARLA, parts=world.parts)
     assert world.standing() == {("account.lock", "acc_victim")}
     assert isinstance(refused.value, Traced)
     with world.ground.db.begin() as session:  # as the edge does, in a second transaction
@@ -179,11 +181,11 @@ def test_a_lock_is_undone_by_another_commander_and_the_try_is_traced(either_worl
     (event,) = world.events("incident.action.refused")
     assert (event["event"]["reason"], event["user"]["id"]) == ("same_person", CARLA.id)
 
-    undone = world.do(actions.undo, lock.id, WHY, by=CHEN, parts=world.parts)
+    undone = world.do(undoing.undo, lock.id, WHY, by=CHEN, parts=world.parts)
 
     assert (undone.state, undone.undone_by) == ("undone", CHEN.id)
     assert world.standing() == set()
-    assert world.do(actions.undo, lock.id, WHY, by=CHEN, parts=world.parts) == undone
+    assert world.do(undoing.undo, lock.id, WHY, by=CHEN, parts=world.parts) == undone
     assert world.acts().count("undo account.lock") == 1
     (event,) = world.events("incident.action.undone")
     assert event["onepay"]["incident"]["reverts"] == lock.id
@@ -192,14 +194,14 @@ def test_a_lock_is_undone_by_another_commander_and_the_try_is_traced(either_worl
 def test_what_cannot_be_undone_says_so(world: World, case: str) -> None:
     ended = run(world, case, "sessions.revoke_all", {"account": "acc_victim"})
     with pytest.raises(NotUndoable, match="signs in again"):
-        world.do(actions.undo, ended.id, WHY, parts=world.parts)
+        world.do(undoing.undo, ended.id, WHY, parts=world.parts)
 
 
 def test_all_is_undone_in_reverse_and_each_is_reported(world: World, case: str) -> None:
     run(world, case, *HOLD)
     run(world, case, "network.block", {"addresses": "198.19.1.2"})
     run(world, case, *LOCK, by=CHEN)
-    report = world.do(actions.undo_all, case, WHY, by=CHEN, parts=world.parts)
+    report = world.do(undoing.undo_all, case, WHY, by=CHEN, parts=world.parts)
 
     assert [(one.action.name, one.action.state, one.why) for one in report] == [
         ("account.lock", "done", "Another person must undo it."),
@@ -213,7 +215,7 @@ def test_one_that_does_not_come_back_stops_no_other(world: World, case: str) -> 
     run(world, case, *HOLD)
     run(world, case, "network.block", {"addresses": "198.19.1.2"})
     world.kept["network.block"].has_undo = False
-    report = world.do(actions.undo_all, case, WHY, parts=world.parts)
+    report = world.do(undoing.undo_all, case, WHY, parts=world.parts)
     assert [(one.action.name, one.why) for one in report] == [
         ("network.block", "This does not come back."),
         ("wallet.hold_outgoing", None),
@@ -223,9 +225,9 @@ def test_one_that_does_not_come_back_stops_no_other(world: World, case: str) -> 
 def test_an_action_can_be_undone_after_its_incident_ended(world: World) -> None:
     case = world.find(playbook="none", severity="low")
     hold = run(world, case, *HOLD)
-    world.do(actions.undo, hold.id, WHY, parts=world.parts)
+    world.do(undoing.undo, hold.id, WHY, parts=world.parts)
     world.do(casework.close_short, case, Disposition.BENIGN, WHY)
-    assert world.do(actions.undo, hold.id, WHY, parts=world.parts).state == "undone"
+    assert world.do(undoing.undo, hold.id, WHY, parts=world.parts).state == "undone"
 
 
 def test_a_block_ends_with_its_hours(either_world: World) -> None:
@@ -268,13 +270,13 @@ def test_a_lock_stays_after_its_day_and_calls_people(either_world: World) -> Non
 def test_only_another_person_prolongs(world: World, case: str) -> None:
     lock = run(world, case, *LOCK, by=CARLA)
     with pytest.raises(OwnAction):
-        world.do(actions.prolong, lock.id, 24, WHY, by=CARLA)
+        world.do(undoing.prolong, lock.id, 24, WHY, by=CARLA)
     with pytest.raises(Forbidden):
-        world.do(actions.prolong, lock.id, 24, WHY, by=ANNA)
+        world.do(undoing.prolong, lock.id, 24, WHY, by=ANNA)
     with pytest.raises(BadParameter):
-        world.do(actions.prolong, lock.id, 169, WHY, by=CHEN)
+        world.do(undoing.prolong, lock.id, 169, WHY, by=CHEN)
     world.pass_time(hours=20)
-    prolonged = world.do(actions.prolong, lock.id, 24, WHY, by=CHEN)
+    prolonged = world.do(undoing.prolong, lock.id, 24, WHY, by=CHEN)
 
     assert (prolonged.state, prolonged.prolonged_by) == ("prolonged", CHEN.id)
     assert (prolonged.expires_at - world.now).total_seconds() == 24 * 3600
@@ -283,13 +285,13 @@ def test_only_another_person_prolongs(world: World, case: str) -> None:
     assert [
         e for e in world.events("incident.clock.breached") if e["onepay"]["incident"]["clock"] == "containment"
     ] == []
-    assert world.do(actions.undo, lock.id, WHY, by=CHEN, parts=world.parts).state == "undone"
+    assert world.do(undoing.undo, lock.id, WHY, by=CHEN, parts=world.parts).state == "undone"
 
 
 def test_a_block_is_not_prolonged(world: World, case: str) -> None:
     block = run(world, case, "network.block", {"addresses": "198.19.1.2"})
     with pytest.raises(WrongState):
-        world.do(actions.prolong, block.id, 24, WHY, by=CHEN)
+        world.do(undoing.prolong, block.id, 24, WHY, by=CHEN)
 
 
 @pytest.mark.parametrize(
@@ -326,7 +328,7 @@ def test_a_refusal_of_the_owner_of_things_changes_nothing(world: World, case: st
 def test_absent_is_absent(world: World, case: str) -> None:
     with pytest.raises(NotFound):
         run(world, "inc_absent", *LOCK)
-    for verb in (actions.approve, actions.expire):
+    for verb in (actions.approve, undoing.expire):
         with pytest.raises(NotFound):
             world.do(verb, "act_absent", parts=world.parts)
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.kernel.access import ANONYMOUS
 from app.kernel.context import Context
 from app.kernel.errors import Changed, Forbidden, NotFound, ReasonMissing, SamePerson, SignInRequired, WrongState
-from playbooks import action_rows, actions, casework, deadlines, incidents, jobs, tasks, timeline
+from playbooks import action_rows, actions, casework, deadlines, incidents, jobs, tasks, timeline, undoing
 from playbooks.cases import State
 from playbooks.casework import Disposition, Facts, OwnerInvalid
 from playbooks.demands import NotReady
@@ -77,7 +77,7 @@ def test_nothing_to_contain_is_not_said_while_something_stands(world: World) -> 
     assert missing(world, found, State.CONTAINED, nothing) == ["standing"]
     assert world.page(found).incident.nothing_to_contain is None
     (block,) = world.page(found).actions
-    world.do(actions.undo, block.id, WHY, parts=world.parts)
+    world.do(undoing.undo, block.id, WHY, parts=world.parts)
     contained = world.do(casework.advance, found, State.CONTAINED, facts=nothing)
     assert contained.nothing_to_contain == "Nobody got in anywhere."
 
@@ -120,8 +120,8 @@ def test_an_incident_goes_through_its_states_when_each_ones_demands_are_met(eith
     world.do(casework.advance, found, State.ERADICATED)
     assert missing(world, found, State.RECOVERED) == ["actions"]
     hold, lock = (one for one in world.page(found).actions if one.is_standing)
-    world.do(actions.undo, hold.id, WHY, by=CARLA, parts=world.parts)
-    world.do(actions.undo, lock.id, WHY, by=CHEN, parts=world.parts)
+    world.do(undoing.undo, hold.id, WHY, by=CARLA, parts=world.parts)
+    world.do(undoing.undo, lock.id, WHY, by=CHEN, parts=world.parts)
     case = world.do(casework.advance, found, State.RECOVERED)
 
     assert case.state is State.RECOVERED
@@ -188,7 +188,7 @@ def test_what_still_contains_somebody_is_undone_before_closing(world: World) -> 
     world.execute()
     with pytest.raises(NotReady, match=r"Block addresses \(198\.19\.1\.2\)"):
         world.do(casework.close_short, found, Disposition.BENIGN, WHY)
-    world.do(actions.undo_all, found, WHY, parts=world.parts)
+    world.do(undoing.undo_all, found, WHY, parts=world.parts)
     assert world.do(casework.close_short, found, Disposition.BENIGN, WHY).state is State.CLOSED
     assert [one.state for one in world.page(found).tasks] == ["skipped"]
 
@@ -275,9 +275,9 @@ WRITES = [
     (actions.preview, ["account.lock", {}], True),
     (actions.approve, [], True),
     (actions.refuse, [WHY], False),
-    (actions.undo, [WHY], True),
-    (actions.undo_all, [WHY], True),
-    (actions.prolong, [1, WHY], False),
+    (undoing.undo, [WHY], True),
+    (undoing.undo_all, [WHY], True),
+    (undoing.prolong, [1, WHY], False),
 ]
 
 

@@ -13,8 +13,8 @@ from app.identity.containment import LockAccount, RevokeSessions
 from ingest.events.detection import FindingRaised
 from payments import wallets
 from payments.containment import HoldOutgoing
-from playbooks import actions, incidents, joining, tasks
-from playbooks.actions import OwnAction
+from playbooks import actions, incidents, joining, tasks, undoing
+from playbooks.acting import OwnAction
 from playbooks.engine import shipped
 from playbooks.engine.execute import Executor
 from tests.app.identity import conftest as identity
@@ -59,10 +59,10 @@ def test_an_account_that_was_entered_is_contained_locked_and_given_back(people: 
         lock = actions.run(session, found, "account.lock", {"account": account}, ground.ctx(CARLA), parts=parts)
     assert state(people, account) == "locked"
     with pytest.raises(OwnAction), ground.db.begin() as session:
-        actions.undo(session, lock.id, "her own again", ground.ctx(CARLA), parts=parts)
+        undoing.undo(session, lock.id, "her own again", ground.ctx(CARLA), parts=parts)
 
     with ground.db.begin() as session:
-        report = actions.undo_all(session, found, "her own again", ground.ctx(CHEN), parts=parts)
+        report = undoing.undo_all(session, found, "her own again", ground.ctx(CHEN), parts=parts)
     assert [(one.action.name, one.why) for one in report] == [("account.lock", None), ("wallet.hold_outgoing", None)]
     assert (state(people, account), held(people, account)) == ("active", False)
     assert people.try_in(ADDRESS) is not None

@@ -24,7 +24,7 @@ from dashboards.acts import ANSWER, Deed
 from dashboards.mount import Console
 from dashboards.ports import Sources
 from detectors.alerts import Verdict
-from playbooks import actions, cases, casework, tasks
+from playbooks import actions, cases, casework, tasks, undoing
 from playbooks.action_rows import ActionState
 from playbooks.cases import State
 from playbooks.casework import Disposition, Facts
@@ -181,12 +181,12 @@ def _refuse(session: Session, deed: Deed, ctx: Context) -> str:
 
 
 def _undo(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
-    done = actions.undo(session, deed.of, deed.text("reason"), ctx, parts=sources.response)
+    done = undoing.undo(session, deed.of, deed.text("reason"), ctx, parts=sources.response)
     return f"{done.kind.title}: undone"
 
 
 def _undo_all(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
-    report = actions.undo_all(session, deed.of, deed.text("reason"), ctx, parts=sources.response)
+    report = undoing.undo_all(session, deed.of, deed.text("reason"), ctx, parts=sources.response)
     kept = [f"{one.action.kind.title}: {one.why}" for one in report if one.why is not None]
     return f"{len(report) - len(kept)} undone" + (f"; kept: {' '.join(kept)}" if kept else "")
 
@@ -195,7 +195,7 @@ def _prolong(session: Session, deed: Deed, ctx: Context) -> str:
     hours = numbers.whole(deed.text("hours"))
     if hours is None:
         raise ChoiceMissing("Choose for how many hours.", param="hours")
-    actions.prolong(session, deed.of, hours, deed.text("reason"), ctx)
+    undoing.prolong(session, deed.of, hours, deed.text("reason"), ctx)
     return "Prolonged"
 
 
