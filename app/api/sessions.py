@@ -56,8 +56,8 @@ def prove() -> Response:
     """Prove the second factor anew; the session gets a new cookie and token."""
     body = edge.json_body(StepUpIn)
     with edge.system().db.begin() as session:
-        renewed = stepup.prove(session, body.code, edge.context(), parts=edge.system().identity)
-    return _answer(g.actor.own_id, Acr.MFA, renewed, None, HTTPStatus.OK)
+        proof = stepup.prove(session, body.code, edge.context(), parts=edge.system().identity)
+    return _answer(g.actor.own_id, Acr.MFA, proof.renewed(), None, HTTPStatus.OK)
 
 
 @route(blueprint, "DELETE", "/sessions/current", Policy(permission=SECURITY_OWN_READ, is_api=True, status=204))

@@ -135,7 +135,7 @@ def reset(session: Session, bucket: Bucket) -> None:
 
 def code_exhausted(session: Session, account_id: str, at: datetime) -> datetime | None:
     """Return until when no more codes of an account are checked, or None."""
-    ends = [row.locked_until for row in _rows(session, _code_buckets(account_id)) if row.locked_until]
+    ends = [row.locked_until for row in _rows(session, codes_of(account_id)) if row.locked_until]
     late = max(ends, default=None)
     return late if late is not None and late > at else None
 
@@ -143,7 +143,7 @@ def code_exhausted(session: Session, account_id: str, at: datetime) -> datetime 
 def count_code_failure(session: Session, account_id: str, at: datetime, *, policy: SecurityPolicy) -> bool:
     """Count one wrong code of an account; True says that a counter is reached and the open sign-in must end."""
     reached = False
-    for bucket, (seconds, name) in zip(_code_buckets(account_id), _CODE_WINDOWS, strict=True):
+    for bucket, (seconds, name) in zip(codes_of(account_id), _CODE_WINDOWS, strict=True):
         insert_once(session, attempts, {"scope": bucket.scope, "key": bucket.key, "failures": 0, "first_at": at})
         where = (attempts.c.scope == bucket.scope) & (attempts.c.key == bucket.key)
         row = session.execute(
@@ -185,7 +185,8 @@ def _lock_number(bucket: Bucket) -> int:
     return int.from_bytes(digest[:8], signed=True)
 
 
-def _code_buckets(account_id: str) -> tuple[Bucket, ...]:
+def codes_of(account_id: str) -> tuple[Bucket, ...]:
+    """Return the counters of an account's codes, one for each window of LCK-4."""
     return tuple(Bucket(scope=f"code_{seconds}", key=account_id) for seconds, _ in _CODE_WINDOWS)
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, letters, links, lockout, mfa, notices, sessions, signup
+from app.identity import accounts, letters, links, mfa, notices, sessions, signup, stepup
 from app.identity.accounts import State
-from app.identity.links import LinkPurpose
+from app.identity.links import LinkClosed, LinkPurpose
 from app.identity.parts import Identity
-from app.identity.stepup import ProofRefused
+from app.identity.stepup import Proof
 from app.kernel.access import ActorKind
 from app.kernel.context import Context
-from app.kernel.errors import TooManyAttempts
 from ingest.events.auth import AccountUnlocked
 from ingest.log import outbox
 
@@ -37,22 +36,23 @@ def ask(session: Session, surface: ActorKind, typed: str, ctx: Context, *, parts
         trial.rollback()
 
 
-def complete(session: Session, token: str, hashed: str, code: str, ctx: Context, *, parts: Identity) -> str:
-    """Consume the link, demand a code where a factor stands, set the password, end every session. Returns the account.
+def complete(session: Session, token: str, hashed: str, code: str, ctx: Context, *, parts: Identity) -> Proof:
+    """Demand a code where a factor stands, consume the link, set the password, end every session.
 
-    Raises `ProofRefused`, whose trace counts the wrong code, or `TooManyAttempts` while those counters are full.
-    A lock the owner set ends; one that containment or an administrator set stays. The browser is not signed in by it.
+    A wrong code is counted, changes nothing else and leaves the link open; the caller demands the proof after the
+    transaction. Raises `TooManyAttempts` while the counters of codes are full. A lock the owner set ends; one that
+    containment or an administrator set stays. The browser is not signed in by it.
     """
-    link = links.consume(session, token, LinkPurpose.RECOVERY, ctx, parts=parts)
+    link = links.look(session, token, ctx, parts=parts)
+    if link.purpose is not LinkPurpose.RECOVERY:
+        raise LinkClosed
     assert link.account_id is not None, "a recovery link is for an account"
     found = accounts.get(session, link.account_id)
     if mfa.factors_of(session, found.id):
-        until = lockout.code_exhausted(session, found.id, ctx.at)
-        if until is not None:
-            raise TooManyAttempts(retry_after=max(1, int((until - ctx.at).total_seconds())))
-        match, reason = mfa.match(session, found.id, code, ctx.at, parts=parts)
-        if match is None or not mfa.use_up(session, match):
-            raise ProofRefused(found.id, reason or "replayed", parts)
+        refusal = stepup.check(session, found.id, code, ctx, parts=parts)
+        if refusal is not None:
+            return Proof(refusal=refusal)
+    links.consume(session, token, LinkPurpose.RECOVERY, ctx, parts=parts)
     links.close_others(session, found.id, LinkPurpose.RECOVERY, ctx)
     signup.store_password(session, found.id, hashed, ctx)
     signup.record_changed(session, found.id, "recovery", ctx)
@@ -64,7 +64,7 @@ def complete(session: Session, token: str, hashed: str, code: str, ctx: Context,
         accounts.raise_epoch(session, found.id)
     text = "The password of your OnePay account was changed, and every session was ended.\n"
     notices.tell(session, found.id, "Your password was changed", text, "password_changed", ctx, parts=parts)
-    return found.id
+    return Proof()
 
 
 def _write(session: Session, address: str, account_id: str | None, ctx: Context, parts: Identity) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sqlalchemy.orm import Session
 
 from app.identity import lockout, mfa, sessions
@@ -18,31 +20,60 @@ from ingest.log import outbox
 class ProofRefused(CodeRefused):
     """The code was not accepted. Wait for the next one and try again."""
 
-    def __init__(self, account_id: str, reason: str, parts: Identity) -> None:
-        super().__init__(param="code")
-        self.account_id, self.reason, self._parts = account_id, reason, parts
 
-    def trace(self, session: Session, ctx: Context) -> None:
-        """Count the wrong code and record it, after the refused unit of work was rolled back."""
-        lockout.count_code_failure(session, self.account_id, ctx.at, policy=self._parts.policy)
-        event = StepUpFailed(account=self.account_id, factor=mfa.TOTP, reason=self.reason, about=(self.account_id,))
-        outbox.record(session, event, ctx)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What came of a code. A refusal is counted and recorded in the transaction that compared it, which commits.
+
+    Were it raised there, its count would come in a transaction of its own, and of many codes at once each would be
+    compared before any was counted.
+    """
+
+    session: NewSession | None = None
+    refusal: ProofRefused | None = None
+
+    def demand(self) -> None:
+        """Raise the refusal, after the transaction."""
+        if self.refusal is not None:
+            raise self.refusal
+
+    def renewed(self) -> NewSession:
+        """Return the renewed session, or raise the refusal, after the transaction."""
+        self.demand()
+        assert self.session is not None, "a proof that is not refused renews the session"
+        return self.session
 
 
-def prove(session: Session, code: str, ctx: Context, *, parts: Identity) -> NewSession:
+def prove(session: Session, code: str, ctx: Context, *, parts: Identity) -> Proof:
     """Accept a code once and renew the session with it: level, proof time, token and CSRF secret (STU-1, SES-2).
 
-    Raises `ProofRefused` (traced), or `TooManyAttempts` while the account's code counters are full.
+    Raises `TooManyAttempts` while the account's code counters are full.
     """
     ctx.actor.require(SECURITY_OWN_READ)
     account_id, session_id = ctx.actor.own_id, ctx.actor.session_id
     assert session_id is not None, "a step-up happens in a session"
+    refusal = check(session, account_id, code, ctx, parts=parts)
+    if refusal is not None:
+        return Proof(refusal=refusal)
+    renewed = sessions.renew(session, session_id, Acr.MFA, mfa.TOTP, ctx)
+    outbox.record(session, StepUpCompleted(account=account_id, factor=mfa.TOTP, about=(account_id,)), ctx)
+    return Proof(session=renewed)
+
+
+def check(session: Session, account_id: str, code: str, ctx: Context, *, parts: Identity) -> ProofRefused | None:
+    """Compare a code and use it up, or count it, record it, and return the refusal. Codes of an account come in turn.
+
+    Raises `TooManyAttempts` while the account's code counters are full.
+    """
+    lockout.hold(session, lockout.codes_of(account_id))
     until = lockout.code_exhausted(session, account_id, ctx.at)
     if until is not None:
         raise TooManyAttempts(retry_after=max(1, int((until - ctx.at).total_seconds())))
     found, reason = mfa.match(session, account_id, code, ctx.at, parts=parts)
-    if found is None or not mfa.use_up(session, found):
-        raise ProofRefused(account_id, "replayed" if found else ("expired" if reason == "clock" else reason), parts)
-    renewed = sessions.renew(session, session_id, Acr.MFA, mfa.TOTP, ctx)
-    outbox.record(session, StepUpCompleted(account=account_id, factor=mfa.TOTP, about=(account_id,)), ctx)
-    return renewed
+    if found is not None and mfa.use_up(session, found):
+        return None
+    lockout.count_code_failure(session, account_id, ctx.at, policy=parts.policy)
+    why = "replayed" if found else ("expired" if reason == "clock" else reason)
+    event = StepUpFailed(account=account_id, factor=mfa.TOTP, reason=why, about=(account_id,))
+    outbox.record(session, event, ctx)
+    return ProofRefused(param="code")

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 from sqlalchemy.orm import Session
 
 from app import browser
-from app.edge import context, leave_trace, system
+from app.edge import context, system
 from app.gateway.policy import Policy, Public, route
 from app.identity import accounts, links, mfa, passwords, recovery, roles, signup
 from app.identity.links import Link, LinkClosed, LinkPurpose
@@ -164,9 +164,9 @@ def _set_password(token: str, found: Link) -> Response:
     try:
         hashed = parts.identity.hasher.hash(password)
         with parts.db.begin() as session:
-            recovery.complete(session, token, hashed, code, ctx, parts=parts.identity)
+            proof = recovery.complete(session, token, hashed, code, ctx, parts=parts.identity)
+        proof.demand()
     except CodeRefused as error:
-        leave_trace(error)
         form.wrong["code"] = str(error)
         return _link_page(found, form, 422)
     home = "/sign-in?next=/staff" if kind is ActorKind.STAFF else "/sign-in"

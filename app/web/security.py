@@ -9,7 +9,7 @@ from flask import Blueprint, Response, g, request
 from sqlalchemy.orm import Session
 
 from app import browser
-from app.edge import context, leave_trace, system
+from app.edge import context, system
 from app.gateway.policy import Policy, route
 from app.identity import accounts, disown, mfa, sessions, stepup
 from app.identity.mfa import CodeRefused, Enrolment
@@ -173,9 +173,9 @@ def _prove(kind: ActorKind, home: str) -> Response:
     form = pages.Form()
     try:
         with system().db.begin() as session:
-            renewed = stepup.prove(session, pages.secret("code"), context(), parts=system().identity)
+            proof = stepup.prove(session, pages.secret("code"), context(), parts=system().identity)
+        renewed = proof.renewed()
     except ProofRefused as error:
-        leave_trace(error)
         form.wrong["code"] = str(error)
         return _step_up_page(form, 422)
     except TooManyAttempts as error:

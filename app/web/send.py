@@ -184,7 +184,8 @@ def _answer(status: int, object_id: str | None) -> Answer:
 
 def _prove() -> NewSession:
     with system().db.begin() as session:
-        return stepup.prove(session, pages.secret("code"), context(), parts=system().identity)
+        proof = stepup.prove(session, pages.secret("code"), context(), parts=system().identity)
+    return proof.renewed()
 
 
 def _is_fresh() -> bool:

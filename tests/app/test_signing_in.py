@@ -59,6 +59,17 @@ def test_the_code_page_sent_at_once_leads_home_or_asks_again(installation: Insta
         assert ("used a moment ago" in page.text) == (answer.location != "/wallet")
 
 
+def test_codes_tried_at_once_are_compared_five_times(installation: Installation) -> None:
+    person = installation.customer("steps_up")
+    browser = installation.browser()
+    browser.sign_in(person)
+    browser.get("/step-up")
+    statuses = together(16, lambda: browser.post("/step-up", {"code": "000000"}).status_code)
+
+    assert sorted(statuses) == [*[422] * 5, *[429] * 11]
+    assert browser.post("/step-up", {"code": installation.code(person.secret, 1)}).status_code == 429
+
+
 def test_whoever_is_in_already_is_led_home(installation: Installation) -> None:
     browser = installation.browser()
     browser.sign_in(installation.customer("in_already"))

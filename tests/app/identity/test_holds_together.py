@@ -48,13 +48,9 @@ def asked(house: Installation, person: Person) -> str:
 def completed(house: Installation, token: str, code: str) -> None:
     system, hashed = house.system, house.system.identity.hasher.hash(NEW)
     ctx = system.context(Actor(id=None, kind=ActorKind.UNKNOWN))
-    try:
-        with system.db.begin() as session:
-            recovery.complete(session, token, hashed, code, ctx, parts=system.identity)
-    except ProofRefused as error:
-        with system.db.begin() as session:
-            error.trace(session, ctx)
-        raise
+    with system.db.begin() as session:
+        proof = recovery.complete(session, token, hashed, code, ctx, parts=system.identity)
+    proof.demand()
 
 
 def test_a_code_is_not_guessed_through_recovery(installation: Installation) -> None:
@@ -70,6 +66,16 @@ def test_a_code_is_not_guessed_through_recovery(installation: Installation) -> N
     else:
         pytest.fail("thirty wrong codes were all looked at")
     with pytest.raises(TooManyAttempts):
+        completed(installation, token, installation.code(person.secret or "", 1))
+
+
+def test_a_wrong_code_leaves_the_link_open(installation: Installation) -> None:
+    person = installation.customer("mistyped")
+    token = asked(installation, person)
+    with pytest.raises(ProofRefused):
+        completed(installation, token, "000000")
+    completed(installation, token, installation.code(person.secret or "", 1))
+    with pytest.raises(LinkClosed):
         completed(installation, token, installation.code(person.secret or "", 1))
 
 
