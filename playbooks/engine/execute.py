@@ -8,7 +8,6 @@ of the incident's row is the lease: two executors never work on one incident at 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, assert_never
 
@@ -22,16 +21,14 @@ from app.kernel.context import Context
 from app.kernel.db import Database, insert_once
 from app.kernel.ids import Ids
 from app.kernel.jobs import guarded
-from ingest.events.incident import StepCompleted, StepFailed
-from ingest.log import outbox
 from playbooks import action_rows, actions, cases, tasks, timeline
 from playbooks.action_rows import ActionState
-from playbooks.cases import Incident
-from playbooks.engine import conditions, executions
+from playbooks.engine import conditions, executions, steps, values
 from playbooks.engine.conditions import Undecided
 from playbooks.engine.executions import ExecutionState, StepState
 from playbooks.engine.own import OWN
-from playbooks.form import END, GIVEN, Ask, Call, Decide, Do, Field, Playbook, Step, Type, Value, targets
+from playbooks.engine.steps import Held
+from playbooks.form import END, Ask, Call, Decide, Do, Field, Playbook, Type, targets
 from playbooks.models import command, execution
 from playbooks.models import step as step_table
 from playbooks.parts import Parts
@@ -42,29 +39,6 @@ ACTOR: Final = service("playbooks", SOC_ACTION_RUN, SOC_ACTION_UNDO)
 TURNS_MAX: Final = 1_000
 DECIDE_WITHIN: Final = timedelta(hours=1)
 INTENDED, DONE, FAILED = "intended", "done", "failed"
-_ENDED: Final = (StepState.DONE, StepState.FAILED, StepState.SKIPPED)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Held:
-    """An execution under the lock of its incident, and the step that is due."""
-
-    case: Incident
-    execution: Any  # a row of `execution`
-    book: Playbook
-    step: Any  # a row of `step`
-
-    @property
-    def name(self) -> str:
-        return str(self.step.step)
-
-    @property
-    def does(self) -> Step:
-        return self.book.steps[self.name]
-
-    @property
-    def key(self) -> str:
-        return f"{self.execution.id}|{self.name}|{self.step.iteration}|0"
 
 
 class Executor:
@@ -89,7 +63,7 @@ class Executor:
 
     def _due(self, at: datetime) -> list[tuple[str, str]]:
         is_due = sa.or_(
-            step_table.c.state.in_([state.value for state in (StepState.READY, *_ENDED)]),
+            step_table.c.state.in_([state.value for state in (StepState.READY, *steps.ENDED)]),
             sa.and_(step_table.c.state == StepState.RUNNING.value, step_table.c.wake_at <= at),
         )
         query = (
@@ -124,22 +98,22 @@ class Executor:
             self._raised(execution_id, incident_id, attempt, ctx)
         return error is None
 
-    def _hold(self, session: Session, execution_id: str, incident_id: str, at: datetime) -> _Held | None:
+    def _hold(self, session: Session, execution_id: str, incident_id: str, at: datetime) -> Held | None:
         case = cases.locked_if_free(session, incident_id)
         if case is None:
             return None
         row = session.execute(sa.select(execution).where(execution.c.id == execution_id)).one()
         if row.state != ExecutionState.RUNNING.value:
             return None
-        steps = session.execute(
+        rows = session.execute(
             sa.select(step_table).where(step_table.c.execution_id == execution_id).order_by(step_table.c.place)
         ).all()
-        due = next((one for one in steps if _is_due(one, at)), None)
-        return None if due is None else _Held(case=case, execution=row, book=self._book(session, row), step=due)
+        due = next((one for one in rows if steps.is_due(one, at)), None)
+        return None if due is None else Held(case=case, execution=row, book=self._book(session, row), step=due)
 
-    def _take(self, session: Session, held: _Held, ctx: Context) -> tuple[str, int] | None:
+    def _take(self, session: Session, held: Held, ctx: Context) -> tuple[str, int] | None:
         """Do what a due step needs that is no action; for an action, intend it and return step and attempt."""
-        if held.step.state in [state.value for state in _ENDED]:
+        if held.step.state in [state.value for state in steps.ENDED]:
             self._follow(session, held, ctx)
             return None
         does = held.does
@@ -156,9 +130,9 @@ class Executor:
                 assert_never(does)
         return None
 
-    def _ask(self, session: Session, held: _Held, does: Ask, ctx: Context) -> None:
+    def _ask(self, session: Session, held: Held, does: Ask, ctx: Context) -> None:
         tasks.open_task(session, held.case, does, ctx, execution_id=held.execution.id, step=held.name)
-        _mark(session, held, StepState.WAITING, ctx)
+        steps.mark(session, held, StepState.WAITING, ctx)
         done = [
             one for one in action_rows.of_incident(session, held.case.id) if one.name == does.does and one.is_standing
         ]
@@ -166,7 +140,7 @@ class Executor:
             # A commander was faster than the playbook.
             tasks.finish_by_action(session, held.case, done[-1].name, done[-1].id, ctx)
 
-    def _intend(self, session: Session, held: _Held, does: Do, ctx: Context) -> tuple[str, int] | None:
+    def _intend(self, session: Session, held: Held, does: Do, ctx: Context) -> tuple[str, int] | None:
         if held.step.failures >= self._parts.settings.failures_max:
             self._failed(session, held, does, "failures", f"It raised {held.step.failures} times.", ctx)
             return None
@@ -174,7 +148,7 @@ class Executor:
         # no failure of the action, so it may happen any number of times.
         attempt = held.step.attempt + 1
         session.execute(
-            _this(held).values(
+            steps.this(held).values(
                 state=StepState.RUNNING.value,
                 attempt=attempt,
                 wake_at=ctx.at + self._parts.settings.action_takes_max,
@@ -201,7 +175,7 @@ class Executor:
             if held is not None:
                 self._do(session, held, ctx)
 
-    def _still(self, session: Session, execution_id: str, incident_id: str, intended: tuple[str, int]) -> _Held | None:
+    def _still(self, session: Session, execution_id: str, incident_id: str, intended: tuple[str, int]) -> Held | None:
         """Return the step that was intended, under the lock, if it is still ours."""
         name, attempt = intended
         case = cases.locked(session, incident_id)
@@ -211,7 +185,7 @@ class Executor:
         is_ours = one.state == StepState.RUNNING.value and one.attempt == attempt
         if row.state != ExecutionState.RUNNING.value or not is_ours:
             return None
-        return _Held(case=case, execution=row, book=self._book(session, row), step=one)
+        return Held(case=case, execution=row, book=self._book(session, row), step=one)
 
     def _raised(self, execution_id: str, incident_id: str, intended: tuple[str, int], ctx: Context) -> None:
         """Count a failure of the action itself and let it rest, longer each time; its transaction changed nothing."""
@@ -220,13 +194,13 @@ class Executor:
             if held is not None:
                 failures = held.step.failures + 1
                 rest = timedelta(seconds=2**failures)
-                session.execute(_this(held).values(failures=failures, wake_at=ctx.at + rest))
+                session.execute(steps.this(held).values(failures=failures, wake_at=ctx.at + rest))
 
-    def _do(self, session: Session, held: _Held, ctx: Context) -> None:
+    def _do(self, session: Session, held: Held, ctx: Context) -> None:
         does = held.does
         assert isinstance(does, Do), "only actions are intended"
         try:
-            params = resolved(does.params, held.execution.variables)
+            params = values.resolved(does.params, held.execution.variables)
             ref = self._done(session, held, does, params, ctx)
         except (BadParameter, ContainmentRefused, UnknownAction) as error:
             self._failed(session, held, does, error.code, str(error), ctx)
@@ -234,15 +208,15 @@ class Executor:
             self._failed(session, held, does, "variable_unset", f"{error} is not known.", ctx)
         else:
             if ref is None:
-                _mark(session, held, StepState.WAITING, ctx)
+                steps.mark(session, held, StepState.WAITING, ctx)
                 return
             session.execute(
                 sa.update(command).where(command.c.key == held.key).values(state=DONE, done_at=ctx.at, result_ref=ref)
             )
-            _mark(session, held, StepState.DONE, ctx)
+            steps.mark(session, held, StepState.DONE, ctx)
             self._follow(session, self._again(session, held), ctx)
 
-    def _done(self, session: Session, held: _Held, does: Do, params: Mapping[str, str], ctx: Context) -> str | None:
+    def _done(self, session: Session, held: Held, does: Do, params: Mapping[str, str], ctx: Context) -> str | None:
         """Return the reference of what was done, or None where it waits for a second person."""
         own = OWN.get(does.action)
         if own is not None:
@@ -262,19 +236,19 @@ class Executor:
             )
         return None if action.state is ActionState.PROPOSED else action.id
 
-    def _failed(self, session: Session, held: _Held, does: Do, code: str, why: str, ctx: Context) -> None:
+    def _failed(self, session: Session, held: Held, does: Do, code: str, why: str, ctx: Context) -> None:
         session.execute(sa.update(command).where(command.c.key == held.key).values(state=FAILED, done_at=ctx.at))
         actions.tell_refusal(session, held.case, does.action, _shown(does, held), held.name, code, why, ctx)
-        _mark(session, held, StepState.FAILED, ctx, why=why)
+        steps.mark(session, held, StepState.FAILED, ctx, why=why)
         self._follow(session, self._again(session, held), ctx)
 
-    def _decide(self, session: Session, held: _Held, does: Decide, ctx: Context) -> None:
+    def _decide(self, session: Session, held: Held, does: Decide, ctx: Context) -> None:
         try:
             is_so = conditions.evaluate(conditions.parse(does.condition), held.execution.variables)
         except Undecided as error:
             if does.failed is not None:
                 why = f"{error} is not known."
-                _mark(session, held, StepState.FAILED, ctx, why=why)
+                steps.mark(session, held, StepState.FAILED, ctx, why=why)
                 self._follow(session, self._again(session, held), ctx)
                 return
             asked = Ask(
@@ -285,33 +259,33 @@ class Executor:
                 next=does.then,
             )
             tasks.open_task(session, held.case, asked, ctx, execution_id=held.execution.id, step=held.name)
-            _mark(session, held, StepState.WAITING, ctx)
+            steps.mark(session, held, StepState.WAITING, ctx)
             return
-        _mark(session, held, StepState.DONE, ctx, out={"branch": "then" if is_so else "else"})
+        steps.mark(session, held, StepState.DONE, ctx, out={"branch": "then" if is_so else "else"})
         self._follow(session, self._again(session, held), ctx)
 
-    def _call(self, session: Session, held: _Held, does: Call, ctx: Context) -> None:
+    def _call(self, session: Session, held: Held, does: Call, ctx: Context) -> None:
         try:
-            given = _given(does.given, held.execution.variables)
+            given = values.given(does.given, held.execution.variables)
         except Undecided as error:
-            _mark(session, held, StepState.SKIPPED, ctx, why=f"{error} is not known.")
+            steps.mark(session, held, StepState.SKIPPED, ctx, why=f"{error} is not known.")
             return
         parent = (held.execution.id, held.name, held.execution.depth + 1)
         child = executions.start(session, held.case, does.playbook, ctx, parts=self._parts, given=given, parent=parent)
         if child is None:
-            _mark(session, held, StepState.SKIPPED, ctx, why=f"The playbook {does.playbook} does not stand here.")
+            steps.mark(session, held, StepState.SKIPPED, ctx, why=f"The playbook {does.playbook} does not stand here.")
             return
-        _mark(session, held, StepState.WAITING, ctx)
+        steps.mark(session, held, StepState.WAITING, ctx)
 
-    def _follow(self, session: Session, held: _Held, ctx: Context) -> None:
+    def _follow(self, session: Session, held: Held, ctx: Context) -> None:
         """Go on after a step that ended: keep what it brought, tell it, make the next one ready or end."""
         does, row = held.does, held.step
-        branch = _branch(does, row)
+        branch = steps.branch_of(does, row)
         if isinstance(does, Ask) and row.out:
             variables = {**held.execution.variables, **row.out}
             session.execute(sa.update(execution).where(execution.c.id == held.execution.id).values(variables=variables))
-        session.execute(_this(held).values(is_followed=True))
-        _tell(session, held, does, branch, ctx)
+        session.execute(steps.this(held).values(is_followed=True))
+        steps.tell(session, held, does, branch, ctx)
         target = targets(does)[branch]
         if target == END:
             self._end(session, held, ctx)
@@ -326,7 +300,7 @@ class Executor:
             .values(state=StepState.READY.value)
         )
 
-    def _end(self, session: Session, held: _Held, ctx: Context) -> None:
+    def _end(self, session: Session, held: Held, ctx: Context) -> None:
         executions.end(session, held.execution.id, ExecutionState.DONE, ctx)
         timeline.add(session, held.case.id, Code.PLAYBOOK_ENDED, ctx, ref=held.execution.id, playbook=held.book.slug)
         if held.execution.parent_id is None:
@@ -341,10 +315,10 @@ class Executor:
             .values(state=StepState.DONE.value, ended_at=ctx.at)
         )
 
-    def _again(self, session: Session, held: _Held) -> _Held:
+    def _again(self, session: Session, held: Held) -> Held:
         where = (step_table.c.execution_id == held.execution.id) & (step_table.c.step == held.name)
         row = session.execute(sa.select(step_table).where(where)).one()
-        return _Held(case=held.case, execution=held.execution, book=held.book, step=row)
+        return Held(case=held.case, execution=held.execution, book=held.book, step=row)
 
     def _book(self, session: Session, row: Any) -> Playbook:
         if row.version_id not in self._books:
@@ -352,139 +326,9 @@ class Executor:
         return self._books[row.version_id]
 
 
-def resolved(params: Mapping[str, str], variables: Mapping[str, Value]) -> dict[str, str]:
-    """Return parameters with their variables filled in; raises `Undecided` naming one without a value."""
-    return {name: _text(_value(value, variables)) for name, value in params.items()}
-
-
-def _given(params: Mapping[str, str], variables: Mapping[str, Value]) -> dict[str, Value]:
-    """Return what a called playbook is given, each of its declared type; a given fact sets its claim too."""
-    given: dict[str, Value] = {}
-    for name, value in params.items():
-        found = _value(value, variables)
-        given[name] = int(found) if GIVEN[name] is Type.INTEGER and isinstance(found, str) else found
-    if "account" in given:
-        given["has_account"] = True
-    return given
-
-
-def _value(value: str, variables: Mapping[str, Value]) -> Value:
-    if not value.startswith("$"):
-        return value
-    if value[1:] not in variables:
-        raise Undecided(value)
-    return variables[value[1:]]
-
-
-def _text(value: Value) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case list():
-            return ",".join(value)
-        case _:
-            return str(value)
-
-
-def _shown(does: Do, held: _Held) -> dict[str, str]:
+def _shown(does: Do, held: Held) -> dict[str, str]:
     """Return the parameters of a step that failed, as far as they are known."""
     try:
-        return resolved(does.params, held.execution.variables)
+        return values.resolved(does.params, held.execution.variables)
     except Undecided:
         return {}
-
-
-def _is_due(row: Any, at: datetime) -> bool:  # a row of `step`
-    match StepState(row.state):
-        case StepState.READY:
-            return True
-        case StepState.RUNNING:
-            return bool(row.wake_at is not None and row.wake_at <= at)
-        case StepState.DONE | StepState.FAILED | StepState.SKIPPED:
-            return not row.is_followed
-        case StepState.PENDING | StepState.WAITING | StepState.NOT_REACHED:
-            return False
-
-
-def _branch(does: Step, row: Any) -> str:
-    """Return by which branch an ended step is left. A decision that a person left out goes the way of `else`."""
-    if row.state == StepState.FAILED.value:
-        return "failed"
-    if isinstance(does, Decide):
-        return str(row.out.get("branch", "else"))
-    return "next"
-
-
-def _tell(session: Session, held: _Held, does: Step, branch: str, ctx: Context) -> None:
-    """Tell how a step ended; a task has told it by itself."""
-    if isinstance(does, Ask):
-        return
-    told = cases.told(session, held.case)
-    if branch == "failed":
-        event_id = outbox.record(session, StepFailed(**told, step=held.name), ctx)
-        why = held.step.why or "it did not say why."
-        timeline.add(
-            session,
-            held.case.id,
-            Code.STEP_FAILED,
-            ctx,
-            ref=held.execution.id,
-            event_id=event_id,
-            step=held.name,
-            what=_what(does),
-            why=why,
-        )
-        return
-    event_id = outbox.record(session, StepCompleted(**told, step=held.name), ctx)
-    if isinstance(does, Decide):
-        is_so = branch == "then"
-        because = "" if is_so else does.otherwise_because
-        outcome = "yes" if is_so else "no"
-        facts = {"outcome": outcome, "asks": does.asks, "condition": does.condition, "because": because}
-        _note(session, held, Code.STEP_BRANCHED, event_id, ctx, **facts)
-        return
-    _note(session, held, Code.STEP_COMPLETED, event_id, ctx, what=_what(does))
-
-
-def _what(does: Do | Decide | Call) -> str:
-    """Return what a step does as the timeline names it: an action, a question, a playbook."""
-    match does:
-        case Do():
-            return does.action
-        case Decide():
-            return does.asks
-        case Call():
-            return f"playbook {does.playbook}"
-
-
-def _note(session: Session, held: _Held, code: Code, event_id: str, ctx: Context, **facts: Any) -> None:
-    timeline.add(session, held.case.id, code, ctx, ref=held.execution.id, event_id=event_id, step=held.name, **facts)
-
-
-def _mark(
-    session: Session,
-    held: _Held,
-    state: StepState,
-    ctx: Context,
-    *,
-    out: Mapping[str, Value] | None = None,
-    why: str | None = None,
-) -> None:
-    ended = ctx.at if state in _ENDED else None
-    session.execute(
-        _this(held).values(
-            state=state.value,
-            started_at=held.step.started_at or ctx.at,
-            ended_at=ended,
-            out=dict(out or {}),
-            why=why,
-        )
-    )
-
-
-def _this(held: _Held) -> sa.Update:
-    return sa.update(step_table).where(
-        step_table.c.execution_id == held.execution.id,
-        step_table.c.step == held.name,
-        step_table.c.iteration == held.step.iteration,
-    )

@@ -12,9 +12,10 @@ from dashboards import response, triage
 from dashboards.mount import Console
 from dashboards.page import Page, View
 from dashboards.pages.soc import alerts as alerts_page
-from dashboards.pages.soc import events, health, incidents, overview, rules
+from dashboards.pages.soc import events, health, incidents, rules
 from dashboards.pages.soc.incident import acts as incident_acts
 from dashboards.pages.soc.incident import page as incident_page
+from dashboards.pages.soc.overview import page as overview
 from dashboards.ports import Sources
 from playbooks import deadlines
 from playbooks import incidents as cases
