@@ -75,6 +75,11 @@ def copy(value: str, what: str) -> Part:
     return html.Button(icon("copy"), className="btn icon-only copy", type="button", title=label, **more)
 
 
+def counted_words(count: int, one: str) -> str:
+    """Return a number with its noun, in the singular where it is one."""
+    return f"{count:,} {one}" if count == 1 else f"{count:,} {one}s"
+
+
 def money(minor: int, currency: str) -> str:
     """Return an amount of minor units in digits and its code: whole numbers all the way."""
     digits = get_currency_precision(currency)

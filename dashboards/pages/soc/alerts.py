@@ -179,13 +179,23 @@ def _row(alert: Alert, view: View, selected: str | None, case_by_id: Mapping[str
         "id": alert.id,
         "sev": alert.level.value.capitalize(),
         "reason": readable(alert.reason),
-        "entity": short_text(next(iter(alert.group.values()), "–")),
+        "entity": short_text(_about(alert, view)),
         "rule": alert.rule_title,
         "age": age(view.now - alert.found_at),
         "n": f"{alert.events:,}",
         "state": _stands(alert, case_by_id),
         "open": alert.id == selected,
     }
+
+
+def _about(alert: Alert, view: View) -> str:
+    """Return what its incident is keyed by, so that lists of both say the same; else what the rule groups by."""
+    rule = view.sources.rules.get(alert.slug)
+    for path in rule.incident.fields if rule is not None else ():
+        named = [alert.group[path]] if path in alert.group else list(alert.entities.get(path, ()))
+        if named:
+            return named[0]
+    return next(iter(alert.group.values()), "–")
 
 
 def _card(alert: Alert, view: View, case_by_id: Mapping[str, Incident]) -> tuple[str, list[Any], str, list[str]]:

@@ -15,7 +15,21 @@ from app.kernel.clock import parse_rfc3339
 from app.kernel.errors import Invalid, NotFound
 from dashboards import feeds, figures, query_bar, states, windows
 from dashboards.charts import chart
-from dashboards.kit import chain, dock, facts, icon, ident, mark, money, ok, page, severity, short_text, updated
+from dashboards.kit import (
+    chain,
+    counted_words,
+    dock,
+    facts,
+    icon,
+    ident,
+    mark,
+    money,
+    ok,
+    page,
+    severity,
+    short_text,
+    updated,
+)
 from dashboards.mount import Console
 from dashboards.page import Page, View
 from dashboards.tables import grid
@@ -98,7 +112,7 @@ def layout(view: View) -> Any:  # a Dash component
             [
                 html.Header(
                     [
-                        html.H2(f"{counted:,} events" if counted <= COUNT_MAX else "10,000+ events"),
+                        html.H2(counted_words(counted, "event") if counted <= COUNT_MAX else "10,000+ events"),
                         html.Span(figures.say(counts, labels), className="dim cut"),
                         html.Div(ranges, className="right"),
                     ]
@@ -276,7 +290,7 @@ def _readable(view: View, document: Document, at: datetime) -> list[Any]:
     ]
     with view.sources.read() as session:
         led = alerts.of_event(session, str(at_path(document, "event.id")), view.sources.viewer())
-    parts.append(html.H3([html.Span("Led to"), html.Span(f"{len(led)} alerts")]))
+    parts.append(html.H3([html.Span("Led to"), html.Span(counted_words(len(led), "alert"))]))
     if led:
         parts.append(
             chain(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from dash import html
@@ -12,6 +13,15 @@ from dashboards.kit import act, mark, ok, page, panel, table, updated
 from dashboards.page import Page, View
 from dashboards.pages.soc.rules import is_troubled, trouble_of
 from detectors import runner
+
+# What each part is there for, in the words of who reads its line for the first time.
+MEANS: Final[Mapping[str, str]] = {
+    "Sequencer": "gives each event its number, without gaps",
+    "Shipper": "brings numbered events to where they are searched",
+    "Parked": "events that the store refused; none is lost, each waits for a person",
+    "Jobs": "what runs by the clock: detectors, playbooks, clocks",
+    "Checkpoint": "the newest signature over the whole log",
+}
 
 
 def layout(view: View) -> Any:  # a Dash component
@@ -35,7 +45,7 @@ def layout(view: View) -> Any:  # a Dash component
     ]
     rows = [
         [
-            html.Span(part.name, className="strong"),
+            html.Div([html.B(part.name), html.Small(MEANS.get(part.name, ""))], className="two"),
             ok(part.says) if part.ok else mark(part.says, "cross", "bad"),
             html.Span(part.detail, className="dim"),
         ]
@@ -52,7 +62,7 @@ def layout(view: View) -> Any:  # a Dash component
             ],
             className="answer",
         ),
-        panel("Parts", table([("Part", ""), ("Stands", ""), ("More", "")], rows, caption="Parts of the pipeline")),
+        panel("Parts", table([("Part", ""), ("Stands", ""), ("More", "roomy")], rows, caption="Parts of the pipeline")),
         _store(view),
         *([_detectors(view)] if view.sources.viewer().may(SOC_RULE_READ) else []),
     ]
