@@ -59,6 +59,7 @@ def lag(system: System) -> dict[str, Any]:
         waiting = pressure.measure(session, now, LIMITS, disk_free_percent=usage.free * 100 // usage.total)
         shipped = system.shipper.standing(session)
         signed = checkpoint.newest(session)
+        detection = system.runner.behind(session, now)
     system.metrics.log_head.set(head.size)
     system.metrics.log_unsequenced.set(waiting.rows)
     system.metrics.store_parked.set(shipped.parked)
@@ -83,6 +84,11 @@ def lag(system: System) -> dict[str, Any]:
             "error": shipped.error,
             "ok": shipped.health.value == "ok",
         },
+        "detection": {
+            "behind": detection.events,
+            "late_seconds": round(detection.late.total_seconds(), 3),
+            "ok": not detection.is_late,
+        },
         "checkpoint": {
             "size": signed.size if signed else 0,
             "age_seconds": round((now - signed.at).total_seconds(), 1) if signed else None,
@@ -93,7 +99,7 @@ def lag(system: System) -> dict[str, Any]:
 def parts(system: System) -> list[Part]:
     """Return the parts of the pipeline as lines a person reads, for the console's health page."""
     found = lag(system)
-    log, store, signed = found["log"], found["store"], found["checkpoint"]
+    log, store, signed, detection = found["log"], found["store"], found["checkpoint"], found["detection"]
     return [
         Part(
             name="Sequencer",
@@ -108,6 +114,12 @@ def parts(system: System) -> list[Part]:
             detail=store["error"] or f"{store['target']}, {store['done']:,} shipped",
         ),
         Part(name="Parked", says=f"{store['parked']} documents", ok=store["parked"] == 0),
+        Part(
+            name="Detectors",
+            says=f"{detection['behind']:,} events behind" if detection["behind"] else "up to date",
+            ok=detection["ok"],
+            detail=f"the oldest waits for {detection['late_seconds']:.0f} s" if detection["behind"] else "",
+        ),
         Part(
             name="Jobs",
             says=f"{len(found['failing'])} failing" if found["failing"] else "none failing",

@@ -33,6 +33,8 @@ from ingest.events.detection import (
 from ingest.log import outbox
 
 EVIDENCE_IN_EVENT_MAX: Final = 100
+EVIDENCE_ROWS_MAX: Final = 10_000
+"""Events an alert names one by one; those beyond are told by its group, interval, version and count."""
 PAGE_MAX: Final = 500
 REASON_MIN: Final = 10
 REASON_MAX: Final = 500
@@ -130,7 +132,11 @@ def keep(
         return _open(session, rule, version_id, finding, group_hash, hi, ctx, sink)
     survivor, *others = overlapping
     added = _merge(session, rule, survivor.id, others, ctx, hi)
-    added += _add_evidence(session, survivor.id, episode.evidence)
+    kept = _add_evidence(session, survivor.id, episode.evidence)
+    # An alert with all the rows it may have goes on by interval and count: what is newer than it was not in it.
+    newer = sum(seen.sequence > survivor.as_of_sequence for seen in episode.evidence)
+    beyond = max(0, newer - kept) if _rows_of(session, survivor.id) >= EVIDENCE_ROWS_MAX else 0
+    added += kept + beyond
     if not added and not others:
         return None
     return _revise(session, rule, survivor, finding, bool(others), added, hi, ctx, sink)
@@ -216,9 +222,7 @@ def list_page(
     return [_alert(row) for row in session.execute(query.limit(min(limit, PAGE_MAX)))]
 
 
-def count(
-    session: Session, actor: Actor, *, state: AlertState = AlertState.OPEN, outside: Collection[str] = ()
-) -> int:
+def count(session: Session, actor: Actor, *, state: AlertState = AlertState.OPEN, outside: Collection[str] = ()) -> int:
     """Count alerts in a state, those of some incidents left out."""
     actor.require(SOC_ALERT_READ)
     query = sa.select(sa.func.count()).select_from(alert).where(alert.c.state == state.value, *_outside(outside))
@@ -322,6 +326,11 @@ def _revise(
             alert_event.c.alert_id == survivor.id
         )
     ).one()
+    if total >= EVIDENCE_ROWS_MAX:
+        episode = finding.episode
+        total = max(total, survivor.events + added)
+        first = min(first, survivor.first_at, from_micros(episode.first_ms * 1000))
+        last = max(last, survivor.last_at, from_micros(episode.last_ms * 1000))
     entities = _united(survivor.entities, finding.entities)
     peak = max(survivor.peak, finding.episode.peak)
     reopens = survivor.state == AlertState.CLOSED.value and peak >= 2 * max(1, survivor.closed_peak or 0)
@@ -353,7 +362,7 @@ def _merge(session: Session, rule: Rule, survivor: str, others: Sequence[Any], c
     moved = 0
     for other in others:
         rows = session.execute(sa.select(alert_event).where(alert_event.c.alert_id == other.id)).all()
-        moved += _insert_evidence(session, [{**row._mapping, "alert_id": survivor} for row in rows])
+        moved += _insert_evidence(session, survivor, [{**row._mapping, "alert_id": survivor} for row in rows])
         session.execute(sa.delete(alert_event).where(alert_event.c.alert_id == other.id))
         session.execute(
             sa.update(alert)
@@ -377,12 +386,21 @@ def _add_evidence(session: Session, alert_id: str, seen: Sequence[Seen]) -> int:
         }
         for item in seen
     ]
-    return _insert_evidence(session, rows)
+    return _insert_evidence(session, alert_id, rows)
 
 
-def _insert_evidence(session: Session, rows: Sequence[Mapping[str, object]]) -> int:
-    """Insert evidence in slices, as a statement takes a bounded number of values; returns how much was new."""
+def _insert_evidence(session: Session, alert_id: str, rows: Sequence[Mapping[str, object]]) -> int:
+    """Insert evidence up to the rows an alert may have, in slices, and return how much was new."""
+    room = EVIDENCE_ROWS_MAX - _rows_of(session, alert_id)
+    if len(rows) > room:
+        known = set(session.scalars(sa.select(alert_event.c.event_id).where(alert_event.c.alert_id == alert_id)))
+        rows = [row for row in rows if row["event_id"] not in known][:room]
     return sum(insert_once(session, alert_event, *rows[place : place + 200]) for place in range(0, len(rows), 200))
+
+
+def _rows_of(session: Session, alert_id: str) -> int:
+    counted = sa.select(sa.func.count()).select_from(alert_event).where(alert_event.c.alert_id == alert_id)
+    return session.execute(counted).scalar_one()
 
 
 def _note_revision(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Protocol
 
@@ -67,21 +68,36 @@ class SigmaDetector:
         return list(self._around(store, piece, new))
 
     def _around(self, store: EventStore, piece: Slice, new: Mapping[str, Sequence[Document]]) -> Iterable[Finding]:
-        touched = self._touched(new)
-        waiting = iter(sorted(touched.items()))
-        while batch := dict(islice(waiting, self._settings.groups_per_query_max)):
-            since = min(first for first, _ in batch.values()) - self._reach_ms
-            until = max(last for _, last in batch.values()) + self._reach_ms + 1
-            window = Window(since=_instant(since), until=_instant(until), hi=piece.hi)
-            search = Search(where=self._history_of(batch), window=window, order=Order.OLDEST, limit=1000)
-            history = list(walk(store, search))
-            found = correlate.episodes(
-                self.rule, history, self._picks, ends=lambda group, end: _may_be_new(batch, group, end, self._reach_ms)
-            )
+        for batch, history in self._histories(store, piece, sorted(self._touched(new).items())):
+            ends = partial(_may_be_new, batch, reach_ms=self._reach_ms)
+            found = correlate.episodes(self.rule, history, self._picks, ends=ends)
             events = _by_id(history)
             for episode in found:
                 if any(seen.sequence > piece.lo for seen in episode.evidence):
                     yield self._finding(episode, events)
+
+    def _histories(
+        self, store: EventStore, piece: Slice, touched: Sequence[tuple[Group, tuple[int, int]]]
+    ) -> Iterator[tuple[Mapping[Group, tuple[int, int]], Sequence[Document]]]:
+        """Yield groups with the events around them: so many at once that neither query nor history grows too long."""
+        at_once = self._settings.groups_per_query_max
+        waiting = [touched[n : n + at_once] for n in range(0, len(touched), at_once)][::-1]
+        while waiting:
+            batch = dict(waiting.pop())
+            since = min(first for first, _ in batch.values()) - self._reach_ms
+            until = max(last for _, last in batch.values()) + self._reach_ms + 1
+            window = Window(since=_instant(since), until=_instant(until), hi=piece.hi)
+            search = Search(where=self._history_of(batch), window=window, order=Order.OLDEST, limit=1000)
+            events = walk(store, search)
+            history = list(islice(events, self._settings.group_history_max))
+            rest = next(events, None)
+            if rest is None:
+                yield batch, history
+            elif len(batch) > 1:
+                groups = list(batch.items())
+                waiting += [groups[len(groups) // 2 :], groups[: len(groups) // 2]]
+            else:
+                yield batch, [*history, rest, *events]
 
     def _touched(self, new: Mapping[str, Sequence[Document]]) -> dict[Group, tuple[int, int]]:
         """Return the groups with new events, and the first and last time of these."""
@@ -172,7 +188,7 @@ def _any_of(paths: Sequence[str], value: str) -> Where:
     return Or(tuple(Eq(path, value) for path in paths))
 
 
-def _may_be_new(batch: Mapping[Group, tuple[int, int]], group: Group, end_ms: int, reach_ms: int) -> bool:
+def _may_be_new(batch: Mapping[Group, tuple[int, int]], group: Group, end_ms: int, *, reach_ms: int) -> bool:
     """A window can begin to qualify or grow only if it holds a new event."""
     if group not in batch:
         return False

@@ -63,6 +63,15 @@ class RuleStanding:
         return self.head - self.sequence
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behind:
+    """How many events the slowest rule has not read, how long the oldest waits, and whether that is too long."""
+
+    events: int
+    late: timedelta
+    is_late: bool
+
+
 class Runner:
     """Runs all live rules over what is new. Several may run: a compare-and-set on each cursor lets one effect stand."""
 
@@ -101,6 +110,19 @@ class Runner:
                 break
             handled += done
         return f"{handled} events" if handled else None
+
+    def behind(self, session: Session, at: datetime) -> Behind:
+        """Return how far the slowest live rule is behind the log, for the health page."""
+        head = read.head(session).size
+        live = cursor.c.version_id.in_(list(self._live.values()))
+        done = session.scalar(sa.select(sa.func.min(cursor.c.sequence)).where(cursor.c.mode == LIVE, live))
+        waiting = read.entries(session, done, done + 1) if done is not None and done < head else []
+        late = max(timedelta(0), at - waiting[0].ingested) if waiting else timedelta(0)
+        return Behind(
+            events=head - done if done is not None else 0,
+            late=late,
+            is_late=late > timedelta(seconds=self._settings.lag_seconds_max),
+        )
 
     def drain(self) -> None:
         """Run until every rule stands at the head; for commands, the seeded world and tests."""

@@ -8,13 +8,15 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorSettings:
-    """Events a run reads, seconds it may take, and how much of a group's past is looked at."""
+    """Events a run reads, seconds it may take, and how late a rule may be.
+
+    Groups are asked for together until their history has `group_history_max` events; one group alone is read whole.
+    """
 
     run_events_max: int = 10_000
     run_seconds_max: float = 20.0
     groups_per_query_max: int = 200
     group_history_max: int = 20_000
-    evidence_rows_max: int = 10_000
     coverage_patience: timedelta = timedelta(seconds=60)
     retry_first: timedelta = timedelta(seconds=5)
     retry_max: timedelta = timedelta(minutes=5)

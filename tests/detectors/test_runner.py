@@ -185,5 +185,46 @@ def test_slices_of_any_size_find_the_same(tmp_path: Path) -> None:
     assert found[0] == found[1] == found[2]
 
 
+@pytest.mark.parametrize("limits", [{"group_history_max": 4}, {"groups_per_query_max": 1}])
+def test_groups_asked_for_apart_find_the_same(tmp_path: Path, limits: dict[str, int]) -> None:
+    """A long history is read group by group; one group is read whole however long it is."""
+    found = []
+    for name, settings in (("whole", DetectorSettings()), ("apart", DetectorSettings(**limits))):
+        made = make_pipeline(tmp_path / name, store=MemoryStore(), settings=settings)
+        for n in range(5):
+            burst(made, since=n, ip=f"198.18.7.{n}")
+        made.detect()
+        found.append(sorted((one.slug, tuple(one.group.items()), one.events, one.peak) for one in made.alerts()))
+        made.close()
+    assert found[0] == found[1]
+    assert len(found[0]) > 5
+
+
+def test_an_alert_names_so_many_events_and_counts_all(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alerts, "EVIDENCE_ROWS_MAX", 12)
+    for n in range(4):
+        burst(pipeline, since=10 * n)
+        pipeline.detect()
+        pipeline.detect()  # read again, nothing is added
+    [one] = pipeline.alerts(slug="login_burst_source")
+    with pipeline.ground.db.read() as session:
+        rows = alerts.evidence(session, one.id, ANALYST)
+    assert (len(rows), one.events) == (12, 40)
+    assert (one.first_at, one.last_at) == (START, START + timedelta(seconds=39))
+
+
+def test_how_far_the_slowest_rule_is_behind(pipeline: Pipeline) -> None:
+    pipeline.detect()
+    pipeline.detect()
+    with pipeline.ground.db.read() as session:
+        rest = pipeline.runner.behind(session, START).events
+    burst(pipeline)
+    pipeline.arrive()
+    for seconds, is_late in ((119, False), (121, True)):
+        with pipeline.ground.db.read() as session:
+            found = pipeline.runner.behind(session, clock(pipeline).now() + timedelta(seconds=seconds))
+        assert (found.events - rest, found.is_late) == (10, is_late)
+
+
 def clock(pipeline: Pipeline) -> StillClock:
     return pipeline.ground.clock
