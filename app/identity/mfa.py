@@ -65,6 +65,14 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What an authenticator app needs to become a factor."""
+
+    secret: str
+    uri: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolment:
     """A factor that waits for its first code: what the authenticator app needs."""
 
@@ -97,32 +105,39 @@ def prepare_for(
     session: Session, account_id: str, label: str, account_name: str, ctx: Context, *, parts: Identity
 ) -> Enrolment:
     """As `prepare`, for the account of an invitation or recovery that proved itself by its link."""
-    if len(factors_of(session, account_id)) >= FACTORS_MAX:
-        raise Conflict(f"At most {FACTORS_MAX} factors can stand at once.")
+    _demand_room(session, account_id)
     session.execute(sa.delete(factor).where(factor.c.account_id == account_id, factor.c.enrolled_at.is_(None)))
-    factor_id = ctx.new_id("fac")
     secret = base64.b32encode(secrets.token_bytes(SECRET_BYTES)).decode("ascii")
-    session.execute(
-        sa.insert(factor).values(
-            id=factor_id,
-            account_id=account_id,
-            kind=TOTP,
-            label=label,
-            secret_ct=crypto.seal_text(parts.credentials, secret, f"{account_id}|{factor_id}"),
-            last_step=0,
-            created_at=ctx.at,
-        )
-    )
+    factor_id = _insert(session, account_id, label, secret, ctx, parts)
     return Enrolment(factor_id=factor_id, secret=secret, uri=_uri(secret, account_name))
 
 
-def pending(session: Session, account_id: str, account_name: str, *, parts: Identity) -> Enrolment | None:
-    """Return the factor of an account that waits for its first code."""
-    row = _unproven(session, account_id)
-    if row is None:
-        return None
-    secret = _secret(row, parts)
-    return Enrolment(factor_id=row.id, secret=secret, uri=_uri(secret, account_name))
+def offer(session: Session, account_id: str, holder: str, account_name: str, *, parts: Identity) -> Offer:
+    """Return the secret that a page shows to add an authenticator, changing nothing.
+
+    It is derived (RFC 4226, 7.5) for the holder alone, a session or a link: what somebody else was shown, who was in
+    the account before, never becomes the owner's factor. Each factor that is added makes the next offer another one.
+    """
+    secret = _offered(session, account_id, holder, parts)
+    return Offer(secret=secret, uri=_uri(secret, account_name))
+
+
+def take(session: Session, account_id: str, holder: str, code: str, ctx: Context, *, parts: Identity) -> str:
+    """Add the authenticator that was offered to this holder by its first code, which is used up.
+
+    Raises `CodeRefused`, or `Conflict` where no more factors may stand. Two at once take their turn: the second finds
+    another offer, and is refused.
+    """
+    _lock(session, account_id)
+    _demand_room(session, account_id)
+    secret = _offered(session, account_id, holder, parts)
+    step = _step_of(secret, code, ctx.at, WINDOW)
+    if step is None:
+        raise CodeRefused(param="code")
+    factor_id = _insert(session, account_id, "Authenticator app", secret, ctx, parts)
+    session.execute(sa.update(factor).where(factor.c.id == factor_id).values(enrolled_at=ctx.at, last_step=step))
+    _tell_added(session, account_id, factor_id, ctx, parts)
+    return factor_id
 
 
 def enrol(session: Session, account_id: str, code: str, ctx: Context, *, parts: Identity) -> str:
@@ -140,11 +155,7 @@ def enrol(session: Session, account_id: str, code: str, ctx: Context, *, parts: 
     )
     if done.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
         raise CodeRefused(param="code")
-    event = FactorEnrolled(account=account_id, factor=TOTP, factor_id=row.id, about=(account_id,))
-    outbox.record(session, event, ctx)
-    if accounts.get(session, account_id).state is accounts.State.ACTIVE:  # who accepts an invitation knows it
-        text = f"An authenticator was added to your OnePay account. {_NOT_YOU}"
-        notices.tell(session, account_id, "A second factor was added", text, "factor_added", ctx, parts=parts)
+    _tell_added(session, account_id, row.id, ctx, parts)
     return str(row.id)
 
 
@@ -188,7 +199,7 @@ def remove(session: Session, factor_id: str, ctx: Context, *, parts: Identity, m
     ctx.actor.require_fresh(Acr.MFA, parts.policy.step_up, ctx.at)
     account_id = ctx.actor.own_id
     # Of two removals at the same instant each would take the other's factor for the one that stays.
-    session.execute(sa.select(account.c.id).where(account.c.id == account_id).with_for_update())
+    _lock(session, account_id)
     if not may_be_last and len(factors_of(session, account_id)) <= 1:
         raise LastFactor
     take_away(session, account_id, factor_id, "own", ctx)
@@ -219,6 +230,47 @@ def demand_proof(session: Session, ctx: Context, *, parts: Identity) -> None:
     """Demand a fresh proof of a factor from everybody who has one (MFA-7)."""
     if factors_of(session, ctx.actor.own_id):
         ctx.actor.require_fresh(Acr.MFA, parts.policy.step_up, ctx.at)
+
+
+def _insert(session: Session, account_id: str, label: str, secret: str, ctx: Context, parts: Identity) -> str:
+    factor_id = ctx.new_id("fac")
+    session.execute(
+        sa.insert(factor).values(
+            id=factor_id,
+            account_id=account_id,
+            kind=TOTP,
+            label=label,
+            secret_ct=crypto.seal_text(parts.credentials, secret, f"{account_id}|{factor_id}"),
+            last_step=0,
+            created_at=ctx.at,
+        )
+    )
+    return factor_id
+
+
+def _offered(session: Session, account_id: str, holder: str, parts: Identity) -> str:
+    ever = sa.select(sa.func.count()).where(factor.c.account_id == account_id, factor.c.enrolled_at.is_not(None))
+    count = session.execute(ever).scalar_one()
+    key = crypto.derive(parts.credentials, "offer")
+    digest = crypto.mac(key, f"{account_id}|{holder}|{count}".encode())
+    return base64.b32encode(digest[:SECRET_BYTES]).decode("ascii")
+
+
+def _demand_room(session: Session, account_id: str) -> None:
+    if len(factors_of(session, account_id)) >= FACTORS_MAX:
+        raise Conflict(f"At most {FACTORS_MAX} factors can stand at once.")
+
+
+def _lock(session: Session, account_id: str) -> None:
+    session.execute(sa.select(account.c.id).where(account.c.id == account_id).with_for_update())
+
+
+def _tell_added(session: Session, account_id: str, factor_id: str, ctx: Context, parts: Identity) -> None:
+    event = FactorEnrolled(account=account_id, factor=TOTP, factor_id=factor_id, about=(account_id,))
+    outbox.record(session, event, ctx)
+    if accounts.get(session, account_id).state is accounts.State.ACTIVE:  # who accepts an invitation knows it
+        text = f"An authenticator was added to your OnePay account. {_NOT_YOU}"
+        notices.tell(session, account_id, "A second factor was added", text, "factor_added", ctx, parts=parts)
 
 
 def _unproven(session: Session, account_id: str) -> Any:  # a row of `factor`, or None

@@ -11,9 +11,8 @@ from app.edge import context, system
 from app.gateway.policy import Policy, Public, route
 from app.identity import accounts, links, mfa, passwords, recovery, roles, signup
 from app.identity.links import Link, LinkClosed, LinkPurpose
-from app.identity.mfa import CodeRefused, Enrolment
+from app.identity.mfa import CodeRefused
 from app.kernel.access import ActorKind
-from app.kernel.context import Context
 from app.kernel.errors import Conflict, Invalid
 from app.web import pages, qr
 from payments import wallets
@@ -73,10 +72,7 @@ def link_form(token: str) -> Response:
     with system().db.read() as session:
         link = links.look(session, token, ctx, parts=parts)
     if link.purpose is LinkPurpose.INVITATION:
-        assert link.account_id is not None
-        with system().db.read() as session:
-            waiting = mfa.pending(session, link.account_id, _label(session, link.account_id), parts=parts)
-        return _invitation(link, waiting, pages.Form(), 200)
+        return _invitation(link, pages.Form(), 200)
     return _link_page(link, pages.Form(values={"name": "", "handle": ""}), 200)
 
 
@@ -108,10 +104,7 @@ def _finish_sign_up(token: str, found: Link) -> Response:
         handle = form.values["handle"].strip().removeprefix("@").lower()
         new = signup.NewCustomer(name=form.values["name"], handle=handle, hashed=parts.identity.hasher.hash(password))
         with parts.db.begin() as session:
-            account_id, begun = signup.complete(
-                session, token, new, ctx, parts=parts.identity, open_wallet=wallets.open
-            )
-            _prepare(session, account_id, ctx)  # the next page shows its secret
+            _, begun = signup.complete(session, token, new, ctx, parts=parts.identity, open_wallet=wallets.open)
     except (Invalid, Conflict) as error:
         form.refuse(error, "handle" if error.param != "name" else "name")
         return _link_page(found, form, 422)
@@ -125,23 +118,19 @@ def _accept_invitation(token: str, found: Link) -> Response:
     parts, ctx = system(), context()
     assert found.account_id is not None
     form, password, code = pages.Form(), pages.secret("password"), pages.secret("code")
-    with parts.db.begin() as session:
-        label = _label(session, found.account_id)
-        enrolment = mfa.pending(session, found.account_id, label, parts=parts.identity)
-        if enrolment is None:  # the first press of the button: there is no code yet that could be right
-            return _invitation(found, _prepare(session, found.account_id, ctx), form, 200)
+    with parts.db.read() as session:
         words = _own_words(session, found.account_id)
     _check(form, password, has_factor=True, words=words)
     if form.wrong:
-        return _invitation(found, enrolment, form, 422)
+        return _invitation(found, form, 422)
     try:
         hashed = parts.identity.hasher.hash(password)
         with parts.db.begin() as session:
-            mfa.enrol(session, found.account_id, code, ctx, parts=parts.identity)
+            mfa.take(session, found.account_id, found.id, code, ctx, parts=parts.identity)
             signup.accept(session, token, hashed, ctx, parts=parts.identity)
     except CodeRefused as error:
         form.wrong["code"] = str(error)
-        return _invitation(found, enrolment, form, 422)
+        return _invitation(found, form, 422)
     return pages.render(
         "done.html", title="Welcome to OnePay", text="Your account is ready.", go_to="/sign-in?next=/staff"
     )
@@ -186,28 +175,22 @@ def _own_words(session: Session, account_id: str) -> tuple[str, ...]:
     return signup.words_of(accounts.address_of(session, account_id, parts=parts), name)
 
 
-def _prepare(session: Session, account_id: str, ctx: Context) -> Enrolment:
-    name = _label(session, account_id)
-    return mfa.prepare_for(session, account_id, "Authenticator app", name, ctx, parts=system().identity)
-
-
-def _label(session: Session, account_id: str) -> str:
-    return accounts.masked(accounts.address_of(session, account_id, parts=system().identity))
-
-
-def _invitation(found: Link, enrolment: Enrolment | None, form: pages.Form, status: int) -> Response:
+def _invitation(found: Link, form: pages.Form, status: int) -> Response:
+    parts = system().identity
     assert found.account_id is not None
     with system().db.read() as session:
+        name = accounts.masked(accounts.address_of(session, found.account_id, parts=parts))
+        offer = mfa.offer(session, found.account_id, found.id, name, parts=parts)
         held = sorted(accounts.roles_of(session, found.account_id, context().at))
     words = ", ".join(roles.WORD_OF_ROLE[role] for role in held)
     return pages.render(
         "invitation.html",
         status,
         form=form,
-        enrolment=enrolment,
-        qr=qr.svg(enrolment.uri) if enrolment else None,
+        enrolment=offer,
+        qr=qr.svg(offer.uri),
         role=words,
-        policy=system().identity.policy,
+        policy=parts.policy,
     )
 
 

@@ -6,13 +6,12 @@ from datetime import timedelta
 from urllib.parse import quote
 
 from flask import Blueprint, Response, g, request
-from sqlalchemy.orm import Session
 
 from app import browser
 from app.edge import context, system
 from app.gateway.policy import Policy, route
 from app.identity import accounts, disown, mfa, sessions, stepup
-from app.identity.mfa import CodeRefused, Enrolment
+from app.identity.mfa import CodeRefused
 from app.identity.stepup import ProofRefused
 from app.kernel import ids
 from app.kernel.access import SECURITY_OWN_MANAGE, SECURITY_OWN_READ, Acr, ActorKind
@@ -61,23 +60,10 @@ def end_others() -> Response:
 
 @route(blueprint, "GET", "/security/factors/new", _MANAGE)
 def new_factor() -> Response:
-    """Show the secret of the authenticator that is being added, as picture and as text, or offer to begin."""
-    parts, ctx = system().identity, context()
+    """Show the secret of a new authenticator, as picture and as text; nothing is kept before its first code."""
     with system().db.read() as session:
-        mfa.demand_proof(session, ctx, parts=parts)
-        waiting = _waiting(session)
-    return _factor_page(waiting, pages.Form(), 200)
-
-
-@route(blueprint, "POST", "/security/factors/prepare", _MANAGE)
-def prepare_factor() -> Response:
-    """Make the secret of a new authenticator; one that waits for its code already is kept."""
-    parts, ctx = system().identity, context()
-    with system().db.begin() as session:
-        mfa.demand_proof(session, ctx, parts=parts)
-        if _waiting(session) is None:
-            mfa.prepare(session, "Authenticator app", _label(session), ctx, parts=parts)
-    return pages.go(f"/security/factors/new?next={quote(_next(), safe='/')}")
+        mfa.demand_proof(session, context(), parts=system().identity)
+    return _factor_page(pages.Form(), 200)
 
 
 @route(blueprint, "POST", "/security/factors/new", _MANAGE)
@@ -87,14 +73,10 @@ def add_factor() -> Response:
     try:
         with system().db.begin() as session:
             mfa.demand_proof(session, ctx, parts=parts)
-            mfa.enrol(session, ctx.actor.own_id, pages.secret("code"), ctx, parts=parts)
+            mfa.take(session, ctx.actor.own_id, g.live.session_id, pages.secret("code"), ctx, parts=parts)
             renewed = sessions.renew(session, g.live.session_id, Acr.MFA, mfa.TOTP, ctx)
     except CodeRefused as error:
-        with system().db.read() as session:
-            waiting = _waiting(session)
-        if waiting is None:  # the same form, sent twice, added it meanwhile
-            return pages.go("/security")
-        return _factor_page(waiting, pages.Form(wrong={"code": str(error)}), 422)
+        return _factor_page(pages.Form(wrong={"code": str(error)}), 422)
     return browser.signed_in(pages.go(pages.own_path(_next(), "/security")), renewed, ActorKind.CUSTOMER, None)
 
 
@@ -156,17 +138,12 @@ def _event_id(text: str | None) -> str | None:
     return text if text and text.startswith("evt_") and ids.SHAPE.fullmatch(text) else None
 
 
-def _waiting(session: Session) -> Enrolment | None:
-    return mfa.pending(session, g.actor.own_id, _label(session), parts=system().identity)
-
-
-def _label(session: Session) -> str:
-    return accounts.masked(accounts.address_of(session, g.actor.own_id, parts=system().identity))
-
-
-def _factor_page(waiting: Enrolment | None, form: pages.Form, status: int) -> Response:
-    picture = qr.svg(waiting.uri) if waiting else None
-    return pages.render("factor.html", status, form=form, enrolment=waiting, qr=picture, next=_next())
+def _factor_page(form: pages.Form, status: int) -> Response:
+    parts, account_id = system().identity, g.actor.own_id
+    with system().db.read() as session:
+        name = accounts.masked(accounts.address_of(session, account_id, parts=parts))
+        offer = mfa.offer(session, account_id, g.live.session_id, name, parts=parts)
+    return pages.render("factor.html", status, form=form, enrolment=offer, qr=qr.svg(offer.uri), next=_next())
 
 
 def _prove(kind: ActorKind, home: str) -> Response:

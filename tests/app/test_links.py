@@ -45,15 +45,14 @@ def test_a_scanner_that_fetches_an_invitation_changes_nothing(installation: Inst
     assert rows(installation) == before
 
     person = installation.browser()
-    assert "Begin" in person.get(f"/link/{token}").text
-    begun = person.post(f"/link/{token}", {})
-    assert begun.status_code == 200
-    assert "Activate the account" in begun.text
-    assert "to correct" not in begun.text
-    code = installation.code(secret_in(begun.text))
-    assert person.post(f"/link/{token}", {"password": PASSWORD, "code": code}).status_code == 200
+    secret = secret_in(person.get(f"/link/{token}").text)
+    again = person.post(f"/link/{token}", {"password": PASSWORD, "code": "000000"})
+    assert (again.status_code, secret_in(again.text)) == (422, secret), "the picture that was scanned stays"
+    done = person.post(f"/link/{token}", {"password": PASSWORD, "code": installation.code(secret)})
+    assert done.status_code == 200
     with installation.system.db.read() as session:
         assert accounts.get(session, account).state is State.ACTIVE
+        assert len(mfa.factors_of(session, account)) == 1
     assert person.get(f"/link/{token}").status_code == 410
 
 
@@ -61,12 +60,30 @@ def test_looking_at_the_page_of_a_new_factor_changes_nothing(installation: Insta
     browser = installation.browser()
     browser.sign_in(installation.customer("only_looks", factor=False))
     before = rows(installation)
-    assert "Begin" in browser.get("/security/factors/new").text
+    there = "/security/factors/new?next=/wallet"
+    first, second = (secret_in(browser.get(there).text) for _ in range(2))
+    assert first == second
     assert rows(installation) == before
-    led = browser.post("/security/factors/prepare?next=/wallet", {})
-    assert (led.status_code, led.location) == (303, "/security/factors/new?next=/wallet")
-    code = installation.code(secret_in(browser.get(led.location).text))
-    assert browser.post(led.location, {"code": code}).location == "/wallet"
+    assert browser.post(there, {"code": installation.code(first, -1)}).location == "/wallet"
+    third = secret_in(browser.get(there).text)
+    assert third != first, "each factor has a secret of its own"
+    assert browser.post(there, {"code": installation.code(first)}).status_code == 422
+
+
+def test_what_an_intruder_was_shown_never_becomes_the_owners_factor(installation: Installation) -> None:
+    person = installation.customer("was_visited", factor=False)
+    intruder, owner = installation.browser(), installation.browser("127.0.0.2")
+    for browser in (intruder, owner):
+        browser.sign_in(person)
+    seen = secret_in(intruder.get("/security/factors/new").text)
+    own = secret_in(owner.get("/security/factors/new").text)
+    assert seen != own
+    assert owner.post("/security/factors/new", {"code": installation.code(seen)}).status_code == 422
+    assert owner.post("/security/factors/new", {"code": installation.code(own)}).status_code == 303
+    with installation.system.db.read() as session:
+        now = installation.system.clock.now()
+        code = installation.code(seen, 1)
+        assert mfa.match(session, person.account, code, now, parts=installation.system.identity)[0] is None
 
 
 def test_a_link_of_one_purpose_does_nothing_of_another(installation: Installation) -> None:
@@ -115,7 +132,6 @@ def test_factors_added_and_removed_at_once_leave_one_and_no_failure_of_ours(inst
     browser = installation.browser()
     browser.sign_in(person)
     browser.get("/security")
-    together(6, lambda: browser.post("/security/factors/prepare", {}).status_code)
     page = browser.get("/security/factors/new").text
     code = installation.code(secret_in(page), -1)
     statuses = together(6, lambda: browser.post("/security/factors/new", {"code": code}).status_code)
@@ -128,7 +144,6 @@ def test_of_two_factors_one_stays_whoever_removes_both_at_once(installation: Ins
     person = installation.customer("keeps_one")
     browser = installation.browser()
     browser.sign_in(person)
-    browser.post("/security/factors/prepare", {})
     code = installation.code(secret_in(browser.get("/security/factors/new").text))
     assert browser.post("/security/factors/new", {"code": code}).status_code == 303
     removals = re.findall(r'action="(/security/factors/fac_[^"]+/remove)"', browser.get("/security").text)

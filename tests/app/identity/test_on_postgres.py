@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from app.identity import expiry, links, lockout, mfa
 from app.identity.links import LinkClosed, LinkPurpose
-from app.identity.mfa import LastFactor
+from app.identity.mfa import CodeRefused, LastFactor
 from app.identity.models import attempts, link
 from app.identity.signin import SignInRepeated, Step, Throttled
 from app.kernel.access import Acr, ActorKind
@@ -29,7 +29,7 @@ def together(acts) -> list[object]:
         gate.wait()
         try:
             found.append(act())
-        except (SignInRepeated, Throttled, LastFactor, LinkClosed) as error:
+        except (SignInRepeated, Throttled, LastFactor, LinkClosed, CodeRefused) as error:
             found.append(type(error))
 
     threads = [threading.Thread(target=run, args=(act,)) for act in acts]
@@ -83,6 +83,22 @@ def test_of_two_factors_removed_at_once_one_stays(people_on_postgres: People) ->
 
     found = together([lambda: remove(first), lambda: remove(second)])
     assert sorted(map(str, found)) == sorted([str(None), str(LastFactor)])
+
+
+def test_an_offer_taken_at_once_is_one_factor(people_on_postgres: People) -> None:
+    people = people_on_postgres
+    account = people.sign_up(AMBER, "amber")
+    ctx = people.ctx(people.actor(account))
+    with people.ground.db.read() as session:
+        code = people.code(mfa.offer(session, account, "ses_1", "a", parts=people.parts).secret)
+
+    def take() -> str:
+        with people.ground.db.begin() as session:
+            mfa.take(session, account, "ses_1", code, ctx, parts=people.parts)
+        return "taken"
+
+    found = together([take] * 4)
+    assert sorted(map(str, found)) == sorted(["taken", *[str(CodeRefused)] * 3])
 
 
 def test_recovery_leaves_nothing_for_the_unknown_and_one_use_for_the_known(people_on_postgres: People) -> None:

@@ -196,8 +196,7 @@ def test_staff_never_get_in_without_a_code(people: People) -> None:
     ctx = people.ctx(people.actor("acc_admin", roles.ADMINISTRATOR, Acr.MFA))
     with people.ground.db.begin() as session:
         account = signup.invite(session, "ada@onepay.example", "Ada Reed", roles.ANALYST, ctx, parts=people.parts)
-        mfa.prepare_for(session, account, "App", "ada", ctx, parts=people.parts)
-        secret = mfa.pending(session, account, "ada", parts=people.parts).secret
+        secret = mfa.prepare_for(session, account, "App", "ada", ctx, parts=people.parts).secret
         mfa.enrol(session, account, people.code(secret), ctx, parts=people.parts)
         signup.accept(
             session, people_link(people, session), people.parts.hasher.hash(PASSWORD), ctx, parts=people.parts
