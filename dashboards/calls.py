@@ -81,7 +81,7 @@ def _all_in_place(
 def _in_place(part: object, want: Mapping[str, str], bound: dict[str, object], param: str) -> str:
     if not isinstance(part, dict) or part.get("property") != want["property"] or not {"id", "property"} <= part.keys():
         raise BadCall(param=param)
-    if not part.keys() <= {"id", "property", "value"} or not _is_shallow(part.get("value"), VALUE_DEPTH_MAX):
+    if not part.keys() <= {"id", "property", "value"} or not _is_plain(part.get("value"), VALUE_DEPTH_MAX):
         raise BadCall(param=param)
     name = _match(part["id"], want["id"], bound, param)
     if want["property"] == "n_clicks" and not _is_clicks(part.get("value")):
@@ -114,7 +114,7 @@ def _check_wildcard(name: str, value: object, param: str) -> None:
     if name == "seen":
         is_fine = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
     else:
-        is_fine = isinstance(value, str) and 0 < len(value) <= ID_CHARS_MAX and value.isprintable()
+        is_fine = isinstance(value, str) and 0 < len(value) <= ID_CHARS_MAX and value.isprintable() and is_text(value)
     if not is_fine:
         raise BadCall(param=param)
 
@@ -132,14 +132,23 @@ def _is_clicks(value: object) -> bool:
     return value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53)
 
 
-def _is_shallow(value: object, depth: int) -> bool:
+def _is_plain(value: object, depth: int) -> bool:
     if depth == 0:
         return False
     if isinstance(value, dict):
-        return all(_is_shallow(part, depth - 1) for part in value.values())
+        return all(_is_plain(part, depth - 1) for part in value.values())
     if isinstance(value, list):
-        return all(_is_shallow(part, depth - 1) for part in value)
-    return True
+        return all(_is_plain(part, depth - 1) for part in value)
+    return not isinstance(value, str) or is_text(value)
+
+
+def is_text(value: str) -> bool:
+    """Tell whether a text can be kept anywhere: no NUL, which PostgreSQL refuses, and no half of a character."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return "\x00" not in value
 
 
 def _id_of(want: Mapping[str, str]) -> Mapping[str, Any]:

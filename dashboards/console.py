@@ -13,7 +13,7 @@ from flask import Flask
 from app.kernel.access import SECURITY_OWN_READ, Actor
 from app.kernel.errors import NotFound, OnePayError, Unavailable
 from dashboards import guard, mount, shell, states, theme
-from dashboards.calls import BadCall
+from dashboards.calls import BadCall, is_text
 from dashboards.mount import Console
 from dashboards.page import Page, View
 from dashboards.pages import soc
@@ -87,7 +87,7 @@ def draw(sources: Sources, path: str, search: str) -> Any:  # a Dash component
     view = View(sources=sources, now=now, scheme=sources.scheme(), words=words or {}, id=id_)
     around = soc.around(sources, viewer, now)
     return shell.frame(
-        states.too_many_words(WORDS_MAX) if words is None else _content(page, view, viewer, path),
+        states.unreadable(WORDS_MAX) if words is None else _content(page, view, viewer, path),
         current=page.slug if page else "",
         viewer=viewer,
         now=now,
@@ -99,11 +99,12 @@ def draw(sources: Sources, path: str, search: str) -> Any:  # a Dash component
 
 
 def _words(search: str) -> Mapping[str, str] | None:
-    """Return the words of an address, or None where it holds more than any page of ours would write."""
+    """Return the words of an address, or None where no page of ours would write it: too many, or no text."""
     try:
-        return dict(parse_qsl(search.removeprefix("?"), max_num_fields=WORDS_MAX))
+        words = dict(parse_qsl(search.removeprefix("?"), max_num_fields=WORDS_MAX))
     except ValueError:
         return None
+    return words if all(is_text(name) and is_text(value) for name, value in words.items()) else None
 
 
 def find(path: str) -> tuple[Page | None, str | None]:

@@ -9,6 +9,7 @@ from flask import request
 
 from app.kernel import numbers
 from app.kernel.errors import Malformed
+from dashboards.calls import is_text
 
 LIMIT_MAX: Final = 200
 AFTER_CHARS_MAX: Final = 500
@@ -28,6 +29,8 @@ def check(known: Collection[str]) -> None:
             raise BadFeed(f"This feed knows no word {name[:50]!r}.", param=name[:50])
         if len(values) != 1:
             raise BadFeed(f"The word {name} stands more than once.", param=name)
+        if not is_text(values[0]):
+            raise BadFeed(f"The word {name} is no text.", param=name)
     limit = request.args.get("limit")
     if limit is not None and not 1 <= (numbers.whole(limit) or 0) <= LIMIT_MAX:
         raise BadFeed(f"A limit is a number from 1 to {LIMIT_MAX}.", param="limit")

@@ -44,16 +44,16 @@ def nothing_here() -> Any:  # a Dash component
     )
 
 
-def too_many_words(most: int) -> Any:  # a Dash component
-    """Return the page of an address that says more than an address can."""
+def unreadable(most: int) -> Any:  # a Dash component
+    """Return the page of an address that no page of ours would write."""
     return page(
         "This address cannot be read",
         None,
         panel(
-            "Too many words",
+            "Not an address of ours",
             html.Div(
                 [
-                    html.P(f"An address of the console holds at most {most} words after its question mark."),
+                    html.P(f"After its question mark, an address holds at most {most} words, each of them text."),
                     act("Overview", "/console/soc/overview"),
                 ],
                 className="body",

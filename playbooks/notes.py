@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import Final
+from unicodedata import category
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -34,8 +35,16 @@ class SecretInText(Invalid):
     code = "secret_in_text"
 
 
+class NoText(Invalid):
+    """The text holds signs that cannot be kept."""
+
+    code = "no_text"
+
+
 def checked(text: str, *, param: str, shortest: int = REASON_MIN) -> str:
-    """Return a text in clean form; raises `ReasonMissing` or `SecretInText`."""
+    """Return a text in clean form; raises `ReasonMissing`, `NoText` or `SecretInText`."""
+    if not all(sign.isprintable() or sign.isspace() or category(sign) == "Cf" for sign in text):
+        raise NoText(param=param)
     clean = "\n".join(" ".join(line.split()) for line in text.strip().splitlines())
     if not shortest <= len(clean) <= TEXT_MAX:
         raise ReasonMissing(param=param)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from werkzeug.test import TestResponse
@@ -79,6 +80,8 @@ def assert_bad(answer: TestResponse, code: str = "bad_call") -> None:
         draws(inputs=[{**ROUTE, "value": {"path": 5, "search": ""}}]),
         draws(inputs=[{**ROUTE, "value": {"path": "/console/", "search": {}}}]),
         draws(inputs=[{**ROUTE, "value": deep(30)}]),
+        draws(inputs=[{**ROUTE, "value": {"path": "/console/\x00", "search": ""}}]),
+        draws(inputs=[{**ROUTE, "value": {"path": "/console/", "search": "\ud800"}}]),
         draws(inputs=[{**ROUTE, "value": {"path": "/console/", "search": ""}}] * 2),
         draws(changedPropIds=5),
         draws(changedPropIds=[5]),
@@ -140,11 +143,22 @@ def test_an_address_of_too_many_words_is_told_so(room: Room) -> None:
     words = "&".join(f"a{n}=1" for n in range(60))
     assert "This address cannot be read" in room.commander.draw("/console/soc/events", f"?{words}")
     assert "cannot be read" in room.commander.draw("/console/", f"?{words}")
+    assert "cannot be read" in room.commander.draw("/console/soc/alerts", "?sel=%00")
 
 
 @pytest.mark.parametrize(
     "words",
-    ["?limit=-1", "?limit=0", "?limit=201", "?limit=x", "?limit=1&limit=2", "?what=1", "?q=&q=", "?sel=evt_1"],
+    [
+        "?limit=-1",
+        "?q=%00",
+        "?limit=0",
+        "?limit=201",
+        "?limit=x",
+        "?limit=1&limit=2",
+        "?what=1",
+        "?q=&q=",
+        "?sel=evt_1",
+    ],
 )
 def test_a_feed_takes_the_words_it_knows_alone(room: Room, words: str) -> None:
     answer = room.commander.browser.get(f"/console/api/events{words}", Accept="application/json")
@@ -162,3 +176,61 @@ def test_a_feed_gives_what_a_grid_asks(room: Room) -> None:
     answer = room.commander.browser.get("/console/api/events?limit=200&q=&from=-1h", Accept="application/json")
     assert answer.status_code == 200
     assert {"rows", "next", "hi"} == answer.json.keys()
+
+
+# The words that each page reads.
+PAGES = {
+    "overview": ("from", "to"),
+    "incidents": ("status", "owner", "sev"),
+    "alerts": ("state", "sev", "rule", "sel"),
+    "events": ("q", "from", "to", "sel", "tab"),
+    "rules/login_burst_source": ("sel",),
+    "incidents/{case}": ("sort", "before", "do", "sel"),
+}
+NASTY = (
+    "",
+    "\x00",
+    "%",
+    "-1",
+    "٣",
+    "9" * 400,
+    "2026-11-02T09:00Z",
+    "0001-01-01",
+    "9999-12-31T23:59:59-14:00",
+    "-9999d",
+    "a" * 5_000,
+    "<script>alert(1)</script>",
+    "' OR 1=1 --",
+    "\ud800",
+    "acc_x,acc_y",
+)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_word_of_an_address_makes_a_fault(room: Room, page: str) -> None:
+    path = "/console/soc/" + page.format(case=room.incident())
+    for word in PAGES[page]:
+        for nasty in NASTY:
+            sent = draws(
+                inputs=[{**ROUTE, "value": {"path": path, "search": f"?{urlencode({word: nasty}, errors='replace')}"}}]
+            )
+            answer = room.commander.post(sent)
+            assert answer.status_code == 200, (word, nasty, answer.text)
+
+
+def test_no_word_of_a_form_makes_a_fault(room: Room) -> None:
+    path = f"/console/soc/incidents/{room.incident()}"
+    for do in ("network.block", "account.lock", "evidence.snapshot", "skip", "undo", "prolong", "nothing"):
+        for nasty in NASTY:
+            words = urlencode({"do": do, "entity": nasty, "hours": nasty, "sel": nasty}, errors="replace")
+            answer = room.commander.post(draws(inputs=[{**ROUTE, "value": {"path": path, "search": f"?{words}"}}]))
+            assert answer.status_code == 200, (do, nasty, answer.text)
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/", "//", "/console", "/console/soc/../x", "/console/soc/incidents/" + "a" * 9_000]
+)
+def test_no_path_makes_a_fault(room: Room, path: str) -> None:
+    for search in ("", "?", "&&&", "?%ff=%ff", "?a"):
+        sent = draws(inputs=[{**ROUTE, "value": {"path": path, "search": search}}])
+        assert room.commander.post(sent).status_code == 200

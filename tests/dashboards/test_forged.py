@@ -180,3 +180,17 @@ def test_containment_is_not_prolonged_for_ever(room: Room, hours: str) -> None:
     lock = room.page(case).actions[0].id
     assert room.second.said("prolong", lock, fields={"hours": hours, **REASON}) in ("choice_missing", "bad_parameter")
     assert room.commander.said("prolong", lock, fields={"hours": "4", **REASON}) == "same_person"
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_no_value_of_a_field_makes_a_fault(room: Room, act: str) -> None:
+    fields, answers = ACTS[act].get("fields", {}), ACTS[act].get("answers", {})
+    for value in (None, 5, -1.5, True, [], ["a"], {}, {"name": {}}, "x" * 20_000, "\x00" * 12, "\ud800" * 12, "٣" * 12):
+        case = room.incident()
+        sent: dict[str, Any] = {}
+        if fields:
+            sent["fields"] = dict.fromkeys(fields, value) | ({"to": "triaged"} if act == "advance" else {})
+        if answers:
+            sent["answers"] = dict.fromkeys(answers, value)
+        answer = room.commander.press(act, case, 1, **sent)
+        assert answer.status_code in (200, 400), (value, answer.text)

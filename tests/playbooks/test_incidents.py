@@ -14,7 +14,7 @@ from playbooks import action_rows, actions, casework, deadlines, incidents, jobs
 from playbooks.cases import State
 from playbooks.casework import Disposition, Facts, OwnerInvalid
 from playbooks.demands import NotReady
-from playbooks.notes import SecretInText
+from playbooks.notes import NoText, SecretInText
 from tests.playbooks.world import AMIR, ANNA, CARLA, CHEN, World
 
 WHY = "because the tests say so"
@@ -66,6 +66,21 @@ def test_an_analyst_takes_what_nobody_has_and_a_commander_what_somebody_has(worl
         world.do(casework.take, found, by=AMIR)
     assert world.do(casework.take, found, by=CARLA).owner == CARLA.id
     assert world.page(found).incident.acknowledged_at is not None
+
+
+@pytest.mark.parametrize("text", ["ten signs \x00 and more", "ten signs \ud800 and more", "ten signs \x1b[31m more"])
+def test_what_cannot_be_kept_is_refused_by_name(either_world: World, text: str) -> None:
+    found = either_world.find()
+    with pytest.raises(NoText):
+        either_world.do(casework.note, found, text)
+
+
+@pytest.mark.parametrize(
+    "text", ["ein Grund auf Deutsch, ä ö ü", "理由は十文字以上あります。", "two\nlines\tof text 👩‍💻"]
+)
+def test_words_of_every_language_are_kept(either_world: World, text: str) -> None:
+    found = either_world.find()
+    either_world.do(casework.note, found, text)
 
 
 def test_nothing_to_contain_is_not_said_while_something_stands(world: World) -> None:

@@ -63,7 +63,7 @@ def dock_of(view: View, alert_id: str) -> Any:  # a Dash component
                 [
                     html.Span(f"{item.at:%H:%M:%S}", className="id"),
                     html.A(short(item.event_id), href=view.href("events", sel=item.event_id), className="cut"),
-                    html.Span(f"#{item.sequence:,} {item.role}", className="num nowrap dim"),
+                    html.Span(f"#{item.sequence:,} {item.role.replace('_', ' ')}", className="num nowrap dim"),
                 ]
                 for item in seen
             ]

@@ -57,7 +57,7 @@ def preview(seen: Look, kind: ActionType) -> tuple[str, Sequence[Part]]:
         with seen.view.sources.read() as session:
             shown = actions.preview(session, seen.case.id, kind.name, params, context, parts=seen.view.sources.response)
     except (Invalid, Conflict, NotFound) as refused:
-        return kind.title, [guard.explained(refused), act("Choose again", seen.href(do="contain"))]
+        return kind.title, [guard.explained(refused), html.Div(act("Choose again", seen.href(do="contain")))]
     head: list[Part] = [html.P([html.B(kind.title), " ", *_named(target)], className="lead")]
     if "hours" in kind.optional:
         head.append(
