@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from app.kernel import numbers
 from app.kernel.access import SOC_ACTION_RUN, Permission
 from app.kernel.containment import BadParameter
 from app.kernel.errors import Invalid
+from playbooks import notes
 from playbooks.settings import PlaybookSettings
 
 BLOCK_HOURS_MAX: Final = 24
@@ -176,6 +178,9 @@ def checked(kind: ActionType, params: Mapping[str, str]) -> dict[str, str]:
             raise BadParameter(f"The parameter {name} is too long.", param=name)
     if "addresses" in found:
         found["addresses"] = ",".join(sorted({part.strip() for part in found["addresses"].split(",") if part.strip()}))
-    if "hours" in found and not (found["hours"].isdecimal() and 1 <= int(found["hours"]) <= BLOCK_HOURS_MAX):
+    if "reason" in found:
+        # It goes into the rule that stands at the gateway, so it is held like every other word of people.
+        found["reason"] = notes.checked(found["reason"], param="reason", shortest=1)
+    if "hours" in found and not 1 <= (numbers.whole(found["hours"]) or 0) <= BLOCK_HOURS_MAX:
         raise BadParameter(f"A block lasts 1 to {BLOCK_HOURS_MAX} hours.", param="hours")
     return found

@@ -10,6 +10,7 @@ from playbooks import action_rows, actions, casework, undoing
 from playbooks.acting import OwnAction
 from playbooks.actions import ApprovalChanged, ApprovalExpired
 from playbooks.casework import Disposition
+from playbooks.notes import SecretInText
 from playbooks.registry import REGISTRY, UnknownAction
 from playbooks.undoing import NotUndoable
 from tests.playbooks.world import ANNA, CARLA, CHEN, World, run_jobs
@@ -307,6 +308,9 @@ def test_a_block_is_not_prolonged(world: World, case: str) -> None:
         ("network.block", {"addresses": "198.19.1.2", "hours": "0"}, BadParameter),
         ("network.block", {"addresses": "198.19.1.2", "hours": "25"}, BadParameter),
         ("network.block", {"addresses": "198.19.1.2", "hours": "1.5"}, BadParameter),
+        ("network.block", {"addresses": "198.19.1.2", "hours": "9" * 5_000}, BadParameter),
+        ("network.block", {"addresses": "198.19.1.2", "hours": "٣"}, BadParameter),
+        ("network.block", {"addresses": "198.19.1.2", "reason": "card 4111 1111 1111 1111"}, SecretInText),
     ],
 )
 def test_what_the_registry_does_not_take_changes_nothing(
