@@ -72,21 +72,29 @@ def plan(stream: Stream, key: str, start: datetime, victim: Person, mule: str) -
 
 def _source(stream: Stream, actor: str, ip: str, at: datetime, victim: Person | None, hideout: str, mule: str) -> Life:
     agent = stream.one_of(AGENTS)
+    # Where the entry is, the list has two passwords for each of few accounts: ten refusals are a burst there, and no
+    # spray, which would have closed the address before.
+    few = [_address(stream) for _ in range(HIT_AFTER // 2)] if victim is not None else []
     for n in range(TRIES):
+        before = at
         at += timedelta(seconds=stream.between(*PACE_SECONDS))
         if victim is not None and n == HIT_AFTER:
-            # The right entry of the list, within a second of the tenth refusal.
-            hit_at = at - timedelta(seconds=stream.between(*PACE_SECONDS)) + timedelta(milliseconds=300)
+            # The right entry of the list, as soon as the tenth refusal is there: before anybody can answer the burst.
+            hit_at = before + timedelta(milliseconds=1)
             outcome = yield _try(actor, "hit", hit_at, ip, agent, victim.address, victim.password)
             if outcome.ok:
                 yield from _inside(stream, actor, hit_at, agent, victim, hideout, mule)
                 return
-        address = f"{stream.one_of(_NAMES)}{stream.whole(1, 9999)}@onepay.example"
+        address = few[n % len(few)] if few and n < HIT_AFTER else _address(stream)
         outcome = yield _try(
             actor, f"try-{n}", at, ip, agent, address, f"{stream.one_of(_NAMES)}{stream.whole(1960, 2012)}"
         )
         if outcome.code == "network_refused":
             return
+
+
+def _address(stream: Stream) -> str:
+    return f"{stream.one_of(_NAMES)}{stream.whole(1, 9999)}@onepay.example"
 
 
 def _inside(stream: Stream, actor: str, at: datetime, agent: str, victim: Person, hideout: str, mule: str) -> Life:
