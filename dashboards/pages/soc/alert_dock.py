@@ -10,7 +10,7 @@ from dash import html
 
 from app.kernel.access import SOC_ALERT_TRIAGE, SOC_INCIDENT_READ
 from dashboards import acts, response, triage
-from dashboards.kit import act, age, chain, dock, facts, ident, readable, severity, short, short_text, span, when
+from dashboards.kit import act, age, chain, copy, dock, facts, ident, readable, severity, short, short_text, span, when
 from dashboards.page import View
 from detectors import alerts
 from detectors.alerts import Alert, AlertState
@@ -137,7 +137,10 @@ def _entities(alert: Alert, view: View) -> list[tuple[str, Any]]:
                 [
                     part
                     for value in list(values)[:4]
-                    for part in (html.A(short(value), href=view.href("events", q=f"{path}:{value}")), " ")
+                    for part in (
+                        html.A(short(value), href=view.href("events", q=f"{path}:{value}"), className="more"),
+                        copy(value, "value"),
+                    )
                 ]
                 + ([html.Span(f"and {len(values) - 4} more", className="dim")] if len(values) > 4 else [])
             ),
