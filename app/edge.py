@@ -32,7 +32,6 @@ from app.kernel.errors import (
 from app.kernel.logs import logger
 from app.problems import Problem
 from ingest.events.access import RequestDenied
-from ingest.log import outbox
 
 DEPTH_MAX: Final = 8
 KEYS_MAX: Final = 200
@@ -137,8 +136,8 @@ def leave_trace(error: OnePayError) -> None:
         with parts.db.begin() as session:
             error.trace(session, ctx)
     if isinstance(error, SignInRequired | Forbidden) or getattr(error, "is_others", False):
-        with parts.db.begin() as session:
-            outbox.record(session, _denied(error), ctx)
+        event = _denied(error)
+        parts.gateway.folding.tell(parts.db, event, event, ctx)
 
 
 def document(problem: Problem) -> Response:

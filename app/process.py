@@ -168,6 +168,7 @@ def finish(running: Running) -> None:
         _log.warning("requests were left unanswered", extra={"onepay__seconds": system.settings.drain_seconds})
     running.worker.stop()
     draining.drain(running.admin_server, ADMIN_DRAIN_SECONDS)
+    system.gateway.folding.flush(system.db, system.clock.now())
     with system.db.begin() as session:
         outbox.record(session, ProcessStopped(component="web"), system.context(service("process")))
     system.sequencer.drain()
