@@ -71,6 +71,18 @@ class Preview:
     customer_is_told: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Origin:
+    """Which step of which execution asks, and the person who started that by hand."""
+
+    execution_id: str | None = None
+    step: str | None = None
+    asked_by: str | None = None
+
+
+_BY_HAND: Final = _Origin()
+
+
 def preview(
     session: Session, incident_id: str, name: str, params: Mapping[str, str], ctx: Context, *, parts: Parts
 ) -> Preview:
@@ -129,7 +141,7 @@ def run(
 
 
 def approve(session: Session, action_id: str, ctx: Context, *, parts: Parts) -> Action:
-    """Approve what another person, or a playbook, proposed, and do it in the same transaction.
+    """Approve what another person, or a playbook that another person or a finding started, proposed; and do it.
 
     Raises `OwnAction`, `ApprovalExpired`, or `ApprovalChanged` where it would touch more than a tenth more than shown.
     """
@@ -189,11 +201,12 @@ def act_for_step(
     key: str,
     execution_id: str,
     step: str,
+    asked_by: str | None,
 ) -> Action:
     """Do what an automatic step asks for, once by its key; above the limit it is proposed to a second person.
 
-    What stands already is not done again. Raises `BadParameter`, `ContainmentRefused` or `UnknownAction` and changes
-    nothing.
+    Who started the playbook by hand, `asked_by`, asked for it. What stands already is not done again. Raises
+    `BadParameter`, `ContainmentRefused` or `UnknownAction` and changes nothing.
     """
     if (known := action_rows.by_key(session, key)) is not None:
         return known
@@ -206,10 +219,11 @@ def act_for_step(
         # Somebody asked for it already: the step waits for the same second person.
         return action_rows.write(session, same, execution_id=execution_id, step=step)
     shown = _preview(session, kind, checked, ctx, parts)
+    origin = _Origin(execution_id=execution_id, step=step, asked_by=asked_by)
     why = shown.needs_second if parts.settings.auto_containment else "Containment is never automatic here."
     if why is not None:
-        return _propose(session, case, shown, why, ctx, parts, key=key, execution_id=execution_id, step=step)
-    return _act(session, case, shown, ctx, parts, key=key, execution_id=execution_id, step=step)
+        return _propose(session, case, shown, why, ctx, parts, key=key, origin=origin)
+    return _act(session, case, shown, ctx, parts, key=key, origin=origin)
 
 
 def tell_refusal(
@@ -294,10 +308,9 @@ def _propose(
     parts: Parts,
     *,
     key: str | None = None,
-    execution_id: str | None = None,
-    step: str | None = None,
+    origin: _Origin = _BY_HAND,
 ) -> Action:
-    found = _insert(session, case, shown, ActionState.PROPOSED, ctx, key=key, execution_id=execution_id, step=step)
+    found = _insert(session, case, shown, ActionState.PROPOSED, ctx, key=key, origin=origin)
     acting.tell(session, case, found, ActionProposed, Code.ACTION_PROPOSED, ctx, reason="second_person", why=why)
     return found
 
@@ -311,13 +324,12 @@ def _act(
     *,
     proposed: Action | None = None,
     key: str | None = None,
-    execution_id: str | None = None,
-    step: str | None = None,
+    origin: _Origin = _BY_HAND,
 ) -> Action:
     """Act and keep that it was done, in one transaction; in a drill keep it alone."""
     kind = registry.named(shown.name)
     if proposed is None:
-        found = _insert(session, case, shown, ActionState.RECORDED, ctx, key=key, execution_id=execution_id, step=step)
+        found = _insert(session, case, shown, ActionState.RECORDED, ctx, key=key, origin=origin)
     else:
         found = proposed
     approved_by = None if proposed is None else ctx.actor.id
@@ -366,16 +378,15 @@ def _insert(
     ctx: Context,
     *,
     key: str | None,
-    execution_id: str | None,
-    step: str | None,
+    origin: _Origin,
 ) -> Action:
     action_id = ctx.new_id("act")
     values = {
         "id": action_id,
         "key": key or action_id,
         "incident_id": case.id,
-        "execution_id": execution_id,
-        "step": step,
+        "execution_id": origin.execution_id,
+        "step": origin.step,
         "name": shown.name,
         "target": shown.target,
         "params": dict(shown.params),
@@ -383,7 +394,7 @@ def _insert(
         "radius": {"counts": dict(shown.radius.counts), "lines": list(shown.radius.lines)},
         "radius_hash": shown.hash,
         "state": state.value,
-        "requested_by": ctx.actor.id,
+        "requested_by": origin.asked_by or ctx.actor.id,
         "requested_at": ctx.at,
     }
     return action_rows.insert(session, values)

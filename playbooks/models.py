@@ -190,6 +190,7 @@ execution = sa.Table(
     sa.Column("state", sa.Text, nullable=False, info=_T),
     sa.Column("started_at", UtcDateTime, nullable=False, info=_T),
     sa.Column("ended_at", UtcDateTime, nullable=True, info=_T),
+    sa.Column("started_by", sa.Text, nullable=True, info=_staff("started_by")),
 )
 sa.Index("playbooks_execution_incident", execution.c.incident_id, execution.c.id)
 sa.Index("playbooks_execution_state", execution.c.state, execution.c.id)

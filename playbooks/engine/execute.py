@@ -233,6 +233,7 @@ class Executor:
                 key=held.key,
                 execution_id=held.execution.id,
                 step=held.name,
+                asked_by=held.execution.started_by,
             )
         return None if action.state is ActionState.PROPOSED else action.id
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.kernel.access import ActorKind
 from app.kernel.context import Context
 from app.kernel.db import insert_once
 from playbooks import tasks, timeline
@@ -120,6 +121,7 @@ def start(
             variables=facts(session, case) | dict(given or {}),
             state=ExecutionState.RUNNING.value,
             started_at=ctx.at,
+            started_by=_starter(session, ctx, parent),
         )
     )
     rows = [
@@ -139,6 +141,13 @@ def start(
     session.execute(sa.insert(step_table), rows)
     timeline.add(session, case.id, Code.PLAYBOOK_STARTED, ctx, ref=execution_id, playbook=slug, number=number)
     return execution_id
+
+
+def _starter(session: Session, ctx: Context, parent: tuple[str, str, int] | None) -> str | None:
+    """Return the person who started a playbook, or the one that called it; None where a finding did."""
+    if parent is not None:
+        return session.scalar(sa.select(execution.c.started_by).where(execution.c.id == parent[0]))
+    return None if ctx.actor.kind is ActorKind.SERVICE else ctx.actor.id
 
 
 def stop(session: Session, case: Incident, ctx: Context, *, why: str, comment_id: str | None = None) -> int:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from app.kernel.errors import SamePerson
 from playbooks import actions, casework, tasks
+from playbooks.acting import OwnAction
 from playbooks.engine import shipped
 from playbooks.engine.execute import Executor
 from playbooks.models import command, playbook_version
@@ -163,6 +164,22 @@ def test_above_fifty_addresses_a_commander_approves_and_the_playbook_goes_on(eit
     assert len(world.acts()) == 1
     assert world.steps(found)["block"] == "done"
     assert world.open_task(found).step == "step_up"
+
+
+def test_who_started_a_playbook_does_not_approve_what_it_asks_for(world: World) -> None:
+    found = world.find(entities={"source.ip": [f"198.19.2.{n}" for n in range(51)]})
+    world.execute()
+    world.do(casework.stop_playbooks, found, WHY)
+    world.do(actions.refuse, world.page(found).actions[0].id, WHY)
+    world.do(casework.start_playbook, found, "credential_stuffing", parts=world.parts)
+    world.execute()
+    asked = world.page(found).actions[-1]
+    assert (asked.state, asked.requested_by, asked.execution_id is not None) == ("proposed", CARLA.id, True)
+
+    with pytest.raises(OwnAction):
+        world.do(actions.approve, asked.id, parts=world.parts)
+    world.do(actions.approve, asked.id, by=CHEN, parts=world.parts)
+    assert len(world.acts()) == 1
 
 
 @pytest.mark.parametrize("how", ["lapses", "refused"])
