@@ -126,7 +126,7 @@ def _feeds(sources: ConsoleSources) -> Blueprint:
         def feed(rows: soc.Feed = rows) -> Response:
             words = request.args.to_dict()
             asked = numbers.whole(words.pop("limit", None))
-            limit = LIMIT_MAX if asked is None else min(LIMIT_MAX, asked)
+            limit = LIMIT_MAX if asked is None else asked
             after = words.pop("after", None)
             view = View(sources=sources, now=edge.context().at, scheme=sources.scheme(), words=words)
             return Response(json.dumps(rows(view, after=after, limit=limit)), mimetype="application/json")

@@ -32,7 +32,6 @@ GIVEN: Final[Mapping[str, Type]] = {
     "severity": Type.INTEGER,
     "source_ips": Type.ADDRESSES,
 }
-MAY_BE_UNSET: Final[Mapping[str, str]] = {"account": "has_account", "source_ips": "has_sources"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,6 @@ class Kind(StrEnum):
     HAND_OVER = "hand_over"
     CAUSE = "cause"
     FIX = "fix"
-    CLOSING = "closing"
 
 
 class SecretInText(Invalid):

@@ -53,6 +53,12 @@ class DatabaseBusy(Unavailable):
     """The database is busy; please try again shortly."""
 
 
+class StorageFull(Unavailable):
+    """There is no room left to write; nothing was changed. Please try again later."""
+
+    code = "storage_full"
+
+
 class Database:
     """Opens transactions; the only thing that commits.
 
@@ -153,9 +159,13 @@ def _translated() -> Iterator[None]:
     except sa.exc.TimeoutError as error:  # every connection of the pool is taken
         raise DatabaseBusy(retry_after=1) from error
     except (sa.exc.OperationalError, sqlite3.OperationalError, psycopg.OperationalError) as error:
-        # SQLite reports a wrong statement in the same class as a locked file; that is a defect, not a wait.
-        if getattr(getattr(error, "orig", error), "sqlite_errorname", "") == "SQLITE_ERROR":
-            raise
+        cause = getattr(error, "orig", error)
+        match getattr(cause, "sqlite_errorname", "") or getattr(cause, "sqlstate", ""):
+            # SQLite reports a wrong statement in the same class as a locked file; that is a defect, not a wait.
+            case "SQLITE_ERROR":
+                raise
+            case "SQLITE_FULL" | psycopg.errors.DiskFull.sqlstate:
+                raise StorageFull(retry_after=60) from error
         raise DatabaseBusy(retry_after=1) from error
 
 

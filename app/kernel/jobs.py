@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from app.kernel.access import Permission
+from app.kernel.errors import Unavailable
 from app.kernel.logs import logger
 
 BACKOFF_SECONDS_MAX: Final = 60.0
@@ -40,6 +41,10 @@ def guarded(name: str, call: Callable[[], object]) -> BaseException | None:
     """
     try:
         call()
+    except Unavailable as error:
+        # Something else is away, as it may be; where in our code it was missed tells nobody anything.
+        _log.warning("work waits", extra={"onepay__job": name, "error__type": type(error).__name__})
+        return error
     except Exception as error:  # noqa: BLE001 - a failing job must not stop the others
         _log.exception("work failed", extra={"onepay__job": name})
         return error

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
 from app.kernel.clock import micros
-from app.kernel.db import DatabaseBusy, UtcDateTime
+from app.kernel.db import UtcDateTime
 from ingest.models import outbox
 from payments import models
 from payments.ledger import arrays
@@ -188,7 +188,7 @@ def _packer(type_: sa.types.TypeEngine[Any]) -> Callable[[Iterable[Any]], bytes]
 
 @contextmanager
 def driver(session: Session) -> Iterator[psycopg.Connection[Any]]:
-    """Give the session's own connection of the driver, and its errors their class: race, busy or bug."""
+    """Give the session's own connection of the driver, and tell a race by its class."""
     held = session.connection().connection
     connection = held.driver_connection
     assert isinstance(connection, psycopg.Connection)
@@ -199,5 +199,3 @@ def driver(session: Session) -> Iterator[psycopg.Connection[Any]]:
         yield connection
     except (errors.UniqueViolation, errors.DeadlockDetected, errors.SerializationFailure) as error:
         raise PostingRaced from error
-    except psycopg.OperationalError as error:
-        raise DatabaseBusy(retry_after=1) from error

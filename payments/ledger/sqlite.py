@@ -14,7 +14,6 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import Session
 
 from app.kernel.clock import micros
-from app.kernel.db import DatabaseBusy
 from payments.ledger.model import Balance, Hold, Rows, State, Wanted
 from payments.ledger.store import Beside, PostingRaced
 
@@ -87,8 +86,6 @@ def _driver(session: Session) -> Iterator[sqlite3.Connection]:
     assert isinstance(connection, sqlite3.Connection)
     try:
         yield connection
-    except sqlite3.OperationalError as error:
-        raise DatabaseBusy(retry_after=1) from error
     except sqlite3.IntegrityError as error:
         if error.sqlite_errorcode in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY):
             raise PostingRaced from error

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.kernel import db as kernel
-from app.kernel.db import Database, DatabaseBusy
+from app.kernel.db import Database, DatabaseBusy, StorageFull
 from app.kernel.prepared import Prepared
 
 PID = sa.select(sa.func.pg_backend_pid())
@@ -64,6 +64,24 @@ def test_a_wait_that_ends_in_the_driver_is_a_busy_database(db: Database) -> None
     with pytest.raises(DatabaseBusy):
         overslept()
     assert pid_of(db, posting=False)
+
+
+def test_a_full_disk_changes_nothing_and_says_so(tmp_path: Path) -> None:
+    db = Database(f"sqlite:///{tmp_path / 'small.db'}")
+
+    def fill() -> None:
+        with db.begin() as session:
+            session.execute(sa.text("PRAGMA max_page_count = 4"))
+            session.execute(sa.text("INSERT INTO one VALUES (zeroblob(100000))"))
+
+    with db.begin() as session:
+        session.execute(sa.text("CREATE TABLE one (n BLOB)"))
+    with pytest.raises(StorageFull) as full:
+        fill()
+    assert (full.value.code, full.value.retry_after) == ("storage_full", 60)
+    with db.read() as session:
+        assert session.execute(sa.text("SELECT count(*) FROM one")).scalar_one() == 0
+    db.close()
 
 
 def test_a_reader_sees_one_state_while_others_write(either: Database) -> None:
