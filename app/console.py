@@ -21,7 +21,7 @@ from app.kernel.context import Context
 from app.kernel.errors import Forbidden, OnePayError
 from app.oauth import guard
 from dashboards import console as dash_console
-from dashboards import mount
+from dashboards import feeds, mount
 from dashboards.mount import Console
 from dashboards.page import View
 from dashboards.pages import soc
@@ -34,7 +34,6 @@ from ingest.store.port import EventStore
 from playbooks.parts import Parts
 
 COLLEAGUES_MAX: Final = 100
-LIMIT_MAX: Final = 200
 # Each callback demands its own permission (dashboards.guard); what Dash serves itself needs a staff session.
 STAFF: Final = Policy(permission=SECURITY_OWN_READ, surface=guard.STAFF)
 
@@ -126,7 +125,7 @@ def _feeds(sources: ConsoleSources) -> Blueprint:
         def feed(rows: soc.Feed = rows) -> Response:
             words = request.args.to_dict()
             asked = numbers.whole(words.pop("limit", None))
-            limit = LIMIT_MAX if asked is None else asked
+            limit = feeds.LIMIT_MAX if asked is None else asked
             after = words.pop("after", None)
             view = View(sources=sources, now=edge.context().at, scheme=sources.scheme(), words=words)
             return Response(json.dumps(rows(view, after=after, limit=limit)), mimetype="application/json")

@@ -14,12 +14,18 @@ def test_later_steps_of_an_entered_account_stand_on_its_incident(room: Room) -> 
     person = room.installation.customer("robbed_one", euros=50)
     case = room.incident(account=person.account, severity="critical")
     thief.sign_in(person)
+    friend = room.installation.browser()
+    friend.sign_in(room.installation.customer("kind_one", euros=20))
+    gift = {"payee": "@robbed_one", "amount": {"amount": "5.00", "currency": "EUR"}}
+    assert friend.api("POST", "/transfers", gift, **{"Idempotency-Key": "gift"}).status_code == 201
     room.installation.arrive()
 
     drawn = room.analyst.draw(f"/console/soc/incidents/{case}")
     shown = drawn.partition("did since")[2].partition('"Timeline"')[0]
     assert "198.51.100.99" in shown
     assert " other address" in shown
+    # What others do to the account is not what it did.
+    assert "5.00 EUR" not in shown
     assert "onepay.subject.id%3A" + person.account in shown
     assert person.account[-6:] in drawn
     assert person.address not in drawn

@@ -20,7 +20,7 @@ from dashboards.kit import Part, copy, mark, money, panel, short_text, when
 from dashboards.pages.soc.incident.look import Look
 from ingest.events import catalog
 from ingest.events.envelope import at_path
-from ingest.store.query import And, Document, Eq, Not, Or, Order, Prefix, Search, Where, Window
+from ingest.store.query import And, Document, Eq, Not, Order, Prefix, Search, Window
 
 ACCOUNTS_MAX: Final = 2
 EVENTS_READ: Final = 200
@@ -116,8 +116,8 @@ def _since(seen: Look) -> str:
 
 
 def _search(account: str, since: datetime) -> Search:
-    is_of: Where = Or((Eq("user.id", account), Eq("onepay.subject.id", account)))
-    theirs = And((is_of, *[Not(Prefix("event.action", prefix)) for prefix in OURS]))
+    # Its acts alone: of money that others send, the account is a subject, not who did it.
+    theirs = And((Eq("user.id", account), *[Not(Prefix("event.action", prefix)) for prefix in OURS]))
     return Search(where=theirs, window=Window(since=windows.whole(since)), order=Order.OLDEST, limit=EVENTS_READ)
 
 
