@@ -1,6 +1,6 @@
 """How fast money moves: transfers against pgbench's TPC-B on the same PostgreSQL in the same run, and on SQLite.
 
-    python benchmarks/ledger.py [--seconds 3] [--rounds 5]
+    python -m benchmarks.ledger [--seconds 3] [--rounds 5]
 
 A transfer here is what the edge does in one transaction, durable: 2 balances, 2 entries, transaction, transfer, event
 (rendered and hashed), and for single ones the key of the request with its answer. Slices of subject and reference take
@@ -28,8 +28,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from app.kernel.access import Actor, ActorKind
 from app.kernel.clock import SystemClock, micros
