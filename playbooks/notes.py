@@ -26,6 +26,11 @@ class Kind(StrEnum):
     HAND_OVER = "hand_over"
     CAUSE = "cause"
     FIX = "fix"
+    CLOSING = "closing"
+
+
+# What a task may write into its incident.
+FACTS: Final = frozenset((Kind.CAUSE, Kind.FIX, Kind.CLOSING))
 
 
 class SecretInText(Invalid):

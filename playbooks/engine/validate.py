@@ -7,7 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Final, assert_never
 
 from app.kernel.containment import BadParameter
-from playbooks import registry
+from playbooks import notes, registry
 from playbooks.engine import conditions
 from playbooks.engine.conditions import ConditionRefused
 from playbooks.engine.load import PlaybookRefused
@@ -15,7 +15,6 @@ from playbooks.form import END, GIVEN, Ask, Call, Decide, Do, Playbook, Step, Ty
 from playbooks.registry import Undo
 
 ROLES: Final = frozenset(("analyst", "incident_commander"))
-FACTS: Final = frozenset(("cause", "fix", "closing"))
 DEPTH_MAX: Final = 5
 _TYPE_OF_PARAMETER: Final = {"account": Type.ACCOUNT, "addresses": Type.ADDRESSES, "hours": Type.INTEGER}
 
@@ -123,7 +122,7 @@ def _check_step(step: Step, types: Mapping[str, Type], known: Collection[str]) -
                 and registry.named(step.does).is_own
             ):
                 raise ValueError(f"{step.does} is no action of a person")
-            if unknown := set(step.facts) - FACTS:
+            if unknown := set(step.facts) - notes.FACTS:
                 raise ValueError(f"{', '.join(sorted(unknown))} is no fact of an incident")
             if unasked := [fact for fact in step.facts if step.fields.get(fact) is None]:
                 raise ValueError(f"the form does not ask for {', '.join(unasked)}")
