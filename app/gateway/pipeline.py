@@ -165,6 +165,9 @@ def _before(app: Flask, gate: Gateway) -> None:
         _identify(gate, surface, ctx, is_passive=asks_itself or bool(policy and policy.passive))
     if policy is None:
         return  # routing answers 404 or 405, after the guard, so that the page knows who asks
+    if isinstance(policy.permission, Permission) and g.actor.id is None:
+        # Before the token, which ends with its session: whoever was signed out is led to the sign-in.
+        raise SignInRequired
     if request.method not in ("GET", "HEAD") and policy.csrf:
         csrf.check(request, gate.origins)
     if isinstance(policy.permission, Permission):
@@ -172,8 +175,6 @@ def _before(app: Flask, gate: Gateway) -> None:
     if policy.acr is not None:
         security: SecurityPolicy = app.extensions["onepay"].identity.policy
         g.actor.require_fresh(policy.acr, security.step_up, g.at)
-    if isinstance(policy.permission, Permission) and g.actor.id is None:
-        raise SignInRequired
 
 
 def _identify(gate: Gateway, surface: str, ctx: Context, *, is_passive: bool) -> None:
