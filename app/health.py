@@ -96,6 +96,10 @@ def lag(system: System) -> dict[str, Any]:
     }
 
 
+def _behind(events: int) -> str:
+    return f"{events:,} {'event' if events == 1 else 'events'} behind" if events else "up to date"
+
+
 def parts(system: System) -> list[Part]:
     """Return the parts of the pipeline as lines a person reads, for the console's health page."""
     found = lag(system)
@@ -109,14 +113,14 @@ def parts(system: System) -> list[Part]:
         ),
         Part(
             name="Shipper",
-            says=f"{store['behind']:,} events behind" if store["behind"] else "up to date",
+            says=_behind(store["behind"]),
             ok=store["ok"],
             detail=store["error"] or f"{store['target']}, {store['done']:,} shipped",
         ),
         Part(name="Parked", says=f"{store['parked']} documents", ok=store["parked"] == 0),
         Part(
             name="Detectors",
-            says=f"{detection['behind']:,} events behind" if detection["behind"] else "up to date",
+            says=_behind(detection["behind"]),
             ok=detection["ok"],
             detail=f"the oldest waits for {detection['late_seconds']:.0f} s" if detection["behind"] else "",
         ),

@@ -224,7 +224,8 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
     var page = document.querySelector('[data-refresh]'), active = document.activeElement;
     /* Not while somebody writes, reads by keyboard, or has something open. */
     var busy = active && active.id !== 'page-title' && active.closest('.main') && active.id !== 'content' ||
-      document.querySelector('.opened, details[open]') ||
+      document.querySelector('.opened, details[open]') || [].some.call(
+        document.querySelectorAll('.ag-body-viewport, .dock .inner'), function (box) { return box.scrollTop > 0; }) ||
       page && [].some.call(page.querySelectorAll('textarea, input'), function (field) { return field.value !== field.defaultValue; });
     if (page && !busy && document.visibilityState === 'visible' && !String(getSelection()) && !document.querySelector('.mantine-Modal-content'))
       { window.onepayPassiveUntil = Date.now() + 400; draw(); }

@@ -1,4 +1,4 @@
-"""What an account did since its incident began: told from the log, also what no rule finds."""
+"""What happened at an account since its incident began: told from the log, also what no rule finds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_later_steps_of_an_entered_account_stand_on_its_incident(room: Room) -> 
     room.installation.arrive()
 
     drawn = room.analyst.draw(f"/console/soc/incidents/{case}")
-    shown = drawn.partition("did since")[2].partition('"Timeline"')[0]
+    shown = drawn.partition("What happened at")[2].partition('"Timeline"')[0]
     assert "198.51.100.99" in shown
     assert " other address" in shown
     # What others do to the account is not what it did.
@@ -33,7 +33,7 @@ def test_later_steps_of_an_entered_account_stand_on_its_incident(room: Room) -> 
 
 
 def test_who_may_not_read_events_is_shown_none(room: Room) -> None:
-    assert "did since" not in room.administrator.draw(f"/console/soc/incidents/{room.incident()}")
+    assert "What happened at" not in room.administrator.draw(f"/console/soc/incidents/{room.incident()}")
 
 
 def test_the_same_in_a_row_is_one_step() -> None:

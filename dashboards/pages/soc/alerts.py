@@ -108,6 +108,7 @@ def layout(view: View) -> Any:  # a Dash component
             **{"aria-label": "Alerts"},
         ),
         fill=True,
+        live=True,
         dock=alert_dock.dock_of(view, selected) if selected else None,
         right=updated(view.now),
     )

@@ -149,6 +149,7 @@ def layout(view: View) -> Any:  # a Dash component
         "What happened around it?",
         *body,
         fill=True,
+        live="to" not in view.words,
         dock=_dock(view, selected) if selected else None,
         right=[html.Button("Copy link", className="btn", type="button", **{"data-do": "copy"}), updated(view.now)],
     )

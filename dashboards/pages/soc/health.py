@@ -26,17 +26,16 @@ MEANS: Final[Mapping[str, str]] = {
 
 def layout(view: View) -> Any:  # a Dash component
     """Return every part in one line each, the troubled ones first."""
-    parts = sorted(view.sources.parts(), key=lambda part: part.ok)
+    parts, lag = sorted(view.sources.parts(), key=lambda part: part.ok), view.sources.lag()
     bad = [part for part in parts if not part.ok]
     if bad:
         say: list[Any] = [mark("Not whole.", "cross", "bad"), f" {', '.join(part.name for part in bad)}."]
         why = "Events are numbered and kept all the same; what is behind catches up by itself."
     else:
-        say, why = (
-            [ok("Whole."), " Every event is numbered, signed and searchable."],
-            "Checked when this page was drawn.",
-        )
-    lag = view.sources.lag()
+        behind = lag["log"]["unsequenced"] or lag["store"]["behind"]
+        all_there = " Every event is numbered, signed and searchable."
+        say = [ok("Whole."), " The newest events are on their way." if behind else all_there]
+        why = "Checked when this page was drawn."
     cells = [
         (f"{lag['log']['head']:,}", "events in the log"),
         (f"{lag['log']['unsequenced']:,}", "wait for a number"),
@@ -66,7 +65,9 @@ def layout(view: View) -> Any:  # a Dash component
         _store(view),
         *([_detectors(view)] if view.sources.viewer().may(SOC_RULE_READ) else []),
     ]
-    return page("Health", "Is the pipeline whole?", html.Div(body, className="stack"), right=updated(view.now))
+    return page(
+        "Health", "Is the pipeline whole?", html.Div(body, className="stack"), live=True, right=updated(view.now)
+    )
 
 
 def _store(view: View) -> Any:

@@ -105,6 +105,7 @@ def layout(view: View) -> Any:  # a Dash component
             **{"aria-label": "Incidents"},
         ),
         fill=True,
+        live=True,
         right=updated(view.now),
     )
 

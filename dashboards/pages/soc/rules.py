@@ -121,7 +121,7 @@ def one_rule(view: View) -> Any:
                         ("Window", window),
                         ("Playbook", ident(rule.playbook)),
                         ("Version", [f"v{standing.number} ", ident(rule.content_hash[:12])]),
-                        ("Tags", html.Span(", ".join(rule.tags), className="id")),
+                        ("Tags", html.Div([ident(tag) for tag in rule.tags], className="chips")),
                         ("Owner", rule.owner),
                     ),
                     className="body",

@@ -1,4 +1,4 @@
-"""What an account did since the incident began, read from the event store by its id: the steps of whoever is in it.
+"""What happened at an account since the incident began, read from the event store by its id: tries, and acts.
 
 Detection names what it found; what comes after need not be a finding. Names of people never pass through here.
 """
@@ -72,7 +72,7 @@ def steps_of(documents: Sequence[Document]) -> list[Step]:
 
 def _panel(account: str, seen: Look) -> Part:
     href = seen.events_href("subject", account)
-    title = f"What {short_text(account)} did since"
+    title = f"What happened at {short_text(account)} since"
     try:
         documents = seen.view.sources.store.search(_search(account, seen.case.first_event_at)).documents
     except Unavailable as away:
@@ -116,7 +116,7 @@ def _since(seen: Look) -> str:
 
 
 def _search(account: str, since: datetime) -> Search:
-    # Its acts alone: of money that others send, the account is a subject, not who did it.
+    # Tries to enter it and acts in its name: of money that others send, the account is a subject alone.
     theirs = And((Eq("user.id", account), *[Not(Prefix("event.action", prefix)) for prefix in OURS]))
     return Search(where=theirs, window=Window(since=windows.whole(since)), order=Order.OLDEST, limit=EVENTS_READ)
 

@@ -184,7 +184,7 @@ def _playbook(book: Execution, seen: Look) -> Part:
     ended = sum(step.ended_at is not None for step in book.steps)
     runs = book.state is ExecutionState.RUNNING
     left = sum(step.state is StepState.PENDING for step in book.steps)
-    says = f"{ended} done, up to {left} may follow" if runs else book.state.value
+    says = f"{ended} done, up to {left} more" if runs else book.state.value
     tails: list[Part] = []
     if runs and book.parent_id is None and seen.viewer.may(SOC_INCIDENT_CLOSE):
         tails.append(html.A("Stop it", href=seen.href(do="stop"), className="more"))
@@ -195,7 +195,7 @@ def _playbook(book: Execution, seen: Look) -> Part:
         book.title,
         html.Ol([_step(step, book, seen) for step in book.steps], className="steps"),
         *([html.P(tails, className="tail chips")] if tails else []),
-        sub=f"version {book.number}" + (", called by another" if book.parent_id else ""),
+        sub=f"v{book.number}" + (", called by another" if book.parent_id else ""),
         right=says,
     )
 
