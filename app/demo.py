@@ -137,7 +137,7 @@ def up(settings: Settings, *, world: str, seed: int, show: Shows) -> None:
             show.say(board(settings, facts, time.monotonic() - began))
             if facts["world"] != "empty":
                 live.begin(ATTACK_AFTER)
-            process.wait_for_signal()
+            process.wait_for_signal(running)
             live.stop()
             process.finish(running)
     finally:

@@ -43,6 +43,7 @@ class Running:
     server: Any  # waitress has no types of its servers
     admin_server: Any
     worker: Worker
+    stopping: threading.Event
 
 
 def prepare(settings: Settings) -> None:
@@ -107,7 +108,11 @@ def run(settings: Settings, *, say: Callable[[str], None]) -> None:
 
 
 def start(system: System, lock: HomeLock) -> Running:
-    """Bind the ports, start worker and admin port; the pages are served by `serve`."""
+    """Bind the ports, start worker and admin port; the pages are served by `serve`.
+
+    From the beginning of it a signal is a wish to end in order, so that nobody who sees it ready kills it.
+    """
+    stopping = listen()
     app = main.make_app(system)
     try:
         server = main.serve(app, system)
@@ -125,13 +130,13 @@ def start(system: System, lock: HomeLock) -> Running:
     system.is_served = True
     with system.db.begin() as session:
         outbox.record(session, ProcessStarted(component="web"), system.context(service("process")))
-    return Running(system=system, app=app, server=server, admin_server=admin_server, worker=worker)
+    return Running(system=system, app=app, server=server, admin_server=admin_server, worker=worker, stopping=stopping)
 
 
 def serve(running: Running) -> None:
     """Serve until SIGTERM or SIGINT, then stop in order."""
     threading.Thread(target=lambda: serve_quietly(running.server), name="web", daemon=True).start()
-    wait_for_signal()
+    wait_for_signal(running)
     finish(running)
 
 
@@ -145,8 +150,8 @@ def serve_quietly(server: Any) -> None:
             raise
 
 
-def wait_for_signal() -> None:
-    """Return at SIGTERM or SIGINT; a second signal stops at once and loses nothing acknowledged."""
+def listen() -> threading.Event:
+    """Return what SIGTERM and SIGINT set; a second signal stops at once and loses nothing acknowledged."""
     stopping = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -156,7 +161,12 @@ def wait_for_signal() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    while not stopping.wait(0.5):
+    return stopping
+
+
+def wait_for_signal(running: Running) -> None:
+    """Return once somebody wants it to end."""
+    while not running.stopping.wait(0.5):
         pass
 
 
