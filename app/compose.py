@@ -167,7 +167,12 @@ def make_system(
         is_tls=is_tls,
         look=_nothing_known,
     )
-    actions: tuple[Containment, ...] = (RevokeSessions(), LockAccount(), HoldOutgoingAction(), BlockNetwork(proxies))
+    actions: tuple[Containment, ...] = (
+        RevokeSessions(identity),
+        LockAccount(identity),
+        HoldOutgoingAction(),
+        BlockNetwork(proxies),
+    )
     metrics = Metrics()
     response = playbooks.parts({action.name: action for action in actions})
     runner = Runner(

@@ -1,4 +1,4 @@
-"""Containment of accounts: ending sessions, locking."""
+"""Containment of accounts: ending sessions, locking. The owner is told by mail, once, in the same transaction."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, sessions
+from app.identity import accounts, notices, sessions
 from app.identity.accounts import Account, State
 from app.identity.models import restraint
+from app.identity.parts import Identity
+from app.kernel.access import ActorKind
 from app.kernel.containment import BadParameter, ContainmentRefused, Radius, Standing
 from app.kernel.context import Context
 from app.kernel.db import insert_once
@@ -26,6 +28,9 @@ class RevokeSessions:
 
     name = "sessions.revoke_all"
 
+    def __init__(self, parts: Identity) -> None:
+        self._parts = parts
+
     def preview(self, session: Session, params: Mapping[str, str], ctx: Context) -> Radius:
         found = _account(session, params)
         live = len(sessions.list_of(session, found.id, None, ctx.at))
@@ -37,8 +42,11 @@ class RevokeSessions:
     def run(self, session: Session, params: Mapping[str, str], key: str, ctx: Context) -> str:
         found = _account(session, params)
         if _first(session, key, self.name, found.id, "", ctx):
+            live = sessions.list_of(session, found.id, None, ctx.at)
             sessions.end_all(session, found.id, "revoked", ctx)
             accounts.raise_epoch(session, found.id)
+            if live:
+                _tell_signed_out(session, found, ctx, self._parts)
         return key
 
     def undo(self, session: Session, ref: str, key: str, ctx: Context) -> None:
@@ -52,6 +60,9 @@ class LockAccount:
     """Locks an account: nobody signs in to it until another person unlocks it."""
 
     name = "account.lock"
+
+    def __init__(self, parts: Identity) -> None:
+        self._parts = parts
 
     def preview(self, session: Session, params: Mapping[str, str], ctx: Context) -> Radius:
         found = _account(session, params)
@@ -73,6 +84,8 @@ class LockAccount:
             sessions.end_all(session, found.id, "revoked", ctx)
             accounts.set_state(session, found.id, State.LOCKED, ctx, reason=CONTAINED)
             outbox.record(session, AccountLocked(account=found.id, reason=CONTAINED, about=(found.id,)), ctx)
+            if not _is_contained(found):
+                _tell_locked(session, found, ctx, self._parts)
         return key
 
     def undo(self, session: Session, ref: str, key: str, ctx: Context) -> None:
@@ -85,11 +98,12 @@ class LockAccount:
         if row is None:
             return
         found = accounts.get(session, row.account_id)
-        if found.state is not State.LOCKED or found.reason != CONTAINED or is_held(session, found.id):
+        if not _is_contained(found) or is_held(session, found.id):
             return
         state, _, reason = _before(session, found.id, row.detail).partition("|")
         accounts.set_state(session, found.id, State(state), ctx, reason=reason or None)
         outbox.record(session, AccountUnlocked(account=found.id, reason=CONTAINED, about=(found.id,)), ctx)
+        _tell_given_back(session, found, State(state), ctx, self._parts)
 
     def check(self, session: Session, key: str) -> Standing:
         return _standing(session, key)
@@ -101,6 +115,10 @@ def is_held(session: Session, account_id: str) -> bool:
         restraint.c.account_id == account_id, restraint.c.action == LockAccount.name, restraint.c.undone_at.is_(None)
     )
     return session.execute(query.limit(1)).one_or_none() is not None
+
+
+def _is_contained(found: Account) -> bool:
+    return found.state is State.LOCKED and found.reason == CONTAINED
 
 
 def _before(session: Session, account_id: str, detail: str) -> str:
@@ -132,3 +150,43 @@ def _standing(session: Session, key: str) -> Standing:
     if row is None:
         return Standing.UNKNOWN
     return Standing.DONE if row.undone_at is None else Standing.UNDONE
+
+
+def _tell_signed_out(session: Session, found: Account, ctx: Context, parts: Identity) -> None:
+    text = (
+        "We ended every session of your OnePay account, for your safety. You can sign in again at any time:\n"
+        f"{_door(found, parts, 'sign-in')}\n"
+        f"If somebody else may know your password, set a new one: {_door(found, parts, 'recover')}\n"
+    )
+    notices.tell(session, found.id, "You were signed out everywhere", text, "signed_out", ctx, parts=parts)
+
+
+def _tell_locked(session: Session, found: Account, ctx: Context, parts: Identity) -> None:
+    text = (
+        "We locked your OnePay account for your safety and ended every session. Nobody can sign in to it now.\n"
+        "To get back in, wait for our next letter: a person looks at your account, and we write to you as soon as it\n"
+        f"is open again. You can set a new password until then: {_door(found, parts, 'recover')}\n"
+        "We never ask you for a password or a code.\n"
+    )
+    notices.tell(session, found.id, "Your account is locked", text, "contained", ctx, parts=parts)
+
+
+def _tell_given_back(session: Session, found: Account, state: State, ctx: Context, parts: Identity) -> None:
+    if state is State.ACTIVE:
+        subject = "Your account is open again"
+        text = f"Your OnePay account is no longer locked. Sign in: {_door(found, parts, 'sign-in')}\n"
+    elif state is State.LOCKED:
+        subject = "Our lock of your account has ended"
+        text = (
+            "We took our lock of your OnePay account back. The one you set yourself still stands. To get back in, set\n"
+            f"a new password with your second factor: {_door(found, parts, 'recover')}\n"
+        )
+    else:
+        return
+    notices.tell(session, found.id, subject, text, "given_back", ctx, parts=parts)
+
+
+def _door(found: Account, parts: Identity, name: str) -> str:
+    """Return where the owner of an account signs in or recovers it."""
+    there = {"sign-in": "?next=/staff", "recover": "?surface=staff"}[name] if found.kind is ActorKind.STAFF else ""
+    return f"{parts.public_url}/{name}{there}"

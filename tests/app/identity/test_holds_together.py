@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.identity import accounts, letters, recovery
+from app.identity import accounts, letters, recovery, roles
 from app.identity.accounts import State
-from app.identity.containment import LockAccount
+from app.identity.containment import LockAccount, RevokeSessions
 from app.identity.links import LinkClosed
 from app.identity.stepup import ProofRefused
 from app.kernel.access import Actor, ActorKind, service
@@ -23,7 +23,7 @@ def state_of(house: Installation, person: Person) -> State:
 
 
 def test_an_account_stays_locked_until_every_lock_is_taken_back(installation: Installation) -> None:
-    person, lock = installation.customer("two_locks"), LockAccount()
+    person, lock = installation.customer("two_locks"), LockAccount(installation.system.identity)
     ctx = installation.system.context(service("playbooks"))
     params = {"account": person.account}
     for key in ("k1", "k2"):
@@ -94,3 +94,49 @@ def test_the_owner_is_told_of_a_new_factor(installation: Installation) -> None:
     with system.db.read() as session:
         waiting = [letter for _, _, letter in letters.due(session, system.clock.now(), parts=system.identity)]
     assert "A second factor was added" in {letter.subject for letter in waiting if letter.to == person.address}
+
+
+def told(house: Installation, person: Person) -> list[letters.Letter]:
+    system = house.system
+    with system.db.read() as session:
+        waiting = [letter for _, _, letter in letters.due(session, system.clock.now(), parts=system.identity)]
+    return [letter for letter in waiting if letter.to == person.address]
+
+
+def test_the_owner_is_told_once_of_ended_sessions(installation: Installation) -> None:
+    person = installation.customer("signed_out")
+    installation.browser().sign_in(person)
+    act, ctx = RevokeSessions(installation.system.identity), installation.system.context(service("playbooks"))
+    for key in ("e1", "e1", "e2"):  # the second is a repeat, the third finds nobody signed in
+        with installation.system.db.begin() as session:
+            act.run(session, {"account": person.account}, key, ctx)
+    found = [letter for letter in told(installation, person) if letter.subject == "You were signed out everywhere"]
+    assert len(found) == 1
+    assert "http://localhost:8080/sign-in\n" in found[0].text
+
+
+def test_the_owner_is_told_once_of_a_lock_and_of_its_end(installation: Installation) -> None:
+    person, lock = installation.staff("locked_out", roles.ANALYST), LockAccount(installation.system.identity)
+    ctx, params = installation.system.context(service("playbooks")), {"account": person.account}
+    before = len(told(installation, person))
+    for key in ("l1", "l1", "l2"):
+        with installation.system.db.begin() as session:
+            lock.run(session, params, key, ctx)
+    for ref in ("l1", "l2", "l2"):
+        with installation.system.db.begin() as session:
+            lock.undo(session, ref, f"{ref}|undo", ctx)
+    locked, given_back = told(installation, person)[before:]
+    assert (locked.subject, given_back.subject) == ("Your account is locked", "Your account is open again")
+    assert "/recover?surface=staff" in locked.text
+    assert "/sign-in?next=/staff" in given_back.text
+
+
+def test_a_lock_of_the_owners_own_still_stands_after_ours(installation: Installation) -> None:
+    person, lock = installation.customer("own_lock"), LockAccount(installation.system.identity)
+    ctx = installation.system.context(service("playbooks"))
+    with installation.system.db.begin() as session:
+        accounts.set_state(session, person.account, State.LOCKED, ctx, reason=recovery.OWNERS_LOCK)
+        lock.run(session, {"account": person.account}, "o1", ctx)
+        lock.undo(session, "o1", "o1|undo", ctx)
+    assert told(installation, person)[-1].subject == "Our lock of your account has ended"
+    assert state_of(installation, person) is State.LOCKED
