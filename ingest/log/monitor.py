@@ -115,6 +115,7 @@ def verify(
         with db.read() as session:
             check.page(session, lo, hi)
         progress(hi - first + 1, last - first + 1)
+    check.beyond(db)
     with db.read() as session:
         check.root(session)
         checkpoints = check.checkpoints(session, first, key)
@@ -176,6 +177,22 @@ class _Check:
                     sealed.append(item)
         self._searched_by(sealed)
         self._climb(nodes, lo, hi)
+
+    def beyond(self, db: Database) -> None:
+        """Find documents of the store that no sequence of the log stands for yet."""
+        if self.copy is None:
+            return
+        above = Search(window=Window(lo=self.head.size), order=Order.SEQUENCE, limit=read.SLICE_MAX)
+        found = [at_path(document, "event.sequence") for document in self.copy.store.search(above).documents]
+        if not found:
+            return
+        with db.read() as session:
+            # Read after the store was asked, so that growth meanwhile is no finding.
+            size = read.head(session).size
+        for sequence in found:
+            if sequence > size:
+                said = f"it is beyond the head, {size}"
+                self._add(f"store {self.copy.name}", sequence, "document", said)
 
     def root(self, session: Session) -> None:
         """Compare the right edge with the root of the head."""
@@ -299,7 +316,14 @@ class _Check:
             return None
         hi = min(hi, self.copy.done)
         wanted = Search(window=Window(lo=lo, hi=hi), order=Order.SEQUENCE, limit=read.SLICE_MAX)
-        found = {at_path(document, "event.sequence"): document for document in walk(self.copy.store, wanted)}
+        found: dict[int, Document] = {}
+        for document in walk(self.copy.store, wanted):
+            sequence = at_path(document, "event.sequence")
+            if sequence in found:
+                self._add(f"store {self.copy.name}", sequence, "document", "it is there more than once")
+            found[sequence] = document
+        if self.copy.store.coverage(lo, hi) > len(found):
+            self._add(f"store {self.copy.name}", lo + 1, "documents", f"there are more than sequences up to {hi}")
         parked = models.parked.c
         waiting = sa.select(parked.sequence).where(
             parked.target == self.copy.name, parked.sequence > lo, parked.sequence <= hi, parked.released_at.is_(None)

@@ -175,6 +175,21 @@ def test_one_flipped_bit_anywhere_in_a_body_is_named(home: Path) -> None:
     assert verified(home) == ([], 0)
 
 
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("INSERT INTO event SELECT * FROM event", "more than once"),
+        ('INSERT INTO event SELECT * REPLACE (999999 AS "event.sequence") FROM event', "beyond the head"),
+    ],
+    ids=["doubled", "beyond"],
+)
+def test_a_document_put_into_a_file_by_hand_is_named(home: Path, row: str, said: str) -> None:
+    in_store(home, 3, row)
+    lines, code = verified(home)
+    assert code == 6
+    assert any(said in line for line in lines), lines
+
+
 def test_one_flipped_bit_of_a_leaf_is_named(home: Path) -> None:
     leaf = one(home, "SELECT hash FROM ingest_node WHERE level = 0 AND idx = 8")
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from ingest import models
+from ingest.events.envelope import at_path
 from ingest.log import monitor, read
 from ingest.log.checkpoint import LogKey
 from ingest.log.monitor import Copy, RangeInvalid, Verdict
 from ingest.store.memory import MemoryStore
-from ingest.store.query import Sequenced
+from ingest.store.query import Page, Search, Sequenced, Window
 from tests.support import sealing
 from tests.support.ground import Ground
 
@@ -35,8 +37,8 @@ def log(ground: Ground, seal: Seal) -> Ground:
     return ground
 
 
-def shipped(ground: Ground) -> MemoryStore:
-    store = MemoryStore()
+def shipped(ground: Ground, into: MemoryStore | None = None) -> MemoryStore:
+    store = into or MemoryStore()
     with ground.db.read() as session:
         size = read.head(session).size
         store.append(
@@ -77,6 +79,37 @@ def test_a_log_of_several_pages_is_sound_and_progress_is_told(ground: Ground, se
 
     assert monitor.verify(ground.db, progress=lambda done, total: steps.append((done, total))).findings == ()
     assert steps == [(1_000, 2_345), (2_000, 2_345), (2_345, 2_345)]
+
+
+class Forged(MemoryStore):
+    """Also answers with documents that were never sent."""
+
+    def __init__(self, forged: dict[int, int]) -> None:
+        super().__init__()
+        self.forged = forged
+
+    def search(self, search: Search) -> Page:
+        page = super().search(search)
+        by_sequence = {
+            at_path(one, "event.sequence"): one for one in super().search(replace(search, window=Window())).documents
+        }
+        added = [
+            {**by_sequence[of], "event": {**by_sequence[of]["event"], "sequence": sequence}}
+            for sequence, of in self.forged.items()
+            if of in by_sequence and search.window.lo < sequence and sequence <= (search.window.hi or sequence)
+        ]
+        return replace(page, documents=[*page.documents, *added])
+
+
+@pytest.mark.parametrize(("sequence", "found"), [(6, "more than once"), (14, "beyond the head"), (99_999, "beyond")])
+def test_a_document_that_was_never_sealed_is_named(log: Ground, sequence: int, found: str) -> None:
+    store = shipped(log, Forged({sequence: 6}))
+
+    verdict = monitor.verify(log.db, copy=Copy(name="main", store=store, done=SIZE))
+
+    assert told(verdict) == [f"store main {sequence} document"]
+    assert found in str(verdict.findings[0])
+    assert verdict.exit_code == 6
 
 
 def test_a_log_that_grows_and_is_signed_meanwhile_is_sound(ground: Ground, seal: Seal, key: LogKey) -> None:
