@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask
 
 from app.compose import System
@@ -19,6 +20,16 @@ _TOLD: Final = {
     HTTPStatus.INTERNAL_SERVER_ERROR: ("internal", "Something failed on our side. Nothing was changed."),
 }
 _UNREADABLE: Final = ("malformed", "This is no request that can be read.")
+
+
+class Parser(HTTPRequestParser):
+    """Takes an address that cannot be split for what it is: a request that cannot be read."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:
+            raise ParsingError(str(error)) from error
 
 
 def channel(system: System) -> type[HTTPChannel]:
@@ -50,5 +61,6 @@ def channel(system: System) -> type[HTTPChannel]:
 
     class Channel(HTTPChannel):
         error_task_class = ProblemTask
+        parser_class = Parser
 
     return Channel

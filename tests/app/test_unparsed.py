@@ -40,6 +40,7 @@ def ask(house: Served, request: bytes) -> tuple[str, dict]:
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", 400, "malformed"),
         (b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n", 400, "malformed"),
         (b"no request at all\r\n\r\n", 400, "malformed"),
+        (b"GET http://[::1/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "malformed"),
     ],
 )
 def test_what_is_no_request_is_a_problem(house: Served, request_: bytes, status: int, code: str) -> None:
