@@ -27,6 +27,9 @@ metadata = sa.MetaData()
 REFRESH_SECONDS: Final = 0.5
 HOURS_MAX: Final = 24 * 30
 WIDEST: Final = {4: 24, 6: 48}
+CLIENT_PREFIX: Final = 64
+_MAPPED_PREFIX: Final = 96
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _T = technical("governance")
 network_rule = sa.Table(
@@ -142,21 +145,33 @@ class BlockNetwork:
     def _checked(self, params: Mapping[str, str], ctx: Context) -> tuple[Sequence[str], int]:
         try:
             hours = int(params.get("hours", "1"))
-            networks = [ipaddress.ip_network(text.strip()) for text in params["addresses"].split(",")]
+            named = [ipaddress.ip_network(text.strip()) for text in params["addresses"].split(",")]
         except (KeyError, ValueError) as error:
             raise BadParameter("Name one or more addresses and a number of hours.", param="addresses") from error
         if not 1 <= hours <= HOURS_MAX:
             raise BadParameter(f"A block lasts 1 to {HOURS_MAX} hours.", param="hours")
+        for network in named:
+            if self._proxies.trusts(str(network.network_address)):
+                raise ContainmentRefused(f"{network} is our own proxy and is never blocked.")
+        networks = list(dict.fromkeys(map(_of_client, named)))
         for network in networks:
             if network.prefixlen < WIDEST[network.version]:
                 raise BadParameter(f"{network} is wider than /{WIDEST[network.version]}.", param="addresses")
             if network.is_loopback:
                 raise ContainmentRefused(f"{network} is this machine itself and is never blocked.")
-            if self._proxies.trusts(str(network.network_address)):
-                raise ContainmentRefused(f"{network} is our own proxy and is never blocked.")
             if ctx.source.ip and ipaddress.ip_address(ctx.source.ip) in network:
                 raise ContainmentRefused("This would shut out the address you are using now.")
         return [str(network) for network in networks], hours
+
+
+def _of_client(network: Network) -> Network:
+    """Return what a network stands for: whoever has one IPv6 address has all of its /64 to change to."""
+    if network.version == 4 or network.prefixlen <= CLIENT_PREFIX or network.is_loopback:
+        return network
+    mapped = network.network_address.ipv4_mapped
+    if mapped is not None and network.prefixlen >= _MAPPED_PREFIX:
+        return ipaddress.ip_network((mapped, network.prefixlen - _MAPPED_PREFIX))
+    return network.supernet(new_prefix=CLIENT_PREFIX)
 
 
 def merged(networks: Sequence[str]) -> tuple[tuple[int, ...], tuple[int, ...]]:
