@@ -115,6 +115,7 @@ class _Doors:
             self._trace(environ, layer, refusal)
             response = self._render(refusal, environ)
             headers.apply(response.headers, policy=headers.API_POLICY, is_tls=gate.is_tls)
+            response.headers["X-Request-Id"] = environ["onepay.request_id"]
             return response(environ, start)
         result: Iterable[bytes] = self._inner(environ, start)
         return result

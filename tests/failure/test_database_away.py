@@ -47,6 +47,7 @@ def test_a_request_blocked_at_the_door_is_answered(
     with without(monkeypatch, house.system.db, refuse, "begin"):
         answer = house.app.test_client().get("/", headers={"Host": "elsewhere.example"})
     assert (answer.status_code, answer.json["code"]) == (421, "wrong_host")
+    assert answer.headers["X-Request-Id"] == answer.json["request_id"]
 
 
 def test_nothing_at_all_answers_unavailable(house: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
