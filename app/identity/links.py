@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import sqlalchemy as sa
@@ -29,6 +29,7 @@ class LinkPurpose(StrEnum):
     INVITATION = "invitation"
     RECOVERY = "recovery"
     DISOWN = "disown"
+    FACTOR = "factor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,3 +96,15 @@ def close_others(session: Session, account_id: str, purpose: LinkPurpose, ctx: C
         .where(link.c.account_id == account_id, link.c.purpose == purpose.value, link.c.used_at.is_(None))
         .values(used_at=ctx.at, address_ct=None)
     )
+
+
+def open_until(session: Session, account_id: str, purpose: LinkPurpose, ctx: Context) -> datetime | None:
+    """Return until when the newest link of a purpose opens that was sent to an account, or None."""
+    query = sa.select(sa.func.max(link.c.expires_at)).where(
+        link.c.account_id == account_id,
+        link.c.purpose == purpose.value,
+        link.c.used_at.is_(None),
+        link.c.expires_at > ctx.at,
+    )
+    until: datetime | None = session.execute(query).scalar_one()
+    return until

@@ -208,7 +208,8 @@ def remove(session: Session, factor_id: str, ctx: Context, *, parts: Identity, m
 
 
 def take_away(session: Session, account_id: str, factor_id: str, reason: str, ctx: Context) -> None:
-    """Mark a factor removed and record it; another's or an unknown one is `NotFound`."""
+    """Mark a factor removed and record it; another's or an unknown one is `NotFound`. Removals take their turn."""
+    _lock(session, account_id)
     done = session.execute(
         sa.update(factor)
         .where(factor.c.id == factor_id, factor.c.account_id == account_id, factor.c.removed_at.is_(None))

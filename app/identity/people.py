@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, containment, mfa, notices, sessions, signup
+from app.identity import accounts, coming_back, containment, links, mfa, notices, sessions, signup
 from app.identity.accounts import Account, State
+from app.identity.links import LinkPurpose
 from app.identity.mfa import Factor
 from app.identity.parts import Identity
 from app.identity.sessions import Listed
@@ -51,6 +53,10 @@ class Detail:
     person: Person
     factors: Sequence[Factor]
     sessions: Sequence[Listed]
+    needs_factor: bool
+    """A member of staff who cannot sign in before a factor was added by a mailed link."""
+    link_until: datetime | None
+    """Until when the link opens that was mailed for it."""
 
 
 def page(session: Session, kind: ActorKind, after: str | None, ctx: Context, *, parts: Identity) -> Sequence[Person]:
@@ -71,6 +77,8 @@ def detail(session: Session, account_id: str, ctx: Context, *, parts: Identity) 
         person=_person(session, found, ctx, parts),
         factors=mfa.factors_of(session, account_id),
         sessions=sessions.list_of(session, account_id, None, ctx.at),
+        needs_factor=coming_back.is_needed(session, found),
+        link_until=links.open_until(session, account_id, LinkPurpose.FACTOR, ctx),
     )
 
 
@@ -86,7 +94,10 @@ def end_sessions(session: Session, account_id: str, ctx: Context) -> int:
 def remove_factor(
     session: Session, account_id: str, factor_id: str, reason: str, ctx: Context, *, parts: Identity
 ) -> None:
-    """Remove a lost factor of somebody else, with a reason; all their sessions end and they are told."""
+    """Remove a lost factor of somebody else, with a reason; all their sessions end and they are told.
+
+    A member of staff who has no other one left gets the link that adds a new one.
+    """
     ctx.actor.require(IAM_FACTOR_DECIDE)
     _demand_other(account_id, ctx)
     why = checked_reason(reason)
@@ -98,6 +109,8 @@ def remove_factor(
         "An administrator removed a second factor of your OnePay account. If you did not ask for it, tell us at once.\n"
     )
     notices.tell(session, found.id, "A second factor was removed", text, "factor_removed", ctx, parts=parts)
+    if coming_back.is_needed(session, found):
+        coming_back.send(session, account_id, ctx, parts=parts)
 
 
 def disable(session: Session, account_id: str, reason: str, ctx: Context) -> None:

@@ -54,6 +54,8 @@ def complete(session: Session, token: str, hashed: str, code: str, ctx: Context,
             return Proof(refusal=refusal)
     links.consume(session, token, LinkPurpose.RECOVERY, ctx, parts=parts)
     links.close_others(session, found.id, LinkPurpose.RECOVERY, ctx)
+    # Of staff without a factor the password came by mail alone: it must not open what was mailed as well.
+    links.close_others(session, found.id, LinkPurpose.FACTOR, ctx)
     signup.store_password(session, found.id, hashed, ctx)
     signup.record_changed(session, found.id, "recovery", ctx)
     sessions.end_all(session, found.id, "revoked", ctx)

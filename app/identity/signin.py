@@ -144,7 +144,7 @@ def attempt(
         surface=surface,
         identifier=identifier,
         account=found,
-        password_hash=_hash_of(session, found.id) if found else None,
+        password_hash=hash_of(session, found.id) if found else None,
         has_factor=bool(found and mfa.factors_of(session, found.id)),
         device_id=_device_of(session, found.id, device_token, ctx.at, parts) if found and device_token else None,
     )
@@ -221,6 +221,19 @@ def conclude(session: Session, made: Attempt, checks: Sequence[Check], ctx: Cont
     if PASSWORD not in proven or (made.surface is not ActorKind.CUSTOMER and mfa.TOTP not in proven):
         return _refuse(session, made, [Check(factor=mfa.TOTP, passed=False, reason="wrong")], ctx, parts)
     return _finish(session, made, made.account, proven, ctx, parts)
+
+
+def count_password(session: Session, made: Attempt, check: Check, ctx: Context, *, parts: Identity) -> bool:
+    """Tell whether a password that was typed beside a sign-in is right and still the present one.
+
+    A wrong one counts as at sign-in: raises `Throttled` for what comes after the lock.
+    """
+    lockout.hold(session, _buckets(made, ctx))
+    _demand_open(session, made, ctx)
+    if check.passed and made.account and hash_of(session, made.account.id) == made.password_hash:
+        return True
+    _refuse(session, made, [Check(factor=PASSWORD, passed=False, reason="password")], ctx, parts)
+    return False
 
 
 def _finish(
@@ -380,7 +393,8 @@ def _renew_hash(session: Session, made: Attempt, checks: Sequence[Check]) -> Non
             )
 
 
-def _hash_of(session: Session, account_id: str) -> str | None:
+def hash_of(session: Session, account_id: str) -> str | None:
+    """Return the present password hash of an account."""
     query = sa.select(password.c.hash).where(password.c.account_id == account_id, password.c.n == 0)
     return session.execute(query).scalar_one_or_none()
 

@@ -9,12 +9,13 @@ from sqlalchemy.orm import Session
 from app import browser
 from app.edge import context, system
 from app.gateway.policy import Policy, Public, route
-from app.identity import accounts, links, mfa, passwords, recovery, roles, signup
+from app.identity import accounts, coming_back, links, mfa, passwords, recovery, roles, signin, signup
 from app.identity.links import Link, LinkClosed, LinkPurpose
 from app.identity.mfa import CodeRefused
+from app.identity.signin import SignInOver, Throttled
 from app.kernel.access import ActorKind
 from app.kernel.errors import Conflict, Invalid
-from app.web import pages, qr
+from app.web import formats, pages, qr
 from payments import wallets
 
 blueprint = Blueprint("coming_in", __name__)
@@ -73,6 +74,10 @@ def link_form(token: str) -> Response:
         link = links.look(session, token, ctx, parts=parts)
     if link.purpose is LinkPurpose.INVITATION:
         return _invitation(link, pages.Form(), 200)
+    if link.purpose is LinkPurpose.FACTOR:
+        with system().db.read() as session:
+            coming_back.look(session, token, ctx, parts=parts)
+        return pages.render("come_back.html", form=pages.Form())
     return _link_page(link, pages.Form(values={"name": "", "handle": ""}), 200)
 
 
@@ -88,6 +93,8 @@ def link(token: str) -> Response:
             return _accept_invitation(token, found)
         case LinkPurpose.RECOVERY:
             return _set_password(token, found)
+        case LinkPurpose.FACTOR:
+            return _add_factor(token) if "code" in request.form else _prove_password(token)
         case LinkPurpose.DISOWN:
             raise LinkClosed
 
@@ -160,6 +167,48 @@ def _set_password(token: str, found: Link) -> Response:
         return _link_page(found, form, 422)
     home = "/sign-in?next=/staff" if kind is ActorKind.STAFF else "/sign-in"
     return pages.render("done.html", title="Your password is set", text="Every session was ended.", go_to=home)
+
+
+def _prove_password(token: str) -> Response:
+    """Show the secret of the new factor to whoever knows the password."""
+    parts, ctx, form = system().identity, context(), pages.Form()
+    try:
+        with system().db.read() as session:
+            made = coming_back.attempt(session, token, ctx, parts=parts)
+        check = signin.check_password(made, pages.secret("password"), parts=parts)
+        with system().db.begin() as session:
+            proven = coming_back.prove(session, token, made, check, ctx, parts=parts)
+    except Throttled as refusal:
+        system().gateway.folding.tell_limited(system().db, refusal.event, "/link", ctx)
+        form.wrong["password"] = f"Too many tries. Wait {formats.wait(refusal.retry_after or 1)}."
+        answer = pages.render("come_back.html", 429, form=form)
+        answer.headers["Retry-After"] = str(refusal.retry_after)
+        return answer
+    if proven is None:
+        form.wrong["password"] = "The password is not right."
+        return pages.render("come_back.html", 401, form=form)
+    return _factor_offered(pages.Form(), *proven, 200)
+
+
+def _add_factor(token: str) -> Response:
+    """Take the first code of the new factor; the link is used up by it."""
+    parts, ctx = system().identity, context()
+    proof, code = pages.secret("proof"), pages.secret("code")
+    try:
+        with system().db.begin() as session:
+            coming_back.complete(session, token, proof, code, ctx, parts=parts)
+    except CodeRefused as error:
+        with system().db.read() as session:
+            offer = coming_back.offer(session, token, proof, ctx, parts=parts)
+        return _factor_offered(pages.Form(wrong={"code": str(error)}), proof, offer, 422)
+    except SignInOver as over:
+        return pages.render("come_back.html", 401, form=pages.Form(wrong={"password": str(over)}))
+    text = "Your authenticator is added. Sign in with its next code."
+    return pages.render("done.html", title="You can sign in again", text=text, go_to="/sign-in?next=/staff")
+
+
+def _factor_offered(form: pages.Form, proof: str, offer: mfa.Offer, status: int) -> Response:
+    return pages.render("come_back_factor.html", status, form=form, proof=proof, enrolment=offer, qr=qr.svg(offer.uri))
 
 
 def _check(form: pages.Form, password: str, *, has_factor: bool, words: tuple[str, ...]) -> None:

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, request
 
 from app.edge import context, system
 from app.gateway.policy import Policy, route
-from app.identity import people, roles, signup
+from app.identity import coming_back, people, roles, signup
 from app.kernel.access import (
     IAM_ACCOUNT_DISABLE,
     IAM_ACCOUNT_INVITE,
@@ -82,6 +82,19 @@ def remove_factor(account_id: str, factor_id: str) -> Response:
     except (Invalid, Conflict, Forbidden) as error:
         form.refuse(error, "reason")
         return _person(account_id, form, 422)
+    return pages.go(f"/admin/users/{account_id}")
+
+
+@route(blueprint, "POST", "/admin/users/<account_id>/factors/link", _policy(IAM_FACTOR_DECIDE, fresh=True))
+def send_factor_link(account_id: str) -> Response:
+    """Send a member of staff without a factor the link that adds a new one, once more."""
+    form = pages.Form(values={"reason": ""})
+    try:
+        with system().db.begin() as session:
+            coming_back.send(session, account_id, context(), parts=system().identity)
+    except (Conflict, Forbidden) as error:
+        form.refuse(error, "factors")
+        return _person(account_id, form, 409)
     return pages.go(f"/admin/users/{account_id}")
 
 
