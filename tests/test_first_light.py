@@ -28,7 +28,7 @@ from playbooks.timeline import Code
 from tests.support.installation import PASSWORD, Browser, Installation, Person, installed
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
-SECRET = re.compile(r'class="id secret">([A-Z2-7]+)<')
+SECRET = re.compile(r'data-secret="([A-Z2-7]+)"')
 SOURCE, HIDEOUT = "198.18.44.7", "198.18.61.9"
 
 

@@ -118,7 +118,7 @@ def _finish_sign_up(token: str, found: Link) -> Response:
     except sa.exc.IntegrityError:  # the same address or handle, by somebody who was faster by a moment
         form.wrong["handle"] = "This was taken a moment ago. Choose another handle, or sign in."
         return _link_page(found, form, 422)
-    return browser.signed_in(pages.go("/security/factors/new?next=/wallet"), begun, ActorKind.CUSTOMER, None)
+    return browser.signed_in(pages.go("/security/factors/new?next=/wallet&step=3"), begun, ActorKind.CUSTOMER, None)
 
 
 def _accept_invitation(token: str, found: Link) -> Response:

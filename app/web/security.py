@@ -143,7 +143,17 @@ def _factor_page(form: pages.Form, status: int) -> Response:
     with system().db.read() as session:
         name = accounts.masked(accounts.address_of(session, account_id, parts=parts))
         offer = mfa.offer(session, account_id, g.live.session_id, name, parts=parts)
-    return pages.render("factor.html", status, form=form, enrolment=offer, qr=qr.svg(offer.uri), next=_next())
+        has_factor = bool(mfa.factors_of(session, account_id))
+    return pages.render(
+        "factor.html",
+        status,
+        form=form,
+        enrolment=offer,
+        qr=qr.svg(offer.uri),
+        next=_next(),
+        has_factor=has_factor,
+        is_last_step=request.args.get("step") == "3",  # of opening a wallet
+    )
 
 
 def _prove(kind: ActorKind, home: str) -> Response:

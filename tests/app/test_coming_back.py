@@ -75,7 +75,7 @@ def house(tmp_path) -> Iterator[House]:
 
 def shown(page: str) -> tuple[str, str]:
     """Return the secret and the proof that stand in the second step."""
-    secret = re.sub(r"<[^>]+>|\s", "", re.search(r'class="id secret">(.+?)</code>', page).group(1))
+    secret = re.search(r'data-secret="([A-Z2-7]+)"', page).group(1)
     return secret, re.search(r'name="proof" value="([^"]+)"', page).group(1)
 
 
@@ -97,7 +97,9 @@ def test_the_way_back_of_somebody_whose_last_factor_was_removed(house: House) ->
     admin.get(their)
     house.clock.move(timedelta(seconds=1))
     assert admin.post(f"{their}/factors/{only.id}/remove", {"reason": REASON}).status_code == 303
-    assert "A letter with a link went out" in admin.get(their).text
+    page = admin.get(f"{their}?done=factor").text
+    assert "A letter with a link went out" in page
+    assert "The factor was removed, and every session ended." in page
     assert set(house.subjects()[-2:]) == {"A second factor was removed", SUBJECT}
 
     link = house.link()
@@ -169,6 +171,22 @@ def test_whoever_is_disabled_meanwhile_gets_no_factor(house: House) -> None:
     house.disable()
     assert browser.post(link, {"proof": proof, "code": house.made.code(secret)}).status_code == 410
     assert (browser.get(link).status_code, house.factors()) == (410, 0)
+
+
+def test_ended_sessions_are_confirmed_and_staff_stand_by_name(house: House) -> None:
+    house.made.staff("abe", roles.ANALYST)
+    admin, their = house.made.browser(), f"/admin/users/{house.person.account}"
+    admin.sign_in(house.admin, surface="staff")
+    admin.get(their)
+    done = admin.post(f"{their}/sessions/end", {})
+    assert "Every session was ended." in admin.get(done.location).text
+    assert re.findall(r'class="who">(\w+)<', admin.get("/admin/users").text) == ["Abe", "Ada", "Amy"]
+
+
+def test_the_way_in_of_staff_stands_on_the_plain_sign_in(house: House) -> None:
+    browser = house.made.browser()
+    there = re.search(r'href="([^"]+)">Staff sign-in', browser.get("/sign-in").text).group(1)
+    assert "Always with two factors" in browser.get(there).text
 
 
 def test_a_disabled_account_is_sent_no_link(house: House) -> None:

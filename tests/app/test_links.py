@@ -34,7 +34,7 @@ def rows(house: Installation) -> dict[str, int]:
 
 
 def secret_in(page: str) -> str:
-    return re.search(r'class="id secret">([A-Z2-7]+)<', page).group(1)
+    return re.search(r'data-secret="([A-Z2-7]+)"', page).group(1)
 
 
 def test_a_scanner_that_fetches_an_invitation_changes_nothing(installation: Installation) -> None:

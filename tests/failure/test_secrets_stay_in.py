@@ -30,7 +30,7 @@ WRONG = "three-wrong-geese-at-dawn"
 NAME = "Wilhelmina Featherstonehaugh"
 ADDRESS = "wilhelmina@onepay.example"
 NOTE = "for the orchestra of glass birds"
-SECRET = re.compile(r'class="id secret">([A-Z2-7]+)<')
+SECRET = re.compile(r'data-secret="([A-Z2-7]+)"')
 
 
 @dataclass(kw_only=True)

@@ -21,7 +21,7 @@ from app.simulator.intents import Enrol, Look, Nothing, Outcome, Pay, SignIn, Si
 from payments.money import EUR, Money, digits_text
 
 _TOKEN: Final = re.compile(r'name="csrf_token" value="([^"]+)"')
-_SECRET: Final = re.compile(r'class="id secret">([A-Z2-7]+)<')
+_SECRET: Final = re.compile(r'data-secret="([A-Z2-7]+)"')
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ from app.oauth import guard
 from app.web import pages
 
 blueprint = Blueprint("people", __name__)
+_DONE = {"sessions": "Every session was ended.", "factor": "The factor was removed, and every session ended."}
 
 
 def _policy(permission: Permission, *, fresh: bool = False) -> Policy:
@@ -30,7 +31,7 @@ def _policy(permission: Permission, *, fresh: bool = False) -> Policy:
 
 @route(blueprint, "GET", "/admin/users", _policy(IAM_ACCOUNT_READ))
 def users() -> Response:
-    """List the accounts of a kind, newest first."""
+    """List the accounts of a kind: the newest, page by page; on a page the staff by name."""
     return _list(pages.Form(values={"email": "", "name": "", "role": roles.ANALYST}), 200)
 
 
@@ -65,7 +66,7 @@ def end_sessions(account_id: str) -> Response:
     """End every session of a person."""
     with system().db.begin() as session:
         people.end_sessions(session, account_id, context())
-    return pages.go(f"/admin/users/{account_id}")
+    return pages.go(f"/admin/users/{account_id}?done=sessions")
 
 
 @route(
@@ -82,7 +83,7 @@ def remove_factor(account_id: str, factor_id: str) -> Response:
     except (Invalid, Conflict, Forbidden) as error:
         form.refuse(error, "reason")
         return _person(account_id, form, 422)
-    return pages.go(f"/admin/users/{account_id}")
+    return pages.go(f"/admin/users/{account_id}?done=factor")
 
 
 @route(blueprint, "POST", "/admin/users/<account_id>/factors/link", _policy(IAM_FACTOR_DECIDE, fresh=True))
@@ -130,6 +131,8 @@ def _list(form: pages.Form, status: int) -> Response:
     with system().db.begin() as session:
         found = people.page(session, kind, after, context(), parts=system().identity)
     more = found[-1].account.id if len(found) == people.PAGE_MAX else None
+    if kind is ActorKind.STAFF:
+        found = sorted(found, key=lambda person: (person.name.casefold(), person.account.id))
     return pages.render(
         "admin/users.html",
         status,
@@ -145,4 +148,5 @@ def _list(form: pages.Form, status: int) -> Response:
 def _person(account_id: str, form: pages.Form, status: int) -> Response:
     with system().db.begin() as session:
         found = people.detail(session, account_id, context(), parts=system().identity)
-    return pages.render("admin/user.html", status, form=form, detail=found, words=roles.WORD_OF_ROLE)
+    done = _DONE.get(request.args.get("done", "")) if status == 200 else None
+    return pages.render("admin/user.html", status, form=form, detail=found, words=roles.WORD_OF_ROLE, done=done)
