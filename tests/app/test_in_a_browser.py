@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import Route
 
 from app.identity.models import attempts
 from tests.support.browser import NARROW, WIDE, Served, chromium, looking, served
@@ -136,6 +137,52 @@ def test_a_receipt_waits_for_its_number_and_then_asks_no_more(browser: Chromium,
         assert len(asked) == numbered, "it asks no more"
         assert page.locator("#in-the-log").count() == 1
         assert looked.wrong == []
+
+
+@pytest.mark.parametrize("status", [429, 503, None], ids=["too many", "away", "no answer"])
+def test_a_receipt_asks_again_after_an_answer_that_failed(browser: Chromium, house: Served, status: int | None) -> None:
+    installation = house.installation
+    person = installation.customer(f"asks_{status}".lower(), euros=20)
+    with looking(browser, house.url) as looked:
+        looked.sign_in(person, installation)
+        page, failed = looked.page, []
+
+        def fail_once(route: Route) -> None:
+            if route.request.headers.get("hx-request") is None or failed:
+                route.continue_()
+                return
+            failed.append(route.request.url)
+            route.abort() if status is None else route.fulfill(status=status, body="")
+
+        page.route("**/transfers/trf_*", fail_once)
+        looked.go("/send")
+        page.fill("[name=payee]", "@tern_slate")
+        page.fill("[name=amount]", "1.00")
+        page.click("button.main")
+        page.wait_for_load_state("load")
+        page.click("button.main")
+        page.wait_for_url("**/transfers/trf_*")
+        page.wait_for_timeout(1_500)
+        assert len(failed) == 1
+        installation.system.sequencer.drain()
+        page.wait_for_selector("#in-the-log :text('Proof holds')", timeout=8_000)
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_codes_commands_and_secrets_are_shown_whole(browser: Chromium, house: Served, size: dict[str, int]) -> None:
+    person = house.installation.customer(f"looks_{size['width']}", euros=1)
+    lines = "selector => [...document.querySelectorAll(selector)].map(element => element.getClientRects().length)"
+    with looking(browser, house.url, size=size) as looked:
+        looked.go("/help/errors")
+        assert set(looked.page.evaluate(lines, ".codes .id")) == {1}, "each code on one line"
+        assert looked.overflow() <= 0
+        looked.sign_in(person, house.installation)
+        looked.go("/security/factors/new")
+        assert set(looked.page.evaluate(lines, ".secret > span")) == {1}, "no group is broken"
+        assert "You need it before" not in looked.page.inner_text("main")
+        heading = looked.page.locator("h1").bounding_box()
+        card = looked.page.locator(".card").bounding_box()
+        assert size == NARROW or abs(heading["y"] - card["y"]) < 30, "the heading stands at the top of its card"
 
 
 def test_a_double_click_signs_in_once(browser: Chromium, house: Served) -> None:
