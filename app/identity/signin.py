@@ -10,7 +10,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, lockout, mfa, notices, sessions
+from app.identity import accounts, devices, lockout, mfa, notices, sessions
 from app.identity.accounts import Account, State
 from app.identity.models import account as account_table
 from app.identity.models import device, login, password
@@ -248,7 +248,7 @@ def _finish(
     lockout.reset(session, _buckets(made, ctx)[0])
     is_new_device = made.device_id is None
     had_device = found.last_login_at is not None
-    device_id, device_token = _known_device(session, made.device_id, found.id, ctx)
+    device_id, device_token = devices.know(session, made.device_id, found.id, ctx)
     idle_days = (ctx.at - found.last_login_at).days if found.last_login_at else None
     session.execute(sa.update(account_table).where(account_table.c.id == found.id).values(last_login_at=ctx.at))
     acr = Acr.MFA if mfa.TOTP in proven else Acr.PWD
@@ -407,24 +407,6 @@ def _device_of(session: Session, account_id: str, token: str, at: datetime, part
         device.c.last_seen_at > oldest,
     )
     return session.execute(query).scalar_one_or_none()
-
-
-def _known_device(session: Session, device_id: str | None, account_id: str, ctx: Context) -> tuple[str, str | None]:
-    if device_id is not None:
-        session.execute(sa.update(device).where(device.c.id == device_id).values(last_seen_at=ctx.at))
-        return device_id, None
-    token, device_id = crypto.token(), ctx.new_id("dev")
-    session.execute(
-        sa.insert(device).values(
-            id=device_id,
-            account_id=account_id,
-            token_hash=crypto.sha256(token.encode()),
-            label=sessions.agent_of(ctx),
-            first_seen_at=ctx.at,
-            last_seen_at=ctx.at,
-        )
-    )
-    return device_id, token
 
 
 def _tell_new_device(session: Session, found: Account, ctx: Context, parts: Identity) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, letters, links, passwords, roles, sessions
+from app.identity import accounts, devices, letters, links, passwords, roles, sessions
 from app.identity.accounts import State
 from app.identity.links import LinkPurpose
 from app.identity.models import account, password
@@ -92,8 +92,11 @@ def words_of(address: str, name: str) -> tuple[str, ...]:
 
 def complete(
     session: Session, token: str, new: NewCustomer, ctx: Context, *, parts: Identity, open_wallet: OpenWallet
-) -> tuple[str, NewSession]:
-    """Consume the link, open account and wallet with the handle, and sign the person in; returns id and session."""
+) -> tuple[str, NewSession, str | None]:
+    """Consume the link, open account and wallet with the handle, and sign the person in.
+
+    Returns id, session, and the token by which this browser is known from now on.
+    """
     link = links.consume(session, token, LinkPurpose.SIGN_UP, ctx, parts=parts)
     assert link.address is not None, "a sign-up link carries its address"
     account_id = accounts.create(
@@ -121,9 +124,12 @@ def complete(
     outbox.record(session, AccountRegistered(account=account_id, channel="web", about=(account_id,)), own)
     outbox.record(session, AccountVerified(account=account_id, channel="mail", about=(account_id,)), own)
     open_wallet(session, account_id, new.handle, own)
-    begun = sessions.begin(session, account_id, ActorKind.CUSTOMER, Acr.PWD, "password", None, own, policy=parts.policy)
+    device_id, device_token = devices.know(session, None, account_id, own)
+    begun = sessions.begin(
+        session, account_id, ActorKind.CUSTOMER, Acr.PWD, "password", device_id, own, policy=parts.policy
+    )
     session.execute(sa.update(account).where(account.c.id == account_id).values(last_login_at=ctx.at))
-    return account_id, begun
+    return account_id, begun, device_token
 
 
 def invite(session: Session, typed: str, name: str, role: str, ctx: Context, *, parts: Identity) -> str:

@@ -111,14 +111,14 @@ def _finish_sign_up(token: str, found: Link) -> Response:
         handle = form.values["handle"].strip().removeprefix("@").lower()
         new = signup.NewCustomer(name=form.values["name"], handle=handle, hashed=parts.identity.hasher.hash(password))
         with parts.db.begin() as session:
-            _, begun = signup.complete(session, token, new, ctx, parts=parts.identity, open_wallet=wallets.open)
+            _, begun, known = signup.complete(session, token, new, ctx, parts=parts.identity, open_wallet=wallets.open)
     except (Invalid, Conflict) as error:
         form.refuse(error, "handle" if error.param != "name" else "name")
         return _link_page(found, form, 422)
     except sa.exc.IntegrityError:  # the same address or handle, by somebody who was faster by a moment
         form.wrong["handle"] = "This was taken a moment ago. Choose another handle, or sign in."
         return _link_page(found, form, 422)
-    return browser.signed_in(pages.go("/security/factors/new?next=/wallet&step=3"), begun, ActorKind.CUSTOMER, None)
+    return browser.signed_in(pages.go("/security/factors/new?next=/wallet&step=3"), begun, ActorKind.CUSTOMER, known)
 
 
 def _accept_invitation(token: str, found: Link) -> Response:

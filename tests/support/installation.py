@@ -72,7 +72,7 @@ class Installation:
         with system.db.begin() as session:
             signup.ask(session, address, ctx, parts=system.identity)
         with system.db.begin() as session:
-            account, _ = signup.complete(
+            account, _, _ = signup.complete(
                 session, self.link_to(address), new, ctx, parts=system.identity, open_wallet=wallets.open
             )
         if euros:

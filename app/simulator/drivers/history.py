@@ -99,7 +99,7 @@ class History:
         new = signup.NewCustomer(name=intent.name, handle=intent.handle, hashed=parts.hasher.hash(intent.password))
         with system.db.begin() as session:
             token = self._link_to(intent.address)
-            who.account, begun = signup.complete(
+            who.account, begun, _ = signup.complete(
                 session, token, new, self._ctx(who), parts=parts, open_wallet=wallets.open
             )
         self._enter(who, begun.token)

@@ -57,7 +57,7 @@ class People:
             signup.ask(session, address, self.ctx(), parts=self.parts)
         new = signup.NewCustomer(name="Amber Finch", handle=handle, hashed=self.parts.hasher.hash(PASSWORD))
         with self.ground.db.begin() as session:
-            account, _ = signup.complete(
+            account, _, _ = signup.complete(
                 session, self.link_to(address), new, self.ctx(), parts=self.parts, open_wallet=wallets.open
             )
         return account
