@@ -18,7 +18,7 @@ from app.gateway.networks import Blocked, BlockNetwork
 from app.gateway.pipeline import Gateway
 from app.gateway.proxies import TrustedProxies
 from app.identity import password_filter
-from app.identity.containment import LockAccount, RevokeSessions
+from app.identity.containment import LockAccount, RevokeSessions, ToldHold
 from app.identity.disown import HoldOutgoing
 from app.identity.parts import Identity
 from app.identity.passwords import Hasher
@@ -170,7 +170,7 @@ def make_system(
     actions: tuple[Containment, ...] = (
         RevokeSessions(identity),
         LockAccount(identity),
-        HoldOutgoingAction(),
+        ToldHold(HoldOutgoingAction(), identity),
         BlockNetwork(proxies),
     )
     metrics = Metrics()

@@ -8,12 +8,12 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, notices, sessions
+from app.identity import accounts, lockout, notices, sessions
 from app.identity.accounts import Account, State
 from app.identity.models import restraint
 from app.identity.parts import Identity
 from app.kernel.access import ActorKind
-from app.kernel.containment import BadParameter, ContainmentRefused, Radius, Standing
+from app.kernel.containment import BadParameter, Containment, ContainmentRefused, Radius, Standing
 from app.kernel.context import Context
 from app.kernel.db import insert_once
 from app.kernel.errors import NotFound
@@ -21,6 +21,7 @@ from ingest.events.auth import AccountLocked, AccountUnlocked
 from ingest.log import outbox
 
 CONTAINED: Final = "containment"
+HOLD_TOLD_SECONDS: Final = 24 * 3600
 
 
 class RevokeSessions:
@@ -109,6 +110,31 @@ class LockAccount:
         return _standing(session, key)
 
 
+class ToldHold:
+    """The hold of outgoing money, which is another's, with a letter to the person: once a day, however many holds."""
+
+    def __init__(self, hold: Containment, parts: Identity) -> None:
+        self.name = hold.name
+        self._hold = hold
+        self._parts = parts
+
+    def preview(self, session: Session, params: Mapping[str, str], ctx: Context) -> Radius:
+        return self._hold.preview(session, params, ctx)
+
+    def run(self, session: Session, params: Mapping[str, str], key: str, ctx: Context) -> str:
+        is_new = self._hold.check(session, key) is Standing.UNKNOWN
+        ref = self._hold.run(session, params, key, ctx)
+        if is_new:
+            _tell_hold(session, params["account"], ctx, self._parts)
+        return ref
+
+    def undo(self, session: Session, ref: str, key: str, ctx: Context) -> None:
+        self._hold.undo(session, ref, key, ctx)
+
+    def check(self, session: Session, key: str) -> Standing:
+        return self._hold.check(session, key)
+
+
 def is_held(session: Session, account_id: str) -> bool:
     """Tell whether a lock of the account stands that nobody has taken back."""
     query = sa.select(restraint.c.key).where(
@@ -184,6 +210,17 @@ def _tell_given_back(session: Session, found: Account, state: State, ctx: Contex
     else:
         return
     notices.tell(session, found.id, subject, text, "given_back", ctx, parts=parts)
+
+
+def _tell_hold(session: Session, account_id: str, ctx: Context, parts: Identity) -> None:
+    bucket = lockout.Bucket(scope=lockout.LETTERS, key=f"hold|{account_id}")
+    if lockout.count_within(session, bucket, HOLD_TOLD_SECONDS, ctx.at) > 1:
+        return
+    text = (
+        "Payments from your OnePay wallet are on hold while we check that it is you. Money can still arrive.\n"
+        f"What it means, and what you can do: {parts.public_url}/help#restricted\n"
+    )
+    notices.tell(session, account_id, "Your payments are on hold", text, "held", ctx, parts=parts)
 
 
 def _door(found: Account, parts: Identity, name: str) -> str:

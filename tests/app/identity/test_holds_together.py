@@ -6,12 +6,13 @@ import pytest
 
 from app.identity import accounts, letters, recovery, roles
 from app.identity.accounts import State
-from app.identity.containment import LockAccount, RevokeSessions
+from app.identity.containment import LockAccount, RevokeSessions, ToldHold
 from app.identity.links import LinkClosed
 from app.identity.stepup import ProofRefused
 from app.kernel.access import Actor, ActorKind, service
 from app.kernel.containment import Standing
 from app.kernel.errors import TooManyAttempts
+from payments.containment import HoldOutgoing
 from tests.support.installation import Installation, Person
 
 NEW = "four lamps beside the harbour wall"
@@ -142,3 +143,25 @@ def test_a_lock_of_the_owners_own_still_stands_after_ours(installation: Installa
     assert "Our lock of your account has ended" in subjects
     assert "Your account is open again" not in subjects
     assert state_of(installation, person) is State.LOCKED
+
+
+def test_the_owner_is_told_once_of_payments_on_hold(installation: Installation) -> None:
+    person, hold = installation.customer("on_hold"), ToldHold(HoldOutgoing(), installation.system.identity)
+    ctx = installation.system.context(service("playbooks"))
+    for key in ("h1", "h1", "h2"):
+        with installation.system.db.begin() as session:
+            hold.run(session, {"account": person.account}, key, ctx)
+    found = [letter for letter in told(installation, person) if letter.subject == "Your payments are on hold"]
+    assert len(found) == 1
+    assert "/help#restricted" in found[0].text
+
+
+def test_the_acts_that_are_composed_tell_the_owner(installation: Installation) -> None:
+    person, system = installation.customer("composed"), installation.system
+    installation.browser().sign_in(person)
+    for name in ("sessions.revoke_all", "wallet.hold_outgoing", "account.lock"):
+        with system.db.begin() as session:
+            act = system.response.containments[name]
+            act.run(session, {"account": person.account}, name, system.context(service("playbooks")))
+    subjects = {letter.subject for letter in told(installation, person)}
+    assert {"You were signed out everywhere", "Your payments are on hold", "Your account is locked"} <= subjects
