@@ -57,16 +57,6 @@ def test_every_kind_of_row_goes_in_its_time(people: People) -> None:
     assert rows(people, message) > 0
     with people.ground.db.begin() as session:
         session.execute(sa.update(session_table).values(ended_at=people.ground.clock.now()))
-        session.execute(
-            sa.insert(device).values(
-                id="dev_1",
-                account_id="acc_1",
-                token_hash=b"1",
-                label="Firefox",
-                first_seen_at=people.ground.clock.now(),
-                last_seen_at=people.ground.clock.now(),
-            )
-        )
     people.move(days=91)
     purge(people)
     assert (rows(people, message), rows(people, session_table), rows(people, device)) == (0, 0, 1)
