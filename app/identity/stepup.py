@@ -21,6 +21,10 @@ class ProofRefused(CodeRefused):
     """The code was not accepted. Wait for the next one and try again."""
 
 
+class CodeRepeated(ProofRefused):
+    """The code was used a moment ago. Wait for the next one and try again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
     """What came of a code. A refusal is counted and recorded in the transaction that compared it, which commits.
@@ -72,8 +76,10 @@ def check(session: Session, account_id: str, code: str, ctx: Context, *, parts: 
     found, reason = mfa.match(session, account_id, code, ctx.at, parts=parts)
     if found is not None and mfa.use_up(session, found):
         return None
-    lockout.count_code_failure(session, account_id, ctx.at, policy=parts.policy)
+    if found is None:
+        # A code sent twice was guessed by nobody.
+        lockout.count_code_failure(session, account_id, ctx.at, policy=parts.policy)
     why = "replayed" if found else ("expired" if reason == "clock" else reason)
     event = StepUpFailed(account=account_id, factor=mfa.TOTP, reason=why, about=(account_id,))
     outbox.record(session, event, ctx)
-    return ProofRefused(param="code")
+    return CodeRepeated(param="code") if found else ProofRefused(param="code")

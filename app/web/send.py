@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Final
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from flask import Blueprint, Response, g, request
 from sqlalchemy.orm import Session
@@ -13,7 +15,7 @@ from app.edge import context, leave_trace, system
 from app.gateway.policy import Policy, route
 from app.identity import mfa, stepup
 from app.identity.sessions import NewSession
-from app.identity.stepup import ProofRefused
+from app.identity.stepup import CodeRepeated, ProofRefused
 from app.kernel import canonical, crypto
 from app.kernel.access import PAYMENT_TRANSFER_CREATE, PAYMENT_TRANSFER_READ, Acr, ActorKind
 from app.kernel.errors import Conflict, Invalid, Malformed, NotFound, OnePayError, StepUpRequired, TooManyAttempts
@@ -28,6 +30,10 @@ from payments.wallets import Wallet
 blueprint = Blueprint("send", __name__)
 _CREATE: Final = Policy(permission=PAYMENT_TRANSFER_CREATE)
 _FIELDS: Final = ("payee", "amount", "note")
+# How long the second of two clicks waits for the answer of the first.
+TRIES: Final = 12
+PAUSE_SECONDS: Final = 0.25
+Found = TypeVar("Found")
 
 
 @route(blueprint, "GET", "/send", _CREATE)
@@ -86,8 +92,16 @@ def send() -> Response:
         return _review_page(form, order, main, wrong, crypto.token(), 409)
     try:
         # A second click with the same code gets the first answer: the code is used up, the order is not new.
-        given = _given_before(order, key)
+        given = _patiently(lambda: _given_before(order, key))
         renewed = None if given or _is_fresh() else _prove()
+    except CodeRepeated as error:
+        given, renewed = _twin_of(order, key), None
+        if given is None:
+            leave_trace(error)
+            wrong = pages.Form(wrong={"code": str(error)})
+            return _review_page(form, order, main, wrong, key, 422)
+    except idempotency.IdempotencyBusy as error:
+        return _review_page(form, order, main, pages.Form(wrong={"code": str(error)}), key, 409)
     except (ProofRefused, TooManyAttempts, StepUpRequired) as error:
         leave_trace(error)
         wrong = pages.Form(wrong={"code": str(error)})
@@ -97,8 +111,8 @@ def send() -> Response:
     if given is not None:
         return pages.go(f"/transfers/{given}")
     try:
-        response = pages.go(f"/transfers/{_carry_out(order, key).object_id}")
-    except StepUpRequired as error:
+        response = pages.go(f"/transfers/{_patiently(lambda: _carry_out(order, key)).object_id}")
+    except (StepUpRequired, idempotency.IdempotencyBusy) as error:
         wrong = pages.Form(wrong={"code": str(error)})
         response = _review_page(form, order, main, wrong, key, 422)
     except OnePayError as error:
@@ -163,6 +177,26 @@ def _given_before(order: TransferOrder, key: str) -> str | None:
     with system().db.begin() as session:
         stored = idempotency.begin(session, _call(order, key), context())
     return stored.object_id if stored else None
+
+
+def _patiently(ask: Callable[[], Found]) -> Found:
+    """Ask again while a twin of this click is being answered; raises `IdempotencyBusy` where that takes too long."""
+    for _ in range(TRIES):
+        try:
+            return ask()
+        except idempotency.IdempotencyBusy:
+            time.sleep(PAUSE_SECONDS)
+    return ask()
+
+
+def _twin_of(order: TransferOrder, key: str) -> str | None:
+    """Return the transfer of the click that used this one's code up, once it is there."""
+    for _ in range(TRIES):
+        given = _patiently(lambda: _given_before(order, key))
+        if given is not None:
+            return given
+        time.sleep(PAUSE_SECONDS)
+    return None
 
 
 def _carry_out(order: TransferOrder, key: str) -> once.Given:

@@ -147,7 +147,7 @@ def test_staff_prove_their_factor_on_their_own_page(installation: Installation) 
     assert (proven.status_code, proven.location) == (303, there)
     browser.get(there)
     done = browser.post(action[1], {"reason": "The phone was lost on a train."})
-    assert (done.status_code, done.location) == (303, there)
+    assert (done.status_code, done.location) == (303, f"{there}?done=factor")
 
 
 def test_a_session_of_a_password_alone_says_so(installation: Installation) -> None:

@@ -1,0 +1,75 @@
+"""Two clicks on one order: one payment, and both answers lead to its receipt."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from app.identity.models import attempts
+from app.identity.models import session as session_table
+from payments.models import transfer
+from tests.app.test_bad_input import review
+from tests.support.installation import Browser, Installation, installed
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
+    more: dict[str, Any] = {}
+    if request.param == "postgresql":
+        more = {"database_url": request.getfixturevalue("server").empty_database()}
+    with installed(tmp_path / "home", **more) as made:
+        yield made
+
+
+def clicked(browser: Browser, fields: dict[str, str], times: int) -> list[tuple[int, str]]:
+    """Send one form so many times at once, as one browser with the same cookies does."""
+    cookies = [(one.key, one.value) for one in browser.client._cookies.values()]
+    answers: list[tuple[int, str]] = []
+    ready = threading.Barrier(times)
+
+    def click() -> None:
+        twin = browser.installation.browser()
+        for name, value in cookies:
+            twin.client.set_cookie(name, value)
+        twin.token = browser.token
+        ready.wait()
+        answer = twin.post("/transfers", fields)
+        answers.append((answer.status_code, answer.location or answer.text[:2_000]))
+
+    threads = [threading.Thread(target=click) for _ in range(times)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return answers
+
+
+@pytest.mark.parametrize("times", [2, 6])
+@pytest.mark.parametrize("is_owed", [False, True], ids=["fresh proof", "code owed"])
+def test_clicks_at_once_pay_once_and_show_the_receipt(house: Installation, times: int, is_owed: bool) -> None:
+    person = house.customer("clicker", euros=20)
+    house.customer("clicked")
+    browser = house.browser()
+    browser.sign_in(person)
+    if is_owed:
+        with house.system.db.begin() as session:
+            session.execute(
+                sa.update(session_table)
+                .where(session_table.c.account_id == person.account)
+                .values(proved_at=house.system.clock.now() - timedelta(minutes=6))
+            )
+    fields = review(browser, "@clicked", "1.00") | {"code": house.code(person.secret or "", 1) if is_owed else ""}
+    answers = clicked(browser, fields, times)
+    with house.system.db.read() as session:
+        paid = list(session.scalars(sa.select(transfer.c.id)))
+        counted = [row for row in session.execute(sa.select(attempts)) if row.scope != "letters"]
+    assert len(paid) == 1
+    assert {status for status, _ in answers} == {303}
+    assert {where for _, where in answers} == {f"/transfers/{paid[0]}"}
+    assert counted == []
