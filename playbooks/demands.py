@@ -47,7 +47,10 @@ def of_state(session: Session, case: Incident, to_state: State, *, is_confirmed:
             )
         case State.CONTAINED:
             done = action_rows.of_incident(session, case.id)
-            is_contained = any(one.done_at is not None for one in done) or case.nothing_to_contain is not None
+            # What was taken back contains nothing; what lapsed has done its work.
+            is_contained = case.nothing_to_contain is not None or any(
+                one.done_at is not None and one.undone_by is None for one in done
+            )
             return _missing(
                 (not _containing(session, case.id), "steps", "Containment steps are still open."),
                 (is_contained, "containment", "Contain it, or say why there is nothing to contain."),

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.identity import roles
-from app.identity.models import ACCOUNT_CLASS, account, contact, role_grant
+from app.identity.models import ACCOUNT_CLASS, account, contact, login, role_grant
 from app.identity.parts import Identity
 from app.kernel import classify, crypto
 from app.kernel.access import ActorKind
@@ -185,17 +185,27 @@ def masked(address: str) -> str:
 
 
 def set_state(session: Session, account_id: str, state: State, ctx: Context, *, reason: str | None) -> None:
-    """Move an account to a state; every session of an older epoch is dead at once."""
+    """Move an account to a state; every session of an older epoch is dead at once, and every sign-in half done."""
     session.execute(
         sa.update(account)
         .where(account.c.id == account_id)
-        .values(state=state.value, reason=reason, state_by=ctx.actor.id, epoch=account.c.epoch + 1)
+        .values(state=state.value, reason=reason, state_by=ctx.actor.id)
     )
+    raise_epoch(session, account_id)
 
 
 def raise_epoch(session: Session, account_id: str) -> None:
-    """Make every session of an account invalid in all processes at once (SES-7)."""
+    """Make every session of an account invalid in all processes at once (SES-7), and every sign-in half done."""
     session.execute(sa.update(account).where(account.c.id == account_id).values(epoch=account.c.epoch + 1))
+    session.execute(
+        sa.update(login).where(login.c.account_id == account_id, login.c.state == "password_ok").values(state="refused")
+    )
+
+
+def is_of_epoch(session: Session, found: Account) -> bool:
+    """Tell whether an account is still of the epoch it was read in; it stays so until this transaction ends."""
+    query = sa.select(account.c.epoch).where(account.c.id == found.id).with_for_update()
+    return bool(session.execute(query).scalar_one() == found.epoch)
 
 
 def grant(session: Session, account_id: str, role: str, reason: str, ctx: Context) -> None:

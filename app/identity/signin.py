@@ -204,6 +204,9 @@ def conclude(session: Session, made: Attempt, checks: Sequence[Check], ctx: Cont
     """
     lockout.hold(session, _buckets(made, ctx))
     _demand_open(session, made, ctx)
+    if made.account is not None and not accounts.is_of_epoch(session, made.account):
+        # The password was replaced, or everything ended, while this one was compared.
+        raise SignInOver
     knows_password = made.password_ok or any(check.factor == PASSWORD and check.passed for check in checks)
     if knows_password:
         checks = [_used_up(session, made, check, ctx) for check in checks]

@@ -6,9 +6,10 @@ import pytest
 
 from app.kernel.containment import BadParameter, ContainmentRefused
 from app.kernel.errors import Forbidden, NotFound, ReasonMissing, Traced, WrongState
-from playbooks import action_rows, actions, casework, undoing
+from playbooks import action_rows, actions, cases, casework, demands, undoing
 from playbooks.acting import OwnAction
 from playbooks.actions import ApprovalChanged, ApprovalExpired
+from playbooks.cases import State
 from playbooks.casework import Disposition
 from playbooks.notes import SecretInText
 from playbooks.registry import REGISTRY, UnknownAction
@@ -190,6 +191,19 @@ def test_a_lock_is_undone_by_another_commander_and_the_try_is_traced(either_worl
     assert world.acts().count("undo account.lock") == 1
     (event,) = world.events("incident.action.undone")
     assert event["onepay"]["incident"]["reverts"] == lock.id
+
+
+def test_what_was_taken_back_contains_nothing(world: World, case: str) -> None:
+    def lacks() -> bool:
+        with world.ground.db.begin() as session:
+            found = demands.of_state(session, cases.locked(session, case), State.CONTAINED)
+        return "containment" in {one.code for one in found}
+
+    assert lacks()
+    hold = run(world, case, *HOLD)
+    assert not lacks()
+    world.do(undoing.undo, hold.id, WHY, parts=world.parts)
+    assert lacks()
 
 
 def test_what_cannot_be_undone_says_so(world: World, case: str) -> None:

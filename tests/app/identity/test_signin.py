@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from app.identity import accounts, lockout, mfa, roles, sessions, signin, signup
 from app.identity.models import attempts, role_grant
 from app.identity.passwords import Hasher
-from app.identity.signin import SignInRepeated, Step, Throttled
+from app.identity.signin import SignInOver, SignInRepeated, Step, Throttled
 from app.kernel.access import Acr, ActorKind
 from app.kernel.crypto import Secret
 from tests.app.identity.conftest import PASSWORD, People
@@ -416,3 +416,27 @@ def test_codes_have_counters_of_their_own(people: People) -> None:
     people.move(minutes=6)
     with people.ground.db.read() as session:
         assert lockout.code_exhausted(session, account, now()) is None
+
+
+@pytest.mark.parametrize("step", ["compared", "waits for its code"])
+def test_a_sign_in_half_done_ends_when_everything_of_the_account_ends(people: People, step: str) -> None:
+    account = people.sign_up(AMBER, "amber")
+    secret = people.enrol(account)
+    people.move(seconds=60)
+    ctx = people.ctx()
+    if step == "compared":
+        with people.ground.db.read() as session:
+            made = signin.attempt(session, ActorKind.CUSTOMER, AMBER, None, ctx, parts=people.parts)
+        checks = [signin.check_password(made, PASSWORD, parts=people.parts)]
+        with people.ground.db.begin() as session:
+            accounts.raise_epoch(session, account)
+        with pytest.raises(SignInOver), people.ground.db.begin() as session:
+            signin.conclude(session, made, checks, ctx, parts=people.parts)
+        return
+    token = people.try_in(AMBER).login_token
+    assert token is not None
+    with people.ground.db.begin() as session:
+        accounts.raise_epoch(session, account)
+    with pytest.raises(SignInOver), people.ground.db.read() as session:
+        signin.resumed(session, token, ctx, parts=people.parts, device_token=None)
+    assert people.try_in(AMBER, code=people.code(secret)).step is Step.DONE

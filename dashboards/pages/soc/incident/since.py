@@ -77,13 +77,13 @@ def _panel(account: str, seen: Look) -> Part:
         documents = seen.view.sources.store.search(_search(account, seen.case.first_event_at)).documents
     except Unavailable as away:
         return panel(title, html.P([mark(str(away), "cross", "bad"), f" ({away.code})"], className="body"))
-    steps = steps_of(documents)
+    steps = steps_of([*reversed(documents)])
     known = {one.value for one in seen.found.entities if one.kind == "address"}
     rows = [html.Li(_row(step, known, seen)) for step in reversed(steps[-STEPS_SHOWN:])]
     earlier = len(steps) - len(rows)
     words = f"the newest {len(rows)} of {len(steps)} steps" if earlier > 0 else "newest first"
     if len(documents) == EVENTS_READ:
-        words = f"the newest of the first {EVENTS_READ} events"
+        words = f"from the newest {EVENTS_READ} events"
     nothing = html.P("No event of this account since the first one of the incident.", className="dim body")
     return panel(
         title,
@@ -118,7 +118,7 @@ def _since(seen: Look) -> str:
 def _search(account: str, since: datetime) -> Search:
     # Tries to enter it and acts in its name: of money that others send, the account is a subject alone.
     theirs = And((Eq("user.id", account), *[Not(Prefix("event.action", prefix)) for prefix in OURS]))
-    return Search(where=theirs, window=Window(since=windows.whole(since)), order=Order.OLDEST, limit=EVENTS_READ)
+    return Search(where=theirs, window=Window(since=windows.whole(since)), order=Order.NEWEST, limit=EVENTS_READ)
 
 
 def _step(document: Document) -> Step:
