@@ -49,7 +49,7 @@ class Running:
 def prepare(settings: Settings) -> None:
     """Make folder, keys and schema where they are missing, and close the folder to others.
 
-    A database is never older than its keys: a key that lacks beside one was lost, and a new one would open nothing.
+    A database is never older than its keys: where one is missing it was lost, and a new one would open nothing.
     """
     try:
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)

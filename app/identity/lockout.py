@@ -165,7 +165,7 @@ def count_code_failure(session: Session, account_id: str, at: datetime, *, polic
 
 
 def count_within(session: Session, bucket: Bucket, seconds: int, at: datetime) -> int:
-    """Count one more of something and return the how manieth it is since its window of so many seconds began."""
+    """Count one more of something and return how many there are since its window of so many seconds began."""
     insert_once(session, attempts, {"scope": bucket.scope, "key": bucket.key, "failures": 0, "first_at": at})
     where = (attempts.c.scope == bucket.scope) & (attempts.c.key == bucket.key)
     row = session.execute(

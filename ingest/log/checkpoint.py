@@ -92,7 +92,7 @@ def read_policy(keys: KeyFolder) -> str:
         return (keys.path / POLICY_NAME).read_text("utf-8")
     except OSError as error:
         raise ConfigurationRefused(
-            f"The trust policy {POLICY_NAME} is missing; `onepay log init` writes it."
+            f"The trust policy {POLICY_NAME} is missing; a start of the system writes it."
         ) from error
 
 
