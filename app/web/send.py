@@ -23,14 +23,14 @@ from app.once import Answer
 from app.web import formats, money_input, pages, receipts
 from app.web.wallet import main_wallet
 from payments import idempotency, transfers, wallets
-from payments.idempotency import Call
+from payments.idempotency import Call, IdempotencyBusy
 from payments.transfers import TransferOrder, TransferPreview
 from payments.wallets import Wallet
 
 blueprint = Blueprint("send", __name__)
 _CREATE: Final = Policy(permission=PAYMENT_TRANSFER_CREATE)
 _FIELDS: Final = ("payee", "amount", "note")
-# How long the second of two clicks waits for the answer of the first.
+# The second of two clicks waits for the answer of the first: twelve times a quarter of a second at most.
 TRIES: Final = 12
 PAUSE_SECONDS: Final = 0.25
 Found = TypeVar("Found")
@@ -97,24 +97,17 @@ def send() -> Response:
     except CodeRepeated as error:
         given, renewed = _twin_of(order, key), None
         if given is None:
-            leave_trace(error)
-            wrong = pages.Form(wrong={"code": str(error)})
-            return _review_page(form, order, main, wrong, key, 422)
-    except idempotency.IdempotencyBusy as error:
-        return _review_page(form, order, main, pages.Form(wrong={"code": str(error)}), key, 409)
-    except (ProofRefused, TooManyAttempts, StepUpRequired) as error:
-        leave_trace(error)
-        wrong = pages.Form(wrong={"code": str(error)})
-        return _review_page(form, order, main, wrong, key, 422)
+            return _not_signed(form, order, main, key, error)
+    except (ProofRefused, TooManyAttempts, StepUpRequired, IdempotencyBusy) as error:
+        return _not_signed(form, order, main, key, error)
     except (Invalid, Conflict, Malformed) as error:
         return _refused(form, error)
     if given is not None:
         return pages.go(f"/transfers/{given}")
     try:
         response = pages.go(f"/transfers/{_patiently(lambda: _carry_out(order, key)).object_id}")
-    except (StepUpRequired, idempotency.IdempotencyBusy) as error:
-        wrong = pages.Form(wrong={"code": str(error)})
-        response = _review_page(form, order, main, wrong, key, 422)
+    except (StepUpRequired, IdempotencyBusy) as error:
+        response = _not_signed(form, order, main, key, error)
     except OnePayError as error:
         response = _refused(form, error)
     # The proof stands whatever became of the order; without its cookie the payer would be signed out.
@@ -163,6 +156,13 @@ def _refused(form: pages.Form, error: OnePayError) -> Response:
     return _form_page(form, int(problems.status_of(error)))
 
 
+def _not_signed(form: pages.Form, order: TransferOrder, main: Wallet, key: str, error: OnePayError) -> Response:
+    """Return the review with why it is not signed yet, and with its key, so that the next click means this order."""
+    leave_trace(error)
+    status = 409 if isinstance(error, IdempotencyBusy) else 422
+    return _review_page(form, order, main, pages.Form(wrong={"code": str(error)}), key, status)
+
+
 def _call(order: TransferOrder, key: str) -> Call:
     return idempotency.call(
         scope=g.actor.own_id,
@@ -184,19 +184,24 @@ def _patiently(ask: Callable[[], Found]) -> Found:
     for _ in range(TRIES):
         try:
             return ask()
-        except idempotency.IdempotencyBusy:
+        except IdempotencyBusy:
             time.sleep(PAUSE_SECONDS)
     return ask()
 
 
 def _twin_of(order: TransferOrder, key: str) -> str | None:
-    """Return the transfer of the click that used this one's code up, once it is there."""
-    for _ in range(TRIES):
-        given = _patiently(lambda: _given_before(order, key))
-        if given is not None:
-            return given
-        time.sleep(PAUSE_SECONDS)
-    return None
+    """Return the transfer of the click that used this one's code up, if it comes in time."""
+
+    def answered() -> str:
+        given = _given_before(order, key)
+        if given is None:
+            raise IdempotencyBusy
+        return given
+
+    try:
+        return _patiently(answered)
+    except IdempotencyBusy:
+        return None
 
 
 def _carry_out(order: TransferOrder, key: str) -> once.Given:
