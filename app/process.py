@@ -22,6 +22,7 @@ from app.kernel.access import service
 from app.kernel.clock import Clock
 from app.kernel.errors import ConfigurationRefused
 from app.kernel.ids import Ids
+from app.kernel.jobs import guarded
 from app.lock import HomeLock, MachineLacks
 from app.migrations import run as migrations
 from app.worker import Worker
@@ -178,7 +179,12 @@ def finish(running: Running) -> None:
         _log.warning("requests were left unanswered", extra={"onepay__seconds": system.settings.drain_seconds})
     running.worker.stop()
     draining.drain(running.admin_server, ADMIN_DRAIN_SECONDS)
-    system.gateway.folding.flush(system.db, system.clock.now())
+    # What cannot be written, as on a full disk, keeps nothing behind it from being written.
+    guarded("gateway.fold", lambda: system.gateway.folding.flush(system.db, system.clock.now()))
+    guarded("process.stop", lambda: _tell_stop(system))
+    guarded("log.sequence", system.sequencer.drain)
+
+
+def _tell_stop(system: System) -> None:
     with system.db.begin() as session:
         outbox.record(session, ProcessStopped(component="web"), system.context(service("process")))
-    system.sequencer.drain()
