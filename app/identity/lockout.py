@@ -100,14 +100,7 @@ def count_failure(
     """
     begun: Closed | None = None
     for bucket in sorted(buckets, key=lambda b: (b.scope, b.key)):
-        insert_once(session, attempts, {"scope": bucket.scope, "key": bucket.key, "failures": 0, "first_at": at})
-        where = (attempts.c.scope == bucket.scope) & (attempts.c.key == bucket.key)
-        row = session.execute(
-            sa.update(attempts)
-            .where(where)
-            .values(failures=attempts.c.failures + 1)
-            .returning(attempts.c.failures, attempts.c.first_at, attempts.c.locked_until)
-        ).one()
+        row = _one_more(session, bucket, at)
         failures, first_at = row.failures, row.first_at
         lapsed = row.locked_until is not None and row.locked_until <= at
         if lapsed or _window_over(bucket, first_at, at, policy):
@@ -115,7 +108,7 @@ def count_failure(
         until, is_lock = _closing(bucket, failures, surface, at, policy)
         session.execute(
             sa.update(attempts)
-            .where(where)
+            .where(_is(bucket))
             .values(
                 failures=failures,
                 first_at=first_at,
@@ -130,7 +123,7 @@ def count_failure(
 
 def reset(session: Session, bucket: Bucket) -> None:
     """Forget the failures of one identifier, after a complete sign-in."""
-    session.execute(sa.delete(attempts).where(attempts.c.scope == bucket.scope, attempts.c.key == bucket.key))
+    session.execute(sa.delete(attempts).where(_is(bucket)))
 
 
 def code_exhausted(session: Session, account_id: str, at: datetime) -> datetime | None:
@@ -144,14 +137,7 @@ def count_code_failure(session: Session, account_id: str, at: datetime, *, polic
     """Count one wrong code of an account; True says that a counter is reached and the open sign-in must end."""
     reached = False
     for bucket, (seconds, name) in zip(codes_of(account_id), _CODE_WINDOWS, strict=True):
-        insert_once(session, attempts, {"scope": bucket.scope, "key": bucket.key, "failures": 0, "first_at": at})
-        where = (attempts.c.scope == bucket.scope) & (attempts.c.key == bucket.key)
-        row = session.execute(
-            sa.update(attempts)
-            .where(where)
-            .values(failures=attempts.c.failures + 1)
-            .returning(attempts.c.failures, attempts.c.first_at)
-        ).one()
+        row = _one_more(session, bucket, at)
         failures, first_at = row.failures, row.first_at
         if at - first_at > timedelta(seconds=seconds):
             failures, first_at = 1, at
@@ -159,25 +145,29 @@ def count_code_failure(session: Session, account_id: str, at: datetime, *, polic
         reached = reached or full
         until = first_at + timedelta(seconds=seconds) if full else None
         session.execute(
-            sa.update(attempts).where(where).values(failures=failures, first_at=first_at, locked_until=until)
+            sa.update(attempts).where(_is(bucket)).values(failures=failures, first_at=first_at, locked_until=until)
         )
     return reached
 
 
 def count_within(session: Session, bucket: Bucket, seconds: int, at: datetime) -> int:
     """Count one more of something and return how many there are since its window of so many seconds began."""
-    insert_once(session, attempts, {"scope": bucket.scope, "key": bucket.key, "failures": 0, "first_at": at})
-    where = (attempts.c.scope == bucket.scope) & (attempts.c.key == bucket.key)
-    row = session.execute(
-        sa.update(attempts)
-        .where(where)
-        .values(failures=attempts.c.failures + 1)
-        .returning(attempts.c.failures, attempts.c.first_at)
-    ).one()
+    row = _one_more(session, bucket, at)
     if at - row.first_at <= timedelta(seconds=seconds):
         return int(row.failures)
-    session.execute(sa.update(attempts).where(where).values(failures=1, first_at=at))
+    session.execute(sa.update(attempts).where(_is(bucket)).values(failures=1, first_at=at))
     return 1
+
+
+def _one_more(session: Session, bucket: Bucket, at: datetime) -> Any:
+    """Count in one counter, made where there is none, and return its row; the window is the caller's business."""
+    insert_once(session, attempts, {"scope": bucket.scope, "key": bucket.key, "failures": 0, "first_at": at})
+    counted = sa.update(attempts).where(_is(bucket)).values(failures=attempts.c.failures + 1)
+    return session.execute(counted.returning(attempts.c.failures, attempts.c.first_at, attempts.c.locked_until)).one()
+
+
+def _is(bucket: Bucket) -> sa.ColumnElement[bool]:
+    return sa.and_(attempts.c.scope == bucket.scope, attempts.c.key == bucket.key)
 
 
 def _lock_number(bucket: Bucket) -> int:
