@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from importlib.metadata import version
 from typing import Final
@@ -55,7 +55,6 @@ from playbooks.engine import shipped as playbooks
 from playbooks.parts import Parts as Response
 
 KEYS: Final = ("epoch", "identity", "pepper")
-HOLD_STANDS: Final = timedelta(hours=24)
 ORIGIN: Final = "onepay.example/log"
 _log: Final = logger(__name__)
 
@@ -200,7 +199,7 @@ def make_system(
         watch=Watch(db, recording, settings.home, ids=ids),
         failing=Failing(db=db),
         response=response,
-        hold_outgoing=_hold_outgoing,
+        hold_outgoing=wallets.hold_reported,
     )
 
 
@@ -239,11 +238,6 @@ def _opened(store: EventStore, hasty: EventStore) -> bool:
         _log.warning("The event store is away and is opened once it answers: %s", error)
         return False
     return True
-
-
-def _hold_outgoing(session: Session, subject: str, reason: str, ctx: Context) -> object:
-    key = f"{reason}|{subject}|{ctx.request_id}"
-    return wallets.hold_outgoing(session, subject, ctx.at + HOLD_STANDS, reason, ctx, key=key)
 
 
 def _hosts(settings: Settings) -> frozenset[str]:

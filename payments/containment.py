@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy.orm import Session
@@ -14,7 +14,6 @@ from app.kernel.context import Context
 from app.kernel.errors import NotFound
 from payments import restraints, wallets
 
-STANDS: Final = timedelta(hours=24)
 REASON: Final = "containment"
 
 
@@ -27,13 +26,13 @@ class HoldOutgoing:
         owner = _account(params)
         amounts = wallets.total_available(session, owner)
         kept = ", ".join(str(amount) for amount in amounts) or "nothing yet"
-        return Radius(
-            counts={"people": 1, "wallets": len(amounts)},
-            lines=(
-                f"Holds what {owner} sends from {len(amounts)} wallets. Kept in: {kept}.",
-                "Money still arrives. The person sees that payments are on hold and why, by class.",
-            ),
+        lines: tuple[str, ...] = (
+            f"Holds what {owner} sends from {len(amounts)} wallets. Kept in: {kept}.",
+            "Money still arrives. The person sees that payments are on hold and why, by class.",
         )
+        if restraints.standing(session, owner, reason=restraints.REPORTED) is not None:
+            lines = (*lines, "Their own report holds it already; releasing this hold ends that one, too.")
+        return Radius(counts={"people": 1, "wallets": len(amounts)}, lines=lines)
 
     def run(self, session: Session, params: Mapping[str, str], key: str, ctx: Context) -> str:
         """Hold, once by key; parameters: `account`, by choice `until` (RFC 3339) and `reason` (a class, no text)."""
@@ -47,6 +46,13 @@ class HoldOutgoing:
             wallets.release_outgoing(session, ref, ctx, key=key)
         except NotFound as error:
             raise ContainmentRefused("There is no such hold of outgoing money.") from error
+
+    def freed(self, session: Session, ref: str) -> str | None:
+        """Return whose money may leave again now that this hold has ended; None while it or another one stands."""
+        found = restraints.by_id(session, ref)
+        if found is None or restraints.standing(session, found.target) is not None:
+            return None
+        return found.target
 
     def check(self, session: Session, key: str) -> Standing:
         found = restraints.by_key(session, key)
@@ -65,7 +71,7 @@ def _account(params: Mapping[str, str]) -> str:
 def _until(params: Mapping[str, str], ctx: Context) -> datetime:
     text = params.get("until")
     if text is None:
-        return ctx.at + STANDS
+        return ctx.at + restraints.STANDS
     try:
         until = parse_rfc3339(text)
     except ValueError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
@@ -13,6 +13,10 @@ from app.kernel.context import Context
 from payments.models import restraint
 
 HOLD_OUTGOING: Final = "wallet.hold_outgoing"
+REPORTED: Final = "owner_disowned"
+"""Why money is held that its owner holds by a report: the decision that ends a hold after it ends this one, too."""
+STANDS: Final = timedelta(hours=24)
+"""When a hold calls people, unless it was said otherwise; it stands on until one of them ends it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +43,15 @@ def place(session: Session, *, target: str, until: datetime, reason: str, key: s
 
 
 def release(session: Session, id: str, key: str, ctx: Context) -> bool:
-    """End a restraint; returns False where it has ended already."""
-    standing = (restraint.c.id == id) & restraint.c.released_at.is_(None)
-    ended = (
-        sa.update(restraint).where(standing).values(released_at=ctx.at, released_by_id=ctx.actor.id, release_key=key)
-    )
-    return bool(session.execute(ended).rowcount == 1)  # type: ignore[attr-defined]  # a cursor result
+    """End a restraint, and with it what the person's own reports hold; returns False where it has ended already."""
+    standing = restraint.c.released_at.is_(None)
+    ended = sa.update(restraint).values(released_at=ctx.at, released_by_id=ctx.actor.id)
+    own = ended.where(restraint.c.id == id, standing).values(release_key=key).returning(restraint.c.target)
+    target = session.scalar(own)
+    if target is None:
+        return False
+    session.execute(ended.where(restraint.c.target == target, restraint.c.reason == REPORTED, standing))
+    return True
 
 
 def by_id(session: Session, id: str) -> Restraint | None:
@@ -57,14 +64,14 @@ def by_key(session: Session, key: str) -> Restraint | None:
     return _one(session, restraint.c.key == key)
 
 
-def standing(session: Session, target: str) -> Restraint | None:
-    """Return the latest restraint that keeps a person's money in, if any."""
-    row = session.execute(
-        sa.select(restraint)
-        .where(restraint.c.target == target, restraint.c.kind == HOLD_OUTGOING, restraint.c.released_at.is_(None))
-        .order_by(restraint.c.at.desc(), restraint.c.id.desc())
-        .limit(1)
-    ).one_or_none()
+def standing(session: Session, target: str, *, reason: str | None = None) -> Restraint | None:
+    """Return the latest restraint that keeps a person's money in, if any; by choice of one reason alone."""
+    query = sa.select(restraint).where(
+        restraint.c.target == target, restraint.c.kind == HOLD_OUTGOING, restraint.c.released_at.is_(None)
+    )
+    if reason is not None:
+        query = query.where(restraint.c.reason == reason)
+    row = session.execute(query.order_by(restraint.c.at.desc(), restraint.c.id.desc()).limit(1)).one_or_none()
     return None if row is None else _restraint(row)
 
 

@@ -170,8 +170,17 @@ def hold_outgoing(session: Session, owner: str, until: datetime, reason: str, ct
     return id
 
 
+def hold_reported(session: Session, owner: str, ctx: Context) -> str:
+    """Keep money in by its owner's own report; whoever releases a hold of an incident releases this one, too."""
+    key = f"{restraints.REPORTED}|{owner}|{ctx.request_id}"
+    return hold_outgoing(session, owner, ctx.at + restraints.STANDS, restraints.REPORTED, ctx, key=key)
+
+
 def release_outgoing(session: Session, restraint_id: str, ctx: Context, *, key: str) -> None:
-    """End a restraint; the wallets pay again once no other stands. A second release changes nothing."""
+    """End a restraint and what the owner's own reports hold; the wallets pay again once no other stands.
+
+    A second release changes nothing.
+    """
     found = restraints.by_id(session, restraint_id)
     if found is None:
         raise NotFound

@@ -118,7 +118,7 @@ REGISTRY: Final[Mapping[str, ActionType]] = {
             target="account",
             kinds={"account": "account"},
             is_automatic=True,
-            undo_in_words="Released by a commander.",
+            undo_in_words="Released by a commander; what the owner's own report holds ends with it.",
             lasts=Lasts.STAYS,
             customer_is_told="Payments from your wallet are on hold while we check that it is you.",
         ),

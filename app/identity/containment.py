@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -110,10 +110,18 @@ class LockAccount:
         return _standing(session, key)
 
 
-class ToldHold:
-    """The hold of outgoing money, which is another's, with a letter to the person: once a day, however many holds."""
+class Hold(Containment, Protocol):
+    """The hold of outgoing money, which is another's."""
 
-    def __init__(self, hold: Containment, parts: Identity) -> None:
+    def freed(self, session: Session, ref: str) -> str | None:
+        """Return whose money may leave again now that this hold has ended; None while it or another one stands."""
+        ...
+
+
+class ToldHold:
+    """A hold with letters to the person: when it is placed, once a day however many, and when money may leave again."""
+
+    def __init__(self, hold: Hold, parts: Identity) -> None:
         self.name = hold.name
         self._hold = hold
         self._parts = parts
@@ -129,7 +137,11 @@ class ToldHold:
         return ref
 
     def undo(self, session: Session, ref: str, key: str, ctx: Context) -> None:
+        was_free = self._hold.freed(session, ref)
         self._hold.undo(session, ref, key, ctx)
+        freed = self._hold.freed(session, ref)
+        if freed is not None and was_free is None:
+            _tell_freed(session, freed, ctx, self._parts)
 
     def check(self, session: Session, key: str) -> Standing:
         return self._hold.check(session, key)
@@ -221,6 +233,11 @@ def _tell_hold(session: Session, account_id: str, ctx: Context, parts: Identity)
         f"What it means, and what you can do: {parts.public_url}/help#restricted\n"
     )
     notices.tell(session, account_id, "Your payments are on hold", text, "held", ctx, parts=parts)
+
+
+def _tell_freed(session: Session, account_id: str, ctx: Context, parts: Identity) -> None:
+    text = f"Payments from your OnePay wallet go through again. Sign in: {parts.public_url}/sign-in\n"
+    notices.tell(session, account_id, "You can send money again", text, "freed", ctx, parts=parts)
 
 
 def _door(found: Account, parts: Identity, name: str) -> str:

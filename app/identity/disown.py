@@ -15,8 +15,8 @@ from app.kernel.context import Context
 from ingest.events.auth import AccountLocked, ActivityDisowned
 from ingest.log import outbox
 
-HoldOutgoing = Callable[[Session, str, str, Context], object]
-"""Port of payments: hold what (subject) sends, for a reason, in this context."""
+HoldOutgoing = Callable[[Session, str, Context], object]
+"""Port of payments: hold what a person sends, who says so themselves, until a person of ours ends it."""
 
 
 def not_me(
@@ -27,7 +27,7 @@ def not_me(
     account_id = ctx.actor.own_id
     found = accounts.get(session, account_id)
     outbox.record(session, ActivityDisowned(account=account_id, of_event=of_event, about=(account_id,)), ctx)
-    hold_outgoing(session, account_id, "owner_disowned", ctx)
+    hold_outgoing(session, account_id, ctx)
     sessions.end_all(session, account_id, "revoked", ctx)
     accounts.set_state(session, account_id, State.LOCKED, ctx, reason=OWNERS_LOCK)
     outbox.record(session, AccountLocked(account=account_id, reason="owner", about=(account_id,)), ctx)

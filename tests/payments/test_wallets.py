@@ -162,6 +162,23 @@ def test_money_stays_held_while_another_restraint_stands(world: World) -> None:
     assert world.pay(anna, berta, 1).amount == eur(1)
 
 
+def test_releasing_a_hold_ends_what_the_owner_reported_and_nothing_else(world: World) -> None:
+    anna, berta = world.customer("anna", balance=100), world.customer("berta")
+    with world.db.begin() as session:
+        wallets.hold_reported(session, anna.id, world.ctx(anna.actor))
+    first, second = hold(world, anna.id, "key-1"), hold(world, anna.id, "key-2")
+
+    undo(world, first, "undo-1")
+    with pytest.raises(TransferRefused):
+        world.pay(anna, berta, 1)
+    with world.db.begin() as session:
+        wallets.hold_reported(session, anna.id, world.ctx(anna.actor))
+    undo(world, first, "undo-again")
+    undo(world, second, "undo-2")
+
+    assert world.pay(anna, berta, 1).amount == eur(1)
+
+
 def test_a_wallet_opened_under_a_restraint_opens_held(world: World) -> None:
     anna = world.customer("anna")
     hold(world, anna.id, "key-1")

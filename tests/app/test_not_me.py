@@ -1,0 +1,132 @@
+"""The way out of "It wasn't me": the owner recovers the account, a commander lets money leave again, a payment goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from app.identity import roles
+from app.kernel.access import Actor, ActorKind
+from app.kernel.clock import StillClock
+from app.kernel.context import Context
+from payments import wallets
+from playbooks import action_rows, incidents, undoing
+from playbooks.action_rows import Action
+from tests.support.installation import Browser, Installation, Person, installed
+
+NEW = "four lamps beside the harbour wall"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Installation]:
+    with installed(tmp_path / "home", clock=StillClock(datetime(2026, 11, 2, 9, 0, tzinfo=UTC))) as made:
+        yield made
+
+
+def test_money_leaves_again_once_a_commander_says_so(house: Installation) -> None:
+    owner, payee = house.customer("amber_one", euros=200), house.customer("mule_one")
+    commander = house.staff("tomas", roles.INCIDENT_COMMANDER)
+    house.turn()
+
+    reports(house, owner)
+    hold = held_by_playbook(house)
+    recovers(house, owner)
+    browser = signed_in_anew(house, owner)
+    assert pays(house, browser, payee, owner, "1") == "402 wallet_restricted"
+
+    with house.system.db.begin() as session:
+        undoing.undo(session, hold.id, "Its owner is back", as_commander(house, commander), parts=house.system.response)
+
+    assert pays(house, browser, payee, owner, "2") == "201 paid"
+    assert subjects(house, owner).count("You can send money again") == 1
+
+
+def test_a_report_made_again_holds_again(house: Installation) -> None:
+    owner, commander = house.customer("amber_two", euros=200), house.staff("nora", roles.INCIDENT_COMMANDER)
+    house.turn()
+    reports(house, owner)
+    hold = held_by_playbook(house)
+    with house.system.db.begin() as session:
+        undoing.undo(session, hold.id, "Its owner is back", as_commander(house, commander), parts=house.system.response)
+    assert not is_held(house, owner)
+
+    recovers(house, owner)
+    signed_in_anew(house, owner)
+    reports(house, owner, signed_in_anew(house, owner))
+
+    assert is_held(house, owner)
+
+
+def reports(house: Installation, owner: Person, browser: Browser | None = None) -> None:
+    if browser is None:
+        browser = house.browser()
+        browser.sign_in(owner)
+    browser.get("/security/not-me")
+    assert browser.post("/security/not-me", {}).status_code == 200
+    for _ in range(3):
+        clock(house).move(timedelta(seconds=2))
+        house.turn()
+
+
+def held_by_playbook(house: Installation) -> Action:
+    with house.system.db.read() as session:
+        (case,) = incidents.list_page(session, as_commander(house, None).actor)
+        done = action_rows.of_incident(session, case.id)
+    (hold,) = [one for one in done if one.name == "wallet.hold_outgoing"]
+    return hold
+
+
+def recovers(house: Installation, owner: Person) -> None:
+    browser = house.browser()
+    browser.get("/recover")
+    assert browser.post("/recover", {"email": owner.address}).status_code == 200
+    link = f"/link/{house.link_to(owner.address)}"
+    browser.get(link)
+    clock(house).move(timedelta(seconds=30))
+    answer = browser.post(link, {"password": NEW, "code": house.code(str(owner.secret))})
+    assert answer.status_code in (200, 303), answer.text
+
+
+def signed_in_anew(house: Installation, owner: Person) -> Browser:
+    clock(house).move(timedelta(seconds=30))
+    browser = house.browser()
+    browser.get("/sign-in")
+    answer = browser.post("/sign-in", {"address": owner.address, "password": NEW})
+    if "/sign-in/code" in (answer.location or ""):
+        browser.get("/sign-in/code")
+        answer = browser.post("/sign-in/code", {"code": house.code(str(owner.secret))})
+    assert answer.status_code == 303, answer.text
+    return browser
+
+
+def pays(house: Installation, browser: Browser, payee: Person, owner: Person, key: str) -> str:
+    browser.get("/wallet")
+    body = {"payee": f"@{payee.handle}", "amount": {"amount": "12.50", "currency": "EUR"}}
+    answer = browser.api("POST", "/transfers", body, **{"Idempotency-Key": key})
+    return f"{answer.status_code} {answer.json.get('code', 'paid')}"
+
+
+def is_held(house: Installation, owner: Person) -> bool:
+    actor = Actor(id=owner.account, kind=ActorKind.CUSTOMER, permissions=roles.ROLES[roles.CUSTOMER])
+    with house.system.db.read() as session:
+        return wallets.restraint_on(session, actor) is not None
+
+
+def subjects(house: Installation, owner: Person) -> list[str]:
+    house.turn()
+    return [letter["subject"] for letter in house.system.messenger.mailbox(to=owner.address)]
+
+
+def as_commander(house: Installation, person: Person | None) -> Context:
+    name = person.account if person else "acc_reader"
+    actor = Actor(id=name, kind=ActorKind.STAFF, permissions=roles.ROLES[roles.INCIDENT_COMMANDER])
+    return house.system.context(actor)
+
+
+def clock(house: Installation) -> StillClock:
+    found = house.system.clock
+    assert isinstance(found, StillClock)
+    return found
