@@ -10,7 +10,7 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Route
 
 from app.identity.models import attempts
-from tests.support.browser import NARROW, WIDE, Served, chromium, looking, served
+from tests.support.browser import NARROW, WIDE, Looked, Served, chromium, looking, served
 from tests.support.installation import PASSWORD
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.xdist_group("chromium")]
@@ -119,13 +119,7 @@ def test_a_receipt_waits_for_its_number_and_then_asks_no_more(browser: Chromium,
     with looking(browser, house.url) as looked:
         looked.sign_in(person, installation)
         page, asked = looked.page, []
-        looked.go("/send")
-        page.fill("[name=payee]", "@tern_slate")
-        page.fill("[name=amount]", "1.00")
-        page.click("button.main")
-        page.wait_for_load_state("load")
-        page.click("button.main")
-        page.wait_for_url("**/transfers/trf_*")
+        pay(looked)
         page.on("request", lambda request: asked.append(request.url) if "/transfers/trf_" in request.url else None)
         assert "not numbered yet" in page.inner_text("#in-the-log")
         page.wait_for_timeout(2_500)
@@ -155,13 +149,7 @@ def test_a_receipt_asks_again_after_an_answer_that_failed(browser: Chromium, hou
             route.abort() if status is None else route.fulfill(status=status, body="")
 
         page.route("**/transfers/trf_*", fail_once)
-        looked.go("/send")
-        page.fill("[name=payee]", "@tern_slate")
-        page.fill("[name=amount]", "1.00")
-        page.click("button.main")
-        page.wait_for_load_state("load")
-        page.click("button.main")
-        page.wait_for_url("**/transfers/trf_*")
+        pay(looked)
         page.wait_for_timeout(1_500)
         assert len(failed) == 1
         installation.system.sequencer.drain()
@@ -204,3 +192,14 @@ def test_a_double_click_signs_in_once(browser: Chromium, house: Served) -> None:
         with installation.system.db.read() as session:
             failures = session.execute(sa.select(attempts.c.failures).where(attempts.c.key == person.account)).all()
         assert failures == [], "no wrong code is counted"
+
+
+def pay(looked: Looked) -> None:
+    looked.go("/send")
+    page = looked.page
+    page.fill("[name=payee]", "@tern_slate")
+    page.fill("[name=amount]", "1.00")
+    page.click("button.main")
+    page.wait_for_load_state("load")
+    page.click("button.main")
+    page.wait_for_url("**/transfers/trf_*")
