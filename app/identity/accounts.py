@@ -66,6 +66,9 @@ class Account:
     kind: ActorKind
     state: State
     reason: str | None
+    state_before: State | None
+    """What an account was that is disabled, with its reason; enabling gives it back."""
+    reason_before: str | None
     state_by: str | None
     epoch: int
     created_at: datetime
@@ -185,11 +188,19 @@ def masked(address: str) -> str:
 
 
 def set_state(session: Session, account_id: str, state: State, ctx: Context, *, reason: str | None) -> None:
-    """Move an account to a state; every session of an older epoch is dead at once, and every sign-in half done."""
+    """Move an account to a state; every session of an older epoch is dead at once, and every sign-in half done.
+
+    One that is disabled remembers what it was.
+    """
+    is_off = state is State.DISABLED
+    before = {
+        "state_before": account.c.state if is_off else None,
+        "reason_before": account.c.reason if is_off else None,
+    }
     session.execute(
         sa.update(account)
         .where(account.c.id == account_id)
-        .values(state=state.value, reason=reason, state_by=ctx.actor.id)
+        .values(state=state.value, reason=reason, state_by=ctx.actor.id, **before)
     )
     raise_epoch(session, account_id)
 
@@ -266,6 +277,8 @@ def _of(row: Any) -> Account:  # a row of `account`
         kind=ActorKind(row.kind),
         state=State(row.state),
         reason=row.reason,
+        state_before=State(row.state_before) if row.state_before else None,
+        reason_before=row.reason_before,
         state_by=row.state_by,
         epoch=row.epoch,
         created_at=row.created_at,

@@ -94,17 +94,17 @@ class LockAccount:
             sa.update(restraint)
             .where(restraint.c.key == ref, restraint.c.undone_at.is_(None))
             .values(undone_at=ctx.at)
-            .returning(restraint.c.account_id, restraint.c.detail)
+            .returning(restraint.c.account_id)
         ).one_or_none()
         if row is None:
             return
         found = accounts.get(session, row.account_id)
         if not _is_contained(found) or is_held(session, found.id):
             return
-        state, _, reason = _before(session, found.id, row.detail).partition("|")
-        accounts.set_state(session, found.id, State(state), ctx, reason=reason or None)
+        state, reason = before(session, found.id)
+        accounts.set_state(session, found.id, state, ctx, reason=reason)
         outbox.record(session, AccountUnlocked(account=found.id, reason=CONTAINED, about=(found.id,)), ctx)
-        _tell_given_back(session, found, State(state), ctx, self._parts)
+        _tell_given_back(session, found, state, ctx, self._parts)
 
     def check(self, session: Session, key: str) -> Standing:
         return _standing(session, key)
@@ -155,18 +155,20 @@ def is_held(session: Session, account_id: str) -> bool:
     return session.execute(query.limit(1)).one_or_none() is not None
 
 
+def before(session: Session, account_id: str) -> tuple[State, str | None]:
+    """Return what an account was before the first of the locks on it: a later one found it locked already."""
+    query = sa.select(restraint.c.detail).where(
+        restraint.c.account_id == account_id,
+        restraint.c.action == LockAccount.name,
+        restraint.c.detail != f"{State.LOCKED.value}|{CONTAINED}",
+    )
+    detail = session.scalars(query.order_by(restraint.c.at.desc()).limit(1)).one()
+    state, _, reason = detail.partition("|")
+    return State(state), reason or None
+
+
 def _is_contained(found: Account) -> bool:
     return found.state is State.LOCKED and found.reason == CONTAINED
-
-
-def _before(session: Session, account_id: str, detail: str) -> str:
-    """Return what the account was before the first of several locks: a later one found it locked already."""
-    if detail != f"{State.LOCKED.value}|{CONTAINED}":
-        return detail
-    query = sa.select(restraint.c.detail).where(
-        restraint.c.account_id == account_id, restraint.c.action == LockAccount.name, restraint.c.detail != detail
-    )
-    return session.scalar(query.order_by(restraint.c.at.desc()).limit(1)) or f"{State.ACTIVE.value}|"
 
 
 def _account(session: Session, params: Mapping[str, str]) -> Account:

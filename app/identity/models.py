@@ -28,6 +28,8 @@ account = sa.Table(
     sa.Column("kind", sa.Text, nullable=False, info=_T),
     sa.Column("state", sa.Text, nullable=False, info=_T),
     sa.Column("reason", sa.Text, nullable=True, info=_T),
+    sa.Column("state_before", sa.Text, nullable=True, info=_T),
+    sa.Column("reason_before", sa.Text, nullable=True, info=_T),
     sa.Column("state_by", sa.Text, nullable=True, info=personal("staff", "state_by", retention="governance")),
     sa.Column(
         "name_ct", sa.LargeBinary, nullable=True, info=personal("name", "id", retention=ACCOUNT_CLASS, on_erase="shred")
@@ -37,6 +39,7 @@ account = sa.Table(
     sa.Column("last_login_at", UtcDateTime, nullable=True, info=personal("behaviour", "id", retention="security")),
     sa.CheckConstraint("kind IN ('customer', 'merchant', 'staff', 'probe')", name="app_account_kind"),
     sa.CheckConstraint("state IN ('invited', 'active', 'locked', 'disabled', 'closed')", name="app_account_state"),
+    sa.CheckConstraint("(state = 'disabled') = (state_before IS NOT NULL)", name="app_account_state_before"),
 )
 contact = sa.Table(
     "app_contact",

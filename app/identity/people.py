@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, coming_back, containment, links, mfa, notices, sessions, signup
+from app.identity import accounts, coming_back, containment, links, mfa, notices, sessions
 from app.identity.accounts import Account, State
 from app.identity.links import LinkPurpose
 from app.identity.mfa import Factor
@@ -82,12 +82,18 @@ def detail(session: Session, account_id: str, ctx: Context, *, parts: Identity) 
     )
 
 
-def end_sessions(session: Session, account_id: str, ctx: Context) -> int:
-    """End every session of a person."""
+def end_sessions(session: Session, account_id: str, ctx: Context, *, parts: Identity) -> int:
+    """End every session of a person, who is told if there was one."""
     ctx.actor.require(IAM_SESSION_REVOKE)
     accounts.get(session, account_id)
     ended = sessions.end_all(session, account_id, "revoked", ctx)
     accounts.raise_epoch(session, account_id)
+    if ended:
+        text = (
+            "An administrator ended every session of your OnePay account. You can sign in again at any time.\n"
+            "If you do not know why, ask us.\n"
+        )
+        notices.tell(session, account_id, "You were signed out everywhere", text, "signed_out", ctx, parts=parts)
     return ended
 
 
@@ -126,7 +132,7 @@ def disable(session: Session, account_id: str, reason: str, ctx: Context) -> Non
 
 
 def enable(session: Session, account_id: str, ctx: Context) -> None:
-    """Switch an account on again; whoever switched it off may not (four eyes)."""
+    """Make an account again what it was; whoever switched it off may not (four eyes). A lock that stands goes on."""
     ctx.actor.require(IAM_ACCOUNT_DISABLE)
     _demand_other(account_id, ctx)
     found = accounts.get(session, account_id)
@@ -134,11 +140,8 @@ def enable(session: Session, account_id: str, ctx: Context) -> None:
         raise WrongState("The account is not disabled.")
     if found.state_by == ctx.actor.id:
         raise SamePerson("You disabled this account; another administrator has to enable it.")
-    if containment.is_held(session, account_id):
-        accounts.set_state(session, account_id, State.LOCKED, ctx, reason=containment.CONTAINED)
-    else:
-        never_came = not signup.past_hashes(session, account_id)
-        accounts.set_state(session, account_id, State.INVITED if never_came else State.ACTIVE, ctx, reason=None)
+    state, reason = _before(session, found)
+    accounts.set_state(session, account_id, state, ctx, reason=reason)
     outbox.record(session, AccountEnabled(target=account_id, about=(account_id,)), ctx)
 
 
@@ -148,6 +151,16 @@ def checked_reason(text: str) -> str:
     if not REASON_MIN <= len(reason) <= REASON_MAX:
         raise ReasonMissing(param="reason")
     return reason
+
+
+def _before(session: Session, found: Account) -> tuple[State, str | None]:
+    """Return what an account is that is no longer disabled: a containment may have begun or ended before."""
+    if containment.is_held(session, found.id):
+        return State.LOCKED, containment.CONTAINED
+    if (found.state_before, found.reason_before) == (State.LOCKED, containment.CONTAINED):
+        return containment.before(session, found.id)
+    assert found.state_before is not None, "a disabled account knows what it was"
+    return found.state_before, found.reason_before
 
 
 def _demand_other(account_id: str, ctx: Context) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.identity import accounts, devices, letters, links, passwords, roles, sessions
 from app.identity.accounts import State
-from app.identity.links import LinkPurpose
+from app.identity.links import LinkClosed, LinkPurpose
 from app.identity.models import account, password
 from app.identity.parts import Identity
 from app.identity.sessions import NewSession
@@ -148,9 +148,14 @@ def bootstrap(session: Session, typed: str, name: str, ctx: Context, *, parts: I
 
 
 def accept(session: Session, token: str, hashed: str, ctx: Context, *, parts: Identity) -> str:
-    """Consume an invitation: password set, account active. The factor was enrolled in the same form. Returns the id."""
+    """Consume an invitation: password set, account active. The factor was enrolled in the same form. Returns the id.
+
+    Raises `LinkClosed` where the account was disabled or locked before somebody came.
+    """
     link = links.consume(session, token, LinkPurpose.INVITATION, ctx, parts=parts)
     assert link.account_id is not None, "an invitation is for an account"
+    if accounts.get(session, link.account_id).state is not State.INVITED:
+        raise LinkClosed
     store_password(session, link.account_id, hashed, ctx)
     accounts.set_state(session, link.account_id, State.ACTIVE, ctx, reason=None)
     event = AccountVerified(account=link.account_id, channel="mail", about=(link.account_id,))

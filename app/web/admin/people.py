@@ -65,7 +65,7 @@ def user(account_id: str) -> Response:
 def end_sessions(account_id: str) -> Response:
     """End every session of a person."""
     with system().db.begin() as session:
-        people.end_sessions(session, account_id, context())
+        people.end_sessions(session, account_id, context(), parts=system().identity)
     return pages.go(f"/admin/users/{account_id}?done=sessions")
 
 

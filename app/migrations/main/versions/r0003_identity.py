@@ -16,6 +16,8 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("state_before", sa.Text(), nullable=True),
+        sa.Column("reason_before", sa.Text(), nullable=True),
         sa.Column("state_by", sa.Text(), nullable=True),
         sa.Column("name_ct", sa.LargeBinary(), nullable=True),
         sa.Column("epoch", sa.Integer(), nullable=False),
@@ -23,6 +25,7 @@ def upgrade() -> None:
         sa.Column("last_login_at", sa.BigInteger(), nullable=True),
         sa.CheckConstraint("kind IN ('customer', 'merchant', 'staff', 'probe')", name="app_account_kind"),
         sa.CheckConstraint("state IN ('invited', 'active', 'locked', 'disabled', 'closed')", name="app_account_state"),
+        sa.CheckConstraint("(state = 'disabled') = (state_before IS NOT NULL)", name="app_account_state_before"),
     )
     op.create_table(
         "app_attempts",

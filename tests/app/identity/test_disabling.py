@@ -1,0 +1,145 @@
+"""An account that is disabled and enabled again is what it was, and whoever is signed out is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.identity import accounts, containment, disown, letters, links, people, roles, signup
+from app.identity.accounts import State
+from app.identity.containment import LockAccount
+from app.identity.links import LinkClosed
+from app.identity.recovery import OWNERS_LOCK
+from app.kernel.access import IAM_ACCOUNT_INVITE, Acr, Actor, ActorKind, service
+from app.kernel.context import Context
+from tests.support.installation import Installation, Person
+
+REASON = "left the company in spring"
+
+
+def admin(house: Installation, account_id: str) -> Context:
+    actor = Actor(
+        id=account_id,
+        kind=ActorKind.STAFF,
+        roles=frozenset({roles.ADMINISTRATOR}),
+        permissions=roles.ROLES[roles.ADMINISTRATOR],
+        acr=Acr.MFA,
+        authenticated_at=house.system.clock.now(),
+    )
+    return house.system.context(actor)
+
+
+def disable(house: Installation, account_id: str) -> None:
+    with house.system.db.begin() as session:
+        people.disable(session, account_id, REASON, admin(house, "acc_one"))
+
+
+def enable(house: Installation, account_id: str) -> None:
+    with house.system.db.begin() as session:
+        people.enable(session, account_id, admin(house, "acc_two"))
+
+
+def standing(house: Installation, account_id: str) -> tuple[State, str | None]:
+    with house.system.db.read() as session:
+        found = accounts.get(session, account_id)
+    return found.state, found.reason
+
+
+def disowned(house: Installation, person: Person) -> None:
+    actor = Actor(
+        id=person.account,
+        kind=ActorKind.CUSTOMER,
+        roles=frozenset({roles.CUSTOMER}),
+        permissions=roles.ROLES[roles.CUSTOMER],
+    )
+    with house.system.db.begin() as session:
+        disown.not_me(
+            session,
+            None,
+            house.system.context(actor),
+            parts=house.system.identity,
+            hold_outgoing=lambda session, account, ctx: None,
+        )
+
+
+def contain(house: Installation, person: Person, key: str) -> None:
+    ctx = house.system.context(service("playbooks"))
+    with house.system.db.begin() as session:
+        LockAccount(house.system.identity).run(session, {"account": person.account}, key, ctx)
+
+
+def release(house: Installation, key: str) -> None:
+    ctx = house.system.context(service("playbooks"))
+    with house.system.db.begin() as session:
+        LockAccount(house.system.identity).undo(session, key, f"{key}|undo", ctx)
+
+
+def test_the_owners_own_lock_outlives_disabling(installation: Installation) -> None:
+    person = installation.customer("own_lock")
+    disowned(installation, person)
+    disable(installation, person.account)
+    assert standing(installation, person.account) == (State.DISABLED, REASON)
+    enable(installation, person.account)
+    assert standing(installation, person.account) == (State.LOCKED, OWNERS_LOCK)
+
+
+def test_who_was_active_is_active_again(installation: Installation) -> None:
+    person = installation.customer("active_again")
+    disable(installation, person.account)
+    enable(installation, person.account)
+    assert standing(installation, person.account) == (State.ACTIVE, None)
+
+
+def test_a_containment_that_stands_outlives_disabling(installation: Installation) -> None:
+    person = installation.customer("contained_still")
+    contain(installation, person, "c1")
+    disable(installation, person.account)
+    enable(installation, person.account)
+    assert standing(installation, person.account) == (State.LOCKED, containment.CONTAINED)
+    release(installation, "c1")
+    assert standing(installation, person.account) == (State.ACTIVE, None)
+
+
+def test_a_containment_taken_back_meanwhile_gives_back_what_was_beneath_it(installation: Installation) -> None:
+    person = installation.customer("contained_no_more")
+    disowned(installation, person)
+    contain(installation, person, "m1")
+    disable(installation, person.account)
+    release(installation, "m1")
+    assert standing(installation, person.account) == (State.DISABLED, REASON)
+    enable(installation, person.account)
+    assert standing(installation, person.account) == (State.LOCKED, OWNERS_LOCK)
+
+
+def test_an_invitation_opens_nothing_that_was_disabled_and_works_again_afterwards(installation: Installation) -> None:
+    system = installation.system
+    with system.db.begin() as session:
+        ctx = system.context(service("test", IAM_ACCOUNT_INVITE))
+        address = "never_came@onepay.example"
+        account = signup.invite(session, address, "Nell", roles.ANALYST, ctx, parts=system.identity)
+    disable(installation, account)
+    token, nobody = installation.link_to(address), system.context(Actor(id=None, kind=ActorKind.UNKNOWN))
+    hashed = system.identity.hasher.hash("quiet river under seven stones")
+    with pytest.raises(LinkClosed), system.db.begin() as session:
+        signup.accept(session, token, hashed, nobody, parts=system.identity)
+    assert standing(installation, account) == (State.DISABLED, REASON)
+
+    enable(installation, account)
+    assert standing(installation, account) == (State.INVITED, None)
+    with system.db.begin() as session:
+        assert links.look(session, token, nobody, parts=system.identity).account_id == account
+        signup.accept(session, token, hashed, nobody, parts=system.identity)
+    assert standing(installation, account) == (State.ACTIVE, None)
+
+
+def test_whoever_an_administrator_signs_out_is_told_once(installation: Installation) -> None:
+    person, system = installation.customer("signed_out_by_hand"), installation.system
+    installation.browser().sign_in(person)
+    for ended in (2, 0):  # the session of the sign-up, and that of the browser
+        with system.db.begin() as session:
+            ctx = admin(installation, "acc_one")
+            assert people.end_sessions(session, person.account, ctx, parts=system.identity) == ended
+    with system.db.read() as session:
+        waiting = [letter for _, _, letter in letters.due(session, system.clock.now(), parts=system.identity)]
+    found = [letter for letter in waiting if letter.to == person.address and "signed out" in letter.subject]
+    assert [letter.subject for letter in found] == ["You were signed out everywhere"]
+    assert "An administrator" in found[0].text
