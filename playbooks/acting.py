@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.kernel.access import Actor, ActorKind
+from app.kernel.access import SOC_ACTION_RUN, SOC_ACTION_UNDO, Actor, ActorKind, service
 from app.kernel.containment import Containment
 from app.kernel.context import Context
 from app.kernel.errors import SamePerson
@@ -17,10 +15,12 @@ from ingest.log import outbox
 from playbooks import action_rows, cases, timeline
 from playbooks.action_rows import Action
 from playbooks.cases import Incident
-from playbooks.models import step as step_table
 from playbooks.parts import Parts
 from playbooks.registry import ActionType, UnknownAction
 from playbooks.timeline import Code
+
+# Who acts where no person does: the executor, and what ends by itself.
+SERVICE: Final = service("playbooks", SOC_ACTION_RUN, SOC_ACTION_UNDO)
 
 
 class OwnAction(SamePerson):
@@ -85,20 +85,3 @@ def tell(
 def words(found: Action) -> dict[str, Any]:
     """Return an action as the timeline keeps it."""
     return {"action": found.name, "target": found.target, "action_id": found.id}
-
-
-def end_step(
-    session: Session, found: Action, state: str, out: Mapping[str, object], ctx: Context, *, why: str | None = None
-) -> None:
-    """Say to the executor that the step which proposed this has ended; it follows in a transaction of its own."""
-    if found.execution_id is None:
-        return
-    session.execute(
-        sa.update(step_table)
-        .where(
-            step_table.c.execution_id == found.execution_id,
-            step_table.c.step == found.step,
-            step_table.c.state == "waiting",
-        )
-        .values(state=state, out=dict(out), ended_at=ctx.at, why=why)
-    )

@@ -24,7 +24,7 @@ from ingest.events.incident import (
     ActionRefused,
 )
 from ingest.log import outbox
-from playbooks import acting, action_rows, cases, clocks, notes, registry, tasks, timeline
+from playbooks import acting, action_rows, cases, clocks, notes, registry, step_rows, tasks, timeline
 from playbooks.acting import OwnAction
 from playbooks.action_rows import STANDING, Action, ActionState
 from playbooks.cases import Incident
@@ -32,6 +32,7 @@ from playbooks.models import action
 from playbooks.notes import Kind
 from playbooks.parts import Parts
 from playbooks.registry import ActionType, Lasts, UnknownAction
+from playbooks.step_rows import StepState
 from playbooks.timeline import Code
 
 TARGET_CHARS_MAX: Final = 300
@@ -162,7 +163,7 @@ def approve(session: Session, action_id: str, ctx: Context, *, parts: Parts) -> 
     if _grew(found.radius, shown.radius):
         raise ApprovalChanged(shown)
     done = _act(session, case, shown, ctx, parts, proposed=found)
-    acting.end_step(session, done, "done", {}, ctx)
+    step_rows.end_waiting(session, done.execution_id, done.step, StepState.DONE, ctx)
     return done
 
 
@@ -177,7 +178,9 @@ def refuse(session: Session, action_id: str, reason: str, ctx: Context) -> Actio
     found = action_rows.write(session, found, state=ActionState.REFUSED.value, refusal="refused_by_person")
     why = "A second person said no."
     acting.tell(session, case, found, ActionRefused, Code.ACTION_REFUSED, ctx, reason="person", why=why, ref=comment_id)
-    acting.end_step(session, found, "failed", {}, ctx, why="a second person said no.")
+    step_rows.end_waiting(
+        session, found.execution_id, found.step, StepState.FAILED, ctx, why="a second person said no."
+    )
     return found
 
 

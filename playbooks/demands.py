@@ -13,9 +13,9 @@ from playbooks import action_rows, tasks
 from playbooks.action_rows import Action
 from playbooks.cases import Incident, State
 from playbooks.engine import executions
-from playbooks.engine.executions import StepState
 from playbooks.models import execution as execution_table
 from playbooks.models import step as step_table
+from playbooks.step_rows import StepState
 from playbooks.tasks import TaskState
 
 

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
 
-from app.kernel.access import SOC_ACTION_RUN, SOC_ACTION_UNDO, service
 from app.kernel.clock import rfc3339
 from app.kernel.context import Context
 from app.kernel.db import Database
 from app.kernel.ids import Ids
 from app.kernel.jobs import Job, guarded
-from playbooks import action_rows, cases, clocks, tasks, undoing
+from playbooks import acting, action_rows, cases, clocks, tasks, undoing
 from playbooks.clocks import CONTAINMENT, Clock
 from playbooks.engine.execute import Executor
 from playbooks.form import Ask
 from playbooks.parts import Parts
-
-DECIDE_WITHIN: Final = timedelta(hours=1)
-_ACTOR: Final = service("playbooks", SOC_ACTION_RUN, SOC_ACTION_UNDO)
 
 
 def jobs(db: Database, ids: Ids, parts: Parts) -> tuple[Job, ...]:
@@ -69,11 +64,11 @@ def _prolong_or_undo(found: action_rows.Action, breached: Clock) -> Ask:
         text=f"{found.name} of {found.target} stands since {rfc3339(breached.started_at)}: undo it, or let another "
         "person than the one who did it prolong it.",
         role="incident_commander",
-        within=DECIDE_WITHIN,
+        within=tasks.DECIDE_WITHIN,
         is_required=False,
         next="done",
     )
 
 
 def _context(ids: Ids, at: datetime) -> Context:
-    return Context(actor=_ACTOR, at=at, request_id=ids.new("run", at), ids=ids)
+    return Context(actor=acting.SERVICE, at=at, request_id=ids.new("run", at), ids=ids)

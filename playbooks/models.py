@@ -199,7 +199,6 @@ step = sa.Table(
     metadata,
     sa.Column("execution_id", sa.Text, primary_key=True, info=_T),
     sa.Column("step", sa.Text, primary_key=True, info=_T),
-    sa.Column("iteration", sa.Integer, primary_key=True, autoincrement=False, info=_T),
     sa.Column("place", sa.Integer, nullable=False, info=_T),
     sa.Column("state", sa.Text, nullable=False, info=_T),
     sa.Column("is_followed", sa.Boolean, nullable=False, info=_T),

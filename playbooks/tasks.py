@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
@@ -24,17 +24,19 @@ from app.kernel.context import Context
 from app.kernel.errors import Conflict, Invalid, NotFound, SamePerson, WrongState
 from ingest.events.incident import TaskDone, TaskSkipped
 from ingest.log import outbox
-from playbooks import cases, notes, timeline
+from playbooks import cases, notes, step_rows, timeline
 from playbooks.cases import Incident
 from playbooks.form import Ask, Field, Type, Value
-from playbooks.models import step as step_table
 from playbooks.models import task
 from playbooks.notes import Kind
+from playbooks.step_rows import StepState
 from playbooks.timeline import Code
 
 PAGE_MAX: Final = 200
 ANSWER_CHARS_MAX: Final = 4_000
 INTEGER_MAX: Final = 2**53 - 1
+# How long a person has for a decision to which no playbook gave a time.
+DECIDE_WITHIN: Final = timedelta(hours=1)
 # What somebody of a role may do at least; the constants of roles belong to identity.
 _PERMISSION_OF_ROLE: Final[Mapping[str, Permission]] = {
     "analyst": SOC_INCIDENT_WRITE,
@@ -294,7 +296,7 @@ def _done(
         result=f"({', '.join(shown)})" if shown else "",
         by_action=by_action,
     )
-    _end_step(session, found, "done", dict(answers), ctx)
+    step_rows.end_waiting(session, found.execution_id, found.step, StepState.DONE, ctx, out=answers)
     return _by_id(session, found.id)
 
 
@@ -313,22 +315,7 @@ def _leave_out(session: Session, case: Incident, found: Task, comment_id: str | 
     _write(session, found, state=TaskState.SKIPPED.value, done_by=ctx.actor.id, second_by=None, done_at=ctx.at)
     event_id = outbox.record(session, TaskSkipped(**cases.told(session, case), step=found.step, reason=why), ctx)
     timeline.add(session, case.id, Code.TASK_SKIPPED, ctx, ref=comment_id, event_id=event_id, text=found.text, why=why)
-    _end_step(session, found, "skipped", {}, ctx)
-
-
-def _end_step(session: Session, found: Task, state: str, out: Mapping[str, Value], ctx: Context) -> None:
-    """Say to the executor that the step of a task has ended; it follows in a transaction of its own."""
-    if found.execution_id is None:
-        return
-    session.execute(
-        sa.update(step_table)
-        .where(
-            step_table.c.execution_id == found.execution_id,
-            step_table.c.step == found.step,
-            step_table.c.state == "waiting",
-        )
-        .values(state=state, out=dict(out), ended_at=ctx.at)
-    )
+    step_rows.end_waiting(session, found.execution_id, found.step, StepState.SKIPPED, ctx)
 
 
 def _write(session: Session, found: Task, **values: object) -> None:

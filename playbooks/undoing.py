@@ -15,13 +15,14 @@ from app.kernel.containment import BadParameter, ContainmentRefused
 from app.kernel.context import Context
 from app.kernel.errors import Conflict, WrongState
 from ingest.events.incident import ActionExpired, ActionRefused, ActionUndone
-from playbooks import acting, action_rows, cases, clocks, notes, timeline
+from playbooks import acting, action_rows, cases, clocks, notes, step_rows, timeline
 from playbooks.acting import OwnAction
 from playbooks.action_rows import STANDING, Action, ActionState
 from playbooks.cases import Incident
 from playbooks.notes import Kind
 from playbooks.parts import Parts
 from playbooks.registry import Lasts, Undo
+from playbooks.step_rows import StepState
 from playbooks.timeline import Code
 
 PROLONG_HOURS_MAX: Final = 24 * 7
@@ -135,7 +136,8 @@ def expire(session: Session, action_id: str, ctx: Context, *, parts: Parts) -> A
         found = action_rows.write(session, found, state=ActionState.EXPIRED.value, refusal="approval_expired")
         why = "Nobody approved it in time."
         acting.tell(session, case, found, ActionExpired, Code.ACTION_EXPIRED, ctx, reason="approval", why=why)
-        acting.end_step(session, found, "failed", {}, ctx, why="nobody approved it in time.")
+        lapsed = "nobody approved it in time."
+        step_rows.end_waiting(session, found.execution_id, found.step, StepState.FAILED, ctx, why=lapsed)
         return found
     is_over = found.expires_at is not None and ctx.at >= found.expires_at
     if found.state not in STANDING or found.kind.lasts is not Lasts.LAPSES or not is_over:

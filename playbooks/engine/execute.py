@@ -15,17 +15,16 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.kernel import canonical, crypto
-from app.kernel.access import SOC_ACTION_RUN, SOC_ACTION_UNDO, service
 from app.kernel.containment import BadParameter, ContainmentRefused
 from app.kernel.context import Context
 from app.kernel.db import Database, insert_once
 from app.kernel.ids import Ids
 from app.kernel.jobs import guarded
-from playbooks import action_rows, actions, cases, tasks, timeline
+from playbooks import acting, action_rows, actions, cases, step_rows, tasks, timeline
 from playbooks.action_rows import ActionState
 from playbooks.engine import conditions, executions, steps, values
 from playbooks.engine.conditions import Undecided
-from playbooks.engine.executions import ExecutionState, StepState
+from playbooks.engine.executions import ExecutionState
 from playbooks.engine.own import OWN
 from playbooks.engine.steps import Held
 from playbooks.form import END, Ask, Call, Decide, Do, Field, Playbook, Type, targets
@@ -33,11 +32,10 @@ from playbooks.models import command, execution
 from playbooks.models import step as step_table
 from playbooks.parts import Parts
 from playbooks.registry import UnknownAction
+from playbooks.step_rows import StepState
 from playbooks.timeline import Code
 
-ACTOR: Final = service("playbooks", SOC_ACTION_RUN, SOC_ACTION_UNDO)
 TURNS_MAX: Final = 1_000
-DECIDE_WITHIN: Final = timedelta(hours=1)
 INTENDED, DONE, FAILED = "intended", "done", "failed"
 
 
@@ -85,7 +83,7 @@ class Executor:
 
     def _turn(self, execution_id: str, incident_id: str, at: datetime) -> bool:
         """Handle the one step that is due; returns whether there was one."""
-        ctx = Context(actor=ACTOR, at=at, request_id=self._ids.new("run", at), ids=self._ids)
+        ctx = Context(actor=acting.SERVICE, at=at, request_id=self._ids.new("run", at), ids=self._ids)
         with self._db.begin() as session:
             held = self._hold(session, execution_id, incident_id, at)
             if held is None:
@@ -255,7 +253,7 @@ class Executor:
             asked = Ask(
                 text=f"Nobody answered it, so decide by hand: {does.asks}",
                 role=held.book.owner,
-                within=DECIDE_WITHIN,
+                within=tasks.DECIDE_WITHIN,
                 fields={"branch": Field(type=Type.TEXT, choices=("then", "else"))},
                 next=does.then,
             )
@@ -304,17 +302,7 @@ class Executor:
     def _end(self, session: Session, held: Held, ctx: Context) -> None:
         executions.end(session, held.execution.id, ExecutionState.DONE, ctx)
         timeline.add(session, held.case.id, Code.PLAYBOOK_ENDED, ctx, ref=held.execution.id, playbook=held.book.slug)
-        if held.execution.parent_id is None:
-            return
-        session.execute(
-            sa.update(step_table)
-            .where(
-                step_table.c.execution_id == held.execution.parent_id,
-                step_table.c.step == held.execution.parent_step,
-                step_table.c.state == StepState.WAITING.value,
-            )
-            .values(state=StepState.DONE.value, ended_at=ctx.at)
-        )
+        step_rows.end_waiting(session, held.execution.parent_id, held.execution.parent_step, StepState.DONE, ctx)
 
     def _again(self, session: Session, held: Held) -> Held:
         where = (step_table.c.execution_id == held.execution.id) & (step_table.c.step == held.name)

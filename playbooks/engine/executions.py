@@ -21,23 +21,11 @@ from playbooks.form import Ask, Call, Decide, Do, Playbook, Step, Value
 from playbooks.models import execution, incident_entity, playbook_version
 from playbooks.models import step as step_table
 from playbooks.parts import Parts
+from playbooks.step_rows import StepState
 from playbooks.timeline import Code
 
 EXECUTIONS_MAX: Final = 50
 SOURCES_MAX: Final = 500
-
-
-class StepState(StrEnum):
-    """Where a step stands; `waiting` is for a task, an approval or a called playbook."""
-
-    PENDING = "pending"
-    READY = "ready"
-    RUNNING = "running"
-    WAITING = "waiting"
-    DONE = "done"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    NOT_REACHED = "not_reached"
 
 
 class ExecutionState(StrEnum):
@@ -128,7 +116,6 @@ def start(
         {
             "execution_id": execution_id,
             "step": name,
-            "iteration": 0,
             "place": place,
             "state": (StepState.READY if name == book.entry else StepState.PENDING).value,
             "is_followed": False,

@@ -15,9 +15,9 @@ from ingest.events.incident import StepCompleted, StepFailed
 from ingest.log import outbox
 from playbooks import cases, timeline
 from playbooks.cases import Incident
-from playbooks.engine.executions import StepState
 from playbooks.form import Ask, Call, Decide, Do, Playbook, Step, Value
 from playbooks.models import step as step_table
+from playbooks.step_rows import StepState
 from playbooks.timeline import Code
 
 ENDED: Final = (StepState.DONE, StepState.FAILED, StepState.SKIPPED)
@@ -42,7 +42,7 @@ class Held:
 
     @property
     def key(self) -> str:
-        return f"{self.execution.id}|{self.name}|{self.step.iteration}|0"
+        return f"{self.execution.id}|{self.name}"
 
 
 def is_due(row: Any, at: datetime) -> bool:  # a row of `step`
@@ -140,5 +140,4 @@ def this(held: Held) -> sa.Update:
     return sa.update(step_table).where(
         step_table.c.execution_id == held.execution.id,
         step_table.c.step == held.name,
-        step_table.c.iteration == held.step.iteration,
     )

@@ -204,7 +204,6 @@ def upgrade() -> None:
         "playbooks_step",
         sa.Column("execution_id", key, primary_key=True),
         sa.Column("step", text, primary_key=True),
-        sa.Column("iteration", sa.Integer(), primary_key=True, autoincrement=False),
         sa.Column("place", sa.Integer(), nullable=False),
         sa.Column("state", text, nullable=False),
         sa.Column("is_followed", flag, nullable=False),

@@ -21,9 +21,10 @@ from dashboards.kit import Part, act, due, panel, readable, short, span, when
 from dashboards.pages.soc.incident.look import Look
 from playbooks import registry
 from playbooks.action_rows import Action, ActionState
-from playbooks.engine.executions import Execution, ExecutionState, StepStanding, StepState
+from playbooks.engine.executions import Execution, ExecutionState, StepStanding
 from playbooks.form import Field, Type
 from playbooks.registry import Lasts, Undo
+from playbooks.step_rows import StepState
 from playbooks.tasks import Task, TaskState
 
 # Shape, colour and word of a step.
