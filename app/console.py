@@ -99,10 +99,14 @@ class ConsoleSources:
         return receipts.of_event(session, event_id)
 
     def parts(self) -> Sequence[Part]:
-        return health.parts(self._system)
+        return health.parts(self._system, self.lag())
 
     def lag(self) -> Mapping[str, Any]:
-        return health.lag(self._system)
+        """Return how far each part is behind, measured once a request: a page draws several things from it."""
+        if "onepay_lag" not in g:
+            g.onepay_lag = health.lag(self._system)
+        measured: Mapping[str, Any] = g.onepay_lag
+        return measured
 
 
 def install(app: Flask, system: System) -> Console:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -58,7 +59,7 @@ def lag(system: System) -> dict[str, Any]:
         usage = shutil.disk_usage(system.settings.home)
         waiting = pressure.measure(session, now, LIMITS, disk_free_percent=usage.free * 100 // usage.total)
         shipped = system.shipper.standing(session)
-        signed = checkpoint.newest(session)
+        signed = checkpoint.signing(session, now)
         detection = system.runner.behind(session, now)
     system.metrics.log_head.set(head.size)
     system.metrics.log_unsequenced.set(waiting.rows)
@@ -90,8 +91,11 @@ def lag(system: System) -> dict[str, Any]:
             "ok": not detection.is_late,
         },
         "checkpoint": {
-            "size": signed.size if signed else 0,
-            "age_seconds": round((now - signed.at).total_seconds(), 1) if signed else None,
+            "size": signed.size,
+            "age_seconds": round((now - signed.at).total_seconds(), 1) if signed.at else None,
+            "unsigned_seconds": round(signed.waits.total_seconds(), 1),
+            "limit_seconds": checkpoint.UNSIGNED_MAX.total_seconds(),
+            "ok": not signed.is_late,
         },
     }
 
@@ -100,9 +104,13 @@ def _behind(events: int) -> str:
     return f"{events:,} {'event' if events == 1 else 'events'} behind" if events else "up to date"
 
 
-def parts(system: System) -> list[Part]:
-    """Return the parts of the pipeline as lines a person reads, for the console's health page."""
-    found = lag(system)
+def _unsigned(seconds: float) -> str:
+    return f", an event has waited {seconds:.0f} s for a signature" if seconds else ""
+
+
+def parts(system: System, found: Mapping[str, Any] | None = None) -> list[Part]:
+    """Return the parts of the pipeline as lines a person reads; `found` is what `lag` said, where it was asked."""
+    found = lag(system) if found is None else found
     log, store, signed, detection = found["log"], found["store"], found["checkpoint"], found["detection"]
     return [
         Part(
@@ -133,8 +141,8 @@ def parts(system: System) -> list[Part]:
         Part(
             name="Checkpoint",
             says="none yet" if signed["age_seconds"] is None else f"{signed['age_seconds']:.0f} s old",
-            ok=signed["age_seconds"] is not None,
-            detail=f"signed size {signed['size']:,}",
+            ok=signed["ok"],
+            detail=f"signed size {signed['size']:,}{_unsigned(signed['unsigned_seconds'])}",
         ),
         *(Part(name=f"Ready: {name}", says=said, ok=False) for name, said in ready(system).items()),
     ]

@@ -24,6 +24,8 @@ from ingest.log import merkle, note, read
 from ingest.log.note import NoteRefused, TreeHead, VerifierKey
 
 EVERY: Final = timedelta(seconds=10)
+# How long an entry may wait for a signature over it: a few turns of the job.
+UNSIGNED_MAX: Final = 6 * EVERY
 KEY_NAME: Final = "log"
 LAST_NAME: Final = "log.last"
 POLICY_NAME: Final = "log.policy"
@@ -49,6 +51,16 @@ class Checkpoint:
     root: bytes
     note: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signing:
+    """The newest signature, how long the oldest entry waits for one over it, and whether that is too long."""
+
+    size: int
+    at: datetime | None
+    waits: timedelta
+    is_late: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +127,15 @@ def covering(session: Session, sequence: int) -> Checkpoint | None:
     """Return the newest checkpoint if its tree holds this sequence."""
     found = newest(session)
     return found if found is not None and found.size >= sequence else None
+
+
+def signing(session: Session, at: datetime) -> Signing:
+    """Return how signing does. A log that stands still owes no new signature, however old its newest one is."""
+    found, head = newest(session), read.head(session)
+    size = found.size if found is not None else 0
+    waiting = read.entries(session, size, size + 1) if size < head.size else []
+    waits = max(timedelta(0), at - waiting[0].ingested) if waiting else timedelta(0)
+    return Signing(size=size, at=found.at if found is not None else None, waits=waits, is_late=waits > UNSIGNED_MAX)
 
 
 def job(db: Database, key: LogKey) -> Job:

@@ -1,0 +1,85 @@
+"""What the health page and `onepay status` say, and what it costs to say it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy.orm import Session
+
+from app import health
+from app.identity import roles
+from app.kernel.clock import StillClock
+from detectors.runner import Behind
+from ingest.log import checkpoint
+from tests.dashboards.desk import Room
+from tests.support.installation import Installation, installed
+
+START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def clock() -> StillClock:
+    return StillClock(START)
+
+
+@pytest.fixture
+def house(tmp_path: Path, clock: StillClock) -> Iterator[Installation]:
+    with installed(tmp_path / "home", clock=clock) as made:
+        yield made
+
+
+def checkpoint_line(house: Installation) -> tuple[str, bool, str]:
+    (part,) = [part for part in health.parts(house.system) if part.name == "Checkpoint"]
+    return part.says, part.ok, part.detail
+
+
+def sign(house: Installation) -> None:
+    checkpoint.sign(house.system.db, house.system.log_key, house.system.clock.now())
+
+
+def test_a_log_that_is_not_signed_any_more_shows_as_not_whole(house: Installation, clock: StillClock) -> None:
+    house.customer("amber_one")
+    house.arrive()
+    assert checkpoint_line(house) == ("none yet", True, "signed size 0")
+    sign(house)
+    size = health.lag(house.system)["log"]["head"]
+    clock.move(timedelta(days=3))
+    # Nothing was added since: the old signature covers everything.
+    assert checkpoint_line(house) == ("259200 s old", True, f"signed size {size}")
+
+    house.customer("amber_two")
+    house.arrive()
+    clock.move(checkpoint.UNSIGNED_MAX)
+    waits = f"signed size {size}, an event has waited 60 s for a signature"
+    assert checkpoint_line(house) == ("259260 s old", True, waits)
+    clock.move(timedelta(seconds=1))
+    assert checkpoint_line(house)[1] is False
+    assert health.lag(house.system)["checkpoint"]["ok"] is False
+
+    sign(house)
+    assert checkpoint_line(house)[:2] == ("0 s old", True)
+
+
+def test_a_log_that_was_never_signed_shows_as_not_whole_once_it_is_late(house: Installation, clock: StillClock) -> None:
+    house.customer("amber_one")
+    house.arrive()
+    clock.move(checkpoint.UNSIGNED_MAX + timedelta(seconds=1))
+    assert checkpoint_line(house)[:2] == ("none yet", False)
+
+
+def test_a_page_of_the_console_measures_health_once(house: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Room(installation=house).desk("annika", roles.ANALYST)
+    measured, behind = [], house.system.runner.behind
+
+    def counted(session: Session, at: datetime) -> Behind:
+        measured.append(at)
+        return behind(session, at)
+
+    monkeypatch.setattr(house.system.runner, "behind", counted)
+    assert "Is the pipeline whole?" in desk.draw("/console/soc/health")
+    assert len(measured) == 1
+    desk.draw("/console/soc/health")
+    assert len(measured) == 2
