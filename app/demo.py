@@ -20,7 +20,7 @@ import pyotp
 from app import health, jobs, process
 from app.compose import System
 from app.config import Settings
-from app.identity import letters, mfa, roles, signup
+from app.identity import letters, links, mfa, roles, signup
 from app.kernel.access import IAM_ACCOUNT_INVITE, Acr, Actor, ActorKind, service
 from app.kernel.clock import Clock, SteppedClock, SystemClock, rfc3339
 from app.kernel.crypto import write_private_once
@@ -371,11 +371,12 @@ def _accept(system: System, account: str, address: str, password: str) -> str:
     token = [letter for _, _, letter in waiting if letter.to == address][-1].text.partition("/link/")[2].split()[0]
     hashed = system.identity.hasher.hash(password)
     with system.db.begin() as session:
-        enrolment = mfa.prepare_for(session, account, "Authenticator app", address, ctx, parts=system.identity)
-        code = pyotp.TOTP(enrolment.secret).at(int(ctx.at.timestamp()))
-        mfa.enrol(session, account, code, ctx, parts=system.identity)
+        holder = links.look(session, token, ctx, parts=system.identity).id
+        offer = mfa.offer(session, account, holder, address, parts=system.identity)
+        code = pyotp.TOTP(offer.secret).at(int(ctx.at.timestamp()))
+        mfa.take(session, account, holder, code, ctx, parts=system.identity)
         signup.accept(session, token, hashed, ctx, parts=system.identity)
-    return enrolment.secret
+    return offer.secret
 
 
 def _administrator(made: _Made, n: int) -> Actor:

@@ -8,7 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.identity.models import attempts, device, factor, link, login, message
+from app.identity.models import attempts, device, link, login, message
 from app.identity.models import session as session_table
 from app.identity.policy import SecurityPolicy
 from app.kernel.context import Context
@@ -31,7 +31,6 @@ def purge(session: Session, ctx: Context, *, policy: SecurityPolicy, limit: int 
         (device, device.c.last_seen_at <= ctx.at - timedelta(days=policy.devices_kept_days)),
         (session_table, session_table.c.ended_at <= ctx.at - timedelta(days=policy.sessions_kept_days)),
         (message, _is_old_letter(ctx, policy)),
-        (factor, _was_never_proven(ctx, policy)),
     )
     return sum(_delete(session, table, condition, limit) for table, condition in over)
 
@@ -49,11 +48,6 @@ def _counts_no_more(ctx: Context, policy: SecurityPolicy) -> sa.ColumnElement[bo
 def _is_old_letter(ctx: Context, policy: SecurityPolicy) -> sa.ColumnElement[bool]:
     kept_since = ctx.at - timedelta(days=policy.messages_kept_days)
     return sa.and_(message.c.state != "queued", message.c.created_at <= kept_since)
-
-
-def _was_never_proven(ctx: Context, policy: SecurityPolicy) -> sa.ColumnElement[bool]:
-    begun_before = ctx.at - timedelta(days=policy.enrolment_kept_days)
-    return sa.and_(factor.c.enrolled_at.is_(None), factor.c.created_at <= begun_before)
 
 
 def _delete(session: Session, table: sa.Table, condition: sa.ColumnElement[bool], limit: int) -> int:

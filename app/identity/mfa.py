@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +28,7 @@ HINT_WINDOW: Final = 10
 SECRET_BYTES: Final = 20
 FACTORS_MAX: Final = 5
 TOTP: Final = "totp"
+LABEL: Final = "Authenticator app"
 # A secret that belongs to nobody; what a code matches with it counts for nothing.
 _NOBODYS: Final = base64.b32encode(bytes(SECRET_BYTES)).decode("ascii")
 _NOT_YOU: Final = 'If that was not you, sign in and press "It wasn\'t me" on the page Security.\n'
@@ -72,44 +72,14 @@ class Offer:
     uri: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Enrolment:
-    """A factor that waits for its first code: what the authenticator app needs."""
-
-    factor_id: str
-    secret: str
-    uri: str
-
-
 def factors_of(session: Session, account_id: str) -> Sequence[Factor]:
     """Return the enrolled factors of an account, oldest first."""
     rows = session.execute(
         sa.select(factor.c.id, factor.c.kind, factor.c.label, factor.c.enrolled_at)
-        .where(factor.c.account_id == account_id, factor.c.enrolled_at.is_not(None), factor.c.removed_at.is_(None))
+        .where(factor.c.account_id == account_id, factor.c.removed_at.is_(None))
         .order_by(factor.c.id)
     )
     return [Factor(id=row.id, kind=row.kind, label=row.label, enrolled_at=row.enrolled_at) for row in rows]
-
-
-def prepare(session: Session, label: str, account_name: str, ctx: Context, *, parts: Identity) -> Enrolment:
-    """Make the secret of a new factor; nothing can be proved with it before `enrol`.
-
-    Where a factor stands already, a proof of it within five minutes is demanded.
-    """
-    ctx.actor.require(SECURITY_OWN_MANAGE)
-    demand_proof(session, ctx, parts=parts)
-    return prepare_for(session, ctx.actor.own_id, label, account_name, ctx, parts=parts)
-
-
-def prepare_for(
-    session: Session, account_id: str, label: str, account_name: str, ctx: Context, *, parts: Identity
-) -> Enrolment:
-    """As `prepare`, for the account of an invitation or recovery that proved itself by its link."""
-    _demand_room(session, account_id)
-    session.execute(sa.delete(factor).where(factor.c.account_id == account_id, factor.c.enrolled_at.is_(None)))
-    secret = base64.b32encode(secrets.token_bytes(SECRET_BYTES)).decode("ascii")
-    factor_id = _insert(session, account_id, label, secret, ctx, parts)
-    return Enrolment(factor_id=factor_id, secret=secret, uri=_uri(secret, account_name))
 
 
 def offer(session: Session, account_id: str, holder: str, account_name: str, *, parts: Identity) -> Offer:
@@ -134,37 +104,26 @@ def take(session: Session, account_id: str, holder: str, code: str, ctx: Context
     step = _step_of(secret, code, ctx.at, WINDOW)
     if step is None:
         raise CodeRefused(param="code")
-    factor_id = _insert(session, account_id, "Authenticator app", secret, ctx, parts)
-    session.execute(sa.update(factor).where(factor.c.id == factor_id).values(enrolled_at=ctx.at, last_step=step))
+    factor_id = ctx.new_id("fac")
+    session.execute(
+        sa.insert(factor).values(
+            id=factor_id,
+            account_id=account_id,
+            kind=TOTP,
+            label=LABEL,
+            secret_ct=crypto.seal_text(parts.credentials, secret, f"{account_id}|{factor_id}"),
+            last_step=step,
+            enrolled_at=ctx.at,
+        )
+    )
     _tell_added(session, account_id, factor_id, ctx, parts)
     return factor_id
-
-
-def enrol(session: Session, account_id: str, code: str, ctx: Context, *, parts: Identity) -> str:
-    """Turn the prepared factor into a real one by its first code, which is used up; raises `CodeRefused`."""
-    row = _unproven(session, account_id)
-    if row is None:
-        raise NotFound("No factor is being added.")
-    step = _step_of(_secret(row, parts), code, ctx.at, WINDOW)
-    if step is None:
-        raise CodeRefused(param="code")
-    done = session.execute(
-        sa.update(factor)
-        .where(factor.c.id == row.id, factor.c.enrolled_at.is_(None))
-        .values(enrolled_at=ctx.at, last_step=step)
-    )
-    if done.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
-        raise CodeRefused(param="code")
-    _tell_added(session, account_id, row.id, ctx, parts)
-    return str(row.id)
 
 
 def match(session: Session, account_id: str, code: str, at: datetime, *, parts: Identity) -> tuple[Match | None, str]:
     """Compare a code with every enrolled factor; returns the match, or None with why: wrong or clock."""
     rows = session.execute(
-        sa.select(factor).where(
-            factor.c.account_id == account_id, factor.c.enrolled_at.is_not(None), factor.c.removed_at.is_(None)
-        )
+        sa.select(factor).where(factor.c.account_id == account_id, factor.c.removed_at.is_(None))
     ).all()
     reason = "wrong"
     for row in rows:
@@ -233,24 +192,8 @@ def demand_proof(session: Session, ctx: Context, *, parts: Identity) -> None:
         ctx.actor.require_fresh(Acr.MFA, parts.policy.step_up, ctx.at)
 
 
-def _insert(session: Session, account_id: str, label: str, secret: str, ctx: Context, parts: Identity) -> str:
-    factor_id = ctx.new_id("fac")
-    session.execute(
-        sa.insert(factor).values(
-            id=factor_id,
-            account_id=account_id,
-            kind=TOTP,
-            label=label,
-            secret_ct=crypto.seal_text(parts.credentials, secret, f"{account_id}|{factor_id}"),
-            last_step=0,
-            created_at=ctx.at,
-        )
-    )
-    return factor_id
-
-
 def _offered(session: Session, account_id: str, holder: str, parts: Identity) -> str:
-    ever = sa.select(sa.func.count()).where(factor.c.account_id == account_id, factor.c.enrolled_at.is_not(None))
+    ever = sa.select(sa.func.count()).where(factor.c.account_id == account_id)
     count = session.execute(ever).scalar_one()
     key = crypto.derive(parts.credentials, "offer")
     digest = crypto.mac(key, f"{account_id}|{holder}|{count}".encode())
@@ -272,16 +215,6 @@ def _tell_added(session: Session, account_id: str, factor_id: str, ctx: Context,
     if accounts.get(session, account_id).state is accounts.State.ACTIVE:  # who accepts an invitation knows it
         text = f"An authenticator was added to your OnePay account. {_NOT_YOU}"
         notices.tell(session, account_id, "A second factor was added", text, "factor_added", ctx, parts=parts)
-
-
-def _unproven(session: Session, account_id: str) -> Any:  # a row of `factor`, or None
-    # Two that were begun at the same instant may stand; the newest is the one a page shows.
-    return session.execute(
-        sa.select(factor)
-        .where(factor.c.account_id == account_id, factor.c.enrolled_at.is_(None), factor.c.removed_at.is_(None))
-        .order_by(factor.c.id.desc())
-        .limit(1)
-    ).one_or_none()
 
 
 def _uri(secret: str, account_name: str) -> str:

@@ -48,7 +48,6 @@ class SecurityPolicy:
     attempts_kept_days: int = 1
     links_kept_days: int = 1
     logins_kept_days: int = 1
-    enrolment_kept_days: int = 1
     sessions_kept_days: int = 90
     messages_kept_days: int = 90
     devices_kept_days: int = 396
@@ -88,7 +87,6 @@ BOUNDS: Final = {
     "attempts_kept_days": (1, 30),
     "links_kept_days": (0, 30),
     "logins_kept_days": (0, 30),
-    "enrolment_kept_days": (1, 30),
     "sessions_kept_days": (90, 396),
     "messages_kept_days": (1, 90),
     "devices_kept_days": (90, 396),

@@ -81,9 +81,8 @@ class Installation:
         secret = None
         if factor:
             with system.db.begin() as session:
-                made = mfa.prepare(session, "App", handle, own, parts=system.identity)
-                mfa.enrol(session, account, self.code(made.secret, -1), own, parts=system.identity)
-            secret = made.secret
+                secret = mfa.offer(session, account, "ses_test", handle, parts=system.identity).secret
+                mfa.take(session, account, "ses_test", self.code(secret, -1), own, parts=system.identity)
         person = Person(account=account, address=address, secret=secret, handle=handle)
         self.people[handle] = person
         return person
@@ -97,10 +96,10 @@ class Installation:
         own = system.context(Actor(id=account, kind=ActorKind.STAFF))
         token = self.link_to(address)
         with system.db.begin() as session:
-            made = mfa.prepare_for(session, account, "App", address, own, parts=system.identity)
-            mfa.enrol(session, account, self.code(made.secret, -1), own, parts=system.identity)
+            secret = mfa.offer(session, account, "lnk_test", address, parts=system.identity).secret
+            mfa.take(session, account, "lnk_test", self.code(secret, -1), own, parts=system.identity)
             signup.accept(session, token, system.identity.hasher.hash(PASSWORD), own, parts=system.identity)
-        person = Person(account=account, address=address, secret=made.secret)
+        person = Person(account=account, address=address, secret=secret)
         self.people[name] = person
         return person
 

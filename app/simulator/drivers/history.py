@@ -142,10 +142,12 @@ class History:
 
     def _enrol(self, who: _Standing) -> Outcome:
         system, parts, ctx = self._system, self._system.identity, self._ctx(who)
+        assert who.session_id is not None, "only somebody signed in adds a factor"
         with system.db.begin() as session:
-            made = mfa.prepare(session, "Authenticator app", "simulated", ctx, parts=parts)
+            account, holder = ctx.actor.own_id, who.session_id
+            made = mfa.offer(session, account, holder, "simulated", parts=parts)
             code = pyotp.TOTP(made.secret).at(int(ctx.at.timestamp()))
-            mfa.enrol(session, ctx.actor.own_id, code, ctx, parts=parts)
+            mfa.take(session, account, holder, code, ctx, parts=parts)
         return Outcome(ok=True, made={"secret": made.secret})
 
     def _sign_out(self, who: _Standing) -> Outcome:

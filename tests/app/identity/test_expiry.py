@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from app.identity import expiry, letters, links, mfa, recovery, signup
+from app.identity import expiry, letters, links, recovery, signup
 from app.identity.links import LinkClosed, LinkPurpose
 from app.identity.models import attempts, device, factor, link, login, message
 from app.identity.models import session as session_table
@@ -41,9 +41,7 @@ def lived(people: People) -> None:
     assert people.try_in(AMBER).step is Step.CHALLENGED
     people.move(seconds=60)
     people.try_in("nobody@onepay.example", "x" * 20)
-    actor = people.actor(account)
     with people.ground.db.begin() as session:
-        mfa.prepare_for(session, account, "never proven", "a", people.ctx(actor), parts=people.parts)
         for letter_id, _, _ in list(letters.due(session, people.ground.clock.now(), parts=people.parts)):
             letters.delivered(session, letter_id)
 

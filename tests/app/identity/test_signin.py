@@ -196,8 +196,8 @@ def test_staff_never_get_in_without_a_code(people: People) -> None:
     ctx = people.ctx(people.actor("acc_admin", roles.ADMINISTRATOR, Acr.MFA))
     with people.ground.db.begin() as session:
         account = signup.invite(session, "ada@onepay.example", "Ada Reed", roles.ANALYST, ctx, parts=people.parts)
-        secret = mfa.prepare_for(session, account, "App", "ada", ctx, parts=people.parts).secret
-        mfa.enrol(session, account, people.code(secret), ctx, parts=people.parts)
+        secret = mfa.offer(session, account, "lnk_1", "ada", parts=people.parts).secret
+        mfa.take(session, account, "lnk_1", people.code(secret), ctx, parts=people.parts)
         signup.accept(
             session, people_link(people, session), people.parts.hasher.hash(PASSWORD), ctx, parts=people.parts
         )
@@ -214,8 +214,8 @@ def staff_of(people: People, name: str) -> tuple[str, str]:
     ctx = people.ctx(people.actor("acc_admin", roles.ADMINISTRATOR, Acr.MFA))
     with people.ground.db.begin() as session:
         account = signup.invite(session, f"{name}@onepay.example", "Ada", roles.ANALYST, ctx, parts=people.parts)
-        secret = mfa.prepare_for(session, account, "App", name, ctx, parts=people.parts).secret
-        mfa.enrol(session, account, people.code(secret), ctx, parts=people.parts)
+        secret = mfa.offer(session, account, "lnk_1", name, parts=people.parts).secret
+        mfa.take(session, account, "lnk_1", people.code(secret), ctx, parts=people.parts)
         hashed = people.parts.hasher.hash(PASSWORD)
         signup.accept(session, people_link(people, session), hashed, ctx, parts=people.parts)
     people.move(seconds=60)
