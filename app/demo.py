@@ -368,7 +368,7 @@ def _accept(system: System, account: str, address: str, password: str) -> str:
     ctx = system.context(Actor(id=account, kind=ActorKind.STAFF))
     with system.db.read() as session:
         waiting = list(letters.due(session, ctx.at, parts=system.identity))
-    token = [letter for _, _, letter in waiting if letter.to == address][-1].text.partition("/link/")[2].split()[0]
+    token = [letter for letter in waiting if letter.to == address][-1].text.partition("/link/")[2].split()[0]
     hashed = system.identity.hasher.hash(password)
     with system.db.begin() as session:
         holder = links.look(session, token, ctx, parts=system.identity).id

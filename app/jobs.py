@@ -10,12 +10,14 @@ from app.compose import System
 from app.gateway import folding
 from app.identity import expiry, letters, sessions
 from app.kernel.jobs import Job
+from app.kernel.logs import logger
 from ingest.log import checkpoint
 from payments import idempotency
 from playbooks import jobs as playbooks
 
 # So many thousands of lapsed keys a minute, each thousand in a transaction of its own.
 PURGE_TURNS: Final = 20
+_log: Final = logger(__name__)
 
 
 def all_jobs(system: System) -> Sequence[Job]:
@@ -48,17 +50,22 @@ def _fold(system: System, at: datetime) -> str | None:
 
 def _deliver(system: System, at: datetime) -> str | None:
     with system.db.read() as session:
-        waiting = list(letters.due(session, at, parts=system.identity))
-    for letter_id, tries, letter in waiting:
+        if not letters.are_due(session, at):
+            return None
+    with system.db.begin() as session:
+        claimed = letters.claim(session, at, parts=system.identity)
+    for letter_id in claimed.unreadable:
+        _log.error("a letter cannot be deciphered and was set aside", extra={"message__id": letter_id})
+    for taken in claimed.letters:
         try:
-            system.messenger.send(letter_id, letter, at)
+            system.messenger.send(taken.id, taken.letter, at)
         except letters.MessengerFailed:
             with system.db.begin() as session:
-                letters.failed(session, letter_id, tries, at)
+                letters.failed(session, taken, at)
         else:
             with system.db.begin() as session:
-                letters.delivered(session, letter_id)
-    return f"{len(waiting)} letters" if waiting else None
+                letters.delivered(session, taken.id)
+    return f"{len(claimed.letters)} letters" if claimed.letters else None
 
 
 def _purge(system: System, at: datetime) -> str | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -16,12 +16,16 @@ from app.identity.models import message
 from app.identity.parts import Identity
 from app.kernel import crypto
 from app.kernel.context import Context
+from app.kernel.crypto import Unreadable
 from app.kernel.errors import OnePayError, TooManyAttempts
 
 KEPT: Final = timedelta(days=1)
 TRIES_MAX: Final = 8
 BATCH_MAX: Final = 50
 BACKOFF_SECONDS_MAX: Final = 600
+# Longer than a batch takes to hand over, and short beside the half hour of a link: what a killed worker held waits so
+# long, and a letter that two did send is one to the messenger.
+CLAIM: Final = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +35,23 @@ class Letter:
     to: str
     subject: str
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A letter that one worker has to itself for a while; `tries` counts this one, and tells its claim from others."""
+
+    id: str
+    tries: int
+    letter: Letter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """What one worker got: letters to hand over, and the ids of those that could not be deciphered."""
+
+    letters: Sequence[Taken]
+    unreadable: Sequence[str]
 
 
 class MessengerFailed(OnePayError):
@@ -83,34 +104,54 @@ def queue(
     return letter_id
 
 
-def due(session: Session, at: datetime, *, parts: Identity) -> Iterator[tuple[str, int, Letter]]:
-    """Return the letters to hand over now, oldest first, with the number of tries so far."""
-    rows = session.execute(
-        sa.select(message)
-        .where(message.c.state == "queued", message.c.not_before <= at, message.c.expires_at > at)
-        .order_by(message.c.id)
-        .limit(BATCH_MAX)
-    ).all()
-    for row in rows:
-        yield row.id, row.tries, Letter(**json.loads(crypto.open_text(parts.messages, row.content_ct, row.id)))
+def due(session: Session, at: datetime, *, parts: Identity) -> Iterator[Letter]:
+    """Return the letters that wait to be handed over, oldest first, changing nothing."""
+    for row in session.execute(_due(at)):
+        letter = _opened(row, parts)
+        if letter is not None:
+            yield letter
+
+
+def are_due(session: Session, at: datetime) -> bool:
+    """Tell whether a letter waits to be handed over."""
+    return session.execute(_due(at).limit(1)).first() is not None
+
+
+def claim(session: Session, at: datetime, *, parts: Identity) -> Claimed:
+    """Take the letters to hand over now, oldest first: nobody else gets them before the claim lapses.
+
+    The try counts from here, so that a letter which ends the process is not tried for ever. One that cannot be
+    deciphered is set aside, and holds up no other.
+    """
+    rows = session.execute(_due(at).with_for_update(skip_locked=True)).all()
+    opened = [(row, _opened(row, parts)) for row in rows]
+    mine = [Taken(id=row.id, tries=row.tries + 1, letter=letter) for row, letter in opened if letter is not None]
+    unreadable = [row.id for row, letter in opened if letter is None]
+    session.execute(
+        sa.update(message)
+        .where(message.c.id.in_([taken.id for taken in mine]))
+        .values(tries=message.c.tries + 1, not_before=at + CLAIM)
+    )
+    session.execute(sa.update(message).where(message.c.id.in_(unreadable)).values(state="unreadable", content_ct=b""))
+    return Claimed(letters=mine, unreadable=unreadable)
 
 
 def delivered(session: Session, letter_id: str) -> None:
     """Note that a letter left; its content is erased."""
-    session.execute(
-        sa.update(message)
-        .where(message.c.id == letter_id)
-        .values(state="delivered", content_ct=b"", tries=message.c.tries + 1)
-    )
+    session.execute(sa.update(message).where(message.c.id == letter_id).values(state="delivered", content_ct=b""))
 
 
-def failed(session: Session, letter_id: str, tries: int, at: datetime) -> None:
-    """Note that a letter could not be handed over: later again, with a growing pause, then given up."""
-    pause = min(BACKOFF_SECONDS_MAX, 5 * 2**tries)
-    values = {"tries": tries + 1, "not_before": at + timedelta(seconds=pause)}
-    if tries + 1 >= TRIES_MAX:
-        values |= {"state": "dead", "content_ct": b""}
-    session.execute(sa.update(message).where(message.c.id == letter_id).values(**values))
+def failed(session: Session, taken: Taken, at: datetime) -> None:
+    """Note that a letter could not be handed over: later again, with a growing pause, then given up.
+
+    Whoever held it too long says nothing any more: another has it by now.
+    """
+    pause = min(BACKOFF_SECONDS_MAX, 5 * 2 ** (taken.tries - 1))
+    values: dict[str, object] = {"not_before": at + timedelta(seconds=pause)}
+    if taken.tries >= TRIES_MAX:
+        values = {"state": "dead", "content_ct": b""}
+    still_held = sa.and_(message.c.id == taken.id, message.c.state == "queued", message.c.tries == taken.tries)
+    session.execute(sa.update(message).where(still_held).values(**values))
 
 
 def expire(session: Session, at: datetime) -> None:
@@ -120,3 +161,24 @@ def expire(session: Session, at: datetime) -> None:
         .where(message.c.state == "queued", message.c.expires_at <= at)
         .values(state="expired", content_ct=b"")
     )
+
+
+def _due(at: datetime) -> sa.Select[Any]:
+    return (
+        sa.select(message)
+        .where(
+            message.c.state == "queued",
+            message.c.not_before <= at,
+            message.c.expires_at > at,
+            message.c.tries < TRIES_MAX,
+        )
+        .order_by(message.c.id)
+        .limit(BATCH_MAX)
+    )
+
+
+def _opened(row: Any, parts: Identity) -> Letter | None:  # a row of `message`
+    try:
+        return Letter(**json.loads(crypto.open_text(parts.messages, row.content_ct, row.id)))
+    except Unreadable:
+        return None

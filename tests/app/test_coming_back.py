@@ -59,7 +59,7 @@ class House:
         system = self.made.system
         with system.db.read() as session:
             waiting = list(letters.due(session, system.clock.now(), parts=system.identity))
-        return [letter.subject for _, _, letter in waiting if letter.to == self.person.address]
+        return [letter.subject for letter in waiting if letter.to == self.person.address]
 
     def link(self) -> str:
         return f"/link/{self.made.link_to(self.person.address)}"

@@ -190,7 +190,7 @@ class History:
         with self._system.db.read() as session:
             found = [
                 letter
-                for _, _, letter in letters.due(session, self._clock.now(), parts=self._system.identity)
+                for letter in letters.due(session, self._clock.now(), parts=self._system.identity)
                 if letter.to == address
             ]
         return found[-1].text.partition("/link/")[2].split()[0]

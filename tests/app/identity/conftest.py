@@ -39,17 +39,13 @@ class People:
 
     def link_to(self, address: str) -> str:
         with self.ground.db.read() as session:
-            found = [
-                x for _, _, x in letters.due(session, self.ground.clock.now(), parts=self.parts) if x.to == address
-            ]
+            found = [x for x in letters.due(session, self.ground.clock.now(), parts=self.parts) if x.to == address]
         return re.search(r"/link/(\S+)", found[-1].text).group(1)
 
     def letters_to(self, address: str) -> list[str]:
         with self.ground.db.read() as session:
             return [
-                x.subject
-                for _, _, x in letters.due(session, self.ground.clock.now(), parts=self.parts)
-                if x.to == address
+                x.subject for x in letters.due(session, self.ground.clock.now(), parts=self.parts) if x.to == address
             ]
 
     def sign_up(self, address: str, handle: str) -> str:

@@ -139,7 +139,7 @@ def test_whoever_an_administrator_signs_out_is_told_once(installation: Installat
             ctx = admin(installation, "acc_one")
             assert people.end_sessions(session, person.account, ctx, parts=system.identity) == ended
     with system.db.read() as session:
-        waiting = [letter for _, _, letter in letters.due(session, system.clock.now(), parts=system.identity)]
+        waiting = list(letters.due(session, system.clock.now(), parts=system.identity))
     found = [letter for letter in waiting if letter.to == person.address and "signed out" in letter.subject]
     assert [letter.subject for letter in found] == ["You were signed out everywhere"]
     assert "An administrator" in found[0].text

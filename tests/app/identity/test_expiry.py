@@ -42,8 +42,8 @@ def lived(people: People) -> None:
     people.move(seconds=60)
     people.try_in("nobody@onepay.example", "x" * 20)
     with people.ground.db.begin() as session:
-        for letter_id, _, _ in list(letters.due(session, people.ground.clock.now(), parts=people.parts)):
-            letters.delivered(session, letter_id)
+        for taken in letters.claim(session, people.ground.clock.now(), parts=people.parts).letters:
+            letters.delivered(session, taken.id)
 
 
 def test_every_kind_of_row_goes_in_its_time(people: People) -> None:

@@ -93,14 +93,14 @@ def test_the_owner_is_told_of_a_new_factor(installation: Installation) -> None:
     person = installation.customer("told_of_it")
     system = installation.system
     with system.db.read() as session:
-        waiting = [letter for _, _, letter in letters.due(session, system.clock.now(), parts=system.identity)]
+        waiting = list(letters.due(session, system.clock.now(), parts=system.identity))
     assert "A second factor was added" in {letter.subject for letter in waiting if letter.to == person.address}
 
 
 def told(house: Installation, person: Person) -> list[letters.Letter]:
     system = house.system
     with system.db.read() as session:
-        waiting = [letter for _, _, letter in letters.due(session, system.clock.now(), parts=system.identity)]
+        waiting = list(letters.due(session, system.clock.now(), parts=system.identity))
     return [letter for letter in waiting if letter.to == person.address]
 
 

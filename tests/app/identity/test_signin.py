@@ -364,7 +364,7 @@ def people_link(people: People, session) -> str:
 
     from app.identity import letters
 
-    found = [x for _, _, x in letters.due(session, people.ground.clock.now(), parts=people.parts)]
+    found = list(letters.due(session, people.ground.clock.now(), parts=people.parts))
     return re.search(r"/link/(\S+)", found[-1].text).group(1)
 
 

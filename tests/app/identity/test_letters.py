@@ -1,0 +1,125 @@
+"""Letters leave once, whoever delivers them, and one that cannot be read holds up no other."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from app import jobs
+from app.identity import letters
+from app.identity.letters import CLAIM, TRIES_MAX, Letter
+from app.identity.models import message
+from app.kernel.access import Actor, ActorKind
+from tests.app.identity.conftest import People
+from tests.support.installation import Installation
+
+
+def queue(people: People, *names: str) -> list[str]:
+    made = []
+    for name in names:
+        letter = Letter(to=f"{name}@onepay.example", subject=name, text="…")
+        with people.ground.db.begin() as session:
+            made.append(letters.queue(session, letter, "test", people.ctx(), parts=people.parts, account_id=None))
+    return made
+
+
+def claim(people: People) -> list[letters.Taken]:
+    with people.ground.db.begin() as session:
+        return list(letters.claim(session, people.ground.clock.now(), parts=people.parts).letters)
+
+
+def state(people: People, letter_id: str) -> str:
+    with people.ground.db.read() as session:
+        return session.execute(sa.select(message.c.state).where(message.c.id == letter_id)).scalar_one()
+
+
+def test_a_letter_that_cannot_be_deciphered_is_set_aside_and_the_others_go(
+    installation: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    system, made = installation.system, []
+    ctx = system.context(Actor(id=None, kind=ActorKind.UNKNOWN))
+    with system.db.begin() as session:
+        for name in ("lost", "whole"):
+            letter = Letter(to=f"{name}@onepay.example", subject=name, text="…")
+            made.append(letters.queue(session, letter, "test", ctx, parts=system.identity, account_id=None))
+        session.execute(sa.update(message).where(message.c.id == made[0]).values(content_ct=b"\x00" * 40))
+    (deliver,) = [job for job in jobs.all_jobs(system) if job.name == "messaging.deliver"]
+    with caplog.at_level(logging.ERROR):
+        deliver.run(system.clock.now())
+        deliver.run(system.clock.now())
+
+    with system.db.read() as session:
+        states = dict(session.execute(sa.select(message.c.id, message.c.state).where(message.c.id.in_(made))).all())
+    assert states == {made[0]: "unreadable", made[1]: "delivered"}
+    assert [record.__dict__["message__id"] for record in caplog.records] == [made[0]]
+
+
+def test_what_is_claimed_is_nobody_elses_until_the_claim_lapses(people: People) -> None:
+    queue(people, "amber")
+    (first,) = claim(people)
+    assert claim(people) == []
+    people.ground.clock.move(CLAIM - timedelta(seconds=1))
+    assert claim(people) == []
+    people.ground.clock.move(timedelta(seconds=1))
+    (second,) = claim(people)
+    assert (second.id, second.tries) == (first.id, 2)
+
+
+def test_who_held_a_letter_too_long_decides_nothing_about_it(people: People) -> None:
+    queue(people, "amber")
+    (late,) = claim(people)
+    people.ground.clock.move(CLAIM)
+    (second,) = claim(people)
+    with people.ground.db.begin() as session:
+        letters.failed(session, late, people.ground.clock.now())
+    people.ground.clock.move(timedelta(seconds=6))
+    assert claim(people) == [], "the second still has it"
+    with people.ground.db.begin() as session:
+        letters.delivered(session, second.id)
+    assert state(people, second.id) == "delivered"
+
+
+def test_a_letter_that_ends_the_process_is_not_tried_for_ever(people: People) -> None:
+    (made,) = queue(people, "amber")
+    for _ in range(TRIES_MAX):
+        assert len(claim(people)) == 1
+        people.ground.clock.move(CLAIM)
+    assert claim(people) == []
+    people.move(days=1)
+    with people.ground.db.begin() as session:
+        letters.expire(session, people.ground.clock.now())
+    assert state(people, made) == "expired"
+
+
+def test_a_letter_that_cannot_be_handed_over_is_given_up_after_its_last_try(people: People) -> None:
+    (made,) = queue(people, "amber")
+    for _ in range(TRIES_MAX):
+        assert state(people, made) == "queued"
+        (taken,) = claim(people)
+        with people.ground.db.begin() as session:
+            letters.failed(session, taken, people.ground.clock.now())
+        people.move(minutes=10)
+    assert state(people, made) == "dead"
+
+
+@pytest.mark.needs("postgres")
+@pytest.mark.xdist_group("postgres")
+def test_two_workers_at_once_take_each_letter_once(people_on_postgres: People) -> None:
+    people = people_on_postgres
+    made = queue(people, *(f"n{n}" for n in range(20)))
+    gate, found = threading.Barrier(4), []
+
+    def work() -> None:
+        gate.wait()
+        found.extend(taken.id for taken in claim(people))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == sorted(made)
