@@ -21,7 +21,7 @@ from app.kernel.ids import Ids, RandomIds
 from app.kernel.jobs import Step
 from app.kernel.logs import logger
 from ingest import models
-from ingest.events.health import DocumentParked, StoreRebuilt
+from ingest.events.health import ControlFailed, ControlRestored, DocumentParked, StoreFailed, StoreRebuilt
 from ingest.log import entries, outbox
 from ingest.settings import ShipperSettings
 from ingest.store.port import BatchTooLarge, EventStore, StoreUnavailable
@@ -29,6 +29,8 @@ from ingest.store.query import Refusal, Sequenced
 from ingest.store.stubs import stub
 
 ACTIVE: Final = "active"
+# The name under which the log tells that the store stopped and resumed its work.
+CONTROL: Final = "store"
 TEND_EVERY: Final = timedelta(hours=1)
 REASON_CHARS_MAX: Final = 500
 _log = logger(__name__)
@@ -132,7 +134,7 @@ class Shipper:
         except (StoreUnavailable, ConfigurationRefused) as error:
             self._failed(error, now)
             return Step.IDLE
-        self._failures, self._not_before = 0, None
+        self._failures, self._not_before, self._error = 0, None, None
         return step
 
     def drain(self, steps_max: int = 100_000) -> int:
@@ -173,13 +175,15 @@ class Shipper:
             self.resend()
             self._is_checked = True
         with self._db.read() as session:
-            lo = self._done(session)
+            lo, is_failing = self._done(session), self._failing_since(session) is not None
             batch = list(self._letters(session, lo, None))
-        if not batch:
+        if batch:
+            refused = self._send(batch)
+            self._acknowledge(lo, batch, refused)
+        if is_failing:
             self._recovered()
+        if not batch:
             return Step.IDLE
-        refused = self._send(batch)
-        self._acknowledge(lo, batch, refused)
         self._documents_max = min(self._settings.batch_documents_max, 2 * self._documents_max)
         return Step.BUSY
 
@@ -202,13 +206,12 @@ class Shipper:
             moved = session.execute(
                 sa.update(target)
                 .where(target.c.name == self.target, target.c.done == lo)
-                .values(done=hi, at=self._clock.now(), failing_since=None, error=None)
+                .values(done=hi, at=self._clock.now())
             )
             # Another shipper was faster; its batch was the same, and repeats are harmless.
             if moved.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
                 return
             self._park(session, refused)
-        self._error = None
 
     def _park(self, session: Session, refused: Sequence[tuple[_Letter, Refusal]]) -> None:
         for letter, refusal in refused:
@@ -290,6 +293,9 @@ class Shipper:
     def _done(self, session: Session) -> int:
         return session.scalar(sa.select(models.target.c.done).where(models.target.c.name == self.target)) or 0
 
+    def _failing_since(self, session: Session) -> datetime | None:
+        return session.scalar(sa.select(models.target.c.failing_since).where(models.target.c.name == self.target))
+
     def _tend(self, now: datetime) -> None:
         if self._tend_at is None:
             self._tend_at = now + TEND_EVERY
@@ -317,20 +323,38 @@ class Shipper:
         target = models.target
         ours = target.c.name == self.target
         with self._db.begin() as session:
-            session.execute(sa.update(target).where(ours, target.c.failing_since.is_(None)).values(failing_since=now))
+            begun = session.execute(
+                sa.update(target).where(ours, target.c.failing_since.is_(None)).values(failing_since=now)
+            )
             session.execute(sa.update(target).where(ours).values(error=reason))
+            if begun.rowcount == 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
+                self._tell_failure(session, type(error).__name__, now)
         self._error = reason
 
+    def _tell_failure(self, session: Session, cause: str, now: datetime) -> None:
+        """Record, once an episode, that the store is away: what waits for it, and that a part does not do its work."""
+        failed = StoreFailed(
+            store=self.target,
+            backend=self._store.backend,
+            lo=self._done(session),
+            hi=session.scalar(sa.select(models.head.c.size)),
+            error_type=cause,
+        )
+        stopped = ControlFailed(control=CONTROL, since=now, cause=cause)
+        outbox.record_many(session, [failed, stopped], self._context())
+
     def _recovered(self) -> None:
-        if self._error is None:
-            return
+        """End the episode in the row, whichever process began it, and record that it ended."""
+        target = models.target
         with self._db.begin() as session:
-            session.execute(
-                sa.update(models.target)
-                .where(models.target.c.name == self.target)
+            since = self._failing_since(session)
+            ended = session.execute(
+                sa.update(target)
+                .where(target.c.name == self.target, target.c.failing_since.is_not(None))
                 .values(failing_since=None, error=None)
             )
-        self._error = None
+            if ended.rowcount == 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
+                outbox.record(session, ControlRestored(control=CONTROL, since=since), self._context())
 
     def _context(self) -> Context:
         now = self._clock.now()

@@ -109,7 +109,10 @@ def sealed(name: str, *, about: str, default: Any = None) -> Any:  # as `ecs`
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened. `about` are the pseudonymous ids of the persons it is about, the first one its owner."""
+    """Something that happened. `about` are the pseudonymous ids of the persons it is about, the first one its owner.
+
+    A reserved kind has its published form already, and nothing records it yet.
+    """
 
     kind: ClassVar[str]
     event_class: ClassVar[EventClass]
@@ -119,6 +122,7 @@ class Event:
     outcome_of_kind: ClassVar[Outcome | None] = None
     origin_of_kind: ClassVar[str | None] = None
     strict: ClassVar[bool] = False
+    is_reserved: ClassVar[bool] = False
 
     about: tuple[str, ...] = ()
     outcome: Outcome | None = None

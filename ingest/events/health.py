@@ -42,6 +42,7 @@ class HeartbeatSent(ProcessEvent):
     """The whole way from recording to the store is alive; carries how far each part of it is behind."""
 
     kind: ClassVar[str] = "health.heartbeat.sent"
+    is_reserved: ClassVar[bool] = True
     event_class: ClassVar[EventClass] = EventClass.OPERATIONS
     outbox_rows: int | None = ecs("onepay.health.outbox_rows", FieldType.LONG, default=None)
     outbox_age_ms: int | None = ecs("onepay.health.outbox_age_ms", FieldType.LONG, default=None)

@@ -137,7 +137,8 @@ def page() -> str:
     lines = [
         "# Events",
         "Generated from the catalogue by `make docs`; do not edit. Bodies are ECS "
-        f"{ECS_VERSION} documents; `event.action` is the kind. Own fields below come on top of the envelope.",
+        f"{ECS_VERSION} documents; `event.action` is the kind. Own fields below come on top of the envelope. A kind "
+        "marked *reserved* has its published form already, and nothing records it yet.",
         "",
         "## Envelope",
         "| field | type |",
@@ -210,7 +211,8 @@ def _row(kind: type[Event]) -> str:
     fields = ", ".join(own) + (f"; sealed: {', '.join(sealed)}" if sealed else "")
     strict = " **strict**" if kind.strict else ""
     where = f"{', '.join(kind.category) or '—'} / {', '.join(kind.types)}"
-    return f"| `{kind.kind}`{strict} | {_meaning(kind)} | {kind.event_class.value} | {where} | {fields} |"
+    reserved = " *reserved*" if kind.is_reserved else ""
+    return f"| `{kind.kind}`{strict}{reserved} | {_meaning(kind)} | {kind.event_class.value} | {where} | {fields} |"
 
 
 def _meaning(kind: type[Event]) -> str:

@@ -106,6 +106,7 @@ class TopUpSettled(PostingEvent):
 class HoldEvent(PostingEvent):
     """The life of a reservation."""
 
+    is_reserved: ClassVar[bool] = True
     types: ClassVar[tuple[str, ...]] = ("change",)
     outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
     hold: str = ecs("onepay.hold.id")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from app.kernel.clock import rfc3339
 from app.kernel.jobs import Step
 from ingest import models
 from ingest.events.envelope import ADDED_WHEN_SEQUENCED, at_path
@@ -144,6 +145,46 @@ def test_a_store_that_is_away_is_asked_ever_less_often_and_loses_nothing(ground:
         found = ship.standing(session)
     assert (found.lag, found.failing_since, found.error, found.health) == (0, None, None, Health.OK)
     assert sequences(faulty) == list(range(1, 8))
+
+
+def told(ground: Ground) -> list[tuple[object, ...]]:
+    """Return what waits in the outbox about store and control: kind, name, since when, cause, range."""
+    with ground.db.read() as session:
+        rows = session.scalars(sa.select(models.outbox.c.body).order_by(models.outbox.c.n)).all()
+    paths = ("event.action", "onepay.health.store.name", "onepay.health.control", "onepay.health.since")
+    more = ("onepay.health.cause", "error.type", "onepay.health.lo", "onepay.health.hi")
+    return [tuple(v for path in (*paths, *more) if (v := at_path(json.loads(row), path)) is not None) for row in rows]
+
+
+def test_that_a_store_is_away_is_told_once_and_that_it_is_back_once(ground: Ground, faulty: FaultyStore) -> None:
+    ship = shipper(ground, faulty)
+    log(ground, 3)
+    ship.drain()
+    faulty.is_away = True
+    log(ground, 4)
+    since = rfc3339(ground.clock.now())
+    for _ in range(100):
+        ship.step()
+        ground.clock.move(timedelta(seconds=1))
+    # A process that starts meanwhile meets the same episode.
+    later = shipper(ground, faulty)
+    later.step()
+    begun = [
+        ("health.store.failed", "memory-onepay", "StoreUnavailable", 3, 7),
+        ("health.control.failed", "store", since, "StoreUnavailable"),
+    ]
+    assert told(ground) == begun
+
+    faulty.is_away = False
+    ground.clock.move(timedelta(minutes=2))
+    assert (later.drain(), ship.drain()) == (7, 7)
+    assert told(ground) == [*begun, ("health.control.restored", "store", since)]
+
+    faulty.is_away = True
+    log(ground, 1)
+    ground.clock.move(timedelta(minutes=2))
+    ship.step()
+    assert [kind for kind, *_ in told(ground)] == ["health.store.failed", "health.control.failed"]
 
 
 def test_a_store_that_was_away_at_the_start_is_opened_when_it_is_back(ground: Ground, tmp_path: Path) -> None:
