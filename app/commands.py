@@ -31,7 +31,6 @@ from app.kernel.access import (
     LEDGER_VERIFY_RUN,
     LOG_PROOF_READ,
     OPS_RECONCILE_IMPORT,
-    SYSTEM_LAG_READ,
     Actor,
     service,
 )
@@ -91,7 +90,6 @@ def operator() -> Actor:
         LEDGER_VERIFY_RUN,
         LOG_PROOF_READ,
         OPS_RECONCILE_IMPORT,
-        SYSTEM_LAG_READ,
     )
 
 
@@ -187,12 +185,12 @@ def ledger_verify(system: System, args: Arguments) -> Iterator[Line]:
 
 def ledger_explain(system: System, args: Arguments) -> Iterator[Line]:
     """Print the entries of a book with the balance after each, and where the log tells of them."""
-    book_id, after = str(args["book"]), 0
+    book_id, after, ctx = str(args["book"]), 0, system.context(operator())
     with system.db.read() as session:
         currency = session.scalar(sa.select(book.c.currency).where(book.c.id == book_id))
     while True:
         with system.db.read() as session:
-            lines = ledger.explain(session, book_id, after=after)
+            lines = ledger.explain(session, book_id, ctx, after=after)
         if not lines and not after:
             raise NotFound("There is no entry in a book of this id.")
         for line in lines:
@@ -209,7 +207,7 @@ def ledger_explain(system: System, args: Arguments) -> Iterator[Line]:
 def ledger_trial_balance(system: System, args: Arguments) -> Iterator[Line]:
     """Print the sums of all books by currency and kind; each currency sums to zero."""
     with system.db.read() as session:
-        rows = ledger.trial_balance(session)
+        rows = ledger.trial_balance(session, system.context(operator()))
     for row in rows:
         posted, held = _amount(row.posted, row.currency), _amount(row.held, row.currency)
         yield text(f"{row.kind:<18} {row.books:>6} books  posted {posted:>20}  held {held:>18}")

@@ -54,9 +54,7 @@ ROLES: Final[dict[str, frozenset[Permission]]] = {
         may.IAM_FACTOR_DECIDE,
         may.IAM_SESSION_READ,
         may.IAM_SESSION_REVOKE,
-        may.SYSTEM_HEALTH_READ,
         may.SYSTEM_JOB_RUN,
-        may.SYSTEM_LAG_READ,
     },
 }
 STAFF_ROLES: Final = (ANALYST, INCIDENT_COMMANDER, ADMINISTRATOR)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.kernel.access import LEDGER_VERIFY_RUN
+from app.kernel.access import LEDGER_ENTRY_READ, LEDGER_VERIFY_RUN
 from app.kernel.clock import micros
 from app.kernel.context import Context
 from ingest.events import transaction as events
@@ -121,8 +121,9 @@ def record(session: Session, verification: Verification, ctx: Context) -> str:
     return outbox.record(session, told, ctx)
 
 
-def explain(session: Session, book_id: str, *, after: int = 0, limit: int = 100) -> list[Line]:
+def explain(session: Session, book_id: str, ctx: Context, *, after: int = 0, limit: int = 100) -> list[Line]:
     """Return the entries of a book, oldest first, after a version: nothing in them is recomputed."""
+    ctx.actor.require(LEDGER_ENTRY_READ)
     rows = session.execute(
         sa.select(entry, transaction, log_entry.c.sequence)
         .join_from(entry, transaction, transaction.c.id == entry.c.transaction_id)
@@ -150,8 +151,9 @@ def explain(session: Session, book_id: str, *, after: int = 0, limit: int = 100)
     ]
 
 
-def trial_balance(session: Session) -> list[TrialBalance]:
+def trial_balance(session: Session, ctx: Context) -> list[TrialBalance]:
     """Return the sums of the books as they stand, by currency and kind."""
+    ctx.actor.require(LEDGER_ENTRY_READ)
     rows = session.execute(
         sa.select(
             book.c.currency,

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from app.kernel.access import LEDGER_VERIFY_RUN, ActorKind
+from app.kernel.access import LEDGER_ENTRY_READ, LEDGER_VERIFY_RUN, ActorKind
 from app.kernel.clock import micros
+from app.kernel.errors import Forbidden
 from payments.ledger import verify
 from tests.payments.ledger.bookkeeping import Ledger, make_ledger
 from tests.support.ground import somebody
 
-AUDITOR = somebody(ActorKind.STAFF, "acc_auditor", LEDGER_VERIFY_RUN)
+AUDITOR = somebody(ActorKind.STAFF, "acc_auditor", LEDGER_ENTRY_READ, LEDGER_VERIFY_RUN)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -120,7 +121,7 @@ def test_an_altered_row_is_named(books: Ledger, statements: tuple[str, ...], exp
 
 def test_a_history_rewritten_with_its_hash_still_differs_from_the_log(books: Ledger) -> None:
     with books.ground.db.read() as session:
-        before = verify.explain(session, "b")
+        before = verify.explain(session, "b", books.ground.ctx(AUDITOR))
     zeros = "x'" + "00" * 32 + "'" if books.ground.db.is_sqlite else "'\\x" + "00" * 32 + "'"
     alter(books, "UPDATE payments_transaction SET hash = " + zeros + " WHERE id = 'ltx_000003'")  # noqa: S608 - a constant
 
@@ -143,13 +144,13 @@ def test_one_book_is_verified_alone(books: Ledger) -> None:
 
 def test_the_trial_balance_lists_each_kind_of_book(books: Ledger) -> None:
     with books.ground.db.read() as session:
-        (line,) = verify.trial_balance(session)
+        (line,) = verify.trial_balance(session, books.ground.ctx(AUDITOR))
     assert (line.currency, line.kind, line.books, line.posted, line.held) == ("EUR", "wallet", 4, 0, 5)
 
 
 def test_a_book_is_explained(books: Ledger) -> None:
     with books.ground.db.read() as session:
-        lines = verify.explain(session, "a", after=1)
+        lines = verify.explain(session, "a", books.ground.ctx(AUDITOR), after=1)
     assert [(line.version, line.amount, line.held_delta, line.balance_after, line.held_after) for line in lines] == [
         (2, -10, 0, 90, 0),
         (3, -20, 0, 70, 0),
@@ -171,3 +172,11 @@ def test_a_verification_is_told_to_the_log(books: Ledger) -> None:
     told = [row[2] for row in books.dump()["ingest_outbox"] if row[1] == "transaction.ledger.verified"]
     assert [b'"outcome":"success"' in body for body in told] == [True, False]
     assert [b'"differences":0' in body for body in told] == [True, False]
+
+
+def test_who_may_not_read_entries_is_told_nothing(books: Ledger) -> None:
+    stranger = books.ground.ctx(somebody(ActorKind.STAFF, "acc_stranger", LEDGER_VERIFY_RUN))
+    with books.ground.db.read() as session:
+        for ask in (lambda: verify.explain(session, "a", stranger), lambda: verify.trial_balance(session, stranger)):
+            with pytest.raises(Forbidden):
+                ask()
