@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -35,6 +35,7 @@ class ActionState(StrEnum):
 
 
 STANDING: Final = (ActionState.DONE, ActionState.PROLONGED)
+_STANDING: Final = tuple(state.value for state in STANDING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +74,47 @@ class Action:
 
 
 def of_incident(session: Session, incident_id: str) -> Sequence[Action]:
-    """Return the actions of an incident, oldest first."""
-    query = sa.select(action).where(action.c.incident_id == incident_id).order_by(action.c.id).limit(PAGE_MAX)
-    return [of(row) for row in session.execute(query)]
+    """Return the actions of an incident for its page, oldest first; of too many, what stands, waits or is newest."""
+    is_over = sa.case((action.c.state.in_((*_STANDING, ActionState.PROPOSED.value)), 0), else_=1)
+    query = sa.select(action).where(action.c.incident_id == incident_id)
+    rows = session.execute(query.order_by(is_over, action.c.id.desc()).limit(PAGE_MAX))
+    return sorted((of(row) for row in rows), key=lambda one: one.id)
+
+
+def how_many(session: Session, incident_id: str) -> int:
+    """Count the actions of an incident."""
+    return session.scalar(sa.select(sa.func.count()).where(action.c.incident_id == incident_id)) or 0
+
+
+def standing(session: Session, incident_id: str, *, name: str | None = None) -> Iterator[Action]:
+    """Walk through all that was done on an incident and holds somebody still, the latest first."""
+    undoable = [
+        one.name for one in registry.REGISTRY.values() if one.undo is not Undo.NEVER and name in (None, one.name)
+    ]
+    return _walk(session, incident_id, action.c.state.in_(_STANDING) & action.c.name.in_(undoable))
+
+
+def proposed(session: Session, incident_id: str) -> Iterator[Action]:
+    """Walk through all that waits for a second person on an incident, the latest first."""
+    return _walk(session, incident_id, action.c.state == ActionState.PROPOSED.value)
+
+
+def has_contained(session: Session, incident_id: str) -> bool:
+    """Tell whether something was done on an incident and not taken back; what lapsed has done its work."""
+    query = sa.select(sa.literal(1)).where(
+        action.c.incident_id == incident_id, action.c.done_at.is_not(None), action.c.undone_by.is_(None)
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def _walk(session: Session, incident_id: str, where: sa.ColumnElement[bool]) -> Iterator[Action]:
+    """Yield actions page by page; those of a page are read before the first is handed out, so each may be changed."""
+    query = sa.select(action).where(action.c.incident_id == incident_id, where)
+    query = query.order_by(action.c.id.desc()).limit(PAGE_MAX)
+    rows = session.execute(query).all()
+    while rows:
+        yield from (of(row) for row in rows)
+        rows = session.execute(query.where(action.c.id < rows[-1].id)).all()
 
 
 def by_id(session: Session, action_id: str, actor: Actor) -> Action:
@@ -115,7 +154,7 @@ def expiring(session: Session, at: datetime, *, parts: Parts, limit: int = PAGE_
     lapsing = [one.name for one in registry.REGISTRY.values() if one.lasts is Lasts.LAPSES]
     over = sa.or_(
         sa.and_(
-            action.c.state.in_([state.value for state in STANDING]),
+            action.c.state.in_(_STANDING),
             action.c.name.in_(lapsing),
             action.c.expires_at <= at,
         ),

@@ -186,9 +186,7 @@ def refuse(session: Session, action_id: str, reason: str, ctx: Context) -> Actio
 
 def turn_down_waiting(session: Session, case: Incident, ctx: Context, *, why: str) -> None:
     """Refuse what still waits for a second person on a locked incident that ends without it."""
-    for found in action_rows.of_incident(session, case.id):
-        if found.state is not ActionState.PROPOSED:
-            continue
+    for found in action_rows.proposed(session, case.id):
         refused = action_rows.write(session, found, state=ActionState.REFUSED.value, refusal="incident_ended")
         acting.tell(session, case, refused, ActionRefused, Code.ACTION_REFUSED, ctx, reason="incident_ended", why=why)
 
@@ -365,7 +363,7 @@ def _act(
                 due_at=shown.until,
                 rules_version=parts.clock_rules.version,
             )
-    tasks.finish_by_action(session, case, found.name, found.id, ctx)
+    tasks.finish_by_action(session, case, found, ctx)
     return found
 
 

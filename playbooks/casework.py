@@ -15,7 +15,7 @@ from app.kernel.context import Context
 from app.kernel.errors import Invalid, SamePerson, WrongState
 from ingest.events.incident import CaseChanged, CaseClosed, CaseReopened
 from ingest.log import outbox
-from playbooks import actions, cases, clocks, demands, joining, notes, tasks, timeline
+from playbooks import action_rows, actions, cases, clocks, demands, joining, notes, tasks, timeline
 from playbooks.cases import Incident, State
 from playbooks.demands import Demand, NotReady
 from playbooks.engine import executions
@@ -127,7 +127,7 @@ def advance(
     facts = facts or Facts()
     case = cases.locked(session, incident_id, version=version)
     cases.require_open(case)
-    if facts.nothing_to_contain is not None and (standing := demands.standing(session, case)):
+    if facts.nothing_to_contain is not None and (standing := list(action_rows.standing(session, case.id))):
         text = f"Something was contained and stands: {demands.named(standing)}. Lift it, or leave out that nothing was."
         raise NotReady([Demand(code="standing", text=text)])
     if cases.BEFORE.get(to_state) is not case.state:
@@ -168,7 +168,7 @@ def close_short(
     case = cases.locked(session, incident_id, version=version)
     if case.state not in (State.NEW, State.TRIAGED):
         raise WrongState(f"An incident that is {case.state.value} is not closed the short way.", object_id=case.id)
-    if standing := demands.standing(session, case):
+    if standing := list(action_rows.standing(session, case.id)):
         raise NotReady([Demand(code="actions", text=f"Undo first: {demands.named(standing)}.")])
     comment_id = notes.keep(session, case.id, Kind.REASON, text, ctx)
     needs_second = case.severity <= _SEVERE or _was_severe_until(session, case.id, ctx.actor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -16,7 +17,8 @@ from playbooks.engine import executions
 from playbooks.models import execution as execution_table
 from playbooks.models import step as step_table
 from playbooks.step_rows import StepState
-from playbooks.tasks import TaskState
+
+NAMED_MAX: Final = 20
 
 
 class NotReady(Conflict):
@@ -46,11 +48,7 @@ def of_state(session: Session, case: Incident, to_state: State, *, is_confirmed:
                 (is_confirmed, "confirmed", "Confirm severity, kind and playbook."),
             )
         case State.CONTAINED:
-            done = action_rows.of_incident(session, case.id)
-            # What was taken back contains nothing; what lapsed has done its work.
-            is_contained = case.nothing_to_contain is not None or any(
-                one.done_at is not None and one.undone_by is None for one in done
-            )
+            is_contained = case.nothing_to_contain is not None or action_rows.has_contained(session, case.id)
             return _missing(
                 (not _containing(session, case.id), "steps", "Containment steps are still open."),
                 (is_contained, "containment", "Contain it, or say why there is nothing to contain."),
@@ -58,8 +56,8 @@ def of_state(session: Session, case: Incident, to_state: State, *, is_confirmed:
         case State.ERADICATED:
             return _missing((case.cause is not None, "cause", "Write down the cause."))
         case State.RECOVERED:
-            kept = named([one for one in standing(session, case) if one.prolonged_by is None])
-            is_open = any(one.is_open for one in tasks.of_incident(session, case.id))
+            kept = named([one for one in action_rows.standing(session, case.id) if one.prolonged_by is None])
+            is_open = tasks.is_any_open(session, case.id)
             return _missing(
                 (case.fix is not None, "fix", "Write down what mended it."),
                 (not kept, "actions", f"Undo, or let another person prolong: {kept}."),
@@ -70,14 +68,10 @@ def of_state(session: Session, case: Incident, to_state: State, *, is_confirmed:
             return ()
 
 
-def standing(session: Session, case: Incident) -> Sequence[Action]:
-    """Return what was done on an incident and holds somebody still."""
-    return [one for one in action_rows.of_incident(session, case.id) if one.is_standing]
-
-
 def named(standing: Sequence[Action]) -> str:
-    """Return actions as people call them, with whom each touches."""
-    return ", ".join(f"{one.kind.title} ({one.target})" for one in standing)
+    """Return actions as people call them, with whom each touches; of many, the first and how many more there are."""
+    words = [f"{one.kind.title} ({one.target})" for one in standing[:NAMED_MAX]]
+    return ", ".join([*words, *([f"and {len(standing) - NAMED_MAX} more"] if len(standing) > NAMED_MAX else [])])
 
 
 def _missing(*checks: tuple[bool, str, str]) -> Sequence[Demand]:
@@ -86,10 +80,9 @@ def _missing(*checks: tuple[bool, str, str]) -> Sequence[Demand]:
 
 def _containing(session: Session, incident_id: str) -> bool:
     """Tell whether a step or task that contains was reached and has not ended."""
-    if any(
-        one.does is not None and one.state in (TaskState.OPEN, TaskState.CHECKING)
-        for one in tasks.of_incident(session, incident_id)
-    ):
+    if tasks.is_any_open(session, incident_id, that_contains=True):
+        return True
+    if next(action_rows.proposed(session, incident_id), None) is not None:
         return True
     under_way = (
         sa.select(sa.func.count())
@@ -101,7 +94,4 @@ def _containing(session: Session, incident_id: str) -> bool:
             step_table.c.state.in_((StepState.READY.value, StepState.RUNNING.value)),
         )
     )
-    proposed = any(
-        one.state is action_rows.ActionState.PROPOSED for one in action_rows.of_incident(session, incident_id)
-    )
-    return proposed or bool(session.scalar(under_way))
+    return bool(session.scalar(under_way))

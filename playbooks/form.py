@@ -56,7 +56,8 @@ class Do:
 class Ask:
     """Asks a person: a text, a role, a time, a form.
 
-    `does` names the action that finishes it, `facts` are the answers that are written into the incident.
+    `does` names the action that finishes it, `params` whom or what that is done to; `is_any` says that it counts
+    whomever it is done to. `facts` are the answers that are written into the incident.
     """
 
     text: str
@@ -64,6 +65,8 @@ class Ask:
     within: timedelta
     fields: Mapping[str, Field] = field(default_factory=dict)
     does: str | None = None
+    params: Mapping[str, str] = field(default_factory=dict)
+    is_any: bool = False
     facts: tuple[str, ...] = ()
     needs_second: bool = False
     is_required: bool = True

@@ -64,7 +64,9 @@ class Page:
     clocks: Sequence[Clock]
     executions: Sequence[Execution]
     tasks: Sequence[Task]
+    tasks_total: int
     actions: Sequence[Action]
+    actions_total: int
     timeline: Sequence[Entry]
     next_state: State | None
     demands: Sequence[Demand]
@@ -84,7 +86,9 @@ def by_id(session: Session, incident_id: str, actor: Actor, *, entries: int = EN
         clocks=clocks.of_incident(session, case.id),
         executions=executions.of_incident(session, case.id),
         tasks=tasks.of_incident(session, case.id),
+        tasks_total=tasks.how_many(session, case.id),
         actions=action_rows.of_incident(session, case.id),
+        actions_total=action_rows.how_many(session, case.id),
         timeline=list(reversed(newest)),
         next_state=after,
         demands=demands.of_state(session, case, after) if after is not None else (),

@@ -25,6 +25,7 @@ from app.kernel.errors import Conflict, Invalid, NotFound, SamePerson, WrongStat
 from ingest.events.incident import TaskDone, TaskSkipped
 from ingest.log import outbox
 from playbooks import cases, notes, step_rows, timeline
+from playbooks.action_rows import Action
 from playbooks.cases import Incident
 from playbooks.form import Ask, Field, Type, Value
 from playbooks.models import task
@@ -53,6 +54,9 @@ class TaskState(StrEnum):
     SKIPPED = "skipped"
 
 
+_OPEN: Final = (TaskState.OPEN.value, TaskState.CHECKING.value)
+
+
 class FormInvalid(Invalid):
     """The answer is missing or not of the kind the form asks for."""
 
@@ -77,6 +81,8 @@ class Task:
     role: str
     fields: Mapping[str, Field]
     does: str | None
+    params: Mapping[str, str]
+    """Whom or what the action that finishes it is done to; nothing where any will do."""
     facts: tuple[str, ...]
     is_required: bool
     needs_second: bool
@@ -101,8 +107,9 @@ def open_task(
     *,
     execution_id: str | None = None,
     step: str | None = None,
+    params: Mapping[str, str] | None = None,
 ) -> str:
-    """Open a task and return its id."""
+    """Open a task and return its id; `params` are what its action is done to, with all variables filled in."""
     task_id, due_at = ctx.new_id("tsk"), ctx.at + asked.within
     session.execute(
         sa.insert(task).values(
@@ -114,6 +121,7 @@ def open_task(
             role=asked.role,
             form={name: [one.type.value, *one.choices] for name, one in asked.fields.items()},
             does=asked.does,
+            params=dict(params or {}),
             facts=list(asked.facts),
             is_required=asked.is_required,
             needs_second=asked.needs_second,
@@ -173,22 +181,21 @@ def skip(session: Session, task_id: str, reason: str, ctx: Context) -> Task:
     return by_id(session, task_id, ctx.actor)
 
 
-def finish_by_action(session: Session, case: Incident, action_name: str, action_id: str, ctx: Context) -> None:
-    """Finish the tasks that wait for an action of this name on the incident: nobody types what the system knows."""
+def finish_by_action(session: Session, case: Incident, done: Action, ctx: Context) -> None:
+    """Finish the tasks of an incident that asked for what was done now: nobody types what the system knows."""
     query = sa.select(task).where(
-        task.c.incident_id == case.id, task.c.does == action_name, task.c.state == TaskState.OPEN.value
+        task.c.incident_id == case.id, task.c.does == done.name, task.c.state == TaskState.OPEN.value
     )
-    for row in list(session.execute(query)):
-        _done(session, case, _task(row), {}, ctx, done_by=ctx.actor.id, by_action=action_id)
+    for found in [_task(row) for row in session.execute(query)]:
+        if _is_done_by(found, done):
+            _done(session, case, found, {}, ctx, done_by=ctx.actor.id, by_action=done.id)
 
 
 def leave_open_ones_out(
     session: Session, case: Incident, why: str, ctx: Context, *, execution_id: str | None = None
 ) -> None:
     """Leave out what is still open when an incident or an execution ends before its tasks."""
-    query = sa.select(task).where(
-        task.c.incident_id == case.id, task.c.state.in_((TaskState.OPEN.value, TaskState.CHECKING.value))
-    )
+    query = sa.select(task).where(task.c.incident_id == case.id, task.c.state.in_(_OPEN))
     if execution_id is not None:
         query = query.where(task.c.execution_id == execution_id)
     for row in list(session.execute(query)):
@@ -202,9 +209,24 @@ def by_id(session: Session, task_id: str, actor: Actor) -> Task:
 
 
 def of_incident(session: Session, incident_id: str) -> Sequence[Task]:
-    """Return the tasks of an incident, oldest first."""
-    query = sa.select(task).where(task.c.incident_id == incident_id).order_by(task.c.id).limit(PAGE_MAX)
-    return [_task(row) for row in session.execute(query)]
+    """Return the tasks of an incident for its page, oldest first; of more than fit, the open ones and the newest."""
+    is_over = sa.case((task.c.state.in_(_OPEN), 0), else_=1)
+    query = sa.select(task).where(task.c.incident_id == incident_id)
+    rows = session.execute(query.order_by(is_over, task.c.id.desc()).limit(PAGE_MAX))
+    return sorted((_task(row) for row in rows), key=lambda one: one.id)
+
+
+def how_many(session: Session, incident_id: str) -> int:
+    """Count the tasks of an incident."""
+    return session.scalar(sa.select(sa.func.count()).where(task.c.incident_id == incident_id)) or 0
+
+
+def is_any_open(session: Session, incident_id: str, *, that_contains: bool = False) -> bool:
+    """Tell whether a task of an incident is open, or one that an action finishes."""
+    query = sa.select(sa.literal(1)).where(task.c.incident_id == incident_id, task.c.state.in_(_OPEN))
+    if that_contains:
+        query = query.where(task.c.does.is_not(None))
+    return session.scalar(query.limit(1)) is not None
 
 
 def checked(fields: Mapping[str, Field], values: Mapping[str, object]) -> dict[str, Value]:
@@ -241,6 +263,14 @@ def _answer(name: str, one: Field, value: object) -> Value:
                 return notes.checked(text[: ANSWER_CHARS_MAX + 1], param=name, shortest=1)
     wanted = " or ".join(one.choices) if one.choices else one.type.value
     raise FormInvalid(f"{name} is not {wanted}.", param=name)
+
+
+def _is_done_by(found: Task, done: Action) -> bool:
+    """Tell whether an action touched all that a task named; of addresses it may have touched more."""
+    if not found.params:
+        return True
+    touched = done.kind.target_of(done.params).split(",")
+    return set(done.kind.target_of(found.params).split(",")) <= set(touched)
 
 
 def _held(session: Session, task_id: str, ctx: Context) -> tuple[Task, Incident]:
@@ -345,6 +375,7 @@ def _task(row: Any) -> Task:  # a row of `task`
         role=row.role,
         fields={name: Field(type=Type(kind), choices=tuple(choices)) for name, (kind, *choices) in row.form.items()},
         does=row.does,
+        params=row.params,
         facts=tuple(row.facts),
         is_required=row.is_required,
         needs_second=row.needs_second,

@@ -81,8 +81,8 @@ def undo_standing(
 ) -> Sequence[Undoing]:
     """Take back all that stands on a locked incident, or on one target, the latest first; what is kept says why."""
     report = []
-    for found in reversed(action_rows.of_incident(session, case.id)):
-        if not found.is_standing or target not in (None, found.target):
+    for found in action_rows.standing(session, case.id):
+        if target not in (None, found.target):
             continue
         why: str | None = None
         after = found

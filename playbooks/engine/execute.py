@@ -8,6 +8,7 @@ of the incident's row is the lease: two executors never work on one incident at 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, assert_never
 
@@ -20,7 +21,7 @@ from app.kernel.context import Context
 from app.kernel.db import Database, insert_once
 from app.kernel.ids import Ids
 from app.kernel.jobs import guarded
-from playbooks import acting, action_rows, actions, cases, step_rows, tasks, timeline
+from playbooks import acting, action_rows, actions, cases, registry, step_rows, tasks, timeline
 from playbooks.action_rows import ActionState
 from playbooks.engine import conditions, executions, steps, values
 from playbooks.engine.conditions import Undecided
@@ -129,14 +130,21 @@ class Executor:
         return None
 
     def _ask(self, session: Session, held: Held, does: Ask, ctx: Context) -> None:
-        tasks.open_task(session, held.case, does, ctx, execution_id=held.execution.id, step=held.name)
+        params: Mapping[str, str] = {}
+        if does.does is not None and does.params:
+            try:
+                kind = registry.named(does.does)
+                params = registry.checked(kind, values.resolved(does.params, held.execution.variables))
+            except (Undecided, BadParameter) as error:
+                why = f"{error} is not known" if isinstance(error, Undecided) else str(error).removesuffix(".")
+                text = f"{does.text} {why}, so no action finishes this task: say by hand that it is done."
+                does = replace(does, does=None, text=text)
+        tasks.open_task(session, held.case, does, ctx, execution_id=held.execution.id, step=held.name, params=params)
         steps.mark(session, held, StepState.WAITING, ctx)
-        done = [
-            one for one in action_rows.of_incident(session, held.case.id) if one.name == does.does and one.is_standing
-        ]
-        if done:
-            # A commander was faster than the playbook.
-            tasks.finish_by_action(session, held.case, done[-1].name, done[-1].id, ctx)
+        if does.does is not None:
+            # A commander may have been faster than the playbook.
+            for done in action_rows.standing(session, held.case.id, name=does.does):
+                tasks.finish_by_action(session, held.case, done, ctx)
 
     def _intend(self, session: Session, held: Held, does: Do, ctx: Context) -> tuple[str, int] | None:
         if held.step.failures >= self._parts.settings.failures_max:

@@ -16,7 +16,10 @@ STEPS_MAX: Final = 100
 _KEYS: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
     # the key that tells the kind: what it needs beside itself, and what it may have
     "do": (frozenset({"next"}), frozenset({"with", "failed"})),
-    "task": (frozenset({"role", "within", "next"}), frozenset({"form", "does", "facts", "second", "required"})),
+    "task": (
+        frozenset({"role", "within", "next"}),
+        frozenset({"form", "does", "with", "any", "facts", "second", "required"}),
+    ),
     "if": (frozenset({"then", "else"}), frozenset({"asks", "else_because", "failed"})),
     "playbook": (frozenset({"next"}), frozenset({"with"})),
 }
@@ -118,6 +121,8 @@ def _ask(slug: str, name: str, data: Mapping[str, Any]) -> Ask:
         within=within,
         fields={field: _field(slug, name, field, value) for field, value in form.items()},
         does=_maybe(slug, name, "does", data),
+        params=_params(slug, name, data.get("with", {})),
+        is_any=_flag(slug, name, "any", data, default=False),
         facts=tuple(_text(slug, name, "facts", fact) for fact in facts),
         needs_second=_flag(slug, name, "second", data, default=False),
         is_required=_flag(slug, name, "required", data, default=True),

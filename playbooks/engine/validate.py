@@ -12,7 +12,7 @@ from playbooks.engine import conditions
 from playbooks.engine.conditions import ConditionRefused
 from playbooks.engine.load import PlaybookRefused
 from playbooks.form import END, GIVEN, Ask, Call, Decide, Do, Playbook, Step, Type, targets
-from playbooks.registry import Undo
+from playbooks.registry import ActionType
 
 ROLES: Final = frozenset(("analyst", "incident_commander"))
 DEPTH_MAX: Final = 5
@@ -110,18 +110,11 @@ def _check_step(step: Step, types: Mapping[str, Type], known: Collection[str]) -
                 raise ValueError(f"{step.action} is never done by itself")
             if step.failed is None:
                 raise ValueError("an automatic step says where it goes when it fails")
-            _check_params(kind.needed, (*kind.needed, *kind.optional), step.params, types)
-            plain = {name: value for name, value in step.params.items() if not value.startswith("$")}
-            registry.checked(kind, {**dict.fromkeys(kind.needed, "given"), **plain})
+            _check_given(kind, step.params, types)
         case Ask():
             if step.role not in ROLES:
                 raise ValueError(f"{step.role} is no role")
-            if (
-                step.does is not None
-                and registry.named(step.does).undo is Undo.NEVER
-                and registry.named(step.does).is_own
-            ):
-                raise ValueError(f"{step.does} is no action of a person")
+            _check_asked(step, types)
             if unknown := set(step.facts) - notes.FACTS:
                 raise ValueError(f"{', '.join(sorted(unknown))} is no fact of an incident")
             if unasked := [fact for fact in step.facts if step.fields.get(fact) is None]:
@@ -132,6 +125,27 @@ def _check_step(step: Step, types: Mapping[str, Type], known: Collection[str]) -
             if step.playbook not in known:
                 raise ValueError(f"the playbook {step.playbook} does not exist")
             _check_params((), tuple(GIVEN), step.given, types)
+
+
+def _check_asked(step: Ask, types: Mapping[str, Type]) -> None:
+    """Check the action that finishes a task: it is one of people, and the playbook says to whom it is done."""
+    if step.does is None:
+        if step.params or step.is_any:
+            raise ValueError("with and any belong to the action that finishes a task")
+        return
+    kind = registry.named(step.does)
+    if kind.is_own:
+        raise ValueError(f"{step.does} is no action of a person")
+    if step.is_any and step.params:
+        raise ValueError(f"{step.does} is done to what with says or to any, not both")
+    if not step.is_any:
+        _check_given(kind, step.params, types)
+
+
+def _check_given(kind: ActionType, params: Mapping[str, str], types: Mapping[str, Type]) -> None:
+    _check_params(kind.needed, (*kind.needed, *kind.optional), params, types)
+    plain = {name: value for name, value in params.items() if not value.startswith("$")}
+    registry.checked(kind, {**dict.fromkeys(kind.needed, "given"), **plain})
 
 
 def _check_params(
@@ -168,14 +182,12 @@ def _check_answered(found: Playbook, order: list[str]) -> None:
 
 def _used(step: Step) -> set[str]:
     match step:
-        case Do():
+        case Do() | Ask():
             return _variables(step.params)
         case Call():
             return _variables(step.given)
         case Decide():
             return conditions.variables(conditions.parse(step.condition))
-        case Ask():
-            return set()
         case _:
             assert_never(step)
 

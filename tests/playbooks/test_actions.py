@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from app.kernel.containment import BadParameter, ContainmentRefused
 from app.kernel.errors import Forbidden, NotFound, ReasonMissing, Traced, WrongState
-from playbooks import action_rows, actions, cases, casework, demands, undoing
+from playbooks import action_rows, actions, cases, casework, demands, tasks, undoing
 from playbooks.acting import OwnAction
 from playbooks.actions import ApprovalChanged, ApprovalExpired
 from playbooks.cases import State
 from playbooks.casework import Disposition
+from playbooks.form import Ask
 from playbooks.notes import SecretInText
 from playbooks.registry import REGISTRY, UnknownAction
 from playbooks.undoing import NotUndoable
 from tests.playbooks.world import ANNA, CARLA, CHEN, World, run_jobs
 
 WHY = "because the tests say so"
+
+
+def ask(text: str) -> Ask:
+    return Ask(text=text, role="analyst", within=timedelta(hours=1), is_required=False, next="done")
+
+
 LOCK = ("account.lock", {"account": "acc_victim"})
 HOLD = ("wallet.hold_outgoing", {"account": "acc_victim"})
 
@@ -204,6 +213,56 @@ def test_what_was_taken_back_contains_nothing(world: World, case: str) -> None:
     assert not lacks()
     world.do(undoing.undo, hold.id, WHY, parts=world.parts)
     assert lacks()
+
+
+def test_what_an_incident_decides_by_holds_beyond_what_a_page_shows(
+    either_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page is bounded; an incident with more actions and tasks than that forgets none of them."""
+    world = either_world
+    case = world.find(playbook="none")
+    for module in (action_rows, tasks):
+        monkeypatch.setattr(module, "PAGE_MAX", 2)
+
+    def lacks(state: State) -> set[str]:
+        with world.ground.db.begin() as session:
+            return {one.code for one in demands.of_state(session, cases.locked(session, case), state)}
+
+    for n in range(5):  # these are over
+        undone = run(world, case, "wallet.hold_outgoing", {"account": f"acc_{n}"})
+        world.do(undoing.undo, undone.id, WHY, parts=world.parts)
+        world.do(lambda session, ctx, n=n: tasks.open_task(session, cases.locked(session, case), ask(f"Look {n}"), ctx))
+        world.do(tasks.finish, world.open_task(case).id, {})
+    assert lacks(State.CONTAINED) == {"containment"}
+    held = [run(world, case, "wallet.hold_outgoing", {"account": f"acc_{n}"}).id for n in range(5)]
+    asked = [
+        world.do(actions.propose, case, "account.lock", {"account": f"acc_{n}"}, by=ANNA, parts=world.parts).id
+        for n in range(3)
+    ]
+    world.do(lambda session, ctx: tasks.open_task(session, cases.locked(session, case), ask("Look last"), ctx))
+    assert lacks(State.CONTAINED) == {"steps"}  # three wait for a second person
+    assert lacks(State.RECOVERED) >= {"actions", "tasks"}
+    page = world.page(case)
+    assert (len(page.actions), page.actions_total, len(page.tasks), page.tasks_total) == (2, 13, 2, 6)
+    assert {one.id for one in page.actions} == set(asked[1:])
+    assert [one.is_open for one in page.tasks] == [False, True]
+    report = world.do(undoing.undo_all, case, WHY, by=CHEN, parts=world.parts)
+
+    assert [one.action.id for one in report] == held[::-1]
+    assert world.standing() == set()
+    world.do(casework.close_short, case, Disposition.BENIGN, WHY)
+    world.do(casework.close_short, case, Disposition.BENIGN, WHY, by=CHEN)
+    with world.ground.db.read() as session:
+        assert {action_rows.by_ref(session, one).state.value for one in asked} == {"refused"}
+
+
+def test_of_many_that_stand_the_first_are_named_with_how_many_more(world: World, case: str) -> None:
+    for n in range(demands.NAMED_MAX + 2):
+        run(world, case, "wallet.hold_outgoing", {"account": f"acc_{n:02}"})
+    with world.ground.db.read() as session:
+        said = demands.named(list(action_rows.standing(session, case)))
+    assert said.startswith("Hold outgoing money (acc_21), Hold outgoing money (acc_20), ")
+    assert said.endswith(", Hold outgoing money (acc_02), and 2 more")
 
 
 def test_what_cannot_be_undone_says_so(world: World, case: str) -> None:

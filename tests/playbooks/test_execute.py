@@ -282,6 +282,60 @@ def test_a_task_of_an_action_is_done_by_the_action_alone(world: World) -> None:
     assert (after.state, after.done_by) == ("done", CHEN.id)
 
 
+def test_a_task_is_done_by_the_action_on_what_it_named(world: World) -> None:
+    found = world.takeover()
+    world.execute()
+    world.answer(found, "ask", by=ANNA, answer="not_mine")
+    task = world.open_task(found, "lock")
+    assert task.params == {"account": "acc_victim"}
+    world.do(actions.run, found, "account.lock", {"account": "acc_other"}, parts=world.parts)
+    assert world.open_task(found, "lock").id == task.id
+    world.do(actions.run, found, "account.lock", {"account": "acc_victim"}, parts=world.parts)
+    assert not any(one.id == task.id and one.is_open for one in world.page(found).tasks)
+
+
+def test_what_was_done_to_another_before_does_not_do_a_task(world: World) -> None:
+    found = world.takeover()
+    world.do(actions.run, found, "account.lock", {"account": "acc_other"}, parts=world.parts)
+    world.execute()
+    world.answer(found, "ask", by=ANNA, answer="silent")
+    assert world.steps(found)["lock"] == "waiting"
+
+
+TO_BLOCK = "a: {task: Block them, role: incident_commander, within: 1h, does: network.block, %s, next: done}"
+
+
+def test_a_task_of_any_target_is_done_by_whichever_comes(with_book) -> None:
+    world = with_book(TO_BLOCK % "any: true")
+    found = begin(world)
+    world.do(actions.run, found, "network.block", {"addresses": "198.19.7.7"}, parts=world.parts)
+    world.execute()
+    assert world.steps(found) == {"a": "done"}
+
+
+def test_an_action_that_touches_more_addresses_than_asked_does_the_task_and_one_with_fewer_does_not(with_book) -> None:
+    world = with_book(TO_BLOCK % "with: {addresses: $source_ips, hours: 4}")
+    found = begin(world, entities={"source.ip": ["198.19.7.7", "198.19.7.8"]})
+    assert world.open_task(found).params == {"addresses": "198.19.7.7,198.19.7.8", "hours": "4"}
+    world.do(actions.run, found, "network.block", {"addresses": "198.19.7.8"}, parts=world.parts)
+    assert world.open_task(found).step == "a"
+    more = "198.19.7.9,198.19.7.8,198.19.7.7"
+    world.do(actions.run, found, "network.block", {"addresses": more}, parts=world.parts)
+    world.execute()
+    assert world.steps(found) == {"a": "done"}
+
+
+def test_a_task_whose_target_nobody_knows_is_answered_by_hand(with_book) -> None:
+    world = with_book(TO_BLOCK % "with: {addresses: $source_ips}")
+    found = begin(world, ip=None)
+    task = world.open_task(found)
+    assert (task.does, task.params) == (None, {})
+    assert task.text.endswith("$source_ips is not known, so no action finishes this task: say by hand that it is done.")
+    world.do(tasks.finish, task.id, {})
+    world.execute()
+    assert world.steps(found) == {"a": "done"}
+
+
 @pytest.mark.parametrize(
     ("values", "field"),
     [

@@ -82,6 +82,19 @@ BROKEN = {
     "fact that is not asked": ("a: " + ASK.replace("next:", "facts: [cause], next:"), "does not ask for cause"),
     "fact of no incident": ("a: " + ASK.replace("next:", "facts: [seen], next:"), "seen is no fact"),
     "task of an own action": ("a: " + ASK.replace("next:", "does: evidence.snapshot, next:"), "no action of a person"),
+    "task of an action on nobody": (
+        "a: " + ASK.replace("next:", "does: account.lock, next:"),
+        "the parameter account is missing",
+    ),
+    "task of an action on one and on any": (
+        "a: " + ASK.replace("next:", "does: account.lock, with: {account: $account}, any: true, next:"),
+        "not both",
+    ),
+    "task of an action on the wrong type": (
+        "a: " + ASK.replace("next:", "does: account.lock, with: {account: $severity}, next:"),
+        r"account is account and \$severity is integer",
+    ),
+    "task of no action on somebody": ("a: " + ASK.replace("next:", "any: true, next:"), "belong to the action"),
     "end with a step's name": ("done: " + ASK, "done is the built-in end"),
     "foreign act": ("a: {bash: rm -rf, next: done}", "a step is one of"),
 }

@@ -143,6 +143,7 @@ def upgrade() -> None:
         sa.Column("role", text, nullable=False),
         sa.Column("form", json, nullable=False),
         sa.Column("does", text, nullable=True),
+        sa.Column("params", json, nullable=False),
         sa.Column("facts", json, nullable=False),
         sa.Column("is_required", flag, nullable=False),
         sa.Column("needs_second", flag, nullable=False),

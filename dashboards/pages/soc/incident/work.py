@@ -60,6 +60,7 @@ def column(seen: Look) -> Part:
         *([_approvals(waiting, seen)] if waiting else []),
         *([_standing(done, seen)] if done else []),
         *([panel("Tasks", html.Ol([_loose(task, seen) for task in loose], className="steps"))] if loose else []),
+        *_left_out(len(seen.found.tasks), seen.found.tasks_total, "tasks"),
         *[_playbook(book, seen) for book in books if book.parent_id is None],
         *([] if books else [_no_playbook(seen)]),
         *[_playbook(book, seen) for book in books if book.parent_id is not None],
@@ -122,8 +123,15 @@ def _standing(done: list[Action], seen: Look) -> Part:
     return panel(
         "Actions",
         html.Ol(rows, className="mini"),
+        *_left_out(len(seen.found.actions), seen.found.actions_total, "actions"),
         right=html.Span([f"{len(standing)} standing ", *all_of_it]),
     )
+
+
+def _left_out(shown: int, total: int, what: str) -> list[Part]:
+    """Say where not all are shown; what is open or stands comes first, then the newest."""
+    words = f"{shown:,} of {total:,} {what} are read: all that are open or stand, then the newest."
+    return [html.P(words, className="dim tail")] if total > shown else []
 
 
 def _done(one: Action, seen: Look) -> list[Part]:
@@ -222,7 +230,7 @@ def _step(step: StepStanding, book: Execution, seen: Look) -> Part:
     if step.state is StepState.WAITING and step.kind == "action":
         parts.append(html.Small("waits for a second person, see above"))
     if task is not None and task.is_open:
-        parts.append(html.Div(_task(task, book, seen), className="box"))
+        parts.append(html.Div(_task(task, seen), className="box"))
     return html.Li(parts, className="now" if is_now else None, **({"aria-current": "step"} if is_now else {}))
 
 
@@ -255,13 +263,13 @@ def _loose(task: Task, seen: Look) -> Part:
             html.Span(className="icon i-run c-accent", **{"aria-hidden": "true"}),
             html.Span(task.text, className="strong"),
             html.Span(due(task.due_at, seen.now), className="num dim nowrap"),
-            html.Div(_task(task, None, seen), className="box"),
+            html.Div(_task(task, seen), className="box"),
         ],
         className="now",
     )
 
 
-def _task(task: Task, book: Execution | None, seen: Look) -> list[Part]:
+def _task(task: Task, seen: Look) -> list[Part]:
     permission, role = ROLES[task.role]
     parts: list[Part] = [html.P([f"For: {role.lower()}", ", required" if task.is_required else ""], className="dim")]
     if not seen.viewer.may(permission):
@@ -276,13 +284,14 @@ def _task(task: Task, book: Execution | None, seen: Look) -> list[Part]:
     if task.state is TaskState.CHECKING:
         return [*parts, *_check(task, seen, skip)]
     if task.does is not None:
-        account = str(book.variables.get("account", "")) if book else ""
-        href = seen.href(do=task.does, entity=account or None)
-        name = registry.named(task.does).title if task.does in registry.REGISTRY else task.does
+        kind = registry.named(task.does)
+        target = kind.target_of(task.params) if task.params else None
+        href = seen.href(do=kind.name, entity=target, hours=task.params.get("hours")) if target else None
+        to_whom: list[Part] = [", ", short(target)] if target else [", whomever it touches"]
         return [
             *parts,
-            html.P(f"It is finished by the action: {name}."),
-            html.Div([act(f"{name}…", href, main=True), *skip], className="chips"),
+            html.P(["It is finished by the action: ", kind.title, *to_whom, "."]),
+            html.Div([act(f"{kind.title}…", href or seen.href(do="contain"), main=True), *skip], className="chips"),
         ]
     fields = [_field(name, one, task, seen) for name, one in task.fields.items()]
     second = [html.P("A second person confirms the answer.", className="dim")] if task.needs_second else []
