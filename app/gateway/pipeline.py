@@ -37,6 +37,7 @@ from ingest.events.access import RequestBlocked
 
 _REQUEST_ID: Final = re.compile(r"^[A-Za-z0-9_-]{8,64}$")
 PASSIVE_HEADER: Final = "X-OnePay-Passive"
+_LOST: Final = "onepay.unavailable"
 _STATIC: Final = "/assets/"
 _STAFF_STATIC: Final = ("/console/_dash-component-suites/", "/console/assets/")
 _log: Final = logger(__name__)
@@ -111,6 +112,9 @@ class _Doors:
             layer = "network"
             if client in gate.blocked:
                 raise NetworkRefused
+        except Unavailable as lost:
+            # Nobody is turned away: whether the address is blocked is unknown. Told inside, as page or document.
+            environ[_LOST] = lost
         except OnePayError as refusal:
             self._trace(environ, layer, refusal)
             response = self._render(refusal, environ)
@@ -157,6 +161,8 @@ def _before(app: Flask, gate: Gateway) -> None:
     g.at = gate.clock.now()
     g.source = _source(gate)
     g.actor, g.live, g.ended = ANONYMOUS, None, None
+    if _LOST in request.environ:
+        raise request.environ[_LOST]
     policy = policy_of(app)
     surface = policy.surface if policy else surface_of(request.path)
     ctx = Context(actor=ANONYMOUS, at=g.at, request_id=g.request_id, source=g.source, ids=gate.ids)

@@ -57,8 +57,24 @@ def test_nothing_at_all_answers_unavailable(house: Installation, monkeypatch: py
         page = browser.get("/wallet")
     assert (document.status_code, document.json["code"]) == (503, "unavailable")
     assert document.headers["Retry-After"] == "1"
-    assert page.status_code == 503
+    assert (page.status_code, page.mimetype) == (503, "text/html")
+    assert page.headers["Retry-After"] == "1"
     assert "try again" in page.text
+    assert "script-src" in page.headers["Content-Security-Policy"]
+
+
+def test_what_cannot_be_looked_up_at_the_door_is_no_blocked_request(
+    house: Installation, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = house.waiting_kinds()
+    with without(monkeypatch, house.system.db, away, "read"):
+        answer = house.browser().api("GET", "/wallets")
+        asset = house.browser().get("/assets/base.css")
+    assert (answer.status_code, answer.json["code"]) == (503, "unavailable")
+    assert asset.status_code == 503, "whoever is blocked gets nothing meanwhile"
+    house.system.gateway.folding.flush(house.system.db, house.system.clock.now())
+    assert house.waiting_kinds() == before
+    assert "blocked" not in caplog.text
 
 
 @pytest.mark.parametrize(("refuse", "code"), [(away, "unavailable"), (full, "log_full")])
