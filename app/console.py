@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from app import edge, health
 from app.compose import System
+from app.gateway import told
 from app.gateway.policy import Policy, route
 from app.identity import accounts, roles
 from app.kernel import numbers
@@ -28,7 +29,7 @@ from dashboards.pages import soc
 from dashboards.ports import Colleague, Part
 from detectors.sigma.ast import Rule
 from ingest.events.access import RequestDenied
-from ingest.log import outbox, receipts
+from ingest.log import receipts
 from ingest.log.receipts import Receipt
 from ingest.store.port import EventStore
 from playbooks.parts import Parts
@@ -72,12 +73,11 @@ class ConsoleSources:
         event = RequestDenied(
             method=request.method,
             status=int(HTTPStatus.FORBIDDEN),
-            path=path[:512],
+            path=told.path(path),
             permission=permission.name,
             reason=Forbidden.code,
         )
-        with self._system.db.begin() as session:
-            outbox.record(session, event, edge.context())
+        self._system.gateway.folding.tell(self._system.db, event, event, edge.context())
 
     def leave_trace(self, problem: OnePayError) -> None:
         edge.leave_trace(problem)

@@ -21,11 +21,15 @@ from ingest.events.envelope import Event
 from ingest.log import outbox
 
 ALONE_MAX: Final = 10
-# However many sources there are: so many a minute are told alone, by this process.
-ALONE_ALL_MAX: Final = 600
 WINDOW: Final = timedelta(minutes=1)
 FLUSH: Final = timedelta(seconds=10)
 KEYS_MAX: Final = 1_000
+# However many sources strangers come from: so many a minute are told alone, by this process.
+ALONE_ALL_MAX: Final = 600
+# The same for one person who is signed in, and for how many of them at once.
+PERSON_KEYS_MAX: Final = 20
+PERSON_ALONE_MAX: Final = 60
+PEOPLE_MAX: Final = 5_000
 _DETAILS: Final = ("method", "status", "path", "route", "permission")
 
 Key = tuple[str, ...]
@@ -42,15 +46,72 @@ class _Seen:
     ctx: Context | None = None
 
 
+@dataclass(slots=True, kw_only=True)
+class _Crowd:
+    """Those who share one capacity: all strangers together, or one person who is signed in."""
+
+    is_one_person: bool = False
+    keys_max: int = KEYS_MAX
+    alone_max: int = ALONE_ALL_MAX
+    seen: dict[Key, _Seen] = field(default_factory=dict)
+    minute: datetime | None = None
+    alone: int = 0
+
+    def is_alone(self, counted: RequestEvent, ctx: Context) -> bool:
+        """Tell whether a refusal is told alone; else it is counted."""
+        key = _key_of(counted, ctx)
+        if key not in self.seen and len(self.seen) >= self.keys_max:
+            self.forget(ctx.at)
+        if key not in self.seen and len(self.seen) >= self.keys_max:
+            # More sources than can be told apart: the rest is counted together, without a source.
+            actor = ctx.actor if self.is_one_person else ANONYMOUS
+            self.count(("overflow", *key[:3]), counted, replace(ctx, source=Source(), actor=actor), 1)
+            return False
+        seen = self.seen.setdefault(key, _Seen(since=ctx.at))
+        if ctx.at - seen.since >= WINDOW and seen.count == 0:
+            seen.since, seen.alone = ctx.at, 0
+        if self.minute is None or ctx.at - self.minute >= WINDOW:
+            self.minute, self.alone = ctx.at, 0
+        if seen.alone < ALONE_MAX and self.alone < self.alone_max:
+            seen.alone += 1
+            self.alone += 1
+            return True
+        self.count(key, counted, ctx, 1)
+        return False
+
+    def count(self, key: Key, counted: RequestEvent, ctx: Context, count: int) -> None:
+        """Add to what is told with a count."""
+        seen = self.seen.setdefault(key, _Seen(since=ctx.at, alone=ALONE_MAX))
+        seen.event = _common(seen.event, counted)
+        seen.ctx = ctx
+        seen.count += count
+
+    def given_out(self, at: datetime) -> list[_Seen]:
+        """Return what was counted, which begins anew."""
+        due = [replace(seen) for seen in self.seen.values() if seen.count]
+        for seen in self.seen.values():
+            seen.count, seen.event, seen.ctx = 0, None, None
+        self.forget(at)
+        return due
+
+    def forget(self, at: datetime) -> None:
+        """Make room: whose minute is over, and owes nothing, begins anew."""
+        over = [key for key, seen in self.seen.items() if seen.count == 0 and at - seen.since >= WINDOW]
+        for key in over:
+            del self.seen[key]
+
+
 @dataclass(slots=True)
 class Folding:
-    """Decides which refusals are written alone; counts the others and gives them out every ten seconds."""
+    """Decides which refusals are written alone; counts the others and gives them out every ten seconds.
 
-    _seen: dict[Key, _Seen] = field(default_factory=dict)
+    No flood of strangers takes the place of what a person does who is signed in: each has a capacity of their own.
+    """
+
+    _strangers: _Crowd = field(default_factory=_Crowd)
+    _people: dict[str, _Crowd] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
     _flushed_at: datetime | None = None
-    _minute: datetime | None = None
-    _alone: int = 0
 
     def tell(self, db: Database, event: Event, counted: RequestEvent, ctx: Context) -> None:
         """Record a refusal in a transaction of its own, or count it; `counted` stands for it where it is folded.
@@ -58,7 +119,7 @@ class Folding:
         A flood that touches no other request still gets its counts written: what is due goes along with the next one.
         """
         with self._guard:
-            told = [(event, ctx)] if self._is_alone(counted, ctx) else []
+            told = [(event, ctx)] if self._crowd_of(ctx).is_alone(counted, ctx) else []
             due = self._due(ctx.at)
         self._write(db, told, due)
 
@@ -91,34 +152,18 @@ class Folding:
                 for seen in due:
                     assert seen.event is not None
                     assert seen.ctx is not None
-                    self._count(_key_of(seen.event, seen.ctx), seen.event, seen.ctx, seen.count)
+                    crowd = self._crowd_of(seen.ctx)
+                    crowd.count(_key_of(seen.event, seen.ctx), seen.event, seen.ctx, seen.count)
             raise
 
-    def _is_alone(self, counted: RequestEvent, ctx: Context) -> bool:
-        key = _key_of(counted, ctx)
-        if key not in self._seen and len(self._seen) >= KEYS_MAX:
-            self._forget(ctx.at)
-        if key not in self._seen and len(self._seen) >= KEYS_MAX:
-            # More sources than can be told apart: the rest is counted together, without a source.
-            self._count(("overflow", *key[:3]), counted, replace(ctx, source=Source(), actor=ANONYMOUS), 1)
-            return False
-        seen = self._seen.setdefault(key, _Seen(since=ctx.at))
-        if ctx.at - seen.since >= WINDOW and seen.count == 0:
-            seen.since, seen.alone = ctx.at, 0
-        if self._minute is None or ctx.at - self._minute >= WINDOW:
-            self._minute, self._alone = ctx.at, 0
-        if seen.alone < ALONE_MAX and self._alone < ALONE_ALL_MAX:
-            seen.alone += 1
-            self._alone += 1
-            return True
-        self._count(key, counted, ctx, 1)
-        return False
-
-    def _count(self, key: Key, counted: RequestEvent, ctx: Context, count: int) -> None:
-        seen = self._seen.setdefault(key, _Seen(since=ctx.at, alone=ALONE_MAX))
-        seen.event = _common(seen.event, counted)
-        seen.ctx = ctx
-        seen.count += count
+    def _crowd_of(self, ctx: Context) -> _Crowd:
+        person = ctx.actor.id
+        if person is None:
+            return self._strangers
+        if person not in self._people and len(self._people) >= PEOPLE_MAX:
+            return self._strangers  # who comes after so many in a minute shares the strangers' place
+        own = _Crowd(is_one_person=True, keys_max=PERSON_KEYS_MAX, alone_max=PERSON_ALONE_MAX)
+        return self._people.setdefault(person, own)
 
     def _due(self, at: datetime, *, wait: bool = True) -> list[_Seen]:
         if self._flushed_at is None:
@@ -126,16 +171,9 @@ class Folding:
         if wait and at - self._flushed_at < FLUSH:
             return []
         self._flushed_at = at
-        due = [replace(seen) for seen in self._seen.values() if seen.count]
-        for seen in self._seen.values():
-            seen.count, seen.event, seen.ctx = 0, None, None
-        self._forget(at)
+        due = [seen for crowd in (self._strangers, *self._people.values()) for seen in crowd.given_out(at)]
+        self._people = {person: crowd for person, crowd in self._people.items() if crowd.seen}
         return due
-
-    def _forget(self, at: datetime) -> None:
-        over = [key for key, seen in self._seen.items() if seen.count == 0 and at - seen.since >= WINDOW]
-        for key in over:
-            del self._seen[key]
 
 
 def _key_of(event: RequestEvent, ctx: Context) -> Key:

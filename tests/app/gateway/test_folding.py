@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from app.gateway.folding import ALONE_ALL_MAX, ALONE_MAX, KEYS_MAX, Folding
+from app.gateway.folding import ALONE_ALL_MAX, ALONE_MAX, KEYS_MAX, PERSON_ALONE_MAX, PERSON_KEYS_MAX, Folding
 from app.identity.models import attempts
 from app.kernel import canonical
 from app.kernel.access import Actor, ActorKind
@@ -107,7 +107,43 @@ def test_more_sources_than_can_be_kept_are_counted_together(ground: Ground) -> N
     assert len([event for event in events if count_of(event) == 1]) <= ALONE_ALL_MAX + KEYS_MAX
     without = [event for event in events if "source" not in event or "ip" not in event["source"]]
     assert [count_of(event) for event in without] == [200]
-    assert len(folding._seen) <= KEYS_MAX + 1
+    assert len(folding._strangers.seen) <= KEYS_MAX + 1
+
+
+def test_no_flood_of_strangers_hides_what_a_person_is_denied(ground: Ground) -> None:
+    folding, insider = Folding(), Actor(id="acc_insider", kind=ActorKind.STAFF)
+    for n in range(KEYS_MAX + 200):
+        refuse(folding, ground, f"10.{n // 250}.{n % 250}.1", RequestDenied(reason="forbidden", status=403))
+    denied = RequestDenied(reason="forbidden", status=403, path="/admin/users", permission="iam:account:read")
+    refuse(folding, ground, "198.18.0.7", denied, insider)
+
+    last = told(ground)[-1]
+    assert (last["user"]["id"], last["url"]["path"], count_of(last)) == ("acc_insider", "/admin/users", 1)
+    assert last["source"]["ip"] == "198.18.0.7"
+
+
+def test_what_one_person_is_denied_is_bounded_and_stays_theirs(ground: Ground) -> None:
+    folding, tries = Folding(), 500
+    insider, colleague = (Actor(id=f"acc_{name}", kind=ActorKind.STAFF) for name in ("insider", "colleague"))
+    for n in range(tries):
+        refuse(folding, ground, f"10.0.{n // 250}.{n % 250}", RequestDenied(reason="forbidden", status=403), insider)
+    refuse(folding, ground, "198.18.0.7", RequestDenied(reason="forbidden", status=403), colleague)
+    folding.flush(ground.db, ground.clock.now())
+
+    events = told(ground)
+    own = [event for event in events if event["user"]["id"] == "acc_insider"]
+    assert sum(map(count_of, own)) == tries
+    assert len(own) <= PERSON_ALONE_MAX + PERSON_KEYS_MAX + 1
+    assert [count_of(event) for event in events if event["user"]["id"] == "acc_colleague"] == [1]
+
+
+def test_a_person_whose_minute_is_over_takes_no_room(ground: Ground) -> None:
+    folding = Folding()
+    for n in range(3):
+        refuse(folding, ground, "198.18.0.1", actor=Actor(id=f"acc_{n}", kind=ActorKind.CUSTOMER))
+    ground.clock.move(timedelta(minutes=1))
+    folding.flush(ground.db, ground.clock.now())
+    assert folding._people == {}
 
 
 def test_counts_that_could_not_be_written_stay_owed(ground: Ground) -> None:
