@@ -132,7 +132,7 @@ class Runner:
             pass
 
     def _turn(self) -> int:
-        """Handle one slice for the rules that stand lowest; returns how many events it had, 0 where none can go on."""
+        """Handle one slice for the lowest rules that can go on; returns how many events it had, 0 where none can."""
         now = self._clock.now()
         with self._db.read() as session:
             head = read.head(session).size
@@ -146,9 +146,8 @@ class Runner:
             by_place[row.sequence].append(row)
         for lo in sorted(by_place):
             hi = min(head, lo + self._settings.run_events_max)
-            if not self._is_covered(by_place[lo], lo, hi, now):
-                continue
-            return self._handle(by_place[lo], lo, hi)
+            if self._is_covered(by_place[lo], lo, hi, now) and (done := self._handle(by_place[lo], lo, hi)):
+                return done
         return 0
 
     def _handle(self, rows: Sequence[Any], lo: int, hi: int) -> int:
@@ -162,14 +161,13 @@ class Runner:
                 break
             # SQLite has one writer: a storm of alerts must not hold it while customers pay.
             hi = lo + (hi - lo) // 2
+        sound = [row for row in rows if slugs[row.version_id] not in failed]
+        failed = {**failed, **self._kept_apart(sound, slugs, found, piece)}
         for row in rows:
             slug = slugs[row.version_id]
             if slug in failed:
                 self._note_failure(row, slug, failed[slug])
-        sound = [row for row in rows if slugs[row.version_id] not in failed]
-        if sound:
-            self._keep(sound, slugs, found, piece)
-        return hi - lo if sound else 0
+        return hi - lo if len(failed) < len(rows) else 0
 
     def _evaluate(
         self, slugs: Sequence[str], piece: Slice
@@ -187,6 +185,22 @@ class Runner:
             if error is not None:
                 failed[slug] = error
         return found, failed
+
+    def _kept_apart(
+        self, rows: Sequence[Any], slugs: Mapping[str, str], found: Mapping[str, Sequence[Finding]], piece: Slice
+    ) -> Mapping[str, BaseException]:
+        """Keep what these rules found, and return what could not be kept: a finding nobody can take stops its rule."""
+        if not rows:
+            return {}
+        names = "+".join(slugs[row.version_id] for row in rows)
+        error = guarded(f"detectors.{names}", lambda: self._keep(rows, slugs, found, piece))
+        if error is None:
+            return {}
+        if isinstance(error, Unavailable | CursorMoved):
+            raise error  # nobody's fault: all of it is read again
+        if len(rows) == 1:
+            return {names: error}
+        return {slug: why for row in rows for slug, why in self._kept_apart([row], slugs, found, piece).items()}
 
     def _keep(
         self, rows: Sequence[Any], slugs: Mapping[str, str], found: Mapping[str, Sequence[Finding]], piece: Slice
@@ -211,7 +225,7 @@ class Runner:
                 )
                 if moved.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
                     raise CursorMoved(slug)
-                if row.state == FAILING:
+                if row.tries:
                     event = RuleRecovered(rule=slug, rule_version=self.rules[slug].content_hash)
                     outbox.record(session, event, ctx)
                 for finding in found[slug]:
@@ -258,7 +272,8 @@ class Runner:
                     error=type(error).__name__,
                 )
             )
-            if row.state != FAILING:
+            # Waiting for the store in between ends no episode: only a run that is kept does.
+            if not row.tries:
                 rule = self.rules[slug]
                 event = RuleFailing(rule=slug, rule_version=rule.content_hash, error=type(error).__name__)
                 outbox.record(session, event, self._ctx())

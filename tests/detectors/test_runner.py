@@ -9,12 +9,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy.orm import Session
 
 from app.kernel.clock import StillClock
+from app.kernel.context import Context
 from detectors import alerts
 from detectors.alerts import AlertState, Verdict
 from detectors.runner import CursorMoved, standings
 from detectors.settings import DetectorSettings
+from ingest.events.detection import FindingEvent
 from ingest.log import read
 from ingest.store.memory import MemoryStore
 from ingest.store.port import StoreUnavailable
@@ -85,11 +88,6 @@ def test_a_broken_rule_fails_alone_and_recovers_without_a_gap(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = pipeline.runner._detectors["login_burst_source"]
-
-    class Broken:
-        def evaluate(self, *given: object) -> None:
-            raise ZeroDivisionError
-
     monkeypatch.setitem(pipeline.runner._detectors, "login_burst_source", Broken())
     burst(pipeline)
     pipeline.detect()
@@ -106,6 +104,78 @@ def test_a_broken_rule_fails_alone_and_recovers_without_a_gap(
         found = {one.rule.slug: one for one in standings(session, pipeline.runner.rules, ANALYST, START)}
     one = found["login_burst_source"]
     assert list(one.covered) == [(0, one.sequence)]
+
+
+def lags(pipeline: Pipeline) -> dict[str, int]:
+    with pipeline.ground.db.read() as session:
+        return {one.rule.slug: one.lag for one in standings(session, pipeline.runner.rules, ANALYST, START)}
+
+
+class Broken:
+    def evaluate(self, *given: object) -> None:
+        raise ZeroDivisionError
+
+
+def test_a_broken_rule_costs_the_others_no_turn(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(pipeline.runner._detectors, "login_burst_source", Broken())
+    burst(pipeline)
+    pipeline.arrive()
+    pipeline.runner.run()
+    for _ in range(4):
+        clock(pipeline).move(timedelta(hours=1))
+        burst(pipeline, since=3_600)
+        pipeline.arrive()
+        # The broken one is due again, stands lowest, and fails again.
+        pipeline.runner.run()
+        assert {slug for slug, lag in lags(pipeline).items() if lag} == {"login_burst_source"}
+    assert kinds(pipeline)["detection.rule.failing"] == 1
+
+
+def test_a_finding_that_nobody_can_take_stops_its_rule_alone(tmp_path: Path) -> None:
+    is_broken = True
+
+    def sink(session: Session, finding: FindingEvent, ctx: Context, **facts: object) -> None:
+        if is_broken and finding.rule == "login_burst_source":
+            raise ZeroDivisionError
+
+    pipeline = make_pipeline(tmp_path / "home", store=MemoryStore(), sink=sink)
+    burst(pipeline)
+    pipeline.arrive()
+    pipeline.runner.run()
+    slugs = {one.slug for one in pipeline.alerts()}
+    assert "login_burst_account" in slugs
+    assert "login_burst_source" not in slugs
+    assert [slug for slug, lag in lags(pipeline).items() if lag] == ["login_burst_source"]
+    assert kinds(pipeline)["detection.rule.failing"] == 1
+
+    is_broken = False
+    clock(pipeline).move(timedelta(minutes=10))
+    pipeline.detect()
+    assert [one.slug for one in pipeline.alerts(slug="login_burst_source")] == ["login_burst_source"]
+    assert kinds(pipeline)["detection.rule.recovered"] == 1
+    pipeline.close()
+
+
+def test_a_store_that_lags_in_between_ends_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Losing()
+    store.is_losing = False
+    pipeline = make_pipeline(tmp_path / "home", store=store)
+    monkeypatch.setitem(pipeline.runner._detectors, "login_burst_source", Broken())
+    burst(pipeline, count=3)
+    pipeline.detect()
+    covered = store.coverage
+    monkeypatch.setattr(store, "coverage", lambda lo, hi: 0)
+    clock(pipeline).move(timedelta(minutes=10))
+    pipeline.runner.run()
+    monkeypatch.setattr(store, "coverage", covered)
+    clock(pipeline).move(timedelta(minutes=10))
+    pipeline.detect()
+    assert kinds(pipeline)["detection.rule.failing"] == 1
+    monkeypatch.undo()
+    clock(pipeline).move(timedelta(minutes=10))
+    pipeline.detect()
+    assert kinds(pipeline)["detection.rule.recovered"] == 1
+    pipeline.close()
 
 
 def test_a_gap_in_the_store_stops_every_rule_and_is_told_once(tmp_path: Path) -> None:
