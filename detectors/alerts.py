@@ -38,6 +38,14 @@ EVIDENCE_ROWS_MAX: Final = 10_000
 PAGE_MAX: Final = 500
 REASON_MIN: Final = 10
 REASON_MAX: Final = 500
+# What no longer holds once a closed alert is open again; who closed it, and why, stays in the log.
+_REOPENED: Final[Mapping[str, str | None]] = {
+    "state": "open",
+    "verdict": None,
+    "verdict_reason": None,
+    "closed_by": None,
+    "closed_peak": None,
+}
 
 
 class AlertState(StrEnum):
@@ -172,9 +180,7 @@ def reopen(session: Session, alert_id: str, ctx: Context) -> None:
     ctx.actor.require(SOC_ALERT_TRIAGE)
     found = by_id(session, alert_id, ctx.actor)
     done = session.execute(
-        sa.update(alert)
-        .where(alert.c.id == alert_id, alert.c.state == AlertState.CLOSED.value)
-        .values(state=AlertState.OPEN.value, verdict=None, verdict_reason=None, closed_by=None, closed_peak=None)
+        sa.update(alert).where(alert.c.id == alert_id, alert.c.state == AlertState.CLOSED.value).values(_REOPENED)
     )
     if done.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
         raise WrongState("This alert is not closed.")
@@ -345,9 +351,10 @@ def _revise(
         "reason": finding.reason,
     }
     if reopens:
-        values |= {"state": AlertState.OPEN.value, "verdict": None, "verdict_reason": None, "closed_peak": None}
+        values |= _REOPENED
     session.execute(sa.update(alert).where(alert.c.id == survivor.id).values(values))
-    _note_revision(session, survivor.id, survivor.revision + 1, "merged" if is_merge else "extended", added, hi, ctx)
+    kind = "reopened" if reopens else "merged" if is_merge else "extended"
+    _note_revision(session, survivor.id, survivor.revision + 1, kind, added, hi, ctx)
     ids = tuple(seen.event_id for seen in finding.episode.evidence)
     event = FindingRevised(**_told(rule, {**survivor._mapping, **values}, ids))
     outbox.record(session, event, ctx)

@@ -241,6 +241,24 @@ def test_an_alert_closed_by_a_person_stays_closed_until_something_new(pipeline: 
     assert sorted(states) == [AlertState.CLOSED, AlertState.OPEN]
 
 
+def test_an_alert_that_grows_after_it_was_closed_reopens_undecided(pipeline: Pipeline) -> None:
+    burst(pipeline)
+    pipeline.detect()
+    first = pipeline.alerts(slug="login_burst_source")[0]
+    with pipeline.ground.db.begin() as session:
+        alerts.close(session, first.id, Verdict.FALSE_POSITIVE, "A scanner of ours.", pipeline.ground.ctx(ANALYST))
+    burst(pipeline, since=5, count=2 * first.peak)
+    pipeline.detect()
+    found = pipeline.alerts(slug="login_burst_source")[0]
+    assert (found.id, found.state) == (first.id, AlertState.OPEN)
+    assert (found.verdict, found.verdict_reason, found.closed_by) == (None, None, None)
+    with pipeline.ground.db.read() as session:
+        grown = alerts.revisions(session, first.id, ANALYST)
+    assert [one.kind for one in grown] == ["opened", "reopened"]
+    assert kinds(pipeline)["detection.finding.closed"] == 1
+    assert kinds(pipeline)["detection.finding.reopened"] == 1
+
+
 def test_slices_of_any_size_find_the_same(tmp_path: Path) -> None:
     found = []
     for size in (1, 3, 10_000):

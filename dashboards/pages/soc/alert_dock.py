@@ -21,7 +21,12 @@ from playbooks.cases import Incident
 EVIDENCE_SHOWN: Final = 12
 REVISIONS_SHOWN: Final = 8
 # How a revision came to be, in words.
-REVISED: Final[Mapping[str, str]] = {"opened": "opened with", "extended": "grew by", "merged": "took in"}
+REVISED: Final[Mapping[str, str]] = {
+    "opened": "opened with",
+    "extended": "grew by",
+    "merged": "took in",
+    "reopened": "reopened with",
+}
 NAMES: Final[Mapping[str, str]] = {
     "source.ip": "Addresses",
     "user.id": "Accounts",
