@@ -144,7 +144,8 @@ def run(
 def approve(session: Session, action_id: str, ctx: Context, *, parts: Parts) -> Action:
     """Approve what another person, or a playbook that another person or a finding started, proposed; and do it.
 
-    Raises `OwnAction`, `ApprovalExpired`, or `ApprovalChanged` where it would touch more than a tenth more than shown.
+    What stands already by another order is not done again: the proposal ends, and the answer is what stands. Raises
+    `OwnAction`, `ApprovalExpired`, or `ApprovalChanged` where it would touch more than a tenth more than shown.
     """
     ctx.actor.require(SOC_ACTION_APPROVE)
     found, case = acting.held(session, action_id)
@@ -159,6 +160,13 @@ def approve(session: Session, action_id: str, ctx: Context, *, parts: Parts) -> 
     if ctx.at >= found.requested_at + parts.settings.approval_lasts:
         raise ApprovalExpired(object_id=action_id)
     cases.require_open(case)
+    same = _same(session, case, found.kind, found.params, ctx, but=found.id)
+    if same is not None and same.state is not ActionState.PROPOSED:
+        ended = action_rows.write(session, found, state=ActionState.REFUSED.value, refusal="stands_already")
+        why = "It stands already, so nothing was done again."
+        acting.tell(session, case, ended, ActionRefused, Code.ACTION_REFUSED, ctx, reason="stands_already", why=why)
+        step_rows.end_waiting(session, found.execution_id, found.step, StepState.DONE, ctx)
+        return same
     shown = _preview(session, found.kind, found.params, ctx, parts)
     if _grew(found.radius, shown.radius):
         raise ApprovalChanged(shown)
@@ -278,8 +286,16 @@ def _until(kind: ActionType, params: Mapping[str, str], ctx: Context, parts: Par
             return ctx.at + parts.settings.containment_lasts
 
 
-def _same(session: Session, case: Incident, kind: ActionType, params: Mapping[str, str], ctx: Context) -> Action | None:
-    """Return the same action of this incident that stands, waits, or was done by the same click."""
+def _same(
+    session: Session,
+    case: Incident,
+    kind: ActionType,
+    params: Mapping[str, str],
+    ctx: Context,
+    *,
+    but: str | None = None,
+) -> Action | None:
+    """Return the same action of this incident, `but` for one, that stands, waits, or was done by the same click."""
     query = (
         sa.select(action)
         .where(
@@ -288,9 +304,12 @@ def _same(session: Session, case: Incident, kind: ActionType, params: Mapping[st
             action.c.params_hash == _params_hash(params),
             action.c.state.in_([state.value for state in (*STANDING, ActionState.PROPOSED, ActionState.RECORDED)]),
         )
-        .order_by(action.c.id.desc())
+        # What stands says more than what waits.
+        .order_by(sa.case((action.c.state == ActionState.PROPOSED.value, 1), else_=0), action.c.id.desc())
         .limit(1)
     )
+    if but is not None:
+        query = query.where(action.c.id != but)
     row = session.execute(query).one_or_none()
     if row is None:
         return None

@@ -238,7 +238,7 @@ def _join(
     event = CaseChanged(**cases.told(session, case), finding=finding.finding, reason="joined")
     event_id = outbox.record(session, event, ctx)
     _tell_alert(session, case, Code.ALERT_JOINED, finding, event_id, ctx)
-    return case
+    return _void_closing(session, case, "an alert joined since.", ctx)
 
 
 def _update(
@@ -282,6 +282,20 @@ def _grown(session: Session, case: Incident, finding: FindingEvent, ctx: Context
         event_id = outbox.record(session, event, ctx)
         timeline.add(session, case.id, Code.SEVERITY_RAISED, ctx, event_id=event_id, before=before, after=after)
         clocks.shorten(session, case, clocks.ACKNOWLEDGE, parts.clock_rules.acknowledge_due(after, case.found_at), ctx)
+        case = _void_closing(session, case, "its severity rose since.", ctx)
+    return case
+
+
+def _void_closing(session: Session, case: Incident, why: str, ctx: Context) -> Incident:
+    """Take back that somebody proposed to close an incident: the second person decides on what the first one saw."""
+    if case.close_proposed_by is None:
+        return case
+    disposition = case.disposition
+    # A new version, unlike what only grows: a click on the proposal that was is stale.
+    case = cases.change(session, case, close_proposed_by=None, disposition=None)
+    event = CaseChanged(**cases.told(session, case), reason="close_voided")
+    event_id = outbox.record(session, event, ctx)
+    timeline.add(session, case.id, Code.CLOSE_VOIDED, ctx, event_id=event_id, disposition=disposition, why=why)
     return case
 
 

@@ -33,6 +33,7 @@ class Code(StrEnum):
     CASE_HANDED_OVER = "case.handed_over"
     CASE_ADVANCED = "case.advanced"
     CLOSE_PROPOSED = "close.proposed"
+    CLOSE_VOIDED = "close.voided"
     CASE_CLOSED = "case.closed"
     CASE_REOPENED = "case.reopened"
     FACT_WRITTEN = "fact.written"
@@ -76,6 +77,7 @@ _SENTENCES: Final[Mapping[Code, str]] = {
     Code.CASE_HANDED_OVER: "Handed over from {before} to {after}.",
     Code.CASE_ADVANCED: "Moved from {before} to {after}.",
     Code.CLOSE_PROPOSED: "Closing as {disposition} proposed; a second person decides.",
+    Code.CLOSE_VOIDED: "Closing as {disposition} is no longer proposed: {why}",
     Code.CASE_CLOSED: "Closed as {disposition}.",
     Code.CASE_REOPENED: "Reopened from {before}.",
     Code.FACT_WRITTEN: "Written down: {fact}.",

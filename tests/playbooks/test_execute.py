@@ -166,6 +166,31 @@ def test_above_fifty_addresses_a_commander_approves_and_the_playbook_goes_on(eit
     assert world.open_task(found).step == "step_up"
 
 
+def test_what_two_orders_ask_for_is_done_once(either_world: World) -> None:
+    world = either_world
+    found = world.find(entities={"source.ip": [f"198.19.2.{n}" for n in range(51)]})
+    world.execute()
+    for _ in range(2):
+        world.do(casework.start_playbook, found, "credential_stuffing", by=CHEN, parts=world.parts)
+        world.execute()
+    first, second, third = (one.id for one in world.page(found).actions)
+    done = world.do(actions.approve, second, by=CARLA, parts=world.parts)
+    same = world.do(actions.approve, first, by=CARLA, parts=world.parts)
+    world.do(actions.approve, third, by=CARLA, parts=world.parts)
+    world.execute()
+
+    assert (same.id, same.state) == (done.id, "done")
+    assert len(world.acts()) == 1
+    after = {one.id: (one.state.value, one.refusal) for one in world.page(found).actions}
+    ended = ("refused", "stands_already")
+    assert after == {first: ended, second: ("done", None), third: ended}
+    assert [step.state.value for run in world.page(found).executions for step in run.steps if step.name == "block"] == [
+        "done"
+    ] * 3
+    assert sum("It stands already, so nothing was done again." in said for said in world.sentences(found)) == 2
+    assert [e["event"]["reason"] for e in world.events("incident.action.refused")] == ["stands_already"] * 2
+
+
 def test_who_started_a_playbook_does_not_approve_what_it_asks_for(world: World) -> None:
     found = world.find(entities={"source.ip": [f"198.19.2.{n}" for n in range(51)]})
     world.execute()

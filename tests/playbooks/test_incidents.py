@@ -191,6 +191,37 @@ def test_a_severe_incident_is_closed_short_by_two_people(either_world: World) ->
     assert event["event"]["reason"] == "duplicate"
 
 
+def test_an_alert_that_joins_takes_back_the_proposal_to_close(either_world: World) -> None:
+    """The second person decides on what the first one saw."""
+    world = either_world
+    found = world.find(severity="high")
+    proposed = world.do(casework.close_short, found, Disposition.FALSE_POSITIVE, WHY, by=CARLA)
+    assert world.find("alr_2", severity="high") == found
+
+    case = world.page(found).incident
+    assert (case.close_proposed_by, case.disposition) == (None, None)
+    said = "Closing as false_positive is no longer proposed: an alert joined since."
+    assert said in world.sentences(found)
+    assert [event["event"]["reason"] for event in world.events("incident.case.changed")][-2:] == [
+        "close_voided",
+        "joined",
+    ]
+    with pytest.raises(Changed):  # a click on the page as it was
+        world.do(casework.close_short, found, Disposition.FALSE_POSITIVE, WHY, by=CHEN, version=proposed.version)
+    again = world.do(casework.close_short, found, Disposition.FALSE_POSITIVE, WHY, by=CHEN)
+    assert (again.state, again.close_proposed_by) == (State.NEW, CHEN.id)
+
+
+def test_an_alert_that_becomes_worse_takes_back_the_proposal_to_close_and_one_that_grows_does_not(world: World) -> None:
+    found = world.find(severity="high")
+    world.do(casework.close_short, found, Disposition.BENIGN, WHY, by=CARLA)
+    world.find(severity="high", revision=2, events=20)
+    assert world.page(found).incident.close_proposed_by == CARLA.id
+    world.find(severity="critical", revision=3, events=20)
+    assert world.page(found).incident.close_proposed_by is None
+    assert "Closing as benign is no longer proposed: its severity rose since." in world.sentences(found)
+
+
 def test_a_mild_incident_is_closed_short_by_one_person_with_a_reason(world: World) -> None:
     found = world.find(severity="medium")
     with pytest.raises(ReasonMissing):

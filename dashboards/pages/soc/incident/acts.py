@@ -172,7 +172,7 @@ def _propose(sources: Sources, session: Session, deed: Deed, ctx: Context) -> st
 
 def _approve(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
     done = actions.approve(session, deed.of, ctx, parts=sources.response)
-    return f"{done.kind.title}: approved and done"
+    return f"{done.kind.title}: " + ("approved and done" if done.id == deed.of else "stood already, nothing was done")
 
 
 def _refuse(session: Session, deed: Deed, ctx: Context) -> str:

@@ -27,6 +27,7 @@ SHAPES: Final[Mapping[Code, tuple[str, str]]] = {
     Code.CASE_HANDED_OVER: ("person", "ink-2"),
     Code.CASE_ADVANCED: ("chevron", "accent"),
     Code.CLOSE_PROPOSED: ("ring", "medium"),
+    Code.CLOSE_VOIDED: ("cross", "medium"),
     Code.CASE_CLOSED: ("check", "good"),
     Code.CASE_REOPENED: ("exception", "accent"),
     Code.FACT_WRITTEN: ("file", "ink-2"),
