@@ -3,8 +3,9 @@ window.dashMantineFunctions = window.dashMantineFunctions || {};
 window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce; };
 (function () {
   var n = 0, onepay = window.onepay = {}, BLOCK = 200, ROWS_MAX = 10000;
+  var asked = 0, rest = 0, SHARE = 20, REST_MAX = 60000;
 
-  onepay.here = function () { keep(); return { path: location.pathname, search: location.search, n: ++n }; };
+  onepay.here = function () { keep(); asked = Date.now(); return { path: location.pathname, search: location.search, n: ++n }; };
   function draw() { dash_clientside.set_props('route', { data: onepay.here() }); }
   function go(address) { history.pushState(null, '', address); draw(); }
   onepay.go = go;
@@ -38,6 +39,8 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
     if (kept.focus && title && document.activeElement === document.body) title.focus({ preventScroll: true });
   }
   onepay.drawn = function () {
+    /* What takes long to draw is drawn by itself less often: a twentieth of the time at most, a minute apart at most. */
+    if (asked) rest = Date.now() + Math.min(REST_MAX, (SHARE - 1) * (Date.now() - asked));
     restore();
     requestAnimationFrame(restore);
     setTimeout(function () {
@@ -227,7 +230,7 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
       document.querySelector('.opened, details[open]') || [].some.call(
         document.querySelectorAll('.ag-body-viewport, .dock .inner'), function (box) { return box.scrollTop > 0; }) ||
       page && [].some.call(page.querySelectorAll('textarea, input'), function (field) { return field.value !== field.defaultValue; });
-    if (page && !busy && document.visibilityState === 'visible' && !String(getSelection()) && !document.querySelector('.mantine-Modal-content'))
+    if (page && !busy && Date.now() >= rest && document.visibilityState === 'visible' && !String(getSelection()) && !document.querySelector('.mantine-Modal-content'))
       { window.onepayPassiveUntil = Date.now() + 400; draw(); }
   }, 5000);
 })();

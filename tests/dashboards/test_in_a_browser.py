@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Page, TimeoutError, expect
+from playwright.sync_api import Page, Route, TimeoutError, expect
 from sqlalchemy.orm import Session
 
 from app.identity import roles
@@ -113,6 +113,28 @@ def test_a_page_drawn_again_stays_where_it_was_read(browser: Chromium, house: Se
         expect(page.locator(".line")).to_contain_text("Seen while it was read.")
         assert page.evaluate("document.querySelector('.main').scrollTop") == 240
         assert looked.wrong == []
+
+
+def test_what_takes_long_to_draw_is_drawn_by_itself_less_often(browser: Chromium, house: Served, at_work: Room) -> None:
+    person = house.installation.staff("patient", roles.ANALYST)
+    with looking(browser, house.url) as looked:
+        _sign_in(looked, person, house)
+        _open(looked, "/console/soc/incidents")
+        page = looked.page
+        draws: list[str] = []
+
+        def slowly(route: Route) -> None:
+            if "route.data" in (route.request.post_data or ""):
+                draws.append(route.request.url)
+                page.wait_for_timeout(700)
+            route.continue_()
+
+        page.route("**/_dash-update-component?*", slowly)
+        for _ in range(650):
+            if not draws:
+                page.wait_for_timeout(100)
+        page.wait_for_timeout(10_500)
+        assert len(draws) == 1, "after a quick one the next would have come twice"
 
 
 def test_a_double_click_locks_once_and_the_form_closes(browser: Chromium, house: Served, at_work: Room) -> None:
