@@ -61,6 +61,13 @@ def by_kind() -> Mapping[str, type[Event]]:
     return table
 
 
+def headline(action: str) -> str:
+    """Return what an event tells, as people read it: the first clause its class says, or the name no class has."""
+    kind = by_kind().get(action)
+    said = (kind.__doc__ or "").splitlines()[0].partition(":")[0].rstrip(".") if kind else ""
+    return said or action
+
+
 def check(kind: type[Event]) -> None:
     """Assert what every kind owes: declared fields, a pair of category and type that ECS expects, an honest origin."""
     name = kind.kind

@@ -56,6 +56,24 @@ def test_the_other_pages_are_drawn_too(room: Room, path: str, says: str) -> None
         assert says in desk.draw(path)
 
 
+@pytest.mark.parametrize(
+    ("path", "search", "is_live"),
+    [
+        ("/console/soc/alerts", "", True),
+        ("/console/soc/incidents", "", True),
+        ("/console/soc/events", "", True),
+        ("/console/soc/events", "?from=-7d", True),
+        ("/console/soc/events", "?from=2026-11-02T08:00Z&to=2026-11-02T09:00Z", False),
+    ],
+)
+def test_a_list_that_goes_on_is_drawn_again_and_one_that_ended_is_not(
+    room: Room, path: str, search: str, is_live: bool
+) -> None:
+    drawn = room.analyst.draw(path, search)
+    assert "Not allowed" not in drawn
+    assert ('"data-refresh": "true"' in drawn) is is_live
+
+
 def test_customers_have_no_console(room: Room) -> None:
     browser = room.installation.browser()
     browser.sign_in(room.installation.customer("otter_one"))

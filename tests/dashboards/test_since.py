@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from dashboards.kit import money
+from dashboards.pages.soc.incident import since
 from dashboards.pages.soc.incident.since import steps_of
 from tests.dashboards.desk import Room
 
@@ -30,6 +33,21 @@ def test_later_steps_of_an_entered_account_stand_on_its_incident(room: Room) -> 
     assert person.account[-6:] in drawn
     assert person.address not in drawn
     assert "robbed_one" not in drawn
+
+
+def test_of_many_events_the_newest_are_read(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(since, "EVENTS_READ", 2)
+    person = room.installation.customer("busy_one", euros=50, factor=False)
+    case = room.incident(account=person.account, severity="critical")
+    for ip in ("198.51.100.91", "198.51.100.92", "198.51.100.93"):
+        room.installation.browser(ip=ip).sign_in(person)
+        room.installation.arrive()
+
+    drawn = room.analyst.draw(f"/console/soc/incidents/{case}")
+    shown = drawn.partition("What happened at")[2].partition('"Timeline"')[0]
+    assert "from the newest 2 events" in shown
+    assert "198.51.100.93" in shown
+    assert "198.51.100.91" not in shown
 
 
 def test_who_may_not_read_events_is_shown_none(room: Room) -> None:

@@ -238,7 +238,7 @@ def _dock(view: View, event_id: str) -> Any:
             html.Span(f"{at:%H:%M:%S}.{at.microsecond // 1000:03d} UTC", className="dim"),
             ident(f"#{at_path(document, 'event.sequence'):,}"),
         ],
-        title=_headline(action),
+        title=catalog.headline(action),
         inner=inner,
         close=view.here("events", sel=None, tab=None),
         tabs=tabs,
@@ -250,12 +250,6 @@ def _find(view: View, event_id: str) -> Document:
     if not found:
         raise NotFound
     return found[0]
-
-
-def _headline(action: str) -> str:
-    kind = catalog.by_kind().get(action)
-    doc = (kind.__doc__ or "").splitlines()[0].rstrip(".") if kind else action
-    return doc or action
 
 
 def _readable(view: View, document: Document, at: datetime) -> list[Any]:

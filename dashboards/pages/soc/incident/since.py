@@ -122,9 +122,6 @@ def _search(account: str, since: datetime) -> Search:
 
 
 def _step(document: Document) -> Step:
-    kind = catalog.by_kind().get(str(at_path(document, "event.action")))
-    action = str(at_path(document, "event.action"))
-    doc = (kind.__doc__ or "").splitlines()[0].partition(":")[0].rstrip(".") if kind else ""
     amount, currency = at_path(document, "transaction.amount"), at_path(document, "transaction.currency")
     said = [
         money(amount, currency) if isinstance(amount, int) and isinstance(currency, str) else "",
@@ -134,7 +131,7 @@ def _step(document: Document) -> Step:
     return Step(
         at=parse_rfc3339(document["@timestamp"]),
         event_id=str(at_path(document, "event.id")),
-        action=doc or action,
+        action=catalog.headline(str(at_path(document, "event.action"))),
         source=at_path(document, "source.ip"),
         is_refused=at_path(document, "event.outcome") == "failure",
         detail=", ".join(part for part in said if part),
