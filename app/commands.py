@@ -37,6 +37,7 @@ from app.kernel.access import (
 from app.kernel.clock import from_micros, rfc3339
 from app.kernel.context import Context
 from app.kernel.errors import Conflict, Invalid, NotFound, Unavailable
+from app.web import money_input
 from ingest.events.envelope import at_path
 from ingest.log import checkpoint, monitor, proofs, read
 from ingest.log.monitor import Copy
@@ -48,7 +49,7 @@ from ingest.store.query import Eq, Order, Search, Window
 from payments import money, topups
 from payments.ledger import verify as ledger
 from payments.models import book
-from payments.money import Money
+from payments.money import EUR, Money
 from payments.topups import BankLine
 
 Line: TypeAlias = dict[str, Any]
@@ -265,7 +266,7 @@ def bank_line(system: System, args: Arguments) -> Iterator[Line]:
     if not system.settings.demo:
         raise NotADemo
     identity = str(args.get("identity") or f"demo:{system.ids.new('bnk', system.clock.now())}")
-    line = BankLine(identity=identity, amount=money.parse(str(args["amount"]), "EUR"), text=str(args["reference"]))
+    line = BankLine(identity=identity, amount=money_input.read(str(args["amount"]), EUR), text=str(args["reference"]))
     with system.db.begin(posting=True) as session:
         done = topups.bank_line(session, line, system.context(operator()))
     yield text(f"Credited {done.amount} to {done.wallet_id} ({done.id}).")

@@ -22,7 +22,9 @@ from ingest.events.health import ProcessStarted
 from ingest.log import outbox, proofs
 from ingest.log.pressure import Pressure, State
 from ingest.log.proofs import PackEmpty, PackTooLarge
+from payments import topups
 from payments.models import book
+from payments.money import AmountInvalid
 from tests.support.installation import Installation, installed
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -182,3 +184,16 @@ def ending(told: Generator[Line, None, str]) -> str:
 
 def pressure(state: State) -> Pressure:
     return Pressure(rows=0, age=timedelta(0), disk_free_percent=50, state=state)
+
+
+@pytest.mark.parametrize(
+    ("typed", "credited"), [("5", "5.00 EUR"), ("5,5", "5.50 EUR"), ("1 250.00", "1250.00 EUR"), ("12.50", "12.50 EUR")]
+)
+def test_the_bank_is_played_with_an_amount_as_a_person_types_it(tmp_path: Path, typed: str, credited: str) -> None:
+    with installed(tmp_path / "home", clock=StillClock(START), demo=True) as house:
+        amber = house.customer("amber")
+        arguments = {"reference": topups.reference_of(amber.account), "amount": typed}
+        (line,) = lines_of(house, "demo bank-line", **arguments)
+        assert line.startswith(f"Credited {credited} to wal_")
+        with pytest.raises(AmountInvalid):
+            lines_of(house, "demo bank-line", **{**arguments, "amount": "1,250"})
