@@ -10,8 +10,6 @@ from importlib.metadata import version
 from typing import Final
 from urllib.parse import urlsplit
 
-from sqlalchemy.orm import Session
-
 from app.config import Settings
 from app.failing import Failing
 from app.gateway.networks import Blocked, BlockNetwork
@@ -24,7 +22,7 @@ from app.identity.parts import Identity
 from app.identity.passwords import Hasher
 from app.identity.policy import SecurityPolicy
 from app.kernel import crypto
-from app.kernel.access import SYSTEM_JOB_RUN, Actor, service
+from app.kernel.access import Actor, service
 from app.kernel.clock import Clock, SystemClock
 from app.kernel.containment import Containment
 from app.kernel.context import Context
@@ -37,11 +35,10 @@ from app.messaging.console import ConsoleMessenger
 from app.oauth.guard import PLAIN, SECURE
 from detectors import catalog as rules
 from detectors.runner import Runner
-from ingest.log import checkpoint, receipts
+from ingest.log import checkpoint
 from ingest.log.checkpoint import LogKey
 from ingest.log.outbox import RECORDING, Recording
 from ingest.log.pressure import Watch
-from ingest.log.receipts import Receipt
 from ingest.log.sequencer import Sequencer
 from ingest.log.subject_keys import SubjectKeys
 from ingest.settings import DuckSettings, ElasticSettings, ShipperSettings, StoreSettings
@@ -101,11 +98,7 @@ class System:
 
     def job_context(self, name: str, at: datetime) -> Context:
         """Return the context of a job of our own."""
-        return self.context(service(name, SYSTEM_JOB_RUN), at)
-
-    def proof_of_transfer(self, session: Session, transfer_id: str) -> Receipt | None:
-        """Return where the event of a transfer stands in the log, checked anew, or None before it is numbered."""
-        return receipts.of_object(session, self.store, "onepay.transfer.id", transfer_id)
+        return self.context(service(name), at)
 
     def close(self) -> None:
         """Give back what is open."""

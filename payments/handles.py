@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import sqlalchemy as sa
@@ -53,12 +53,6 @@ def check(name: str) -> None:
     notes.refuse_card_numbers(name, "handle")
     if name in RESERVED or name.strip("_") in RESERVED or name.startswith("onepay"):
         raise HandleTaken(param="handle")
-
-
-def is_free(session: Session, name: str, at: datetime) -> bool:
-    """Tell whether a well-formed name could be claimed now; a name given up stays taken for two years."""
-    row = session.execute(sa.select(handle.c.released_at).where(handle.c.name == name)).one_or_none()
-    return row is None or (row.released_at is not None and row.released_at <= at - KEPT)
 
 
 def of(session: Session, owner: str) -> str | None:

@@ -18,8 +18,10 @@ from app.identity import roles
 from app.kernel.access import Actor, ActorKind
 from app.kernel.clock import StillClock
 from app.kernel.context import Context
+from app.web import receipts
 from ingest.log import read
 from ingest.store.query import EVERYTHING, Search, Window
+from payments import transfers
 from payments.ledger import verify as ledger
 from playbooks import action_rows, actions, casework, incidents, undoing
 from playbooks.acting import OwnAction
@@ -60,7 +62,7 @@ def test_first_light(house: Installation) -> None:
     house.turn()
 
     paid = _money_moves(house, amber, mule)
-    _the_log_tells_it(house, paid)
+    _the_log_tells_it(house, amber, paid)
     thief = _an_account_is_entered(house, victim)
     case = _it_is_an_incident_and_contained(house, victim)
     _the_thief_returns_and_gets_nothing(house, thief, victim, mule)
@@ -79,7 +81,7 @@ def _money_moves(house: Installation, payer: Person, payee: Person) -> str:
     return str(answer.json["id"])
 
 
-def _the_log_tells_it(house: Installation, transfer: str) -> None:
+def _the_log_tells_it(house: Installation, payer: Person, transfer: str) -> None:
     house.arrive()
     system = house.system
     everything = Search(limit=1_000)
@@ -89,8 +91,11 @@ def _the_log_tells_it(house: Installation, transfer: str) -> None:
         if document.get("onepay", {}).get("transfer", {}).get("id") == transfer
     ]
     assert [document["event"]["action"] for document in told] == ["transaction.transfer.settled"]
+    own = Actor(id=payer.account, kind=ActorKind.CUSTOMER, permissions=roles.ROLES[roles.CUSTOMER])
     with system.db.read() as session:
-        assert system.proof_of_transfer(session, transfer) is not None
+        proof = receipts.of_transfer(session, transfers.by_id(session, own, transfer))
+    assert proof is not None
+    assert proof.holds
 
 
 def _an_account_is_entered(house: Installation, victim: Person) -> Browser:

@@ -12,7 +12,7 @@ ANALYST: Final = "analyst"
 INCIDENT_COMMANDER: Final = "incident_commander"
 ADMINISTRATOR: Final = "administrator"
 
-_OWN: Final = frozenset({may.SECURITY_OWN_READ, may.SECURITY_OWN_MANAGE, may.PROFILE_OWN_READ})
+_OWN: Final = frozenset({may.SECURITY_OWN_READ, may.SECURITY_OWN_MANAGE})
 _ANALYST: Final = _OWN | {
     may.EVENT_RECORD_READ,
     may.LOG_PROOF_READ,
@@ -38,7 +38,6 @@ ROLES: Final[dict[str, frozenset[Permission]]] = {
     INCIDENT_COMMANDER: frozenset(
         _ANALYST
         | {
-            may.NETWORK_ADDRESS_BLOCK,
             may.SOC_ACTION_APPROVE,
             may.SOC_ACTION_RUN,
             may.SOC_ACTION_UNDO,
@@ -54,7 +53,6 @@ ROLES: Final[dict[str, frozenset[Permission]]] = {
         may.IAM_FACTOR_DECIDE,
         may.IAM_SESSION_READ,
         may.IAM_SESSION_REVOKE,
-        may.SYSTEM_JOB_RUN,
     },
 }
 STAFF_ROLES: Final = (ANALYST, INCIDENT_COMMANDER, ADMINISTRATOR)

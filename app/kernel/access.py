@@ -36,11 +36,9 @@ IAM_SESSION_REVOKE: Final = Permission("iam:session:revoke", "End sessions of an
 LEDGER_ENTRY_READ: Final = Permission("ledger:entry:read", "Read entries, explain balances, print the trial balance.")
 LEDGER_VERIFY_RUN: Final = Permission("ledger:verify:run", "Replay the ledger and compare it with the log.")
 LOG_PROOF_READ: Final = Permission("log:proof:read", "Read checkpoints, proofs and packs of the log.")
-NETWORK_ADDRESS_BLOCK: Final = Permission("network:address:block", "Block an address for a time, or lift the block.")
 OPS_RECONCILE_IMPORT: Final = Permission("ops:reconcile:import", "Read what the bank says arrived.")
 PAYMENT_TRANSFER_CREATE: Final = Permission("payment:transfer:create", "Send money from one's own wallet.")
 PAYMENT_TRANSFER_READ: Final = Permission("payment:transfer:read", "See one's own transfers.")
-PROFILE_OWN_READ: Final = Permission("profile:own:read", "See what is held about oneself.")
 SECURITY_OWN_MANAGE: Final = Permission("security:own:manage", "Change one's own ways to sign in.")
 SECURITY_OWN_READ: Final = Permission("security:own:read", "See one's own sessions, factors and security events.")
 SOC_ACTION_APPROVE: Final = Permission("soc:action:approve", "Approve or prolong containment somebody else asked for.")
@@ -56,7 +54,6 @@ SOC_INCIDENT_READ: Final = Permission("soc:incident:read", "See incidents, their
 SOC_INCIDENT_WRITE: Final = Permission("soc:incident:write", "Work an incident: tasks, notes, states.")
 SOC_OVERVIEW_READ: Final = Permission("soc:overview:read", "See what needs attention now.")
 SOC_RULE_READ: Final = Permission("soc:rule:read", "See detection rules, their coverage and lag.")
-SYSTEM_JOB_RUN: Final = Permission("system:job:run", "Run a job of the installation.")
 WALLET_OWN_OPEN: Final = Permission("wallet:own:open", "Open a wallet and choose its handle.")
 WALLET_OWN_READ: Final = Permission("wallet:own:read", "See one's own balance and activity.")
 WALLET_TOPUP_CREATE: Final = Permission("wallet:topup:create", "Add money to one's own wallet.")
@@ -74,17 +71,15 @@ class ActorKind(StrEnum):
     MERCHANT = "merchant"
     STAFF = "staff"
     SERVICE = "service"
-    CANARY = "canary"
     UNKNOWN = "unknown"
 
 
 class Acr(StrEnum):
-    """How sure we are of a person, weakest first: password, two factors, phishing-resistant."""
+    """How sure we are of a person, weakest first: nothing proven, password, two factors."""
 
     NONE = "none"
     PWD = "pwd"
     MFA = "mfa"
-    PHR = "phr"
 
     def reaches(self, other: Acr) -> bool:
         """Tell whether this level is at least the other."""

@@ -1,4 +1,4 @@
-"""Where the event of an object stands in the log: its sequence, and whether its path leads to the present root."""
+"""Where an event stands in the log: its sequence, and whether its path leads to the present root."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.kernel.errors import Unavailable
-from ingest.events.envelope import at_path
 from ingest.log import merkle, proofs, read
 from ingest.models import entry
-from ingest.store.port import EventStore
-from ingest.store.query import Eq, Search
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +32,3 @@ def of_event(session: Session, event_id: str) -> Receipt | None:
     path = proofs.proof(session, sequence, head.size)
     holds = merkle.verify_inclusion(found.leaf, sequence - 1, head.size, path, head.root)
     return Receipt(event_id=event_id, sequence=sequence, size=head.size, root=head.root, steps=len(path), holds=holds)
-
-
-def of_object(session: Session, store: EventStore, path: str, object_id: str) -> Receipt | None:
-    """Return the place of the newest event about an object, or None while neither log nor store knows it."""
-    try:
-        page = store.search(Search(where=Eq(path, object_id), limit=1))
-    except Unavailable:
-        return None
-    if not page.documents:
-        return None
-    return of_event(session, at_path(page.documents[0], "event.id"))
