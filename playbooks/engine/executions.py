@@ -16,8 +16,8 @@ from app.kernel.context import Context
 from app.kernel.db import insert_once
 from playbooks import tasks, timeline
 from playbooks.cases import Incident
-from playbooks.engine import load
-from playbooks.form import Ask, Call, Decide, Do, Playbook, Step, Value
+from playbooks.engine import load, steps
+from playbooks.form import END, Ask, Call, Decide, Do, Playbook, Step, Value, targets
 from playbooks.models import execution, incident_entity, playbook_version
 from playbooks.models import step as step_table
 from playbooks.parts import Parts
@@ -203,11 +203,11 @@ def of_incident(session: Session, incident_id: str) -> Sequence[Execution]:
         .order_by(execution.c.id)
         .limit(EXECUTIONS_MAX)
     ).all()
-    steps: dict[str, list[Any]] = {row.id: [] for row in rows}
-    query = sa.select(step_table).where(step_table.c.execution_id.in_(list(steps)))
+    found: dict[str, list[Any]] = {row.id: [] for row in rows}
+    query = sa.select(step_table).where(step_table.c.execution_id.in_(list(found)))
     for row in session.execute(query.order_by(step_table.c.execution_id, step_table.c.place)):
-        steps[row.execution_id].append(row)
-    return [_execution(row, steps[row.id]) for row in rows]
+        found[row.execution_id].append(row)
+    return [_execution(row, found[row.id]) for row in rows]
 
 
 def book_of(session: Session, version_id: str) -> Playbook:
@@ -258,8 +258,9 @@ def _account(by_kind: Mapping[str, Sequence[Any]]) -> str | None:
     return str(accounts[0]) if is_of_identifier and len(accounts) == 1 else None
 
 
-def _execution(row: Any, steps: Sequence[Any]) -> Execution:
+def _execution(row: Any, rows: Sequence[Any]) -> Execution:
     book = load.parse(row.source, row.slug)
+    ways = _ways(book, rows) if row.state == ExecutionState.RUNNING.value else frozenset(book.steps)
     return Execution(
         id=row.id,
         incident_id=row.incident_id,
@@ -272,18 +273,35 @@ def _execution(row: Any, steps: Sequence[Any]) -> Execution:
         started_at=row.started_at,
         ended_at=row.ended_at,
         variables=row.variables,
-        steps=[_standing(one, book.steps[one.step]) for one in steps],
+        steps=[_standing(one, book.steps[one.step], may_come=one.step in ways) for one in rows],
     )
 
 
-def _standing(row: Any, step: Step) -> StepStanding:
+def _ways(book: Playbook, rows: Sequence[Any]) -> frozenset[str]:
+    """Return the steps that a running playbook is at or may still come to: no way that a decision left is of them."""
+    found: set[str] = set()
+    waiting = [row.step for row in rows if row.state != StepState.PENDING.value and not row.is_followed]
+    left_by = {row.step: steps.branch_of(book.steps[row.step], row) for row in rows if row.state in steps.ENDED}
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            ways = targets(book.steps[name])
+            taken = [ways[left_by[name]]] if name in left_by else list(ways.values())
+            waiting += [target for target in taken if target != END]
+    return frozenset(found)
+
+
+def _standing(row: Any, step: Step, *, may_come: bool) -> StepStanding:
+    """Return a step as people read it; what no way leads to any more says so before its playbook ends."""
     kind, text, role = _described(step)
+    state = StepState(row.state)
     return StepStanding(
         name=row.step,
         kind=kind,
         text=text,
         role=role,
-        state=StepState(row.state),
+        state=state if may_come or state is not StepState.PENDING else StepState.NOT_REACHED,
         why=row.why,
         out=row.out,
         started_at=row.started_at,

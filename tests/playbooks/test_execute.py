@@ -327,6 +327,31 @@ def test_what_was_done_to_another_before_does_not_do_a_task(world: World) -> Non
     assert world.steps(found)["lock"] == "waiting"
 
 
+def test_steps_of_a_way_that_was_not_taken_say_so_while_the_playbook_runs(world: World) -> None:
+    found = world.takeover()
+    world.execute()
+    before = world.steps(found)
+    assert (before["ask"], before["undo"], before["lock"], before["closing"]) == ("waiting", *["pending"] * 3)
+    # What no decision has left open is left for good: the failures that did not come, the look that was not needed.
+    assert {name for name, state in before.items() if state == "not_reached"} == {
+        "look",
+        "entered",
+        "revoke_by_hand",
+        "hold_by_hand",
+    }
+    world.answer(found, "ask", by=ANNA, answer="not_mine")
+    after = world.steps(found)
+    assert (after["undo"], after["undo_by_hand"], after["lock"]) == ("not_reached", "not_reached", "waiting")
+    assert (after["fraud"], after["contact"]) == ("pending", "pending")
+
+
+def test_between_a_step_and_the_next_no_way_is_lost(world: World) -> None:
+    found = world.takeover()
+    world.execute()
+    world.do(tasks.finish, world.open_task(found, "ask").id, {"answer": "mine"}, by=ANNA)  # nobody followed yet
+    assert {world.steps(found)[name] for name in ("theirs", "undo", "lock", "cause")} == {"pending"}
+
+
 TO_BLOCK = "a: {task: Block them, role: incident_commander, within: 1h, does: network.block, %s, next: done}"
 
 

@@ -97,8 +97,8 @@ def layout(view: View) -> Any:  # a Dash component
         dmc.TextInput(
             value=text,
             leftSection=icon("search"),
-            rightSection=html.Span(f"{terms} of {query_bar.TERMS_MAX}", className="dim qn"),
-            rightSectionWidth=64,
+            rightSection=html.Span(f"{terms} of {query_bar.TERMS_MAX} terms", className="dim qn"),
+            rightSectionWidth=104,
             className="grow",
             placeholder="field:value, such as action:auth.* source.ip:198.19.0.0/16 -outcome:success",
             attributes={"input": {"aria-label": "Query, field:value", "spellCheck": "false", "data-do": "query"}},

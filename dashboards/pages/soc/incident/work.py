@@ -36,7 +36,7 @@ STEPS: Final[Mapping[StepState, tuple[str, str, str]]] = {
     StepState.DONE: ("check", "good", "done"),
     StepState.FAILED: ("cross", "bad", "failed"),
     StepState.SKIPPED: ("dash", "medium", "left out"),
-    StepState.NOT_REACHED: ("empty", "ink-2", "not needed"),
+    StepState.NOT_REACHED: ("empty", "ink-2", "not taken"),
 }
 # What somebody of a role may do at least, as the services demand it, and how the role is called.
 ROLES: Final[Mapping[str, tuple[Permission, str]]] = {
