@@ -23,13 +23,21 @@ _UNREADABLE: Final = ("malformed", "This is no request that can be read.")
 
 
 class Parser(HTTPRequestParser):
-    """Takes an address that cannot be split for what it is: a request that cannot be read."""
+    """Takes two more things for what they are, requests that cannot be read, after which the connection ends.
+
+    One is an address that cannot be split. The other is a body whose end has two readings (RFC 9112, 6.1): a length
+    beside a transfer encoding, or a transfer encoding before HTTP/1.1. A proxy before us may have read the other one,
+    and what it took for the body would be a request that nobody has checked.
+    """
 
     def parse_header(self, header_plus: bytes) -> None:
         try:
             super().parse_header(header_plus)
         except ValueError as error:
             raise ParsingError(str(error)) from error
+        is_old = "TRANSFER_ENCODING" in self.headers  # the parser takes it out where it goes by it
+        if is_old or (self.chunked and "CONTENT_LENGTH" in self.headers):
+            raise ParsingError("The end of the body has two readings.")
 
 
 def channel(system: System) -> type[HTTPChannel]:

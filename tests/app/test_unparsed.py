@@ -51,6 +51,26 @@ def test_what_is_no_request_is_a_problem(house: Served, request_: bytes, status:
     assert problem["request_id"] in head
 
 
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+OLD = b"POST /sign-in HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"POST /sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n" + CHUNKED,
+        OLD + b"Content-Length: 4\r\n" + CHUNKED,
+        OLD + CHUNKED,
+    ],
+)
+def test_a_body_whose_end_has_two_readings_ends_the_connection(house: Served, request_: bytes) -> None:
+    """RFC 9112, 6.1: what follows could be read as a request of its own that no proxy before us has seen."""
+    head, problem = ask(house, request_ + b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert head.startswith(("HTTP/1.1 400 ", "HTTP/1.0 400 "))
+    assert "connection: close" in head.lower()
+    assert (problem["code"], problem["instance"]) == ("malformed", "/sign-in")
+
+
 def test_a_number_of_thousands_of_digits_is_no_json(installation: Installation) -> None:
     browser = installation.browser()
     browser.sign_in(installation.customer("digits", euros=1))
