@@ -8,8 +8,8 @@ import pytest
 from werkzeug.test import TestResponse
 
 from app.gateway.policy import Policy
-from app.identity import roles
-from app.kernel.access import Permission
+from app.identity import roles, sessions
+from app.kernel.access import Actor, ActorKind, Permission
 from app.oauth import guard
 from tests.support.installation import Browser, Installation
 
@@ -116,3 +116,21 @@ def _answer(browser: Browser, method: str, path: str) -> TestResponse:
         accept = "application/json" if path.startswith("/console/api") else "text/html"
         return browser.get(path, Accept=accept)
     return browser.post(path, {})
+
+
+@pytest.mark.parametrize("token", ["theirs", ""])
+def test_a_call_of_the_console_after_its_session_is_told_to_sign_in(installation: Installation, token: str) -> None:
+    """The token ends with the session: whoever is signed out is not told that their page was not ours."""
+    name = f"ended.{len(token)}"
+    browser, person = installation.browser(), installation.staff(name, roles.ANALYST)
+    browser.sign_in(person, surface="staff")
+    with installation.system.db.begin() as session:
+        ctx = installation.system.context(Actor(id=person.account, kind=ActorKind.STAFF))
+        assert sessions.end_all(session, person.account, "revoked", ctx) == 1
+    answer = browser.client.post(
+        "/console/_dash-update-component",
+        json={},
+        headers={"Host": "localhost", "Accept": "application/json", "X-CSRFToken": token and browser.token},
+        environ_base={"REMOTE_ADDR": browser.ip},
+    )
+    assert (answer.status_code, answer.json["code"]) == (401, "sign_in_required")
