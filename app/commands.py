@@ -115,9 +115,7 @@ def log_verify(system: System, args: Arguments) -> Iterator[Line]:
     copy = Copy(name=standing.target, store=system.working_store, done=standing.done)
     verdict = yield from _telling(
         "sequences",
-        lambda note: monitor.verify(
-            system.db, first=first, last=last, copy=copy, key=system.log_key.verifier, progress=note
-        ),
+        lambda note: monitor.verify(system.db, first=first, last=last, copy=copy, key=system.log_key, progress=note),
     )
     for finding in verdict.findings:
         yield text(str(finding))

@@ -451,7 +451,7 @@ def _prove(system: System) -> None:
     if not money.is_sound:
         raise SeedFailed(f"ledger: {money.differences[0]}")
     copy = Copy(name=standing.target, store=system.working_store, done=standing.done)
-    verdict = monitor.verify(system.db, copy=copy, key=system.log_key.verifier)
+    verdict = monitor.verify(system.db, copy=copy, key=system.log_key)
     if verdict.findings:
         raise SeedFailed(f"log: {verdict.findings[0]}")
     if system.working_store.coverage(0, standing.head) != standing.head:

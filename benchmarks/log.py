@@ -149,7 +149,7 @@ def proving(name: str, ground: Ground, events: int) -> None:
             checkpoint.sign(ground.db, key, ground.clock.now())
         verdicts = []
         with Spent() as verifying:
-            verdicts.append(monitor.verify(ground.db, key=key.verifier))
+            verdicts.append(monitor.verify(ground.db, key=key))
     assert verdicts[0].exit_code == 0
     with ground.db.read() as session:
         head = read.head(session)

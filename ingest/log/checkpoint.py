@@ -171,10 +171,21 @@ def _sign(db: Database, key: LogKey, at: datetime) -> Checkpoint | None:
         return None
     signed = note.sign(TreeHead(origin=key.verifier.name, size=head.size, root=head.root).text, key.verifier, key.seed)
     _write_durably(key.last, signed)
-    made = Checkpoint(size=head.size, root=head.root, note=signed, at=at)
+    made = Checkpoint(size=head.size, root=head.root, note=signed, at=_dated(at, head, published))
     with db.begin() as session:
-        insert_once(session, models.checkpoint, {"size": made.size, "root": made.root, "note": made.note, "at": at})
+        insert_once(
+            session, models.checkpoint, {"size": made.size, "root": made.root, "note": made.note, "at": made.at}
+        )
     return made
+
+
+def _dated(at: datetime, head: read.Head, published: Checkpoint | None) -> datetime:
+    """Return when a head was signed: never before what it covers arrived, nor before the signature before it.
+
+    Without this a clock that was set back would look like a date that somebody changed.
+    """
+    bounds = (head.last_ingested, published.at if published is not None else None)
+    return max(at, *(known for known in bounds if known is not None))
 
 
 def _one(session: Session, query: sa.Select[tuple[object, ...]]) -> Checkpoint | None:

@@ -21,6 +21,7 @@ from ingest.events.envelope import ADDED_WHEN_SEQUENCED, Outcome, at_path
 from ingest.events.health import LogTampered, LogVerified
 from ingest.log import entries as form
 from ingest.log import merkle, note, outbox, read
+from ingest.log.checkpoint import LAST_NAME, LogKey
 from ingest.log.entries import NotPlain
 from ingest.log.merkle import Edge, Place
 from ingest.log.note import NoteRefused, VerifierKey
@@ -91,14 +92,21 @@ def verify(
     first: int = 1,
     last: int | None = None,
     copy: Copy | None = None,
-    key: VerifierKey | None = None,
+    key: LogKey | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Verdict:
     """Compare the sequences from `first` to `last` (all by default) and everything that ties them to the root.
 
-    With `copy` the documents of a store are compared too, with `key` the signatures of the checkpoints. Holds no
-    transaction longer than a page. Raises `RangeInvalid`, and what database and store raise when they do not answer.
+    With `copy` the documents of a store are compared too; with `key` the signatures of the checkpoints, and the log
+    with the head that was signed last, which is remembered beside the key. Holds no transaction longer than a page.
+    Raises `RangeInvalid`, and what database and store raise when they do not answer.
+
+    A checkpoint signs origin, size and root. When it was signed is not in it, so `at` is compared with what it must
+    lie between: the arrival of the newest entry it covers, and the next checkpoint. That a checkpoint was removed is
+    not found, and needs not be: each later one covers all before it, and old ones are thinned out in time.
     """
+    # Read before the head, so that what is signed meanwhile is no finding.
+    remembered = _remembered(key)
     with db.read() as session:
         head = read.head(session)
         head = replace(head, root=_hashes({"root": head.root})["root"])
@@ -118,7 +126,9 @@ def verify(
     check.beyond(db)
     with db.read() as session:
         check.root(session)
-        checkpoints = check.checkpoints(session, first, key)
+        checkpoints = check.checkpoints(session, first, key.verifier if key is not None else None)
+        if key is not None:
+            check.remembered(session, remembered, key.verifier, checkpoints)
     return Verdict(
         size=head.size,
         root=head.root,
@@ -207,20 +217,23 @@ class _Check:
     def checkpoints(self, session: Session, first: int, key: VerifierKey | None) -> int:
         """Compare every checkpoint that ends in the range with the tree, and its note with its row."""
         at, after, seen = models.checkpoint.c.size, first - 1, 0
+        before: Any = None  # the row before, as far as its instant is to be believed
         while True:
             # What was signed after the head was read is no business of this verdict.
             inside = (at > after) & (at <= self.head.size)
-            query = sa.select(models.checkpoint).where(inside).order_by(at).limit(CHECKPOINTS_A_TIME)
+            newest = models.entry.c.sequence == at
+            query = sa.select(models.checkpoint, models.entry.c.ingested).outerjoin(models.entry, newest)
             try:
-                rows = session.execute(query).all()
-            except sa.exc.OperationalError as error:
-                field = _undecoded(error)
+                rows = session.execute(query.where(inside).order_by(at).limit(CHECKPOINTS_A_TIME)).all()
+            except (sa.exc.OperationalError, *_MISREAD) as error:
+                field = _undecoded(error) if isinstance(error, sa.exc.OperationalError) else "one of its fields"
                 if field is None:
                     raise
-                self._add("ingest_checkpoint", after + 1, field, "from here on a text cannot be read")
+                self._add("ingest_checkpoint", after + 1, field, "from here on a value cannot be read")
                 return seen
             for row in rows:
                 self._checkpoint(session, row.size, row.root, row.note, key)
+                before = self._dated(row, before)
             seen += len(rows)
             if len(rows) < CHECKPOINTS_A_TIME:
                 return seen
@@ -317,12 +330,15 @@ class _Check:
         hi = min(hi, self.copy.done)
         wanted = Search(window=Window(lo=lo, hi=hi), order=Order.SEQUENCE, limit=read.SLICE_MAX)
         found: dict[int, Document] = {}
+        is_doubled = False
         for document in walk(self.copy.store, wanted):
             sequence = at_path(document, "event.sequence")
             if sequence in found:
+                is_doubled = True
                 self._add(f"store {self.copy.name}", sequence, "document", "it is there more than once")
             found[sequence] = document
-        if self.copy.store.coverage(lo, hi) > len(found):
+        # A document that stands twice is one damage; that the sum is too large says no more.
+        if not is_doubled and self.copy.store.coverage(lo, hi) > len(found):
             self._add(f"store {self.copy.name}", lo + 1, "documents", f"there are more than sequences up to {hi}")
         parked = models.parked.c
         waiting = sa.select(parked.sequence).where(
@@ -373,6 +389,38 @@ class _Check:
         if (signed.origin, signed.size, signed.root) != (key.name, size, root):
             self._add("ingest_checkpoint", size, "note", "it says something else than its row")
 
+    def _dated(self, row: Any, before: Any) -> Any:
+        """Compare when a checkpoint was signed with its neighbours; returns the row to compare the next with."""
+        is_entry_sound = all((one.table, one.sequence) != ("ingest_entry", row.size) for one in self.findings)
+        if is_entry_sound and row.ingested is not None and row.at < row.ingested:
+            self._add("ingest_checkpoint", row.size, "at", "it is before the arrival of what was signed")
+            return before
+        if before is not None and row.at < before.at:
+            self._add("ingest_checkpoint", before.size, "at", f"it is after that of size {row.size}")
+        return row
+
+    def remembered(self, session: Session, text: str | None, key: VerifierKey, checkpoints: int) -> None:
+        """Compare the log with the head that was signed last: it must hold that head, whatever the database says."""
+        if text is None:
+            if checkpoints:
+                self._add(LAST_NAME, self.head.size, "note", "the file is missing, though checkpoints were signed")
+            return
+        try:
+            signed = note.parse_tree_head(note.open_note(text, key))
+        except NoteRefused as error:
+            self._add(LAST_NAME, self.head.size, "note", str(error))
+            return
+        if signed.size > self.head.size:
+            self._add(
+                "ingest_head", self.head.size, "size", f"{signed.size} were signed: the log was cut or rolled back"
+            )
+            return
+        wanted = merkle.places(0, signed.size)
+        nodes = {**_hashes(read.nodes(session, wanted)), **self.corrected}
+        edge = Edge(signed.size, tuple(nodes[place] for place in wanted if place in nodes))
+        if len(edge.hashes) == len(wanted) and merkle.root(edge) != signed.root:
+            self._add(LAST_NAME, signed.size, "root", "the log does not begin with what was signed last")
+
     def _node(self, place: Place, said: str) -> None:
         level, idx = place
         self._add("ingest_node", (idx << level) + 1, f"hash at level {level}, index {idx}", said)
@@ -381,6 +429,15 @@ class _Check:
         finding = Finding(table=table, sequence=sequence, field=field, said=said)
         if finding not in self.findings:
             self.findings.append(finding)
+
+
+def _remembered(key: LogKey | None) -> str | None:
+    if key is None:
+        return None
+    try:
+        return key.last.read_text("utf-8", "replace")
+    except FileNotFoundError:
+        return None
 
 
 def _undecoded(error: sa.exc.OperationalError) -> str | None:

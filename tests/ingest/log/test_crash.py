@@ -57,4 +57,4 @@ def test_nothing_acknowledged_is_lost_or_doubled_by_kills(
     assert set(acknowledged) <= set(recorded)
     assert len(set(recorded)) == size
     assert {row.size: row.root for row in signed} == roots
-    assert monitor.verify(ground.db, key=key.verifier).findings == ()
+    assert monitor.verify(ground.db, key=key).findings == ()

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from ingest import models
 from ingest.events.envelope import at_path
-from ingest.log import monitor, read
+from ingest.log import checkpoint, monitor, note, read
 from ingest.log.checkpoint import LogKey
 from ingest.log.monitor import Copy, RangeInvalid, Verdict
+from ingest.log.note import TreeHead
 from ingest.store.memory import MemoryStore
 from ingest.store.query import Page, Search, Sequenced, Window
 from tests.support import sealing
@@ -64,7 +65,7 @@ def test_a_sound_log_is_sound_at_every_size(ground: Ground, seal: Seal, key: Log
     seal(size)
     store = shipped(ground)
 
-    verdict = monitor.verify(ground.db, key=key.verifier, copy=Copy(name="main", store=store, done=size))
+    verdict = monitor.verify(ground.db, key=key, copy=Copy(name="main", store=store, done=size))
 
     assert (verdict.findings, verdict.exit_code, verdict.documents, verdict.checkpoints) == ((), 0, size, 1)
 
@@ -101,6 +102,21 @@ class Forged(MemoryStore):
         return replace(page, documents=[*page.documents, *added])
 
 
+class Counting(Forged):
+    """Counts what it answers with, as a real store does."""
+
+    def coverage(self, lo: int, hi: int) -> int:
+        return super().coverage(lo, hi) + sum(lo < sequence <= hi for sequence in self.forged)
+
+
+def test_a_doubled_document_is_one_finding(log: Ground) -> None:
+    store = shipped(log, Counting({6: 6}))
+
+    verdict = monitor.verify(log.db, copy=Copy(name="main", store=store, done=SIZE))
+
+    assert told(verdict) == ["store main 6 document"]
+
+
 @pytest.mark.parametrize(("sequence", "found"), [(6, "more than once"), (14, "beyond the head"), (99_999, "beyond")])
 def test_a_document_that_was_never_sealed_is_named(log: Ground, sequence: int, found: str) -> None:
     store = shipped(log, Forged({sequence: 6}))
@@ -118,7 +134,7 @@ def test_a_log_that_grows_and_is_signed_meanwhile_is_sound(ground: Ground, seal:
     def grow(done: int, total: int) -> None:
         seal(4)
 
-    verdict = monitor.verify(ground.db, key=key.verifier, progress=grow)
+    verdict = monitor.verify(ground.db, key=key, progress=grow)
 
     assert (verdict.findings, verdict.size, verdict.checkpoints) == ((), 5, 1)
 
@@ -230,9 +246,64 @@ def test_a_changed_checkpoint_is_named(log: Ground, key: LogKey) -> None:
     change(log, models.checkpoint, six, root=b"\1" * 32)
     assert told(monitor.verify(log.db)) == ["ingest_checkpoint 6 root"]
     change(log, models.checkpoint, six, root=row.root, note=row.note.replace("\n6\n", "\n5\n"))
-    assert told(monitor.verify(log.db, key=key.verifier)) == ["ingest_checkpoint 6 note"]
+    assert told(monitor.verify(log.db, key=key)) == ["ingest_checkpoint 6 note"]
     change(log, models.checkpoint, six, note=row.note, size=14)
     assert told(monitor.verify(log.db)) == ["ingest_checkpoint 14 size"]
+
+
+def instant_of(ground: Ground, size: int) -> datetime:
+    with ground.db.read() as session:
+        found = session.scalar(sa.select(models.checkpoint.c.at).where(models.checkpoint.c.size == size))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(("size", "moved"), [(6, -1), (6, 11), (13, -1)])
+def test_a_checkpoint_dated_otherwise_is_named(log: Ground, size: int, moved: int) -> None:
+    at = instant_of(log, size)
+    change(log, models.checkpoint, models.checkpoint.c.size == size, at=at + timedelta(seconds=moved))
+    assert told(monitor.verify(log.db)) == [f"ingest_checkpoint {size} at"]
+
+
+def test_a_checkpoint_signed_while_the_clock_stands_back_is_dated_as_its_entries(log: Ground, key: LogKey) -> None:
+    log.clock.move(timedelta(hours=-1))
+    sealing.record(log, sealing.failed_login())
+    sealing.sequencer(log).drain()
+    made = checkpoint.sign(log.db, key, log.clock.now())
+    assert made is not None
+    assert made.at == instant_of(log, SIZE)
+    assert monitor.verify(log.db, key=key).findings == ()
+
+
+def test_a_log_that_was_cut_behind_what_was_signed_is_found(log: Ground, key: LogKey) -> None:
+    with log.db.read() as session:
+        first = session.execute(sa.select(models.checkpoint).where(models.checkpoint.c.size == 6)).one()
+        last = read.entries(session, 5, 6)[0]
+    change(log, models.head, models.head.c.id == 1, size=6, root=first.root, last_ingested=last.ingested)
+    node = models.node.c
+    with log.db.begin() as session:
+        session.execute(sa.delete(models.entry).where(ENTRY > 6))
+        session.execute(sa.delete(models.body).where(BODY > 6))
+        session.execute(
+            sa.delete(models.node).where(sa.or_(*[(node.level == n) & (node.idx >= 6 >> n) for n in range(4)]))
+        )
+        session.execute(sa.delete(models.checkpoint).where(models.checkpoint.c.size > 6))
+    # The database alone is whole; what was signed last lies beside the key.
+    assert monitor.verify(log.db).findings == ()
+    assert told(monitor.verify(log.db, key=key)) == ["ingest_head 6 size"]
+
+
+def test_a_log_that_does_not_begin_with_what_was_signed_last_is_found(log: Ground, key: LogKey) -> None:
+    other = TreeHead(origin=key.verifier.name, size=6, root=b"r" * 32)
+    key.last.write_text(note.sign(other.text, key.verifier, key.seed))
+    assert told(monitor.verify(log.db, key=key)) == ["log.last 6 root"]
+
+
+def test_what_was_signed_last_is_missed_and_must_be_readable(log: Ground, key: LogKey) -> None:
+    key.last.write_bytes(b"\xff nonsense")
+    assert told(monitor.verify(log.db, key=key)) == ["log.last 13 note"]
+    key.last.unlink()
+    assert told(monitor.verify(log.db, key=key)) == ["log.last 13 note"]
 
 
 def test_a_range_finds_what_lies_in_it_and_above_it(log: Ground) -> None:
