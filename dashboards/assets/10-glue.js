@@ -3,9 +3,9 @@ window.dashMantineFunctions = window.dashMantineFunctions || {};
 window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce; };
 (function () {
   var n = 0, onepay = window.onepay = {}, BLOCK = 200, ROWS_MAX = 10000;
-  var asked = 0, rest = 0, SHARE = 20, REST_MAX = 60000;
+  var written = new Set(), asked = 0, rest = 0, SHARE = 20, REST_MAX = 60000;
 
-  onepay.here = function () { keep(); asked = Date.now(); return { path: location.pathname, search: location.search, n: ++n }; };
+  onepay.here = function () { keep(); written.clear(); asked = Date.now(); return { path: location.pathname, search: location.search, n: ++n }; };
   function draw() { dash_clientside.set_props('route', { data: onepay.here() }); }
   function go(address) { history.pushState(null, '', address); draw(); }
   onepay.go = go;
@@ -222,6 +222,18 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
     });
   }, 1000);
 
+  /* What somebody wrote or chose in a form and did not send yet; of fields that React holds the value is no trace. */
+  function wrote(field) { if (field && field.closest('.form, .note-row')) written.add(field); }
+  addEventListener('input', function (event) { wrote(event.target); });
+  addEventListener('click', function (event) {
+    var list = event.target.closest && event.target.closest('[role=option]') && event.target.closest('[role=listbox]');
+    if (list) wrote(document.querySelector('[aria-controls="' + list.id + '"]'));
+  }, true);
+  function unsent() {
+    written.forEach(function (field) { if (!field.isConnected) written.delete(field); });
+    return [].some.call(Array.from(written), function (field) { return field.value !== ''; });
+  }
+
   /* A page that may have changed is drawn again when nobody types or selects in it. */
   setInterval(function () {
     var page = document.querySelector('[data-refresh]'), active = document.activeElement;
@@ -229,7 +241,7 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
     var busy = active && active.id !== 'page-title' && active.closest('.main') && active.id !== 'content' ||
       document.querySelector('.opened, details[open]') || [].some.call(
         document.querySelectorAll('.ag-body-viewport, .dock .inner'), function (box) { return box.scrollTop > 0; }) ||
-      page && [].some.call(page.querySelectorAll('textarea, input'), function (field) { return field.value !== field.defaultValue; });
+      unsent();
     if (page && !busy && Date.now() >= rest && document.visibilityState === 'visible' && !String(getSelection()) && !document.querySelector('.mantine-Modal-content'))
       { window.onepayPassiveUntil = Date.now() + 400; draw(); }
   }, 5000);

@@ -24,6 +24,8 @@ _COLLEAGUE = Actor(
     id="acc_colleague", kind=ActorKind.STAFF, permissions=roles.permissions_of(frozenset({roles.ANALYST}))
 )
 TRIES = 5
+# A live page looks every five seconds whether it may be drawn again.
+LOOKS_TWICE = 11_000
 FORMS = ("advance", "close", "contain", "hand-over", "severity", "start", "stop", "reopen", "undo-all")
 
 
@@ -112,6 +114,24 @@ def test_a_page_drawn_again_stays_where_it_was_read(browser: Chromium, house: Se
         page.evaluate("onepay.draw()")
         expect(page.locator(".line")).to_contain_text("Seen while it was read.")
         assert page.evaluate("document.querySelector('.main').scrollTop") == 240
+        assert looked.wrong == []
+
+
+def test_an_answer_that_was_chosen_stays_until_it_is_given(browser: Chromium, house: Served, at_work: Room) -> None:
+    person = house.installation.staff("chooser", roles.INCIDENT_COMMANDER)
+    with house.installation.system.db.read() as session:
+        case = incidents.id_of_number(session, _COLLEAGUE, 1)
+    with looking(browser, house.url) as looked:
+        _sign_in(looked, person, house)
+        _open(looked, f"/console/soc/incidents/{case}")
+        page = looked.page
+        _choose(page, "Answer", "Silent")
+        expect(page.get_by_label("Answer").first).to_have_value("Silent")
+        page.locator(".lead").first.click()  # somebody reads on before they press
+        page.wait_for_timeout(LOOKS_TWICE)
+        expect(page.get_by_label("Answer").first).to_have_value("Silent")
+        page.get_by_role("button", name="Done").first.click()
+        expect(page.locator(".line")).to_contain_text("answer: silent")
         assert looked.wrong == []
 
 
