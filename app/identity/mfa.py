@@ -31,7 +31,6 @@ TOTP: Final = "totp"
 LABEL: Final = "Authenticator app"
 # A secret that belongs to nobody; what a code matches with it counts for nothing.
 _NOBODYS: Final = base64.b32encode(bytes(SECRET_BYTES)).decode("ascii")
-_NOT_YOU: Final = 'If that was not you, sign in and press "It wasn\'t me" on the page Security.\n'
 
 
 class CodeRefused(Invalid):
@@ -41,7 +40,7 @@ class CodeRefused(Invalid):
 
 
 class LastFactor(Conflict):
-    """This is the last second factor, and it cannot be removed."""
+    """This is your only second factor. Add another one before you remove it."""
 
     code = "last_factor"
 
@@ -162,7 +161,8 @@ def remove(session: Session, factor_id: str, ctx: Context, *, parts: Identity, m
     if not may_be_last and len(factors_of(session, account_id)) <= 1:
         raise LastFactor
     take_away(session, account_id, factor_id, "own", ctx)
-    text = f"An authenticator was removed from your OnePay account. {_NOT_YOU}"
+    remedy = notices.remedy(accounts.get(session, account_id), parts=parts)
+    text = f"An authenticator was removed from your OnePay account. {remedy}"
     notices.tell(session, account_id, "A second factor was removed", text, "factor_removed", ctx, parts=parts)
 
 
@@ -212,8 +212,9 @@ def _lock(session: Session, account_id: str) -> None:
 def _tell_added(session: Session, account_id: str, factor_id: str, ctx: Context, parts: Identity) -> None:
     event = FactorEnrolled(account=account_id, factor=TOTP, factor_id=factor_id, about=(account_id,))
     outbox.record(session, event, ctx)
-    if accounts.get(session, account_id).state is accounts.State.ACTIVE:  # who accepts an invitation knows it
-        text = f"An authenticator was added to your OnePay account. {_NOT_YOU}"
+    found = accounts.get(session, account_id)
+    if found.state is accounts.State.ACTIVE:  # who accepts an invitation knows it
+        text = f"An authenticator was added to your OnePay account. {notices.remedy(found, parts=parts)}"
         notices.tell(session, account_id, "A second factor was added", text, "factor_added", ctx, parts=parts)
 
 

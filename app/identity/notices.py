@@ -5,7 +5,9 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from app.identity import accounts, letters
+from app.identity.accounts import Account
 from app.identity.parts import Identity
+from app.kernel.access import ActorKind
 from app.kernel.context import Context
 from app.kernel.errors import OnePayError
 
@@ -20,3 +22,10 @@ def tell(
         return
     letter = letters.Letter(to=address, subject=subject, text=text)
     letters.queue(session, letter, template, ctx, parts=parts, account_id=account_id)
+
+
+def remedy(found: Account, *, parts: Identity) -> str:
+    """Return what the owner of an account does where what a letter tells of was not them."""
+    if found.kind is ActorKind.STAFF:
+        return "If that was not you, tell an administrator at once.\n"
+    return f"If that was not you, open {parts.public_url}/security and press “It wasn’t me”.\n"

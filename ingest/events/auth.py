@@ -30,7 +30,7 @@ class LoginEvent(AuthEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginSucceeded(LoginEvent):
-    """Somebody completed a sign-in."""
+    """Somebody signed in."""
 
     kind: ClassVar[str] = "auth.login.succeeded"
     outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
@@ -109,7 +109,7 @@ class AccountUnlocked(AccountEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordChanged(AccountEvent):
-    """A password was set; `reason` is self, recovery or forced."""
+    """A password was set: by its owner, by recovery, or because it had to be (`reason` self, recovery or forced)."""
 
     kind: ClassVar[str] = "auth.password.changed"
 
