@@ -54,6 +54,11 @@ def buckets_of(identifier: bytes, surface: ActorKind, device_id: str | None, ip:
     return tuple(found)
 
 
+def of_strangers(identifier: bytes, surface: ActorKind) -> Bucket:
+    """Return the counter of an identifier that shuts out everybody without a device of their own; for staff, all."""
+    return buckets_of(identifier, surface, None, None)[0]
+
+
 def letters_of(purpose: str, identifier: bytes) -> Bucket:
     """Return the counter of letters that anybody can cause to one address, for each purpose its own."""
     return Bucket(scope=LETTERS, key=f"{purpose}|{identifier.hex()}")

@@ -9,9 +9,10 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, coming_back, containment, links, mfa, notices, sessions
+from app.identity import accounts, coming_back, containment, links, lockout, mfa, notices, sessions
 from app.identity.accounts import Account, State
 from app.identity.links import LinkPurpose
+from app.identity.lockout import Bucket
 from app.identity.mfa import Factor
 from app.identity.parts import Identity
 from app.identity.sessions import Listed
@@ -27,6 +28,7 @@ from app.kernel.context import Context
 from app.kernel.errors import ReasonMissing, SamePerson, WrongState
 from ingest.events.access import DataRead
 from ingest.events.admin import AccountDisabled, AccountEnabled
+from ingest.events.auth import AccountUnlocked
 from ingest.log import outbox
 
 REASON_MIN: Final = 10
@@ -57,6 +59,8 @@ class Detail:
     """A member of staff who cannot sign in before a factor was added by a mailed link."""
     link_until: datetime | None
     """Until when the link opens that was mailed for it."""
+    shut_out_until: datetime | None
+    """Until when a member of staff cannot sign in after too many wrong tries."""
 
 
 def page(session: Session, kind: ActorKind, after: str | None, ctx: Context, *, parts: Identity) -> Sequence[Person]:
@@ -79,6 +83,7 @@ def detail(session: Session, account_id: str, ctx: Context, *, parts: Identity) 
         sessions=sessions.list_of(session, account_id, None, ctx.at),
         needs_factor=coming_back.is_needed(session, found),
         link_until=links.open_until(session, account_id, LinkPurpose.FACTOR, ctx),
+        shut_out_until=_shut_out_until(session, found, ctx, parts),
     )
 
 
@@ -145,6 +150,25 @@ def enable(session: Session, account_id: str, ctx: Context) -> None:
     outbox.record(session, AccountEnabled(target=account_id, about=(account_id,)), ctx)
 
 
+def end_lockout(session: Session, account_id: str, ctx: Context, *, parts: Identity) -> None:
+    """Let a member of staff try again who is shut out after too many wrong tries, their own or a stranger's (LCK-3).
+
+    What was counted begins anew, and the person is told. Raises `WrongState` where nobody is shut out.
+    """
+    ctx.actor.require(IAM_ACCOUNT_DISABLE)
+    _demand_other(account_id, ctx)
+    found = accounts.get(session, account_id)
+    if _shut_out_until(session, found, ctx, parts) is None:
+        raise WrongState("This person is not shut out any more.")
+    lockout.reset(session, _tries_of(session, found, parts))
+    outbox.record(session, AccountUnlocked(account=account_id, reason="failures", about=(account_id,)), ctx)
+    text = (
+        "An administrator let you try again before the pause after the wrong tries was over.\n"
+        "If you did not ask for it, tell another administrator at once.\n"
+    )
+    notices.tell(session, account_id, "You can sign in again", text, "lock_ended", ctx, parts=parts)
+
+
 def checked_reason(text: str) -> str:
     """Return a reason as it is kept; raises `ReasonMissing`."""
     reason = " ".join(text.split())
@@ -161,6 +185,18 @@ def _before(session: Session, found: Account) -> tuple[State, str | None]:
         return containment.before(session, found.id)
     assert found.state_before is not None, "a disabled account knows what it was"
     return found.state_before, found.reason_before
+
+
+def _shut_out_until(session: Session, found: Account, ctx: Context, parts: Identity) -> datetime | None:
+    if found.kind is not ActorKind.STAFF:
+        return None  # customers have their known devices, and wait
+    shut = lockout.closed(session, (_tries_of(session, found, parts),), ctx.at)
+    return shut.until if shut is not None and shut.is_lock else None
+
+
+def _tries_of(session: Session, found: Account, parts: Identity) -> Bucket:
+    address = accounts.address_of(session, found.id, parts=parts)
+    return lockout.of_strangers(accounts.identifier_of(address, parts=parts), found.kind)
 
 
 def _demand_other(account_id: str, ctx: Context) -> None:

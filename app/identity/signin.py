@@ -415,16 +415,21 @@ def _device_of(session: Session, account_id: str, token: str, at: datetime, part
 def _tell_new_device(session: Session, found: Account, ctx: Context, parts: Identity) -> None:
     text = (
         f"Somebody signed in to your OnePay account with {sessions.agent_of(ctx)}, a device we had not seen before.\n"
-        "If that was you, there is nothing to do.\n"
-        f"If it was not, open {parts.public_url}/security and press “It wasn't me”.\n"
+        f"If that was you, there is nothing to do. {notices.remedy(found, parts=parts)}"
     )
     notices.tell(session, found.id, "A new device signed in", text, "new_device", ctx, parts=parts)
 
 
 def _tell_lock(session: Session, found: Account, until: datetime, ctx: Context, parts: Identity) -> None:
-    text = (
-        "There were several wrong tries to sign in to your OnePay account, so we turn away further tries from devices\n"
-        f"we do not know until {until:%H:%M} UTC. You need not do anything."
-        f"{' A device you used before still works.' if found.kind is ActorKind.CUSTOMER else ''}\n"
-    )
+    begin = "There were several wrong tries to sign in to your OnePay account, so"
+    if found.kind is ActorKind.CUSTOMER:
+        text = (
+            f"{begin} we turn away further tries from devices\nwe do not know until {until:%H:%M} UTC. "
+            "You need not do anything. A device you used before still works.\n"
+        )
+    else:
+        text = (
+            f"{begin} nobody can sign in to it until {until:%H:%M} UTC.\n"
+            "Whoever is signed in already stays so. An administrator can let you try again earlier.\n"
+        )
     notices.tell(session, found.id, "Wrong tries to sign in", text, "lock", ctx, parts=parts)

@@ -27,7 +27,9 @@ EVENT_PERSONAL_READ: Final = Permission(
     "event:personal:read", "Decrypt the personal fields of an event.", sensitive=True
 )
 EVENT_RECORD_READ: Final = Permission("event:record:read", "Search and read events.")
-IAM_ACCOUNT_DISABLE: Final = Permission("iam:account:disable", "Disable an account, or enable one another disabled.")
+IAM_ACCOUNT_DISABLE: Final = Permission(
+    "iam:account:disable", "Disable an account, enable one another disabled, or end a lock-out early."
+)
 IAM_ACCOUNT_INVITE: Final = Permission("iam:account:invite", "Invite a colleague with a role.")
 IAM_ACCOUNT_READ: Final = Permission("iam:account:read", "See accounts, their state, factors and roles.")
 IAM_FACTOR_DECIDE: Final = Permission("iam:factor:decide", "Remove a factor of somebody who lost it.")

@@ -22,7 +22,11 @@ from app.oauth import guard
 from app.web import pages
 
 blueprint = Blueprint("people", __name__)
-_DONE = {"sessions": "Every session was ended.", "factor": "The factor was removed, and every session ended."}
+_DONE = {
+    "sessions": "Every session was ended.",
+    "factor": "The factor was removed, and every session ended.",
+    "lockout": "They can sign in again.",
+}
 
 
 def _policy(permission: Permission, *, fresh: bool = False) -> Policy:
@@ -123,6 +127,19 @@ def enable(account_id: str) -> Response:
         form.refuse(error, "reason")
         return _person(account_id, form, 403 if isinstance(error, Forbidden) else 409)
     return pages.go(f"/admin/users/{account_id}")
+
+
+@route(blueprint, "POST", "/admin/users/<account_id>/lockout/end", _policy(IAM_ACCOUNT_DISABLE, fresh=True))
+def end_lockout(account_id: str) -> Response:
+    """Let a member of staff try again who is shut out after too many wrong tries."""
+    form = pages.Form(values={"reason": ""})
+    try:
+        with system().db.begin() as session:
+            people.end_lockout(session, account_id, context(), parts=system().identity)
+    except (Conflict, Forbidden) as error:
+        form.refuse(error, "state")
+        return _person(account_id, form, 403 if isinstance(error, Forbidden) else 409)
+    return pages.go(f"/admin/users/{account_id}?done=lockout")
 
 
 def _list(form: pages.Form, status: int) -> Response:

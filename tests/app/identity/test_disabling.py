@@ -143,3 +143,12 @@ def test_whoever_an_administrator_signs_out_is_told_once(installation: Installat
     found = [letter for letter in waiting if letter.to == person.address and "signed out" in letter.subject]
     assert [letter.subject for letter in found] == ["You were signed out everywhere"]
     assert "An administrator" in found[0].text
+
+
+def test_why_an_account_is_locked_is_told_in_words(installation: Installation) -> None:
+    person, desk = installation.customer("locked_in_words"), installation.browser()
+    desk.sign_in(installation.staff("reads.reasons", roles.ADMINISTRATOR), surface="staff")
+    disowned(installation, person)
+    assert "by its owner, who said that something was not them" in desk.get(f"/admin/users/{person.account}").text
+    contain(installation, person, "w1")
+    assert "by us, to keep it safe" in desk.get(f"/admin/users/{person.account}").text
