@@ -19,7 +19,7 @@ from app.identity import accounts, roles
 from app.kernel import numbers
 from app.kernel.access import SECURITY_OWN_READ, SOC_INCIDENT_WRITE, Actor, ActorKind, Permission
 from app.kernel.context import Context
-from app.kernel.errors import Forbidden, OnePayError
+from app.kernel.errors import Forbidden, NotFound, OnePayError
 from app.oauth import guard
 from dashboards import console as dash_console
 from dashboards import feeds, mount
@@ -91,6 +91,21 @@ class ConsoleSources:
             for id_, mine in held.items()
             if SOC_INCIDENT_WRITE in roles.permissions_of(mine)
         ]
+
+    def name_of_colleague(self, account_id: str) -> str | None:
+        """Return the name of a member of staff, looked up once a request."""
+        known: dict[str, str | None] = g.setdefault("onepay_colleagues", {})
+        if account_id not in known:
+            with self.read() as session:
+                known[account_id] = self._name_of_staff(session, account_id)
+        return known[account_id]
+
+    def _name_of_staff(self, session: Session, account_id: str) -> str | None:
+        try:
+            is_staff = accounts.get(session, account_id).kind is ActorKind.STAFF
+        except NotFound:
+            return None
+        return accounts.name_of(session, account_id, parts=self._system.identity) if is_staff else None
 
     def holders_of(self, permission: Permission) -> Sequence[str]:
         return [roles.WORD_OF_ROLE[role] for role in roles.holders_of(permission)]

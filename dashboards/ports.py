@@ -30,7 +30,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Colleague:
-    """Somebody who may work incidents: an account, and in which roles. Names never pass through the console."""
+    """Somebody who may work incidents: an account, and in which roles."""
 
     id: str
     roles: str
@@ -70,6 +70,10 @@ class Sources(Protocol):
 
     def colleagues(self, session: Session) -> Sequence[Colleague]:
         """Return the active staff who may work an incident."""
+        ...
+
+    def name_of_colleague(self, account_id: str) -> str | None:
+        """Return the name of a member of staff, and None for everybody else: customers are never named here."""
         ...
 
     def holders_of(self, permission: Permission) -> Sequence[str]:

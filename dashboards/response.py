@@ -8,8 +8,8 @@ from typing import Final
 
 from dash import html
 
-from app.kernel.access import Actor
 from dashboards.kit import Part, due, mark, ok, severity, short_text, span
+from dashboards.ports import Sources
 from playbooks.cases import Incident, State
 from playbooks.clocks import Clock, ClockState
 
@@ -50,23 +50,24 @@ def number(case_number: int) -> str:
     return f"INC-{case_number}"
 
 
-def person_text(viewer: Actor, account_id: str | None) -> str:
-    """Return who it was: you, a part of the system, or the short id of a colleague. Names never pass through here."""
+def person_text(sources: Sources, account_id: str | None) -> str:
+    """Return who it was: you, a part of the system, a colleague by name, a customer by the short id alone."""
     if account_id is None:
         return "nobody"
-    if account_id == viewer.id:
+    if account_id == sources.viewer().id:
         return "you"
     if account_id.startswith("svc_"):
         return account_id.removeprefix("svc_")
-    return short_text(account_id)
+    return sources.name_of_colleague(account_id) or short_text(account_id)
 
 
-def person(viewer: Actor, account_id: str | None) -> Part:
+def person(sources: Sources, account_id: str | None) -> Part:
     """Return who it was, the whole id in its title."""
-    words = person_text(viewer, account_id)
+    words = person_text(sources, account_id)
     if account_id is None or words == "you" or account_id.startswith("svc_"):
         return html.Span(words)
-    return html.Span(words, className="id", title=account_id)
+    face = {"className": "id"} if words == short_text(account_id) else {}
+    return html.Span(words, title=account_id, **face)
 
 
 def acknowledgement(case: Incident, clock: Clock | None, now: datetime) -> Part:

@@ -63,7 +63,7 @@ def frame(
 def _header(viewer: Actor, now: datetime, deadlines: Sequence[tuple[datetime, str, str]]) -> Any:
     dues = [html.A(due(at, now, words), href=href, className="due") for at, words, href in deadlines[:3]]
     held = [role.replace("_", " ") for role in sorted(viewer.roles)]
-    # Names of people never pass through the console; the letters stand for what one is here as.
+    # The letters stand for what one is here as.
     letters = "".join(word[0] for role in held for word in role.split())[:2].upper()
     return html.Header(
         [

@@ -5,7 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
+from app.identity import roles
+from app.identity.models import account
+from ingest import models as log
 from playbooks.action_rows import ActionState
 from playbooks.cases import State
 from playbooks.tasks import TaskState
@@ -72,6 +76,53 @@ def test_a_list_that_goes_on_is_drawn_again_and_one_that_ended_is_not(
     drawn = room.analyst.draw(path, search)
     assert "Not allowed" not in drawn
     assert ('"data-refresh": "true"' in drawn) is is_live
+
+
+def test_colleagues_are_called_by_name_and_customers_by_their_id_alone(room: Room) -> None:
+    person = room.installation.customer("heron_named", euros=50)
+    case = room.incident(account=person.account)
+    assert room.analyst.said("take", case, room.page(case).incident.version) == ""
+
+    hold = order(room, case, "wallet.hold_outgoing", account=person.account)
+    assert room.commander.said("run", case, room.page(case).incident.version, fields={"order": hold}) == ""
+
+    for path in ("/console/soc/incidents", f"/console/soc/incidents/{case}"):
+        drawn = room.commander.draw(path)
+        assert "Anna" in drawn, path
+        assert "Amber Finch" not in drawn, path
+        assert "heron_named" not in drawn, path
+    drawn = room.commander.draw(f"/console/soc/incidents/{case}")
+    assert f'"children": "Anna", "title": "{room.analyst.person.account}"' in drawn
+    assert "Taken by Anna." in drawn
+    assert f"Hold outgoing money, acc…{person.account[-6:]}: done." in drawn
+    assert room.second.person.account != room.commander.person.account
+    assert "Chen · Incident commander" in room.analyst.draw(f"/console/soc/incidents/{case}", "?do=hand-over")
+
+
+def test_reading_the_name_of_a_colleague_leaves_no_event(room: Room) -> None:
+    case = room.incident()
+    assert room.analyst.said("take", case, room.page(case).incident.version) == ""
+    room.commander.draw(f"/console/soc/incidents/{case}")
+    before = _events(room)
+    assert "Taken by Anna." in room.commander.draw(f"/console/soc/incidents/{case}")
+    assert _events(room) == before
+
+
+def test_a_colleague_whose_name_was_erased_is_called_by_the_id(room: Room) -> None:
+    case = room.incident()
+    gone = room.desk("gone", roles.ANALYST)
+    assert gone.said("take", case, room.page(case).incident.version) == ""
+    assert "Taken by Gone." in room.commander.draw(f"/console/soc/incidents/{case}")
+    with room.installation.system.db.begin() as session:
+        session.execute(sa.update(account).where(account.c.id == gone.person.account).values(name_ct=None))
+    drawn = room.commander.draw(f"/console/soc/incidents/{case}")
+    assert "Gone" not in drawn
+    assert f"Taken by acc…{gone.person.account[-6:]}." in drawn
+
+
+def _events(room: Room) -> int:
+    with room.installation.system.db.read() as session:
+        return session.scalar(sa.select(sa.func.count()).select_from(log.outbox)) or 0
 
 
 def test_customers_have_no_console(room: Room) -> None:

@@ -126,7 +126,7 @@ def _held(case: Incident | None, view: View) -> Any:
     link = html.A(response.number(case.number), href=view.href(f"incidents/{case.id}"), className="more")
     return [
         link,
-        f", {response.STATES[case.state].lower()}, owner {response.person_text(view.sources.viewer(), case.owner)}",
+        f", {response.STATES[case.state].lower()}, owner {response.person_text(view.sources, case.owner)}",
     ]
 
 
@@ -166,7 +166,7 @@ def _verdict(alert: Alert, case: Incident | None, view: View) -> list[Any]:
         closed = facts(
             ("Verdict", triage.VERDICTS[alert.verdict]),
             ("Reason", alert.verdict_reason or "–"),
-            ("By", response.person(view.sources.viewer(), alert.closed_by)),
+            ("By", response.person(view.sources, alert.closed_by)),
         )
         again = acts.form(
             "Reopen the alert",

@@ -33,7 +33,7 @@ COLUMNS: Final[Sequence[dict[str, Any]]] = (
     {"field": "title", "headerName": "Title", "flex": 1, "minWidth": 130, "tooltipField": "reason"},
     {"field": "keys", "headerName": "About", "width": 220, "cellClass": "mono", "context": {"from": 980}},
     {"field": "state", "headerName": "State", "width": 104, "context": {"from": 700}},
-    {"field": "owner", "headerName": "Owner", "width": 138, "cellClass": "mono", "context": {"from": 820}},
+    {"field": "owner", "headerName": "Owner", "width": 138, "context": {"from": 820}},
     {"field": "ack", "headerName": "Acknowledge", "width": 116, "cellClass": "num", "headerClass": "num"},
     {
         "field": "age",
@@ -149,7 +149,6 @@ def _count(count: int, of: int) -> str:
 
 
 def _row(case: Incident, clock: Clock | None, keys: Sequence[NamedEntity], view: View) -> dict[str, Any]:
-    viewer = view.sources.viewer()
     if clock is None and case.is_open and case.acknowledged_at is None:
         due_at = view.sources.response.clock_rules.acknowledge_due(case.severity, case.found_at)
         acknowledge = f"late {age(view.now - due_at)}" if due_at <= view.now else "–"
@@ -163,7 +162,7 @@ def _row(case: Incident, clock: Clock | None, keys: Sequence[NamedEntity], view:
         "reason": readable(case.reason),
         "keys": ", ".join(short_text(entity.value) for entity in keys),
         "state": response.STATES[case.state].lower(),
-        "owner": response.person_text(viewer, case.owner),
+        "owner": response.person_text(view.sources, case.owner),
         "ack": acknowledge,
         "age": age(view.now - case.found_at),
     }

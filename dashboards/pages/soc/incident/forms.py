@@ -152,7 +152,7 @@ def _hand_over(seen: Look) -> tuple[str, Sequence[Part]]:
     people = [
         {
             "value": one.id,
-            "label": f"{response.person_text(seen.viewer, one.id)} · {one.roles}",
+            "label": f"{response.person_text(seen.view.sources, one.id)} · {one.roles}",
         }
         for one in seen.colleagues
         if one.id != seen.case.owner
@@ -222,7 +222,7 @@ def _close(seen: Look) -> tuple[str, Sequence[Part]]:
     standing = [one for one in seen.found.actions if one.is_standing]
     if standing:
         kept = ", ".join(
-            f"{one.kind.title.lower()} of {response.person_text(seen.viewer, one.target)}" for one in standing
+            f"{one.kind.title.lower()} of {response.person_text(seen.view.sources, one.target)}" for one in standing
         )
         says.append(html.P(mark(f"Undo first: {kept}.", "ring", "medium")))
     return "Close the short way", [

@@ -52,7 +52,7 @@ class Look:
         return self.view.href(f"incidents/{self.view.id}", **{**kept, **words})
 
     def person(self, account_id: str | None) -> Part:
-        return response.person(self.viewer, account_id)
+        return response.person(self.view.sources, account_id)
 
     def playbook(self, slug: str) -> str:
         """Return how people call a playbook."""

@@ -1,6 +1,6 @@
 """What happened at an account since the incident began, read from the event store by its id: tries, and acts.
 
-Detection names what it found; what comes after need not be a finding. Names of people never pass through here.
+Detection names what it found; what comes after need not be a finding. Names of customers never pass through here.
 """
 
 from __future__ import annotations

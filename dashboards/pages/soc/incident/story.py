@@ -163,5 +163,5 @@ def _word(name: str, value: Any, entry: Entry, seen: Look) -> Any:
     if name == "what" and value.startswith("playbook "):
         return f"playbook {seen.playbook(value.removeprefix('playbook '))}"
     if value.startswith("acc_"):
-        return response.person_text(seen.viewer, value)
+        return response.person_text(seen.view.sources, value)
     return value.replace("_", " ") if name in ("role", "disposition") else value

@@ -101,11 +101,7 @@ def _row(row: Waiting, place: int, view: View) -> Part:
     )
     under = readable(row.note or case.reason)
     owner = "not taken" if case.owner is None else response.STATES[case.state].lower()
-    since = (
-        f"since {case.found_at:%H:%M}"
-        if case.owner is None
-        else f"{response.person_text(view.sources.viewer(), case.owner)}"
-    )
+    since = f"since {case.found_at:%H:%M}" if case.owner is None else response.person_text(view.sources, case.owner)
     if row.is_take:
         takes = acts.press(
             "Take", "take", case.id, case.version, main=place == 0, **{"aria-label": f"Take {case.title}"}
