@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
@@ -21,28 +21,13 @@ from ingest.log import outbox
 from ingest.models import body as log_body
 from ingest.models import entry as log_entry
 from ingest.models import outbox as log_outbox
-from payments.ledger import digest
+from payments.ledger import digest, orders, restrained
+from payments.ledger.findings import Difference, Findings
 from payments.ledger.model import BookState, EntryRow, HoldState
 from payments.models import balance, book, entry, hold, transaction
 
 SLICE: Final = 10_000
 POSTING_KINDS: Final = tuple(kind.kind for kind in events.KINDS if issubclass(kind, events.PostingEvent) and kind.posts)
-
-
-@dataclass(slots=True, kw_only=True)
-class Difference:
-    """The first bad row of one kind, and how many there are."""
-
-    kind: str
-    table: str
-    key: str
-    expected: str
-    found: str
-    count: int = 1
-
-    def __str__(self) -> str:
-        more = f" (and {self.count - 1} more)" if self.count > 1 else ""
-        return f"{self.kind}: {self.table} {self.key}: expected {self.expected}, found {self.found}{more}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,15 +78,21 @@ class TrialBalance:
 def verify(session: Session, *, only_book: str | None = None) -> Verification:
     """Recompute everything, or one book and its transactions, and return the first bad row of each kind.
 
+    Orders are compared with their postings and events, wallets with restraints and with what the log says of them. What
+    stands nowhere else is not compared: the handle an order was addressed to, its note, which the log seals, and the
+    ceiling of a book.
     The session must be fresh (`db.read()`): the verifier takes one state of the whole database and changes nothing.
     """
-    found = _Findings()
+    found = Findings()
     entries, books = _check_books(session, only_book, found)
     transactions, unreadable = _check_transactions(session, only_book, found)
     if only_book is None:
         _check_empty_books(session, found)
         _check_events(session, found)
         _check_trial_balance(session, found)
+        orders.check_unposted(session, found)
+        orders.check_refused(session, found)
+        restrained.check(session, found)
     _check_holds(session, only_book, found)
     return Verification(
         transactions=transactions,
@@ -172,23 +163,7 @@ def trial_balance(session: Session, ctx: Context) -> list[TrialBalance]:
     ]
 
 
-@dataclass(slots=True)
-class _Findings:
-    by_kind: dict[str, Difference] = field(default_factory=dict)
-
-    def add(self, kind: str, table: sa.Table, key: str, *, expected: object, found: object) -> None:
-        known = self.by_kind.get(kind)
-        if known is not None:
-            known.count += 1
-            return
-        self.by_kind[kind] = Difference(kind=kind, table=table.name, key=key, expected=str(expected), found=str(found))
-
-    def same(self, kind: str, table: sa.Table, key: str, expected: object, found: object) -> None:
-        if expected != found:
-            self.add(kind, table, key, expected=expected, found=found)
-
-
-def _check_books(session: Session, only_book: str | None, found: _Findings) -> tuple[int, int]:
+def _check_books(session: Session, only_book: str | None, found: Findings) -> tuple[int, int]:
     """Walk all entries by book and version; return how many entries and books there were."""
     entries = books = 0
     for book_id, rows in groupby(_entries(session, only_book), key=lambda row: str(row.book_id)):
@@ -197,7 +172,7 @@ def _check_books(session: Session, only_book: str | None, found: _Findings) -> t
     return entries, books
 
 
-def _check_book(session: Session, book_id: str, rows: Iterator[Any], found: _Findings) -> int:
+def _check_book(session: Session, book_id: str, rows: Iterator[Any], found: Findings) -> int:
     stands = session.execute(sa.select(balance).where(balance.c.book_id == book_id)).one_or_none()
     count = posted = held = version = 0
     running, running_held = 0, 0
@@ -229,6 +204,8 @@ def _check_book(session: Session, book_id: str, rows: Iterator[Any], found: _Fin
     is_below = stands.floor is not None and posted - held < stands.floor
     if is_below and not stands.forced:
         found.add("balance_floor", balance, book_id, expected=f"at least {stands.floor}", found=posted - held)
+    if stands.forced and not is_below:
+        found.add("balance_forced", balance, book_id, expected=0, found=stands.forced)
     if stands.state == BookState.CLOSED and (posted, held) != (0, 0):
         found.add("balance_closed", balance, book_id, expected="nothing", found=f"{posted}, {held} held")
     return count
@@ -248,7 +225,7 @@ def _entries(session: Session, only_book: str | None) -> Iterator[Any]:
         rows = session.execute(query.where(key > sa.tuple_(rows[-1].book_id, rows[-1].version))).all()
 
 
-def _check_empty_books(session: Session, found: _Findings) -> None:
+def _check_empty_books(session: Session, found: Findings) -> None:
     """A book without entries holds nothing and is at version 0."""
     has_entries = sa.exists().where(entry.c.book_id == balance.c.book_id)
     moved = (balance.c.posted != 0) | (balance.c.held != 0) | (balance.c.version != 0)
@@ -257,7 +234,7 @@ def _check_empty_books(session: Session, found: _Findings) -> None:
         found.add("balance_without_entries", balance, row.book_id, expected="nothing, version 0", found=stands)
 
 
-def _check_transactions(session: Session, only_book: str | None, found: _Findings) -> tuple[int, int]:
+def _check_transactions(session: Session, only_book: str | None, found: Findings) -> tuple[int, int]:
     """Walk all transactions by id with their entries and events; return how many, and how many bodies are gone."""
     count = unreadable = 0
     for rows in _transactions(session, only_book):
@@ -267,9 +244,13 @@ def _check_transactions(session: Session, only_book: str | None, found: _Finding
         for row in session.execute(sa.select(entry).where(span).order_by(entry.c.book_id, entry.c.version)):
             if row.transaction_id in entries_by_id:
                 entries_by_id[row.transaction_id].append(EntryRow._make(row))
+        known = orders.of_transactions(session, rows[0].id, rows[-1].id)
         for row in rows:
             _check_transaction(row, entries_by_id[row.id], found)
-            unreadable += _check_told(row, found)
+            told = _told(row, found)
+            unreadable += row.sequence is not None and told is None
+            if row.kind in orders.KINDS:
+                orders.check(row, entries_by_id[row.id], told, known.get((row.kind, row.object_id)), found)
     return count, unreadable
 
 
@@ -296,13 +277,16 @@ def _transactions(session: Session, only_book: str | None) -> Iterator[Sequence[
         rows = session.execute(query.where(transaction.c.id > rows[-1].id)).all()
 
 
-def _check_transaction(row: Any, entries: Sequence[EntryRow], found: _Findings) -> None:
+def _check_transaction(row: Any, entries: Sequence[EntryRow], found: Findings) -> None:
     if not entries:
         found.add("transaction_without_entries", transaction, row.id, expected="entries", found="none")
         return
     sums: dict[str, int] = {}
     for one in entries:
         sums[one.currency] = sums.get(one.currency, 0) + one.amount
+    for one in entries:
+        key = f"{one.book_id}/{one.version}"
+        found.same("entry_day", entry, key, row.effective_on, one.effective_on)
     for currency, total in sums.items():
         found.same("transaction_sum", transaction, f"{row.id} {currency}", 0, total)
     recomputed = digest.transaction_hash(
@@ -319,21 +303,22 @@ def _check_transaction(row: Any, entries: Sequence[EntryRow], found: _Findings) 
     found.same("transaction_hash", transaction, row.id, recomputed.hex(), row.hash.hex())
 
 
-def _check_told(row: Any, found: _Findings) -> int:
-    """Compare a transaction with its event; returns 1 where the event stands but its body is gone."""
+def _told(row: Any, found: Findings) -> Mapping[str, Any] | None:
+    """Compare a transaction with its event and return the body, or None where it is missing or lawfully gone."""
     text = row.sequenced if row.sequenced is not None else row.waiting
     if text is None:
         if row.sequence is None:
             found.add("event_missing", transaction, row.id, expected=f"event {row.event_id}", found="none")
-            return 0
-        return 1
+        return None
     told: Mapping[str, Any] = json.loads(text)
     found.same("event_transaction", log_body, row.event_id, row.id, at_path(told, "onepay.ledger.transaction"))
     found.same("event_hash", log_body, row.event_id, row.hash.hex(), at_path(told, "onepay.ledger.hash"))
-    return 0
+    found.same("transaction_actor", transaction, row.id, at_path(told, "user.id"), row.actor_id)
+    found.same("transaction_request", transaction, row.id, at_path(told, "trace.id"), row.request_id)
+    return told
 
 
-def _check_events(session: Session, found: _Findings) -> None:
+def _check_events(session: Session, found: Findings) -> None:
     """No event of a posting without its transaction, whether it has a sequence or waits for one."""
     for table, id in ((log_entry, log_entry.c.event_id), (log_outbox, log_outbox.c.id)):
         known = sa.exists().where(transaction.c.event_id == id)
@@ -342,7 +327,7 @@ def _check_events(session: Session, found: _Findings) -> None:
             found.add("transaction_missing", transaction, f"event {row.id}", expected="a transaction", found="none")
 
 
-def _check_trial_balance(session: Session, found: _Findings) -> None:
+def _check_trial_balance(session: Session, found: Findings) -> None:
     sums = sa.select(entry.c.currency, sa.func.sum(entry.c.amount).label("total")).group_by(entry.c.currency)
     for row in session.execute(sums):
         found.same("trial_balance", entry, row.currency, 0, int(row.total))
@@ -354,7 +339,7 @@ def _check_trial_balance(session: Session, found: _Findings) -> None:
         found.add("book_missing", book, row.book_id, expected="a book", found="none")
 
 
-def _check_holds(session: Session, only_book: str | None, found: _Findings) -> None:
+def _check_holds(session: Session, only_book: str | None, found: Findings) -> None:
     """What the open holds of a book reserve is what its balance says is held."""
     rest = hold.c.amount - hold.c.captured - hold.c.released
     reserved = (

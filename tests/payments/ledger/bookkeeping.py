@@ -59,7 +59,7 @@ class Ledger:
         }
         named = {
             "id": id,
-            "kind": "wallet",
+            "kind": "test",
             "owner_id": id,
             "currency": currency,
             "label": "",
@@ -92,7 +92,7 @@ class Ledger:
         made: dict[str, Any] = {
             "id": f"ltx_{number:06}",
             "event_id": f"evt_{number:06}",
-            "kind": "transfer",
+            "kind": "move",
             "object_id": f"trf_{number:06}",
             "owner_id": "acc_clerk",
             "legs": tuple(Leg(book, amount) for book, amount in pairs),

@@ -11,6 +11,7 @@ from app.kernel.access import LEDGER_ENTRY_READ, LEDGER_VERIFY_RUN, ActorKind
 from app.kernel.clock import micros
 from app.kernel.errors import Forbidden
 from payments.ledger import verify
+from tests.payments.altering import alter
 from tests.payments.ledger.bookkeeping import Ledger, make_ledger
 from tests.support.ground import somebody
 
@@ -28,24 +29,6 @@ def books(request: pytest.FixtureRequest, home: Path) -> Iterator[Ledger]:
     made.post(made.place("hld_1", "a", 5, micros=micros(made.ground.clock.now()) + 1))
     yield made
     made.ground.close()
-
-
-def alter(books: Ledger, *statements: str) -> None:
-    """Change rows as a superuser would, with the triggers and checks out of the way."""
-    with books.ground.db.begin() as session:
-        connection = session.connection()
-        if books.ground.db.is_sqlite:
-            names = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").scalars().all()
-            for name in names:
-                connection.exec_driver_sql(f"DROP TRIGGER {name}")
-            connection.exec_driver_sql("PRAGMA ignore_check_constraints = ON")
-        else:
-            connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
-            connection.exec_driver_sql("ALTER TABLE payments_balance DROP CONSTRAINT payments_balance_floor")
-        for statement in statements:
-            connection.exec_driver_sql(statement)
-        if books.ground.db.is_sqlite:
-            connection.exec_driver_sql("PRAGMA ignore_check_constraints = OFF")
 
 
 # One altered row, and what the verifier must say of it: kind and key.
@@ -81,6 +64,11 @@ CASES = [
     (("UPDATE payments_balance SET version = 9 WHERE book_id = 'b'",), {"balance_version b"}),
     (("UPDATE payments_balance SET last_at = 9 WHERE book_id = 'b'",), {"balance_time b"}),
     (("UPDATE payments_balance SET floor = 99 WHERE book_id = 'a'",), {"balance_floor a"}),
+    (("UPDATE payments_balance SET forced = 1 WHERE book_id = 'b'",), {"balance_forced b"}),
+    (("UPDATE payments_entry SET effective_on = 9 WHERE book_id = 'b' AND version = 1",), {"entry_day b/1"}),
+    (("UPDATE payments_transaction SET effective_on = 9 WHERE id = 'ltx_000003'",), {"transaction_hash ltx_000003"}),
+    (("UPDATE payments_transaction SET actor_id = 'x' WHERE id = 'ltx_000003'",), {"transaction_actor ltx_000003"}),
+    (("UPDATE payments_transaction SET request_id = 'x' WHERE id = 'ltx_000003'",), {"transaction_request ltx_000003"}),
     (("UPDATE payments_balance SET posted = 5 WHERE book_id = 'empty'",), {"balance_without_entries empty"}),
     (("DELETE FROM payments_book WHERE id = 'b'",), {"book_missing b"}),
     (("DELETE FROM payments_balance WHERE book_id = 'b'",), {"balance_missing b"}),
@@ -112,7 +100,7 @@ CASES = [
 def test_an_altered_row_is_named(books: Ledger, statements: tuple[str, ...], expected: set[str]) -> None:
     assert books.differences() == []
 
-    alter(books, *statements)
+    alter(books.ground, *statements)
 
     with books.ground.db.read() as session:
         found = {f"{difference.kind} {difference.key}" for difference in verify.verify(session).differences}
@@ -123,7 +111,7 @@ def test_a_history_rewritten_with_its_hash_still_differs_from_the_log(books: Led
     with books.ground.db.read() as session:
         before = verify.explain(session, "b", books.ground.ctx(AUDITOR))
     zeros = "x'" + "00" * 32 + "'" if books.ground.db.is_sqlite else "'\\x" + "00" * 32 + "'"
-    alter(books, "UPDATE payments_transaction SET hash = " + zeros + " WHERE id = 'ltx_000003'")  # noqa: S608 - a constant
+    alter(books.ground, "UPDATE payments_transaction SET hash = " + zeros + " WHERE id = 'ltx_000003'")  # noqa: S608 - a constant
 
     with books.ground.db.read() as session:
         found = verify.verify(session).differences
@@ -133,7 +121,7 @@ def test_a_history_rewritten_with_its_hash_still_differs_from_the_log(books: Led
 
 
 def test_one_book_is_verified_alone(books: Ledger) -> None:
-    alter(books, "UPDATE payments_balance SET posted = 31 WHERE book_id = 'b'")
+    alter(books.ground, "UPDATE payments_balance SET posted = 31 WHERE book_id = 'b'")
     with books.ground.db.read() as session:
         assert verify.verify(session, only_book="a").is_sound
     with books.ground.db.read() as session:
@@ -145,7 +133,7 @@ def test_one_book_is_verified_alone(books: Ledger) -> None:
 def test_the_trial_balance_lists_each_kind_of_book(books: Ledger) -> None:
     with books.ground.db.read() as session:
         (line,) = verify.trial_balance(session, books.ground.ctx(AUDITOR))
-    assert (line.currency, line.kind, line.books, line.posted, line.held) == ("EUR", "wallet", 4, 0, 5)
+    assert (line.currency, line.kind, line.books, line.posted, line.held) == ("EUR", "test", 4, 0, 5)
 
 
 def test_a_book_is_explained(books: Ledger) -> None:
@@ -162,7 +150,7 @@ def test_a_book_is_explained(books: Ledger) -> None:
 def test_a_verification_is_told_to_the_log(books: Ledger) -> None:
     with books.ground.db.read() as session:
         sound = verify.verify(session)
-    alter(books, "UPDATE payments_balance SET posted = 31 WHERE book_id = 'b'")
+    alter(books.ground, "UPDATE payments_balance SET posted = 31 WHERE book_id = 'b'")
     with books.ground.db.read() as session:
         broken = verify.verify(session)
     with books.ground.db.begin() as session:
