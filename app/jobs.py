@@ -17,6 +17,7 @@ from playbooks import jobs as playbooks
 
 # So many thousands of lapsed keys a minute, each thousand in a transaction of its own.
 PURGE_TURNS: Final = 20
+LETTERS_A_TURN: Final = 50
 _log: Final = logger(__name__)
 
 
@@ -52,20 +53,30 @@ def _deliver(system: System, at: datetime) -> str | None:
     with system.db.read() as session:
         if not letters.are_due(session, at):
             return None
+    gone = 0
+    # One by one: what ends a turn, such as a letter that a messenger cannot bear, holds up that letter alone.
+    for _ in range(LETTERS_A_TURN):
+        with system.db.begin() as session:
+            taken = letters.claim(session, system.clock.now(), parts=system.identity)
+        if taken is None:
+            break
+        gone += _hand_over(system, taken)
+    return f"{gone} letters" if gone else None
+
+
+def _hand_over(system: System, taken: letters.Taken) -> bool:
+    if taken.letter is None:
+        _log.error("a letter cannot be deciphered and was set aside", extra={"message__id": taken.id})
+        return False
+    try:
+        system.messenger.send(taken.id, taken.letter, system.clock.now())
+    except letters.MessengerFailed:
+        with system.db.begin() as session:
+            letters.failed(session, taken, system.clock.now())
+        return False
     with system.db.begin() as session:
-        claimed = letters.claim(session, at, parts=system.identity)
-    for letter_id in claimed.unreadable:
-        _log.error("a letter cannot be deciphered and was set aside", extra={"message__id": letter_id})
-    for taken in claimed.letters:
-        try:
-            system.messenger.send(taken.id, taken.letter, at)
-        except letters.MessengerFailed:
-            with system.db.begin() as session:
-                letters.failed(session, taken, at)
-        else:
-            with system.db.begin() as session:
-                letters.delivered(session, taken.id)
-    return f"{len(claimed.letters)} letters" if claimed.letters else None
+        letters.delivered(session, taken.id)
+    return True
 
 
 def _purge(system: System, at: datetime) -> str | None:

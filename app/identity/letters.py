@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -21,9 +21,9 @@ from app.kernel.errors import OnePayError, TooManyAttempts
 
 KEPT: Final = timedelta(days=1)
 TRIES_MAX: Final = 8
-BATCH_MAX: Final = 50
+WAITING_MAX: Final = 50
 BACKOFF_SECONDS_MAX: Final = 600
-# Longer than a batch takes to hand over, and short beside the half hour of a link: what a killed worker held waits so
+# Longer than a letter takes to hand over, and short beside the half hour of a link: what a killed worker held waits so
 # long, and a letter that two did send is one to the messenger.
 CLAIM: Final = timedelta(minutes=2)
 
@@ -43,15 +43,8 @@ class Taken:
 
     id: str
     tries: int
-    letter: Letter
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
-    """What one worker got: letters to hand over, and the ids of those that could not be deciphered."""
-
-    letters: Sequence[Taken]
-    unreadable: Sequence[str]
+    letter: Letter | None
+    """None where it could not be deciphered."""
 
 
 class MessengerFailed(OnePayError):
@@ -106,7 +99,7 @@ def queue(
 
 def due(session: Session, at: datetime, *, parts: Identity) -> Iterator[Letter]:
     """Return the letters that wait to be handed over, oldest first, changing nothing."""
-    for row in session.execute(_due(at)):
+    for row in session.execute(_due(at).limit(WAITING_MAX)):
         letter = _opened(row, parts)
         if letter is not None:
             yield letter
@@ -117,23 +110,21 @@ def are_due(session: Session, at: datetime) -> bool:
     return session.execute(_due(at).limit(1)).first() is not None
 
 
-def claim(session: Session, at: datetime, *, parts: Identity) -> Claimed:
-    """Take the letters to hand over now, oldest first: nobody else gets them before the claim lapses.
+def claim(session: Session, at: datetime, *, parts: Identity) -> Taken | None:
+    """Take the oldest letter to hand over now, or None: nobody else gets it before the claim lapses.
 
     The try counts from here, so that a letter which ends the process is not tried for ever. One that cannot be
-    deciphered is set aside, and holds up no other.
+    deciphered comes without its text: it is set aside, and holds up no other.
     """
-    rows = session.execute(_due(at).with_for_update(skip_locked=True)).all()
-    opened = [(row, _opened(row, parts)) for row in rows]
-    mine = [Taken(id=row.id, tries=row.tries + 1, letter=letter) for row, letter in opened if letter is not None]
-    unreadable = [row.id for row, letter in opened if letter is None]
-    session.execute(
-        sa.update(message)
-        .where(message.c.id.in_([taken.id for taken in mine]))
-        .values(tries=message.c.tries + 1, not_before=at + CLAIM)
-    )
-    session.execute(sa.update(message).where(message.c.id.in_(unreadable)).values(state="unreadable", content_ct=b""))
-    return Claimed(letters=mine, unreadable=unreadable)
+    row = session.execute(_due(at).limit(1).with_for_update(skip_locked=True)).one_or_none()
+    if row is None:
+        return None
+    taken = Taken(id=row.id, tries=row.tries + 1, letter=_opened(row, parts))
+    values: dict[str, object] = {"tries": taken.tries, "not_before": at + CLAIM}
+    if taken.letter is None:
+        values = {"state": "unreadable", "content_ct": b""}
+    session.execute(sa.update(message).where(message.c.id == taken.id).values(**values))
+    return taken
 
 
 def delivered(session: Session, letter_id: str) -> None:
@@ -173,7 +164,6 @@ def _due(at: datetime) -> sa.Select[Any]:
             message.c.tries < TRIES_MAX,
         )
         .order_by(message.c.id)
-        .limit(BATCH_MAX)
     )
 
 

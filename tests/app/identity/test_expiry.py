@@ -42,7 +42,7 @@ def lived(people: People) -> None:
     people.move(seconds=60)
     people.try_in("nobody@onepay.example", "x" * 20)
     with people.ground.db.begin() as session:
-        for taken in letters.claim(session, people.ground.clock.now(), parts=people.parts).letters:
+        while (taken := letters.claim(session, people.ground.clock.now(), parts=people.parts)) is not None:
             letters.delivered(session, taken.id)
 
 
