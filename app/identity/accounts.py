@@ -58,6 +58,10 @@ class State(StrEnum):
     CLOSED = "closed"
 
 
+OWNERS_LOCK: Final = "owner"
+"""Why an account is locked that its owner locked: a new password with the second factor ends it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """An account without its secrets."""

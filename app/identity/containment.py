@@ -167,6 +167,21 @@ def before(session: Session, account_id: str) -> tuple[State, str | None]:
     return State(state), reason or None
 
 
+def came_back(session: Session, account_id: str) -> None:
+    """Note that the owner ended their own lock while ours stands: once ours is taken back, the account is open."""
+    beneath = f"{State.LOCKED.value}|{accounts.OWNERS_LOCK}"
+    session.execute(
+        sa.update(restraint)
+        .where(
+            restraint.c.account_id == account_id,
+            restraint.c.action == LockAccount.name,
+            restraint.c.undone_at.is_(None),
+            restraint.c.detail == beneath,
+        )
+        .values(detail=f"{State.ACTIVE.value}|")
+    )
+
+
 def _is_contained(found: Account) -> bool:
     return found.state is State.LOCKED and found.reason == CONTAINED
 

@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 from app.identity import accounts, notices, sessions
 from app.identity.accounts import State
 from app.identity.parts import Identity
-from app.identity.recovery import OWNERS_LOCK
 from app.kernel.access import SECURITY_OWN_MANAGE
 from app.kernel.context import Context
 from ingest.events.auth import AccountLocked, ActivityDisowned
@@ -29,7 +28,7 @@ def not_me(
     outbox.record(session, ActivityDisowned(account=account_id, of_event=of_event, about=(account_id,)), ctx)
     hold_outgoing(session, account_id, ctx)
     sessions.end_all(session, account_id, "revoked", ctx)
-    accounts.set_state(session, account_id, State.LOCKED, ctx, reason=OWNERS_LOCK)
+    accounts.set_state(session, account_id, State.LOCKED, ctx, reason=accounts.OWNERS_LOCK)
     outbox.record(session, AccountLocked(account=account_id, reason="owner", about=(account_id,)), ctx)
     text = (
         "You told us that something in your OnePay account was not you. We ended all sessions and stopped payments.\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, letters, links, mfa, notices, sessions, signup, stepup
+from app.identity import accounts, containment, letters, links, mfa, notices, sessions, signup, stepup
 from app.identity.accounts import State
 from app.identity.links import LinkClosed, LinkPurpose
 from app.identity.parts import Identity
@@ -13,8 +13,6 @@ from app.kernel.access import ActorKind
 from app.kernel.context import Context
 from ingest.events.auth import AccountUnlocked
 from ingest.log import outbox
-
-OWNERS_LOCK = "owner"
 
 
 def ask(session: Session, surface: ActorKind, typed: str, ctx: Context, *, parts: Identity) -> None:
@@ -59,10 +57,11 @@ def complete(session: Session, token: str, hashed: str, code: str, ctx: Context,
     signup.store_password(session, found.id, hashed, ctx)
     signup.record_changed(session, found.id, "recovery", ctx)
     sessions.end_all(session, found.id, "revoked", ctx)
-    if found.state is State.LOCKED and found.reason == OWNERS_LOCK:
+    if found.state is State.LOCKED and found.reason == accounts.OWNERS_LOCK:
         accounts.set_state(session, found.id, State.ACTIVE, ctx, reason=None)
         outbox.record(session, AccountUnlocked(account=found.id, reason="recovery", about=(found.id,)), ctx)
     else:
+        containment.came_back(session, found.id)
         accounts.raise_epoch(session, found.id)
     text = "The password of your OnePay account was changed, and every session was ended.\n"
     notices.tell(session, found.id, "Your password was changed", text, "password_changed", ctx, parts=parts)

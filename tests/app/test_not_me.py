@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from app.identity import roles
+from app.identity import accounts, roles
+from app.identity.accounts import State
 from app.kernel.access import Actor, ActorKind
 from app.kernel.clock import StillClock
 from app.kernel.context import Context
 from payments import wallets
-from playbooks import action_rows, incidents, undoing
+from playbooks import action_rows, actions, incidents, undoing
 from playbooks.action_rows import Action
 from tests.support.installation import Browser, Installation, Person, installed
 
@@ -42,6 +43,23 @@ def test_money_leaves_again_once_a_commander_says_so(house: Installation) -> Non
 
     assert pays(house, browser, payee, owner, "2") == "201 paid"
     assert subjects(house, owner).count("You can send money again") == 1
+
+
+def test_an_owner_who_came_back_under_our_lock_is_not_asked_to_do_it_again(house: Installation) -> None:
+    owner, system = house.customer("amber_one"), house.system
+    first, second = house.staff("tomas", roles.INCIDENT_COMMANDER), house.staff("nora", roles.INCIDENT_COMMANDER)
+    house.turn()
+    reports(house, owner)
+    account, case = {"account": owner.account}, held_by_playbook(house).incident_id
+    with system.db.begin() as session:
+        lock = actions.run(session, case, "account.lock", account, as_commander(house, first), parts=system.response)
+
+    recovers(house, owner)
+    with system.db.begin() as session:
+        assert accounts.get(session, owner.account).state is State.LOCKED
+        undoing.undo(session, lock.id, "Its owner is back", as_commander(house, second), parts=system.response)
+
+    signed_in_anew(house, owner)
 
 
 def test_a_report_made_again_holds_again(house: Installation) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from app.identity import accounts, containment, disown, letters, links, people, roles, signup
-from app.identity.accounts import State
+from app.identity.accounts import OWNERS_LOCK, State
 from app.identity.containment import LockAccount
 from app.identity.links import LinkClosed
-from app.identity.recovery import OWNERS_LOCK
 from app.kernel.access import IAM_ACCOUNT_INVITE, Acr, Actor, ActorKind, service
 from app.kernel.context import Context
 from tests.support.installation import Installation, Person

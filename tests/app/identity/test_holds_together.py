@@ -136,7 +136,7 @@ def test_a_lock_of_the_owners_own_still_stands_after_ours(installation: Installa
     person, lock = installation.customer("own_lock"), LockAccount(installation.system.identity)
     ctx = installation.system.context(service("playbooks"))
     with installation.system.db.begin() as session:
-        accounts.set_state(session, person.account, State.LOCKED, ctx, reason=recovery.OWNERS_LOCK)
+        accounts.set_state(session, person.account, State.LOCKED, ctx, reason=accounts.OWNERS_LOCK)
         lock.run(session, {"account": person.account}, "o1", ctx)
         lock.undo(session, "o1", "o1|undo", ctx)
     subjects = [letter.subject for letter in told(installation, person)]
