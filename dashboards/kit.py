@@ -110,6 +110,15 @@ def more(acts: Sequence[tuple[str, str]], name: str = "More") -> Part:
     return html.Details([html.Summary(name, className="btn"), html.Div(links)], className="pop")
 
 
+def choices(label: str, links: Sequence[tuple[str, str, bool]], *, cls: str = "ranges") -> Part:
+    """Return a row of which one is chosen, each an address: (words, address, whether it is the present one)."""
+    made = [
+        html.A(words, href=href, className="chip-link", **({"aria-current": "true"} if is_chosen else {}))
+        for words, href, is_chosen in links
+    ]
+    return html.Nav(made, className=cls, **{"aria-label": label})
+
+
 def tag(text: str) -> Part:
     """Return a word in a frame."""
     return html.Span(text, className="tag")

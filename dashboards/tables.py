@@ -1,4 +1,4 @@
-"""The one maker of grids."""
+"""The one maker of grids, and of what a click on a row does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import dash_ag_grid
-from dash import html
+from dash import Input, Output, html
+
+from dashboards.mount import Console
 
 BLOCK: Final = 200
 BLOCKS_KEPT: Final = 20
@@ -64,6 +66,21 @@ def grid(
     if query is not None:
         wrapper["data-query"] = query
     return html.Div(made, className=f"feed r{row_height}", role="group", **{"aria-label": label}, **wrapper)
+
+
+def wire(console: Console, id: str) -> None:
+    """Fit the columns of a grid that holds its few rows, and open a row by a click."""
+    console.clientside_callback(
+        "function(id){if(id)onepay.fit(id);return dash_clientside.no_update;}",
+        Output(id, "className"),
+        Input(id, "id"),
+    )
+    console.clientside_callback(
+        "function(cell){onepay.open(cell);return dash_clientside.no_update;}",
+        Output(id, "style"),
+        Input(id, "cellClicked"),
+        prevent_initial_call=True,
+    )
 
 
 def cards(rows: Sequence[tuple[str, Sequence[Any], str, Sequence[str]]], *, label: str, more: int = 0) -> Any:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from dash import Input, Output, html
+from dash import html
 from sqlalchemy.orm import Session
 
 from app.kernel.access import SOC_ALERT_READ, SOC_ALERT_TRIAGE, SOC_INCIDENT_READ
 from app.kernel.context import Context
 from app.kernel.errors import Invalid
-from dashboards import acts, response, triage
+from dashboards import acts, response, tables, triage
 from dashboards.acts import Deed
-from dashboards.kit import act, age, empty, page, readable, severity, short_text, updated
+from dashboards.kit import act, age, choices, empty, page, readable, severity, short_text, updated
 from dashboards.mount import Console
 from dashboards.page import Page, View
 from dashboards.pages.soc import alert_dock
@@ -116,17 +116,7 @@ def layout(view: View) -> Any:  # a Dash component
 
 def wire(console: Console) -> None:
     """Open a row by a click; close or reopen an alert with a verdict."""
-    console.clientside_callback(
-        "function(id){if(id)onepay.fit(id);return dash_clientside.no_update;}",
-        Output(GRID, "className"),
-        Input(GRID, "id"),
-    )
-    console.clientside_callback(
-        "function(cell){onepay.open(cell);return dash_clientside.no_update;}",
-        Output(GRID, "style"),
-        Input(GRID, "cellClicked"),
-        prevent_initial_call=True,
-    )
+    tables.wire(console, GRID)
     fields = [("verdict", "value"), ("reason", "value")]
     acts.wire(console, "close-alert", SOC_ALERT_TRIAGE, _close, fields=fields)
     acts.wire(console, "reopen-alert", SOC_ALERT_TRIAGE, _reopen)
@@ -164,15 +154,10 @@ def _severities(view: View, found: Sequence[Alert], wanted: str | None) -> list[
 
 def _states(view: View, state: str) -> Any:
     links = [
-        html.A(
-            word,
-            href=view.here("alerts", state=None if value == TO_TRIAGE else value, sel=None),
-            className="chip-link",
-            **({"aria-current": "true"} if value == state else {}),
-        )
+        (word, view.here("alerts", state=None if value == TO_TRIAGE else value, sel=None), value == state)
         for value, word in STATES
     ]
-    return html.Nav(links, className="ranges", **{"aria-label": "State"})
+    return choices("State", links)
 
 
 def _row(alert: Alert, view: View, selected: str | None, case_by_id: Mapping[str, Incident]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from dashboards import feeds, figures, query_bar, states, windows
 from dashboards.charts import chart
 from dashboards.kit import (
     chain,
+    choices,
     counted_words,
     dock,
     facts,
@@ -80,19 +81,12 @@ def layout(view: View) -> Any:  # a Dash component
     times, counts = [b.at for b in bins], [b.count for b in bins]
     labels = [f"{at:%d %b %H:%M}" for at in times]
     chosen = view.words.get("from", windows.DEFAULT)
-    ranges = html.Nav(
-        [
-            html.A(
-                word,
-                href=view.here("events", **{"from": value, "to": None, "sel": None}),
-                className="chip-link",
-                **({"aria-current": "true"} if value == chosen and "to" not in view.words else {}),
-            )
-            for value, word in windows.CHOICES
-        ],
-        className="ranges",
-        **{"aria-label": "Range"},
-    )
+    goes_on = "to" not in view.words
+    spans = [
+        (word, view.here("events", **{"from": value, "to": None, "sel": None}), goes_on and value == chosen)
+        for value, word in windows.CHOICES
+    ]
+    ranges = choices("Range", spans)
     bar = html.Div(
         dmc.TextInput(
             value=text,
@@ -149,7 +143,7 @@ def layout(view: View) -> Any:  # a Dash component
         "What happened around it?",
         *body,
         fill=True,
-        live="to" not in view.words,
+        live=goes_on,
         dock=_dock(view, selected) if selected else None,
         right=[html.Button("Copy link", className="btn", type="button", **{"data-do": "copy"}), updated(view.now)],
     )

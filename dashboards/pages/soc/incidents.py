@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from dash import Input, Output, html
+from dash import html
 
 from app.kernel.access import SOC_INCIDENT_READ
-from dashboards import response
-from dashboards.kit import age, empty, page, readable, severity, short_text, updated
+from dashboards import response, tables
+from dashboards.kit import age, choices, empty, page, readable, severity, short_text, updated
 from dashboards.mount import Console
 from dashboards.page import Page, View
 from dashboards.tables import CARDS_MAX, cards, grid
@@ -112,17 +112,7 @@ def layout(view: View) -> Any:  # a Dash component
 
 def wire(console: Console) -> None:
     """Open a row by a click."""
-    console.clientside_callback(
-        "function(id){if(id)onepay.fit(id);return dash_clientside.no_update;}",
-        Output(GRID, "className"),
-        Input(GRID, "id"),
-    )
-    console.clientside_callback(
-        "function(cell){onepay.open(cell);return dash_clientside.no_update;}",
-        Output(GRID, "style"),
-        Input(GRID, "cellClicked"),
-        prevent_initial_call=True,
-    )
+    tables.wire(console, GRID)
 
 
 def _all(view: View, session: Any, states: Sequence[State], owner: str | None) -> list[Incident]:
@@ -184,18 +174,13 @@ def _card(case: Incident, row: Mapping[str, Any], view: View) -> tuple[str, list
 
 
 def _choice(
-    view: View, word: str, label: str, choices: Sequence[tuple[str, str]], chosen: str, default: str
+    view: View, word: str, label: str, of: Sequence[tuple[str, str]], chosen: str, default: str
 ) -> Any:  # a Dash component
     links = [
-        html.A(
-            words,
-            href=view.here("incidents", **{word: None if value == default else value}),
-            className="chip-link",
-            **({"aria-current": "true"} if value == chosen else {}),
-        )
-        for value, words in choices
+        (words, view.here("incidents", **{word: None if value == default else value}), value == chosen)
+        for value, words in of
     ]
-    return html.Nav(links, className="ranges", **{"aria-label": label})
+    return choices(label, links)
 
 
 def _nothing(view: View, is_hidden: bool, *, is_filtered: bool) -> Any:

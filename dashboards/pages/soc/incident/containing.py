@@ -9,7 +9,7 @@ from dash import dcc, html
 
 from app.kernel.errors import Conflict, Invalid, NotFound
 from dashboards import acts, guard, response
-from dashboards.kit import Part, act, due, mark, short
+from dashboards.kit import Part, act, choices, due, mark, short
 from dashboards.pages.soc.incident import work
 from dashboards.pages.soc.incident.look import Look
 from playbooks import actions, registry
@@ -60,21 +60,10 @@ def preview(seen: Look, kind: ActionType) -> tuple[str, Sequence[Part]]:
         return kind.title, [guard.explained(refused), html.Div(act("Choose again", seen.href(do="contain")))]
     head: list[Part] = [html.P([html.B(kind.title), " ", *_named(target)], className="lead")]
     if "hours" in kind.optional:
-        head.append(
-            html.Nav(
-                [
-                    html.A(
-                        f"{number} h",
-                        href=seen.href(do=kind.name, entity=target, hours=number),
-                        className="chip-link",
-                        **({"aria-current": "true"} if number == hours else {}),
-                    )
-                    for number in HOURS
-                ],
-                className="ranges fit",
-                **{"aria-label": "How long"},
-            )
-        )
+        lasts = [
+            (f"{number} h", seen.href(do=kind.name, entity=target, hours=number), number == hours) for number in HOURS
+        ]
+        head.append(choices("How long", lasts, cls="ranges fit"))
     return f"Look before you act: {kind.title.lower()}", [
         *head,
         *work.radius(shown.radius.counts, shown.radius.lines),

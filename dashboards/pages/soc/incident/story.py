@@ -11,7 +11,7 @@ from dash import html
 
 from app.kernel.access import SOC_INCIDENT_WRITE
 from dashboards import acts, response
-from dashboards.kit import Part, icon, panel, readable, when
+from dashboards.kit import Part, choices, icon, panel, readable, when
 from dashboards.pages.soc.incident.look import STORY_ROWS, Look
 from playbooks import timeline
 from playbooks.timeline import Code, Entry
@@ -68,18 +68,12 @@ def column(seen: Look) -> Part:
     shown = list(seen.story[:STORY_ROWS])
     # Of one moment, what was written later comes later, whichever the order.
     shown.sort(key=lambda entry: (entry.recorded_at if by_found else entry.at, entry.n), reverse=True)
-    orders = html.Nav(
+    orders = choices(
+        "Order of the timeline",
         [
-            html.A(
-                words,
-                href=seen.href(sort=value, do=None),
-                className="chip-link",
-                **({"aria-current": "true"} if by_found == (value is not None) else {}),
-            )
-            for value, words in ((None, "Event time"), ("found", "Found time"))
+            ("Event time", seen.href(sort=None, do=None), not by_found),
+            ("Found time", seen.href(sort="found", do=None), by_found),
         ],
-        className="ranges",
-        **{"aria-label": "Order of the timeline"},
     )
     note = [_note(seen)] if seen.viewer.may(SOC_INCIDENT_WRITE) else []
     tails: list[Part] = []

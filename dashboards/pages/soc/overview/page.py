@@ -15,7 +15,7 @@ from app.kernel.access import (
     SOC_OVERVIEW_READ,
 )
 from dashboards import triage, windows
-from dashboards.kit import Part, page, updated
+from dashboards.kit import Part, choices, page, updated
 from dashboards.page import Page, View
 from dashboards.pages.soc.overview import pictures, waiting
 from detectors import alerts
@@ -68,18 +68,10 @@ def layout(view: View) -> Any:  # a Dash component
 
 def _ranges(view: View) -> Part:
     chosen = view.words.get("from", windows.DEFAULT)
-    return html.Nav(
-        [
-            html.A(
-                words,
-                href=view.here("overview", **{"from": None if value == windows.DEFAULT else value, "to": None}),
-                className="chip-link",
-                **({"aria-current": "true"} if value == chosen else {}),
-            )
-            for value, words in windows.CHOICES
-        ],
-        className="ranges",
-        **{"aria-label": "Range of the charts"},
+    ranges = [(words, None if value == windows.DEFAULT else value, value == chosen) for value, words in windows.CHOICES]
+    return choices(
+        "Range of the charts",
+        [(words, view.here("overview", **{"from": since, "to": None}), is_it) for words, since, is_it in ranges],
     )
 
 
