@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from threading import Event
@@ -38,6 +39,7 @@ from app.kernel.clock import from_micros, rfc3339
 from app.kernel.context import Context
 from app.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from app.web import money_input
+from dashboards import windows
 from ingest.events.envelope import at_path
 from ingest.log import checkpoint, monitor, proofs, read
 from ingest.log.monitor import Copy
@@ -62,6 +64,8 @@ TAIL_MAX: Final = 1_000
 WAIT_SECONDS: Final = 0.5
 ADMIT_SECONDS_MAX: Final = 600.0
 PROGRESS_SECONDS: Final = 0.5
+PATTERNS_SHOWN: Final = 10
+EXAMPLE_CHARS: Final = 100
 PATHS: Final[Mapping[str, str]] = {
     "trf": "onepay.transfer.id",
     "wal": "onepay.wallet.id",
@@ -244,10 +248,7 @@ def ingest(system: System, args: Arguments) -> Iterator[Line]:
         )
 
     report = yield from _telling("bytes", work)
-    dry = "dry run: " if report.is_dry_run else ""
-    yield text(f"{dry}{report.lines} lines, {report.events} events, {report.repeats} repeats, {report.skipped} skipped")
-    for pattern, count in report.skipped_by_pattern.most_common(10):
-        yield text(f"  skipped {count:>6}  {pattern}")
+    yield from _imported(report, system.settings.url)
 
 
 def admin_invite(system: System, args: Arguments) -> Iterator[Line]:
@@ -375,6 +376,35 @@ def _events_about(system: System, object_id: str, window: Window) -> list[str]:
         system.working_store, Search(where=Eq(path, object_id), window=window, order=Order.SEQUENCE, limit=1_000)
     )
     return [str(at_path(document, "event.id")) for document in islice(found, proofs.PACK_EVENTS_MAX + 1)]
+
+
+def _imported(report: run.Report, url: str) -> Iterator[Line]:
+    """Say what became of every line, why some made no event, and where the console shows those that did."""
+    dry = "dry run: " if report.is_dry_run else ""
+    told = report.lines - report.skipped
+    yield text(
+        f"{dry}{report.lines} lines: {told} made {report.events + report.repeats} events "
+        f"({report.events} new, {report.repeats} known already), {report.skipped} were skipped."
+    )
+    if told != report.events + report.repeats:
+        yield text('A line that says "message repeated 5 times" makes five events.')
+    for reason, count in report.skipped_by_reason.most_common():
+        yield text(f"  skipped {count:>6}  {reason}")
+    others = [each for each in report.skipped_by_pattern.most_common() if each[0] not in report.skipped_by_reason]
+    if others:
+        yield text("The most frequent of those by their beginning, each with an example:")
+    for pattern, count in others[:PATTERNS_SHOWN]:
+        yield text(f"  {count:>14}  {pattern:<24} {report.samples.get(pattern, '')[:EXAMPLE_CHARS]}".rstrip())
+    if report.first_at is not None and report.last_at is not None and not report.is_dry_run:
+        until = report.last_at + timedelta(seconds=1)
+        since = max(report.first_at, until - windows.SPAN_MAX)
+        yield text(
+            f"They stand at their own time: {url}/console/soc/events?from={_address(since)}&to={_address(until)}"
+        )
+
+
+def _address(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _admit(system: System) -> None:

@@ -118,7 +118,7 @@ def parse(text: str, dates: Dates) -> Told | Skipped:
             return Skipped(pattern=f"repeated more than {REPEATED_MAX} times")
     told = _login(message, at) or _session(message, at)
     if told is None:
-        return Skipped(pattern=_pattern(message))
+        return Skipped(pattern=_pattern(message), why="neither a sign-in nor a session")
     event = replace(
         told.event, process=line["program"], pid=int(line["pid"]) if line["pid"] else None, host=line["host"]
     )

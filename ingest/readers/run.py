@@ -38,7 +38,6 @@ LINE_BYTES_MAX: Final = 65_536
 KEPT_BYTES_MAX: Final = 4_096
 NAME_BYTES_MAX: Final = 1_024
 SAMPLE_CHARS: Final = 160
-SAMPLES_MAX: Final = 3
 PATTERNS_MAX: Final = 100
 FIRST_LINES: Final = 1_000
 EQUAL_LINES_MAX: Final = 1_000_000
@@ -77,10 +76,18 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """A line that makes no event, and the pattern it is counted by; `is_foreign` if it is not of the format at all."""
+    """A line that makes no event: the pattern it is counted by, and, where that does not say it itself, why.
+
+    `is_foreign` if it is not of the format at all.
+    """
 
     pattern: str
+    why: str = ""
     is_foreign: bool = False
+
+    @property
+    def reason(self) -> str:
+        return self.why or self.pattern
 
 
 Parse = Callable[[str], Told | Skipped]
@@ -88,7 +95,7 @@ Parse = Callable[[str], Told | Skipped]
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """What became of every line."""
+    """What became of every line; the counts of a file that was interrupted go on, reasons and times are of this run."""
 
     source: str
     sha256: str
@@ -98,7 +105,10 @@ class Report:
     repeats: int = 0
     skipped: int = 0
     skipped_by_pattern: Counter[str] = field(default_factory=Counter)
-    samples: dict[str, list[str]] = field(default_factory=dict)
+    skipped_by_reason: Counter[str] = field(default_factory=Counter)
+    samples: dict[str, str] = field(default_factory=dict)
+    first_at: datetime | None = None
+    last_at: datetime | None = None
     resumed_at: int = 0
     is_dry_run: bool = False
 
@@ -271,6 +281,8 @@ def _batches(
         if isinstance(told, Skipped):
             _skip(report, told, raw)
         else:
+            report.first_at = min(told.at, report.first_at or told.at)
+            report.last_at = max(told.at, report.last_at or told.at)
             line = _cut(raw.decode("utf-8"))
             batch += [_Found(pseudonyms.event_id(told, raw, nth, part), told, line) for part in range(told.times)]
         report.lines, lines = report.lines + 1, lines + 1
@@ -308,10 +320,10 @@ def _skip(report: Report, skipped: Skipped, raw: bytes) -> None:
     if pattern not in report.skipped_by_pattern and len(report.skipped_by_pattern) >= PATTERNS_MAX:
         pattern = "other"
     report.skipped_by_pattern[pattern] += 1
-    samples = report.samples.setdefault(pattern, [])
-    if raw and len(samples) < SAMPLES_MAX:
+    report.skipped_by_reason[skipped.reason] += 1
+    if raw and pattern not in report.samples:
         text, _ = classify.redact(raw[: SAMPLE_CHARS * 4].decode("utf-8", "replace"))
-        samples.append(text[:SAMPLE_CHARS])
+        report.samples[pattern] = text[:SAMPLE_CHARS]
 
 
 def _known(session: Session, batch: Sequence[_Found]) -> set[str]:

@@ -18,10 +18,12 @@ from app.commands import HungUp, Line
 from app.kernel.clock import StillClock
 from app.kernel.context import Context
 from app.kernel.errors import Invalid
+from dashboards import windows
 from ingest.events.health import ProcessStarted
 from ingest.log import outbox, proofs
 from ingest.log.pressure import Pressure, State
 from ingest.log.proofs import PackEmpty, PackTooLarge
+from ingest.store.query import EVERYTHING
 from payments import topups
 from payments.models import book
 from payments.money import AmountInvalid
@@ -143,10 +145,38 @@ def sshd_log(tmp_path: Path, lines: int) -> Path:
     return file
 
 
+def test_an_import_says_why_lines_made_no_event_and_where_the_others_are(house: Installation, tmp_path: Path) -> None:
+    file = tmp_path / "auth.log"
+    head = "Dec 10 06:55:{:02} edge {}: "
+    failed = "Failed password for root from 203.0.113.9 port 22 ssh2"
+    file.write_text(
+        head.format(46, "sshd[7]") + failed + "\n"
+        + head.format(48, "sshd[7]") + f"message repeated 5 times: [ {failed}]\n"
+        + (head.format(49, "sshd[7]") + "Received disconnect from 203.0.113.9: 11: Bye\n") * 3
+        + head.format(50, "CRON[1]") + "x\n\n"
+    )  # fmt: skip
+    args = {"file": str(file), "format": "sshd", "source": "edge", "year": 2017}
+    assert lines_of(house, "ingest", **args) == [
+        "7 lines: 2 made 6 events (6 new, 0 known already), 5 were skipped.",
+        'A line that says "message repeated 5 times" makes five events.',
+        "  skipped      3  neither a sign-in nor a session",
+        "  skipped      1  another program",
+        "  skipped      1  empty line",
+        "The most frequent of those by their beginning, each with an example:",
+        "               3  Received disconnect      "
+        "Dec 10 06:55:49 edge sshd[7]: Received disconnect from 203.0.113.9: 11: Bye",
+        "They stand at their own time: http://localhost:8080/console/soc/events"
+        "?from=2017-12-10T06:55:46Z&to=2017-12-10T06:55:49Z",
+    ]
+    found = windows.read("2017-12-10T06:55:46Z", "2017-12-10T06:55:49Z", START)
+    house.arrive()
+    assert house.system.store.count(EVERYTHING, found.window()) == 6
+
+
 def test_an_import_alone_does_the_work_of_the_log(house: Installation, tmp_path: Path) -> None:
     """Nobody else numbers then: an import of any size would fill the outbox and wait for itself."""
     args = {"file": str(sshd_log(tmp_path, 3_500)), "format": "sshd", "source": "edge", "year": 2017}
-    assert lines_of(house, "ingest", **args)[0].startswith("3500 lines, 3500 events")
+    assert lines_of(house, "ingest", **args)[0].startswith("3500 lines: 3500 made 3500 events")
     log = health.lag(house.system)["log"]
     assert log["head"] >= 3_000
     # What was imported happened long ago, and waits only since now.

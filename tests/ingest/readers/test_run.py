@@ -220,7 +220,9 @@ def test_a_dry_run_says_what_would_be_and_records_nothing(ground: Ground, write:
         assert session.execute(sa.select(models.imported)).all() == []
 
 
-def test_skipped_lines_are_counted_by_pattern_with_samples(ground: Ground, write: Callable[..., Path]) -> None:
+def test_skipped_lines_are_counted_by_reason_and_pattern_with_an_example(
+    ground: Ground, write: Callable[..., Path]
+) -> None:
     report = read_file(
         ground,
         write(
@@ -243,8 +245,20 @@ def test_skipped_lines_are_counted_by_pattern_with_samples(ground: Ground, write
         "no valid date": 1,
         "not a syslog line": 1,
     }
-    assert len(report.samples["Invalid user"]) == 3
+    assert report.skipped_by_reason == {
+        "empty line": 1,
+        "not UTF-8": 1,
+        "line too long": 1,
+        "neither a sign-in nor a session": 5,
+        "no valid date": 1,
+        "not a syslog line": 1,
+    }
+    assert report.samples["Invalid user"].startswith("Dec 10 06:55:46 edge sshd[7]: Invalid user ana")
     assert "hunter22" not in str(report.samples)
+    assert (report.first_at, report.last_at) == (
+        datetime(2017, 12, 10, 6, 55, 0, tzinfo=UTC),
+        datetime(2017, 12, 10, 6, 55, 19, tzinfo=UTC),
+    )
 
 
 def test_ends_of_lines_do_not_matter(ground: Ground, write: Callable[..., Path]) -> None:
