@@ -30,8 +30,3 @@ class FindingSink(Protocol):
         entities: Mapping[str, Sequence[str]],
         synthetic: str | None,
     ) -> str | None: ...
-
-
-def no_sink(session: Session, finding: FindingEvent, ctx: Context, **facts: object) -> str | None:
-    """Take nothing: for rules that are tested alone."""
-    return None

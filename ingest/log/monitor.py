@@ -28,6 +28,7 @@ from ingest.log.note import NoteRefused, VerifierKey
 from ingest.log.read import Body, Entry, Head
 from ingest.store.port import EventStore, walk
 from ingest.store.query import Document, Order, Search, Sequenced, Window
+from ingest.store.stubs import is_stub
 
 FINDINGS_MAX: Final = 100
 CHECKPOINTS_A_TIME: Final = 500
@@ -182,7 +183,7 @@ class _Check:
             if documents is not None and body is not None and sequence in documents:
                 self._document(entry, body, documents[sequence], believed)
                 fits = form.commitment(body.salt, body.body) == entry.commitment
-                if fits and not at_path(documents[sequence], "onepay.parked"):
+                if fits and not is_stub(documents[sequence]):
                     item = Sequenced(sequence=sequence, ingested=entry.ingested, hash=believed.hex(), body=body.body)
                     sealed.append(item)
         self._searched_by(sealed)
@@ -353,7 +354,7 @@ class _Check:
     def _document(self, entry: Entry, body: Body, document: Document, leaf: bytes) -> None:
         assert self.copy is not None
         table = f"store {self.copy.name}"
-        if at_path(document, "onepay.parked"):
+        if is_stub(document):
             if entry.sequence not in self.excused:
                 self._add(table, entry.sequence, "onepay.parked", "it is a stub of what nothing refused")
             return

@@ -61,19 +61,6 @@ def verifier_key(origin: str, seed: Secret) -> VerifierKey:
     return VerifierKey(origin, crypto.public_key(seed))
 
 
-def parse_verifier_key(text: str) -> VerifierKey:
-    """Read a `vkey`; raises `NoteRefused` for other forms, other algorithms and a wrong key id."""
-    name, _, rest = text.strip().partition("+")
-    claimed, _, encoded = rest.partition("+")
-    data = _bytes(encoded)
-    if len(data) != 33 or data[0] != ED25519 or not _NAME.fullmatch(name):
-        raise NoteRefused("not an Ed25519 verifier key")
-    key = VerifierKey(name, data[1:])
-    if key.id.hex() != claimed:
-        raise NoteRefused("the key id does not belong to the key")
-    return key
-
-
 def sign(text: str, key: VerifierKey, seed: Secret) -> str:
     """Return the note of a text ending in a newline, with one signature."""
     assert text.endswith("\n"), "a note's text ends with a newline"

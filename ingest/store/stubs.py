@@ -8,9 +8,8 @@ from typing import Any
 
 from app.kernel import canonical
 from app.kernel.clock import rfc3339
-from ingest.events.envelope import ADDED_WHEN_SEQUENCED, at_path, nest
-from ingest.store.columns import PARKED_BODY, Misfit, parse_body
-from ingest.store.query import Document
+from ingest.events.envelope import at_path, nest
+from ingest.store.columns import PARKED_BODY
 
 
 def stub(*, event_id: str, kind: str, class_: str, at: datetime, body: bytes) -> bytes:
@@ -32,20 +31,3 @@ def stub(*, event_id: str, kind: str, class_: str, at: datetime, body: bytes) ->
 def is_stub(document: Mapping[str, Any]) -> bool:
     """Tell whether a stored document stands for one that was refused."""
     return at_path(document, "onepay.parked") is True
-
-
-def unparked(document: Document) -> Document:
-    """Return the document a stub stands for, so that detectors need not wait; a stub without a readable body stays."""
-    if not is_stub(document):
-        return document
-    text = at_path(document, f"{PARKED_BODY}.text")
-    try:
-        whole = parse_body(text if isinstance(text, str) else "")
-    except Misfit:
-        return document
-    if not isinstance(whole.get("event"), dict):
-        return document
-    for path in ADDED_WHEN_SEQUENCED:
-        name = path.removeprefix("event.")
-        whole["event"][name] = document["event"][name]
-    return whole

@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.kernel.access import SOC_ALERT_READ, SOC_ALERT_TRIAGE, SOC_RULE_READ, Actor, ActorKind, service
 from app.kernel.context import Context, Source
 from detectors import alerts, catalog
 from detectors.models import alert
-from detectors.ports import FindingSink, no_sink
+from detectors.ports import FindingSink
 from detectors.runner import Runner
 from detectors.settings import DetectorSettings
 from detectors.sigma.ast import Rule
 from ingest.events import catalog as events
+from ingest.events.detection import FindingEvent
 from ingest.events.envelope import Event, fields_of
 from ingest.log import outbox
 from ingest.log.sequencer import Sequencer
@@ -73,6 +75,11 @@ class Pipeline:
     def close(self) -> None:
         self.store.close()
         self.ground.close()
+
+
+def no_sink(session: Session, finding: FindingEvent, ctx: Context, **facts: object) -> str | None:
+    """Take nothing: for rules that are tested alone."""
+    return None
 
 
 def make_pipeline(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from app.kernel.crypto import Secret
 from app.kernel.errors import ConfigurationRefused
 from ingest.log import note
-from ingest.log.note import NoteRefused, TreeHead
+from ingest.log.note import NoteRefused, TreeHead, VerifierKey
 
 # The example of the Go package that the C2SP specification was written from.
 VKEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
@@ -21,7 +23,7 @@ HEAD = TreeHead(origin="onepay.example/log", size=7, root=b"r" * 32)
 
 
 def test_the_published_note_opens() -> None:
-    key = note.parse_verifier_key(VKEY)
+    key = VerifierKey("PeterNeumann", base64.b64decode(VKEY.rpartition("+")[2])[1:])
 
     assert note.open_note(f"{TEXT}\n{SIGNATURE}", key) == TEXT
     assert str(key) == VKEY
@@ -31,7 +33,6 @@ def test_what_we_sign_opens_and_reads_back() -> None:
     signed = note.sign(HEAD.text, KEY, SEED)
 
     assert note.parse_tree_head(note.open_note(signed, KEY)) == HEAD
-    assert note.parse_verifier_key(str(KEY)) == KEY
 
 
 def test_signatures_of_others_are_passed_over() -> None:
@@ -82,12 +83,6 @@ def test_what_is_no_note_of_ours_is_refused(broken: str) -> None:
 def test_what_is_no_checkpoint_is_refused(text: str) -> None:
     with pytest.raises(NoteRefused):
         note.parse_tree_head(text)
-
-
-@pytest.mark.parametrize("vkey", ["", "a+b+c", VKEY[:-1], VKEY.replace("c74f20a3", "c74f20a4"), f"a b{VKEY[12:]}"])
-def test_what_is_no_key_is_refused(vkey: str) -> None:
-    with pytest.raises(NoteRefused):
-        note.parse_verifier_key(vkey)
 
 
 @pytest.mark.parametrize("origin", ["", "a b", "a+b", "a\nb"])
