@@ -48,7 +48,6 @@ class EventClass(StrEnum):
     SECURITY = "security"
     MONEY = "money"
     GOVERNANCE = "governance"
-    PRIVACY = "privacy"
     OPERATIONS = "operations"
     EXTERNAL = "external"
 

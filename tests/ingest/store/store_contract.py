@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.kernel.clock import rfc3339
+from ingest.events.envelope import EventClass
 from ingest.store.port import BadCursor, BadWindow, EventStore, LimitTooHigh, UnknownField, walk
 from ingest.store.query import (
     EVERYTHING,
@@ -119,10 +120,10 @@ class StoreContract:
     # -- coverage
 
     def test_coverage_counts_over_all_classes_and_months(self, store: EventStore) -> None:
-        classes = ["security", "money", "governance", "privacy", "operations", "external"]
+        classes = [item.value for item in EventClass]
         store.append(
             [
-                sequenced(n, class_=classes[n % 6], ingested=datetime(2026, 1 + n % 12, 28, tzinfo=UTC))
+                sequenced(n, class_=classes[n % len(classes)], ingested=datetime(2026, 1 + n % 12, 28, tzinfo=UTC))
                 for n in range(1, 121)
             ]
         )
