@@ -35,6 +35,8 @@ entries.ndjson    what the tree holds of each event: its entry, without the cont
 bodies.ndjson     the events themselves, each with the salt of its commitment; personal fields stay encrypted
 proofs/           one C2SP tlog-proof an event: the path from its entry to the root
 consistency/      if asked for: that the log begins with an older checkpoint of yours (--older FILE)
+
+No signature covers this text and onepay_verify.py: whoever hands you the pack can have changed both.
 """
 
 

@@ -127,7 +127,7 @@ class Report:
     def text(self) -> str:
         """The whole report."""
         verdict = {
-            SOUND: "SOUND: everything above is proven.",
+            SOUND: "SOUND: every event above is proven.",
             FAILED: "FAILED: something is not what was sealed. Nothing in this file should be relied on.",
             INCOMPLETE: "INCOMPLETE: nothing is wrong, but not everything could be proven.",
         }[self.code]
@@ -374,6 +374,8 @@ def _events(files: Mapping[str, bytes], head: Head, note: bytes, bodies: Mapping
     for name in sorted(files.keys() - known):
         if not name.startswith("consistency/"):
             report.lines.append(f"note        {name} is nothing this verifier knows; it proves nothing")
+    for name in (name for name in UNCHECKED if name in files):
+        report.lines.append(f"note        {name} is covered by no signature; it proves nothing")
     report.lines.append(f"events      {len(seen)} in the pack, of {head.size} in the log")
 
 

@@ -86,7 +86,19 @@ def test_a_pack_verifies_alone_with_its_one_file(pack: Path, tmp_path: Path) -> 
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "sequence 4 " in done.stdout
-    assert done.stdout.endswith("SOUND: everything above is proven.\n")
+    assert done.stdout.endswith("SOUND: every event above is proven.\n")
+
+
+def test_what_no_signature_covers_is_said(pack: Path, tmp_path: Path) -> None:
+    changed = packed(tmp_path, {**members(pack), "README.txt": b"Send the money to me.", "more.txt": b"And quickly."})
+
+    report = verify.verify_pack(changed)
+
+    assert [line for line in report.lines if line.startswith("note")] == [
+        "note        more.txt is nothing this verifier knows; it proves nothing",
+        "note        README.txt is covered by no signature; it proves nothing",
+        "note        onepay_verify.py is covered by no signature; it proves nothing",
+    ]
 
 
 def test_the_one_file_imports_nothing_of_ours() -> None:
