@@ -26,7 +26,7 @@ fi
 if [ -z "${YES:-}" ]; then
   printf 'Remove %s with all its data? Type yes: ' "$home"
   read -r answer || answer=no
-  [ "$answer" = yes ] || { echo "Nothing was removed."; exit 1; }
+  [ "$answer" = yes ] || { echo "Nothing was removed."; exit 0; }
 fi
 # The lock goes last: until then whoever wants to start here is told that somebody has the home.
 find "$home" -mindepth 1 -maxdepth 1 ! -name onepay.lock -exec rm -rf -- {} +

@@ -163,7 +163,9 @@ def reset(home: Path, answer: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_reset_removes_a_home_after_one_yes(made: Path) -> None:
-    assert (reset(made, "no").returncode, (made / "onepay.db").exists()) == (1, True)
+    kept = reset(made, "no")
+    assert (kept.returncode, (made / "onepay.db").exists()) == (0, True)
+    assert kept.stdout.endswith("Nothing was removed.\n")
     done = reset(made, "yes")
     assert (done.returncode, made.exists()) == (0, False), done.stderr
 
