@@ -221,11 +221,11 @@ def _store_settings(settings: Settings) -> StoreSettings:
     )
 
 
-def _opened(store: EventStore, hasty: EventStore) -> bool:
+def _opened(store: EventStore, pages: EventStore) -> bool:
     """Open the store, or leave it to the shipper: payments go on while a search cluster is away."""
     try:
-        if hasty is not store:
-            hasty.coverage(0, 0)  # whether it answers is known sooner than whether it can be opened
+        if pages is not store:
+            pages.coverage(0, 0)  # whether it answers is known sooner than whether it can be opened
         store.open()
     except StoreUnavailable as error:
         _log.warning("The event store is away and is opened once it answers: %s", error)

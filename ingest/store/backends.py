@@ -35,9 +35,9 @@ def for_pages(settings: StoreSettings, store: EventStore) -> EventStore:
     """Return the same store as pages ask it: only reading, and with little patience where it is another server."""
     if settings.elastic is None:
         return store
-    hasty = replace(settings.elastic, timeout_seconds=settings.elastic.page_timeout_seconds)
-    reader = Impatient(OfficialClient(hasty, hasty.reader), rest_seconds=hasty.page_rest_seconds)
-    return _elastic(hasty, settings.namespace, dict.fromkeys((hasty.shipper, hasty.reader, hasty.lifecycle), reader))
+    brief = replace(settings.elastic, timeout_seconds=settings.elastic.page_timeout_seconds)
+    reader = Impatient(OfficialClient(brief, brief.reader), rest_seconds=brief.page_rest_seconds)
+    return _elastic(brief, settings.namespace, dict.fromkeys((brief.shipper, brief.reader, brief.lifecycle), reader))
 
 
 def _elastic(settings: ElasticSettings, namespace: str, clients: Mapping[ElasticLogin, Requester]) -> ElasticStore:
