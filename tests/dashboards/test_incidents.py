@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from app.identity import roles
 from app.identity.models import account
 from ingest import models as log
+from playbooks import action_rows
 from playbooks.action_rows import ActionState
 from playbooks.cases import State
 from playbooks.tasks import TaskState
@@ -76,6 +77,35 @@ def test_a_list_that_goes_on_is_drawn_again_and_one_that_ended_is_not(
     drawn = room.analyst.draw(path, search)
     assert "Not allowed" not in drawn
     assert ('"data-refresh": "true"' in drawn) is is_live
+
+
+def test_a_task_leads_to_its_action_on_whom_it_named(room: Room) -> None:
+    account = victim(room, "heron_lock")
+    case = room.incident(account=account, severity="critical", playbook="account_takeover")
+    for _ in range(3):
+        room.installation.turn()
+    ask = next(one for one in room.page(case).tasks if one.step == "ask")
+    assert room.analyst.said("finish", ask.id, answers={"answer": "not_mine"}) == ""
+    room.installation.turn()
+
+    drawn = room.commander.draw(f"/console/soc/incidents/{case}")
+    assert f"do=account.lock&entity={account}" in drawn
+    assert '"answer: not mine"' in drawn
+    said = drawn.partition("It is finished by the action: ")[2][:300]
+    assert "Lock the account" in said
+    assert f"acc…{account[-6:]}" in said
+
+
+def test_a_page_says_where_it_does_not_show_all(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = room.incident(account=victim(room, "heron_many"))
+    for whose in (victim(room, "heron_more"), victim(room, "heron_most")):
+        hold = order(room, case, "wallet.hold_outgoing", account=whose)
+        hold["key"] = whose
+        assert room.commander.said("run", case, room.page(case).incident.version, fields={"order": hold}) == ""
+    said = "of 2 actions are read: all that are open or stand, then the newest."
+    assert said not in room.commander.draw(f"/console/soc/incidents/{case}")
+    monkeypatch.setattr(action_rows, "PAGE_MAX", 1)
+    assert f"1 {said}" in room.commander.draw(f"/console/soc/incidents/{case}")
 
 
 def test_colleagues_are_called_by_name_and_customers_by_their_id_alone(room: Room) -> None:

@@ -226,7 +226,7 @@ def _step(step: StepStanding, book: Execution, seen: Look) -> Part:
     if step.why and step.state is StepState.FAILED:
         parts.append(html.Small(readable(step.why)))
     elif step.out and step.kind == "task":
-        parts.append(html.Small(_answers(step.out)))
+        parts.append(html.Small(_answers(step.out, task.fields if task is not None else {})))
     if step.state is StepState.WAITING and step.kind == "action":
         parts.append(html.Small("waits for a second person, see above"))
     if task is not None and task.is_open:
@@ -250,11 +250,16 @@ def _title(step: StepStanding, seen: Look) -> str:
             return step.text
 
 
-def _answers(out: Mapping[str, Any]) -> str:
-    def shown(value: Any) -> str:
-        return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+def _answers(out: Mapping[str, Any], fields: Mapping[str, Field]) -> str:
+    """Return what was answered in words: of a choice the words of its list."""
 
-    return ", ".join(f"{_label(name).lower()}: {readable(shown(value))}" for name, value in out.items())
+    def shown(name: str, value: Any) -> str:
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        is_choice = name in fields and fields[name].choices
+        return str(value).replace("_", " ") if is_choice else readable(str(value))
+
+    return ", ".join(f"{_label(name).lower()}: {shown(name, value)}" for name, value in out.items())
 
 
 def _loose(task: Task, seen: Look) -> Part:
@@ -308,7 +313,7 @@ def _task(task: Task, seen: Look) -> list[Part]:
 
 
 def _check(task: Task, seen: Look, skip: list[Part]) -> list[Part]:
-    answered = html.P([seen.person(task.done_by), " answered: ", _answers(task.result) or "done"])
+    answered = html.P([seen.person(task.done_by), " answered: ", _answers(task.result, task.fields) or "done"])
     if task.done_by == seen.viewer.id:
         return [answered, html.P("You answered it, so another person confirms it.", className="why-not")]
     return [
