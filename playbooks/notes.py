@@ -40,7 +40,7 @@ class SecretInText(Invalid):
 
 
 class NoText(Invalid):
-    """The text holds signs that cannot be kept."""
+    """The text holds characters that cannot be kept."""
 
     code = "no_text"
 
