@@ -160,7 +160,16 @@ def _not_signed(form: pages.Form, order: TransferOrder, main: Wallet, key: str, 
     """Return the review with why it is not signed yet, and with its key, so that the next click means this order."""
     leave_trace(error)
     status = 409 if isinstance(error, IdempotencyBusy) else 422
-    return _review_page(form, order, main, pages.Form(wrong={"code": str(error)}), key, status)
+    return _review_page(form, order, main, pages.Form(wrong={"code": _in_words(error)}), key, status)
+
+
+def _in_words(error: OnePayError) -> str:
+    """Return why an order is not signed yet, as a payer reads it; some errors speak to programs."""
+    if isinstance(error, IdempotencyBusy):
+        return "Your first click is still being answered. Wait a second, then press again."
+    if isinstance(error, TooManyAttempts):
+        return f"Too many wrong codes. Wait {formats.wait(error.retry_after or 1)}."
+    return str(error)
 
 
 def _call(order: TransferOrder, key: str) -> Call:

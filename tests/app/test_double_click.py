@@ -13,6 +13,8 @@ import sqlalchemy as sa
 
 from app.identity.models import attempts
 from app.identity.models import session as session_table
+from app.web import send
+from payments.idempotency import IdempotencyBusy
 from payments.models import transfer
 from tests.app.test_bad_input import review
 from tests.support.installation import Browser, Installation, installed
@@ -73,3 +75,26 @@ def test_clicks_at_once_pay_once_and_show_the_receipt(house: Installation, times
     assert {status for status, _ in answers} == {303}
     assert {where for _, where in answers} == {f"/transfers/{paid[0]}"}
     assert counted == []
+
+
+def test_why_an_order_is_not_signed_is_told_in_words_for_payers(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation.customer("told_payee")
+    person, browser = installation.customer("told_payer", euros=20), installation.browser()
+    browser.sign_in(person)
+    owed = installation.system.clock.now() - timedelta(minutes=6)
+    with installation.system.db.begin() as session:
+        mine = session_table.c.account_id == person.account
+        session.execute(sa.update(session_table).where(mine).values(proved_at=owed))
+    fields = review(browser, "@told_payee", "1.00")
+    told = [browser.post("/transfers", fields | {"code": "000000"}).text for _ in range(6)][-1]
+    assert "Too many wrong codes. Wait 5 minutes." in told
+
+    def busy(ask: object) -> None:
+        raise IdempotencyBusy
+
+    monkeypatch.setattr(send, "_patiently", busy)
+    answer = browser.post("/transfers", fields)
+    assert answer.status_code == 409
+    assert "Your first click is still being answered." in answer.text
