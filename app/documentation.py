@@ -14,7 +14,7 @@ from typing import Final
 
 from flask import Flask
 
-import app.cli  # noqa: F401 - errors are listed once imported, and the command line imports all that can refuse
+import app.demo  # noqa: F401 - errors are listed once imported, and this and `process` import whatever can refuse
 from app import config, problems, process
 from app.gateway.policy import Policy
 from app.identity import roles

@@ -53,8 +53,8 @@ def short(text: str) -> Part:
 def short_text(text: str) -> str:
     """Return the short name of an id, the same on every page: its kind and its last six, which are its random part.
 
-    Names of customers never pass through the console; this stands for them. Of a hash it is the first eight characters, of
-    anything else that is long both ends.
+    Names of customers never pass through the console; this stands for them. Of a hash it is the first eight characters,
+    of anything else that is long both ends.
     """
     if _TYPED_ID.fullmatch(text):
         return f"{text[:3]}…{text[-6:]}"
