@@ -30,7 +30,7 @@ def all_jobs(system: System) -> Sequence[Job]:
         Job(name="payments.purge", every=timedelta(minutes=1), run=lambda at: _purge(system, at)),
         checkpoint.job(system.db, system.log_key),
         Job(name="detectors.run", every=timedelta(seconds=2), run=lambda at: system.runner.run()),
-        *playbooks.jobs(system.db, system.ids, system.response),
+        *playbooks.jobs(system.db, system.clock, system.ids, system.response),
         system.watch.job(),
     )
 

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from app.kernel.clock import rfc3339
+from app.kernel.clock import Clock, rfc3339
 from app.kernel.context import Context
 from app.kernel.db import Database
 from app.kernel.ids import Ids
 from app.kernel.jobs import Job, guarded
 from playbooks import acting, action_rows, cases, clocks, tasks, undoing
-from playbooks.clocks import CONTAINMENT, Clock
+from playbooks.clocks import CONTAINMENT
 from playbooks.engine.execute import Executor
 from playbooks.form import Ask
 from playbooks.parts import Parts
 
 
-def jobs(db: Database, ids: Ids, parts: Parts) -> tuple[Job, ...]:
+def jobs(db: Database, clock: Clock, ids: Ids, parts: Parts) -> tuple[Job, ...]:
     """Return the jobs of response with their pace."""
-    executor = Executor(db, ids, parts)
+    executor = Executor(db, clock, ids, parts)
     return (
-        Job(name="playbooks.execute", every=timedelta(seconds=2), run=executor.run),
+        Job(name="playbooks.execute", every=timedelta(seconds=2), run=lambda at: executor.run()),
         Job(name="playbooks.clocks", every=timedelta(seconds=15), run=lambda at: turn_clocks(db, ids, at)),
         Job(name="playbooks.expire", every=timedelta(seconds=30), run=lambda at: expire(db, ids, parts, at)),
     )
@@ -44,7 +44,7 @@ def expire(db: Database, ids: Ids, parts: Parts, at: datetime) -> str | None:
     return f"{len(due)} actions" if due else None
 
 
-def _turn(db: Database, ids: Ids, one: Clock, at: datetime) -> None:
+def _turn(db: Database, ids: Ids, one: clocks.Clock, at: datetime) -> None:
     ctx = _context(ids, at)
     with db.begin() as session:
         case = cases.locked(session, one.incident_id)
@@ -59,7 +59,7 @@ def _expire(db: Database, ids: Ids, parts: Parts, action_id: str, at: datetime) 
         undoing.expire(session, action_id, _context(ids, at), parts=parts)
 
 
-def _prolong_or_undo(found: action_rows.Action, breached: Clock) -> Ask:
+def _prolong_or_undo(found: action_rows.Action, breached: clocks.Clock) -> Ask:
     return Ask(
         text=f"{found.name} of {found.target} stands since {rfc3339(breached.started_at)}: undo it, or let another "
         "person than the one who did it prolong it.",

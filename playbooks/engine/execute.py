@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.kernel import canonical, crypto
+from app.kernel.clock import Clock
 from app.kernel.containment import BadParameter, ContainmentRefused
 from app.kernel.context import Context
 from app.kernel.db import Database, insert_once
@@ -43,18 +44,21 @@ INTENDED, DONE, FAILED = "intended", "done", "failed"
 class Executor:
     """Carries playbooks out. Several may run; each finds what is due in the rows, nothing lives in memory."""
 
-    def __init__(self, db: Database, ids: Ids, parts: Parts) -> None:
-        self._db, self._ids, self._parts = db, ids, parts
+    def __init__(self, db: Database, clock: Clock, ids: Ids, parts: Parts) -> None:
+        self._db, self._clock, self._ids, self._parts = db, clock, ids, parts
         self._books: dict[str, Playbook] = {}
 
-    def run(self, at: datetime) -> str | None:
-        """Take every due execution as far as it goes without people, and return a note."""
+    def run(self) -> str | None:
+        """Take every due execution as far as it goes without people, and return a note.
+
+        Each step is told at its own time: what follows something in the timeline never stands before it.
+        """
         turns = 0
-        while due := self._due(at):
+        while due := self._due(self._clock.now()):
             before = turns
             for execution_id, incident_id in due:
                 taken: list[int] = []
-                guarded("playbooks.execute", lambda: taken.append(self._advance(execution_id, incident_id, at)))  # noqa: B023 - called at once
+                guarded("playbooks.execute", lambda: taken.append(self._advance(execution_id, incident_id)))  # noqa: B023 - called at once
                 turns += sum(taken)
             if turns == before or turns > TURNS_MAX:
                 break
@@ -76,14 +80,15 @@ class Executor:
         with self._db.read() as session:
             return [(row.id, row.incident_id) for row in session.execute(query)]
 
-    def _advance(self, execution_id: str, incident_id: str, at: datetime) -> int:
+    def _advance(self, execution_id: str, incident_id: str) -> int:
         turns = 0
-        while turns < TURNS_MAX and self._turn(execution_id, incident_id, at):
+        while turns < TURNS_MAX and self._turn(execution_id, incident_id):
             turns += 1
         return turns
 
-    def _turn(self, execution_id: str, incident_id: str, at: datetime) -> bool:
+    def _turn(self, execution_id: str, incident_id: str) -> bool:
         """Handle the one step that is due; returns whether there was one."""
+        at = self._clock.now()
         ctx = Context(actor=acting.SERVICE, at=at, request_id=self._ids.new("run", at), ids=self._ids)
         with self._db.begin() as session:
             held = self._hold(session, execution_id, incident_id, at)

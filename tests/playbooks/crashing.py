@@ -30,7 +30,7 @@ def run(url: str, folder: Path, at: datetime, stop_after: int) -> None:
     kept["network.block"].refuses.add("127.0.0.1")
     parts = shipped.parts(kept, library={"probe": book(LONG), "child": book(CHILD, "child")})
     _arm(db, stop_after)
-    Executor(db, RandomIds(), parts).run(at)
+    Executor(db, StillClock(at), RandomIds(), parts).run()
     sys.stdout.write("end\n")
 
 

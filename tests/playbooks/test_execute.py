@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from playbooks.engine.execute import Executor
 from playbooks.models import command, playbook_version
 from playbooks.settings import PlaybookSettings
 from playbooks.tasks import ActionNotDone, FormInvalid
+from playbooks.timeline import Code
 from tests.playbooks.books import CHILD, LONG, book
 from tests.playbooks.test_incidents import walk
 from tests.playbooks.world import AMIR, ANNA, CARLA, CHEN, World, make_world, run_jobs
@@ -66,6 +68,29 @@ def test_a_taken_account_is_contained_by_itself_and_worked_to_the_end_by_people(
     done = [event["onepay"]["incident"]["step"] for event in world.events("incident.step.completed")]
     assert done == ["snapshot", "known", "sure", "revoke", "hold", "theirs", "paid", "read"]
     assert len(world.events("incident.task.done")) == 7
+
+
+class Ticking:
+    """A clock that goes on whenever it is read, as the machine's does."""
+
+    def __init__(self, start: datetime) -> None:
+        self._at = start
+
+    def now(self) -> datetime:
+        self._at += timedelta(milliseconds=10)
+        return self._at
+
+
+def test_each_step_is_told_at_its_own_time(world: World) -> None:
+    found = world.takeover()
+
+    Executor(world.ground.db, Ticking(world.now), world.ground.ids, world.parts).run()
+
+    story = sorted(world.page(found).timeline, key=lambda entry: entry.n)
+    assert [entry.recorded_at for entry in story] == sorted(entry.recorded_at for entry in story)
+    steps = [entry.recorded_at for entry in story if entry.code in (Code.STEP_COMPLETED, Code.STEP_BRANCHED)]
+    assert len(set(steps)) == len(steps) == 5, "each step happened at a time of its own, and none before it was found"
+    assert min(steps) > max(entry.recorded_at for entry in story if entry.code is Code.PLAYBOOK_STARTED)
 
 
 def test_when_it_was_the_owner_all_is_undone_by_itself(world: World) -> None:
@@ -470,14 +495,14 @@ then: {task: Old too, role: analyst, within: 1h, next: done}
     world = with_book(old)
     found = begin(world)
     renewed = make_parts(world, old.replace("Old", "New"))
-    newer = Executor(world.ground.db, world.ground.ids, renewed)
+    newer = Executor(world.ground.db, world.ground.clock, world.ground.ids, renewed)
     world.do(tasks.finish, world.open_task(found).id, {}, by=ANNA)
-    newer.run(world.now)
+    newer.run()
     assert world.open_task(found).text == "Old too"
 
     world.parts = renewed
     other = world.find("alr_2", account="acc_other", playbook="probe")
-    newer.run(world.now)
+    newer.run()
     assert world.open_task(other).text == "New"
     assert [run.number for run in world.page(other).executions] == [2]
     with world.ground.db.read() as session:
@@ -522,12 +547,12 @@ EACH_ONCE = [
 def test_two_executors_at_once_do_each_thing_once(either_world: World) -> None:
     world = either_world
     ids = [world.takeover(f"acc_{n}", f"alr_{n}") for n in range(6)]
-    others = [Executor(world.ground.db, world.ground.ids, world.parts) for _ in range(4)]
+    others = [Executor(world.ground.db, world.ground.clock, world.ground.ids, world.parts) for _ in range(4)]
     barrier = threading.Barrier(4)
 
     def run(executor: Executor) -> None:
         barrier.wait()
-        executor.run(world.now)
+        executor.run()
 
     workers = [threading.Thread(target=run, args=(one,)) for one in others]
     for worker in workers:

@@ -31,7 +31,7 @@ def test_a_burst_and_an_entry_become_two_incidents_that_are_contained(tmp_path) 
     pipeline.ground.clock.move(timedelta(minutes=2))
     pipeline.detect()
     pipeline.detect()
-    Executor(pipeline.ground.db, pipeline.ground.ids, parts).run(pipeline.ground.clock.now())
+    Executor(pipeline.ground.db, pipeline.ground.clock, pipeline.ground.ids, parts).run()
 
     with pipeline.ground.db.read() as session:
         by_key = {

@@ -29,7 +29,7 @@ def test_an_account_that_was_entered_is_contained_locked_and_given_back(people: 
     ground = people.ground
     acts = (RevokeSessions(people.parts), LockAccount(people.parts), HoldOutgoing(), BlockNetwork(TrustedProxies(())))
     parts = shipped.parts({act.name: act for act in acts})
-    executor = Executor(ground.db, ground.ids, parts)
+    executor = Executor(ground.db, ground.clock, ground.ids, parts)
     account = people.sign_up(ADDRESS, "amber")
     assert people.try_in(ADDRESS) is not None
 
@@ -48,13 +48,13 @@ def test_an_account_that_was_entered_is_contained_locked_and_given_back(people: 
             synthetic=None,
             parts=parts,
         )
-    executor.run(ground.clock.now())
+    executor.run()
 
     assert (live(people, account), held(people, account)) == (0, True)
     with ground.db.begin() as session:
         (ask,) = incidents.by_id(session, found, CARLA).tasks
         tasks.finish(session, ask.id, {"answer": "not_mine"}, ground.ctx(ANNA))
-    executor.run(ground.clock.now())
+    executor.run()
     with ground.db.begin() as session:
         lock = actions.run(session, found, "account.lock", {"account": account}, ground.ctx(CARLA), parts=parts)
     assert state(people, account) == "locked"

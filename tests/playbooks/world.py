@@ -199,7 +199,7 @@ class World:
         return found
 
     def execute(self) -> str | None:
-        return self.executor.run(self.now)
+        return self.executor.run()
 
     def do(self, verb: Any, *args: Any, by: Actor = CARLA, **more: Any) -> Any:
         """Call a service in a transaction of its own, as an edge does."""
@@ -264,7 +264,7 @@ def make_world(
     metadata.create_all(ground.db.engine)
     kept = containments()
     parts = shipped.parts(kept, settings=settings, library=library)
-    return World(ground=ground, parts=parts, kept=kept, executor=Executor(ground.db, ground.ids, parts))
+    return World(ground=ground, parts=parts, kept=kept, executor=Executor(ground.db, ground.clock, ground.ids, parts))
 
 
 def run_jobs(world: World) -> None:
