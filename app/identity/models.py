@@ -205,6 +205,7 @@ message = sa.Table(
     sa.Column("not_before", UtcDateTime, nullable=False, info=_T),
     sa.Column("expires_at", UtcDateTime, nullable=False, info=_T),
 )
+sa.Index("app_message_state", message.c.state, message.c.id)
 restraint = sa.Table(
     "app_restraint",
     metadata,

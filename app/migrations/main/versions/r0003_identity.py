@@ -105,6 +105,7 @@ def upgrade() -> None:
         sa.Column("not_before", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
     )
+    op.create_index("app_message_state", "app_message", ["state", "id"])
     op.create_table(
         "app_network_rule",
         sa.Column("id", sa.Text(), primary_key=True),
