@@ -9,6 +9,7 @@ from typing import Final
 KIND_BY_PATH: Final[Mapping[str, str]] = {
     "source.ip": "address",
     "client.ip": "address",
+    "onepay.network.client": "address",
     "user.id": "account",
     "user.target.id": "account",
     "user.hash": "identifier",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, ClassVar, Final
 
 from app.kernel import classify
@@ -22,6 +23,7 @@ BODY_VERSION: Final = 1
 BODY_BYTES_MAX: Final = 16_384
 STRING_BYTES_MAX: Final = 8_192
 INTEGER_MAX: Final = 2**53 - 1
+CLIENT_PREFIX: Final = 64
 
 
 class EventInvalid(OnePayError):
@@ -163,6 +165,7 @@ ENVELOPE: Final[Mapping[str, FieldType]] = {
     "onepay.class": FieldType.KEYWORD,
     "onepay.origin": FieldType.KEYWORD,
     "onepay.actor.kind": FieldType.KEYWORD,
+    "onepay.network.client": FieldType.KEYWORD,
     "onepay.network.kind": FieldType.KEYWORD,
     "onepay.network.place": FieldType.KEYWORD,
     "onepay.subject.id": FieldType.KEYWORDS,
@@ -256,6 +259,7 @@ def _envelope(event: Event, ctx: Context, event_id: str, origin: str, version: s
         "user_agent.os.name": source.os_name,
         "user_agent.device.name": source.device_name,
         "device.id": source.device_id,
+        "onepay.network.client": None if source.ip is None else client_network(source.ip),
         "onepay.network.kind": source.network_kind,
         "onepay.network.place": source.place,
         "onepay.subject.id": list(dict.fromkeys(subjects)),
@@ -266,6 +270,24 @@ def _envelope(event: Event, ctx: Context, event_id: str, origin: str, version: s
         if value not in (None, "", []):
             flat[path] = value
     return flat
+
+
+def client_network(ip: str) -> str:
+    """Return what one client has at hand: an IPv4 address itself, of an IPv6 address the whole /64, as blocks do."""
+    return ip if ":" not in ip else _client_of_ipv6(ip)
+
+
+@lru_cache(maxsize=4_096)
+def _client_of_ipv6(ip: str) -> str:
+    try:
+        address = ipaddress.IPv6Address(ip)
+    except ValueError:
+        return ip
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    if address.is_loopback:
+        return str(address)
+    return str(ipaddress.IPv6Network((address, CLIENT_PREFIX), strict=False))
 
 
 @cache

@@ -45,7 +45,7 @@ def found(pipeline: Pipeline) -> dict[str, tuple[int, int]]:
     return {
         f"burst_{at_least}": (
             len([one for one in alerts if one.slug == f"burst_{at_least}"]),
-            len({one.group["source.ip"] for one in alerts if one.slug == f"burst_{at_least}"}),
+            len({one.group["onepay.network.client"] for one in alerts if one.slug == f"burst_{at_least}"}),
         )
         for at_least, _ in EPISODES
     }

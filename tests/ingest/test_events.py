@@ -17,7 +17,17 @@ from app.kernel.access import ActorKind
 from ingest import models
 from ingest.events import catalog, expected, published
 from ingest.events.auth import LoginFailed
-from ingest.events.envelope import BODY_BYTES_MAX, ENVELOPE, Event, EventClass, EventInvalid, FieldType, ecs, fields_of
+from ingest.events.envelope import (
+    BODY_BYTES_MAX,
+    ENVELOPE,
+    Event,
+    EventClass,
+    EventInvalid,
+    FieldType,
+    client_network,
+    ecs,
+    fields_of,
+)
 from ingest.events.external import LoginFailed as ExternalLoginFailed
 from ingest.events.health import HeartbeatSent, JobFailed
 from ingest.log import outbox
@@ -320,3 +330,18 @@ def test_a_masked_secret_of_a_rolled_back_event_is_not_told(ground: Ground) -> N
 
 def test_every_field_of_the_envelope_is_a_column() -> None:
     assert ENVELOPE.items() <= catalog.columns().items()
+
+
+@pytest.mark.parametrize(
+    ("ip", "client"),
+    [
+        ("198.18.7.9", "198.18.7.9"),
+        ("2001:db8:7:9:ffff::2", "2001:db8:7:9::/64"),
+        ("2001:0DB8:7:9::1", "2001:db8:7:9::/64"),
+        ("::ffff:198.18.7.9", "198.18.7.9"),
+        ("::1", "::1"),
+        ("fe80::1%eth0", "fe80::/64"),
+    ],
+)
+def test_a_client_is_the_network_it_can_change_to(ip: str, client: str) -> None:
+    assert client_network(ip) == client

@@ -55,6 +55,28 @@ def test_a_burst_and_an_entry_become_two_incidents_that_are_contained(tmp_path) 
     pipeline.close()
 
 
+def test_an_attacker_who_changes_addresses_of_one_ipv6_network_is_one_and_blocked(tmp_path) -> None:
+    kept = containments() | {"network.block": BlockNetwork(TrustedProxies(("127.0.0.1",)))}
+    parts = shipped.parts(kept)
+    pipeline = make_pipeline(tmp_path, sink=partial(joining.accept, parts=parts))
+    metadata.create_all(pipeline.ground.db.engine)
+    for n in range(120):
+        at = START + timedelta(seconds=n)
+        pipeline.record(at, "auth.login.failed", **{"source.ip": f"2001:db8:7:9::{n + 1:x}", "user.hash": f"h{n}"})
+    pipeline.ground.clock.move(timedelta(minutes=3))
+    pipeline.detect()
+    Executor(pipeline.ground.db, pipeline.ground.clock, pipeline.ground.ids, parts).run()
+
+    with pipeline.ground.db.read() as session:
+        (only,) = session.scalars(sa.select(incident.c.id)).all()
+        found = incidents.by_id(session, only, CARLA)
+        blocked = session.scalars(sa.select(network_rule.c.network)).all()
+    assert sorted(one.rule for one in found.alerts) == ["login_burst_source", "password_spray"]
+    assert [one.value for one in found.entities if one.kind == "address"] == ["2001:db8:7:9::/64"]
+    assert blocked == ["2001:db8:7:9::/64"]
+    pipeline.close()
+
+
 def test_detecting_again_from_the_start_opens_nothing_new(tmp_path) -> None:
     parts = shipped.parts(containments())
     pipeline = make_pipeline(tmp_path, sink=partial(joining.accept, parts=parts))

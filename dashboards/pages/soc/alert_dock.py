@@ -29,6 +29,7 @@ REVISED: Final[Mapping[str, str]] = {
 }
 NAMES: Final[Mapping[str, str]] = {
     "source.ip": "Addresses",
+    "onepay.network.client": "Addresses",
     "user.id": "Accounts",
     "user.hash": "Names typed at sign-in",
 }
