@@ -200,7 +200,7 @@ class StoreEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreFailed(StoreEvent):
-    """A store does not answer, is behind its limit, or has lost documents."""
+    """A store does not answer or takes nothing; it lacks the sequences (lo, hi] and is asked again."""
 
     kind: ClassVar[str] = "health.store.failed"
     types: ClassVar[tuple[str, ...]] = ("error",)
