@@ -394,7 +394,7 @@ def _imported(report: run.Report, url: str) -> Iterator[Line]:
     if others:
         yield text("The most frequent of those by their beginning, each with an example:")
     for pattern, count in others[:PATTERNS_SHOWN]:
-        yield text(f"  {count:>14}  {pattern:<24} {report.samples.get(pattern, '')[:EXAMPLE_CHARS]}".rstrip())
+        yield text(f"  {count:>14}  {pattern:<40}  {report.samples.get(pattern, '')[:EXAMPLE_CHARS]}".rstrip())
     if report.first_at is not None and report.last_at is not None and not report.is_dry_run:
         until = report.last_at + timedelta(seconds=1)
         since = max(report.first_at, until - windows.SPAN_MAX)

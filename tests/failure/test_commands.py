@@ -163,7 +163,7 @@ def test_an_import_says_why_lines_made_no_event_and_where_the_others_are(house: 
         "  skipped      1  another program",
         "  skipped      1  empty line",
         "The most frequent of those by their beginning, each with an example:",
-        "               3  Received disconnect      "
+        "               3  Received disconnect                       "
         "Dec 10 06:55:49 edge sshd[7]: Received disconnect from 203.0.113.9: 11: Bye",
         "They stand at their own time: http://localhost:8080/console/soc/events"
         "?from=2017-12-10T06:55:46Z&to=2017-12-10T06:55:49Z",

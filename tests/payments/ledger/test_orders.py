@@ -27,7 +27,8 @@ CASES = [
     (SETTLED.format("currency = 'USD'"), {"transfer_currency"}),
     (SETTLED.format("owner_id = 'acc_thief'"), {"transfer_owner"}),
     (SETTLED.format("reference = 'other'"), {"transfer_reference"}),
-    (SETTLED.format("at = at + 1"), {"transfer_time"}),
+    (SETTLED.format("at = at + 1"), {"transfer_time", "transfer_time_told"}),
+    (SETTLED.format("at = at - 1"), {"transfer_time_told"}),
     (SETTLED.format("fee = 1"), {"transfer_amount", "transfer_fee_told"}),
     (SETTLED.format("version = 2"), {"transfer_version_told"}),
     (
