@@ -93,3 +93,12 @@ def test_who_frees_a_wallet_and_its_restraint_still_differs_from_the_log(world: 
         CARL.format("state = 'open'"),
     )
     assert kinds(world) == {"wallet_state_told"}
+
+
+def test_an_order_before_what_its_books_saw_last_agrees(world: World) -> None:
+    """The ledger dates it after that; under load two orders meet so, here the clock stands back."""
+    anna, ben = world.customer("anna", balance=1_000), world.customer("ben")
+    world.pay(anna, ben, 100)
+    world.ground.clock.move(timedelta(seconds=-1))
+    world.pay(anna, ben, 100)
+    assert world.differences() == []
