@@ -173,6 +173,24 @@ def test_codes_commands_and_secrets_are_shown_whole(browser: Chromium, house: Se
         assert size == NARROW or abs(heading["y"] - card["y"]) < 30, "the heading stands at the top of its card"
 
 
+def test_of_two_clicks_on_one_order_one_is_sent(browser: Chromium, house: Served) -> None:
+    installation = house.installation
+    person = installation.customer("twice", euros=20)
+    with looking(browser, house.url) as looked:
+        looked.sign_in(person, installation)
+        page, sent = looked.page, []
+        page.on("request", lambda made: sent.append(made.url) if made.method == "POST" else None)
+        looked.go("/send")
+        page.fill("[name=payee]", "@tern_slate")
+        page.fill("[name=amount]", "1.00")
+        page.click("button.main")
+        page.wait_for_load_state("load")
+        sent.clear()
+        page.dblclick("button.main")
+        page.wait_for_url("**/transfers/trf_*")
+        assert [url.removeprefix(house.url) for url in sent] == ["/transfers"]
+
+
 def test_a_double_click_signs_in_once(browser: Chromium, house: Served) -> None:
     installation = house.installation
     person = installation.customer("double", euros=20)
