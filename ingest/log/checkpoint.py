@@ -184,8 +184,8 @@ def _dated(at: datetime, head: read.Head, published: Checkpoint | None) -> datet
 
     Without this a clock that was set back would look like a date that somebody changed.
     """
-    bounds = (head.last_ingested, published.at if published is not None else None)
-    return max(at, *(known for known in bounds if known is not None))
+    bounds = (at, head.last_ingested, published.at if published is not None else None)
+    return max(known for known in bounds if known is not None)
 
 
 def _one(session: Session, query: sa.Select[tuple[object, ...]]) -> Checkpoint | None:
