@@ -164,6 +164,18 @@ def get(session: Session, account_id: str) -> Account:
     return _of(row)
 
 
+def held(session: Session, account_id: str) -> Account:
+    """Return an account that nobody else changes until this transaction ends; raises `NotFound`.
+
+    Whoever moves an account to a state by what it is reads it so, before anything else that belongs to the account:
+    else two at once would each decide by what the other one ends.
+    """
+    row = session.execute(sa.select(account).where(account.c.id == account_id).with_for_update()).one_or_none()
+    if row is None:
+        raise NotFound
+    return _of(row)
+
+
 def name_of(session: Session, account_id: str, *, parts: Identity) -> str | None:
     """Return the name of a person, or None where there is none or it was erased."""
     sealed = session.execute(sa.select(account.c.name_ct).where(account.c.id == account_id)).scalar_one_or_none()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 import sqlalchemy as sa
@@ -77,7 +77,7 @@ class LockAccount:
         )
 
     def run(self, session: Session, params: Mapping[str, str], key: str, ctx: Context) -> str:
-        found = _account(session, params)
+        found = _account(session, params, accounts.held)
         if found.state in (State.DISABLED, State.CLOSED):
             raise ContainmentRefused(f"The account is {found.state.value} already.")
         detail = f"{found.state.value}|{found.reason or ''}"
@@ -90,15 +90,14 @@ class LockAccount:
         return key
 
     def undo(self, session: Session, ref: str, key: str, ctx: Context) -> None:
-        row = session.execute(
-            sa.update(restraint)
-            .where(restraint.c.key == ref, restraint.c.undone_at.is_(None))
-            .values(undone_at=ctx.at)
-            .returning(restraint.c.account_id)
-        ).one_or_none()
-        if row is None:
+        stands = sa.and_(restraint.c.key == ref, restraint.c.undone_at.is_(None))
+        account_id = session.execute(sa.select(restraint.c.account_id).where(stands)).scalar_one_or_none()
+        if account_id is None:
             return
-        found = accounts.get(session, row.account_id)
+        found = accounts.held(session, account_id)
+        ended = sa.update(restraint).where(stands).values(undone_at=ctx.at).returning(restraint.c.key)
+        if session.execute(ended).one_or_none() is None:
+            return
         if not _is_contained(found) or is_held(session, found.id):
             return
         state, reason = before(session, found.id)
@@ -186,9 +185,11 @@ def _is_contained(found: Account) -> bool:
     return found.state is State.LOCKED and found.reason == CONTAINED
 
 
-def _account(session: Session, params: Mapping[str, str]) -> Account:
+def _account(
+    session: Session, params: Mapping[str, str], read: Callable[[Session, str], Account] = accounts.get
+) -> Account:
     try:
-        return accounts.get(session, params["account"])
+        return read(session, params["account"])
     except KeyError as error:
         raise BadParameter("The parameter account is missing.", param="account") from error
     except NotFound as error:

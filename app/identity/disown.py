@@ -24,7 +24,7 @@ def not_me(
     """Lock the account of the person who says so, end its sessions and stop its money from leaving (SEC-2)."""
     ctx.actor.require(SECURITY_OWN_MANAGE)
     account_id = ctx.actor.own_id
-    found = accounts.get(session, account_id)
+    found = accounts.held(session, account_id)
     outbox.record(session, ActivityDisowned(account=account_id, of_event=of_event, about=(account_id,)), ctx)
     hold_outgoing(session, account_id, ctx)
     sessions.end_all(session, account_id, "revoked", ctx)

@@ -40,6 +40,7 @@ account = sa.Table(
     sa.CheckConstraint("kind IN ('customer', 'merchant', 'staff', 'probe')", name="app_account_kind"),
     sa.CheckConstraint("state IN ('invited', 'active', 'locked', 'disabled', 'closed')", name="app_account_state"),
     sa.CheckConstraint("(state = 'disabled') = (state_before IS NOT NULL)", name="app_account_state_before"),
+    sa.CheckConstraint("state_before <> 'disabled'", name="app_account_before_disabled"),
 )
 contact = sa.Table(
     "app_contact",

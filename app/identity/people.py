@@ -129,7 +129,7 @@ def disable(session: Session, account_id: str, reason: str, ctx: Context) -> Non
     ctx.actor.require(IAM_ACCOUNT_DISABLE)
     _demand_other(account_id, ctx)
     why = checked_reason(reason)
-    if accounts.get(session, account_id).state in (State.DISABLED, State.CLOSED):
+    if accounts.held(session, account_id).state in (State.DISABLED, State.CLOSED):
         raise WrongState("The account is off already.")
     sessions.end_all(session, account_id, "revoked", ctx)
     accounts.set_state(session, account_id, State.DISABLED, ctx, reason=why)
@@ -140,7 +140,7 @@ def enable(session: Session, account_id: str, ctx: Context) -> None:
     """Make an account again what it was; whoever switched it off may not (four eyes). A lock that stands goes on."""
     ctx.actor.require(IAM_ACCOUNT_DISABLE)
     _demand_other(account_id, ctx)
-    found = accounts.get(session, account_id)
+    found = accounts.held(session, account_id)
     if found.state is not State.DISABLED:
         raise WrongState("The account is not disabled.")
     if found.state_by == ctx.actor.id:

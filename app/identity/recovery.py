@@ -45,11 +45,11 @@ def complete(session: Session, token: str, hashed: str, code: str, ctx: Context,
     if link.purpose is not LinkPurpose.RECOVERY:
         raise LinkClosed
     assert link.account_id is not None, "a recovery link is for an account"
-    found = accounts.get(session, link.account_id)
-    if mfa.factors_of(session, found.id):
-        refusal = stepup.check(session, found.id, code, ctx, parts=parts)
+    if mfa.factors_of(session, link.account_id):
+        refusal = stepup.check(session, link.account_id, code, ctx, parts=parts)
         if refusal is not None:
             return Proof(refusal=refusal)
+    found = accounts.held(session, link.account_id)
     links.consume(session, token, LinkPurpose.RECOVERY, ctx, parts=parts)
     links.close_others(session, found.id, LinkPurpose.RECOVERY, ctx)
     # Of staff without a factor the password came by mail alone: it must not open what was mailed as well.

@@ -154,7 +154,7 @@ def accept(session: Session, token: str, hashed: str, ctx: Context, *, parts: Id
     """
     link = links.consume(session, token, LinkPurpose.INVITATION, ctx, parts=parts)
     assert link.account_id is not None, "an invitation is for an account"
-    if accounts.get(session, link.account_id).state is not State.INVITED:
+    if accounts.held(session, link.account_id).state is not State.INVITED:
         raise LinkClosed
     store_password(session, link.account_id, hashed, ctx)
     accounts.set_state(session, link.account_id, State.ACTIVE, ctx, reason=None)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
-from app.identity import expiry, links, lockout, mfa
+from app.identity import accounts, containment, disown, expiry, links, lockout, mfa, recovery, roles
+from app.identity import people as admins
+from app.identity.accounts import State
+from app.identity.containment import LockAccount
 from app.identity.links import LinkClosed, LinkPurpose
 from app.identity.mfa import CodeRefused, LastFactor
 from app.identity.models import attempts, link
 from app.identity.signin import SignInRepeated, Step, Throttled
-from app.kernel.access import Acr, ActorKind
+from app.kernel.access import Acr, ActorKind, service
+from app.kernel.errors import WrongState
 from tests.app.identity.conftest import People
 from tests.app.identity.test_expiry import recover
 
@@ -38,6 +45,92 @@ def together(acts) -> list[object]:
     for thread in threads:
         thread.join()
     return found
+
+
+def while_open(people: People, first: Callable[[Session], object], second: Callable[[], object]) -> object:
+    """Do the first in a transaction, and end it once the second, which came meanwhile, waits for it."""
+    found: list[object] = []
+
+    def run() -> None:
+        try:
+            found.append(second())
+        except WrongState as error:
+            found.append(type(error))
+
+    thread = threading.Thread(target=run)
+    with people.ground.db.begin() as session:
+        first(session)
+        thread.start()
+        is_waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        for _ in range(300):
+            with people.ground.db.read() as looking:
+                if looking.execute(is_waiting).scalar_one():
+                    break
+            time.sleep(0.01)
+        else:
+            raise AssertionError("the second did not wait")
+    thread.join()
+    return found[0]
+
+
+def standing(people: People, account: str) -> tuple[State, str | None]:
+    with people.ground.db.read() as session:
+        found = accounts.get(session, account)
+    return found.state, found.reason
+
+
+def test_a_recovery_opens_no_lock_of_ours_that_came_meanwhile(people_on_postgres: People) -> None:
+    people = people_on_postgres
+    account = people.sign_up(AMBER, "amber")
+    with people.ground.db.begin() as session:
+        ctx = people.ctx(people.actor(account))
+        disown.not_me(session, None, ctx, parts=people.parts, hold_outgoing=lambda *_: None)
+    recover(people, AMBER)
+    token, ours = people.link_to(AMBER), LockAccount(people.parts)
+
+    def lock(session: Session) -> None:
+        ours.run(session, {"account": account}, "k1", people.ctx(service("playbooks")))
+
+    def come_back() -> None:
+        with people.ground.db.begin() as session:
+            recovery.complete(session, token, people.parts.hasher.hash("x" * 20), "", people.ctx(), parts=people.parts)
+
+    while_open(people, lock, come_back)
+    assert standing(people, account) == (State.LOCKED, containment.CONTAINED)
+    with people.ground.db.begin() as session:
+        ours.undo(session, "k1", "k1|undo", people.ctx(service("playbooks")))
+    assert standing(people, account) == (State.ACTIVE, None)
+
+
+def test_the_last_of_two_locks_taken_back_at_once_opens_the_account(people_on_postgres: People) -> None:
+    people = people_on_postgres
+    account, ours = people.sign_up(AMBER, "amber"), LockAccount(people.parts)
+    ctx = people.ctx(service("playbooks"))
+    with people.ground.db.begin() as session:
+        for key in ("k1", "k2"):
+            ours.run(session, {"account": account}, key, ctx)
+
+    def undo() -> None:
+        with people.ground.db.begin() as session:
+            ours.undo(session, "k2", "k2|undo", ctx)
+
+    while_open(people, lambda session: ours.undo(session, "k1", "k1|undo", ctx), undo)
+    assert standing(people, account) == (State.ACTIVE, None)
+
+
+def test_an_account_disabled_by_two_at_once_can_be_enabled(people_on_postgres: People) -> None:
+    people = people_on_postgres
+    account, reason = people.sign_up(AMBER, "amber"), "left the company in spring"
+    one, two, three = (people.ctx(people.actor(f"acc_{n}", roles.ADMINISTRATOR, Acr.MFA)) for n in (1, 2, 3))
+
+    def disable() -> None:
+        with people.ground.db.begin() as session:
+            admins.disable(session, account, reason, two)
+
+    assert while_open(people, lambda session: admins.disable(session, account, reason, one), disable) is WrongState
+    with people.ground.db.begin() as session:
+        admins.enable(session, account, three)
+    assert standing(people, account) == (State.ACTIVE, None)
 
 
 def test_one_code_at_once_is_one_session_and_no_failure(people_on_postgres: People) -> None:

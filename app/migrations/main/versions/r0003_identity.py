@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.CheckConstraint("kind IN ('customer', 'merchant', 'staff', 'probe')", name="app_account_kind"),
         sa.CheckConstraint("state IN ('invited', 'active', 'locked', 'disabled', 'closed')", name="app_account_state"),
         sa.CheckConstraint("(state = 'disabled') = (state_before IS NOT NULL)", name="app_account_state_before"),
+        sa.CheckConstraint("state_before <> 'disabled'", name="app_account_before_disabled"),
     )
     op.create_table(
         "app_attempts",
