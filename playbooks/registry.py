@@ -6,12 +6,14 @@ joined in `compose` by name; actions marked own are done by this package.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from app.kernel import numbers
+from app.kernel import networks, numbers
 from app.kernel.access import SOC_ACTION_RUN, Permission
 from app.kernel.containment import BadParameter
 from app.kernel.errors import Invalid
@@ -76,10 +78,19 @@ class ActionType:
         return params[self.target]
 
 
+def _clients_of(addresses: str) -> int:
+    """Count whom a block shuts out; what is no address shuts out nobody, and whoever does the act refuses it."""
+    named = []
+    for text in addresses.split(","):
+        with suppress(ValueError):
+            named.append(ipaddress.ip_network(text.strip()))
+    return networks.count_clients(named)
+
+
 def _wide_block(params: Mapping[str, str], settings: PlaybookSettings) -> str | None:
-    count = len(params["addresses"].split(","))
+    count = _clients_of(params["addresses"])
     if count > settings.block_addresses_alone_max:
-        return f"{count} addresses are more than {settings.block_addresses_alone_max}."
+        return f"{count} addresses (of IPv6: /64 networks) are more than {settings.block_addresses_alone_max}."
     if int(params.get("hours", "1")) > settings.block_hours_alone_max:
         return f"{params['hours']} hours are more than {settings.block_hours_alone_max}."
     return None

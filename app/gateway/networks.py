@@ -20,6 +20,7 @@ from app.kernel.context import Context
 from app.kernel.db import Database, UtcDateTime, insert_once
 from app.kernel.errors import Forbidden
 from app.kernel.marks import personal, technical
+from app.kernel.networks import count_clients, of_client
 from ingest.events.admin import AllowlistChanged
 from ingest.log import outbox
 
@@ -27,9 +28,6 @@ metadata = sa.MetaData()
 REFRESH_SECONDS: Final = 0.5
 HOURS_MAX: Final = 24 * 30
 WIDEST: Final = {4: 24, 6: 48}
-CLIENT_PREFIX: Final = 64
-_MAPPED_PREFIX: Final = 96
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _T = technical("governance")
 network_rule = sa.Table(
@@ -101,7 +99,7 @@ class BlockNetwork:
     def preview(self, session: Session, params: Mapping[str, str], ctx: Context) -> Radius:
         networks, hours = self._checked(params, ctx)
         return Radius(
-            counts={"addresses": len(networks)},
+            counts={"addresses": count_clients(map(ipaddress.ip_network, networks))},
             lines=(
                 f"Refuses every request from {', '.join(networks)} for {hours} h.",
                 "Everybody behind it is shut out.",
@@ -153,7 +151,7 @@ class BlockNetwork:
         for network in named:
             if self._proxies.trusts(str(network.network_address)):
                 raise ContainmentRefused(f"{network} is our own proxy and is never blocked.")
-        networks = list(dict.fromkeys(map(_of_client, named)))
+        networks = list(dict.fromkeys(map(of_client, named)))
         for network in networks:
             if network.prefixlen < WIDEST[network.version]:
                 raise BadParameter(f"{network} is wider than /{WIDEST[network.version]}.", param="addresses")
@@ -162,16 +160,6 @@ class BlockNetwork:
             if ctx.source.ip and ipaddress.ip_address(ctx.source.ip) in network:
                 raise ContainmentRefused("This would shut out the address you are using now.")
         return [str(network) for network in networks], hours
-
-
-def _of_client(network: Network) -> Network:
-    """Return what a network stands for: whoever has one IPv6 address has all of its /64 to change to."""
-    if network.version == 4 or network.prefixlen <= CLIENT_PREFIX or network.is_loopback:
-        return network
-    mapped = network.network_address.ipv4_mapped
-    if mapped is not None and network.prefixlen >= _MAPPED_PREFIX:
-        return ipaddress.ip_network((mapped, network.prefixlen - _MAPPED_PREFIX))
-    return network.supernet(new_prefix=CLIENT_PREFIX)
 
 
 def merged(networks: Sequence[str]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -109,10 +109,13 @@ def test_a_click_on_an_old_preview_asks_again(world: World, case: str) -> None:
     [
         (many(50), True),
         (many(51), False),
+        ({"addresses": "203.0.113.0/26,198.19.1.2"}, False),
+        ({"addresses": "2001:db8::/59"}, True),
+        ({"addresses": "2001:db8::/58"}, False),
         ({"addresses": "198.19.1.2", "hours": "1"}, True),
         ({"addresses": "198.19.1.2", "hours": "2"}, False),
     ],
-    ids=["50 addresses", "51 addresses", "1 hour", "2 hours"],
+    ids=["50 addresses", "51 addresses", "a /26 and one", "32 clients", "64 clients", "1 hour", "2 hours"],
 )
 def test_above_the_limit_a_second_person_approves(world: World, case: str, params: dict[str, str], alone: bool) -> None:
     asked = run(world, case, "network.block", params)
