@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from app.edge import context, system
+from app import problems
+from app.edge import context, leave_trace, system
 from app.gateway.policy import Policy, route
 from app.identity import coming_back, people, roles, signup
 from app.kernel.access import (
@@ -17,7 +18,7 @@ from app.kernel.access import (
     ActorKind,
     Permission,
 )
-from app.kernel.errors import Conflict, Forbidden, Invalid
+from app.kernel.errors import Conflict, Forbidden, Invalid, OnePayError
 from app.oauth import guard
 from app.web import pages
 
@@ -85,8 +86,7 @@ def remove_factor(account_id: str, factor_id: str) -> Response:
                 session, account_id, factor_id, form.values["reason"], context(), parts=system().identity
             )
     except (Invalid, Conflict, Forbidden) as error:
-        form.refuse(error, "reason")
-        return _person(account_id, form, 422)
+        return _refused(account_id, form, error, "reason")
     return pages.go(f"/admin/users/{account_id}?done=factor")
 
 
@@ -98,8 +98,7 @@ def send_factor_link(account_id: str) -> Response:
         with system().db.begin() as session:
             coming_back.send(session, account_id, context(), parts=system().identity)
     except (Conflict, Forbidden) as error:
-        form.refuse(error, "factors")
-        return _person(account_id, form, 409)
+        return _refused(account_id, form, error, "factors")
     return pages.go(f"/admin/users/{account_id}")
 
 
@@ -111,21 +110,19 @@ def disable(account_id: str) -> Response:
         with system().db.begin() as session:
             people.disable(session, account_id, form.values["reason"], context())
     except (Invalid, Conflict, Forbidden) as error:
-        form.refuse(error, "reason")
-        return _person(account_id, form, 422)
+        return _refused(account_id, form, error, "reason")
     return pages.go(f"/admin/users/{account_id}")
 
 
 @route(blueprint, "POST", "/admin/users/<account_id>/enable", _policy(IAM_ACCOUNT_DISABLE))
 def enable(account_id: str) -> Response:
     """Switch an account on again; whoever switched it off may not."""
-    form = pages.read("reason")
+    form = pages.Form(values={"reason": ""})
     try:
         with system().db.begin() as session:
             people.enable(session, account_id, context())
     except (Conflict, Forbidden) as error:
-        form.refuse(error, "reason")
-        return _person(account_id, form, 403 if isinstance(error, Forbidden) else 409)
+        return _refused(account_id, form, error, "reason")
     return pages.go(f"/admin/users/{account_id}")
 
 
@@ -137,9 +134,15 @@ def end_lockout(account_id: str) -> Response:
         with system().db.begin() as session:
             people.end_lockout(session, account_id, context(), parts=system().identity)
     except (Conflict, Forbidden) as error:
-        form.refuse(error, "state")
-        return _person(account_id, form, 403 if isinstance(error, Forbidden) else 409)
+        return _refused(account_id, form, error, "state")
     return pages.go(f"/admin/users/{account_id}?done=lockout")
+
+
+def _refused(account_id: str, form: pages.Form, error: OnePayError, field: str) -> Response:
+    """Return the person with a refusal of what was to be done, after its trace is left."""
+    leave_trace(error)
+    form.refuse(error, field)
+    return _person(account_id, form, int(problems.status_of(error)))
 
 
 def _list(form: pages.Form, status: int) -> Response:

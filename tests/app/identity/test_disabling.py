@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 
 from app.identity import accounts, containment, disown, letters, links, people, roles, signup
 from app.identity.accounts import OWNERS_LOCK, State
 from app.identity.containment import LockAccount
 from app.identity.links import LinkClosed
+from app.kernel import canonical
 from app.kernel.access import IAM_ACCOUNT_INVITE, Acr, Actor, ActorKind, service
 from app.kernel.context import Context
+from app.kernel.errors import SamePerson
+from ingest.models import outbox
 from tests.support.installation import Installation, Person
 
 REASON = "left the company in spring"
@@ -70,6 +74,14 @@ def release(house: Installation, key: str) -> None:
     ctx = house.system.context(service("playbooks"))
     with house.system.db.begin() as session:
         LockAccount(house.system.identity).undo(session, key, f"{key}|undo", ctx)
+
+
+def denied(house: Installation, path: str) -> list[str]:
+    """Return why requests to a path were denied, as the log was told."""
+    query = sa.select(outbox.c.body).where(outbox.c.kind == "access.request.denied").order_by(outbox.c.n)
+    with house.system.db.read() as session:
+        events = [canonical.decode(body) for body in session.execute(query).scalars()]
+    return [event["event"]["reason"] for event in events if event["url"]["path"] == path]
 
 
 def test_the_owners_own_lock_outlives_disabling(installation: Installation) -> None:
@@ -142,6 +154,18 @@ def test_whoever_an_administrator_signs_out_is_told_once(installation: Installat
     found = [letter for letter in waiting if letter.to == person.address and "signed out" in letter.subject]
     assert [letter.subject for letter in found] == ["You were signed out everywhere"]
     assert "An administrator" in found[0].text
+
+
+def test_who_may_not_enable_what_they_disabled_leaves_a_trace(installation: Installation) -> None:
+    person, desk = installation.customer("four_eyes"), installation.browser()
+    desk.sign_in(installation.staff("tries.alone", roles.ADMINISTRATOR), surface="staff")
+    page = f"/admin/users/{person.account}"
+    desk.get(page)
+    assert desk.post(f"{page}/disable", {"reason": REASON}).status_code == 303
+    answer = desk.post(f"{page}/enable", {})
+    assert (answer.status_code, "another administrator has to enable it" in answer.text) == (403, True)
+    assert denied(installation, f"{page}/enable") == [SamePerson.code]
+    assert desk.post(f"{page}/disable", {"reason": REASON}).status_code == 409, "it is off already"
 
 
 def test_why_an_account_is_locked_is_told_in_words(installation: Installation) -> None:
