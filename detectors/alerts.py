@@ -20,6 +20,7 @@ from app.kernel.errors import NotFound, ReasonMissing, WrongState
 from detectors.detector import Finding
 from detectors.models import alert, alert_event, alert_revision, version
 from detectors.ports import FindingSink
+from detectors.reasons import sentence
 from detectors.sigma.ast import Level, Rule
 from detectors.sigma.correlate import SYNTHETIC, Seen
 from ingest.events.detection import (
@@ -147,7 +148,7 @@ def keep(
     added += kept + beyond
     if not added and not others:
         return None
-    return _revise(session, rule, survivor, finding, bool(others), added, hi, ctx, sink)
+    return _revise(session, rule, survivor, others, finding, added, hi, ctx, sink)
 
 
 def close(session: Session, alert_id: str, verdict: Verdict, reason: str, ctx: Context) -> None:
@@ -287,16 +288,18 @@ def _open(
 ) -> str:
     alert_id, episode = ctx.new_id("alr"), finding.episode
     synthetic = finding.group.get(SYNTHETIC)
+    first, last = from_micros(episode.first_ms * 1000), from_micros(episode.last_ms * 1000)
+    entities = {path: list(values) for path, values in finding.entities.items()}
     values = {
         "id": alert_id,
         "slug": rule.slug,
         "version_id": version_id,
         "group_hash": group_hash,
         "group": dict(finding.group),
-        "entities": {path: list(values) for path, values in finding.entities.items()},
+        "entities": entities,
         "synthetic": synthetic,
-        "first_at": from_micros(episode.first_ms * 1000),
-        "last_at": from_micros(episode.last_ms * 1000),
+        "first_at": first,
+        "last_at": last,
         "as_of_sequence": hi,
         "events": len(episode.evidence),
         "peak": episode.peak,
@@ -304,7 +307,15 @@ def _open(
         "revision": 1,
         "state": AlertState.OPEN.value,
         "found_at": ctx.at,
-        "reason": finding.reason,
+        "reason": sentence(
+            rule,
+            events=len(episode.evidence),
+            first_at=first,
+            last_at=last,
+            peak=episode.peak,
+            group=finding.group,
+            entities=entities,
+        ),
     }
     session.execute(sa.insert(alert).values(values))
     _add_evidence(session, alert_id, episode.evidence)
@@ -312,7 +323,7 @@ def _open(
     ids = tuple(seen.event_id for seen in episode.evidence)
     event = FindingRaised(**_told(rule, values, ids))
     outbox.record(session, event, ctx)
-    _tell(session, rule, event, finding, synthetic, alert_id, ctx, sink)
+    _tell(session, rule, event, finding, values, ctx, sink)
     return alert_id
 
 
@@ -320,8 +331,8 @@ def _revise(
     session: Session,
     rule: Rule,
     survivor: Any,  # a row of `alert`
+    others: Sequence[Any],  # those that are merged into it
     finding: Finding,
-    is_merge: bool,
     added: int,
     hi: int,
     ctx: Context,
@@ -337,8 +348,10 @@ def _revise(
         total = max(total, survivor.events + added)
         first = min(first, survivor.first_at, from_micros(episode.first_ms * 1000))
         last = max(last, survivor.last_at, from_micros(episode.last_ms * 1000))
-    entities = _united(survivor.entities, finding.entities)
-    peak = max(survivor.peak, finding.episode.peak)
+    entities = survivor.entities
+    for named in (*(other.entities for other in others), finding.entities):
+        entities = _united(entities, named)
+    peak = max(survivor.peak, finding.episode.peak, *(other.peak for other in others))
     reopens = survivor.state == AlertState.CLOSED.value and peak >= 2 * max(1, survivor.closed_peak or 0)
     values = {
         "first_at": first,
@@ -348,19 +361,27 @@ def _revise(
         "entities": entities,
         "as_of_sequence": hi,
         "revision": survivor.revision + 1,
-        "reason": finding.reason,
+        "reason": sentence(
+            rule,
+            events=total,
+            first_at=first,
+            last_at=last,
+            peak=peak,
+            group=survivor.group,
+            entities=entities,
+        ),
     }
     if reopens:
         values |= _REOPENED
     session.execute(sa.update(alert).where(alert.c.id == survivor.id).values(values))
-    kind = "reopened" if reopens else "merged" if is_merge else "extended"
+    kind = "reopened" if reopens else "merged" if others else "extended"
     _note_revision(session, survivor.id, survivor.revision + 1, kind, added, hi, ctx)
     ids = tuple(seen.event_id for seen in finding.episode.evidence)
     event = FindingRevised(**_told(rule, {**survivor._mapping, **values}, ids))
     outbox.record(session, event, ctx)
     if reopens:
         outbox.record(session, FindingReopened(**_told(rule, {**survivor._mapping, **values}, ids), reason="grew"), ctx)
-    _tell(session, rule, event, finding, survivor.synthetic, survivor.id, ctx, sink)
+    _tell(session, rule, event, finding, {**survivor._mapping, **values}, ctx, sink)
     return str(survivor.id)
 
 
@@ -423,8 +444,7 @@ def _tell(
     rule: Rule,
     event: FindingEvent,
     finding: Finding,
-    synthetic: str | None,
-    alert_id: str,
+    values: Mapping[str, Any],  # of the alert's row
     ctx: Context,
     sink: FindingSink,
 ) -> None:
@@ -438,12 +458,12 @@ def _tell(
         join_within=rule.incident.join_within,
         playbook=rule.playbook,
         title=rule.title,
-        reason=finding.reason,
+        reason=values["reason"],
         entities=finding.entities,
-        synthetic=synthetic,
+        synthetic=values["synthetic"],
     )
     if incident is not None:
-        session.execute(sa.update(alert).where(alert.c.id == alert_id).values(incident_ref=incident))
+        session.execute(sa.update(alert).where(alert.c.id == event.finding).values(incident_ref=incident))
 
 
 def _told(rule: Rule, values: Mapping[str, Any], evidence_ids: Sequence[str]) -> dict[str, Any]:

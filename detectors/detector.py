@@ -30,12 +30,11 @@ class Slice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """An episode with what a person needs: the group by field, the entities it names, the sentence."""
+    """An episode with what a person needs: the group by field and the entities it names."""
 
     episode: Episode
     group: Mapping[str, str]
     entities: Mapping[str, tuple[str, ...]]
-    reason: str
 
 
 class Detector(Protocol):
@@ -135,33 +134,11 @@ class SigmaDetector:
             episode=episode,
             group=group,
             entities={path: values for path, values in entities.items() if values},
-            reason=self._sentence(episode, group, entities, events),
         )
 
     def _last_role(self) -> str:
         outer = self.rule.outermost
         return outer.children[-1] if isinstance(outer, Correlation) else outer.name
-
-    def _sentence(
-        self,
-        episode: Episode,
-        group: Mapping[str, str],
-        entities: Mapping[str, tuple[str, ...]],
-        events: Mapping[str, Document],
-    ) -> str:
-        """Fill the reason from evidence: `{events}`, `{span}`, `{peak}` and any field of the group or the events."""
-        text = self.rule.reason
-        facts = {"events": str(len(episode.evidence)), "span": _span(episode), "peak": str(episode.peak)}
-        for path in _placeholders(text):
-            if path in facts:
-                value = facts[path]
-            elif path in group:
-                value = group[path]
-            else:
-                found = entities.get(path) or _values(path, group, episode.evidence, events, self._last_role())
-                value = ", ".join(found[:3]) if found else "–"
-            text = text.replace("{" + path + "}", value)
-        return text
 
 
 def _values(
@@ -196,19 +173,8 @@ def _may_be_new(batch: Mapping[Group, tuple[int, int]], group: Group, end_ms: in
     return first <= end_ms <= last + reach_ms
 
 
-def _placeholders(text: str) -> list[str]:
-    return [part.partition("}")[0] for part in text.split("{")[1:]]
-
-
 def _by_id(events: Iterable[Document]) -> dict[str, Document]:
     return {str(at_path(event, "event.id")): event for event in events}
-
-
-def _span(episode: Episode) -> str:
-    seconds = max(1, (episode.last_ms - episode.first_ms + 999) // 1000)
-    if seconds < 120:
-        return f"{seconds} s"
-    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"
 
 
 def _instant(ms: int) -> datetime:

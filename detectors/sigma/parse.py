@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from app.kernel import canonical, crypto, documents
+from detectors import reasons
 from detectors.sigma import lower
 from detectors.sigma.ast import (
     Correlation,
@@ -165,6 +166,10 @@ def _check(made: Rule) -> None:
     for path in (*made.incident.fields, *made.risk):
         if path not in catalog.columns():
             raise RuleRefused(f"{made.slug}: {path} is no field of the event catalogue")
+    # An alert keeps its group and these entities; what else its events say is no longer at hand when it grows.
+    unknown = sorted(set(reasons.placeholders(made.reason)) - reasons.known_to(made))
+    if unknown:
+        raise RuleRefused(f"{made.slug}: the reason names {unknown[0]}, which is in no group, key or risk")
     if not any(test.fires for test in made.tests) or all(test.fires for test in made.tests):
         raise RuleRefused(f"{made.slug}: a rule has a test that fires and one that does not")
 

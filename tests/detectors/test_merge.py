@@ -38,6 +38,7 @@ def test_merging_keeps_every_event_and_names_the_survivor(tmp_path: Path) -> Non
     joining = len(range(EACH, APART, 5))
     assert one.id == min(found.id for found in apart)
     assert (one.events, one.state) == (2 * EACH + joining, AlertState.OPEN)
+    assert one.reason == f"{one.events} refused sign-ins from 198.18.7.9 within 40 min"
     with pipeline.ground.db.read() as session:
         kept = session.scalars(sa.select(alert_event.c.sequence).where(alert_event.c.alert_id == one.id)).all()
         other = alerts.by_id(session, max(found.id for found in apart), ANALYST)

@@ -76,5 +76,7 @@ def test_the_episodes_of_a_real_log_do_not_depend_on_how_it_arrives(
         file.write_bytes(b"".join(lines[n * size : (n + 1) * size]))
         read(pipeline, file)
         pipeline.detect()
+    told = [(one.reason.partition(" ")[0], str(one.events)) for one in pipeline.alerts()]
+    assert all(said == counted for said, counted in told)
     assert found(pipeline) == {f"burst_{at_least}": counts for (at_least, _), counts in EPISODES.items()}
     pipeline.close()

@@ -7,7 +7,10 @@ import random
 import pytest
 
 from detectors import catalog
+from detectors.catalog import RULES
+from detectors.sigma import parse
 from detectors.sigma.ast import Rule, RuleTest
+from detectors.sigma.lower import RuleRefused
 from tests.support.ground import START
 from tests.support.pipeline import expand, make_pipeline
 
@@ -39,6 +42,14 @@ def test_a_rule_finds_what_its_tests_say(tmp_path, rule: Rule, test: RuleTest) -
 def test_order_and_batches_change_nothing(tmp_path, rule: Rule, test: RuleTest) -> None:
     assert found(tmp_path / "shuffled", rule, test, shuffled=True, batch=3) == test.fires
     assert found(tmp_path / "single", rule, test, batch=1) == test.fires
+
+
+def test_a_reason_names_only_what_an_alert_keeps() -> None:
+    text = (RULES / "login_burst_source.yml").read_text("utf-8")
+    altered = text.replace("{events} refused", "{user_agent.original} refused")
+    assert altered != text
+    with pytest.raises(RuleRefused, match=r"user_agent\.original"):
+        parse.rule(altered, "login_burst_source")
 
 
 def test_every_shipped_rule_reads_and_names_a_playbook() -> None:

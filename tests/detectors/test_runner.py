@@ -301,6 +301,28 @@ def test_an_alert_names_so_many_events_and_counts_all(pipeline: Pipeline, monkey
     assert (one.first_at, one.last_at) == (START, START + timedelta(seconds=39))
 
 
+def test_a_reason_tells_of_the_whole_alert_at_each_revision(tmp_path: Path) -> None:
+    """An alert grows far beyond what the rule reads again: its sentence counts what it counts."""
+    said: list[tuple[str, int]] = []
+
+    def sink(session: Session, finding: FindingEvent, ctx: Context, **facts: object) -> None:
+        if finding.rule == "login_burst_source":
+            said.append((str(facts["reason"]), finding.count))
+
+    pipeline = make_pipeline(tmp_path / "home", store=MemoryStore(), sink=sink)
+    for n in range(4):
+        for second in range(n * 600, (n + 1) * 600, 20):
+            burst(pipeline, since=second, count=1)
+        pipeline.detect()
+    burst(pipeline, since=5, count=1)  # late, of the very first window
+    pipeline.detect()
+    [one] = pipeline.alerts(slug="login_burst_source")
+    pipeline.close()
+    assert [count for _, count in said] == [30, 60, 90, 120, 121]
+    assert [reason.partition(" ")[0] for reason, _ in said] == [str(count) for _, count in said]
+    assert one.reason == said[-1][0] == f"121 refused sign-ins from {IP} within 39 min"
+
+
 def test_how_far_the_slowest_rule_is_behind(pipeline: Pipeline) -> None:
     pipeline.detect()
     pipeline.detect()
