@@ -49,6 +49,7 @@ def grid(
         "defaultColDef": {"sortable": False, "resizable": True, "suppressHeaderMenuButton": True},
         "style": {"height": "100%", "width": "100%"},
         "className": "",
+        "getRowId": "params.data.id",
         "id": id,
     }
     if feed is not None:
@@ -60,7 +61,6 @@ def grid(
         }
         made = dash_ag_grid.AgGrid(rowModelType="infinite", dashGridOptions=options, **shared)  # noqa: TID251 - its one home
     else:
-        shared["getRowId"] = "params.data.id"
         made = dash_ag_grid.AgGrid(rowData=list(rows or ()), dashGridOptions=options, **shared)  # noqa: TID251 - its one home
     wrapper = {name: word for name, word in (("data-feed", feed), ("data-opens", opens)) if word}
     if query is not None:

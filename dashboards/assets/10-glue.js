@@ -182,6 +182,10 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
       return;
     }
     if (event.metaKey || event.ctrlKey || event.altKey) return;
+    /* The second key of two is no key of its own: g a goes to the alerts, and takes nothing. */
+    if (waiting) { waiting = false; var to = { o: 'overview', e: 'events', a: 'alerts', i: 'incidents', r: 'rules', h: 'health' }[event.key];
+      if (to) go('/console/soc/' + to); return; }
+    if (event.key === 'g') { waiting = true; setTimeout(function () { waiting = false; }, 1200); return; }
     if (event.key === 't') scheme();
     if (event.key === '/') {
       var bar = document.querySelector('[data-do=query]') || document.querySelector('[data-do=jump]');
@@ -200,9 +204,6 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
       var close = document.querySelector('.opened a[data-key=Escape], .dock a[title^=Close]');
       if (close) go(close.href);
     }
-    if (waiting) { waiting = false; var to = { o: 'overview', e: 'events', a: 'alerts', i: 'incidents', r: 'rules', h: 'health' }[event.key];
-      if (to) go('/console/soc/' + to); return; }
-    if (event.key === 'g') { waiting = true; setTimeout(function () { waiting = false; }, 1200); }
   });
   var waiting = false;
 

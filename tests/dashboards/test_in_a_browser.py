@@ -157,6 +157,30 @@ def test_what_takes_long_to_draw_is_drawn_by_itself_less_often(browser: Chromium
         assert len(draws) == 1, "after a quick one the next would have come twice"
 
 
+def test_a_click_on_an_event_opens_it_with_its_proof(browser: Chromium, house: Served, at_work: Room) -> None:
+    person = house.installation.staff("opens", roles.ANALYST)
+    house.installation.turn()
+    with looking(browser, house.url) as looked:
+        _sign_in(looked, person, house)
+        _open(looked, "/console/soc/events")
+        page = looked.page
+        page.locator(".ag-row .ag-cell").first.click()
+        page.wait_for_url("**sel=evt_*")
+        expect(page.locator(".dock")).to_contain_text("hashes to the root")
+        assert looked.wrong == []
+
+
+def test_the_second_key_of_a_way_takes_nothing(browser: Chromium, house: Served, at_work: Room) -> None:
+    person, case = house.installation.staff("goes", roles.ANALYST), at_work.incident(severity="critical")
+    with looking(browser, house.url) as looked:
+        _sign_in(looked, person, house)
+        _open(looked, f"/console/soc/incidents/{case}")
+        looked.page.keyboard.press("g")
+        looked.page.keyboard.press("a")
+        looked.page.wait_for_url("**/soc/alerts")
+    assert at_work.page(case).incident.owner is None
+
+
 def test_a_double_click_locks_once_and_the_form_closes(browser: Chromium, house: Served, at_work: Room) -> None:
     person = house.installation.staff("twice", roles.INCIDENT_COMMANDER)
     account = house.installation.customer("heron_two").account

@@ -32,7 +32,7 @@ def layout(view: View) -> Any:  # a Dash component
         say: list[Any] = [mark("Not whole.", "cross", "bad"), f" {', '.join(part.name for part in bad)}."]
         why = "Events are numbered and kept all the same; what is behind catches up by itself."
     else:
-        behind = lag["log"]["unsequenced"] or lag["store"]["behind"]
+        behind = lag["log"]["unsequenced"] or lag["store"]["behind"] or lag["checkpoint"]["size"] < lag["log"]["head"]
         all_there = " Every event is numbered, signed and searchable."
         say = [ok("Whole."), " The newest events are on their way." if behind else all_there]
         why = "Checked when this page was drawn."

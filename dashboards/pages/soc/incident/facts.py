@@ -129,7 +129,7 @@ def _facts(seen: Look) -> Part:
             ("No need", case.nothing_to_contain),
             ("Cause", case.cause),
             ("Mended by", case.fix),
-            ("Ended as", case.disposition.replace("_", " ") if case.disposition else None),
+            ("Ended as", case.disposition.replace("_", " ") if case.disposition and not case.is_open else None),
         )
         if text
     ]

@@ -108,7 +108,8 @@ def _advance(seen: Look) -> tuple[str, Sequence[Part]]:
 
 def _containment(seen: Look, at: tuple[str, int]) -> Part:
     """Say what contains; only where nothing was done ask why there was nothing to do."""
-    done = [one for one in seen.found.actions if one.done_at is not None]
+    # What was taken back contains nothing; what lapsed has done its work.
+    done = [one for one in seen.found.actions if one.done_at is not None and one.undone_by is None]
     if not done:
         return _fact("nothing_to_contain", "Nothing to contain, because", at, "")
     named = [f"{one.kind.title.lower()} ({short_text(one.target)})" for one in done]
