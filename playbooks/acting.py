@@ -27,7 +27,7 @@ class OwnAction(SamePerson):
     """Another person than the one who did or asked for this decides."""
 
     def __init__(self, what: Action, act: str) -> None:
-        super().__init__(f"{what.requested_by} asked for {what.name}; another person must {act} it.")
+        super().__init__(f"You did or asked for “{what.kind.title}”; another person must {act} it.")
         self._action, self._act = what, act
 
     def trace(self, session: Session, ctx: Context) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -51,9 +51,18 @@ class ApprovalChanged(Conflict):
 
     code = "approval_changed"
 
-    def __init__(self, preview: Preview) -> None:
+    def __init__(self, preview: Preview, *, proposal: Action | None = None) -> None:
         super().__init__(f"What this touches has changed: {' '.join(preview.radius.lines)}")
         self.preview = preview
+        self._proposal = proposal
+
+    def trace(self, session: Session, ctx: Context) -> None:
+        """Let the proposal show what it would touch now, so that whoever has read it can approve that."""
+        if self._proposal is None:
+            return
+        found, _ = acting.held(session, self._proposal.id)
+        if found.state is ActionState.PROPOSED:
+            action_rows.write(session, found, **_shown(self.preview))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +154,8 @@ def approve(session: Session, action_id: str, ctx: Context, *, parts: Parts) -> 
     """Approve what another person, or a playbook that another person or a finding started, proposed; and do it.
 
     What stands already by another order is not done again: the proposal ends, and the answer is what stands. Raises
-    `OwnAction`, `ApprovalExpired`, or `ApprovalChanged` where it would touch more than a tenth more than shown.
+    `OwnAction`, `ApprovalExpired`, or `ApprovalChanged` where it would touch more than a tenth more than shown; the
+    proposal shows that from then on, and the next approval is held against it.
     """
     ctx.actor.require(SOC_ACTION_APPROVE)
     found, case = acting.held(session, action_id)
@@ -169,7 +179,7 @@ def approve(session: Session, action_id: str, ctx: Context, *, parts: Parts) -> 
         return same
     shown = _preview(session, found.kind, found.params, ctx, parts)
     if _grew(found.radius, shown.radius):
-        raise ApprovalChanged(shown)
+        raise ApprovalChanged(shown, proposal=found)
     done = _act(session, case, shown, ctx, parts, proposed=found)
     step_rows.end_waiting(session, done.execution_id, done.step, StepState.DONE, ctx)
     return done
@@ -411,13 +421,18 @@ def _insert(
         "target": shown.target,
         "params": dict(shown.params),
         "params_hash": _params_hash(shown.params),
-        "radius": {"counts": dict(shown.radius.counts), "lines": list(shown.radius.lines)},
-        "radius_hash": shown.hash,
+        **_shown(shown),
         "state": state.value,
         "requested_by": origin.asked_by or ctx.actor.id,
         "requested_at": ctx.at,
     }
     return action_rows.insert(session, values)
+
+
+def _shown(preview: Preview) -> dict[str, Any]:
+    """Return what a proposal keeps of a preview."""
+    radius = {"counts": dict(preview.radius.counts), "lines": list(preview.radius.lines)}
+    return {"radius": radius, "radius_hash": preview.hash}
 
 
 def _params_hash(params: Mapping[str, str]) -> str:

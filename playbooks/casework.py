@@ -87,7 +87,10 @@ def hand_over(
     among: Collection[str],
     version: int | None = None,
 ) -> Incident:
-    """Give an incident to one `among` those who may work incidents, with a note; the owner may, and who may assign."""
+    """Give an incident to one `among` those who may work incidents, with a note; the owner may, and who may assign.
+
+    Of one that nobody had, this is the acknowledgement: a person looked and decided whose it is.
+    """
     ctx.actor.require(SOC_INCIDENT_WRITE)
     text = notes.checked(note, param="note")
     case = cases.locked(session, incident_id, version=version)
@@ -98,7 +101,7 @@ def hand_over(
         raise OwnerInvalid(param="to")
     before = case.owner
     comment_id = notes.keep(session, case.id, Kind.HAND_OVER, text, ctx)
-    case = cases.change(session, case, owner=to)
+    case = cases.change(session, case, owner=to, acknowledged_at=case.acknowledged_at or ctx.at)
     event_id = _changed(session, case, "handed_over", ctx)
     timeline.add(
         session,
@@ -110,6 +113,7 @@ def hand_over(
         before=before or "nobody",
         after=to,
     )
+    clocks.meet(session, case, clocks.ACKNOWLEDGE, ctx)
     return case
 
 
@@ -146,7 +150,7 @@ def advance(
     )
     if to_state is State.RECOVERED:
         joining.release_keys(session, case.id)
-    return case
+    return joining.void_closing(session, case, "it is worked on.", ctx)
 
 
 def close_short(
@@ -174,7 +178,7 @@ def close_short(
     needs_second = case.severity <= _SEVERE or _was_severe_until(session, case.id, ctx.actor)
     is_confirmation = case.close_proposed_by is not None and case.disposition == disposition.value
     if needs_second and is_confirmation and case.close_proposed_by == ctx.actor.id:
-        raise SamePerson(f"{ctx.actor.id} proposed it; another person must confirm.")
+        raise SamePerson("You proposed it; another person must confirm.")
     if needs_second and not is_confirmation:
         case = cases.change(session, case, close_proposed_by=ctx.actor.id, disposition=disposition.value)
         event_id = _changed(session, case, "close_proposed", ctx)
@@ -219,6 +223,7 @@ def reopen(session: Session, incident_id: str, reason: str, ctx: Context, *, ver
     joining.retake_keys(session, case.id)
     event_id = outbox.record(session, CaseReopened(**cases.told(session, case), reason="person"), ctx)
     timeline.add(session, case.id, Code.CASE_REOPENED, ctx, ref=comment_id, event_id=event_id, before=before.value)
+    clocks.meet(session, case, clocks.ACKNOWLEDGE, ctx)
     return case
 
 
@@ -244,7 +249,7 @@ def raise_severity(
         session, case.id, Code.SEVERITY_RAISED, ctx, ref=comment_id, event_id=event_id, before=before, after=severity
     )
     clocks.shorten(session, case, clocks.ACKNOWLEDGE, parts.clock_rules.acknowledge_due(severity, case.found_at), ctx)
-    return case
+    return joining.void_closing(session, case, "its severity was raised since.", ctx)
 
 
 def lower_severity(

@@ -176,10 +176,14 @@ def meet(session: Session, case: Incident, kind: str, ctx: Context, *, ref: str 
 
 
 def end_all(session: Session, case: Incident, ctx: Context) -> None:
-    """End what still runs when an incident ends the short way: nobody is late for what needed no answer."""
+    """End what runs or is late when an incident ends the short way: nobody is called for what needed no answer.
+
+    That it was late before stays in the log and in the timeline.
+    """
+    unmet = (ClockState.RUNNING.value, ClockState.BREACHED.value)
     session.execute(
         sa.update(clock)
-        .where(clock.c.incident_id == case.id, clock.c.state == ClockState.RUNNING.value)
+        .where(clock.c.incident_id == case.id, clock.c.state.in_(unmet))
         .values(state=ClockState.ENDED.value, met_at=ctx.at)
     )
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.kernel.access import SOC_INCIDENT_READ, Actor
+from playbooks import cases
 from playbooks.action_rows import STANDING, ActionState
 from playbooks.clocks import CONTAINMENT, ClockState
 from playbooks.models import action, clock, incident, task
@@ -18,6 +19,7 @@ from playbooks.parts import Parts
 from playbooks.tasks import TaskState
 
 PAGE_MAX: Final = 200
+_OPEN: Final = tuple(state.value for state in cases.OPEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,9 @@ def next(session: Session, actor: Actor, *, parts: Parts, limit: int = 20) -> Se
 def _clocks(session: Session, limit: int) -> Sequence[Deadline]:
     # A clock that is breached stays due, first of all, until somebody does what it asks for.
     unmet = (ClockState.RUNNING.value, ClockState.BREACHED.value)
-    query = _of_incidents(clock).where(clock.c.state.in_(unmet), clock.c.kind != CONTAINMENT)
+    query = _of_incidents(clock).where(
+        clock.c.state.in_(unmet), clock.c.kind != CONTAINMENT, incident.c.state.in_(_OPEN)
+    )
     return [
         _deadline(row, kind="clock", text=row.kind, started_at=row.started_at, due_at=row.due_at)
         for row in session.execute(query.order_by(clock.c.due_at).limit(limit))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from app.kernel.clock import Clock, rfc3339
+from app.kernel.clock import Clock
 from app.kernel.context import Context
 from app.kernel.db import Database
 from app.kernel.ids import Ids
@@ -61,8 +61,8 @@ def _expire(db: Database, ids: Ids, parts: Parts, action_id: str, at: datetime) 
 
 def _prolong_or_undo(found: action_rows.Action, breached: clocks.Clock) -> Ask:
     return Ask(
-        text=f"{found.name} of {found.target} stands since {rfc3339(breached.started_at)}: undo it, or let another "
-        "person than the one who did it prolong it.",
+        text=f"{found.kind.title} ({found.target}) stands since {breached.started_at:%Y-%m-%d %H:%M} UTC: undo it, or "
+        "let another person than the one who did it prolong it.",
         role="incident_commander",
         within=tasks.DECIDE_WITHIN,
         is_required=False,

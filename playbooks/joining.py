@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -139,6 +139,19 @@ def retake_keys(session: Session, incident_id: str) -> None:
     )
 
 
+def void_closing(session: Session, case: Incident, why: str, ctx: Context) -> Incident:
+    """Take back that somebody proposed to close an incident: the second person decides on what the first one saw."""
+    if case.close_proposed_by is None:
+        return case
+    disposition = case.disposition
+    # A new version, unlike what only grows: a click on the proposal that was is stale.
+    case = cases.change(session, case, close_proposed_by=None, disposition=None)
+    event = CaseChanged(**cases.told(session, case), reason="close_voided")
+    event_id = outbox.record(session, event, ctx)
+    timeline.add(session, case.id, Code.CLOSE_VOIDED, ctx, event_id=event_id, disposition=disposition, why=why)
+    return case
+
+
 def _open(
     session: Session,
     finding: FindingEvent,
@@ -233,12 +246,12 @@ def _join(
     rises = _severity(finding) < case.severity
     case = _grown(session, case, finding, ctx, parts)
     if rises and playbook != case.playbook:
-        case = cases.change(session, case, proposed_playbook=playbook)
+        case = _kept(session, case, proposed_playbook=playbook)
         timeline.add(session, case.id, Code.PLAYBOOK_PROPOSED, ctx, playbook=playbook)
     event = CaseChanged(**cases.told(session, case), finding=finding.finding, reason="joined")
     event_id = outbox.record(session, event, ctx)
     _tell_alert(session, case, Code.ALERT_JOINED, finding, event_id, ctx)
-    return _void_closing(session, case, "an alert joined since.", ctx)
+    return void_closing(session, case, "an alert joined since.", ctx)
 
 
 def _update(
@@ -266,37 +279,26 @@ def _grown(session: Session, case: Incident, finding: FindingEvent, ctx: Context
     Its version stays: what a person decided about it has not changed, so their next click is not stale.
     """
     before, after = case.severity, min(case.severity, _severity(finding))
-    row = session.execute(
-        sa.update(incident)
-        .where(incident.c.id == case.id)
-        .values(
-            first_event_at=min(case.first_event_at, finding.first_at),
-            last_event_at=max(case.last_event_at, finding.last_at),
-            severity=after,
-        )
-        .returning(*incident.c)
-    ).one()
-    case = cases.of(row)
+    case = _kept(
+        session,
+        case,
+        first_event_at=min(case.first_event_at, finding.first_at),
+        last_event_at=max(case.last_event_at, finding.last_at),
+        severity=after,
+    )
     if after < before:
         event = CaseChanged(**cases.told(session, case), finding=finding.finding, reason="severity")
         event_id = outbox.record(session, event, ctx)
         timeline.add(session, case.id, Code.SEVERITY_RAISED, ctx, event_id=event_id, before=before, after=after)
         clocks.shorten(session, case, clocks.ACKNOWLEDGE, parts.clock_rules.acknowledge_due(after, case.found_at), ctx)
-        case = _void_closing(session, case, "its severity rose since.", ctx)
+        case = void_closing(session, case, "its severity rose since.", ctx)
     return case
 
 
-def _void_closing(session: Session, case: Incident, why: str, ctx: Context) -> Incident:
-    """Take back that somebody proposed to close an incident: the second person decides on what the first one saw."""
-    if case.close_proposed_by is None:
-        return case
-    disposition = case.disposition
-    # A new version, unlike what only grows: a click on the proposal that was is stale.
-    case = cases.change(session, case, close_proposed_by=None, disposition=None)
-    event = CaseChanged(**cases.told(session, case), reason="close_voided")
-    event_id = outbox.record(session, event, ctx)
-    timeline.add(session, case.id, Code.CLOSE_VOIDED, ctx, event_id=event_id, disposition=disposition, why=why)
-    return case
+def _kept(session: Session, case: Incident, **values: Any) -> Incident:
+    """Write what alerts say of an incident; its version stays, for nobody's decision changed."""
+    done = sa.update(incident).where(incident.c.id == case.id).values(values)
+    return cases.of(session.execute(done.returning(*incident.c)).one())
 
 
 def _say(session: Session, case: Incident, finding: FindingEvent, title: str, reason: str) -> Incident:
@@ -312,8 +314,7 @@ def _say(session: Session, case: Incident, finding: FindingEvent, title: str, re
     )
     if not case.is_open or leads != finding.finding:
         return case
-    said = sa.update(incident).where(incident.c.id == case.id).values(title=title, reason=reason)
-    return cases.of(session.execute(said.returning(*incident.c)).one())
+    return _kept(session, case, title=title, reason=reason)
 
 
 def _link(session: Session, case: Incident, finding: FindingEvent, ctx: Context) -> None:

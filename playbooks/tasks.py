@@ -24,7 +24,7 @@ from app.kernel.context import Context
 from app.kernel.errors import Conflict, Invalid, NotFound, SamePerson, WrongState
 from ingest.events.incident import TaskDone, TaskSkipped
 from ingest.log import outbox
-from playbooks import cases, notes, step_rows, timeline
+from playbooks import cases, notes, registry, step_rows, timeline
 from playbooks.action_rows import Action
 from playbooks.cases import Incident
 from playbooks.form import Ask, Field, Type, Value
@@ -148,7 +148,10 @@ def finish(session: Session, task_id: str, values: Mapping[str, object], ctx: Co
     if found.state is not TaskState.OPEN:
         raise WrongState(f"This task is {found.state.value} already.", object_id=task_id)
     if found.does is not None:
-        raise ActionNotDone(f"Do {found.does} on this incident; the task is finished by it.", object_id=task_id)
+        raise ActionNotDone(
+            f"{registry.named(found.does).title}: do it on this incident; the task is finished by it.",
+            object_id=task_id,
+        )
     answers = checked(found.fields, values)
     if found.needs_second:
         _write(session, found, state=TaskState.CHECKING.value, result=answers, done_by=ctx.actor.id)

@@ -166,9 +166,15 @@ def test_an_approval_holds_while_the_radius_grows_by_a_tenth(
     asked = world.do(actions.propose, case, *HOLD, by=ANNA, parts=world.parts)
     hold.people["acc_victim"] = people
     if asks_again:
-        with pytest.raises(ApprovalChanged):
+        with pytest.raises(ApprovalChanged) as refused:
             world.do(actions.approve, asked.id, by=CHEN, parts=world.parts)
         assert world.acts() == []
+        assert isinstance(refused.value, Traced)
+        with world.ground.db.begin() as session:
+            refused.value.trace(session, world.ctx(CHEN))
+        (shown,) = world.page(case).actions
+        assert (shown.state, shown.radius.counts) == ("proposed", {"people": people})
+        assert world.do(actions.approve, asked.id, by=CHEN, parts=world.parts).state == "done"
     else:
         assert world.do(actions.approve, asked.id, by=CHEN, parts=world.parts).state == "done"
 

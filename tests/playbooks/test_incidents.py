@@ -123,6 +123,16 @@ def test_handing_over_keeps_both_names_and_the_note(world: World) -> None:
         world.do(casework.hand_over, found, ANNA.id, "I want it back", by=ANNA, among=team)
 
 
+def test_handing_over_what_nobody_had_acknowledges_it(world: World) -> None:
+    found = world.find()
+    world.do(casework.hand_over, found, ANNA.id, "you know this network", by=CARLA, among=(ANNA.id,))
+
+    page = world.page(found)
+    assert (page.incident.owner, page.incident.acknowledged_at) == (ANNA.id, world.now)
+    assert [clock.state for clock in page.clocks] == ["met"]
+    assert world.codes(found)[-2:] == ["case.handed_over", "clock.met"]
+
+
 def test_an_incident_goes_through_its_states_when_each_ones_demands_are_met(either_world: World) -> None:
     world = either_world
     found = world.takeover()
@@ -218,6 +228,22 @@ def test_an_alert_that_becomes_worse_takes_back_the_proposal_to_close_and_one_th
     world.find(severity="critical", revision=3, events=20)
     assert world.page(found).incident.close_proposed_by is None
     assert "Closing as benign is no longer proposed: its severity rose since." in world.sentences(found)
+
+
+@pytest.mark.parametrize("then", ["raised", "worked on"])
+def test_work_takes_back_the_proposal_to_close(world: World, then: str) -> None:
+    found = world.find(severity="high")
+    world.do(casework.take, found)
+    world.do(casework.close_short, found, Disposition.BENIGN, WHY, by=CARLA)
+    if then == "raised":
+        world.do(casework.raise_severity, found, 1, WHY, by=ANNA, parts=world.parts)
+    else:
+        world.do(casework.advance, found, State.TRIAGED, facts=Facts(is_confirmed=True))
+
+    case = world.page(found).incident
+    assert (case.close_proposed_by, case.disposition, case.is_open) == (None, None, True)
+    assert world.codes(found)[-1] == "close.voided"
+    assert world.do(casework.close_short, found, Disposition.BENIGN, WHY, by=CHEN).is_open
 
 
 def test_a_mild_incident_is_closed_short_by_one_person_with_a_reason(world: World) -> None:
@@ -402,3 +428,15 @@ def test_what_is_late_stays_first_until_somebody_does_it(world: World) -> None:
     with world.ground.db.read() as session:
         due = deadlines.next(session, CARLA, parts=world.parts)
     assert "acknowledge" not in {one.text for one in due}
+
+
+def test_nobody_is_called_any_more_for_what_was_closed_late(world: World) -> None:
+    found = world.find(severity="low")
+    world.pass_time(hours=24 * 30)
+    jobs.turn_clocks(world.ground.db, world.ground.ids, world.now)
+    world.do(casework.close_short, found, Disposition.BENIGN, WHY)
+
+    with world.ground.db.read() as session:
+        assert deadlines.next(session, CARLA, parts=world.parts) == []
+    assert [clock.state for clock in world.page(found).clocks] == ["ended"]
+    assert "clock.breached" in world.codes(found)
