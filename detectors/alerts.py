@@ -20,9 +20,9 @@ from app.kernel.errors import NotFound, ReasonMissing, WrongState
 from detectors.detector import Finding
 from detectors.models import alert, alert_event, alert_revision, version
 from detectors.ports import FindingSink
-from detectors.reasons import sentence
 from detectors.sigma.ast import Level, Rule
 from detectors.sigma.correlate import SYNTHETIC, Seen
+from detectors.sigma.reasons import sentence
 from ingest.events.detection import (
     FindingClosed,
     FindingEvent,

@@ -8,8 +8,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from app.kernel import canonical, crypto, documents
-from detectors import reasons
-from detectors.sigma import lower
+from detectors.sigma import lower, reasons
 from detectors.sigma.ast import (
     Correlation,
     CorrelationType,
