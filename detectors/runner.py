@@ -105,7 +105,10 @@ class Runner:
             self.publish()
         deadline, handled = time.monotonic() + self._settings.run_seconds_max, 0
         while time.monotonic() < deadline:
-            done = self._turn()
+            try:
+                done = self._turn()
+            except CursorMoved:
+                break  # another worker is at it: what it leaves is read at the next run
             if done == 0:
                 break
             handled += done
@@ -116,8 +119,7 @@ class Runner:
         head = read.head(session).size
         live = cursor.c.version_id.in_(list(self._live.values()))
         done = session.scalar(sa.select(sa.func.min(cursor.c.sequence)).where(cursor.c.mode == LIVE, live))
-        waiting = read.entries(session, done, done + 1) if done is not None and done < head else []
-        late = max(timedelta(0), at - waiting[0].ingested) if waiting else timedelta(0)
+        late = _late(session, done, head, at) if done is not None else timedelta(0)
         return Behind(
             events=head - done if done is not None else 0,
             late=late,
@@ -139,7 +141,7 @@ class Runner:
             rows = session.execute(
                 sa.select(cursor).where(cursor.c.mode == LIVE, cursor.c.version_id.in_(list(self._live.values())))
             ).all()
-        self._measure(rows, head, now)
+            self._measure(session, rows, head, now)
         due = [row for row in rows if row.sequence < head and (row.next_try_at is None or row.next_try_at <= now)]
         by_place: dict[int, list[Any]] = defaultdict(list)
         for row in due:
@@ -193,11 +195,21 @@ class Runner:
         if not rows:
             return {}
         names = "+".join(slugs[row.version_id] for row in rows)
-        error = guarded(f"detectors.{names}", lambda: self._keep(rows, slugs, found, piece))
+        moved: list[CursorMoved] = []
+
+        def keep() -> None:
+            try:
+                self._keep(rows, slugs, found, piece)
+            except CursorMoved as lost:
+                moved.append(lost)  # undone with its transaction, and no failure to tell of
+
+        error = guarded(f"detectors.{names}", keep)
+        if moved:
+            raise moved[0]
         if error is None:
             return {}
-        if isinstance(error, Unavailable | CursorMoved):
-            raise error  # nobody's fault: all of it is read again
+        if isinstance(error, Unavailable):
+            raise error  # the database is away: all of it is read again
         if len(rows) == 1:
             return {names: error}
         return {slug: why for row in rows for slug, why in self._kept_apart([row], slugs, found, piece).items()}
@@ -278,17 +290,24 @@ class Runner:
                 event = RuleFailing(rule=slug, rule_version=rule.content_hash, error=type(error).__name__)
                 outbox.record(session, event, self._ctx())
 
-    def _measure(self, rows: Sequence[Any], head: int, now: datetime) -> None:
+    def _measure(self, session: Session, rows: Sequence[Any], head: int, now: datetime) -> None:
         if self._metrics is None:
             return
         slugs = {version_id: slug for slug, version_id in self._live.items()}
+        late = {done: _late(session, done, head, now) for done in {row.sequence for row in rows}}
         for row in rows:
-            late = (now - row.ran_at).total_seconds() if row.sequence < head and row.ran_at else 0.0
-            self._metrics.detector_lag_seconds.labels(detector=slugs[row.version_id]).set(max(0.0, late))
+            lag = self._metrics.detector_lag_seconds.labels(detector=slugs[row.version_id])
+            lag.set(late[row.sequence].total_seconds())
 
     def _ctx(self) -> Context:
         at = self._clock.now()
         return Context(actor=service("detectors"), at=at, request_id=self._ids.new("run", at), ids=self._ids)
+
+
+def _late(session: Session, done: int, head: int, at: datetime) -> timedelta:
+    """Return how long the oldest entry after a cursor has waited, nothing where there is none."""
+    waiting = read.entries(session, done, done + 1) if done < head else []
+    return max(timedelta(0), at - waiting[0].ingested) if waiting else timedelta(0)
 
 
 def standings(session: Session, rules: Mapping[str, Rule], actor: Actor, at: datetime) -> Sequence[RuleStanding]:

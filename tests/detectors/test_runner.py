@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 
 from app.kernel.clock import StillClock
 from app.kernel.context import Context
+from app.kernel.metrics import Metrics
 from detectors import alerts
 from detectors.alerts import AlertState, Verdict
-from detectors.runner import CursorMoved, standings
+from detectors.runner import standings
 from detectors.settings import DetectorSettings
 from ingest.events.detection import FindingEvent
 from ingest.log import read
@@ -193,7 +194,9 @@ def test_a_gap_in_the_store_stops_every_rule_and_is_told_once(tmp_path: Path) ->
     pipeline.close()
 
 
-def test_two_runners_have_one_effect(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_runners_have_one_effect_and_no_failure(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """A second worker that handled the same slice meanwhile wins; what the first found is dropped."""
     burst(pipeline)
     pipeline.arrive()
@@ -207,8 +210,10 @@ def test_two_runners_have_one_effect(pipeline: Pipeline, monkeypatch: pytest.Mon
         return found
 
     monkeypatch.setattr(pipeline.runner, "_evaluate", slowly)
-    with pytest.raises(CursorMoved):
-        pipeline.runner.drain()
+    with caplog.at_level("WARNING"):
+        assert pipeline.runner.run() is None
+    assert caplog.records == []
+    pipeline.runner.run()
     assert len(pipeline.alerts(slug="login_burst_source")) == 1
 
 
@@ -334,6 +339,28 @@ def test_how_far_the_slowest_rule_is_behind(pipeline: Pipeline) -> None:
         with pipeline.ground.db.read() as session:
             found = pipeline.runner.behind(session, clock(pipeline).now() + timedelta(seconds=seconds))
         assert (found.events - rest, found.is_late) == (10, is_late)
+
+
+def test_the_lag_of_a_rule_is_the_wait_of_its_oldest_unread_entry(tmp_path: Path) -> None:
+    metrics = Metrics()
+    pipeline = make_pipeline(tmp_path / "home", store=MemoryStore())
+    pipeline.runner._metrics = metrics
+    pipeline.detect()
+    pipeline.detect()
+    clock(pipeline).move(timedelta(hours=8))  # a quiet night
+    pipeline.record(clock(pipeline).now(), "auth.login.failed", **{"source.ip": IP, "user.hash": "h"})
+    pipeline.arrive()
+    clock(pipeline).move(timedelta(seconds=3))
+    told = []
+    pipeline.runner._events = lambda lo, hi: told.append(lag(metrics)) or []  # type: ignore[method-assign]
+    pipeline.runner.run()
+    pipeline.close()
+    assert told[0] == {3.0}
+
+
+def lag(metrics: Metrics) -> set[float]:
+    [family] = metrics.detector_lag_seconds.collect()
+    return {sample.value for sample in family.samples}
 
 
 def clock(pipeline: Pipeline) -> StillClock:
