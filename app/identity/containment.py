@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.identity import accounts, lockout, notices, sessions
 from app.identity.accounts import Account, State
+from app.identity.lockout import Bucket
 from app.identity.models import restraint
 from app.identity.parts import Identity
 from app.kernel.access import ActorKind
@@ -37,7 +38,7 @@ class RevokeSessions:
         live = len(sessions.list_of(session, found.id, None, ctx.at))
         return Radius(
             counts={"people": 1, "sessions": live},
-            lines=(f"Ends {live} sessions of {found.id}.", "The person has to sign in again. This is not undone."),
+            lines=(f"Ends {_counted(live)} of {found.id}.", "The person has to sign in again. This is not undone."),
         )
 
     def run(self, session: Session, params: Mapping[str, str], key: str, ctx: Context) -> str:
@@ -71,7 +72,7 @@ class LockAccount:
         return Radius(
             counts={"people": 1, "sessions": live},
             lines=(
-                f"Locks {found.id}, which is {found.state.value} now, and ends {live} sessions.",
+                f"Locks {found.id}, which is {found.state.value} now, and ends {_counted(live)}.",
                 "Nobody can sign in to it until a second person unlocks it.",
             ),
         )
@@ -196,6 +197,10 @@ def _account(
         raise BadParameter("There is no such account.", param="account") from error
 
 
+def _counted(live: int) -> str:
+    return "1 session" if live == 1 else f"{live} sessions"
+
+
 def _first(session: Session, key: str, action: str, account_id: str, detail: str, ctx: Context) -> bool:
     row = {"key": key, "account_id": account_id, "action": action, "detail": detail, "at": ctx.at, "by": ctx.actor.id}
     return insert_once(session, restraint, row) == 1
@@ -243,8 +248,7 @@ def _tell_given_back(session: Session, found: Account, state: State, ctx: Contex
 
 
 def _tell_hold(session: Session, account_id: str, ctx: Context, parts: Identity) -> None:
-    bucket = lockout.Bucket(scope=lockout.LETTERS, key=f"hold|{account_id}")
-    if lockout.count_within(session, bucket, HOLD_TOLD_SECONDS, ctx.at) > 1:
+    if lockout.count_within(session, _holds_of(account_id), HOLD_TOLD_SECONDS, ctx.at) > 1:
         return
     text = (
         "Payments from your OnePay wallet are on hold while we check that it is you. Money can still arrive.\n"
@@ -254,8 +258,14 @@ def _tell_hold(session: Session, account_id: str, ctx: Context, parts: Identity)
 
 
 def _tell_freed(session: Session, account_id: str, ctx: Context, parts: Identity) -> None:
+    # Whoever was told that money leaves again is told of the next hold, however soon it comes.
+    lockout.reset(session, _holds_of(account_id))
     text = f"Payments from your OnePay wallet go through again. Sign in: {parts.public_url}/sign-in\n"
     notices.tell(session, account_id, "You can send money again", text, "freed", ctx, parts=parts)
+
+
+def _holds_of(account_id: str) -> Bucket:
+    return Bucket(scope=lockout.LETTERS, key=f"hold|{account_id}")
 
 
 def _door(found: Account, parts: Identity, name: str) -> str:

@@ -156,6 +156,26 @@ def test_the_owner_is_told_once_of_payments_on_hold(installation: Installation) 
     assert "/help#restricted" in found[0].text
 
 
+def test_a_hold_that_comes_again_after_its_end_is_told_again(installation: Installation) -> None:
+    person, hold = installation.customer("held_again"), ToldHold(HoldOutgoing(), installation.system.identity)
+    ctx = installation.system.context(service("playbooks"))
+    for key in ("r1", "r2"):
+        with installation.system.db.begin() as session:
+            ref = hold.run(session, {"account": person.account}, key, ctx)
+        with installation.system.db.begin() as session:
+            hold.undo(session, ref, f"{key}|undo", ctx)
+    subjects = [letter.subject for letter in told(installation, person)]
+    assert [subjects.count(of) for of in ("Your payments are on hold", "You can send money again")] == [2, 2]
+
+
+def test_a_preview_counts_sessions_in_words(installation: Installation) -> None:
+    person, parts = installation.customer("counted", factor=False), installation.system.identity
+    ctx, params = installation.system.context(service("playbooks")), {"account": person.account}
+    with installation.system.db.read() as session:
+        assert RevokeSessions(parts).preview(session, params, ctx).lines[0] == f"Ends 1 session of {person.account}."
+        assert LockAccount(parts).preview(session, params, ctx).lines[0].endswith("and ends 1 session.")
+
+
 def test_the_acts_that_are_composed_tell_the_owner(installation: Installation) -> None:
     person, system = installation.customer("composed"), installation.system
     installation.browser().sign_in(person)
