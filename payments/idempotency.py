@@ -137,16 +137,19 @@ def store(
 
 
 def purge(session: Session, ctx: Context, *, limit: int = PURGE_MAX) -> int:
-    """Delete lapsed keys, oldest first, and return how many; the `reference` of an order goes on to protect it."""
+    """Delete lapsed keys, oldest first, and return how many came up; an order's `reference` protects it on."""
+    has_lapsed = idempotency.c.expires_at <= ctx.at
     lapsed = (
         sa.select(idempotency.c.scope, idempotency.c.key)
-        .where(idempotency.c.expires_at <= ctx.at)
+        .where(has_lapsed)
         .order_by(idempotency.c.expires_at)
         .limit(limit)
     )
     keys = [(row.scope, row.key) for row in session.execute(lapsed)]
     if keys:
-        session.execute(sa.delete(idempotency).where(sa.tuple_(idempotency.c.scope, idempotency.c.key).in_(keys)))
+        # Said again, since a key that was taken anew in between is a live one.
+        is_one = sa.tuple_(idempotency.c.scope, idempotency.c.key).in_(keys)
+        session.execute(sa.delete(idempotency).where(is_one, has_lapsed))
     return len(keys)
 
 

@@ -19,6 +19,7 @@ from app.identity.parts import Identity
 from app.kernel import classify, crypto
 from app.kernel.access import ActorKind
 from app.kernel.context import Context
+from app.kernel.db import insert_once
 from app.kernel.errors import Conflict, Invalid, NotFound
 from ingest.events.admin import RoleGranted
 from ingest.log import outbox
@@ -46,6 +47,12 @@ class DutiesConflict(Conflict):
     """One person may not hold these two roles."""
 
     code = "duties_conflict"
+
+
+class AddressTaken(Conflict):
+    """There is an account with this address."""
+
+    code = "address_taken"
 
 
 class State(StrEnum):
@@ -114,11 +121,11 @@ def create(
     parts: Identity,
     verified: bool,
 ) -> str:
-    """Insert an account with its address; a second login of one kind for one address is a `Conflict`."""
+    """Insert an account with its address; a second login of one kind for one address is `AddressTaken`."""
     account_id = ctx.new_id("acc")
     lookup = identifier_of(address, parts=parts)
     if find(session, kind, lookup) is not None:
-        raise Conflict("There is an account with this address.")
+        raise AddressTaken
     session.execute(
         sa.insert(account).values(
             id=account_id,
@@ -130,19 +137,18 @@ def create(
         )
     )
     contact_id = ctx.new_id("con")
-    session.execute(
-        sa.insert(contact).values(
-            id=contact_id,
-            account_id=account_id,
-            account_kind=kind.value,
-            kind="email",
-            value_ct=parts.subject_keys.seal_value(
-                address, account_id, ACCOUNT_CLASS, f"app_contact.value_ct.{contact_id}"
-            ),
-            lookup=lookup,
-            verified_at=ctx.at if verified else None,
-        )
-    )
+    value_ct = parts.subject_keys.seal_value(address, account_id, ACCOUNT_CLASS, f"app_contact.value_ct.{contact_id}")
+    row = {
+        "id": contact_id,
+        "account_id": account_id,
+        "account_kind": kind.value,
+        "kind": "email",
+        "value_ct": value_ct,
+        "lookup": lookup,
+        "verified_at": ctx.at if verified else None,
+    }
+    if not insert_once(session, contact, row):  # somebody else came first, at the same instant
+        raise AddressTaken
     return account_id
 
 

@@ -54,5 +54,6 @@ def _delete(session: Session, table: sa.Table, condition: sa.ColumnElement[bool]
     keys = list(table.primary_key.columns)
     rows = session.execute(sa.select(*keys).where(condition).limit(limit)).all()
     if rows:
-        session.execute(sa.delete(table).where(sa.tuple_(*keys).in_([tuple(row) for row in rows])))
+        # Said again, since a lock that began in between still counts.
+        session.execute(sa.delete(table).where(sa.tuple_(*keys).in_([tuple(row) for row in rows]), condition))
     return len(rows)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from sqlalchemy.orm import Session
 
 from payments import idempotency
 from payments.idempotency import IdempotencyBusy, IdempotencyMismatch, KeyRequired
 from payments.transfers import ReferenceUsed
-from tests.payments.world import ANNA, World
+from tests.payments.world import ANNA, World, make_world
+from tests.support import postgres
 
 
 def call(key: str | None = "key-1", content: bytes = b'{"amount":"1.00"}', scope: str = "acc_anna") -> idempotency.Call:
@@ -78,6 +81,27 @@ def test_a_lapsed_key_is_new_again_and_is_purged(world: World) -> None:
     world.ground.clock.move(timedelta(hours=72))
     with world.db.begin() as session:
         assert idempotency.purge(session, world.ctx(ANNA)) == 1
+
+
+@pytest.mark.needs("postgres")
+@pytest.mark.xdist_group("postgres")
+def test_a_lapsed_key_taken_anew_while_it_is_purged_stays(home: Path, server: postgres.Server) -> None:
+    world = make_world(home, server.fresh_database())
+    answered(world, call())
+    world.ground.clock.move(timedelta(hours=72))
+
+    def take(session: Session) -> None:
+        idempotency.store(session, call(), 201, b"second", world.ctx(ANNA), object_id="trf_2")
+
+    def purge() -> None:
+        with world.db.begin() as session:
+            idempotency.purge(session, world.ctx(ANNA))
+
+    postgres.while_open(world.db, take, purge)
+    kept = seen(world, call())
+    world.close()
+    assert kept is not None
+    assert kept.object_id == "trf_2"
 
 
 def test_after_the_purge_the_reference_still_protects(world: World) -> None:

@@ -9,7 +9,9 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,10 +19,15 @@ from pathlib import Path
 from types import ModuleType
 
 import psycopg
+import sqlalchemy as sa
 from psycopg import sql
+from sqlalchemy.orm import Session
 
+from app.kernel.db import Database
+from app.kernel.errors import OnePayError
 from app.migrations import run
 
+WAITERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 # A database takes 8 MB; so many of the newest stay.
 KEPT = 16
 
@@ -113,3 +120,31 @@ def _wheel() -> ModuleType:
             del os.environ["XDG_RUNTIME_DIR"]
         else:
             os.environ["XDG_RUNTIME_DIR"] = before
+
+
+def while_open(db: Database, first: Callable[[Session], object], second: Callable[[], object]) -> object:
+    """Do the first in a transaction, and end it once the second, which comes meanwhile, waits for it.
+
+    Returns what the second returned, or the class of its refusal.
+    """
+    found: list[object] = []
+
+    def run() -> None:
+        try:
+            found.append(second())
+        except OnePayError as error:
+            found.append(type(error))
+
+    thread = threading.Thread(target=run)
+    with db.begin() as session:
+        first(session)
+        thread.start()
+        for _ in range(300):
+            with db.read() as looking:
+                if looking.execute(sa.text(WAITERS)).scalar_one():
+                    break
+            time.sleep(0.01)
+        else:
+            raise AssertionError("the second did not wait")
+    thread.join()
+    return found[0]

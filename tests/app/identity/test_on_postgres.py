@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, containment, disown, expiry, links, lockout, mfa, recovery, roles
+from app.identity import accounts, containment, disown, expiry, links, lockout, mfa, recovery, roles, signup
 from app.identity import people as admins
-from app.identity.accounts import State
+from app.identity.accounts import AddressTaken, State
 from app.identity.containment import LockAccount
 from app.identity.links import LinkClosed, LinkPurpose
 from app.identity.mfa import CodeRefused, LastFactor
@@ -23,6 +21,7 @@ from app.kernel.access import Acr, ActorKind, service
 from app.kernel.errors import WrongState
 from tests.app.identity.conftest import People
 from tests.app.identity.test_expiry import recover
+from tests.support import postgres
 
 pytestmark = [pytest.mark.needs("postgres"), pytest.mark.xdist_group("postgres")]
 AMBER = "amber@onepay.example"
@@ -47,32 +46,6 @@ def together(acts) -> list[object]:
     return found
 
 
-def while_open(people: People, first: Callable[[Session], object], second: Callable[[], object]) -> object:
-    """Do the first in a transaction, and end it once the second, which came meanwhile, waits for it."""
-    found: list[object] = []
-
-    def run() -> None:
-        try:
-            found.append(second())
-        except WrongState as error:
-            found.append(type(error))
-
-    thread = threading.Thread(target=run)
-    with people.ground.db.begin() as session:
-        first(session)
-        thread.start()
-        is_waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        for _ in range(300):
-            with people.ground.db.read() as looking:
-                if looking.execute(is_waiting).scalar_one():
-                    break
-            time.sleep(0.01)
-        else:
-            raise AssertionError("the second did not wait")
-    thread.join()
-    return found[0]
-
-
 def standing(people: People, account: str) -> tuple[State, str | None]:
     with people.ground.db.read() as session:
         found = accounts.get(session, account)
@@ -95,7 +68,7 @@ def test_a_recovery_opens_no_lock_of_ours_that_came_meanwhile(people_on_postgres
         with people.ground.db.begin() as session:
             recovery.complete(session, token, people.parts.hasher.hash("x" * 20), "", people.ctx(), parts=people.parts)
 
-    while_open(people, lock, come_back)
+    postgres.while_open(people.ground.db, lock, come_back)
     assert standing(people, account) == (State.LOCKED, containment.CONTAINED)
     with people.ground.db.begin() as session:
         ours.undo(session, "k1", "k1|undo", people.ctx(service("playbooks")))
@@ -114,7 +87,7 @@ def test_the_last_of_two_locks_taken_back_at_once_opens_the_account(people_on_po
         with people.ground.db.begin() as session:
             ours.undo(session, "k2", "k2|undo", ctx)
 
-    while_open(people, lambda session: ours.undo(session, "k1", "k1|undo", ctx), undo)
+    postgres.while_open(people.ground.db, lambda session: ours.undo(session, "k1", "k1|undo", ctx), undo)
     assert standing(people, account) == (State.ACTIVE, None)
 
 
@@ -127,10 +100,48 @@ def test_an_account_disabled_by_two_at_once_can_be_enabled(people_on_postgres: P
         with people.ground.db.begin() as session:
             admins.disable(session, account, reason, two)
 
-    assert while_open(people, lambda session: admins.disable(session, account, reason, one), disable) is WrongState
+    assert (
+        postgres.while_open(people.ground.db, lambda session: admins.disable(session, account, reason, one), disable)
+        is WrongState
+    )
     with people.ground.db.begin() as session:
         admins.enable(session, account, three)
     assert standing(people, account) == (State.ACTIVE, None)
+
+
+def test_a_lock_that_begins_while_counters_are_purged_stays(people_on_postgres: People) -> None:
+    people = people_on_postgres
+    account = people.sign_up(AMBER, "amber")
+    bucket = lockout.codes_of(account)[0]
+    with people.ground.db.begin() as session:
+        lockout.count_code_failure(session, account, people.ground.clock.now(), policy=people.parts.policy)
+    people.move(days=2)
+
+    def begin_lock(session: Session) -> None:
+        until = people.ground.clock.now() + timedelta(minutes=5)
+        session.execute(sa.update(attempts).where(attempts.c.scope == bucket.scope).values(locked_until=until))
+
+    def purge() -> None:
+        with people.ground.db.begin() as session:
+            expiry.purge(session, people.ctx(), policy=people.parts.policy)
+
+    postgres.while_open(people.ground.db, begin_lock, purge)
+    with people.ground.db.read() as session:
+        assert lockout.code_exhausted(session, account, people.ground.clock.now()) is not None
+
+
+def test_of_two_invitations_to_one_address_at_once_the_second_is_a_conflict(people_on_postgres: People) -> None:
+    people = people_on_postgres
+    ctx = people.ctx(people.actor("acc_1", roles.ADMINISTRATOR, Acr.MFA))
+
+    def invite(session: Session) -> None:
+        signup.invite(session, "nell@onepay.example", "Nell", roles.ANALYST, ctx, parts=people.parts)
+
+    def invite_too() -> None:
+        with people.ground.db.begin() as session:
+            invite(session)
+
+    assert postgres.while_open(people.ground.db, invite, invite_too) is AddressTaken
 
 
 def test_one_code_at_once_is_one_session_and_no_failure(people_on_postgres: People) -> None:
