@@ -69,7 +69,7 @@ def list_activity(wallet_id: str) -> Response:
             session,
             g.actor,
             wallet_id,
-            after=int(asked.after) if asked.after else None,
+            after=after,
             limit=asked.limit,
             keys=edge.system().subject_keys,
         )
@@ -128,7 +128,8 @@ def create_transfer() -> Response:
         return Answer(status=402, body=canonical.encode(problem.document()), object_id=refusal.object_id)
 
     given = once.only(call, work, refused, ctx)
-    parts.metrics.transfer_total.labels(outcome="settled" if given.status == 201 else "refused").inc()
+    if not given.is_replay:
+        parts.metrics.transfer_total.labels(outcome="settled" if given.status == 201 else "refused").inc()
     kind = "application/json" if given.status == 201 else "application/problem+json"
     answer = given.body
     if given.status == 201 and body.note:

@@ -222,7 +222,8 @@ def _carry_out(order: TransferOrder, key: str) -> once.Given:
         return _answer(201, done.id)
 
     given = once.only(call, work, lambda refused: _answer(402, refused.object_id), ctx)
-    parts.metrics.transfer_total.labels(outcome="settled" if given.status == 201 else "refused").inc()
+    if not given.is_replay:
+        parts.metrics.transfer_total.labels(outcome="settled" if given.status == 201 else "refused").inc()
     return given
 
 

@@ -54,6 +54,17 @@ def test_a_transfer_moves_once_and_is_answered_the_same_again(installation: Inst
     assert balance(installation, "payee_one") == before + 1250
 
 
+def test_a_repeat_is_counted_as_no_new_order(installation: Installation, payer: Browser) -> None:
+    def counted(outcome: str) -> float:
+        return installation.system.metrics.registry.get_sample_value("onepay_transfer_total", {"outcome": outcome}) or 0
+
+    before = counted("settled"), counted("refused")
+    for _ in range(3):
+        payer.api("POST", "/transfers", order("@payee_one", "0.01"), **{"Idempotency-Key": "k-counted"})
+        payer.api("POST", "/transfers", order("@payee_one", "90000.00"), **{"Idempotency-Key": "k-too-much"})
+    assert (counted("settled"), counted("refused")) == (before[0] + 1, before[1] + 1)
+
+
 def test_a_kept_answer_holds_no_words_of_the_payer(installation: Installation, payer: Browser) -> None:
     asked = order("@payee_one", "1.00", note="Für Ännchens Geburtstag")
     first = payer.api("POST", "/transfers", asked, **{"Idempotency-Key": "k-note"})
