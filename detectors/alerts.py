@@ -157,7 +157,7 @@ def close(session: Session, alert_id: str, verdict: Verdict, reason: str, ctx: C
     why = " ".join(reason.split())
     if not REASON_MIN <= len(why) <= REASON_MAX:
         raise ReasonMissing(param="reason")
-    found = by_id(session, alert_id, ctx.actor)
+    found = _row(session, alert_id)
     done = session.execute(
         sa.update(alert)
         .where(alert.c.id == alert_id, alert.c.state == AlertState.OPEN.value)
@@ -172,30 +172,27 @@ def close(session: Session, alert_id: str, verdict: Verdict, reason: str, ctx: C
     if done.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
         raise WrongState("This alert is not open.")
     ids = [item.event_id for item in evidence(session, alert_id, ctx.actor, limit=EVIDENCE_IN_EVENT_MAX)]
-    event = FindingClosed(**_told_of(found, ids), verdict=verdict.value, reason=verdict.value)
+    event = FindingClosed(**_told(found, found._mapping, ids), verdict=verdict.value, reason=verdict.value)
     outbox.record(session, event, ctx)
 
 
 def reopen(session: Session, alert_id: str, ctx: Context) -> None:
     """Open a closed alert again."""
     ctx.actor.require(SOC_ALERT_TRIAGE)
-    found = by_id(session, alert_id, ctx.actor)
+    found = _row(session, alert_id)
     done = session.execute(
         sa.update(alert).where(alert.c.id == alert_id, alert.c.state == AlertState.CLOSED.value).values(_REOPENED)
     )
     if done.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
         raise WrongState("This alert is not closed.")
     ids = [item.event_id for item in evidence(session, alert_id, ctx.actor, limit=EVIDENCE_IN_EVENT_MAX)]
-    outbox.record(session, FindingReopened(**_told_of(found, ids), reason="person"), ctx)
+    outbox.record(session, FindingReopened(**_told(found, found._mapping, ids), reason="person"), ctx)
 
 
 def by_id(session: Session, alert_id: str, actor: Actor) -> Alert:
     """Return an alert; raises `NotFound`."""
     actor.require(SOC_ALERT_READ)
-    row = session.execute(_SELECT.where(alert.c.id == alert_id)).one_or_none()
-    if row is None:
-        raise NotFound
-    return _alert(row)
+    return _alert(_row(session, alert_id))
 
 
 def list_page(
@@ -466,7 +463,15 @@ def _tell(
         session.execute(sa.update(alert).where(alert.c.id == event.finding).values(incident_ref=incident))
 
 
-def _told(rule: Rule, values: Mapping[str, Any], evidence_ids: Sequence[str]) -> dict[str, Any]:
+def _row(session: Session, alert_id: str) -> Any:  # a row of `_SELECT`
+    row = session.execute(_SELECT.where(alert.c.id == alert_id)).one_or_none()
+    if row is None:
+        raise NotFound
+    return row
+
+
+def _told(rule: Rule | Any, values: Mapping[str, Any], evidence_ids: Sequence[str]) -> dict[str, Any]:
+    """Return what every event of a finding says; `rule`, or a row of `_SELECT`, names the rule and its version."""
     subjects = tuple(values["entities"].get("user.id", ()))
     return {
         "about": subjects[:20],
@@ -481,24 +486,7 @@ def _told(rule: Rule, values: Mapping[str, Any], evidence_ids: Sequence[str]) ->
         "rule": rule.slug,
         "rule_version": rule.content_hash,
         "rule_name": rule.title,
-        "techniques": rule.techniques,
-    }
-
-
-def _told_of(found: Alert, evidence_ids: Sequence[str]) -> dict[str, Any]:
-    return {
-        "about": tuple(found.entities.get("user.id", ()))[:20],
-        "finding": found.id,
-        "revision": found.revision,
-        "entity": _entity(found.group),
-        "severity": found.level.value,
-        "count": found.events,
-        "first_at": found.first_at,
-        "last_at": found.last_at,
-        "evidence": tuple(evidence_ids),
-        "rule": found.slug,
-        "rule_version": found.rule_version,
-        "rule_name": found.rule_title,
+        "techniques": tuple(rule.techniques),
     }
 
 
@@ -514,16 +502,16 @@ def _hash(group: Mapping[str, str]) -> str:
     return crypto.sha256(canonical.encode(dict(group))).hex()[:32]
 
 
-_SELECT: Final = sa.select(alert, version.c.source, version.c.content_hash, version.c.number).join_from(
-    alert, version, version.c.id == alert.c.version_id
-)
+_SELECT: Final = sa.select(
+    alert, version.c.title, version.c.techniques, version.c.content_hash, version.c.number
+).join_from(alert, version, version.c.id == alert.c.version_id)
 
 
 def _alert(row: Any) -> Alert:  # a row of `_SELECT`
     return Alert(
         id=row.id,
         slug=row.slug,
-        rule_title=_title(row.source),
+        rule_title=row.title,
         rule_version=row.content_hash,
         rule_number=row.number,
         group=row.group,
@@ -544,9 +532,3 @@ def _alert(row: Any) -> Alert:  # a row of `_SELECT`
         merged_into=row.merged_into,
         reason=row.reason,
     )
-
-
-def _title(source: str) -> str:
-    """Return the title of the outermost document of a rule's source, which stands last."""
-    titles = [line.partition(":")[2].strip() for line in source.splitlines() if line.startswith("title:")]
-    return titles[-1] if titles else ""

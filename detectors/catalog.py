@@ -56,6 +56,8 @@ def _begin(session: Session, rule: Rule, before: str | None, number: int, ctx: C
             id=version_id,
             slug=rule.slug,
             number=number,
+            title=rule.title,
+            techniques=list(rule.techniques),
             content_hash=rule.content_hash,
             source=rule.source,
             origin="release",

@@ -17,6 +17,8 @@ version = sa.Table(
     sa.Column("id", sa.Text, primary_key=True, info=_T),
     sa.Column("slug", sa.Text, nullable=False, info=_T),
     sa.Column("number", sa.Integer, nullable=False, info=_T),
+    sa.Column("title", sa.Text, nullable=False, info=_T),
+    sa.Column("techniques", sa.JSON, nullable=False, info=_T),
     sa.Column("content_hash", sa.Text, nullable=False, info=_T),
     sa.Column("source", sa.Text, nullable=False, info=_T),
     sa.Column("origin", sa.Text, nullable=False, info=_T),

@@ -21,8 +21,8 @@ from detectors.settings import DetectorSettings
 from ingest.events.detection import FindingEvent
 from ingest.log import read
 from ingest.store.memory import MemoryStore
-from ingest.store.port import StoreUnavailable
-from ingest.store.query import Appended, Sequenced
+from ingest.store.port import StoreUnavailable, walk
+from ingest.store.query import Appended, Eq, Order, Search, Sequenced
 from tests.support.ground import START
 from tests.support.pipeline import ANALYST, Pipeline, make_pipeline
 
@@ -262,6 +262,24 @@ def test_an_alert_that_grows_after_it_was_closed_reopens_undecided(pipeline: Pip
     assert [one.kind for one in grown] == ["opened", "reopened"]
     assert kinds(pipeline)["detection.finding.closed"] == 1
     assert kinds(pipeline)["detection.finding.reopened"] == 1
+
+
+def test_every_event_of_a_finding_names_rule_and_techniques(pipeline: Pipeline) -> None:
+    burst(pipeline)
+    pipeline.detect()
+    one = pipeline.alerts(slug="login_burst_source")[0]
+    with pipeline.ground.db.begin() as session:
+        alerts.close(session, one.id, Verdict.FALSE_POSITIVE, "A scanner of ours.", pipeline.ground.ctx(ANALYST))
+        alerts.reopen(session, one.id, pipeline.ground.ctx(ANALYST))
+    pipeline.arrive()
+    found = walk(pipeline.store, Search(where=Eq("onepay.finding.id", one.id), order=Order.SEQUENCE, limit=100))
+    told = {document["event"]["action"]: (document["rule"], document["threat"]) for document in found}
+    rule = pipeline.runner.rules[one.slug]
+    named = {"id": rule.slug, "version": rule.content_hash, "name": rule.title}
+    kinds_ = [f"detection.finding.{kind}" for kind in ("closed", "raised", "reopened")]
+    assert sorted(told) == kinds_
+    assert list(told.values()) == [(named, {"technique": {"id": list(rule.techniques)}})] * 3
+    assert (one.rule_title, rule.techniques != ()) == (rule.title, True)
 
 
 def test_slices_of_any_size_find_the_same(tmp_path: Path) -> None:
