@@ -30,17 +30,14 @@ from app.kernel.errors import (
     Unavailable,
 )
 from app.kernel.logs import logger
-from app.problems import Problem
+from app.problems import Internal, Problem
 from ingest.events.access import RequestDenied
 
 DEPTH_MAX: Final = 8
 KEYS_MAX: Final = 200
+SAFE: Final = ("GET", "HEAD", "OPTIONS")
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 _log = logger(__name__)
-
-
-class Internal(OnePayError):
-    """Something failed on our side. Nothing was changed."""
 
 
 def system() -> System:
@@ -122,7 +119,8 @@ def install(app: Flask, page_of: Any) -> None:  # `page_of(problem) -> Response`
     def unexpected(error: Exception) -> Response:
         where = {"http__request__id": g.get("request_id"), "url__path": told.path(request.path)}
         _log.exception("request failed", extra=where)
-        return answer(Internal())
+        # What asks for a page alone has changed nothing; the rest may have failed after its commit.
+        return answer(Internal() if request.method in SAFE else Internal(problems.UNSURE))
 
     app.register_error_handler(OnePayError, answer)
     app.register_error_handler(HTTPException, translated)

@@ -10,6 +10,18 @@ from app.gateway import shape
 from app.kernel import errors
 from app.kernel.errors import OnePayError
 
+UNSURE: Final = (
+    "Something failed on our side, and we do not know how far it came. "
+    "Look whether it was done, or ask again with the same idempotency key, which does nothing twice."
+)
+
+
+class Internal(OnePayError):
+    """Something failed on our side. Nothing was changed."""
+
+    code = "internal"
+
+
 # The first line that fits decides, so narrower classes stand above wider ones.
 TABLE: Final[tuple[tuple[type[OnePayError], HTTPStatus], ...]] = (
     (shape.MethodRefused, HTTPStatus.METHOD_NOT_ALLOWED),
@@ -94,7 +106,7 @@ def of(error: OnePayError, *, request_id: str, instance: str) -> Problem:
     return Problem(
         status=status,
         code="internal" if hidden else error.code,
-        detail="Something failed on our side. Nothing was changed." if hidden else str(error),
+        detail=UNSURE if hidden and not isinstance(error, Internal) else str(error),
         request_id=request_id,
         instance=instance,
         param=error.param,

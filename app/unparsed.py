@@ -11,13 +11,13 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask
 
 from app.compose import System
-from app.problems import Problem
+from app.problems import UNSURE, Problem
 
 _TOLD: Final = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("too_large", "The body is too large."),
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: ("too_large", "The headers are too large."),
     HTTPStatus.NOT_IMPLEMENTED: ("malformed", "A body is not read in this encoding."),
-    HTTPStatus.INTERNAL_SERVER_ERROR: ("internal", "Something failed on our side. Nothing was changed."),
+    HTTPStatus.INTERNAL_SERVER_ERROR: ("internal", UNSURE),
 }
 _UNREADABLE: Final = ("malformed", "This is no request that can be read.")
 
