@@ -20,7 +20,8 @@ from app.kernel.crypto import Unreadable
 from app.kernel.errors import OnePayError, TooManyAttempts
 
 KEPT: Final = timedelta(days=1)
-TRIES_MAX: Final = 8
+# Claims that never ended, one after the other: such a letter may be what ends the workers that take it.
+UNENDED_MAX: Final = 8
 WAITING_MAX: Final = 50
 BACKOFF_SECONDS_MAX: Final = 600
 # Longer than a letter takes to hand over, and short beside the half hour of a link: what a killed worker held waits so
@@ -89,6 +90,7 @@ def queue(
             content_ct=crypto.seal_text(parts.messages, content, letter_id),
             state="queued",
             tries=0,
+            unended=0,
             created_at=ctx.at,
             not_before=ctx.at,
             expires_at=ctx.at + KEPT,
@@ -113,14 +115,14 @@ def are_due(session: Session, at: datetime) -> bool:
 def claim(session: Session, at: datetime, *, parts: Identity) -> Taken | None:
     """Take the oldest letter to hand over now, or None: nobody else gets it before the claim lapses.
 
-    The try counts from here, so that a letter which ends the process is not tried for ever. One that cannot be
+    The claim counts from here, so that a letter which ends the process is not tried for ever. One that cannot be
     deciphered comes without its text: it is set aside, and holds up no other.
     """
     row = session.execute(_due(at).limit(1).with_for_update(skip_locked=True)).one_or_none()
     if row is None:
         return None
     taken = Taken(id=row.id, tries=row.tries + 1, letter=_opened(row, parts))
-    values: dict[str, object] = {"tries": taken.tries, "not_before": at + CLAIM}
+    values: dict[str, object] = {"tries": taken.tries, "unended": row.unended + 1, "not_before": at + CLAIM}
     if taken.letter is None:
         values = {"state": "unreadable", "content_ct": b""}
     session.execute(sa.update(message).where(message.c.id == taken.id).values(**values))
@@ -133,16 +135,13 @@ def delivered(session: Session, letter_id: str) -> None:
 
 
 def failed(session: Session, taken: Taken, at: datetime) -> None:
-    """Note that a letter could not be handed over: later again, with a growing pause, then given up.
+    """Note that a letter could not be handed over: later again, with a growing pause, for as long as it is kept.
 
     Whoever held it too long says nothing any more: another has it by now.
     """
-    pause = min(BACKOFF_SECONDS_MAX, 5 * 2 ** (taken.tries - 1))
-    values: dict[str, object] = {"not_before": at + timedelta(seconds=pause)}
-    if taken.tries >= TRIES_MAX:
-        values = {"state": "dead", "content_ct": b""}
+    pause = timedelta(seconds=min(BACKOFF_SECONDS_MAX, 5 * 2 ** (taken.tries - 1)))
     still_held = sa.and_(message.c.id == taken.id, message.c.state == "queued", message.c.tries == taken.tries)
-    session.execute(sa.update(message).where(still_held).values(**values))
+    session.execute(sa.update(message).where(still_held).values(unended=0, not_before=at + pause))
 
 
 def expire(session: Session, at: datetime) -> None:
@@ -161,7 +160,7 @@ def _due(at: datetime) -> sa.Select[Any]:
             message.c.state == "queued",
             message.c.not_before <= at,
             message.c.expires_at > at,
-            message.c.tries < TRIES_MAX,
+            message.c.unended < UNENDED_MAX,
         )
         .order_by(message.c.id)
     )

@@ -1,4 +1,8 @@
-"""The tables of identity. `_ct` columns are sealed under the subject's key, look-ups are keyed hashes."""
+"""The tables of identity. Look-ups are keyed hashes.
+
+Of the `_ct` columns, those of accounts and contacts are sealed under the subject's key; secrets of factors, letters and
+the addresses of links, which belong to no account yet, under keys of the installation.
+"""
 
 from __future__ import annotations
 
@@ -202,6 +206,7 @@ message = sa.Table(
     ),
     sa.Column("state", sa.Text, nullable=False, info=_T),
     sa.Column("tries", sa.Integer, nullable=False, info=_T),
+    sa.Column("unended", sa.Integer, nullable=False, info=_T),
     sa.Column("created_at", UtcDateTime, nullable=False, info=_T),
     sa.Column("not_before", UtcDateTime, nullable=False, info=_T),
     sa.Column("expires_at", UtcDateTime, nullable=False, info=_T),

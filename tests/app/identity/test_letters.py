@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from app import jobs
 from app.identity import letters
-from app.identity.letters import CLAIM, TRIES_MAX, Letter
+from app.identity.letters import CLAIM, UNENDED_MAX, Letter
 from app.identity.models import message
 from app.kernel.access import Actor, ActorKind
 from tests.app.identity.conftest import People
@@ -38,6 +38,11 @@ def claimed(people: People) -> letters.Taken:
     found = claim(people)
     assert found is not None
     return found
+
+
+def due(people: People) -> bool:
+    with people.ground.db.read() as session:
+        return letters.are_due(session, people.ground.clock.now())
 
 
 def state(people: People, letter_id: str) -> str:
@@ -120,7 +125,7 @@ def test_who_held_a_letter_too_long_decides_nothing_about_it(people: People) -> 
 
 def test_a_letter_that_ends_the_process_is_not_tried_for_ever(people: People) -> None:
     (made,) = queue(people, "amber")
-    for _ in range(TRIES_MAX):
+    for _ in range(UNENDED_MAX):
         claimed(people)
         people.ground.clock.move(CLAIM)
     assert claim(people) is None
@@ -130,15 +135,32 @@ def test_a_letter_that_ends_the_process_is_not_tried_for_ever(people: People) ->
     assert state(people, made) == "expired"
 
 
-def test_a_letter_that_cannot_be_handed_over_is_given_up_after_its_last_try(people: People) -> None:
+def test_a_letter_that_cannot_be_handed_over_is_tried_for_as_long_as_it_is_kept(people: People) -> None:
     (made,) = queue(people, "amber")
-    for _ in range(TRIES_MAX):
-        assert state(people, made) == "queued"
-        taken = claimed(people)
+    begun, tries = people.ground.clock.now(), 0
+    while (taken := claim(people)) is not None:
+        tries += 1
         with people.ground.db.begin() as session:
             letters.failed(session, taken, people.ground.clock.now())
         people.move(minutes=10)
-    assert state(people, made) == "dead"
+    assert people.ground.clock.now() - begun == letters.KEPT
+    assert tries == 24 * 6
+    with people.ground.db.begin() as session:
+        letters.expire(session, people.ground.clock.now())
+    assert state(people, made) == "expired"
+
+
+def test_the_pause_between_tries_grows_to_ten_minutes(people: People) -> None:
+    queue(people, "amber")
+    pauses = []
+    for _ in range(9):
+        begun, taken = people.ground.clock.now(), claimed(people)
+        with people.ground.db.begin() as session:
+            letters.failed(session, taken, begun)
+        while not due(people):
+            people.move(seconds=5)
+        pauses.append((people.ground.clock.now() - begun).seconds)
+    assert pauses == [5, 10, 20, 40, 80, 160, 320, 600, 600]
 
 
 @pytest.mark.needs("postgres")
