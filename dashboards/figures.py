@@ -16,17 +16,14 @@ from plotly.subplots import make_subplots
 
 from dashboards.theme import SEVERITIES, TOKENS, colour, template
 
-MINUS: Final = "\u2212"
 
-
-def say(values: Sequence[int], labels: Sequence[str], unit: str = "") -> str:
-    """Return most, last and change: the sentence every chart carries."""
+def say(values: Sequence[int], labels: Sequence[str], *, is_filling: bool) -> str:
+    """Return most and last, the sentence a chart carries; a last bar that is still filling is compared with none."""
     if not values:
         return "nothing in this range"
     top = max(range(len(values)), key=values.__getitem__)
-    change = values[-1] - values[-2] if len(values) > 1 else 0
-    sign = "+" if change > 0 else MINUS if change < 0 else "±"
-    return f"most {values[top]:,}{unit} at {labels[top]}, now {values[-1]:,}{unit} ({sign}{abs(change):,})"
+    last = f"{values[-1]:,} in the bar of now so far" if is_filling else f"{values[-1]:,} in the last bar"
+    return f"most {values[top]:,} at {labels[top]}, {last}"
 
 
 def due_axis(minutes: Sequence[tuple[float, str]], *, width: int = 440, height: int = 22) -> str:

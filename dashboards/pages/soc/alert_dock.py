@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 import dash_mantine_components as dmc
@@ -158,7 +159,8 @@ def _entities(alert: Alert, view: View) -> list[tuple[str, Any]]:
 
 def _events_of(alert: Alert, view: View) -> str:
     terms = " ".join(f"{path}:{value}" for path, value in alert.group.items() if path != "event.id")
-    return view.href("events", q=terms, **{"from": alert.first_at.isoformat(), "to": None})
+    until = alert.last_at.replace(microsecond=0) + timedelta(seconds=1)
+    return view.href("events", q=terms, **{"from": alert.first_at.isoformat(), "to": until.isoformat()})
 
 
 def _verdict(alert: Alert, case: Incident | None, view: View) -> list[Any]:

@@ -82,6 +82,7 @@ def layout(view: View) -> Any:  # a Dash component
     labels = [f"{at:%d %b %H:%M}" for at in times]
     chosen = view.words.get("from", windows.DEFAULT)
     goes_on = "to" not in view.words
+    said = figures.say(counts, labels, is_filling=goes_on)
     spans = [
         (word, view.here("events", **{"from": value, "to": None, "sel": None}), goes_on and value == chosen)
         for value, word in windows.CHOICES
@@ -91,7 +92,7 @@ def layout(view: View) -> Any:  # a Dash component
         dmc.TextInput(
             value=text,
             leftSection=icon("search"),
-            rightSection=html.Span(f"{terms} of {query_bar.TERMS_MAX} terms", className="dim qn"),
+            rightSection=html.Span(f"{terms} of {query_bar.TERMS_MAX} terms", className="dim qn") if terms else None,
             rightSectionWidth=104,
             className="grow",
             placeholder="field:value, such as action:auth.* source.ip:198.19.0.0/16 -outcome:success",
@@ -107,7 +108,7 @@ def layout(view: View) -> Any:  # a Dash component
                 html.Header(
                     [
                         html.H2(counted_words(counted, "event") if counted <= COUNT_MAX else "10,000+ events"),
-                        html.Span(figures.say(counts, labels), className="dim cut"),
+                        html.Span(said, className="dim cut"),
                         html.Div(ranges, className="right"),
                     ]
                 ),
@@ -116,7 +117,7 @@ def layout(view: View) -> Any:  # a Dash component
                         "events-histogram",
                         "Events over time.",
                         figures.histogram(times, counts, view.scheme, span.every),
-                        figures.say(counts, labels),
+                        said,
                         height=96,
                     ),
                     className="body tight",

@@ -14,7 +14,7 @@ from dashboards.pages.soc.incident import work
 from dashboards.pages.soc.incident.look import Look
 from playbooks import actions, registry
 from playbooks.actions import Preview
-from playbooks.registry import ActionType
+from playbooks.registry import ActionType, Lasts
 
 HOURS: Final = ("1", "4", "24")
 TARGETS_SHOWN: Final = 12
@@ -67,7 +67,7 @@ def preview(seen: Look, kind: ActionType) -> tuple[str, Sequence[Part]]:
     return f"Look before you act: {kind.title.lower()}", [
         *head,
         *work.radius(shown.radius.counts, shown.radius.lines),
-        *_consequences(shown, seen),
+        *_consequences(shown, kind, seen),
         *_confirm(shown, kind, context.new_id("clk"), seen),
     ]
 
@@ -78,10 +78,11 @@ def _named(target: str) -> list[Part]:
     return [*parts, *([f"and {len(values) - 6} more"] if len(values) > 6 else [])]
 
 
-def _consequences(shown: Preview, seen: Look) -> list[Part]:
+def _consequences(shown: Preview, kind: ActionType, seen: Look) -> list[Part]:
     rows: list[Part] = []
     if shown.until is not None:
-        rows.append(html.P(due(shown.until, seen.now, "until it ends, or people are called")))
+        then = "then people are called; it stays" if kind.lasts is Lasts.STAYS else "then it ends by itself"
+        rows.append(html.P(due(shown.until, seen.now, then)))
     rows.append(html.P([html.Span("Way back: ", className="dim"), shown.undo_in_words]))
     if shown.customer_is_told:
         rows.append(html.P([html.Span("The customer reads: ", className="dim"), f"“{shown.customer_is_told}”"]))

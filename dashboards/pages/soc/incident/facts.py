@@ -47,9 +47,10 @@ def _ended(stands: Part, asks: str) -> Part:
 
 
 def _asks(clock: Clock, seen: Look) -> str:
-    allowed = span(clock.due_at - clock.started_at)
     if clock.kind == ACKNOWLEDGE:
-        return f"to acknowledge, {allowed} for {response.SEVERITIES[seen.case.severity].capitalize()}"
+        allowed, is_working = seen.view.sources.response.clock_rules.acknowledge[seen.case.severity]
+        severity = response.SEVERITIES[seen.case.severity].capitalize()
+        return f"to acknowledge, {span(allowed)}{' of working time' if is_working else ''} for {severity}"
     if clock.kind == CONTAINMENT:
         of = next((one.kind.title for one in seen.found.actions if one.id == clock.ref), "containment")
         return f"{of[:1].lower()}{of[1:]} ends or is prolonged"

@@ -89,7 +89,7 @@ def _within(median: timedelta | None, view: View) -> Part:
     if median is None:
         return "nothing was acknowledged"
     allowed = view.sources.response.clock_rules.acknowledge[2][0]
-    says = f" {age(allowed)}, which high allows"
+    says = f" {age(allowed)}, the time for high"
     return html.Span([mark("above", "high", "high") if median > allowed else ok("within"), says])
 
 
@@ -180,8 +180,8 @@ def categories(view: View, window: Span) -> Part:
     return panel(
         "Events by category",
         html.Ol(rows, className="rows r30 cats") if rows else nothing,
-        *([html.P(f"and {rest:,} of other categories", className="dim tail")] if rest > 0 else []),
-        sub=f"{total:,} in {_range_words(view)}, the {CATEGORIES_SHOWN} most frequent",
+        *([html.P(f"and {rest:,} of other categories, or of none", className="dim tail")] if rest > 0 else []),
+        sub=f"{total:,} in {_range_words(view)}, the most frequent",
         right=html.A("all events", href=view.href("events", **{"from": view.words.get("from")}), className="more"),
     )
 
