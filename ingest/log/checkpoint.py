@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from app.kernel.crypto import KeyFolder, Secret
 from app.kernel.db import Database, insert_once
-from app.kernel.errors import ConfigurationRefused, OnePayError
+from app.kernel.errors import ConfigurationRefused, OnePayError, Unavailable
 from app.kernel.jobs import Job
 from ingest import models
 from ingest.log import merkle, note, read
@@ -26,6 +27,9 @@ from ingest.log.note import NoteRefused, TreeHead, VerifierKey
 EVERY: Final = timedelta(seconds=10)
 # How long an entry may wait for a signature over it: a few turns of the job.
 UNSIGNED_MAX: Final = 6 * EVERY
+# How long a signer waits for another one, which needs a few milliseconds.
+ALONE_SECONDS_MAX: Final = 10.0
+ALONE_TRY_SECONDS: Final = 0.02
 KEY_NAME: Final = "log"
 LAST_NAME: Final = "log.last"
 POLICY_NAME: Final = "log.policy"
@@ -41,6 +45,12 @@ class Forked(OnePayError):
     """The log in the database does not begin with what was signed before; nothing is signed."""
 
     code = "log_forked"
+
+
+class SigningBusy(Unavailable):
+    """Another process has been signing the log for seconds; nothing was signed here. Please try again."""
+
+    code = "log_signing_busy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +122,8 @@ def sign(db: Database, key: LogKey, at: datetime) -> Checkpoint | None:
     """Sign the head if it moved, and publish it; returns None where there is nothing new.
 
     The signed head is written beside the key and synced before anybody sees it. Raises `RolledBack` or `Forked` where
-    the last one, read from there, refutes the database, and `ConfigurationRefused` where it is missing or damaged.
+    the last one, read from there, refutes the database, `ConfigurationRefused` where it is missing or damaged, and
+    `SigningBusy` where another signer does not come to its end.
     """
     with _alone(key):
         return _sign(db, key, at)
@@ -153,10 +164,22 @@ def _alone(key: LogKey) -> Iterator[None]:
     # Two signers at once could let the remembered size go back.
     descriptor = os.open(key.folder / ".log.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        deadline = time.monotonic() + ALONE_SECONDS_MAX
+        while not _is_taken(descriptor):
+            if time.monotonic() >= deadline:
+                raise SigningBusy
+            time.sleep(ALONE_TRY_SECONDS)
         yield
     finally:
         os.close(descriptor)
+
+
+def _is_taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _sign(db: Database, key: LogKey, at: datetime) -> Checkpoint | None:

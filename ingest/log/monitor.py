@@ -31,7 +31,8 @@ from ingest.store.query import Document, Order, Search, Sequenced, Window
 from ingest.store.stubs import is_stub
 
 FINDINGS_MAX: Final = 100
-CHECKPOINTS_A_TIME: Final = 500
+# The edge of a tree has one node a level at the most, and these are asked for together.
+CHECKPOINTS_A_TIME: Final = read.NODES_A_LEVEL_MAX
 EXIT_SOUND: Final = 0
 EXIT_BROKEN: Final = 6
 # SQLite keeps any bytes as text, and its driver says which column it could not read.
@@ -104,7 +105,7 @@ def verify(
 
     A checkpoint signs origin, size and root. When it was signed is not in it, so `at` is compared with what it must
     lie between: the arrival of the newest entry it covers, and the next checkpoint. That a checkpoint was removed is
-    not found, and needs not be: each later one covers all before it, and old ones are thinned out in time.
+    not found, and needs not be: each later one covers all before it, and old ones may once be thinned out.
     """
     # Read before the head, so that what is signed meanwhile is no finding.
     remembered = _remembered(key)
@@ -232,8 +233,9 @@ class _Check:
                     raise
                 self._add("ingest_checkpoint", after + 1, field, "from here on a value cannot be read")
                 return seen
+            nodes = self._edges(session, [row.size for row in rows])
             for row in rows:
-                self._checkpoint(session, row.size, row.root, row.note, key)
+                self._checkpoint(row, nodes, key)
                 before = self._dated(row, before)
             seen += len(rows)
             if len(rows) < CHECKPOINTS_A_TIME:
@@ -374,9 +376,14 @@ class _Check:
         for sequence, name in self.copy.store.altered(sealed):
             self._add(f"store {self.copy.name}", sequence, name, "it is searched by what was not sealed")
 
-    def _checkpoint(self, session: Session, size: int, root: bytes, text: str, key: VerifierKey | None) -> None:
+    def _edges(self, session: Session, sizes: Sequence[int]) -> Mapping[Place, bytes]:
+        """Return the nodes on the edges of trees of these sizes, as they stand or were corrected."""
+        wanted = sorted({place for size in sizes for place in merkle.places(0, size)})
+        return {**_hashes(read.nodes(session, wanted)), **self.corrected}
+
+    def _checkpoint(self, row: Any, nodes: Mapping[Place, bytes], key: VerifierKey | None) -> None:
+        size, root, text = row.size, row.root, row.note
         wanted = merkle.places(0, size)
-        nodes = {**_hashes(read.nodes(session, wanted)), **self.corrected}
         edge = Edge(size, tuple(nodes[place] for place in wanted if place in nodes))
         if len(edge.hashes) == len(wanted) and merkle.root(edge) != root:
             self._add("ingest_checkpoint", size, "root", "it is not the root of the tree at this size")

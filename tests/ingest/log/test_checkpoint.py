@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +13,7 @@ from app.kernel.crypto import KeyFolder
 from app.kernel.errors import ConfigurationRefused
 from ingest import models
 from ingest.log import checkpoint, note, read
-from ingest.log.checkpoint import Forked, LogKey, RolledBack
+from ingest.log.checkpoint import Forked, LogKey, RolledBack, SigningBusy
 from tests.support import sealing
 from tests.support.ground import Ground, make_ground
 
@@ -149,3 +150,22 @@ def test_a_checkpoint_covers_what_it_has_counted(ground: Ground, seal: Seal) -> 
     with ground.db.read() as session:
         assert checkpoint.covering(session, 5).size == 5
         assert checkpoint.covering(session, 6) is None
+
+
+def test_a_signer_waits_for_another_one_and_not_for_ever(
+    ground: Ground, key: LogKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grow(ground, 3)
+    monkeypatch.setattr(checkpoint, "ALONE_SECONDS_MAX", 0.1)
+    with checkpoint._alone(key), pytest.raises(SigningBusy) as refused:
+        sign(ground, key)
+    assert refused.value.code == "log_signing_busy"
+    assert not key.last.exists()
+
+    monkeypatch.setattr(checkpoint, "ALONE_SECONDS_MAX", 30)
+    other = checkpoint._alone(key)
+    other.__enter__()
+    ends = threading.Timer(0.2, lambda: other.__exit__(None, None, None))
+    ends.start()
+    assert sign(ground, key) is not None
+    ends.join()

@@ -372,3 +372,24 @@ def test_the_verdict_is_an_event(log: Ground) -> None:
     assert [body["event"]["action"] for body in bodies] == ["health.log.tampered", "health.log.verified"]
     assert bodies[0]["onepay"]["health"]["log"]["reason"].startswith("ingest_entry sequence 3 kind")
     assert [body["event"]["outcome"] for body in bodies] == ["failure", "success"]
+
+
+def test_checkpoints_are_compared_in_slices_not_one_by_one(ground: Ground, key: LogKey) -> None:
+    """The statements of a verification grow with pages, not with checkpoints."""
+    asked = []
+    for count in (3, 30):
+        for _ in range(count):
+            sealing.record(ground, sealing.failed_login())
+            sealing.sequencer(ground).drain()
+            checkpoint.sign(ground.db, key, ground.clock.now())
+        heard: list[str] = []
+
+        def listen(_c: object, _cursor: object, statement: str, *_: object, heard: list[str] = heard) -> None:
+            heard.append(statement)
+
+        sa.event.listen(ground.db.engine, "before_cursor_execute", listen)
+        verdict = monitor.verify(ground.db, key=key)
+        sa.event.remove(ground.db.engine, "before_cursor_execute", listen)
+        assert verdict.findings == ()
+        asked.append(len(heard))
+    assert asked[0] == asked[1]
