@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from sqlalchemy.orm import Session
+
 from app.compose import System
-from app.gateway import folding
+from app.gateway import folding, networks
 from app.identity import expiry, letters, sessions
 from app.kernel.jobs import Job
 from app.kernel.logs import logger
@@ -15,7 +17,7 @@ from ingest.log import checkpoint
 from payments import idempotency
 from playbooks import jobs as playbooks
 
-# So many thousands of lapsed keys a minute, each thousand in a transaction of its own.
+# So often a run goes on while there is more, each turn in a transaction of its own that holds the database shortly.
 PURGE_TURNS: Final = 20
 LETTERS_A_TURN: Final = 50
 _log: Final = logger(__name__)
@@ -26,6 +28,7 @@ def all_jobs(system: System) -> Sequence[Job]:
     return (
         Job(name="identity.expire", every=timedelta(seconds=60), run=lambda at: _expire(system, at)),
         Job(name="gateway.fold", every=folding.FLUSH, run=lambda at: _fold(system, at)),
+        Job(name="gateway.purge", every=timedelta(hours=1), run=lambda at: _purge_rules(system, at)),
         Job(name="messaging.deliver", every=timedelta(seconds=1), run=lambda at: _deliver(system, at)),
         Job(name="payments.purge", every=timedelta(minutes=1), run=lambda at: _purge(system, at)),
         checkpoint.job(system.db, system.log_key),
@@ -36,11 +39,11 @@ def all_jobs(system: System) -> Sequence[Job]:
 
 
 def _expire(system: System, at: datetime) -> str | None:
+    ctx, policy = system.job_context("identity", at), system.identity.policy
     with system.db.begin() as session:
-        ended = sessions.sweep(session, system.job_context("identity", at))
         letters.expire(session, at)
-    with system.db.begin() as session:
-        gone = expiry.purge(session, system.job_context("identity", at), policy=system.identity.policy)
+    ended = _in_turns(system, lambda session: sessions.sweep(session, ctx), sessions.SWEEP_MAX)
+    gone = _in_turns(system, lambda session: expiry.purge(session, ctx, policy=policy), expiry.ROWS_MAX)
     return f"{ended} sessions ended, {gone} rows deleted" if ended or gone else None
 
 
@@ -80,11 +83,23 @@ def _hand_over(system: System, taken: letters.Taken) -> bool:
 
 
 def _purge(system: System, at: datetime) -> str | None:
-    gone = 0
+    ctx = system.job_context("payments", at)
+    gone = _in_turns(system, lambda session: idempotency.purge(session, ctx), idempotency.PURGE_MAX)
+    return f"{gone} keys" if gone else None
+
+
+def _purge_rules(system: System, at: datetime) -> str | None:
+    gone = _in_turns(system, lambda session: networks.purge(session, at), networks.PURGE_MAX)
+    return f"{gone} rules" if gone else None
+
+
+def _in_turns(system: System, work: Callable[[Session], int], full: int) -> int:
+    """Do what counts its rows again, until a turn does fewer than a full one or the last turn is over."""
+    total = 0
     for _ in range(PURGE_TURNS):
         with system.db.begin() as session:
-            done = idempotency.purge(session, system.job_context("payments", at))
-        gone += done
-        if done < idempotency.PURGE_MAX:
+            done = work(session)
+        total += done
+        if done < full:
             break
-    return f"{gone} keys" if gone else None
+    return total

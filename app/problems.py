@@ -19,8 +19,6 @@ UNSURE: Final = (
 class Internal(OnePayError):
     """Something failed on our side. Nothing was changed."""
 
-    code = "internal"
-
 
 # The first line that fits decides, so narrower classes stand above wider ones.
 TABLE: Final[tuple[tuple[type[OnePayError], HTTPStatus], ...]] = (

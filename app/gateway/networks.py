@@ -7,7 +7,7 @@ import threading
 import time
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
@@ -25,6 +25,9 @@ from ingest.events.admin import AllowlistChanged
 from ingest.log import outbox
 
 metadata = sa.MetaData()
+# The class `security`: who blocked what can be looked up for 13 months.
+KEPT: Final = timedelta(days=396)
+PURGE_MAX: Final = 1_000
 REFRESH_SECONDS: Final = 0.5
 HOURS_MAX: Final = 24 * 30
 WIDEST: Final = {4: 24, 6: 48}
@@ -44,7 +47,7 @@ network_rule = sa.Table(
     sa.Column("reason", sa.Text, nullable=False, info=_T),
     sa.Column("author", sa.Text, nullable=True, info=personal("staff", "author", retention="governance")),
     sa.Column("from_at", UtcDateTime, nullable=False, info=_T),
-    sa.Column("expires_at", UtcDateTime, nullable=False, info=_T),
+    sa.Column("expires_at", UtcDateTime, nullable=False, index=True, info=_T),
     sa.Column("ended_at", UtcDateTime, nullable=True, info=_T),
 )
 
@@ -160,6 +163,18 @@ class BlockNetwork:
             if ctx.source.ip and ipaddress.ip_address(ctx.source.ip) in network:
                 raise ContainmentRefused("This would shut out the address you are using now.")
         return [str(network) for network in networks], hours
+
+
+def purge(session: Session, at: datetime, *, limit: int = PURGE_MAX) -> int:
+    """Delete the oldest rules that were over long ago, and return how many went."""
+    over = (
+        sa.select(network_rule.c.id)
+        .where(network_rule.c.expires_at <= at - KEPT)
+        .order_by(network_rule.c.expires_at)
+        .limit(limit)
+    )
+    gone = session.execute(sa.delete(network_rule).where(network_rule.c.id.in_(over)))
+    return int(gone.rowcount)  # type: ignore[attr-defined]  # a DELETE answers with a cursor result
 
 
 def merged(networks: Sequence[str]) -> tuple[tuple[int, ...], tuple[int, ...]]:

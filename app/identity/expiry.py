@@ -14,7 +14,7 @@ from app.identity.policy import SecurityPolicy
 from app.kernel.context import Context
 
 # Of each table at one time, so that a run never holds the database for long; the next one goes on.
-ROWS_MAX: Final = 500
+ROWS_MAX: Final = 1_000
 
 
 def purge(session: Session, ctx: Context, *, policy: SecurityPolicy, limit: int = ROWS_MAX) -> int:

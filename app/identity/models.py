@@ -105,7 +105,7 @@ device = sa.Table(
     sa.Column("token_hash", sa.LargeBinary, nullable=False, unique=True, info=_CREDENTIAL),
     sa.Column("label", sa.Text, nullable=False, info=personal("device.id", "account_id", retention=ACCOUNT_CLASS)),
     sa.Column("first_seen_at", UtcDateTime, nullable=False, info=_T),
-    sa.Column("last_seen_at", UtcDateTime, nullable=False, info=_STATE),
+    sa.Column("last_seen_at", UtcDateTime, nullable=False, index=True, info=_STATE),
 )
 login = sa.Table(
     "app_login",
@@ -116,7 +116,7 @@ login = sa.Table(
     sa.Column("identifier", sa.LargeBinary, nullable=False, info=_CREDENTIAL),
     sa.Column("surface", sa.Text, nullable=False, info=_T),
     sa.Column("state", sa.Text, nullable=False, info=_T),
-    sa.Column("expires_at", UtcDateTime, nullable=False, info=_T),
+    sa.Column("expires_at", UtcDateTime, nullable=False, index=True, info=_T),
 )
 attempts = sa.Table(
     "app_attempts",
@@ -129,7 +129,7 @@ attempts = sa.Table(
         info=personal("network.address", "none", retention="operations", export="never"),
     ),
     sa.Column("failures", sa.Integer, nullable=False, info=_T),
-    sa.Column("first_at", UtcDateTime, nullable=False, info=_T),
+    sa.Column("first_at", UtcDateTime, nullable=False, index=True, info=_T),
     sa.Column("not_before", UtcDateTime, nullable=True, info=_T),
     sa.Column("locked_until", UtcDateTime, nullable=True, info=_T),
 )
@@ -152,7 +152,7 @@ session = sa.Table(
     sa.Column("device_id", sa.Text, nullable=True, info=personal("device.id", "account_id", retention="security")),
     sa.Column("ip", sa.Text, nullable=True, info=_ADDRESS),
     sa.Column("agent", sa.Text, nullable=True, info=personal("device.id", "account_id", retention="security")),
-    sa.Column("ended_at", UtcDateTime, nullable=True, info=_STATE),
+    sa.Column("ended_at", UtcDateTime, nullable=True, index=True, info=_STATE),
     sa.Column("end_reason", sa.Text, nullable=True, info=_STATE),
 )
 role_grant = sa.Table(
@@ -188,7 +188,7 @@ link = sa.Table(
         nullable=True,
         info=personal("contact", "address_ct", retention="operations", export="never"),
     ),
-    sa.Column("expires_at", UtcDateTime, nullable=False, info=_T),
+    sa.Column("expires_at", UtcDateTime, nullable=False, index=True, info=_T),
     sa.Column("used_at", UtcDateTime, nullable=True, info=_T),
 )
 message = sa.Table(
@@ -207,7 +207,7 @@ message = sa.Table(
     sa.Column("state", sa.Text, nullable=False, info=_T),
     sa.Column("tries", sa.Integer, nullable=False, info=_T),
     sa.Column("unended", sa.Integer, nullable=False, info=_T),
-    sa.Column("created_at", UtcDateTime, nullable=False, info=_T),
+    sa.Column("created_at", UtcDateTime, nullable=False, index=True, info=_T),
     sa.Column("not_before", UtcDateTime, nullable=False, info=_T),
     sa.Column("expires_at", UtcDateTime, nullable=False, info=_T),
 )

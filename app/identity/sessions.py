@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.identity import accounts, roles
+from app.identity.accounts import State
 from app.identity.models import account, role_grant
 from app.identity.models import session as table
 from app.identity.policy import SecurityPolicy
@@ -23,6 +24,7 @@ from ingest.events.auth import SessionEnded, SessionStarted
 from ingest.log import outbox
 
 LIST_MAX: Final = 50
+SWEEP_MAX: Final = 500
 _TOUCH_MARGIN: Final = timedelta(seconds=30)
 
 
@@ -243,7 +245,7 @@ def end_own(session: Session, account_id: str, session_id: str, reason: str, ctx
         raise NotFound
 
 
-def sweep(session: Session, ctx: Context, *, limit: int = 200) -> int:
+def sweep(session: Session, ctx: Context, *, limit: int = SWEEP_MAX) -> int:
     """End what has passed its idle or absolute time, with the event that says so."""
     idle_until = sa.type_coerce(table.c.seen_at, sa.BigInteger) + table.c.idle_seconds * 1_000_000
     over = sa.or_(table.c.expires_at <= ctx.at, idle_until <= micros(ctx.at))
@@ -291,7 +293,7 @@ def _joined(session: Session, column: Any) -> Any:  # an SQL expression
 def _ended(row: Any, at: datetime) -> str | None:  # a row of session and account
     if row.ended_at is not None:
         return str(row.end_reason)
-    if row.epoch != row.account_epoch or row.state != "active":
+    if row.epoch != row.account_epoch or row.state != State.ACTIVE:
         return "revoked"
     if row.expires_at <= at:
         return "absolute"

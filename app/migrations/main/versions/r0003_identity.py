@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.Column("not_before", sa.BigInteger(), nullable=True),
         sa.Column("locked_until", sa.BigInteger(), nullable=True),
     )
+    op.create_index("ix_app_attempts_first_at", "app_attempts", ["first_at"])
     op.create_table(
         "app_contact",
         sa.Column("id", sa.Text(), primary_key=True),
@@ -58,6 +59,7 @@ def upgrade() -> None:
         sa.Column("first_seen_at", sa.BigInteger(), nullable=False),
         sa.Column("last_seen_at", sa.BigInteger(), nullable=False),
     )
+    op.create_index("ix_app_device_last_seen_at", "app_device", ["last_seen_at"])
     op.create_index("ix_app_device_account_id", "app_device", ["account_id"])
     op.create_table(
         "app_factor",
@@ -83,6 +85,7 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("used_at", sa.BigInteger(), nullable=True),
     )
+    op.create_index("ix_app_link_expires_at", "app_link", ["expires_at"])
     op.create_table(
         "app_login",
         sa.Column("id", sa.Text(), primary_key=True),
@@ -93,6 +96,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
     )
+    op.create_index("ix_app_login_expires_at", "app_login", ["expires_at"])
     op.create_table(
         "app_message",
         sa.Column("id", sa.Text(), primary_key=True),
@@ -107,6 +111,7 @@ def upgrade() -> None:
         sa.Column("not_before", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
     )
+    op.create_index("ix_app_message_created_at", "app_message", ["created_at"])
     op.create_index("app_message_state", "app_message", ["state", "id"])
     op.create_table(
         "app_network_rule",
@@ -119,6 +124,7 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
     )
+    op.create_index("ix_app_network_rule_expires_at", "app_network_rule", ["expires_at"])
     op.create_table(
         "app_password",
         sa.Column("account_id", sa.Text(), primary_key=True),
@@ -178,4 +184,5 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.Column("end_reason", sa.Text(), nullable=True),
     )
+    op.create_index("ix_app_session_ended_at", "app_session", ["ended_at"])
     op.create_index("ix_app_session_account_id", "app_session", ["account_id"])
