@@ -19,7 +19,10 @@ from payments.paging import Page, bounded
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """One entry as its owner sees it: `amount` is signed, `counterpart` a handle where the other side is a person."""
+    """One entry as its owner sees it: `amount` is signed, `counterpart` a handle where the other side is a person.
+
+    Of what one paid it is the handle it was addressed to, of what came the payer's present one.
+    """
 
     version: int
     at: datetime
@@ -45,7 +48,8 @@ def list(
 ) -> Page[Activity, int]:
     """Return the entries of one's own wallet, newest first, after this version; another's is `NotFound`."""
     wallet = wallets.owned_by(session, actor, wallet_id)
-    other = sa.case((transfer.c.source == wallet.id, transfer.c.target), else_=transfer.c.source)
+    # What one paid names whom it was addressed to, whatever they call themselves now.
+    counterpart = sa.case((transfer.c.source == wallet.id, transfer.c.payee), else_=handle.c.name)
     query = (
         sa.select(
             entry.c.version,
@@ -60,11 +64,11 @@ def list(
             transaction.c.owner_id,
             transfer.c.owner_id.label("payer"),
             transfer.c.note_ct,
-            handle.c.name.label("counterpart"),
+            counterpart.label("counterpart"),
         )
         .join_from(entry, transaction, transaction.c.id == entry.c.transaction_id)
         .outerjoin(transfer, transfer.c.id == transaction.c.object_id)
-        .outerjoin(book, book.c.id == other)
+        .outerjoin(book, book.c.id == transfer.c.source)
         .outerjoin(handle, (handle.c.owner_id == book.c.owner_id) & handle.c.released_at.is_(None))
         .where(entry.c.book_id == wallet.id)
     )
