@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -193,6 +193,32 @@ def name_of(session: Session, account_id: str, *, parts: Identity) -> str | None
         return None
 
 
+def names_and_addresses(
+    session: Session, account_ids: Sequence[str], *, parts: Identity
+) -> Mapping[str, tuple[str | None, str | None]]:
+    """Return the names of people and their masked addresses as pages show them; None for what is not or was erased."""
+    query = (
+        sa.select(account.c.id, account.c.name_ct, contact.c.id.label("contact_id"), contact.c.value_ct)
+        .outerjoin(contact, (contact.c.account_id == account.c.id) & (contact.c.kind == "email"))
+        .where(account.c.id.in_(account_ids))
+    )
+
+    def opened(sealed: bytes | None, account_id: str, place: str) -> str | None:
+        if sealed is None:
+            return None
+        try:
+            return parts.subject_keys.open_value(sealed, account_id, ACCOUNT_CLASS, place)
+        except SubjectErased:
+            return None
+
+    found = {}
+    for row in session.execute(query):
+        name = opened(row.name_ct, row.id, f"app_account.name_ct.{row.id}")
+        address = opened(row.value_ct, row.id, f"app_contact.value_ct.{row.contact_id}")
+        found[row.id] = (name, masked(address) if address else None)
+    return found
+
+
 def address_of(session: Session, account_id: str, *, parts: Identity) -> str:
     """Return the e-mail address of a person in clear; only to write to them or to check their own password."""
     row = session.execute(
@@ -243,8 +269,7 @@ def is_of_epoch(session: Session, found: Account) -> bool:
 
 def grant(session: Session, account_id: str, role: str, reason: str, ctx: Context) -> None:
     """Give a role; an excluded pair is a `DutiesConflict`."""
-    held = roles_of(session, account_id, ctx.at)
-    for other in held:
+    for other in roles_of(session, account_id, ctx.at):
         if frozenset({role, other}) in roles.EXCLUDED:
             raise DutiesConflict
     session.execute(
@@ -259,8 +284,16 @@ def grant(session: Session, account_id: str, role: str, reason: str, ctx: Contex
 
 def roles_of(session: Session, account_id: str, at: datetime) -> frozenset[str]:
     """Return the roles an account holds at an instant."""
-    query = sa.select(role_grant.c.role).where(role_grant.c.account_id == account_id, is_held(at))
-    return frozenset(session.execute(query).scalars())
+    return roles_by_account(session, (account_id,), at)[account_id]
+
+
+def roles_by_account(session: Session, account_ids: Sequence[str], at: datetime) -> Mapping[str, frozenset[str]]:
+    """Return the roles that each of some accounts holds at an instant."""
+    query = sa.select(role_grant.c.account_id, role_grant.c.role)
+    found: dict[str, set[str]] = {account_id: set() for account_id in account_ids}
+    for row in session.execute(query.where(role_grant.c.account_id.in_(account_ids), is_held(at))):
+        found[row.account_id].add(row.role)
+    return {account_id: frozenset(those) for account_id, those in found.items()}
 
 
 def is_held(at: datetime) -> sa.ColumnElement[bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -81,6 +81,16 @@ def factors_of(session: Session, account_id: str) -> Sequence[Factor]:
     return [Factor(id=row.id, kind=row.kind, label=row.label, enrolled_at=row.enrolled_at) for row in rows]
 
 
+def count_by_account(session: Session, account_ids: Sequence[str]) -> Mapping[str, int]:
+    """Count the enrolled factors of each of some accounts; one that has none is left out."""
+    query = (
+        sa.select(factor.c.account_id, sa.func.count().label("factors"))
+        .where(factor.c.account_id.in_(account_ids), factor.c.removed_at.is_(None))
+        .group_by(factor.c.account_id)
+    )
+    return {row.account_id: row.factors for row in session.execute(query)}
+
+
 def offer(session: Session, account_id: str, holder: str, account_name: str, *, parts: Identity) -> Offer:
     """Return the secret that a page shows to add an authenticator, changing nothing.
 
@@ -151,14 +161,14 @@ def use_up(session: Session, found: Match) -> bool:
     return bool(done.rowcount == 1)  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
 
 
-def remove(session: Session, factor_id: str, ctx: Context, *, parts: Identity, may_be_last: bool) -> None:
-    """Remove a factor of one's own, after a proof within five minutes."""
+def remove(session: Session, factor_id: str, ctx: Context, *, parts: Identity) -> None:
+    """Remove a factor of one's own, after a fresh proof; the last one stays."""
     ctx.actor.require(SECURITY_OWN_MANAGE)
     ctx.actor.require_fresh(Acr.MFA, parts.policy.step_up, ctx.at)
     account_id = ctx.actor.own_id
     # Of two removals at the same instant each would take the other's factor for the one that stays.
     _lock(session, account_id)
-    if not may_be_last and len(factors_of(session, account_id)) <= 1:
+    if len(factors_of(session, account_id)) <= 1:
         raise LastFactor
     take_away(session, account_id, factor_id, "own", ctx)
     remedy = notices.remedy(accounts.get(session, account_id), parts=parts)

@@ -68,7 +68,7 @@ def page(session: Session, kind: ActorKind, after: str | None, ctx: Context, *, 
     ctx.actor.require(IAM_ACCOUNT_READ)
     found = accounts.page_of(session, kind, after=after, limit=PAGE_MAX)
     _record_read(session, "people", [account.id for account in found], ctx)
-    return [_person(session, account, ctx, parts) for account in found]
+    return _people(session, found, ctx, parts)
 
 
 def detail(session: Session, account_id: str, ctx: Context, *, parts: Identity) -> Detail:
@@ -78,7 +78,7 @@ def detail(session: Session, account_id: str, ctx: Context, *, parts: Identity) 
     found = accounts.get(session, account_id)
     _record_read(session, "person", [account_id], ctx)
     return Detail(
-        person=_person(session, found, ctx, parts),
+        person=_people(session, [found], ctx, parts)[0],
         factors=mfa.factors_of(session, account_id),
         sessions=sessions.list_of(session, account_id, None, ctx.at),
         needs_factor=coming_back.is_needed(session, found),
@@ -209,12 +209,20 @@ def _record_read(session: Session, view: str, subjects: Sequence[str], ctx: Cont
         outbox.record(session, DataRead(view=view, count=len(subjects), about=tuple(subjects)), ctx)
 
 
-def _person(session: Session, found: Account, ctx: Context, parts: Identity) -> Person:
-    return Person(
-        account=found,
-        name=accounts.name_of(session, found.id, parts=parts) or "–",
-        address=accounts.masked(accounts.address_of(session, found.id, parts=parts)),
-        roles=tuple(sorted(accounts.roles_of(session, found.id, ctx.at))),
-        factors=len(mfa.factors_of(session, found.id)),
-        sessions=len(sessions.list_of(session, found.id, None, ctx.at)),
-    )
+def _people(session: Session, found: Sequence[Account], ctx: Context, parts: Identity) -> list[Person]:
+    """Return what pages show of accounts: one query for each thing, however many people there are."""
+    ids = [account.id for account in found]
+    written = accounts.names_and_addresses(session, ids, parts=parts)
+    held = accounts.roles_by_account(session, ids, ctx.at)
+    factors, live = mfa.count_by_account(session, ids), sessions.count_by_account(session, ids, ctx.at)
+    return [
+        Person(
+            account=account,
+            name=written[account.id][0] or "–",
+            address=written[account.id][1] or "–",
+            roles=tuple(sorted(held[account.id])),
+            factors=factors.get(account.id, 0),
+            sessions=live.get(account.id, 0),
+        )
+        for account in found
+    ]

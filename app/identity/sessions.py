@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -224,6 +225,16 @@ def list_of(session: Session, account_id: str, current: str | None, at: datetime
         for row in rows
         if _ended(row, at) is None
     ]
+
+
+def count_by_account(session: Session, account_ids: Sequence[str], at: datetime) -> Mapping[str, int]:
+    """Count the live sessions of each of some accounts; one that has none is left out."""
+    rows = session.execute(
+        sa.select(table, account.c.epoch.label("account_epoch"), account.c.state)
+        .join(account, account.c.id == table.c.account_id)
+        .where(table.c.account_id.in_(account_ids), table.c.ended_at.is_(None))
+    )
+    return Counter(row.account_id for row in rows if _ended(row, at) is None)
 
 
 def began_since(session: Session, account_id: str, since: datetime, ctx: Context) -> bool:

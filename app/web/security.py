@@ -86,7 +86,7 @@ def remove_factor(factor_id: str) -> Response:
     form = pages.Form()
     try:
         with system().db.begin() as session:
-            mfa.remove(session, factor_id, context(), parts=system().identity, may_be_last=False)
+            mfa.remove(session, factor_id, context(), parts=system().identity)
     except Conflict as error:
         form.wrong["factors"] = str(error)
         return _centre("security.html", "/security", form=form, status=409)

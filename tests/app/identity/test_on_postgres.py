@@ -182,7 +182,7 @@ def test_of_two_factors_removed_at_once_one_stays(people_on_postgres: People) ->
 
     def remove(factor_id: str) -> None:
         with people.ground.db.begin() as session:
-            mfa.remove(session, factor_id, people.ctx(actor), parts=people.parts, may_be_last=False)
+            mfa.remove(session, factor_id, people.ctx(actor), parts=people.parts)
 
     found = together([lambda: remove(first), lambda: remove(second)])
     assert sorted(map(str, found)) == sorted([str(None), str(LastFactor)])
