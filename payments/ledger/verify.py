@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -21,7 +21,7 @@ from ingest.log import outbox
 from ingest.models import body as log_body
 from ingest.models import entry as log_entry
 from ingest.models import outbox as log_outbox
-from payments.ledger import digest, orders, restrained
+from payments.ledger import digest, orders, ownership, restrained
 from payments.ledger.findings import Difference, Findings
 from payments.ledger.model import BookState, EntryRow, HoldState
 from payments.models import balance, book, entry, hold, transaction
@@ -75,23 +75,33 @@ class TrialBalance:
     held: int
 
 
-def verify(session: Session, *, only_book: str | None = None) -> Verification:
+def verify(
+    session: Session,
+    *,
+    only_book: str | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Verification:
     """Recompute everything, or one book and its transactions, and return the first bad row of each kind.
 
-    Orders are compared with their postings and events, wallets with restraints and with what the log says of them. What
-    stands nowhere else is not compared: the handle an order was addressed to, its note, which the log seals, and the
-    ceiling of a book.
+    Orders are compared with their postings and events, wallets with their opening, restraints and what the log says of
+    them. What stands nowhere else is not compared: who has a handle, the one an order was addressed to, its note, which
+    the log seals, the ceiling of a book, and the answers kept for repeated requests.
+    `progress` is told how many entries and transactions were read, of how many.
     The session must be fresh (`db.read()`): the verifier takes one state of the whole database and changes nothing.
     """
     found = Findings()
-    entries, books = _check_books(session, only_book, found)
-    transactions, unreadable = _check_transactions(session, only_book, found)
+    total = _rows(session, only_book)
+    entries, books = _check_books(session, only_book, found, lambda done: progress(done, total))
+    transactions, unreadable = _check_transactions(
+        session, only_book, found, lambda done: progress(entries + done, total)
+    )
     if only_book is None:
         _check_empty_books(session, found)
         _check_events(session, found)
         _check_trial_balance(session, found)
         orders.check_unposted(session, found)
         orders.check_refused(session, found)
+        ownership.check(session, found)
         restrained.check(session, found)
     _check_holds(session, only_book, found)
     return Verification(
@@ -163,17 +173,39 @@ def trial_balance(session: Session, ctx: Context) -> list[TrialBalance]:
     ]
 
 
-def _check_books(session: Session, only_book: str | None, found: Findings) -> tuple[int, int]:
+def _rows(session: Session, only_book: str | None) -> int:
+    """Count the entries and transactions that are to be read."""
+    here = sa.true() if only_book is None else entry.c.book_id == only_book
+    entries = session.execute(sa.select(sa.func.count()).select_from(entry).where(here)).scalar_one()
+    counted = sa.func.count() if only_book is None else sa.func.count(sa.distinct(entry.c.transaction_id))
+    of = transaction if only_book is None else entry
+    return entries + session.execute(sa.select(counted).select_from(of).where(here)).scalar_one()
+
+
+def _check_books(
+    session: Session, only_book: str | None, found: Findings, progress: Callable[[int], None]
+) -> tuple[int, int]:
     """Walk all entries by book and version; return how many entries and books there were."""
     entries = books = 0
-    for book_id, rows in groupby(_entries(session, only_book), key=lambda row: str(row.book_id)):
+    balances: dict[str, Any] = {}
+
+    def walked() -> Iterator[Any]:
+        done = 0
+        for rows in _entries(session, only_book):
+            known = session.execute(sa.select(balance).where(balance.c.book_id.in_({row.book_id for row in rows})))
+            balances.clear()
+            balances.update({row.book_id: row for row in known})
+            yield from rows
+            done += len(rows)
+            progress(done)
+
+    for book_id, rows in groupby(walked(), key=lambda row: str(row.book_id)):
         books += 1
-        entries += _check_book(session, book_id, rows, found)
+        entries += _check_book(book_id, balances.get(book_id), rows, found)
     return entries, books
 
 
-def _check_book(session: Session, book_id: str, rows: Iterator[Any], found: Findings) -> int:
-    stands = session.execute(sa.select(balance).where(balance.c.book_id == book_id)).one_or_none()
+def _check_book(book_id: str, stands: Any, rows: Iterator[Any], found: Findings) -> int:
     count = posted = held = version = 0
     running, running_held = 0, 0
     last_at: datetime | None = None
@@ -211,7 +243,7 @@ def _check_book(session: Session, book_id: str, rows: Iterator[Any], found: Find
     return count
 
 
-def _entries(session: Session, only_book: str | None) -> Iterator[Any]:
+def _entries(session: Session, only_book: str | None) -> Iterator[Sequence[Any]]:
     query = sa.select(entry, transaction.c.at).join_from(
         entry, transaction, transaction.c.id == entry.c.transaction_id, isouter=True
     )
@@ -221,7 +253,7 @@ def _entries(session: Session, only_book: str | None) -> Iterator[Any]:
     query = query.order_by(entry.c.book_id, entry.c.version).limit(SLICE)
     rows: Sequence[Any] = session.execute(query).all()
     while rows:
-        yield from rows
+        yield rows
         rows = session.execute(query.where(key > sa.tuple_(rows[-1].book_id, rows[-1].version))).all()
 
 
@@ -234,23 +266,31 @@ def _check_empty_books(session: Session, found: Findings) -> None:
         found.add("balance_without_entries", balance, row.book_id, expected="nothing, version 0", found=stands)
 
 
-def _check_transactions(session: Session, only_book: str | None, found: Findings) -> tuple[int, int]:
+def _check_transactions(
+    session: Session, only_book: str | None, found: Findings, progress: Callable[[int], None]
+) -> tuple[int, int]:
     """Walk all transactions by id with their entries and events; return how many, and how many bodies are gone."""
     count = unreadable = 0
     for rows in _transactions(session, only_book):
         count += len(rows)
-        span = entry.c.transaction_id.between(rows[0].id, rows[-1].id)
+        # Those of one book lie far apart: between the first and the last there may be all the others.
+        ids, first, last = [row.id for row in rows], rows[0].id, rows[-1].id
+        span, these = (
+            (column.between(first, last) if only_book is None else column.in_(ids))
+            for column in (entry.c.transaction_id, transaction.c.id)
+        )
         entries_by_id: dict[str, list[EntryRow]] = {row.id: [] for row in rows}
         for row in session.execute(sa.select(entry).where(span).order_by(entry.c.book_id, entry.c.version)):
             if row.transaction_id in entries_by_id:
                 entries_by_id[row.transaction_id].append(EntryRow._make(row))
-        known = orders.of_transactions(session, rows[0].id, rows[-1].id)
+        known = orders.of_transactions(session, these)
         for row in rows:
             _check_transaction(row, entries_by_id[row.id], found)
             told = _told(row, found)
             unreadable += row.sequence is not None and told is None
             if row.kind in orders.KINDS:
                 orders.check(row, entries_by_id[row.id], told, known.get((row.kind, row.object_id)), found)
+        progress(count)
     return count, unreadable
 
 

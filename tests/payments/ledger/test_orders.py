@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from app.kernel.access import SOC_ACTION_RUN, ActorKind
+from ingest.models import outbox
 from payments import wallets
+from payments.ledger import orders, verify
+from payments.models import transfer
 from payments.transfers import TransferRefused
 from tests.payments.altering import alter
-from tests.payments.world import World
+from tests.payments.world import Person, World
 from tests.support.ground import somebody
 
 COMMANDER = somebody(ActorKind.STAFF, "acc_commander", SOC_ACTION_RUN)
@@ -19,6 +23,7 @@ REFUSED = "UPDATE payments_transfer SET {} WHERE state = 'refused'"
 TOPUP = "UPDATE payments_topup SET {} WHERE amount = 1000"
 OF = "UPDATE payments_balance SET {} WHERE book_id = (SELECT id FROM payments_book WHERE owner_id = '%s')"
 ANNA, CARL = OF % "acc_anna", OF % "acc_carl"
+BOOK = "UPDATE payments_book SET {} WHERE owner_id = 'acc_anna'"
 CASES = [
     (SETTLED.format("amount = 501"), {"transfer_amount"}),
     (SETTLED.format("target = source, source = target"), {"transfer_amount"}),
@@ -49,6 +54,15 @@ CASES = [
     (CARL.format("state = 'open'"), {"wallet_state", "wallet_state_told"}),
     (ANNA.format("floor = -1000"), {"wallet_floor"}),
     ("DELETE FROM payments_restraint", {"wallet_state"}),
+    (BOOK.format("owner_id = 'acc_thief'"), {"wallet_owner", "bank_reference_missing"}),
+    (BOOK.format("currency = 'USD'"), {"wallet_currency"}),
+    (BOOK.format("kind = 'bank.clearing'"), {"wallet_kind"}),
+    (
+        "UPDATE payments_bank_reference SET owner_id = 'acc_thief' WHERE owner_id = 'acc_anna'",
+        {"bank_reference", "bank_reference_missing"},
+    ),
+    ("DELETE FROM payments_bank_reference WHERE owner_id = 'acc_anna'", {"bank_reference_missing"}),
+    ("DELETE FROM ingest_outbox WHERE kind = 'transaction.wallet.opened'", {"wallet_untold"}),
     ("UPDATE payments_restraint SET released_at = at", {"wallet_state"}),
 ]
 
@@ -102,3 +116,72 @@ def test_an_order_before_what_its_books_saw_last_agrees(world: World) -> None:
     world.ground.clock.move(timedelta(seconds=-1))
     world.pay(anna, ben, 100)
     assert world.differences() == []
+
+
+def asked(world: World, **only: str) -> list[str]:
+    """Return the statements of one verification."""
+    heard: list[str] = []
+
+    def listen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        heard.append(statement)
+
+    sa.event.listen(world.db.engine, "before_cursor_execute", listen)
+    try:
+        with world.db.read() as session:
+            assert verify.verify(session, **only).is_sound
+    finally:
+        sa.event.remove(world.db.engine, "before_cursor_execute", listen)
+    return heard
+
+
+def refused(world: World, payer: Person, payee: Person, times: int) -> None:
+    for _ in range(times):
+        with pytest.raises(TransferRefused) as caught:
+            world.pay(payer, payee, 9_000)
+        with world.db.begin() as session:
+            caught.value.trace(session, world.ctx(payer.actor))
+
+
+def test_rows_are_read_in_slices_not_one_by_one(world: World) -> None:
+    anna, ben = world.customer("anna", balance=1_000), world.customer("ben")
+    refused(world, anna, ben, 1)
+    few = len(asked(world))
+    for n in range(5):
+        world.customer(f"guest{n}", balance=1_000)
+    refused(world, anna, ben, 5)
+    assert len(asked(world)) == few
+
+
+def test_one_book_reads_its_own_transactions_alone(world: World) -> None:
+    anna, ben = world.customer("anna", balance=1_000), world.customer("ben")
+    world.pay(anna, ben, 100)
+    assert not [statement for statement in asked(world, only_book=anna.wallet) if "BETWEEN" in statement]
+
+
+def test_refusals_of_many_slices_agree_and_the_untold_one_is_named(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders, "SLICE", 2)
+    anna, ben = world.customer("anna", balance=1_000), world.customer("ben")
+    refused(world, anna, ben, 5)
+    assert world.differences() == []
+    with world.db.read() as session:
+        last = session.scalar(
+            sa.select(sa.func.max(outbox.c.id)).where(outbox.c.kind == "transaction.transfer.refused")
+        )
+        lost = session.scalar(sa.select(sa.func.max(transfer.c.id)))
+    alter(world.ground, f"DELETE FROM ingest_outbox WHERE id = '{last}'")  # noqa: S608 - an id of ours
+    assert [(one.kind, one.key, one.count) for one in world.differences()] == [("transfer_untold", lost, 1)]
+
+
+def test_a_verification_says_how_far_it_is(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "SLICE", 3)
+    anna = lived(world) and world.customer("zoe", balance=1_000)
+    for only in (None, anna.wallet):
+        told: list[tuple[int, int]] = []
+        with world.db.read() as session:
+            found = verify.verify(session, only_book=only, progress=lambda *far, told=told: told.append(far))
+        total = found.entries + found.transactions
+        assert told == sorted(told)
+        assert told[-1] == (total, total)
+        assert {of for _, of in told} == {total}
