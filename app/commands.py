@@ -176,8 +176,12 @@ def log_pack(system: System, args: Arguments) -> Iterator[Line]:
 
 def ledger_verify(system: System, args: Arguments) -> Iterator[Line]:
     """Replay the ledger and compare it with the log, both ways; exit 6 names the first bad row of each kind."""
-    with system.db.read() as session:
-        found = ledger.verify(session, only_book=args.get("book") or None)
+
+    def work(note: Note) -> ledger.Verification:
+        with system.db.read() as session:
+            return ledger.verify(session, only_book=args.get("book") or None, progress=note)
+
+    found = yield from _telling("entries and transactions", work)
     yield from _recorded(system, lambda session, ctx: ledger.record(session, found, ctx))
     for difference in found.differences:
         yield text(str(difference))
