@@ -41,9 +41,10 @@ def ready(system: System) -> dict[str, str]:
             problems["log"] = head.state
     except OnePayError as error:
         problems["database"] = str(error)
-    for name, url in (("main", system.settings.main_database), ("keys", system.settings.keys_database)):
+    for name, db in (("main", system.db), ("keys", system.keys_db)):
         try:
-            run.check(url, name)
+            with db.read() as session:
+                run.check_on(session.connection(), name)
         except (OnePayError, sa.exc.SQLAlchemyError) as error:
             problems[f"schema {name}"] = type(error).__name__
     if shutil.disk_usage(system.settings.home).free < DISK_FREE_MIN:

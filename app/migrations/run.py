@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,9 +43,12 @@ def upgrade(url: str, history: str) -> None:
 
 def check(url: str, history: str) -> None:
     """Raise `SchemaMismatch` naming both revisions unless the database stands at the head of this code."""
-    have, want = revision(url, history), ScriptDirectory.from_config(_config(history)).get_current_head()
-    if have != want:
-        raise SchemaMismatch(f"The {history} database stands at revision {have or 'none'}, this code needs {want}.")
+    _compare(revision(url, history), history)
+
+
+def check_on(connection: sa.Connection, history: str) -> None:
+    """Do as `check` on a connection that is there, for what asks again and again."""
+    _compare(_revision_on(connection, history), history)
 
 
 def revision(url: str, history: str) -> str | None:
@@ -52,10 +56,26 @@ def revision(url: str, history: str) -> str | None:
     engine = one_off_engine(url)
     try:
         with engine.connect() as connection:
-            found = MigrationContext.configure(connection, opts={"version_table": f"app_schema_{history}"})
-            return found.get_current_revision()
+            return _revision_on(connection, history)
     finally:
         engine.dispose()
+
+
+def _revision_on(connection: sa.Connection, history: str) -> str | None:
+    found = MigrationContext.configure(connection, opts={"version_table": f"app_schema_{history}"})
+    return found.get_current_revision()
+
+
+@cache
+def _head(history: str) -> str | None:
+    """Return the newest revision of this code, which no process changes while it runs."""
+    return ScriptDirectory.from_config(_config(history)).get_current_head()
+
+
+def _compare(have: str | None, history: str) -> None:
+    want = _head(history)
+    if have != want:
+        raise SchemaMismatch(f"The {history} database stands at revision {have or 'none'}, this code needs {want}.")
 
 
 def _begin_ourselves(engine: sa.Engine) -> None:

@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app import health
 from app.identity import roles
 from app.kernel.clock import StillClock
+from app.migrations import run
 from detectors.runner import Behind
 from ingest.log import checkpoint
 from tests.dashboards.desk import Room
@@ -83,3 +85,22 @@ def test_a_page_of_the_console_measures_health_once(house: Installation, monkeyp
     assert len(measured) == 1
     desk.draw("/console/soc/health")
     assert len(measured) == 2
+
+
+def test_asking_whether_it_is_ready_makes_no_engine_and_opens_no_script(
+    house: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert health.ready(house.system) == {}
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("this was made once already")
+
+    monkeypatch.setattr(run, "one_off_engine", refuse)
+    monkeypatch.setattr(run.ScriptDirectory, "from_config", refuse)
+    assert health.ready(house.system) == {}
+
+
+def test_a_schema_of_another_revision_is_not_ready(house: Installation) -> None:
+    with house.system.db.begin() as session:
+        session.execute(sa.text("UPDATE app_schema_main SET version_num = 'r0000'"))
+    assert health.ready(house.system) == {"schema main": "SchemaMismatch"}
