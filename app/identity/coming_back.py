@@ -11,6 +11,7 @@ from app.identity.accounts import Account, State
 from app.identity.links import Link, LinkClosed, LinkPurpose
 from app.identity.mfa import Offer
 from app.identity.parts import Identity
+from app.identity.policy import in_words
 from app.identity.signin import Attempt, Check
 from app.kernel import crypto
 from app.kernel.access import IAM_FACTOR_DECIDE, ActorKind
@@ -36,7 +37,7 @@ def send(session: Session, account_id: str, ctx: Context, *, parts: Identity) ->
     url = links.make(session, LinkPurpose.FACTOR, ctx, parts=parts, seconds=seconds, account_id=account_id)
     text = (
         "Your OnePay account has no second factor any more: an administrator removed it. To sign in again, open this\n"
-        f"page within 24 hours, type your password, and add a new authenticator:\n{url}\n"
+        f"page within {in_words(seconds)}, type your password, and add a new authenticator:\n{url}\n"
         "If you did not ask for it, leave the link alone and tell an administrator at once.\n"
     )
     letter = letters.Letter(to=address, subject="Add a new second factor", text=text)

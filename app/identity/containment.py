@@ -225,8 +225,8 @@ def _tell_signed_out(session: Session, found: Account, ctx: Context, parts: Iden
 def _tell_locked(session: Session, found: Account, ctx: Context, parts: Identity) -> None:
     text = (
         "We locked your OnePay account for your safety and ended every session. Nobody can sign in to it now.\n"
-        "To get back in, wait for our next letter: a person looks at your account, and we write to you as soon as it\n"
-        f"is open again. You can set a new password until then: {_door(found, parts, 'recover')}\n"
+        "To get back in, wait for our next letter: a person will look at your account, and we write to you as soon as\n"
+        f"it is open again. You can set a new password until then: {_door(found, parts, 'recover')}\n"
         "We never ask you for a password or a code.\n"
     )
     notices.tell(session, found.id, "Your account is locked", text, "contained", ctx, parts=parts)

@@ -1,4 +1,4 @@
-"""Every number of the security policy; a value may be stricter than its bound, never looser."""
+"""Every number of the security policy; a value that has bounds (`BOUNDS`) may be set between them, never beyond."""
 
 from __future__ import annotations
 
@@ -65,6 +65,14 @@ class SecurityPolicy:
     def step_up(self) -> timedelta:
         """Return how long a proof of a factor stays fresh."""
         return timedelta(seconds=self.step_up_seconds)
+
+
+def in_words(seconds: int) -> str:
+    """Return a length of time in the largest unit that says it exactly, as letters and pages say it."""
+    units = {"hour": 3600, "minute": 60, "second": 1}
+    unit = next(unit for unit, length in units.items() if seconds % length == 0)
+    count = seconds // units[unit]
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
 
 
 # PCI DSS 8.2.8, 8.3.4, 8.3.6 and PSD2 RTS Art. 4(3) set the loose ends of these ranges.

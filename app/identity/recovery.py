@@ -8,6 +8,7 @@ from app.identity import accounts, containment, letters, links, mfa, notices, se
 from app.identity.accounts import State
 from app.identity.links import LinkClosed, LinkPurpose
 from app.identity.parts import Identity
+from app.identity.policy import in_words
 from app.identity.stepup import Proof
 from app.kernel.access import ActorKind
 from app.kernel.context import Context
@@ -71,6 +72,9 @@ def complete(session: Session, token: str, hashed: str, code: str, ctx: Context,
 def _write(session: Session, address: str, account_id: str | None, ctx: Context, parts: Identity) -> None:
     seconds = parts.policy.link_seconds
     url = links.make(session, LinkPurpose.RECOVERY, ctx, parts=parts, seconds=seconds, account_id=account_id)
-    text = f"Open this page within 30 minutes to set a new password:\n{url}\nIf you did not ask for it, ignore it.\n"
+    text = (
+        f"Open this page within {in_words(seconds)} to set a new password:\n{url}\n"
+        "If you did not ask for it, ignore it.\n"
+    )
     letter = letters.Letter(to=address, subject="Set a new password", text=text)
     letters.queue(session, letter, "recovery", ctx, parts=parts, account_id=account_id)

@@ -14,6 +14,7 @@ from app.identity.accounts import State
 from app.identity.links import LinkClosed, LinkPurpose
 from app.identity.models import account, password
 from app.identity.parts import Identity
+from app.identity.policy import in_words
 from app.identity.sessions import NewSession
 from app.kernel.access import IAM_ACCOUNT_INVITE, Acr, Actor, ActorKind
 from app.kernel.context import Context
@@ -69,9 +70,10 @@ def ask(session: Session, typed: str, ctx: Context, *, parts: Identity) -> None:
         letter = letters.Letter(to=address, subject="You have a OnePay account", text=text)
         letters.queue(session, letter, "sign_up_known", ctx, parts=parts, account_id=known.id)
         return
-    url = links.make(session, LinkPurpose.SIGN_UP, ctx, parts=parts, seconds=parts.policy.link_seconds, address=address)
+    seconds = parts.policy.link_seconds
+    url = links.make(session, LinkPurpose.SIGN_UP, ctx, parts=parts, seconds=seconds, address=address)
     text = (
-        f"Open this page within 30 minutes to go on with your OnePay account:\n{url}\n"
+        f"Open this page within {in_words(seconds)} to go on with your OnePay account:\n{url}\n"
         "If you did not ask for it, ignore it.\n"
     )
     letter = letters.Letter(to=address, subject="Go on with your OnePay account", text=text)
@@ -133,7 +135,7 @@ def complete(
 
 
 def invite(session: Session, typed: str, name: str, role: str, ctx: Context, *, parts: Identity) -> str:
-    """Invite a colleague with a role; the letter holds the link (24 h, once). Returns the new account's id."""
+    """Invite a colleague with a role; the letter holds the link, which works once. Returns the new account's id."""
     ctx.actor.require(IAM_ACCOUNT_INVITE)
     return _invite(session, typed, name, role, ctx, parts)
 
@@ -202,7 +204,7 @@ def _invite(session: Session, typed: str, name: str, role: str, ctx: Context, pa
     url = links.make(session, LinkPurpose.INVITATION, ctx, parts=parts, seconds=seconds, account_id=account_id)
     text = (
         f"You are invited to OnePay as {roles.WORD_OF_ROLE[role].lower()}.\n"
-        f"Open this page within 24 hours to set your password and your second factor:\n{url}\n"
+        f"Open this page within {in_words(seconds)} to set your password and your second factor:\n{url}\n"
     )
     letter = letters.Letter(to=address, subject="Your invitation to OnePay", text=text)
     letters.queue(session, letter, "invitation", ctx, parts=parts, account_id=account_id)

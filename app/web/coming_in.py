@@ -239,7 +239,6 @@ def _invitation(found: Link, form: pages.Form, status: int) -> Response:
         enrolment=offer,
         qr=qr.svg(offer.uri),
         role=words,
-        policy=parts.policy,
     )
 
 
@@ -253,4 +252,4 @@ def _link_page(found: Link, form: pages.Form, status: int) -> Response:
     )
     if template is None:
         raise LinkClosed
-    return pages.render(template, status, form=form, link=found, has_factor=has_factor, policy=system().identity.policy)
+    return pages.render(template, status, form=form, link=found, has_factor=has_factor)

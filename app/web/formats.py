@@ -11,6 +11,7 @@ from babel.dates import format_date, format_datetime, format_time
 from babel.numbers import format_currency
 from markupsafe import Markup, escape
 
+from app.identity.policy import in_words
 from payments.money import DIGITS, Money
 
 LOCALE: Final = "en_GB"
@@ -90,6 +91,11 @@ def wait(seconds: int) -> str:
         return f"{seconds} second{'s' if seconds != 1 else ''}"
     minutes = -(-seconds // 60)
     return f"{minutes} minute{'s' if minutes != 1 else ''}"
+
+
+def span(seconds: int) -> str:
+    """Return a length of the security policy in words."""
+    return in_words(seconds)
 
 
 def grouped(digest: bytes) -> str:

@@ -74,6 +74,7 @@ def render(template: str, status: int = 200, **values: Any) -> Response:
         now=g.at,
         zone=ZONE,
         fmt=formats,
+        policy=system().identity.policy,
         path=request.path,
         **values,
     )

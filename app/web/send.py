@@ -78,7 +78,7 @@ def review() -> Response:
 
 @route(blueprint, "POST", "/transfers", _CREATE)
 def send() -> Response:
-    """Sign with a code where the last proof is older than five minutes, then move the money, once."""
+    """Sign with a code where the last proof is not fresh, then move the money, once."""
     form = pages.read(*_FIELDS, "idempotency_key", "fingerprint")
     with system().db.read() as session:
         main = main_wallet(session)

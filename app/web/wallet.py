@@ -31,7 +31,7 @@ RESTRAINTS = {
     ),
     "containment": (
         "We stopped it to keep your money safe",
-        "Somebody may have got in. A person is looking at it now.",
+        "Somebody may have got in. A person will look at it.",
     ),
 }
 
