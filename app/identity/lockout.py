@@ -199,16 +199,13 @@ def _window_over(bucket: Bucket, first_at: datetime, at: datetime, policy: Secur
 def _closing(
     bucket: Bucket, failures: int, surface: ActorKind, at: datetime, policy: SecurityPolicy
 ) -> tuple[datetime | None, bool]:
-    match bucket.scope:
-        case "identifier":
-            limit = policy.lock_after_customer if surface is ActorKind.CUSTOMER else policy.lock_after_staff
-            if failures >= limit:
-                return at + timedelta(seconds=policy.lock_seconds), True
-            # 0 0 1 2 4 … seconds after the first, second, third failure and so on.
-            delay = 0 if failures < 3 else min(policy.delay_seconds_max, 2 ** (failures - 3))
-            return (at + timedelta(seconds=delay), False) if delay else (None, False)
-        case "address":
-            full = failures >= policy.address_failures_max
-        case _:
-            full = failures >= policy.network_failures_max
+    if bucket.scope == IDENTIFIER:
+        limit = policy.lock_after_customer if surface is ActorKind.CUSTOMER else policy.lock_after_staff
+        if failures >= limit:
+            return at + timedelta(seconds=policy.lock_seconds), True
+        # 0 0 1 2 4 … seconds after the first, second, third failure and so on.
+        delay = 0 if failures < 3 else min(policy.delay_seconds_max, 2 ** (failures - 3))
+        return (at + timedelta(seconds=delay), False) if delay else (None, False)
+    most = policy.address_failures_max if bucket.scope == ADDRESS else policy.network_failures_max
+    full = failures >= most
     return (at + timedelta(seconds=policy.address_closed_seconds), True) if full else (None, False)

@@ -47,7 +47,6 @@ class Live:
     csrf: str
     idle_seconds: int
     seen_at: datetime
-    expires_at: datetime
     ended: str | None
     device_id: str | None = None
 
@@ -148,7 +147,6 @@ def resolve(session: Session, token: str, at: datetime) -> Live | None:
         csrf=row.csrf,
         idle_seconds=row.idle_seconds,
         seen_at=row.seen_at,
-        expires_at=row.expires_at,
         ended=_ended(row, at),
         device_id=row.device_id,
     )
