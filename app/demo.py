@@ -296,6 +296,7 @@ class _Made:
     """What seeding leaves for the board."""
 
     accounts: list[Account] = field(default_factory=list)
+    administrators: list[str] = field(default_factory=list)
     handles: list[str] = field(default_factory=list)
 
 
@@ -356,8 +357,9 @@ def _people(system: System, made: _Made) -> None:
             if role == roles.ADMINISTRATOR:
                 ctx = system.context(service("operator", IAM_ACCOUNT_INVITE))
                 account = signup.bootstrap(session, address, full_name, ctx, parts=system.identity)
+                made.administrators.append(account)
             else:
-                ctx = system.context(_administrator(made, n))
+                ctx = system.context(_administrator(made.administrators[n % 2]))
                 account = signup.invite(session, address, full_name, role, ctx, parts=system.identity)
         secret = _accept(system, account, address, password)
         made.accounts.append(Account(role=role, address=address, password=password, secret=secret))
@@ -379,13 +381,12 @@ def _accept(system: System, account: str, address: str, password: str) -> str:
     return offer.secret
 
 
-def _administrator(made: _Made, n: int) -> Actor:
-    """Return the administrator who invites: made, like every actor of the demonstration's staff, of a role alone."""
-    first = made.accounts[n % 2]
-    assert first.role == roles.ADMINISTRATOR
+def _administrator(account: str) -> Actor:
+    """Return the administrator who invites, as if signed in with a factor."""
     return Actor(
-        id="svc_demo",
-        kind=ActorKind.SERVICE,
+        id=account,
+        kind=ActorKind.STAFF,
+        roles=frozenset({roles.ADMINISTRATOR}),
         permissions=roles.ROLES[roles.ADMINISTRATOR],
         acr=Acr.MFA,
     )
