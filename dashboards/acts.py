@@ -89,7 +89,7 @@ def wire(
         prevent_initial_call=True,
     )
     def carry_out(clicks: int | None, *given: Any) -> Any:
-        if not clicks:
+        if not clicks or ctx.triggered_id is None:  # a page makes no call in which nothing was pressed
             return no_update
         values = dict(zip((name for name, _ in fields), given, strict=False))
         if answers:

@@ -41,8 +41,9 @@ class Desk:
         seen: int = 0,
         fields: Mapping[str, Any] | None = None,
         answers: Mapping[str, Any] | None = None,
+        is_pressed: bool = True,
     ) -> TestResponse:
-        """Press the button of an act; `fields` are what its form holds."""
+        """Press the button of an act; `fields` are what its form holds. Not pressed, a forged call says nothing did."""
         about = {"act": act, "of": of, "seen": seen}
         states: list[Any] = []
         kept = {"order": "data", "to": "data" if act == "advance" else "value"}
@@ -63,7 +64,7 @@ class Desk:
                 "output": output,
                 "outputs": {"id": place, "property": "children"},
                 "inputs": [{"id": about, "property": "n_clicks", "value": 1}],
-                "changedPropIds": [f"{key}.n_clicks"],
+                "changedPropIds": [f"{key}.n_clicks"] if is_pressed else [],
                 "state": states,
             }
         )

@@ -194,3 +194,11 @@ def test_no_value_of_a_field_makes_a_fault(room: Room, act: str) -> None:
             sent["answers"] = dict.fromkeys(answers, value)
         answer = room.commander.press(act, case, 1, **sent)
         assert answer.status_code in (200, 400), (value, answer.text)
+
+
+def test_a_call_in_which_nothing_was_pressed_does_nothing(room: Room) -> None:
+    case = room.incident()
+    before = len(room.page(case).timeline)
+    answer = room.analyst.press("note", case, fields={"text": "A note."}, is_pressed=False)
+    assert (answer.status_code, answer.json) == (200, {"multi": True, "response": {}})
+    assert len(room.page(case).timeline) == before

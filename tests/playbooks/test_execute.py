@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from app.kernel.errors import SamePerson
+from app.kernel.errors import Forbidden, SamePerson
 from playbooks import actions, casework, tasks
 from playbooks.acting import OwnAction
 from playbooks.engine import shipped
@@ -93,10 +93,15 @@ def test_each_step_is_told_at_its_own_time(world: World) -> None:
     assert min(steps) > max(entry.recorded_at for entry in story if entry.code is Code.PLAYBOOK_STARTED)
 
 
-def test_when_it_was_the_owner_all_is_undone_by_itself(world: World) -> None:
+def test_when_it_was_the_owner_and_a_commander_agrees_all_is_undone(world: World) -> None:
     found = world.takeover()
     world.execute()
     world.answer(found, "ask", by=ANNA, answer="mine")
+    held = {("sessions.revoke_all", "acc_victim"), ("wallet.hold_outgoing", "acc_victim")}
+    assert world.standing() == held, "one analyst lets no money go"
+    with pytest.raises(Forbidden):
+        world.answer(found, "agree", by=ANNA, let_go=True)
+    world.answer(found, "agree", by=CARLA, let_go=True)
 
     assert world.standing() == {("sessions.revoke_all", "acc_victim")}
     assert world.steps(found)["undo"] == "done"
@@ -148,6 +153,7 @@ def test_credential_stuffing_blocks_for_an_hour_and_calls_the_takeover_of_the_ac
     )
     assert world.steps(found)["takeover"] == "waiting"
     world.answer(found, "ask", by=ANNA, answer="mine")
+    world.answer(found, "agree", let_go=True)
     world.answer(found, "cause", by=ANNA, cause="a tester", fix="nothing to mend")
     world.answer(found, "closing", closing="it was a tester")
     assert {one.step for one in world.page(found).tasks if one.is_open} == {"shared"}
