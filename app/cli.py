@@ -137,11 +137,18 @@ def ledger_trial_balance(home: Path | None) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--format", "format_", type=click.Choice(commands.FORMATS), required=True)
 @click.option("--source", required=True, help="Name of the system the log is from.")
-@click.option("--year", type=int, default=None, help="Year of lines that have none; else the file's.")
-@click.option("--tz", default="UTC", help="Time zone of lines that have none.")
+@click.option(
+    "--year",
+    type=int,
+    default=None,
+    help="Year of lines that have none; else the newest that fits the file's own time.",
+)
+@click.option("--tz", default=None, help="Time zone of lines that have none, such as Europe/Berlin; else UTC.")
 @click.option("--dry-run", is_flag=True, help="Read and count, record nothing.")
 @_HOME
-def ingest(file: Path, format_: str, source: str, year: int | None, tz: str, dry_run: bool, home: Path | None) -> None:
+def ingest(
+    file: Path, format_: str, source: str, year: int | None, tz: str | None, dry_run: bool, home: Path | None
+) -> None:
     """Read a log of another system into ours; what was read before adds nothing."""
     arguments = {
         "file": str(file.resolve()),
@@ -167,7 +174,7 @@ def mail(to: str | None, limit: int, home: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs: how far each part is behind.")
 @_HOME
 def status(as_json: bool, home: Path | None) -> None:
-    """Print how each part does."""
+    """Print how each part does; exit 1 where nobody serves the home."""
     _run("status", {"json": as_json}, home)
 
 

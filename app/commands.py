@@ -61,6 +61,7 @@ Note: TypeAlias = Callable[[int, int], None]
 Result = TypeVar("Result")
 FORMATS: Final = ("sshd",)
 TAIL_MAX: Final = 1_000
+STOPPED: Final = 1
 WAIT_SECONDS: Final = 0.5
 ADMIT_SECONDS_MAX: Final = 600.0
 PROGRESS_SECONDS: Final = 0.5
@@ -168,7 +169,8 @@ def log_pack(system: System, args: Arguments) -> Iterator[Line]:
             policy=checkpoint.read_policy(system.keys),
             since=int(args["since"]) if args.get("since") else None,
         )
-    yield text(f"{made.events} events, proven under the log of {made.size} entries with root {made.root.hex()}")
+    events = f"{made.events} {'event' if made.events == 1 else 'events'}"
+    yield text(f"{events}, proven under the log of {made.size} entries with root {made.root.hex()}")
     yield file(f"{wanted}.zip", made.data)
     yield text("To verify it, here or on another machine (Python 3.11 and the package cryptography):")
     yield text(f"  python3 -m zipfile -e {wanted}.zip pack && python3 pack/onepay_verify.py {wanted}.zip")
@@ -251,17 +253,31 @@ def ingest(system: System, args: Arguments) -> Iterator[Line]:
             admit=lambda: _admit(system),
         )
 
+    if year is None:
+        yield text(
+            "Lines that name no year are dated to the newest such day before the file was last changed, "
+            f"{dates.file_time:%Y-%m-%d}. That is a guess: --year says it."
+        )
+    if not args.get("tz"):
+        yield text("Lines that name no time zone are read as UTC. That is a guess: --tz says it.")
     report = yield from _telling("bytes", work)
     yield from _imported(report, system.settings.url)
 
 
 def admin_invite(system: System, args: Arguments) -> Iterator[Line]:
     """Invite one of the first two administrators."""
-    with system.db.begin() as session:
-        account = signup.bootstrap(
-            session, str(args["email"]), str(args["name"]), system.context(operator()), parts=system.identity
-        )
-    yield text(f"Invited as administrator: {account}. The letter with the link is in the mailbox (`make mail`).")
+    try:
+        with system.db.begin() as session:
+            account = signup.bootstrap(
+                session, str(args["email"]), str(args["name"]), system.context(operator()), parts=system.identity
+            )
+    except signup.BootstrapOver as error:
+        raise signup.BootstrapOver(
+            f"{error} Theirs is {system.settings.url}/admin/users. This home is {system.settings.home}/: "
+            "another installation has a folder of its own, which --home or ONEPAY_HOME names."
+        ) from error
+    when = "within a second" if system.is_served else "once `onepay serve` runs"
+    yield text(f"Invited as administrator: {account}. The letter with the link is delivered {when}: `onepay mail`.")
 
 
 def bank_line(system: System, args: Arguments) -> Iterator[Line]:
@@ -285,13 +301,20 @@ def mail(system: System, args: Arguments) -> Iterator[Line]:
 
 
 def status(system: System, args: Arguments) -> Iterator[Line]:
-    """Print how each part does, or, as JSON, how far each is behind."""
+    """Print how each part does, or, as JSON, how far each is behind; exit 1 where nobody serves the home."""
     if args.get("json"):
-        yield text(json.dumps(health.lag(system), indent=2))
+        yield text(json.dumps({"served": system.is_served, **health.lag(system)}, indent=2))
+        yield leave(0 if system.is_served else STOPPED)
         return
+    if not system.is_served:
+        yield text(
+            f"Stopped: nobody serves {system.settings.home}/ now. What follows is how it was left; "
+            "what is behind goes on with the next `onepay serve`, or `make up`."
+        )
     for part in health.parts(system):
         detail = f" ({part.detail})" if part.detail else ""
         yield text(f"{'ok' if part.ok else 'LOOK':<5} {part.name:<12} {part.says}{detail}")
+    yield leave(0 if system.is_served else STOPPED)
 
 
 def demo_replay(system: System, args: Arguments) -> Iterator[Line]:

@@ -225,7 +225,7 @@ def _opened(path: Path) -> Iterator[BufferedReader]:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise FileUnreadable(f"{path.name} cannot be read: {error.strerror}.") from error
+        raise FileUnreadable(f"{path} cannot be read: {error.strerror}.") from error
     with file:
         yield file
 

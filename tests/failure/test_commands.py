@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import json
+import os
 import threading
 import zipfile
 from collections.abc import Generator, Iterator
@@ -15,6 +17,8 @@ import sqlalchemy as sa
 
 from app import commands, health
 from app.commands import HungUp, Line
+from app.identity import roles, signup
+from app.identity.signup import BootstrapOver
 from app.kernel.clock import StillClock
 from app.kernel.context import Context
 from app.kernel.errors import Invalid
@@ -23,6 +27,7 @@ from ingest.events.health import ProcessStarted
 from ingest.log import outbox, proofs
 from ingest.log.pressure import Pressure, State
 from ingest.log.proofs import PackEmpty, PackTooLarge
+from ingest.readers.run import FileUnreadable
 from ingest.store.query import EVERYTHING
 from payments import topups
 from payments.models import book
@@ -155,7 +160,7 @@ def test_an_import_says_why_lines_made_no_event_and_where_the_others_are(house: 
         + (head.format(49, "sshd[7]") + "Received disconnect from 203.0.113.9: 11: Bye\n") * 3
         + head.format(50, "CRON[1]") + "x\n\n"
     )  # fmt: skip
-    args = {"file": str(file), "format": "sshd", "source": "edge", "year": 2017}
+    args = {"file": str(file), "format": "sshd", "source": "edge", "year": 2017, "tz": "UTC"}
     assert lines_of(house, "ingest", **args) == [
         "7 lines: 2 made 6 events (6 new, 0 known already), 5 were skipped.",
         'A line that says "message repeated 5 times" makes five events.',
@@ -175,7 +180,7 @@ def test_an_import_says_why_lines_made_no_event_and_where_the_others_are(house: 
 
 def test_an_import_alone_does_the_work_of_the_log(house: Installation, tmp_path: Path) -> None:
     """Nobody else numbers then: an import of any size would fill the outbox and wait for itself."""
-    args = {"file": str(sshd_log(tmp_path, 3_500)), "format": "sshd", "source": "edge", "year": 2017}
+    args = {"file": str(sshd_log(tmp_path, 3_500)), "format": "sshd", "source": "edge", "year": 2017, "tz": "UTC"}
     assert lines_of(house, "ingest", **args)[0].startswith("3500 lines: 3500 made 3500 events")
     log = health.lag(house.system)["log"]
     assert log["head"] >= 3_000
@@ -227,3 +232,58 @@ def test_the_bank_is_played_with_an_amount_as_a_person_types_it(tmp_path: Path, 
         assert line.startswith(f"Credited {credited} to wal_")
         with pytest.raises(AmountInvalid):
             lines_of(house, "demo bank-line", **{**arguments, "amount": "1,250"})
+
+
+def told(house: Installation, command: str, **args: object) -> tuple[str, int]:
+    lines = list(commands.COMMANDS[command](house.system, args))
+    text = "\n".join(str(line["text"]) for line in lines if "text" in line)
+    return text, next((line["exit"] for line in reversed(lines) if "exit" in line), 0)
+
+
+def test_the_status_of_a_home_that_nobody_serves_says_so_first(house: Installation) -> None:
+    text, code = told(house, "status")
+    assert text.startswith(f"Stopped: nobody serves {house.system.settings.home}/ now.")
+    assert code == 1
+    found, code = told(house, "status", json=True)
+    assert (json.loads(found)["served"], code) == (False, 1)
+    house.system.is_served = True
+    text, code = told(house, "status")
+    assert (text.startswith("ok "), code) == (True, 0)
+    found, code = told(house, "status", json=True)
+    assert (json.loads(found)["served"], code) == (True, 0)
+
+
+def test_an_invitation_says_when_its_letter_comes_and_one_too_many_says_the_way_on(house: Installation) -> None:
+    text, _ = told(house, "admin invite", email="one@example.org", name="One")
+    assert "is delivered once `onepay serve` runs" in text
+    house.system.is_served = True
+    text, _ = told(house, "admin invite", email="two@example.org", name="Two")
+    assert "is delivered within a second" in text
+    for number in range(signup.BOOTSTRAP_ADMINISTRATORS):
+        house.staff(f"boss{number}", roles.ADMINISTRATOR)
+    with pytest.raises(BootstrapOver, match=r"/admin/users.*--home or ONEPAY_HOME") as refused:
+        told(house, "admin invite", email="three@example.org", name="Three")
+    assert str(house.system.settings.home) in str(refused.value)
+
+
+def test_an_import_says_what_it_guessed(house: Installation, tmp_path: Path) -> None:
+    file = tmp_path / "auth.log"
+    file.write_text("Nov  2 09:00:00 host sshd[1]: Failed password for root from 198.18.7.9 port 22 ssh2\n")
+    os.utime(file, (START.timestamp(), START.timestamp()))
+    order = {"file": str(file), "format": "sshd", "source": "edge", "dry_run": True}
+    text, _ = told(house, "ingest", **order)
+    assert "before the file was last changed, 2026-11-02. That is a guess: --year" in text
+    assert "read as UTC. That is a guess: --tz" in text
+    text, _ = told(house, "ingest", **order, year=2025, tz="Europe/Berlin")
+    assert "guess" not in text
+
+
+def test_a_file_that_is_not_there_is_named_whole(house: Installation, tmp_path: Path) -> None:
+    missing = tmp_path / "deep" / "nope"
+    with pytest.raises(FileUnreadable, match=str(missing)):
+        told(house, "ingest", file=str(missing), format="sshd", source="edge")
+
+
+def test_a_pack_of_one_event_is_a_pack_of_one_event(house: Installation) -> None:
+    something_about(house, "acc_rare", 1)
+    assert told(house, "log pack", about="acc_rare")[0].startswith("1 event, proven")
