@@ -16,7 +16,7 @@ HOLD_OUTGOING: Final = "wallet.hold_outgoing"
 REPORTED: Final = "owner_disowned"
 """Why money is held that its owner holds by a report: the decision that ends a hold after it ends this one, too."""
 STANDS: Final = timedelta(hours=24)
-"""When a hold calls people, unless it was said otherwise; it stands on until one of them ends it."""
+"""Until when a hold is meant to stand, unless it was said otherwise: that informs, and people alone end the hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

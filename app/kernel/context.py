@@ -11,7 +11,11 @@ from app.kernel.ids import Ids, RandomIds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where a request came from, as the gateway could establish it."""
+    """Where a request came from, as the gateway could establish it.
+
+    Nobody establishes `as_number`, `country`, `network_kind`, `place` and `device_name` yet: they are reserved, as
+    their fields of the published envelope are.
+    """
 
     ip: str | None = None
     port: int | None = None
@@ -29,7 +33,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The facts of one unit of work that services need beside their arguments."""
+    """The facts of one unit of work that services need beside their arguments.
+
+    `purpose`, why somebody reads personal data, is reserved as its field of the envelope is: nobody asks for it yet.
+    """
 
     actor: Actor
     at: datetime

@@ -62,11 +62,6 @@ def root(edge: Edge) -> bytes:
     return _folded(edge.hashes) if edge.hashes else EMPTY_ROOT
 
 
-def root_of(leaves: Iterable[bytes]) -> bytes:
-    """Return the root over all these leaf hashes."""
-    return root(append(Edge(0, ()), leaves)[0])
-
-
 def places(lo: int, hi: int) -> list[Place]:
     """Return the complete subtrees that cover leaves lo to hi, left to right; lo is aligned as in any proof."""
     found = []
