@@ -1,4 +1,4 @@
-"""What can be set about response; every number has a bound."""
+"""What can be set about response. Those who compose a system set it; no operator does."""
 
 from __future__ import annotations
 
