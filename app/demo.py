@@ -215,10 +215,12 @@ def _curl(url: str, customer: Account, handles: list[str], at_home: str) -> list
     payee = f"@{handles[0]}" if handles else "@handle"
     order = json.dumps({"payee": payee, "amount": {"amount": "1.00", "currency": "EUR"}})
     kind = "-H 'Content-Type: application/json'"
-    token = '| sed \'s/.*csrf_token": "//;s/".*//\''
+    token = """TOKEN=$(printf '%s' "$ANSWER" | sed -n 's/.*csrf_token": "\\([^"]*\\)".*/\\1/p')"""
+    # Without a token the answer says why: a code that was used already, or a typing error.
+    told = '[ -n "$TOKEN" ] || printf "%s\\n" "$ANSWER"'
     keys = '-H "X-CSRFToken: $TOKEN" -H "Idempotency-Key: $(date +%s)"'
     return [
-        f"    TOKEN=$(curl -sc jar {kind} -d '{sign_in}' {url}/api/v1/sessions {token})",
+        f"    ANSWER=$(curl -sc jar {kind} -d '{sign_in}' {url}/api/v1/sessions); {token}; {told}",
         f"    curl -sb jar {url}/api/v1/wallets",
         f"    curl -sb jar {kind} {keys} -d '{order}' {url}/api/v1/transfers",
     ]

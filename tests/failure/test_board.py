@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +60,25 @@ def test_commands_of_the_usual_home_name_none(tmp_path: Path) -> None:
 def test_an_empty_world_promises_no_attack() -> None:
     assert "attack" in demo.board(Settings(), facts(), 1.0)
     assert "attack" not in demo.board(Settings(), facts("empty"), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        ('{"id": "ses_1", "csrf_token": "abc-1_2", "expires_at": "2026"}', "token=abc-1_2"),
+        ('{"code": "code_repeated", "detail": "This code was used."}', "This code was used"),
+    ],
+)
+def test_the_sign_in_by_curl_keeps_the_token_or_shows_why_there_is_none(
+    tmp_path: Path, answer: str, shown: str
+) -> None:
+    curl = tmp_path / "curl"
+    curl.write_text(f"#!/bin/sh\nprintf '%s' '{answer}'\n", "utf-8")
+    curl.chmod(0o700)
+    board = demo.board(Settings(), facts(), 1.0)
+    line = next(line for line in board.splitlines() if "/api/v1/sessions" in line)
+    script = f'{line.strip()}\necho "token=$TOKEN"\n'
+    path = f"{tmp_path}:/usr/bin:/bin"
+    done = subprocess.run(["/bin/sh", "-c", script], cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True)
+    assert shown in done.stdout
+    assert ("code_repeated" in done.stdout) == ("token=\n" in done.stdout)
