@@ -6,7 +6,6 @@ process takes those from the log, never the first ten refusals of a source.
 
 from __future__ import annotations
 
-import ipaddress
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from typing import Any, Final
 from app.kernel.access import ANONYMOUS
 from app.kernel.context import Context, Source
 from app.kernel.db import Database
+from app.kernel.networks import client_of
 from ingest.events.access import RequestBlocked, RequestEvent
 from ingest.events.envelope import Event
 from ingest.log import outbox
@@ -177,11 +177,13 @@ class Folding:
 
 
 def _key_of(event: RequestEvent, ctx: Context) -> Key:
-    """Return what is folded together: kind, reason, layer, who asks, and the address (IPv6: the /64 of one client)."""
-    ip = ctx.source.ip
-    if ip and ":" in ip:
-        ip = str(ipaddress.ip_network(f"{ip}/64", strict=False))
-    return (event.kind, event.reason or "", getattr(event, "layer", ""), ctx.actor.id or "", ip or "")
+    """Return what is folded together: kind, reason, layer, who asks, from where (IPv6: the /64 of one client).
+
+    Of somebody who is signed in, what they wanted as well: many harmless denials do not hide another one.
+    """
+    where = client_of(ctx.source.ip) if ctx.source.ip else ""
+    wanted = (event.method or "", event.route or "", event.permission or "") if ctx.actor.id else ()
+    return (event.kind, event.reason or "", getattr(event, "layer", ""), ctx.actor.id or "", where, *wanted)
 
 
 def _common(one: RequestEvent | None, other: RequestEvent) -> RequestEvent:

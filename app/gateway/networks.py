@@ -20,7 +20,7 @@ from app.kernel.context import Context
 from app.kernel.db import Database, UtcDateTime, insert_once
 from app.kernel.errors import Forbidden
 from app.kernel.marks import personal, technical
-from app.kernel.networks import count_clients, of_client
+from app.kernel.networks import MAPPED, count_clients, of_client
 from ingest.events.admin import AllowlistChanged
 from ingest.log import outbox
 
@@ -31,6 +31,8 @@ PURGE_MAX: Final = 1_000
 REFRESH_SECONDS: Final = 0.5
 HOURS_MAX: Final = 24 * 30
 WIDEST: Final = {4: 24, 6: 48}
+# This machine, and where IPv4 lies in IPv6: whoever blocked these would shut out everybody.
+OWN: Final = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"), MAPPED)
 
 _T = technical("governance")
 network_rule = sa.Table(
@@ -151,15 +153,14 @@ class BlockNetwork:
             raise BadParameter("Name one or more addresses and a number of hours.", param="addresses") from error
         if not 1 <= hours <= HOURS_MAX:
             raise BadParameter(f"A block lasts 1 to {HOURS_MAX} hours.", param="hours")
-        for network in named:
-            if self._proxies.trusts(str(network.network_address)):
-                raise ContainmentRefused(f"{network} is our own proxy and is never blocked.")
         networks = list(dict.fromkeys(map(of_client, named)))
         for network in networks:
             if network.prefixlen < WIDEST[network.version]:
                 raise BadParameter(f"{network} is wider than /{WIDEST[network.version]}.", param="addresses")
-            if network.is_loopback:
-                raise ContainmentRefused(f"{network} is this machine itself and is never blocked.")
+            if any(network.version == own.version and network.overlaps(own) for own in OWN):
+                raise ContainmentRefused(f"{network} holds this machine itself, or all of IPv4, and is never blocked.")
+            if self._proxies.overlaps(network):
+                raise ContainmentRefused(f"{network} holds a proxy of our own and is never blocked.")
             if ctx.source.ip and ipaddress.ip_address(ctx.source.ip) in network:
                 raise ContainmentRefused("This would shut out the address you are using now.")
         return [str(network) for network in networks], hours

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from app.kernel.errors import ConfigurationRefused, Malformed
+from app.kernel.networks import Network
 
 NEVER_TRUSTED: Final = (
     "HTTP_FORWARDED",
@@ -39,6 +40,10 @@ class TrustedProxies:
         """Tell whether an address is one of our proxies."""
         return any(ipaddress.ip_address(address) in network for network in self._networks)
 
+    def overlaps(self, network: Network) -> bool:
+        """Tell whether one of our proxies may lie in a network."""
+        return any(own.version == network.version and own.overlaps(network) for own in self._networks)
+
     def establish(self, environ: dict[str, Any]) -> str:  # a WSGI environment
         """Strip what cannot be believed, put the client into REMOTE_ADDR and return it; raises `BadForwarding`."""
         for name in NEVER_TRUSTED:
@@ -69,9 +74,10 @@ class TrustedProxies:
 
 
 def plain(text: str) -> str:
-    """Return an address in its normal form, IPv4-mapped IPv6 as IPv4; raises `BadForwarding`."""
+    """Return an address in its normal form, IPv4-mapped IPv6 as IPv4, without a zone; raises `BadForwarding`."""
     try:
-        address = ipaddress.ip_address(text.strip("[]"))
+        # A zone names an interface of the machine that wrote it, and means nothing to anybody else.
+        address = ipaddress.ip_address(text.strip("[]").partition("%")[0])
     except ValueError as error:
         raise BadForwarding from error
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:

@@ -4,21 +4,40 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 CLIENT_PREFIX: Final = 64
-_MAPPED_PREFIX: Final = 96
+MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
+# Where a client is given a whole /64. Elsewhere an address stands for itself: the /64 of ::1 holds all of IPv4, that of
+# a translator (64:ff9b::/96) everybody behind it.
+_GIVEN_OUT: Final = (ipaddress.IPv6Network("2000::/3"), ipaddress.IPv6Network("fc00::/7"))
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def of_client(network: Network) -> Network:
-    """Return what a network stands for: whoever has one IPv6 address has all of its /64 to change to."""
-    if network.version == 4 or network.prefixlen <= CLIENT_PREFIX or network.is_loopback:
+    """Return what a network stands for: IPv4 where it is mapped, and at least the /64 that one client of IPv6 has."""
+    if isinstance(network, ipaddress.IPv4Network):
         return network
-    mapped = network.network_address.ipv4_mapped
-    if mapped is not None and network.prefixlen >= _MAPPED_PREFIX:
-        return ipaddress.ip_network((mapped, network.prefixlen - _MAPPED_PREFIX))
-    return network.supernet(new_prefix=CLIENT_PREFIX)
+    if network.subnet_of(MAPPED):
+        four = ipaddress.IPv4Address(int(network.network_address) & 0xFFFFFFFF)
+        return ipaddress.IPv4Network((four, network.prefixlen - MAPPED.prefixlen))
+    if network.prefixlen > CLIENT_PREFIX and any(network.subnet_of(given) for given in _GIVEN_OUT):
+        return network.supernet(new_prefix=CLIENT_PREFIX)
+    return network
+
+
+@lru_cache(maxsize=4_096)
+def client_of(ip: str) -> str:
+    """Return what the client at an address has at hand, as text: an address, or of IPv6 its network.
+
+    What is no address is returned as it is.
+    """
+    try:
+        found = of_client(ipaddress.ip_network(ip))
+    except ValueError:
+        return ip
+    return str(found.network_address if found.prefixlen == found.max_prefixlen else found)
 
 
 def count_clients(networks: Iterable[Network]) -> int:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, ClassVar, Final
 
 from app.kernel import classify
@@ -17,13 +16,13 @@ from app.kernel.clock import rfc3339
 from app.kernel.context import Context
 from app.kernel.errors import OnePayError
 from app.kernel.marks import Mark, technical
+from app.kernel.networks import client_of
 
 ECS_VERSION: Final = "9.2.0"
 BODY_VERSION: Final = 1
 BODY_BYTES_MAX: Final = 16_384
 STRING_BYTES_MAX: Final = 8_192
 INTEGER_MAX: Final = 2**53 - 1
-CLIENT_PREFIX: Final = 64
 
 
 class EventInvalid(OnePayError):
@@ -259,7 +258,7 @@ def _envelope(event: Event, ctx: Context, event_id: str, origin: str, version: s
         "user_agent.os.name": source.os_name,
         "user_agent.device.name": source.device_name,
         "device.id": source.device_id,
-        "onepay.network.client": None if source.ip is None else client_network(source.ip),
+        "onepay.network.client": None if source.ip is None else client_of(source.ip),
         "onepay.network.kind": source.network_kind,
         "onepay.network.place": source.place,
         "onepay.subject.id": list(dict.fromkeys(subjects)),
@@ -270,24 +269,6 @@ def _envelope(event: Event, ctx: Context, event_id: str, origin: str, version: s
         if value not in (None, "", []):
             flat[path] = value
     return flat
-
-
-def client_network(ip: str) -> str:
-    """Return what one client has at hand: an IPv4 address itself, of an IPv6 address the whole /64, as blocks do."""
-    return ip if ":" not in ip else _client_of_ipv6(ip)
-
-
-@lru_cache(maxsize=4_096)
-def _client_of_ipv6(ip: str) -> str:
-    try:
-        address = ipaddress.IPv6Address(ip)
-    except ValueError:
-        return ip
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    if address.is_loopback:
-        return str(address)
-    return str(ipaddress.IPv6Network((address, CLIENT_PREFIX), strict=False))
 
 
 @cache

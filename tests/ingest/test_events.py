@@ -24,7 +24,6 @@ from ingest.events.envelope import (
     EventClass,
     EventInvalid,
     FieldType,
-    client_network,
     ecs,
     fields_of,
 )
@@ -330,18 +329,3 @@ def test_a_masked_secret_of_a_rolled_back_event_is_not_told(ground: Ground) -> N
 
 def test_every_field_of_the_envelope_is_a_column() -> None:
     assert ENVELOPE.items() <= catalog.columns().items()
-
-
-@pytest.mark.parametrize(
-    ("ip", "client"),
-    [
-        ("198.18.7.9", "198.18.7.9"),
-        ("2001:db8:7:9:ffff::2", "2001:db8:7:9::/64"),
-        ("2001:0DB8:7:9::1", "2001:db8:7:9::/64"),
-        ("::ffff:198.18.7.9", "198.18.7.9"),
-        ("::1", "::1"),
-        ("fe80::1%eth0", "fe80::/64"),
-    ],
-)
-def test_a_client_is_the_network_it_can_change_to(ip: str, client: str) -> None:
-    assert client_network(ip) == client

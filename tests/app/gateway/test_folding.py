@@ -122,6 +122,19 @@ def test_no_flood_of_strangers_hides_what_a_person_is_denied(ground: Ground) -> 
     assert last["source"]["ip"] == "198.18.0.7"
 
 
+def test_harmless_denials_of_a_person_hide_no_other(ground: Ground) -> None:
+    folding, insider = Folding(), Actor(id="acc_insider", kind=ActorKind.STAFF)
+    look = RequestDenied(reason="forbidden", status=403, method="GET", path="/admin/users", route="/admin/users")
+    for _ in range(PERSON_ALONE_MAX + 5):
+        refuse(folding, ground, "198.18.0.7", look, insider)
+    act = RequestDenied(reason="forbidden", status=403, method="POST", path="/admin/users/acc_1/disable", route="off")
+    refuse(folding, ground, "198.18.0.7", act, insider)
+    folding.flush(ground.db, ground.clock.now())
+
+    acts = [event for event in told(ground) if event["http"]["request"]["method"] == "POST"]
+    assert [(event["url"]["path"], count_of(event)) for event in acts] == [("/admin/users/acc_1/disable", 1)]
+
+
 def test_what_one_person_is_denied_is_bounded_and_stays_theirs(ground: Ground) -> None:
     folding, tries = Folding(), 500
     insider, colleague = (Actor(id=f"acc_{name}", kind=ActorKind.STAFF) for name in ("insider", "colleague"))
