@@ -170,6 +170,12 @@ def get(session: Session, account_id: str) -> Account:
     return _of(row)
 
 
+def remember(session: Session, account_id: str, state: State, reason: str | None) -> None:
+    """Let an account that is disabled be given back as something else than it was."""
+    is_off = sa.and_(account.c.id == account_id, account.c.state == State.DISABLED.value)
+    session.execute(sa.update(account).where(is_off).values(state_before=state.value, reason_before=reason))
+
+
 def held(session: Session, account_id: str) -> Account:
     """Return an account that nobody else changes until this transaction ends; raises `NotFound`.
 

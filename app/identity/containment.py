@@ -157,29 +157,51 @@ def is_held(session: Session, account_id: str) -> bool:
 
 def before(session: Session, account_id: str) -> tuple[State, str | None]:
     """Return what an account was before the first of the locks on it: a later one found it locked already."""
-    query = sa.select(restraint.c.detail).where(
-        restraint.c.account_id == account_id,
-        restraint.c.action == LockAccount.name,
-        restraint.c.detail != f"{State.LOCKED.value}|{CONTAINED}",
-    )
-    detail = session.scalars(query.order_by(restraint.c.at.desc()).limit(1)).one()
+    detail = session.execute(
+        sa.select(restraint.c.detail).where(restraint.c.key == _first_lock(account_id))
+    ).scalar_one()
     state, _, reason = detail.partition("|")
     return State(state), reason or None
 
 
+def owner_locks(session: Session, found: Account, ctx: Context) -> bool:
+    """Lock an account for its owner, at once or beneath what of ours stands, which no report lifts.
+
+    Returns whether it is locked, and not off: that nobody gets into, its owner neither.
+    """
+    if is_held(session, found.id):
+        _put_beneath(session, found.id, State.LOCKED, accounts.OWNERS_LOCK)
+    elif found.state is State.DISABLED:
+        accounts.remember(session, found.id, State.LOCKED, accounts.OWNERS_LOCK)
+    elif found.state is not State.CLOSED:
+        accounts.set_state(session, found.id, State.LOCKED, ctx, reason=accounts.OWNERS_LOCK)
+    return found.state not in (State.DISABLED, State.CLOSED)
+
+
 def came_back(session: Session, account_id: str) -> None:
     """Note that the owner ended their own lock while ours stands: once ours is taken back, the account is open."""
-    beneath = f"{State.LOCKED.value}|{accounts.OWNERS_LOCK}"
-    session.execute(
-        sa.update(restraint)
+    if is_held(session, account_id) and before(session, account_id) == (State.LOCKED, accounts.OWNERS_LOCK):
+        _put_beneath(session, account_id, State.ACTIVE, None)
+
+
+def _first_lock(account_id: str) -> sa.ScalarSelect[str]:
+    """Select the key of the lock that found the account as it was before any of them."""
+    return (
+        sa.select(restraint.c.key)
         .where(
             restraint.c.account_id == account_id,
             restraint.c.action == LockAccount.name,
-            restraint.c.undone_at.is_(None),
-            restraint.c.detail == beneath,
+            restraint.c.detail != f"{State.LOCKED.value}|{CONTAINED}",
         )
-        .values(detail=f"{State.ACTIVE.value}|")
+        .order_by(restraint.c.at.desc())
+        .limit(1)
+        .scalar_subquery()
     )
+
+
+def _put_beneath(session: Session, account_id: str, state: State, reason: str | None) -> None:
+    beneath = sa.update(restraint).where(restraint.c.key == session.scalar(sa.select(_first_lock(account_id))))
+    session.execute(beneath.values(detail=f"{state.value}|{reason or ''}"))
 
 
 def _is_contained(found: Account) -> bool:

@@ -93,6 +93,29 @@ def test_the_owners_own_lock_outlives_disabling(installation: Installation) -> N
     assert standing(installation, person.account) == (State.LOCKED, OWNERS_LOCK)
 
 
+def test_a_report_does_not_lift_a_disabling_and_lies_beneath_it(installation: Installation) -> None:
+    person = installation.customer("reports_late")
+    disable(installation, person.account)
+    disowned(installation, person)
+    assert standing(installation, person.account) == (State.DISABLED, REASON)
+    enable(installation, person.account)
+    assert standing(installation, person.account) == (State.LOCKED, OWNERS_LOCK)
+
+
+def test_a_report_does_not_lift_a_lock_of_ours_and_lies_beneath_it(installation: Installation) -> None:
+    person = installation.customer("reports_locked")
+    contain(installation, person, "r1")
+    contain(installation, person, "r2")
+    disowned(installation, person)
+    assert standing(installation, person.account) == (State.LOCKED, containment.CONTAINED)
+    disable(installation, person.account)
+    enable(installation, person.account)
+    for key in ("r1", "r2"):
+        assert standing(installation, person.account) == (State.LOCKED, containment.CONTAINED)
+        release(installation, key)
+    assert standing(installation, person.account) == (State.LOCKED, OWNERS_LOCK)
+
+
 def test_who_was_active_is_active_again(installation: Installation) -> None:
     person = installation.customer("active_again")
     disable(installation, person.account)
