@@ -67,7 +67,7 @@ class ConsoleSources:
         return self._system.db.read()
 
     def begin(self) -> AbstractContextManager[Session]:
-        return self._system.db.begin()
+        return edge.acting()
 
     def denied(self, permission: Permission, path: str) -> None:
         event = RequestDenied(

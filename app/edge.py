@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, NoReturn, TypeVar, cast
 
 import pydantic
 from flask import Flask, Response, current_app, g, request
+from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.exceptions import NotFound as WerkzeugNotFound
 
@@ -16,6 +18,7 @@ from app.compose import System
 from app.gateway import pipeline, told
 from app.gateway.policy import Policy
 from app.gateway.shape import EncodingRefused, MethodRefused
+from app.identity import sessions
 from app.kernel.access import Permission
 from app.kernel.context import Context
 from app.kernel.errors import (
@@ -48,6 +51,15 @@ def system() -> System:
 def context() -> Context:
     """Return the context of the present request."""
     return Context(actor=g.actor, at=g.at, request_id=g.request_id, source=g.source, ids=system().ids)
+
+
+@contextmanager
+def acting(*, posting: bool = False) -> Iterator[Session]:
+    """Open the transaction of an act of whoever is signed in; raises `SignInRequired`, and undoes it, if that ended."""
+    with system().db.begin(posting=posting) as session:
+        yield session
+        if g.live is not None:
+            sessions.demand_live(session, g.live.session_id)
 
 
 def json_body(model: type[Model]) -> Model:

@@ -68,7 +68,7 @@ def only(call: Call, work: Callable[[Session], Answer], refusal: Callable[[Refus
 def _tried(call: Call, work: Callable[[Session], Answer], refusal: Callable[[Refused], Answer], ctx: Context) -> Given:
     db = edge.system().db
     try:
-        with db.begin(posting=True) as session:
+        with edge.acting(posting=True) as session:
             stored = idempotency.begin(session, call, ctx)
             if stored is not None:
                 return _again(stored)

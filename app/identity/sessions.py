@@ -20,7 +20,7 @@ from app.kernel import crypto
 from app.kernel.access import Acr, Actor, ActorKind
 from app.kernel.clock import micros
 from app.kernel.context import Context
-from app.kernel.errors import NotFound
+from app.kernel.errors import NotFound, SignInRequired
 from ingest.events.auth import SessionEnded, SessionStarted
 from ingest.log import outbox
 
@@ -150,6 +150,26 @@ def resolve(session: Session, token: str, at: datetime) -> Live | None:
         ended=_ended(row, at),
         device_id=row.device_id,
     )
+
+
+def demand_live(session: Session, session_id: str) -> None:
+    """Raise `SignInRequired` unless a session is still what a request was let in with; it stays so until the commit.
+
+    Called last in the transaction of an act: what locks the account or ends its sessions waits for the commit, or came
+    first and takes the act with it.
+    """
+    still = (
+        sa.select(table.c.id)
+        .join(account, account.c.id == table.c.account_id)
+        .where(
+            table.c.id == session_id,
+            table.c.ended_at.is_(None),
+            account.c.state == State.ACTIVE.value,
+            account.c.epoch == table.c.epoch,
+        )
+    )
+    if session.execute(still.with_for_update(read=True, of=account)).one_or_none() is None:
+        raise SignInRequired
 
 
 def touch(session: Session, session_id: str, at: datetime) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from flask import Blueprint, Response, g, request
 
 from app import browser
-from app.edge import context, system
+from app.edge import acting, context, system
 from app.gateway.policy import Policy, route
 from app.identity import accounts, disown, mfa, sessions, stepup
 from app.identity.mfa import CodeRefused
@@ -53,7 +53,7 @@ def end_staff_session(session_id: str) -> Response:
 @route(blueprint, "POST", "/security/sessions/end", _MANAGE)
 def end_others() -> Response:
     """End all sessions but this one."""
-    with system().db.begin() as session:
+    with acting() as session:
         sessions.end_all(session, g.actor.own_id, "revoked", context(), but=g.live.session_id)
     return pages.go("/security")
 
@@ -71,7 +71,7 @@ def add_factor() -> Response:
     """Take the first code of the new authenticator; it is the proof of this session, too."""
     parts, ctx = system().identity, context()
     try:
-        with system().db.begin() as session:
+        with acting() as session:
             mfa.demand_proof(session, ctx, parts=parts)
             mfa.take(session, ctx.actor.own_id, g.live.session_id, pages.secret("code"), ctx, parts=parts)
             renewed = sessions.renew(session, g.live.session_id, Acr.MFA, mfa.TOTP, ctx)
@@ -85,7 +85,7 @@ def remove_factor(factor_id: str) -> Response:
     """Remove a factor after a fresh proof; the last one stays."""
     form = pages.Form()
     try:
-        with system().db.begin() as session:
+        with acting() as session:
             mfa.remove(session, factor_id, context(), parts=system().identity)
     except Conflict as error:
         form.wrong["factors"] = str(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 
 from app import problems
-from app.edge import context, leave_trace, system
+from app.edge import acting, context, leave_trace, system
 from app.gateway.policy import Policy, route
 from app.identity import coming_back, people, roles, signup
 from app.kernel.access import (
@@ -45,7 +45,7 @@ def invite() -> Response:
     """Invite a colleague with a role."""
     form = pages.read("email", "name", "role")
     try:
-        with system().db.begin() as session:
+        with acting() as session:
             invited = signup.invite(
                 session,
                 form.values["email"],
@@ -69,7 +69,7 @@ def user(account_id: str) -> Response:
 @route(blueprint, "POST", "/admin/users/<account_id>/sessions/end", _policy(IAM_SESSION_REVOKE))
 def end_sessions(account_id: str) -> Response:
     """End every session of a person."""
-    with system().db.begin() as session:
+    with acting() as session:
         people.end_sessions(session, account_id, context(), parts=system().identity)
     return pages.go(f"/admin/users/{account_id}?done=sessions")
 
@@ -81,7 +81,7 @@ def remove_factor(account_id: str, factor_id: str) -> Response:
     """Remove a lost factor, with a reason."""
     form = pages.read("reason")
     try:
-        with system().db.begin() as session:
+        with acting() as session:
             people.remove_factor(
                 session, account_id, factor_id, form.values["reason"], context(), parts=system().identity
             )
@@ -95,7 +95,7 @@ def send_factor_link(account_id: str) -> Response:
     """Send a member of staff without a factor the link that adds a new one, once more."""
     form = pages.Form(values={"reason": ""})
     try:
-        with system().db.begin() as session:
+        with acting() as session:
             coming_back.send(session, account_id, context(), parts=system().identity)
     except (Conflict, Forbidden) as error:
         return _refused(account_id, form, error, "factors")
@@ -107,7 +107,7 @@ def disable(account_id: str) -> Response:
     """Switch an account off, with a reason."""
     form = pages.read("reason")
     try:
-        with system().db.begin() as session:
+        with acting() as session:
             people.disable(session, account_id, form.values["reason"], context())
     except (Invalid, Conflict, Forbidden) as error:
         return _refused(account_id, form, error, "reason")
@@ -119,7 +119,7 @@ def enable(account_id: str) -> Response:
     """Switch an account on again; whoever switched it off may not."""
     form = pages.Form(values={"reason": ""})
     try:
-        with system().db.begin() as session:
+        with acting() as session:
             people.enable(session, account_id, context())
     except (Conflict, Forbidden) as error:
         return _refused(account_id, form, error, "reason")
@@ -131,7 +131,7 @@ def end_lockout(account_id: str) -> Response:
     """Let a member of staff try again who is shut out after too many wrong tries."""
     form = pages.Form(values={"reason": ""})
     try:
-        with system().db.begin() as session:
+        with acting() as session:
             people.end_lockout(session, account_id, context(), parts=system().identity)
     except (Conflict, Forbidden) as error:
         return _refused(account_id, form, error, "state")
