@@ -51,6 +51,8 @@ def complete(session: Session, token: str, hashed: str, code: str, ctx: Context,
         if refusal is not None:
             return Proof(refusal=refusal)
     found = accounts.held(session, link.account_id)
+    if found.state not in (State.ACTIVE, State.LOCKED):
+        raise LinkClosed  # it was disabled since the letter
     links.consume(session, token, LinkPurpose.RECOVERY, ctx, parts=parts)
     links.close_others(session, found.id, LinkPurpose.RECOVERY, ctx)
     # Of staff without a factor the password came by mail alone: it must not open what was mailed as well.

@@ -189,7 +189,14 @@ def _centre(template: str, base: str, form: pages.Form | None = None, status: in
     since = ctx.at - timedelta(days=90)
     happened = own_events.recent(system().store, ctx.actor.own_id, since, ctx.at)
     return pages.render(
-        template, status, form=form or pages.Form(), factors=factors, sessions=live, happened=happened, base=base
+        template,
+        status,
+        form=form or pages.Form(),
+        factors=factors,
+        sessions=live,
+        happened=happened,
+        happened_max=own_events.LIMIT,
+        base=base,
     )
 
 

@@ -54,6 +54,15 @@ def completed(house: Installation, token: str, code: str) -> None:
     proof.demand()
 
 
+def test_a_link_of_recovery_is_closed_to_who_was_disabled_since(installation: Installation) -> None:
+    person = installation.customer("off_since")
+    token, ctx = asked(installation, person), installation.system.context(service("test"))
+    with installation.system.db.begin() as session:
+        accounts.set_state(session, person.account, State.DISABLED, ctx, reason="left us in spring")
+    with pytest.raises(LinkClosed):
+        completed(installation, token, installation.code(person.secret or "", 1))
+
+
 def test_a_code_is_not_guessed_through_recovery(installation: Installation) -> None:
     person = installation.customer("forgetful")
     token = asked(installation, person)
