@@ -7,6 +7,7 @@ import unicodedata
 from typing import Final, Protocol
 
 from app.kernel import classify
+from app.kernel.deceiving import deceives
 from app.kernel.errors import Gone, Invalid
 
 CHARS_MAX: Final = 140
@@ -53,8 +54,7 @@ def check(note: str) -> str:
     note = unicodedata.normalize("NFC", note).strip()
     if len(note) > CHARS_MAX:
         raise NoteTooLong(param="note")
-    # Control, format (bidirectional marks too), private and unassigned characters could hide or turn what is shown.
-    if any(unicodedata.category(char) in ("Cc", "Cs", "Co", "Cn") or char in _TURNING for char in note):
+    if deceives(note):
         raise NoteInvalid(param="note")
     refuse_card_numbers(note, "note")
     return note
@@ -94,6 +94,3 @@ def refuse_card_numbers(text: str, param: str) -> None:
     plain = re.sub(r"[\s._/\u2010-\u2015\u00b7]+", " ", unicodedata.normalize("NFKC", text))
     if classify.find_card_numbers(plain):
         raise CardNumberRefused(param=param)
-
-
-_TURNING: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import Final
-from unicodedata import category
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.kernel import classify
 from app.kernel.context import Context
+from app.kernel.deceiving import deceives
 from app.kernel.errors import Invalid, ReasonMissing
 from playbooks.models import comment
 
@@ -47,7 +47,8 @@ class NoText(Invalid):
 
 def checked(text: str, *, param: str, shortest: int = REASON_MIN) -> str:
     """Return a text in clean form; raises `ReasonMissing`, `NoText` or `SecretInText`."""
-    if not all(sign.isprintable() or sign.isspace() or category(sign) == "Cf" for sign in text):
+    text = text.replace("\r\n", "\n")
+    if deceives(text, has_lines=True):
         raise NoText(param=param)
     clean = "\n".join(" ".join(line.split()) for line in text.strip().splitlines())
     if not shortest <= len(clean) <= TEXT_MAX:

@@ -20,6 +20,7 @@ from app.kernel import classify, crypto
 from app.kernel.access import ActorKind
 from app.kernel.context import Context
 from app.kernel.db import insert_once
+from app.kernel.deceiving import deceives
 from app.kernel.errors import Conflict, Invalid, NotFound
 from ingest.events.admin import RoleGranted
 from ingest.log import outbox
@@ -103,7 +104,7 @@ def identifier_of(text: str, *, parts: Identity) -> bytes:
 def checked_name(text: str) -> str:
     """Return a name as it will be shown; control, invisible and bidirectional characters are refused."""
     name = unicodedata.normalize("NFC", " ".join(text.split()))
-    if not 1 <= len(name) <= NAME_MAX or any(unicodedata.category(char) in ("Cc", "Cf", "Co", "Cs") for char in name):
+    if not 1 <= len(name) <= NAME_MAX or deceives(name):
         raise NameInvalid(param="name")
     if classify.find_card_numbers(name):
         raise NameInvalid("This looks like a card number; please write your name.", param="name")

@@ -15,6 +15,7 @@ from app.edge import system
 from app.gateway import csrf, pipeline
 from app.identity import roles
 from app.kernel.access import PERMISSION_BY_NAME, ActorKind
+from app.kernel.deceiving import deceives
 from app.kernel.errors import NotFound, OnePayError, SignInRequired, StepUpRequired
 from app.oauth import guard
 from app.problems import Problem
@@ -23,8 +24,6 @@ from app.web.assets import Assets
 
 ZONE: Final = ZoneInfo("Europe/Berlin")
 VALUE_MAX: Final = 2_000
-# Characters that change how the rest of a text reads, and so could falsify what is approved.
-_DECEIVING: Final = frozenset("\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 
 
 @dataclass(slots=True)
@@ -50,7 +49,7 @@ def read(*names: str) -> Form:
     for name in names:
         text = unicodedata.normalize("NFC", request.form.get(name, "")[:VALUE_MAX])
         form.values[name] = text
-        if any(char in _DECEIVING or (unicodedata.category(char) == "Cc" and char not in "\n\t") for char in text):
+        if deceives(text, has_lines=True):
             form.wrong[name] = "Leave out invisible and control characters."
     return form
 

@@ -39,7 +39,9 @@ def test_a_note_is_bounded() -> None:
         notes.check("x" * 141)
 
 
-@pytest.mark.parametrize("note", ["a\nb", "a\x00b", "pay\u202egnp", "a\ud800b"])
+@pytest.mark.parametrize(
+    "note", ["a\nb", "a\x00b", "pay\u202egnp", "a\ud800b", "a\u200bb", "a\u00adb", "a\u2028b", "a\u3164b", "a\u2060b"]
+)
 def test_what_cannot_be_shown_is_refused(note: str) -> None:
     with pytest.raises(NoteInvalid):
         notes.check(note)
