@@ -299,7 +299,7 @@ def failed_sign_in(home: Path) -> int:
     [
         # What the console shows.
         (
-            """UPDATE event SET body = replace(body, '198.18.7.7', '198.18.7.6')""",
+            """UPDATE event SET body = replace(body, '"ip":"198.18.7.7"', '"ip":"198.18.7.6"')""",
             "source.ip: it is not what was sealed",
         ),
         ("""UPDATE event SET "event.hash" = repeat('0', 64)""", "event.hash: it is not what was sealed"),
