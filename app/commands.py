@@ -49,10 +49,11 @@ from ingest.readers.run import ImportOrder, Progress
 from ingest.store.port import walk
 from ingest.store.query import Eq, Order, Search, Window
 from payments import money, topups
-from payments.ledger import verify as ledger
+from payments.ledger import reading
 from payments.models import book
 from payments.money import EUR, Money
 from payments.topups import BankLine
+from payments.verification import verify as verification
 
 Line: TypeAlias = dict[str, Any]
 Arguments: TypeAlias = Mapping[str, Any]
@@ -179,12 +180,12 @@ def log_pack(system: System, args: Arguments) -> Iterator[Line]:
 def ledger_verify(system: System, args: Arguments) -> Iterator[Line]:
     """Replay the ledger and compare it with the log, both ways; exit 6 names the first bad row of each kind."""
 
-    def work(note: Note) -> ledger.Verification:
+    def work(note: Note) -> verification.Verification:
         with system.db.read() as session:
-            return ledger.verify(session, only_book=args.get("book") or None, progress=note)
+            return verification.verify(session, only_book=args.get("book") or None, progress=note)
 
     found = yield from _telling("entries and transactions", work)
-    yield from _recorded(system, lambda session, ctx: ledger.record(session, found, ctx))
+    yield from _recorded(system, lambda session, ctx: verification.record(session, found, ctx))
     for difference in found.differences:
         yield text(str(difference))
     word = "sound" if found.is_sound else "DIFFERS"
@@ -199,7 +200,7 @@ def ledger_explain(system: System, args: Arguments) -> Iterator[Line]:
         currency = session.scalar(sa.select(book.c.currency).where(book.c.id == book_id))
     while True:
         with system.db.read() as session:
-            lines = ledger.explain(session, book_id, ctx, after=after)
+            lines = reading.explain(session, book_id, ctx, after=after)
         if not lines and not after:
             raise NotFound("There is no entry in a book of this id.")
         for line in lines:
@@ -216,7 +217,7 @@ def ledger_explain(system: System, args: Arguments) -> Iterator[Line]:
 def ledger_trial_balance(system: System, args: Arguments) -> Iterator[Line]:
     """Print the sums of all books by currency and kind; each currency sums to zero."""
     with system.db.read() as session:
-        rows = ledger.trial_balance(session, system.context(operator()))
+        rows = reading.trial_balance(session, system.context(operator()))
     for row in rows:
         posted, held = _amount(row.posted, row.currency), _amount(row.held, row.currency)
         yield text(f"{row.kind:<18} {row.books:>6} books  posted {posted:>20}  held {held:>18}")

@@ -38,7 +38,7 @@ from app.simulator.world import DAYS, Person, World, build
 from app.worker import run_guarded
 from ingest.log import monitor
 from ingest.log.monitor import Copy
-from payments.ledger import verify as ledger
+from payments.verification import verify as ledger
 
 SIZES: Final = ("small", "empty")
 ATTACKS: Final = ("credential_stuffing",)

@@ -18,6 +18,7 @@ from payments.money import Currency
 
 HOUSE: Final = "house"
 WALLET: Final = "wallet"
+FLOOR_OF_WALLETS: Final = 0
 
 
 class HouseBook(StrEnum):

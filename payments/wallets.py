@@ -102,7 +102,14 @@ def open(session: Session, owner: str, name: str | None, ctx: Context, *, curren
     id = ctx.new_id("wal")
     state = BookState.OPEN if held is None else BookState.DEBIT_FROZEN
     if not books.insert(
-        session, id=id, kind=books.WALLET, owner=owner, currency=currency, floor=0, state=state, ctx=ctx
+        session,
+        id=id,
+        kind=books.WALLET,
+        owner=owner,
+        currency=currency,
+        floor=books.FLOOR_OF_WALLETS,
+        state=state,
+        ctx=ctx,
     ):
         raise WalletExists(param="currency")
     insert_once(session, bank_reference_table, {"reference": bank_reference.of(owner), "owner_id": owner})

@@ -22,7 +22,7 @@ from app.web import receipts
 from ingest.log import read
 from ingest.store.query import EVERYTHING, Search, Window
 from payments import transfers
-from payments.ledger import verify as ledger
+from payments.verification import verify as ledger
 from playbooks import action_rows, actions, casework, incidents, undoing
 from playbooks.acting import OwnAction
 from playbooks.action_rows import ActionState

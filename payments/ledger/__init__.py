@@ -1,4 +1,4 @@
-"""The ledger: `post` moves money, `preview` asks what would happen; the module `verify` recomputes it all."""
+"""The ledger: `post` moves money, `preview` asks what would happen; the module `reading` explains what stands."""
 
 from payments.ledger.model import Capture, Code, Leg, Operation, Outcome, Place, Refusal, Release
 from payments.ledger.posting import post, preview

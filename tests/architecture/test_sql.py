@@ -14,7 +14,6 @@ HOMES = (
     "ingest/store/",
     "payments/ledger/postgres.py",
     "payments/ledger/sqlite.py",
-    "payments/ledger/verify.py",
 )
 VERBS = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ", "CREATE ", "ALTER ", "DROP ", "PRAGMA ", "SET ")
 TEXTS = ("text", "exec_driver_sql")

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.kernel.db import Database
-from payments.ledger import verify as ledger
+from payments.verification import verify as ledger
 from tests.support.installation import Browser, installed
 
 # More payments than the free space inside a young database takes.

@@ -22,10 +22,10 @@ from app.kernel.access import (
 from app.kernel.context import Context
 from ingest.models import outbox
 from payments import topups, transfers, wallets
-from payments.ledger import verify
 from payments.money import EUR, Money
 from payments.topups import BankLine
 from payments.transfers import Transfer, TransferOrder
+from payments.verification import verify
 from tests.support.ground import Ground, make_ground, somebody
 
 CUSTOMER = (PAYMENT_TRANSFER_CREATE, PAYMENT_TRANSFER_READ, WALLET_OWN_OPEN, WALLET_OWN_READ)

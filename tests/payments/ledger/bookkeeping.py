@@ -16,7 +16,8 @@ from app.kernel.db import UtcDateTime
 from ingest.events.transaction import HoldPlaced, TransferSettled
 from ingest.models import outbox
 from payments import ledger, models
-from payments.ledger import Capture, Leg, Operation, Outcome, Place, Release, verify
+from payments.ledger import Capture, Leg, Operation, Outcome, Place, Release
+from payments.verification import verify
 from tests.support.ground import Ground, make_ground, somebody
 
 DUMPED = (models.balance, models.transaction, models.entry, models.hold, models.transfer)

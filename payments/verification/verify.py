@@ -12,7 +12,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.kernel.access import LEDGER_ENTRY_READ, LEDGER_VERIFY_RUN
+from app.kernel.access import LEDGER_VERIFY_RUN
 from app.kernel.clock import micros
 from app.kernel.context import Context
 from ingest.events import transaction as events
@@ -21,10 +21,11 @@ from ingest.log import outbox
 from ingest.models import body as log_body
 from ingest.models import entry as log_entry
 from ingest.models import outbox as log_outbox
-from payments.ledger import digest, orders, ownership, restrained
-from payments.ledger.findings import Difference, Findings
+from payments.ledger import digest
 from payments.ledger.model import BookState, EntryRow, HoldState
 from payments.models import balance, book, entry, hold, transaction
+from payments.verification import orders, ownership, restrained
+from payments.verification.findings import Difference, Findings
 
 SLICE: Final = 10_000
 POSTING_KINDS: Final = tuple(kind.kind for kind in events.KINDS if issubclass(kind, events.PostingEvent) and kind.posts)
@@ -44,35 +45,6 @@ class Verification:
     def is_sound(self) -> bool:
         """Tell whether everything agreed."""
         return not self.differences
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One entry of a book, explained: what it was for, what it left, and where the log tells of it."""
-
-    version: int
-    at: datetime
-    kind: str
-    object_id: str
-    transaction_id: str
-    amount: int
-    held_delta: int
-    balance_after: int
-    held_after: int
-    hash: str
-    event_id: str
-    sequence: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrialBalance:
-    """The sum of all books of one kind in one currency; the sums of a currency make zero."""
-
-    currency: str
-    kind: str
-    books: int
-    posted: int
-    held: int
 
 
 def verify(
@@ -120,57 +92,6 @@ def record(session: Session, verification: Verification, ctx: Context) -> str:
     differences = sum(difference.count for difference in verification.differences)
     told = events.LedgerVerified(entries=verification.entries, differences=differences, outcome=outcome)
     return outbox.record(session, told, ctx)
-
-
-def explain(session: Session, book_id: str, ctx: Context, *, after: int = 0, limit: int = 100) -> list[Line]:
-    """Return the entries of a book, oldest first, after a version: nothing in them is recomputed."""
-    ctx.actor.require(LEDGER_ENTRY_READ)
-    rows = session.execute(
-        sa.select(entry, transaction, log_entry.c.sequence)
-        .join_from(entry, transaction, transaction.c.id == entry.c.transaction_id)
-        .outerjoin(log_entry, log_entry.c.event_id == transaction.c.event_id)
-        .where(entry.c.book_id == book_id, entry.c.version > after)
-        .order_by(entry.c.version)
-        .limit(limit)
-    )
-    return [
-        Line(
-            version=row.version,
-            at=row.at,
-            kind=row.kind,
-            object_id=row.object_id,
-            transaction_id=row.transaction_id,
-            amount=row.amount,
-            held_delta=row.held_delta,
-            balance_after=row.balance_after,
-            held_after=row.held_after,
-            hash=row.hash.hex(),
-            event_id=row.event_id,
-            sequence=row.sequence,
-        )
-        for row in rows
-    ]
-
-
-def trial_balance(session: Session, ctx: Context) -> list[TrialBalance]:
-    """Return the sums of the books as they stand, by currency and kind."""
-    ctx.actor.require(LEDGER_ENTRY_READ)
-    rows = session.execute(
-        sa.select(
-            book.c.currency,
-            book.c.kind,
-            sa.func.count().label("books"),
-            sa.func.sum(balance.c.posted).label("posted"),
-            sa.func.sum(balance.c.held).label("held"),
-        )
-        .join_from(book, balance, balance.c.book_id == book.c.id)
-        .group_by(book.c.currency, book.c.kind)
-        .order_by(book.c.currency, book.c.kind)
-    )
-    return [
-        TrialBalance(currency=row.currency, kind=row.kind, books=row.books, posted=int(row.posted), held=int(row.held))
-        for row in rows
-    ]
 
 
 def _rows(session: Session, only_book: str | None) -> int:

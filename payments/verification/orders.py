@@ -14,16 +14,16 @@ from app.kernel import crypto
 from app.kernel.clock import rfc3339
 from ingest.events.envelope import at_path
 from ingest.events.transaction import TransferRefused
-from ingest.models import body as log_body
-from ingest.models import entry as log_entry
-from ingest.models import outbox as log_outbox
-from payments.ledger.findings import Findings
 from payments.ledger.model import EntryRow
 from payments.models import topup, transaction, transfer
+from payments.postings import TOPUP, TRANSFER
+from payments.transfers import TransferState
+from payments.verification import told
+from payments.verification.findings import Findings
+from payments.verification.told import SLICE
 
-SETTLED: Final = "settled"
-REFUSED: Final = "refused"
-SLICE: Final = 10_000
+SETTLED: Final = TransferState.SETTLED.value  # of a top-up as well
+REFUSED: Final = TransferState.REFUSED.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +38,8 @@ class Order:
 
 # By the kind of their ledger transactions.
 KINDS: Final[Mapping[str, Order]] = {
-    "transfer": Order(table=transfer, source="source", target="target", reference="reference"),
-    "topup": Order(table=topup, source=None, target="book_id", reference="line"),
+    TRANSFER: Order(table=transfer, source="source", target="target", reference="reference"),
+    TOPUP: Order(table=topup, source=None, target="book_id", reference="line"),
 }
 
 
@@ -56,11 +56,11 @@ def of_transactions(session: Session, wanted: sa.ColumnElement[bool]) -> Mapping
 def check(
     row: Any,
     entries: Sequence[EntryRow],
-    told: Mapping[str, Any] | None,
+    event: Mapping[str, Any] | None,
     order: Mapping[str, Any] | None,
     found: Findings,
 ) -> None:
-    """Compare one transaction with the order it settled; `told` is the body of its event, where it can be read."""
+    """Compare one transaction with the order it settled; `event` is the body of its event, where it can be read."""
     kind, form = row.kind, KINDS[row.kind]
     if order is None:
         found.add(f"{kind}_missing", form.table, row.object_id, expected=f"the order of {row.id}", found="none")
@@ -83,14 +83,14 @@ def check(
     else:
         found.same(f"{kind}_amount", table, id, [(book, amounts[book]) for book, _ in moved], moved)
     found.same(f"{kind}_currency", table, id, sorted({one.currency for one in entries}), [order["currency"]])
-    if told is None:
+    if event is None:
         return
-    found.same(f"{kind}_time_told", table, id, at_path(told, "@timestamp"), rfc3339(order["at"]))
+    found.same(f"{kind}_time_told", table, id, at_path(event, "@timestamp"), rfc3339(order["at"]))
     said = {"status": "transaction.status", "version": "onepay.object.version", "fee": "transaction.fee"}
     for name, path in said.items():
         column = "state" if name == "status" else name
         if column in order:
-            found.same(f"{kind}_{name}_told", table, id, at_path(told, path), order[column])
+            found.same(f"{kind}_{name}_told", table, id, at_path(event, path), order[column])
 
 
 def check_unposted(session: Session, found: Findings) -> None:
@@ -104,15 +104,16 @@ def check_unposted(session: Session, found: Findings) -> None:
 
 def check_refused(session: Session, found: Findings) -> None:
     """Refused transfers and the events that tell of them are the same, both ways, as far as bodies can be read."""
-    told, stand = 0, 0
+    said, stand = 0, 0
     is_whole = True
-    for bodies in _refusals(session):
-        is_whole = is_whole and None not in bodies
-        events = [(_transfer_of(event), event) for event in (json.loads(body) for body in bodies if body is not None)]
+    for refusals in told.of_kinds(session, TransferRefused.kind):
+        bodies = [one.body for one in refusals if one.body is not None]
+        is_whole = is_whole and len(bodies) == len(refusals)
+        events = [(_transfer_of(event), event) for event in map(json.loads, bodies)]
         rows = session.execute(sa.select(transfer).where(transfer.c.id.in_([id for id, _ in events])))
         row_by_id = {row.id: row for row in rows}
         for id, event in events:
-            told += _mixed(id)
+            said += _mixed(id)
             _check_refusal(id, event, row_by_id.get(id), found)
     if not is_whole:
         return
@@ -120,7 +121,7 @@ def check_refused(session: Session, found: Findings) -> None:
         for id in ids:
             stand += _mixed(id)
     # Both ways by a sum of hashes, so that memory stays small; who is missing is looked for where the numbers differ.
-    if told != stand:
+    if said != stand:
         _name_untold(session, found)
 
 
@@ -143,8 +144,8 @@ def _check_refusal(id: str, event: Mapping[str, Any], row: Any, found: Findings)
 def _name_untold(session: Session, found: Findings) -> None:
     for ids in _refused(session):
         untold = set(ids)
-        for bodies in _refusals(session):
-            untold -= {_transfer_of(json.loads(body)) for body in bodies if body is not None}
+        for refusals in told.of_kinds(session, TransferRefused.kind):
+            untold -= {_transfer_of(json.loads(one.body)) for one in refusals if one.body is not None}
         for id in sorted(untold):
             found.add("transfer_untold", transfer, id, expected="an event that tells of the refusal", found="none")
 
@@ -164,19 +165,3 @@ def _refused(session: Session) -> Iterator[Sequence[str]]:
     while ids:
         yield ids
         ids = session.scalars(query.where(transfer.c.id > ids[-1])).all()
-
-
-def _refusals(session: Session) -> Iterator[Sequence[bytes | None]]:
-    """Yield the bodies of refusals in slices, sequenced ones and those that wait; None for one whose body is gone."""
-    query = (
-        sa.select(log_entry.c.sequence, log_body.c.body)
-        .join_from(log_entry, log_body, log_body.c.sequence == log_entry.c.sequence, isouter=True)
-        .where(log_entry.c.kind == TransferRefused.kind)
-        .order_by(log_entry.c.sequence)
-        .limit(SLICE)
-    )
-    rows = session.execute(query).all()
-    while rows:
-        yield [row.body for row in rows]
-        rows = session.execute(query.where(log_entry.c.sequence > rows[-1].sequence)).all()
-    yield session.scalars(sa.select(log_outbox.c.body).where(log_outbox.c.kind == TransferRefused.kind)).all()

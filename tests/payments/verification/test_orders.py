@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from app.kernel.access import SOC_ACTION_RUN, ActorKind
 from ingest.models import outbox
 from payments import wallets
-from payments.ledger import orders, verify
 from payments.models import transfer
 from payments.transfers import TransferRefused
+from payments.verification import orders, told, verify
 from tests.payments.altering import alter
 from tests.payments.world import Person, World
 from tests.support.ground import somebody
@@ -162,6 +162,7 @@ def test_refusals_of_many_slices_agree_and_the_untold_one_is_named(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(orders, "SLICE", 2)
+    monkeypatch.setattr(told, "SLICE", 2)
     anna, ben = world.customer("anna", balance=1_000), world.customer("ben")
     refused(world, anna, ben, 5)
     assert world.differences() == []

@@ -10,7 +10,8 @@ import pytest
 from app.kernel.access import LEDGER_ENTRY_READ, LEDGER_VERIFY_RUN, ActorKind
 from app.kernel.clock import micros
 from app.kernel.errors import Forbidden
-from payments.ledger import verify
+from payments.ledger import reading
+from payments.verification import verify
 from tests.payments.altering import alter
 from tests.payments.ledger.bookkeeping import Ledger, make_ledger
 from tests.support.ground import somebody
@@ -109,7 +110,7 @@ def test_an_altered_row_is_named(books: Ledger, statements: tuple[str, ...], exp
 
 def test_a_history_rewritten_with_its_hash_still_differs_from_the_log(books: Ledger) -> None:
     with books.ground.db.read() as session:
-        before = verify.explain(session, "b", books.ground.ctx(AUDITOR))
+        before = reading.explain(session, "b", books.ground.ctx(AUDITOR))
     zeros = "x'" + "00" * 32 + "'" if books.ground.db.is_sqlite else "'\\x" + "00" * 32 + "'"
     alter(books.ground, "UPDATE payments_transaction SET hash = " + zeros + " WHERE id = 'ltx_000003'")  # noqa: S608 - a constant
 
@@ -132,13 +133,13 @@ def test_one_book_is_verified_alone(books: Ledger) -> None:
 
 def test_the_trial_balance_lists_each_kind_of_book(books: Ledger) -> None:
     with books.ground.db.read() as session:
-        (line,) = verify.trial_balance(session, books.ground.ctx(AUDITOR))
+        (line,) = reading.trial_balance(session, books.ground.ctx(AUDITOR))
     assert (line.currency, line.kind, line.books, line.posted, line.held) == ("EUR", "test", 4, 0, 5)
 
 
 def test_a_book_is_explained(books: Ledger) -> None:
     with books.ground.db.read() as session:
-        lines = verify.explain(session, "a", books.ground.ctx(AUDITOR), after=1)
+        lines = reading.explain(session, "a", books.ground.ctx(AUDITOR), after=1)
     assert [(line.version, line.amount, line.held_delta, line.balance_after, line.held_after) for line in lines] == [
         (2, -10, 0, 90, 0),
         (3, -20, 0, 70, 0),
@@ -165,6 +166,6 @@ def test_a_verification_is_told_to_the_log(books: Ledger) -> None:
 def test_who_may_not_read_entries_is_told_nothing(books: Ledger) -> None:
     stranger = books.ground.ctx(somebody(ActorKind.STAFF, "acc_stranger", LEDGER_VERIFY_RUN))
     with books.ground.db.read() as session:
-        for ask in (lambda: verify.explain(session, "a", stranger), lambda: verify.trial_balance(session, stranger)):
+        for ask in (lambda: reading.explain(session, "a", stranger), lambda: reading.trial_balance(session, stranger)):
             with pytest.raises(Forbidden):
                 ask()

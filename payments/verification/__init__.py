@@ -1,0 +1,1 @@
+"""The verifier of money: recomputes the ledger, and compares it, orders and wallets with the log."""
