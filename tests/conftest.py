@@ -6,6 +6,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -61,6 +62,14 @@ def search_server() -> Iterator[SearchServer]:
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """A whole installation of this module: making one costs a second, and its tests do not disturb each other."""
     with installed(tmp_path_factory.mktemp("home")) as made:
+        yield made
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either_installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
+    """A whole installation of one test, on each database."""
+    url = {} if request.param == "sqlite" else {"database_url": request.getfixturevalue("server").empty_database()}
+    with installed(tmp_path / "home", **url) as made:
         yield made
 
 

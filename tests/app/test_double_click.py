@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,16 +15,7 @@ from app.web import send
 from payments.idempotency import IdempotencyBusy
 from payments.models import transfer
 from tests.app.test_bad_input import review
-from tests.support.installation import Browser, Installation, installed
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
-    more: dict[str, Any] = {}
-    if request.param == "postgresql":
-        more = {"database_url": request.getfixturevalue("server").empty_database()}
-    with installed(tmp_path / "home", **more) as made:
-        yield made
+from tests.support.installation import Browser, Installation
 
 
 def clicked(browser: Browser, fields: dict[str, str], times: int) -> list[tuple[int, str]]:
@@ -55,7 +44,7 @@ def clicked(browser: Browser, fields: dict[str, str], times: int) -> list[tuple[
 @pytest.mark.parametrize("times", [2, 6])
 @pytest.mark.parametrize("is_owed", [False, True], ids=["fresh proof", "code owed"])
 def test_clicks_at_once_pay_once_and_show_the_receipt(
-    house: Installation, monkeypatch: pytest.MonkeyPatch, times: int, is_owed: bool
+    either_installation: Installation, monkeypatch: pytest.MonkeyPatch, times: int, is_owed: bool
 ) -> None:
     # All are known by the session they were sent with before the first proof gives it a new token.
     inside, order = threading.Barrier(times), send._order
@@ -64,21 +53,23 @@ def test_clicks_at_once_pay_once_and_show_the_receipt(
         inside.wait(30)
         return order(*given)
 
-    person = house.customer("clicker", euros=20)
-    house.customer("clicked")
-    browser = house.browser()
+    person = either_installation.customer("clicker", euros=20)
+    either_installation.customer("clicked")
+    browser = either_installation.browser()
     browser.sign_in(person)
     if is_owed:
-        with house.system.db.begin() as session:
+        with either_installation.system.db.begin() as session:
             session.execute(
                 sa.update(session_table)
                 .where(session_table.c.account_id == person.account)
-                .values(proved_at=house.system.clock.now() - timedelta(minutes=6))
+                .values(proved_at=either_installation.system.clock.now() - timedelta(minutes=6))
             )
-    fields = review(browser, "@clicked", "1.00") | {"code": house.code(person.secret or "", 1) if is_owed else ""}
+    fields = review(browser, "@clicked", "1.00") | {
+        "code": either_installation.code(person.secret or "", 1) if is_owed else ""
+    }
     monkeypatch.setattr(send, "_order", together)
     answers = clicked(browser, fields, times)
-    with house.system.db.read() as session:
+    with either_installation.system.db.read() as session:
         paid = list(session.scalars(sa.select(transfer.c.id)))
         counted = [row for row in session.execute(sa.select(attempts)) if row.scope != "letters"]
     assert len(paid) == 1

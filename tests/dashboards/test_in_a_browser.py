@@ -103,8 +103,7 @@ def test_an_incident_is_worked_by_keyboard(browser: Chromium, house: Served, at_
 
 def test_a_page_drawn_again_stays_where_it_was_read(browser: Chromium, house: Served, at_work: Room) -> None:
     person = house.installation.staff("reader", roles.ANALYST)
-    with house.installation.system.db.read() as session:
-        case = incidents.id_of_number(session, _COLLEAGUE, 1)
+    case = _case_at_work(house)
     with looking(browser, house.url) as looked:
         _sign_in(looked, person, house)
         _open(looked, f"/console/soc/incidents/{case}")
@@ -119,8 +118,7 @@ def test_a_page_drawn_again_stays_where_it_was_read(browser: Chromium, house: Se
 
 def test_an_answer_that_was_chosen_stays_until_it_is_given(browser: Chromium, house: Served, at_work: Room) -> None:
     person = house.installation.staff("chooser", roles.INCIDENT_COMMANDER)
-    with house.installation.system.db.read() as session:
-        case = incidents.id_of_number(session, _COLLEAGUE, 1)
+    case = _case_at_work(house)
     with looking(browser, house.url) as looked:
         _sign_in(looked, person, house)
         _open(looked, f"/console/soc/incidents/{case}")
@@ -220,6 +218,12 @@ def test_a_stale_page_says_so_where_the_button_is(browser: Chromium, house: Serv
         expect(page.locator(".title")).to_contain_text("High")
         assert looked.wrong == []
     assert at_work.page(case).incident.severity == 2
+
+
+def _case_at_work(house: Served) -> str:
+    """Return the incident of the entered account."""
+    with house.installation.system.db.read() as session:
+        return incidents.id_of_number(session, _COLLEAGUE, 1)
 
 
 def _as_colleague(house: Served, does: Callable[[Session, Context], object]) -> None:
