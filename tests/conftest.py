@@ -66,7 +66,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def either_installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
+def either_house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
     """A whole installation of one test, on each database."""
     url = {} if request.param == "sqlite" else {"database_url": request.getfixturevalue("server").empty_database()}
     with installed(tmp_path / "home", **url) as made:

@@ -44,7 +44,7 @@ def clicked(browser: Browser, fields: dict[str, str], times: int) -> list[tuple[
 @pytest.mark.parametrize("times", [2, 6])
 @pytest.mark.parametrize("is_owed", [False, True], ids=["fresh proof", "code owed"])
 def test_clicks_at_once_pay_once_and_show_the_receipt(
-    either_installation: Installation, monkeypatch: pytest.MonkeyPatch, times: int, is_owed: bool
+    either_house: Installation, monkeypatch: pytest.MonkeyPatch, times: int, is_owed: bool
 ) -> None:
     # All are known by the session they were sent with before the first proof gives it a new token.
     inside, order = threading.Barrier(times), send._order
@@ -53,23 +53,23 @@ def test_clicks_at_once_pay_once_and_show_the_receipt(
         inside.wait(30)
         return order(*given)
 
-    person = either_installation.customer("clicker", euros=20)
-    either_installation.customer("clicked")
-    browser = either_installation.browser()
+    person = either_house.customer("clicker", euros=20)
+    either_house.customer("clicked")
+    browser = either_house.browser()
     browser.sign_in(person)
     if is_owed:
-        with either_installation.system.db.begin() as session:
+        with either_house.system.db.begin() as session:
             session.execute(
                 sa.update(session_table)
                 .where(session_table.c.account_id == person.account)
-                .values(proved_at=either_installation.system.clock.now() - timedelta(minutes=6))
+                .values(proved_at=either_house.system.clock.now() - timedelta(minutes=6))
             )
     fields = review(browser, "@clicked", "1.00") | {
-        "code": either_installation.code(person.secret or "", 1) if is_owed else ""
+        "code": either_house.code(person.secret or "", 1) if is_owed else ""
     }
     monkeypatch.setattr(send, "_order", together)
     answers = clicked(browser, fields, times)
-    with either_installation.system.db.read() as session:
+    with either_house.system.db.read() as session:
         paid = list(session.scalars(sa.select(transfer.c.id)))
         counted = [row for row in session.execute(sa.select(attempts)) if row.scope != "letters"]
     assert len(paid) == 1

@@ -17,7 +17,7 @@ from tests.support.installation import Installation, Person
 
 
 @pytest.fixture
-def lock_after_the_door(either_installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Callable[[Person], None]:
+def lock_after_the_door(either_house: Installation, monkeypatch: pytest.MonkeyPatch) -> Callable[[Person], None]:
     """Lock somebody as soon as their next request has been let in."""
     waiting: list[Person] = []
     let_in = pipeline._identify
@@ -25,7 +25,7 @@ def lock_after_the_door(either_installation: Installation, monkeypatch: pytest.M
     def identify(*given: Any, **more: Any) -> None:
         let_in(*given, **more)
         while waiting:
-            system = either_installation.system
+            system = either_house.system
             with system.db.begin() as session:
                 key = f"lock|{waiting[-1].account}"
                 ctx = system.context(service("playbooks"))
@@ -35,45 +35,43 @@ def lock_after_the_door(either_installation: Installation, monkeypatch: pytest.M
     return waiting.append
 
 
-def test_no_money_leaves(either_installation: Installation, lock_after_the_door: Callable[[Person], None]) -> None:
-    person, payee = either_installation.customer("shut_payer", euros=20), either_installation.customer("shut_payee")
-    browser = either_installation.browser()
+def test_no_money_leaves(either_house: Installation, lock_after_the_door: Callable[[Person], None]) -> None:
+    person, payee = either_house.customer("shut_payer", euros=20), either_house.customer("shut_payee")
+    browser = either_house.browser()
     browser.sign_in(person)
     body = {"payee": f"@{payee.handle}", "amount": {"amount": "1.00", "currency": "EUR"}}
     lock_after_the_door(person)
     answer = browser.api("POST", "/transfers", body, **{"Idempotency-Key": "shut"})
     assert (answer.status_code, answer.json["code"]) == (401, "sign_in_required")
-    with either_installation.system.db.read() as session:
+    with either_house.system.db.read() as session:
         assert session.scalars(sa.select(transfer.c.id).where(transfer.c.owner_id == person.account)).all() == []
 
 
-def test_no_factor_is_added(either_installation: Installation, lock_after_the_door: Callable[[Person], None]) -> None:
-    person = either_installation.customer("shut_factor", factor=False)
-    browser = either_installation.browser()
+def test_no_factor_is_added(either_house: Installation, lock_after_the_door: Callable[[Person], None]) -> None:
+    person = either_house.customer("shut_factor", factor=False)
+    browser = either_house.browser()
     browser.sign_in(person)
     page = browser.get("/security/factors/new").text
     secret = page.partition('data-secret="')[2].partition('"')[0]
     lock_after_the_door(person)
-    answer = browser.post("/security/factors/new", {"code": either_installation.code(secret)})
+    answer = browser.post("/security/factors/new", {"code": either_house.code(secret)})
     assert answer.status_code == 303
     assert "/sign-in" in answer.location
-    with either_installation.system.db.read() as session:
+    with either_house.system.db.read() as session:
         assert mfa.factors_of(session, person.account) == []
 
 
-def test_no_administrator_acts(
-    either_installation: Installation, lock_after_the_door: Callable[[Person], None]
-) -> None:
+def test_no_administrator_acts(either_house: Installation, lock_after_the_door: Callable[[Person], None]) -> None:
     admin, other = (
-        either_installation.staff("shutadmin", roles.ADMINISTRATOR),
-        either_installation.customer("shut_other"),
+        either_house.staff("shutadmin", roles.ADMINISTRATOR),
+        either_house.customer("shut_other"),
     )
-    browser = either_installation.browser()
+    browser = either_house.browser()
     browser.sign_in(admin, surface="staff")
     browser.get(f"/admin/users/{other.account}")
     lock_after_the_door(admin)
     answer = browser.post(f"/admin/users/{other.account}/disable", {"reason": "no longer needed here"})
     assert answer.status_code == 303
     assert "/sign-in" in answer.location
-    signed_in = either_installation.browser()
+    signed_in = either_house.browser()
     signed_in.sign_in(other)
