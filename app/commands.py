@@ -42,7 +42,7 @@ from app.web import money_input
 from dashboards import windows
 from ingest.events.envelope import at_path
 from ingest.log import checkpoint, monitor, proofs, read
-from ingest.log.monitor import Copy
+from ingest.log.store_check import Copy
 from ingest.models import entry
 from ingest.readers import authlog, run
 from ingest.readers.run import ImportOrder, Progress

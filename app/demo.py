@@ -37,7 +37,7 @@ from app.simulator.truth import Truth
 from app.simulator.world import DAYS, Person, World, build
 from app.worker import run_guarded
 from ingest.log import monitor
-from ingest.log.monitor import Copy
+from ingest.log.store_check import Copy
 from payments.verification import verify as ledger
 
 SIZES: Final = ("small", "empty")

@@ -14,8 +14,9 @@ from ingest import models
 from ingest.events.envelope import at_path
 from ingest.log import checkpoint, monitor, note, read
 from ingest.log.checkpoint import LogKey
-from ingest.log.monitor import Copy, RangeInvalid, Verdict
+from ingest.log.monitor import RangeInvalid, Verdict
 from ingest.log.note import TreeHead
+from ingest.log.store_check import Copy
 from ingest.store.memory import MemoryStore
 from ingest.store.query import Page, Search, Sequenced, Window
 from tests.support import sealing
