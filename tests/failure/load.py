@@ -141,12 +141,15 @@ class Load:
 
     def until_more(self) -> None:
         """Wait until somebody was answered again, so that what follows happens under load."""
-        before = self.acknowledged
+        self.until(self.acknowledged + 1)
+
+    def until(self, answers: int) -> None:
+        """Wait until people hold that many answers together, however fast the machine is."""
         for _ in range(LIFE_SECONDS_MAX * 100):
-            if self.acknowledged > before or any(payer.surprises for payer in self.payers):
+            if self.acknowledged >= answers or any(payer.surprises for payer in self.payers):
                 return
             wait(0.01)
-        raise AssertionError(f"nobody was answered within {LIFE_SECONDS_MAX} s")
+        raise AssertionError(f"{self.acknowledged} of {answers} answers within {LIFE_SECONDS_MAX} s")
 
     def settle(self) -> None:
         """Stop, each person only once they hold an answer to their last order."""
