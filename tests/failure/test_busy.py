@@ -38,6 +38,7 @@ def test_sixteen_at_once_see_no_lock_and_no_5xx(tmp_path: Path) -> None:
             assert payers[0].reads("/wallets") == 200
             assert payers[0].reads("/transfers?limit=100") == 200
             wait(1)
+        load.until(10 * CLIENTS)
         ledger = process.command("ledger", "verify")
         load.settle()
         process.until_caught_up()
@@ -52,4 +53,4 @@ def test_sixteen_at_once_see_no_lock_and_no_5xx(tmp_path: Path) -> None:
     with installed(home, port=process.port) as house, house.system.db.read() as session:
         assert sorted(session.scalars(sa.select(transfer.c.id))) == sorted(acknowledged)
     assert sum(payer.broken for payer in payers) == 0
-    assert len(acknowledged) > 10 * CLIENTS
+    assert len(acknowledged) >= 10 * CLIENTS
