@@ -182,7 +182,9 @@ def ledger_verify(system: System, args: Arguments) -> Iterator[Line]:
 
     def work(note: Note) -> verification.Verification:
         with system.db.read() as session:
-            return verification.verify(session, only_book=args.get("book") or None, progress=note)
+            return verification.verify(
+                session, keys=system.subject_keys, only_book=args.get("book") or None, progress=note
+            )
 
     found = yield from _telling("entries and transactions", work)
     yield from _recorded(system, lambda session, ctx: verification.record(session, found, ctx))

@@ -449,7 +449,7 @@ def _prove(system: System) -> None:
     while system.shipper.step().value == "busy":
         pass
     with system.db.read() as session:
-        money = ledger.verify(session)
+        money = ledger.verify(session, keys=system.subject_keys)
         standing = system.shipper.standing(session)
     if not money.is_sound:
         raise SeedFailed(f"ledger: {money.differences[0]}")

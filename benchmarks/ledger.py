@@ -118,7 +118,7 @@ class Bench:
         row = {
             "id": id, "owner_id": "acc_01BENCH", "source": source, "target": target, "payee": "bench", "amount": 1,
             "currency": "EUR", "fee": 0, "state": "settled", "reason": None, "version": 1, "reference": None,
-            "note_ct": None, "at": micros(ctx.at),
+            "signed_ct": b"sealed", "signed_hash": bytes(32), "at": micros(ctx.at),
         }  # fmt: skip
         return operation, Beside(operation_id=operation.id, table=models.transfer, row=row)
 

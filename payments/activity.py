@@ -10,11 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.kernel.access import Actor
-from payments import notes, wallets
+from payments import signed_text, wallets
 from payments.models import book, entry, handle, transaction, transfer
 from payments.money import Currency, Money
-from payments.notes import NoteKeys
 from payments.paging import Page, bounded
+from payments.signed_text import TextKeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ def list(
     *,
     after: int | None = None,
     limit: int = 50,
-    keys: NoteKeys | None = None,
+    keys: TextKeys | None = None,
 ) -> Page[Activity, int]:
     """Return the entries of one's own wallet, newest first, after this version; another's is `NotFound`."""
     wallet = wallets.owned_by(session, actor, wallet_id)
@@ -63,7 +63,7 @@ def list(
             transaction.c.reference,
             transaction.c.owner_id,
             transfer.c.owner_id.label("payer"),
-            transfer.c.note_ct,
+            transfer.c.signed_ct,
             counterpart.label("counterpart"),
         )
         .join_from(entry, transaction, transaction.c.id == entry.c.transaction_id)
@@ -79,7 +79,8 @@ def list(
     return Page(data=found, next=found[-1].version if len(rows) > limit else None)
 
 
-def _activity(row: Any, currency: Currency, reader: str, keys: NoteKeys | None) -> Activity:  # a row of the query
+def _activity(row: Any, currency: Currency, reader: str, keys: TextKeys | None) -> Activity:  # a row of the query
+    signed = signed_text.opened(row.signed_ct, row.payer, row.object_id, keys)
     return Activity(
         version=row.version,
         at=row.at,
@@ -90,7 +91,7 @@ def _activity(row: Any, currency: Currency, reader: str, keys: NoteKeys | None) 
         held=Money(row.held_delta, currency),
         balance_after=Money(row.balance_after, currency),
         counterpart=row.counterpart,
-        note=notes.opened(row.note_ct, row.payer, row.object_id, keys),
+        note=signed.note if signed else None,
         # The caller's own number is the payer's alone.
         reference=row.reference if row.owner_id == reader else None,
     )

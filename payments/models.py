@@ -124,11 +124,12 @@ transfer = sa.Table(
     sa.Column("version", sa.BigInteger, nullable=False, info=_T),
     sa.Column("reference", sa.Text, nullable=True, info=_T),
     sa.Column(
-        "note_ct",
+        "signed_ct",
         sa.LargeBinary,
-        nullable=True,
+        nullable=False,
         info=personal("free_text", "owner_id", retention=CLASS, on_erase="shred", export="reveal"),
     ),
+    sa.Column("signed_hash", sa.LargeBinary, nullable=False, info=_T),
     sa.Column("at", UtcDateTime, nullable=False, info=_T),
 )
 handle = sa.Table(

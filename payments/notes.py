@@ -1,18 +1,17 @@
-"""The words on a transfer: short, without card numbers, and sealed under the payer's key."""
+"""The words on a transfer, as they may be: short, to be shown as they are, and without card numbers."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Final, Protocol
+from typing import Final
 
 from app.kernel import classify
 from app.kernel.deceiving import deceives
-from app.kernel.errors import Gone, Invalid
+from app.kernel.errors import Invalid
 
 CHARS_MAX: Final = 140
 REFERENCE: Final = re.compile(r"[!-~](?:[ -~]{0,62}[!-~])?")
-CLASS: Final = "money"
 
 
 class NoteTooLong(Invalid):
@@ -39,16 +38,6 @@ class CardNumberRefused(Invalid):
     code = "card_number_refused"
 
 
-class NoteKeys(Protocol):
-    """Port to the subject keys: seals and opens a column value of one person."""
-
-    def seal_value(self, text: str, subject: str, class_: str, place: str) -> bytes: ...
-
-    def open_value(self, value: bytes, subject: str, class_: str, place: str) -> str:
-        """Return the text, or raise `Gone` where the person's key was destroyed."""
-        ...
-
-
 def check(note: str) -> str:
     """Return the note without outer blanks, or raise `NoteTooLong`, `NoteInvalid` or `CardNumberRefused`."""
     note = unicodedata.normalize("NFC", note).strip()
@@ -67,25 +56,6 @@ def check_reference(reference: str | None) -> None:
     if REFERENCE.fullmatch(reference) is None:
         raise ReferenceInvalid(param="reference")
     refuse_card_numbers(reference, "reference")
-
-
-def seal(note: str, owner: str, transfer_id: str, keys: NoteKeys) -> bytes | None:
-    """Return the note as its column holds it."""
-    return keys.seal_value(note, owner, CLASS, _place(transfer_id)) if note else None
-
-
-def opened(sealed: bytes | None, owner: str, transfer_id: str, keys: NoteKeys | None) -> str | None:
-    """Return the note, or None where there is none, nobody may open it, or its writer was erased."""
-    if sealed is None or keys is None:
-        return None
-    try:
-        return keys.open_value(sealed, owner, CLASS, _place(transfer_id))
-    except Gone:
-        return None
-
-
-def _place(transfer_id: str) -> str:
-    return f"payments_transfer.note_ct.{transfer_id}"
 
 
 def refuse_card_numbers(text: str, param: str) -> None:

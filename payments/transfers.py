@@ -17,13 +17,13 @@ from app.kernel.errors import Conflict, Invalid, NotFound, Refused
 from ingest.events.transaction import TransferRefused as RefusedEvent
 from ingest.events.transaction import TransferSettled
 from ingest.log import outbox
-from payments import ledger, notes, postings, wallets
+from payments import ledger, notes, postings, signed_text, wallets
 from payments.ledger import Beside, Code, Operation, Outcome, Refusal
 from payments.models import book
 from payments.models import transfer as table
 from payments.money import AMOUNT_MINOR_MAX, REPORTING, AmountInvalid, Currency, Money
-from payments.notes import NoteKeys
 from payments.paging import Page, bounded
+from payments.signed_text import SignedText, TextKeys
 
 
 class TransferState(StrEnum):
@@ -68,18 +68,22 @@ class ReferenceUsed(Conflict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferOrder:
-    """What a customer asks for; `payee` is a handle, `reference` the caller's own number, unique for ever."""
+    """What a customer asks for; `payee` is a handle, `reference` the caller's own number, unique for ever.
+
+    `salt` is that of the text the payer was shown; an order that was not shown before gets one of its own.
+    """
 
     source: str
     payee: str
     amount: Money
     note: str = ""
     reference: str | None = None
+    salt: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
-    """An order that was answered. The note is there for those who may read it."""
+    """An order that was answered. The signed text and its note are there for those who may read them."""
 
     id: str
     owner_id: str
@@ -92,14 +96,21 @@ class Transfer:
     reason: Reason | None
     version: int
     reference: str | None
-    note: str | None
+    signed: SignedText | None
+    signed_hash: bytes
     at: datetime
+
+    @property
+    def note(self) -> str | None:
+        """Return the words of the payer, for those who may read them."""
+        return self.signed.note if self.signed else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferPreview:
-    """What an order would do now: what is paid, what arrives, what is left, and why it would be refused."""
+    """What an order would do now: the text to sign, what is paid, what arrives, and why it would be refused."""
 
+    signed: SignedText
     payee: str
     amount: Money
     fee: Money
@@ -137,7 +148,7 @@ class TransferRefused(Refused):
         outbox.record(session, RefusedEvent(**_told(order, TransferState.REFUSED), reason=self.reason.value), ctx)
 
 
-def execute(session: Session, order: TransferOrder, ctx: Context, *, keys: NoteKeys) -> Transfer:
+def execute(session: Session, order: TransferOrder, ctx: Context, *, keys: TextKeys) -> Transfer:
     """Move the money, or raise and move nothing.
 
     Raises `TransferRefused` (traced), `ReferenceUsed`, `wallets.PayeeUnknown`, `NotFound` for a wallet of another, and
@@ -161,11 +172,11 @@ def preview(session: Session, order: TransferOrder, ctx: Context) -> TransferPre
     (outcome,) = ledger.preview(session, [_operation(ready, ctx)], ctx)
     reason = None if outcome.refused is None else _reason(outcome.refused, ready)
     source = wallets.owned_by(session, ctx.actor, order.source)
-    zero = Money(0, order.amount.currency)
     return TransferPreview(
+        signed=ready.signed,
         payee=ready.payee.handle,
         amount=order.amount,
-        fee=zero,
+        fee=ready.signed.fee,
         total=order.amount,
         arrives=order.amount,
         available=source.available,
@@ -174,7 +185,7 @@ def preview(session: Session, order: TransferOrder, ctx: Context) -> TransferPre
     )
 
 
-def by_id(session: Session, actor: Actor, id: str, *, keys: NoteKeys | None = None) -> Transfer:
+def by_id(session: Session, actor: Actor, id: str, *, keys: TextKeys | None = None) -> Transfer:
     """Return an order one made, or money that came to one's own wallet; another's is `NotFound`."""
     actor.require(PAYMENT_TRANSFER_READ)
     own_books = sa.select(book.c.id).where(book.c.owner_id == actor.own_id)
@@ -196,7 +207,7 @@ def list_own(
     limit: int = 50,
     after: str | None = None,
     filters: TransferFilter | None = None,
-    keys: NoteKeys | None = None,
+    keys: TextKeys | None = None,
 ) -> Page[Transfer, str]:
     """Return the orders one made, newest first, after the one with this id."""
     actor.require(PAYMENT_TRANSFER_READ)
@@ -225,11 +236,11 @@ class _Ready:
     owner: str
     order: TransferOrder
     payee: wallets.Payee
-    note: str
+    signed: SignedText
     sealed: bytes | None
 
 
-def _ready(session: Session, order: TransferOrder, ctx: Context, keys: NoteKeys | None) -> _Ready:
+def _ready(session: Session, order: TransferOrder, ctx: Context, keys: TextKeys | None) -> _Ready:
     if not 0 < order.amount.minor <= AMOUNT_MINOR_MAX:
         raise AmountInvalid(param="amount")
     note = notes.check(order.note)
@@ -241,8 +252,15 @@ def _ready(session: Session, order: TransferOrder, ctx: Context, keys: NoteKeys 
     if payee.wallet_id == source.id:
         raise SameWallet(param="payee")
     id = ctx.new_id("trf")
-    sealed = None if keys is None else notes.seal(note, source.owner_id, id, keys)
-    return _Ready(id=id, owner=source.owner_id, order=order, payee=payee, note=note, sealed=sealed)
+    signed = SignedText(
+        payee=payee.handle,
+        amount=order.amount,
+        fee=Money(0, source.currency),
+        note=note or None,
+        salt=order.salt or signed_text.fresh_salt(),
+    )
+    sealed = None if keys is None else signed_text.seal(signed, source.owner_id, id, keys)
+    return _Ready(id=id, owner=source.owner_id, order=order, payee=payee, signed=signed, sealed=sealed)
 
 
 def _operation(ready: _Ready, ctx: Context) -> Operation:
@@ -269,11 +287,12 @@ def _told(ready: _Ready, state: TransferState) -> dict[str, Any]:
         "amount": amount.minor,
         "amount_ref": amount.minor if amount.currency == REPORTING else None,
         "currency": amount.currency,
-        "fee": 0,
+        "fee": ready.signed.fee.minor,
         "type": postings.TRANSFER,
         "status": state.value,
         "version": 1,
-        "memo": ready.note or None,
+        "signed_hash": ready.signed.digest().hex(),
+        "memo": ready.signed.note,
     }
 
 
@@ -287,12 +306,13 @@ def _row(ready: _Ready, ctx: Context, *, state: TransferState, reason: Reason | 
         "payee": ready.payee.handle,
         "amount": ready.order.amount.minor,
         "currency": ready.order.amount.currency,
-        "fee": 0,
+        "fee": ready.signed.fee.minor,
         "state": state.value,
         "reason": None if reason is None else reason.value,
         "version": 1,
         "reference": ready.order.reference,
-        "note_ct": ready.sealed,
+        "signed_ct": ready.sealed,
+        "signed_hash": ready.signed.digest(),
         "at": micros(ctx.at),
     }
 
@@ -322,17 +342,18 @@ def _settled(ready: _Ready, outcome: Outcome, ctx: Context) -> Transfer:
         target=ready.payee.wallet_id,
         payee=ready.payee.handle,
         amount=ready.order.amount,
-        fee=Money(0, ready.order.amount.currency),
+        fee=ready.signed.fee,
         state=TransferState.SETTLED,
         reason=None,
         version=1,
         reference=ready.order.reference,
-        note=ready.note or None,
+        signed=ready.signed,
+        signed_hash=ready.signed.digest(),
         at=ctx.at,
     )
 
 
-def _transfer(row: Any, keys: NoteKeys | None) -> Transfer:  # a row of the table
+def _transfer(row: Any, keys: TextKeys | None) -> Transfer:  # a row of the table
     currency = Currency(row.currency)
     return Transfer(
         id=row.id,
@@ -346,6 +367,7 @@ def _transfer(row: Any, keys: NoteKeys | None) -> Transfer:  # a row of the tabl
         reason=None if row.reason is None else Reason(row.reason),
         version=row.version,
         reference=row.reference,
-        note=notes.opened(row.note_ct, row.owner_id, row.id, keys),
+        signed=signed_text.opened(row.signed_ct, row.owner_id, row.id, keys),
+        signed_hash=row.signed_hash,
         at=row.at,
     )

@@ -22,8 +22,9 @@ from app.kernel.errors import Conflict, Invalid, Malformed, NotFound, OnePayErro
 from app.once import Answer
 from app.web import formats, money_input, pages, receipts
 from app.web.wallet import main_wallet
-from payments import idempotency, transfers, wallets
+from payments import idempotency, signed_text, transfers, wallets
 from payments.idempotency import Call, IdempotencyBusy
+from payments.signed_text import SALT
 from payments.transfers import TransferOrder, TransferPreview
 from payments.wallets import Wallet
 
@@ -79,14 +80,14 @@ def review() -> Response:
 @route(blueprint, "POST", "/transfers", _CREATE)
 def send() -> Response:
     """Sign with a code where the last proof is not fresh, then move the money, once."""
-    form = pages.read(*_FIELDS, "idempotency_key", "fingerprint")
+    form = pages.read(*_FIELDS, "idempotency_key", "salt", "fingerprint")
     with system().db.read() as session:
         main = main_wallet(session)
     order = _order(form, main)
     if order is None:
         return _form_page(form, 422)
     key = form.values["idempotency_key"]
-    if form.values["fingerprint"] != _fingerprint(order):
+    if form.values["fingerprint"] != _shown(order).signed.digest().hex():
         # What would be signed is not what was shown: show it again, with a key of its own.
         wrong = pages.Form(wrong={"code": "The order changed after it was shown. Look at it again before you sign."})
         return _review_page(form, order, main, wrong, crypto.token(), 409)
@@ -121,15 +122,8 @@ def receipt(transfer_id: str) -> Response:
     with parts.db.read() as session:
         found = transfers.by_id(session, ctx.actor, transfer_id, keys=parts.subject_keys)
         is_own = found.owner_id == ctx.actor.id
-        proof = receipts.of_transfer(session, found)
-    signed = _fingerprint_of(found.payee, found.amount.minor, found.amount.currency, found.note)
-    return pages.render(
-        "receipt.html",
-        transfer=found,
-        is_own=is_own,
-        proof=proof,
-        fingerprint=formats.grouped(bytes.fromhex(signed)),
-    )
+        proof = receipts.of_transfer(session, found, is_own=is_own)
+    return pages.render("receipt.html", transfer=found, is_own=is_own, proof=proof)
 
 
 def _order(form: pages.Form, main: Wallet) -> TransferOrder | None:
@@ -140,10 +134,17 @@ def _order(form: pages.Form, main: Wallet) -> TransferOrder | None:
         form.refuse(error, "amount")
         return None
     handle = form.values["payee"].strip().lower()
-    order = TransferOrder(source=main.id, payee=handle, amount=amount, note=form.values["note"].strip())
+    # The text that was shown keeps its salt; one that was not gets its own now.
+    salt = form.values.get("salt", "")
+    order = TransferOrder(
+        source=main.id,
+        payee=handle,
+        amount=amount,
+        note=form.values["note"].strip(),
+        salt=salt if SALT.fullmatch(salt) else signed_text.fresh_salt(),
+    )
     try:
-        with system().db.read() as session:
-            transfers.preview(session, order, context())
+        _shown(order)
     except (Invalid, NotFound, Conflict) as error:
         form.refuse(error, "payee")
     return None if form.wrong else order
@@ -245,13 +246,10 @@ def _is_fresh() -> bool:
     return True
 
 
-def _fingerprint(order: TransferOrder) -> str:
-    return _fingerprint_of(order.payee.removeprefix("@"), order.amount.minor, order.amount.currency, order.note or None)
-
-
-def _fingerprint_of(payee: str, minor: int, currency: str, note: str | None) -> str:
-    text = canonical.encode({"v": 1, "payee": payee, "amount": minor, "currency": currency, "fee": 0, "note": note})
-    return crypto.sha256(text).hex()
+def _shown(order: TransferOrder) -> TransferPreview:
+    """Return what an order says and would do."""
+    with system().db.read() as session:
+        return transfers.preview(session, order, context())
 
 
 def _form_page(form: pages.Form, status: int) -> Response:
@@ -264,8 +262,8 @@ def _form_page(form: pages.Form, status: int) -> Response:
 def _review_page(
     form: pages.Form, order: TransferOrder, main: Wallet, wrong: pages.Form, key: str, status: int
 ) -> Response:
+    shown = _shown(order)
     with system().db.read() as session:
-        shown: TransferPreview = transfers.preview(session, order, context())
         has_factor = bool(mfa.factors_of(session, g.actor.own_id))
     return pages.render(
         "review.html",
@@ -273,11 +271,8 @@ def _review_page(
         form=wrong,
         typed=form.values,
         shown=shown,
-        note=order.note,
         wallet=main,
         key=key,
-        fingerprint=_fingerprint(order),
-        grouped=formats.grouped(bytes.fromhex(_fingerprint(order))),
         needs_code=not _is_fresh(),
         has_factor=has_factor,
     )

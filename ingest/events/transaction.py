@@ -71,6 +71,7 @@ class TransferEvent(PostingEvent):
     transfer: str = ecs("onepay.transfer.id")
     payee: str | None = ecs("onepay.payee.id", about="account.id", default=None)
     account_days: int | None = ecs("onepay.account_days", FieldType.LONG, about="account.id", default=None)
+    signed_hash: str | None = ecs("onepay.transfer.signed_hash", default=None)
     memo: str | None = sealed("memo", about="free_text")
 
 

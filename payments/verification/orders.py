@@ -12,11 +12,14 @@ from sqlalchemy.orm import Session
 
 from app.kernel import crypto
 from app.kernel.clock import rfc3339
+from app.kernel.crypto import Unreadable
 from ingest.events.envelope import at_path
 from ingest.events.transaction import TransferRefused
+from payments import signed_text
 from payments.ledger.model import EntryRow
 from payments.models import topup, transaction, transfer
 from payments.postings import TOPUP, TRANSFER
+from payments.signed_text import TextKeys
 from payments.transfers import TransferState
 from payments.verification import told
 from payments.verification.findings import Findings
@@ -59,6 +62,7 @@ def check(
     event: Mapping[str, Any] | None,
     order: Mapping[str, Any] | None,
     found: Findings,
+    keys: TextKeys | None,
 ) -> None:
     """Compare one transaction with the order it settled; `event` is the body of its event, where it can be read."""
     kind, form = row.kind, KINDS[row.kind]
@@ -83,8 +87,13 @@ def check(
     else:
         found.same(f"{kind}_amount", table, id, [(book, amounts[book]) for book, _ in moved], moved)
     found.same(f"{kind}_currency", table, id, sorted({one.currency for one in entries}), [order["currency"]])
+    if keys is not None and "signed_ct" in order:
+        _check_signed(order, keys, found)
     if event is None:
         return
+    if "signed_hash" in order:
+        told_hash = at_path(event, "onepay.transfer.signed_hash")
+        found.same(f"{kind}_signed_told", table, id, told_hash, order["signed_hash"].hex())
     found.same(f"{kind}_time_told", table, id, at_path(event, "@timestamp"), rfc3339(order["at"]))
     said = {"status": "transaction.status", "version": "onepay.object.version", "fee": "transaction.fee"}
     for name, path in said.items():
@@ -102,7 +111,7 @@ def check_unposted(session: Session, found: Findings) -> None:
             found.add(f"{kind}_unposted", order.table, id, expected="a transaction", found="none")
 
 
-def check_refused(session: Session, found: Findings) -> None:
+def check_refused(session: Session, found: Findings, keys: TextKeys | None) -> None:
     """Refused transfers and the events that tell of them are the same, both ways, as far as bodies can be read."""
     said, stand = 0, 0
     is_whole = True
@@ -114,7 +123,7 @@ def check_refused(session: Session, found: Findings) -> None:
         row_by_id = {row.id: row for row in rows}
         for id, event in events:
             said += _mixed(id)
-            _check_refusal(id, event, row_by_id.get(id), found)
+            _check_refusal(id, event, row_by_id.get(id), found, keys)
     if not is_whole:
         return
     for ids in _refused(session):
@@ -125,7 +134,7 @@ def check_refused(session: Session, found: Findings) -> None:
         _name_untold(session, found)
 
 
-def _check_refusal(id: str, event: Mapping[str, Any], row: Any, found: Findings) -> None:
+def _check_refusal(id: str, event: Mapping[str, Any], row: Any, found: Findings, keys: TextKeys | None) -> None:
     if row is None:
         found.add("transfer_missing", transfer, id, expected="a refused order", found="none")
         return
@@ -139,6 +148,26 @@ def _check_refusal(id: str, event: Mapping[str, Any], row: Any, found: Findings)
     )
     stands = (row.source, row.target, row.amount, row.currency, row.reason)
     found.same("transfer_refusal", transfer, id, wanted, stands)
+    found.same(
+        "transfer_signed_told", transfer, id, at_path(event, "onepay.transfer.signed_hash"), row.signed_hash.hex()
+    )
+    if keys is not None:
+        _check_signed(row._mapping, keys, found)
+
+
+def _check_signed(order: Mapping[str, Any], keys: TextKeys, found: Findings) -> None:
+    """Compare an order with the text its payer signed, unless the payer was erased."""
+    id = order["id"]
+    try:
+        text = signed_text.unseal(order["signed_ct"], order["owner_id"], id, keys)
+    except Unreadable:
+        found.add("transfer_signed_text", transfer, id, expected="the text that was signed", found="it does not open")
+        return
+    if text is None:
+        return
+    found.same("transfer_signed_hash", transfer, id, text.digest().hex(), order["signed_hash"].hex())
+    said = {"payee": text.payee, "amount": text.amount.minor, "currency": text.amount.currency, "fee": text.fee.minor}
+    found.same("transfer_signed", transfer, id, said, {name: order[name] for name in said})
 
 
 def _name_untold(session: Session, found: Findings) -> None:

@@ -24,6 +24,7 @@ from ingest.models import outbox as log_outbox
 from payments.ledger import digest
 from payments.ledger.model import BookState, EntryRow, HoldState
 from payments.models import balance, book, entry, hold, transaction
+from payments.signed_text import TextKeys
 from payments.verification import orders, ownership, restrained
 from payments.verification.findings import Difference, Findings
 
@@ -50,14 +51,15 @@ class Verification:
 def verify(
     session: Session,
     *,
+    keys: TextKeys | None = None,
     only_book: str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Verification:
     """Recompute everything, or one book and its transactions, and return the first bad row of each kind.
 
     Orders are compared with their postings and events, wallets with their opening, restraints and what the log says of
-    them. What stands nowhere else is not compared: who has a handle, the one an order was addressed to, its note, which
-    the log seals, the ceiling of a book, and the answers kept for repeated requests.
+    them; with `keys` also with the text their payer signed, unless the payer was erased. What stands nowhere else is
+    not compared: who has a handle, the ceiling of a book, and the answers kept for repeated requests.
     `progress` is told how many entries and transactions were read, of how many.
     The session must be fresh (`db.read()`): the verifier takes one state of the whole database and changes nothing.
     """
@@ -65,14 +67,14 @@ def verify(
     total = _rows(session, only_book)
     entries, books = _check_books(session, only_book, found, lambda done: progress(done, total))
     transactions, unreadable = _check_transactions(
-        session, only_book, found, lambda done: progress(entries + done, total)
+        session, only_book, found, keys, lambda done: progress(entries + done, total)
     )
     if only_book is None:
         _check_empty_books(session, found)
         _check_events(session, found)
         _check_trial_balance(session, found)
         orders.check_unposted(session, found)
-        orders.check_refused(session, found)
+        orders.check_refused(session, found, keys)
         ownership.check(session, found)
         restrained.check(session, found)
     _check_holds(session, only_book, found)
@@ -188,7 +190,11 @@ def _check_empty_books(session: Session, found: Findings) -> None:
 
 
 def _check_transactions(
-    session: Session, only_book: str | None, found: Findings, progress: Callable[[int], None]
+    session: Session,
+    only_book: str | None,
+    found: Findings,
+    keys: TextKeys | None,
+    progress: Callable[[int], None],
 ) -> tuple[int, int]:
     """Walk all transactions by id with their entries and events; return how many, and how many bodies are gone."""
     count = unreadable = 0
@@ -210,7 +216,7 @@ def _check_transactions(
             told = _told(row, found)
             unreadable += row.sequence is not None and told is None
             if row.kind in orders.KINDS:
-                orders.check(row, entries_by_id[row.id], told, known.get((row.kind, row.object_id)), found)
+                orders.check(row, entries_by_id[row.id], told, known.get((row.kind, row.object_id)), found, keys)
         progress(count)
     return count, unreadable
 

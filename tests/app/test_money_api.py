@@ -260,21 +260,36 @@ def test_the_pages_send_money_with_a_review_and_a_receipt(installation: Installa
     receipt = browser.get(sent.location).text
     assert "€12.50" in receipt
     assert "Proof holds" in receipt
+    assert "As in the log" in receipt
+    (shown,), (kept,) = (
+        re.findall(r'text <code class="id">([0-9a-f ]+)</code>', page) for page in (review.text, receipt)
+    )
+    assert shown == kept
 
 
-def test_an_order_changed_after_the_review_is_shown_again_and_moves_nothing(installation: Installation) -> None:
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("amount", "90.00"), ("note", "Coffee"), ("payee", "@other"), ("salt", "A" * 43), ("salt", ""), ("salt", "é")],
+    ids=["amount", "note", "payee", "salt", "no_salt", "not_a_salt"],
+)
+def test_an_order_changed_after_the_review_is_shown_again_and_moves_nothing(
+    installation: Installation, request: pytest.FixtureRequest, field: str, value: str
+) -> None:
+    handle = f"payer_{request.node.callspec.id}"
+    if field == "payee":
+        installation.customer("other")
     browser = installation.browser()
-    browser.sign_in(installation.customer("page_payer2", euros=100))
+    browser.sign_in(installation.customer(handle, euros=100))
     browser.get("/send")
-    review = browser.post("/send/review", {"payee": "@payee_one", "amount": "10.00", "note": ""})
-    fields = dict(_hidden(review.text)) | {"amount": "90.00"}
-    before = balance(installation, "page_payer2")
+    review = browser.post("/send/review", {"payee": "@payee_one", "amount": "10.00", "note": "Tea"})
+    fields = dict(_hidden(review.text)) | {field: value}
+    before = balance(installation, handle)
 
     answer = browser.post("/transfers", fields)
 
     assert answer.status_code == 409
     assert "changed after it was shown" in answer.text
-    assert balance(installation, "page_payer2") == before
+    assert balance(installation, handle) == before
 
 
 def _hidden(page: str) -> list[tuple[str, str]]:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import html
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from ingest import models
+from ingest.events.envelope import at_path
+from ingest.events.transaction import TransferSettled
+from ingest.models import entry
+from payments.models import transfer as order_table
 from tests.app.test_money_api import order
 from tests.support.installation import Browser, Installation, installed
 
@@ -41,6 +51,60 @@ def test_the_place_in_the_log_needs_no_search_store(house: Installation, euros: 
     assert "Proof holds" in after
     assert "hx-get" not in after
     assert "htmx" not in after.partition("</head>")[0].partition('<meta name="htmx-config"')[2].partition(">")[2]
+
+
+def signed_text_in(page: str) -> str | None:
+    found = re.search(r'letter by letter</summary>\s*<p><code class="id">(.*?)</code>', page, re.DOTALL)
+    return html.unescape(found.group(1)) if found else None
+
+
+def test_the_payer_can_hash_the_signed_text_themselves(house: Installation) -> None:
+    browser, transfer = paid(house, "1.00")
+    house.system.sequencer.drain()
+    page = browser.get(f"/transfers/{transfer}").text
+    text = signed_text_in(page)
+    assert text is not None
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    with house.system.db.read() as session:
+        (row,) = session.execute(sa.select(entry.c.event_id).where(entry.c.kind == TransferSettled.kind))
+        (body,) = session.scalars(
+            sa.select(models.body.c.body)
+            .join(entry, entry.c.sequence == models.body.c.sequence)
+            .where(entry.c.event_id == row.event_id)
+        )
+    assert at_path(json.loads(body), "onepay.transfer.signed_hash") == digest
+    assert " ".join(digest[place : place + 8] for place in range(0, 32, 8)) in page
+    assert "As in the log" in page
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [{"payee": "somebody"}, {"amount": 1}, {"signed_hash": bytes(32)}, {"signed_ct": bytes(80)}],
+    ids=["payee", "amount", "hash", "text"],
+)
+def test_a_receipt_says_where_the_order_is_not_what_was_signed(house: Installation, altered: dict[str, object]) -> None:
+    browser, transfer = paid(house, "1.00")
+    house.system.sequencer.drain()
+    with house.system.db.begin() as session:
+        session.execute(sa.update(order_table).values(altered))
+    page = browser.get(f"/transfers/{transfer}")
+    assert (page.status_code, "Not as in the log" in page.text) == (200, True)
+    assert browser.get("/activity").status_code == 200
+
+
+def test_the_payee_reads_the_note_and_not_the_salt(house: Installation) -> None:
+    payee = house.customer("payee_n")
+    payer, reader = house.browser(), house.browser()
+    payer.sign_in(house.customer("payer_n", euros=20))
+    reader.sign_in(payee)
+    body = order("@payee_n", "1.00") | {"note": "for the plums"}
+    transfer = payer.api("POST", "/transfers", body, **{"Idempotency-Key": "plums"}).json["id"]
+    house.system.sequencer.drain()
+    page = reader.get(f"/transfers/{transfer}").text
+    assert "for the plums" in page
+    assert "As in the log" in page
+    assert signed_text_in(page) is None
+    assert "salt" not in page
 
 
 def test_orders_of_one_instant_are_told_apart(house: Installation) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import sqlalchemy as sa
 
@@ -64,9 +66,31 @@ def test_a_note_is_sealed_where_it_lies(world: World) -> None:
     world.pay(anna, berta, 1, note="for the surprise party")
 
     with world.db.read() as session:
-        (sealed,) = session.execute(sa.select(table.c.note_ct)).scalars()
+        (sealed,) = session.execute(sa.select(table.c.signed_ct)).scalars()
 
     assert b"surprise" not in sealed
+
+
+def test_what_was_signed_is_what_was_shown_and_its_hash_is_told(world: World) -> None:
+    anna, berta = world.customer("anna", balance=5000), world.customer("berta")
+    order = TransferOrder(source=anna.wallet, payee="@Berta", amount=eur(1250), note=" for the surprise party ")
+    with world.db.read() as session:
+        shown = transfers.preview(session, order, world.ctx(anna.actor)).signed
+    with world.db.begin(posting=True) as session:
+        signing = replace(order, salt=shown.salt)
+        done = transfers.execute(session, signing, world.ctx(anna.actor), keys=world.ground.subject_keys)
+
+    with world.db.read() as session:
+        kept = transfers.by_id(session, anna.actor, done.id, keys=world.ground.subject_keys)
+    (told,) = world.events("transaction.transfer.settled")
+    assert kept.signed == done.signed == shown
+    assert (shown.payee, shown.amount, shown.note) == (berta.handle, eur(1250), "for the surprise party")
+    assert kept.signed_hash.hex() == shown.digest().hex() == told["onepay"]["transfer"]["signed_hash"]
+
+
+def test_the_same_words_never_hash_to_the_same(world: World) -> None:
+    anna, berta = world.customer("anna", balance=5000), world.customer("berta")
+    assert world.pay(anna, berta, 1, note="yes").signed_hash != world.pay(anna, berta, 1, note="yes").signed_hash
 
 
 @pytest.mark.parametrize(("balance", "amount"), [(100, 101), (0, 1)])

@@ -133,7 +133,7 @@ class World:
     def differences(self) -> list[verify.Difference]:
         """Return what the verifier finds."""
         with self.db.read() as session:
-            return list(verify.verify(session).differences)
+            return list(verify.verify(session, keys=self.ground.subject_keys).differences)
 
     def close(self) -> None:
         self.ground.close()

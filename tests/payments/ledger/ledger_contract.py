@@ -257,7 +257,8 @@ def transfer_row(operation: ledger.Operation) -> Beside:
         "reason": None,
         "version": 1,
         "reference": None,
-        "note_ct": b"\x00sealed",
+        "signed_ct": b"\x00sealed",
+        "signed_hash": bytes(32),
         "at": 5,
     }
     return Beside(operation_id=operation.id, table=models.transfer, row=row)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from app.kernel.access import SOC_ACTION_RUN, ActorKind
-from ingest.models import outbox
-from payments import wallets
+from ingest.models import outbox, subject_key
+from payments import signed_text, wallets
 from payments.models import transfer
 from payments.transfers import TransferRefused
 from payments.verification import orders, told, verify
@@ -24,25 +25,34 @@ TOPUP = "UPDATE payments_topup SET {} WHERE amount = 1000"
 OF = "UPDATE payments_balance SET {} WHERE book_id = (SELECT id FROM payments_book WHERE owner_id = '%s')"
 ANNA, CARL = OF % "acc_anna", OF % "acc_carl"
 BOOK = "UPDATE payments_book SET {} WHERE owner_id = 'acc_anna'"
+# The hash and the text of the other order: whole in themselves, and not of this one.
+OTHER = "(SELECT {} FROM payments_transfer other WHERE other.id <> payments_transfer.id)"
+OTHER_HASH, OTHER_TEXT = OTHER.format("signed_hash"), OTHER.format("signed_ct")
 CASES = [
-    (SETTLED.format("amount = 501"), {"transfer_amount"}),
+    (SETTLED.format("amount = 501"), {"transfer_amount", "transfer_signed"}),
     (SETTLED.format("target = source, source = target"), {"transfer_amount"}),
     (SETTLED.format("target = 'wal_other'"), {"transfer_books"}),
     (SETTLED.format("source = 'wal_other'"), {"transfer_books"}),
-    (SETTLED.format("currency = 'USD'"), {"transfer_currency"}),
+    (SETTLED.format("currency = 'USD'"), {"transfer_currency", "transfer_signed"}),
     (SETTLED.format("owner_id = 'acc_thief'"), {"transfer_owner"}),
     (SETTLED.format("reference = 'other'"), {"transfer_reference"}),
     (SETTLED.format("at = at + 1"), {"transfer_time", "transfer_time_told"}),
     (SETTLED.format("at = at - 1"), {"transfer_time_told"}),
-    (SETTLED.format("fee = 1"), {"transfer_amount", "transfer_fee_told"}),
+    (SETTLED.format("fee = 1"), {"transfer_amount", "transfer_fee_told", "transfer_signed"}),
     (SETTLED.format("version = 2"), {"transfer_version_told"}),
     (
         SETTLED.format("state = 'refused', reason = 'wallet_restricted'"),
         {"transfer_state", "transfer_status_told", "transfer_untold"},
     ),
+    (SETTLED.format("payee = 'carl'"), {"transfer_signed"}),
+    (SETTLED.format(f"signed_hash = {OTHER_HASH}"), {"transfer_signed_hash", "transfer_signed_told"}),
+    (SETTLED.format(f"signed_ct = {OTHER_TEXT}"), {"transfer_signed_text"}),
     ("DELETE FROM payments_transfer WHERE state = 'settled'", {"transfer_missing"}),
-    (REFUSED.format("amount = 1"), {"transfer_refusal"}),
+    (REFUSED.format("amount = 1"), {"transfer_refusal", "transfer_signed"}),
     (REFUSED.format("reason = 'wallet_restricted'"), {"transfer_refusal"}),
+    (REFUSED.format("payee = 'carl'"), {"transfer_signed"}),
+    (REFUSED.format(f"signed_hash = {OTHER_HASH}"), {"transfer_signed_hash", "transfer_signed_told"}),
+    (REFUSED.format(f"signed_ct = {OTHER_TEXT}"), {"transfer_signed_text"}),
     (REFUSED.format("state = 'settled', reason = NULL"), {"transfer_refusal", "transfer_state", "transfer_unposted"}),
     ("DELETE FROM payments_transfer WHERE state = 'refused'", {"transfer_missing"}),
     ("DELETE FROM ingest_outbox WHERE kind = 'transaction.transfer.refused'", {"transfer_untold"}),
@@ -98,6 +108,33 @@ def test_what_people_did_agrees(world: World) -> None:
 def test_an_altered_order_or_wallet_is_named(world: World, statement: str, expected: set[str]) -> None:
     alter(lived(world).ground, statement)
     assert kinds(world) == expected
+
+
+def test_a_text_sealed_anew_with_its_hash_still_differs_from_the_log(world: World) -> None:
+    lived(world)
+    with world.db.read() as session:
+        row = session.execute(sa.select(transfer).where(transfer.c.state == "settled")).one()
+    keys = world.ground.subject_keys
+    signed = signed_text.unseal(row.signed_ct, row.owner_id, row.id, keys)
+    assert signed is not None
+    forged = replace(signed, payee="carl")
+    with world.db.begin() as session:
+        values = {
+            "payee": "carl",
+            "signed_ct": signed_text.seal(forged, row.owner_id, row.id, keys),
+            "signed_hash": forged.digest(),
+        }
+        session.execute(sa.update(transfer).where(transfer.c.id == row.id).values(values))
+    assert kinds(world) == {"transfer_signed_told"}
+
+
+def test_orders_of_somebody_erased_are_compared_without_their_text(world: World) -> None:
+    lived(world)
+    with world.ground.keys_db.begin() as session:
+        session.execute(sa.update(subject_key).where(subject_key.c.subject == "acc_anna").values(wrapped=None))
+    assert world.differences() == []
+    alter(world.ground, SETTLED.format(f"signed_hash = {OTHER_HASH}"))
+    assert kinds(world) == {"transfer_signed_told"}
 
 
 def test_who_frees_a_wallet_and_its_restraint_still_differs_from_the_log(world: World) -> None:
