@@ -54,7 +54,7 @@ def test_the_place_in_the_log_needs_no_search_store(house: Installation, euros: 
 
 
 def signed_text_in(page: str) -> str | None:
-    found = re.search(r'letter by letter</summary>\s*<p><code class="id">(.*?)</code>', page, re.DOTALL)
+    found = re.search(r'letter by letter</summary>\s*<p><code class="id letters">(.*?)</code>', page, re.DOTALL)
     return html.unescape(found.group(1)) if found else None
 
 
