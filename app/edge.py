@@ -55,11 +55,18 @@ def context() -> Context:
 
 @contextmanager
 def acting(*, posting: bool = False) -> Iterator[Session]:
-    """Open the transaction of an act of whoever is signed in; raises `SignInRequired`, and undoes it, if that ended."""
+    """Open the transaction of an act of whoever is signed in; raises `SignInRequired`, and does nothing, if that ended.
+
+    Nobody else ends it before the commit: their account is held, before anything that the act holds.
+    """
     with system().db.begin(posting=posting) as session:
-        yield session
         if g.live is not None:
-            sessions.demand_live(session, g.live.session_id)
+            try:
+                sessions.demand_live(session, g.live.session_id)
+            except SignInRequired:
+                g.ended = "revoked"
+                raise
+        yield session
 
 
 def json_body(model: type[Model]) -> Model:

@@ -42,7 +42,7 @@ class RevokeSessions:
         )
 
     def run(self, session: Session, params: Mapping[str, str], key: str, ctx: Context) -> str:
-        found = _account(session, params)
+        found = _account(session, params, accounts.held)
         if _first(session, key, self.name, found.id, "", ctx):
             live = sessions.list_of(session, found.id, None, ctx.at)
             sessions.end_all(session, found.id, "revoked", ctx)

@@ -90,7 +90,6 @@ def detail(session: Session, account_id: str, ctx: Context, *, parts: Identity) 
 def end_sessions(session: Session, account_id: str, ctx: Context, *, parts: Identity) -> int:
     """End every session of a person, who is told if there was one."""
     ctx.actor.require(IAM_SESSION_REVOKE)
-    accounts.get(session, account_id)
     ended = sessions.end_all(session, account_id, "revoked", ctx)
     accounts.raise_epoch(session, account_id)
     if ended:

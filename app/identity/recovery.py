@@ -9,7 +9,7 @@ from app.identity.accounts import State
 from app.identity.links import LinkClosed, LinkPurpose
 from app.identity.parts import Identity
 from app.identity.policy import in_words
-from app.identity.stepup import Proof
+from app.identity.stepup import Proof, ProofRefused
 from app.kernel.access import ActorKind
 from app.kernel.context import Context
 from ingest.events.auth import AccountUnlocked
@@ -46,13 +46,16 @@ def complete(session: Session, token: str, hashed: str, code: str, ctx: Context,
     if link.purpose is not LinkPurpose.RECOVERY:
         raise LinkClosed
     assert link.account_id is not None, "a recovery link is for an account"
-    if mfa.factors_of(session, link.account_id):
+    is_asked = bool(mfa.factors_of(session, link.account_id))
+    if is_asked:
         refusal = stepup.check(session, link.account_id, code, ctx, parts=parts)
         if refusal is not None:
             return Proof(refusal=refusal)
     found = accounts.held(session, link.account_id)
     if found.state not in (State.ACTIVE, State.LOCKED):
         raise LinkClosed  # it was disabled since the letter
+    if not is_asked and mfa.factors_of(session, found.id):
+        return Proof(refusal=ProofRefused(param="code"))  # it was added meanwhile, and is asked for now
     links.consume(session, token, LinkPurpose.RECOVERY, ctx, parts=parts)
     links.close_others(session, found.id, LinkPurpose.RECOVERY, ctx)
     # Of staff without a factor the password came by mail alone: it must not open what was mailed as well.

@@ -153,11 +153,15 @@ def resolve(session: Session, token: str, at: datetime) -> Live | None:
 
 
 def demand_live(session: Session, session_id: str) -> None:
-    """Raise `SignInRequired` unless a session is still what a request was let in with; it stays so until the commit.
+    """Hold the account of a session, or raise `SignInRequired` unless it is still what a request was let in with.
 
-    Called last in the transaction of an act: what locks the account or ends its sessions waits for the commit, or came
-    first and takes the act with it.
+    Called before all else in the transaction of an act: what locks the account or ends its sessions holds the account
+    as well, so it waits for the commit, or came first and nothing is done. Acts of one account come in turn.
     """
+    mine = sa.select(table.c.account_id).where(table.c.id == session_id).scalar_subquery()
+    # Exclusive, as a shared lock that two acts of one account hold lets neither of them change the account.
+    session.execute(sa.select(account.c.id).where(account.c.id == mine).with_for_update(key_share=True))
+    # Read after the wait for the lock: what the first statement saw of the session may be from before.
     still = (
         sa.select(table.c.id)
         .join(account, account.c.id == table.c.account_id)
@@ -168,7 +172,7 @@ def demand_live(session: Session, session_id: str) -> None:
             account.c.epoch == table.c.epoch,
         )
     )
-    if session.execute(still.with_for_update(read=True, of=account)).one_or_none() is None:
+    if session.execute(still).one_or_none() is None:
         raise SignInRequired
 
 
@@ -213,7 +217,11 @@ def end(session: Session, session_id: str, reason: str, ctx: Context) -> bool:
 
 
 def end_all(session: Session, account_id: str, reason: str, ctx: Context, *, but: str | None = None) -> int:
-    """End all sessions of an account, all but one where that is wanted, and return how many ended."""
+    """End all sessions of an account, all but one where that is wanted, and return how many ended.
+
+    The account is locked first, as by whoever changes its state: the other way round two could wait for each other.
+    """
+    accounts.held(session, account_id)
     query = (
         sa.select(table.c.id).where(table.c.account_id == account_id, table.c.ended_at.is_(None)).order_by(table.c.id)
     )
@@ -269,6 +277,7 @@ def began_since(session: Session, account_id: str, since: datetime, ctx: Context
 
 def end_own(session: Session, account_id: str, session_id: str, reason: str, ctx: Context) -> None:
     """End a session of this account; another's or an unknown one is `NotFound`."""
+    accounts.held(session, account_id)
     owner = session.execute(sa.select(table.c.account_id).where(table.c.id == session_id)).scalar_one_or_none()
     if owner != account_id or not end(session, session_id, reason, ctx):
         raise NotFound

@@ -59,6 +59,8 @@ def prove(session: Session, code: str, ctx: Context, *, parts: Identity) -> Proo
     refusal = check(session, account_id, code, ctx, parts=parts)
     if refusal is not None:
         return Proof(refusal=refusal)
+    # Only now, as a sign-in too holds its counters before its account.
+    sessions.demand_live(session, session_id)
     renewed = sessions.renew(session, session_id, Acr.MFA, mfa.TOTP, ctx)
     outbox.record(session, StepUpCompleted(account=account_id, factor=mfa.TOTP, about=(account_id,)), ctx)
     return Proof(session=renewed)

@@ -18,7 +18,16 @@ from app.identity.sessions import NewSession
 from app.identity.stepup import CodeRepeated, ProofRefused
 from app.kernel import canonical, crypto
 from app.kernel.access import PAYMENT_TRANSFER_CREATE, PAYMENT_TRANSFER_READ, Acr, ActorKind
-from app.kernel.errors import Conflict, Invalid, Malformed, NotFound, OnePayError, StepUpRequired, TooManyAttempts
+from app.kernel.errors import (
+    Conflict,
+    Invalid,
+    Malformed,
+    NotFound,
+    OnePayError,
+    SignInRequired,
+    StepUpRequired,
+    TooManyAttempts,
+)
 from app.once import Answer
 from app.web import formats, money_input, pages, receipts
 from app.web.wallet import main_wallet
@@ -107,6 +116,8 @@ def send() -> Response:
         return pages.go(f"/transfers/{given}")
     try:
         response = pages.go(f"/transfers/{_patiently(lambda: _carry_out(order, key)).object_id}")
+    except SignInRequired:
+        raise  # they were signed out meanwhile: there is no one to show a page of theirs to
     except (StepUpRequired, IdempotencyBusy) as error:
         response = _not_signed(form, order, main, key, error)
     except OnePayError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -45,6 +46,37 @@ def test_no_money_leaves(either_house: Installation, lock_after_the_door: Callab
     assert (answer.status_code, answer.json["code"]) == (401, "sign_in_required")
     with either_house.system.db.read() as session:
         assert session.scalars(sa.select(transfer.c.id).where(transfer.c.owner_id == person.account)).all() == []
+
+
+def test_whoever_is_shut_out_is_led_to_the_sign_in_and_sees_no_page_of_theirs(
+    either_house: Installation, lock_after_the_door: Callable[[Person], None]
+) -> None:
+    person, payee = either_house.customer("shut_form", euros=20), either_house.customer("shut_to")
+    browser = either_house.browser()
+    browser.sign_in(person)
+    browser.get("/send")
+    review = browser.post("/send/review", {"payee": f"@{payee.handle}", "amount": "1.00", "note": ""}).text
+    form = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', review.partition('id="sign"')[2]))
+    lock_after_the_door(person)
+    answer = browser.post("/transfers", form)
+    assert answer.status_code == 303
+    assert "/sign-in" in answer.location
+    assert "over=revoked" in answer.location
+    assert "€" not in answer.text
+
+
+def test_a_proof_of_somebody_shut_out_counts_for_nothing(
+    either_house: Installation, lock_after_the_door: Callable[[Person], None]
+) -> None:
+    person = either_house.customer("shut_proof")
+    browser = either_house.browser()
+    browser.sign_in(person)
+    browser.get("/step-up?next=/wallet")
+    lock_after_the_door(person)
+    answer = browser.post("/step-up", {"code": either_house.code(person.secret or "", 1), "next": "/wallet"})
+    assert answer.status_code == 303
+    assert "/sign-in" in answer.location
+    assert "auth.stepup.completed" not in either_house.waiting_kinds()
 
 
 def test_no_factor_is_added(either_house: Installation, lock_after_the_door: Callable[[Person], None]) -> None:
