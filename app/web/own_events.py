@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from app.kernel.access import ActorKind
 from app.kernel.clock import parse_rfc3339
 from app.kernel.errors import Unavailable
 from ingest.events.envelope import at_path
@@ -15,6 +16,7 @@ from ingest.store.query import And, Eq, In, Search, Window
 
 LIMIT: Final = 12
 WORDS: Final = {
+    "auth.account.registered": "Account opened",
     "auth.login.succeeded": "Signed in",
     "auth.login.failed": "A try to sign in failed",
     "auth.account.locked": "Account locked",
@@ -48,21 +50,31 @@ def recent(store: EventStore, subject: str, since: datetime, until: datetime) ->
         page = store.search(Search(where=where, window=window, limit=LIMIT))
     except Unavailable:
         return None
-    return [_of(document) for document in page.documents]
+    return [_of(document, subject) for document in page.documents]
 
 
-def _of(document: dict) -> Happened:  # type: ignore[type-arg]  # a stored document is untyped data
+def _of(document: dict, subject: str) -> Happened:  # type: ignore[type-arg]  # a stored document is untyped data
     kind = at_path(document, "event.action")
-    agent = [at_path(document, "user_agent.name"), at_path(document, "user_agent.os.name")]
-    words = " on ".join(part for part in agent if part) or "Unknown program"
-    ip = at_path(document, "source.ip")
     return Happened(
         event_id=at_path(document, "event.id"),
         at=parse_rfc3339(at_path(document, "@timestamp")),
         what=WORDS[kind],
-        where=f"{words}, from {ip}" if ip else words,
+        where="by OnePay" if _is_ours(document, subject) else _where(document),
         may_disown=kind in ("auth.login.succeeded", "auth.factor.enrolled", "auth.password.changed"),
     )
+
+
+def _is_ours(document: dict, subject: str) -> bool:  # type: ignore[type-arg]  # as above
+    """Tell whether a colleague or a service did it: where they sat is nothing a customer is shown."""
+    by_another = at_path(document, "user.id") != subject
+    return by_another and at_path(document, "onepay.actor.kind") not in (ActorKind.CUSTOMER, ActorKind.UNKNOWN)
+
+
+def _where(document: dict) -> str:  # type: ignore[type-arg]  # as above
+    agent = [at_path(document, "user_agent.name"), at_path(document, "user_agent.os.name")]
+    words = " on ".join(part for part in agent if part) or "Unknown program"
+    ip = at_path(document, "source.ip")
+    return f"{words}, from {ip}" if ip else words
 
 
 def _whole(at: datetime) -> datetime:
