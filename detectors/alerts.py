@@ -349,7 +349,10 @@ def _revise(
     for named in (*(other.entities for other in others), finding.entities):
         entities = _united(entities, named)
     peak = max(survivor.peak, finding.episode.peak, *(other.peak for other in others))
-    reopens = survivor.state == AlertState.CLOSED.value and peak >= 2 * max(1, survivor.closed_peak or 0)
+    # A verdict holds for what its person saw: not for twice as much, nor for an alert that nobody judged yet.
+    is_unjudged = any(other.state == AlertState.OPEN.value for other in others)
+    has_grown = peak >= 2 * max(1, survivor.closed_peak or 0)
+    reopens = survivor.state == AlertState.CLOSED.value and (has_grown or is_unjudged)
     values = {
         "first_at": first,
         "last_at": last,
@@ -377,7 +380,8 @@ def _revise(
     event = FindingRevised(**_told(rule, {**survivor._mapping, **values}, ids))
     outbox.record(session, event, ctx)
     if reopens:
-        outbox.record(session, FindingReopened(**_told(rule, {**survivor._mapping, **values}, ids), reason="grew"), ctx)
+        why = "grew" if has_grown else "merged"
+        outbox.record(session, FindingReopened(**_told(rule, {**survivor._mapping, **values}, ids), reason=why), ctx)
     _tell(session, rule, event, finding, {**survivor._mapping, **values}, ctx, sink)
     return str(survivor.id)
 

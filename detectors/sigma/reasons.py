@@ -45,7 +45,8 @@ def sentence(
 
 
 def _span(lasted: timedelta) -> str:
+    """Return how long it took, rounded up: all of it lies within."""
     seconds = max(1, -(-lasted // timedelta(seconds=1)))
-    if seconds < 120:
+    if seconds <= 120:
         return f"{seconds} s"
-    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"
+    return f"{-(-seconds // 60)} min" if seconds <= 7200 else f"{-(-seconds // 3600)} h"

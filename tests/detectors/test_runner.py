@@ -343,7 +343,7 @@ def test_a_reason_tells_of_the_whole_alert_at_each_revision(tmp_path: Path) -> N
     pipeline.close()
     assert [count for _, count in said] == [30, 60, 90, 120, 121]
     assert [reason.partition(" ")[0] for reason, _ in said] == [str(count) for _, count in said]
-    assert one.reason == said[-1][0] == f"121 refused sign-ins from {IP} within 39 min"
+    assert one.reason == said[-1][0] == f"121 refused sign-ins from {IP} within 40 min"
 
 
 def test_how_far_the_slowest_rule_is_behind(pipeline: Pipeline) -> None:
