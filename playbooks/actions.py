@@ -202,11 +202,14 @@ def refuse(session: Session, action_id: str, reason: str, ctx: Context) -> Actio
     return found
 
 
-def turn_down_waiting(session: Session, case: Incident, ctx: Context, *, why: str) -> None:
-    """Refuse what still waits for a second person on a locked incident that ends without it."""
-    for found in action_rows.proposed(session, case.id):
-        refused = action_rows.write(session, found, state=ActionState.REFUSED.value, refusal="incident_ended")
-        acting.tell(session, case, refused, ActionRefused, Code.ACTION_REFUSED, ctx, reason="incident_ended", why=why)
+def turn_down_waiting(
+    session: Session, case: Incident, ctx: Context, *, code: str, why: str, execution_id: str | None = None
+) -> None:
+    """Refuse what still waits for a second person on a locked incident, or in one of its playbooks, that ended."""
+    for found in list(action_rows.proposed(session, case.id)):
+        if execution_id in (None, found.execution_id):
+            refused = action_rows.write(session, found, state=ActionState.REFUSED.value, refusal=code)
+            acting.tell(session, case, refused, ActionRefused, Code.ACTION_REFUSED, ctx, reason=code, why=why)
 
 
 def act_for_step(

@@ -150,6 +150,7 @@ def advance(
     )
     if to_state is State.RECOVERED:
         joining.release_keys(session, case.id)
+        actions.turn_down_waiting(session, case, ctx, code="incident_ended", why="The incident has ended.")
     return joining.void_closing(session, case, "it is worked on.", ctx)
 
 
@@ -188,7 +189,7 @@ def close_short(
         return case
     executions.stop(session, case, ctx, why="incident_closed")
     tasks.leave_open_ones_out(session, case, "incident_closed", ctx)
-    actions.turn_down_waiting(session, case, ctx, why="The incident was closed.")
+    actions.turn_down_waiting(session, case, ctx, code="incident_ended", why="The incident was closed.")
     case = cases.change(session, case, state=State.CLOSED.value, closed_at=ctx.at, disposition=disposition.value)
     joining.release_keys(session, case.id)
     clocks.end_all(session, case, ctx)

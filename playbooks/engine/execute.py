@@ -20,6 +20,7 @@ from app.kernel.clock import Clock
 from app.kernel.containment import BadParameter, ContainmentRefused
 from app.kernel.context import Context
 from app.kernel.db import Database, insert_once
+from app.kernel.errors import Unavailable
 from app.kernel.ids import Ids
 from app.kernel.jobs import guarded
 from playbooks import acting, action_rows, actions, cases, registry, step_rows, tasks, timeline
@@ -99,7 +100,8 @@ class Executor:
             return True
         error = guarded("playbooks.execute", lambda: self._act(execution_id, incident_id, attempt, ctx))
         if error is not None:
-            self._raised(execution_id, incident_id, attempt, ctx)
+            # What is away or busy for a moment is no failure of the action: it is tried until it can be done.
+            self._rest(execution_id, incident_id, attempt, ctx, is_failure=not isinstance(error, Unavailable))
         return error is None
 
     def _hold(self, session: Session, execution_id: str, incident_id: str, at: datetime) -> Held | None:
@@ -198,12 +200,14 @@ class Executor:
             return None
         return Held(case=case, execution=row, book=self._book(session, row), step=one)
 
-    def _raised(self, execution_id: str, incident_id: str, intended: tuple[str, int], ctx: Context) -> None:
-        """Count a failure of the action itself and let it rest, longer each time; its transaction changed nothing."""
+    def _rest(
+        self, execution_id: str, incident_id: str, intended: tuple[str, int], ctx: Context, *, is_failure: bool
+    ) -> None:
+        """Let an action rest that raised, longer with each failure of its own; its transaction changed nothing."""
         with self._db.begin() as session:
             held = self._still(session, execution_id, incident_id, intended)
             if held is not None:
-                failures = held.step.failures + 1
+                failures = held.step.failures + is_failure
                 rest = timedelta(seconds=2**failures)
                 session.execute(steps.this(held).values(failures=failures, wake_at=ctx.at + rest))
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.kernel.access import ActorKind
 from app.kernel.context import Context
 from app.kernel.db import insert_once
-from playbooks import tasks, timeline
+from playbooks import actions, tasks, timeline
 from playbooks.cases import Incident
 from playbooks.engine import load, steps
 from playbooks.form import END, Ask, Call, Decide, Do, Playbook, Step, Value, targets
@@ -147,6 +147,7 @@ def stop(session: Session, case: Incident, ctx: Context, *, why: str, comment_id
     ).all()
     for row in running:
         tasks.leave_open_ones_out(session, case, why, ctx, execution_id=row.id)
+        actions.turn_down_waiting(session, case, ctx, code=why, why="The playbook was stopped.", execution_id=row.id)
         end(session, row.id, ExecutionState.STOPPED, ctx)
         timeline.add(session, case.id, Code.PLAYBOOK_STOPPED, ctx, ref=comment_id or row.id, playbook=row.slug)
     return len(running)

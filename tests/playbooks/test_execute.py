@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from app.kernel.errors import Forbidden, SamePerson
+from app.kernel.errors import Forbidden, SamePerson, WrongState
 from playbooks import actions, casework, tasks
 from playbooks.acting import OwnAction
 from playbooks.engine import shipped
@@ -226,7 +226,10 @@ def test_who_started_a_playbook_does_not_approve_what_it_asks_for(world: World) 
     found = world.find(entities={"source.ip": [f"198.19.2.{n}" for n in range(51)]})
     world.execute()
     world.do(casework.stop_playbooks, found, WHY)
-    world.do(actions.refuse, world.page(found).actions[0].id, WHY)
+    (turned_down,) = world.page(found).actions
+    assert (turned_down.state, turned_down.refusal) == ("refused", "playbook_stopped")
+    with pytest.raises(WrongState):
+        world.do(actions.approve, turned_down.id, by=CHEN, parts=world.parts)
     world.do(casework.start_playbook, found, "credential_stuffing", parts=world.parts)
     world.execute()
     asked = world.page(found).actions[-1]
@@ -260,6 +263,20 @@ def test_a_house_without_automatic_containment_asks_each_time(tmp_path) -> None:
     assert world.acts() == []
     assert [(one.name, one.state) for one in world.page(found).actions] == [("sessions.revoke_all", "proposed")]
     world.close()
+
+
+def test_what_is_busy_is_tried_until_it_is_not_and_has_not_failed(world: World) -> None:
+    hold = world.kept["wallet.hold_outgoing"]
+    hold.is_busy = True
+    found = world.takeover()
+    for _ in range(20):
+        world.execute()
+        world.pass_time(minutes=1)
+    assert world.steps(found)["hold"] == "running"
+    hold.is_busy = False
+    world.execute()
+    assert world.steps(found)["hold"] == "done"
+    assert sum(what.startswith("wallet.hold_outgoing") for what in world.acts()) == 1
 
 
 def test_an_action_that_raises_is_tried_again_and_then_takes_its_failure_branch(world: World) -> None:

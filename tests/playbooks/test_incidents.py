@@ -97,6 +97,20 @@ def test_nothing_to_contain_is_not_said_while_something_stands(world: World) -> 
     assert contained.nothing_to_contain == "Nobody got in anywhere."
 
 
+def test_what_waits_for_a_second_person_ends_with_the_incident(world: World) -> None:
+    found = world.find(playbook="none")
+    world.do(casework.take, found)
+    world.do(casework.advance, found, State.TRIAGED, facts=Facts(is_confirmed=True))
+    world.do(casework.advance, found, State.CONTAINED, facts=Facts(nothing_to_contain="Nobody got in anywhere."))
+    world.do(casework.advance, found, State.ERADICATED, facts=Facts(cause="A scanner of the neighbours."))
+    asked = world.do(
+        actions.propose, found, "network.block", {"addresses": "198.19.1.2", "hours": "1"}, by=ANNA, parts=world.parts
+    )
+    world.do(casework.advance, found, State.RECOVERED, facts=Facts(fix="The neighbours switched it off."))
+    (turned_down,) = world.page(found).actions
+    assert (turned_down.id, turned_down.state, turned_down.refusal) == (asked.id, "refused", "incident_ended")
+
+
 def test_who_lowered_a_severe_incident_does_not_close_it_alone(world: World) -> None:
     found = world.find(severity="high")
     world.do(casework.lower_severity, found, 4, WHY, by=CARLA)

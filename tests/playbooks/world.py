@@ -15,7 +15,7 @@ from app.kernel import canonical
 from app.kernel.access import Actor, ActorKind, service
 from app.kernel.containment import BadParameter, ContainmentRefused, Radius, Standing
 from app.kernel.context import Context
-from app.kernel.db import insert_once
+from app.kernel.db import DatabaseBusy, insert_once
 from ingest import models as log
 from ingest.events.detection import FindingRaised, FindingRevised
 from playbooks import incidents, jobs, joining, tasks, timeline
@@ -66,6 +66,7 @@ class Kept:
     refuses: set[str] = field(default_factory=set)
     people: dict[str, int] = field(default_factory=dict)
     raises: bool = False
+    is_busy: bool = False
     has_undo: bool = True
 
     def preview(self, session: Any, params: Mapping[str, str], ctx: Context) -> Radius:
@@ -77,6 +78,8 @@ class Kept:
         target = self._target(params)
         if self.raises:
             raise RuntimeError("this containment is broken")
+        if self.is_busy:
+            raise DatabaseBusy(retry_after=1)
         row = {"key": key, "name": self.name, "target": target, "times": 1, "undone": False}
         if insert_once(session, done_by_us, row):
             session.execute(sa.insert(acts).values(what=f"{self.name} {target}"))
