@@ -384,14 +384,15 @@ def standing(session: Session, target: str, backend: str, at: datetime, settings
         behind_since=behind_since,
         failing_since=failing_since,
         error=row.error if row is not None else None,
-        health=_health(seconds, settings),
+        health=_health(seconds, settings, is_failing=failing_since is not None),
     )
 
 
-def _health(seconds: float, settings: ShipperSettings) -> Health:
+def _health(seconds: float, settings: ShipperSettings, *, is_failing: bool) -> Health:
     if seconds > settings.lag_seconds_incident:
         return Health.INCIDENT
-    return Health.DEGRADED if seconds > settings.lag_seconds_degraded else Health.OK
+    # A store that refuses is not well from the first moment on: what it refuses may never come through.
+    return Health.DEGRADED if is_failing or seconds > settings.lag_seconds_degraded else Health.OK
 
 
 def _stub(letter: _Letter) -> Sequenced:
@@ -400,7 +401,7 @@ def _stub(letter: _Letter) -> Sequenced:
         event_id=letter.event_id,
         kind=letter.kind,
         class_=letter.class_,
-        at=from_micros(letter.at),
+        at=letter.at,
         body=document.body,
     )
     return Sequenced(sequence=document.sequence, ingested=document.ingested, hash=document.hash, body=body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 from typing import Any, ClassVar, Final
@@ -23,6 +23,10 @@ BODY_VERSION: Final = 1
 BODY_BYTES_MAX: Final = 16_384
 STRING_BYTES_MAX: Final = 8_192
 INTEGER_MAX: Final = 2**53 - 1
+AT_MIN: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""No event happened before, for no store takes an older instant."""
+AT_END: Final = datetime(9999, 1, 1, tzinfo=UTC)
+"""All events happened before. Dates end a year later, so that spans around an event may reach beyond it."""
 
 
 class EventInvalid(OnePayError):
@@ -204,6 +208,8 @@ class Rendered:
 
 def render(event: Event, ctx: Context, *, event_id: str, origin: str, version: str, environment: str) -> Rendered:
     """Return the ECS document of an event: no nulls, empty strings, empty arrays or floats."""
+    if not AT_MIN <= ctx.at < AT_END:
+        raise EventInvalid(f"{rfc3339(ctx.at)} is no instant that a store takes")
     flat = _envelope(event, ctx, event_id, origin, version, environment)
     personal: dict[str, str] = {}
     truncated: list[str] = []

@@ -14,13 +14,13 @@ from app.kernel.clock import parse_rfc3339
 from app.kernel.context import Source
 from app.kernel.errors import Invalid
 from ingest.events import external
-from ingest.events.envelope import Outcome
+from ingest.events.envelope import AT_END, AT_MIN, Outcome
 from ingest.events.external import ExternalEvent
-from ingest.readers.run import Skipped, Told
+from ingest.readers.run import UNDATED, Skipped, Told
 
 PROGRAMS: Final = ("sshd", "sshd-session", "sshd-auth")
 REPEATED_MAX: Final = 10_000
-YEAR_MIN, YEAR_MAX = 1970, 9998
+YEAR_MIN, YEAR_MAX = AT_MIN.year, AT_END.year - 1
 PORT_MAX: Final = 65_535
 USER_MASK: Final = "[user]"
 
@@ -108,7 +108,7 @@ def parse(text: str, dates: Dates) -> Told | Skipped:
         return Skipped(pattern="not a syslog line", is_foreign=True)
     at = dates.instant(line["stamp"]) if line["stamp"] else _instant(line["instant"])
     if at is None:
-        return Skipped(pattern="no valid date")
+        return Skipped(pattern=UNDATED)
     if line["program"] not in PROGRAMS:
         return Skipped(pattern="another program")
     message, times = line["message"], 1

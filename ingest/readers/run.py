@@ -29,6 +29,7 @@ from app.kernel.db import Database, insert_once, wake_after
 from app.kernel.errors import Invalid
 from app.kernel.ids import derived
 from ingest import models
+from ingest.events.envelope import AT_END, AT_MIN
 from ingest.events.external import ExternalEvent
 from ingest.events.health import ImportCompleted
 from ingest.log import outbox
@@ -41,6 +42,7 @@ SAMPLE_CHARS: Final = 160
 PATTERNS_MAX: Final = 100
 FIRST_LINES: Final = 1_000
 EQUAL_LINES_MAX: Final = 1_000_000
+UNDATED: Final = "no valid date"
 _DIGEST_BYTES: Final = 12
 _SOURCE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -311,7 +313,10 @@ def _parsed(raw: bytes, parse: Parse) -> Told | Skipped:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
         return Skipped(pattern="not UTF-8", is_foreign=True)
-    return parse(text)
+    told = parse(text)
+    if isinstance(told, Told) and not AT_MIN <= told.at < AT_END:
+        return Skipped(pattern=UNDATED)
+    return told
 
 
 def _skip(report: Report, skipped: Skipped, raw: bytes) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from app.kernel.clock import rfc3339
+from app.kernel import canonical
+from app.kernel.clock import from_micros, rfc3339
 from app.kernel.jobs import Step
 from ingest import models
 from ingest.events.envelope import ADDED_WHEN_SEQUENCED, at_path
@@ -267,6 +268,33 @@ def test_a_body_that_cannot_even_be_read_is_parked_too(ground: Ground, duck: Duc
     assert duck.coverage(0, 3) == 3
     (document,) = duck.search(Search(where=Eq("onepay.parked", True))).documents
     assert at_path(document, "onepay.body.text") == "\ufffd{not json"
+
+
+def test_an_event_older_than_any_store_takes_stops_nothing(ground: Ground, duck: DuckStore) -> None:
+    """As a release before the bound on instants may have left it in the log."""
+    old = from_micros(-1)
+    sealing.record(ground, sealing.failed_login(), sealing.failed_login())
+    waiting = models.outbox.c
+    with ground.db.begin() as session:
+        number, text = session.execute(sa.select(waiting.n, waiting.body).order_by(waiting.n).limit(1)).one()
+        body = canonical.encode({**parse_body(text), "@timestamp": rfc3339(old)})
+        session.execute(sa.update(models.outbox).where(waiting.n == number).values(at=old, body=body))
+    sealing.sequencer(ground).drain()
+
+    assert shipper(ground, duck).drain() == 2
+    (document,) = duck.search(Search(where=Eq("onepay.parked", True))).documents
+    assert document["@timestamp"] == "1970-01-01T00:00:00.000000Z"
+    assert json.loads(at_path(document, "onepay.body.text"))["@timestamp"] == rfc3339(old)
+
+
+def test_a_store_that_refuses_even_a_stub_is_not_well_from_that_moment(ground: Ground, faulty: FaultyStore) -> None:
+    log(ground, 1)
+    faulty.refuses = True
+    ship = shipper(ground, faulty)
+    assert ship.step() is Step.IDLE
+    with ground.db.read() as session:
+        found = ship.standing(session)
+    assert (found.error, found.health) == ("StoreDamaged: the stub of sequence 1: it was told to", Health.DEGRADED)
 
 
 def test_an_event_of_parking_that_is_parked_tells_of_nothing_more(ground: Ground, duck: DuckStore) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ingest.store.port import BatchTooLarge, EventStore, StoreUnavailable
-from ingest.store.query import Appended, Capabilities, Sequenced
+from ingest.store.query import Appended, Capabilities, Refusal, Sequenced
 
 
 class CutOff(Exception):
@@ -22,6 +22,7 @@ class FaultyStore:
     is_away: bool = False
     documents_max: int | None = None
     dies_after_storing: bool = False
+    refuses: bool = False
     batches: list[int] = field(default_factory=list)
     knocks: int = 0
 
@@ -34,6 +35,9 @@ class FaultyStore:
         if self.documents_max is not None and len(documents) > self.documents_max:
             raise BatchTooLarge
         self.batches.append(len(documents))
+        if self.refuses:
+            refused = tuple(Refusal(sequence=item.sequence, reason="it was told to") for item in documents)
+            return Appended(stored=0, repeated=0, refused=refused)
         done = self.store.append(documents)
         if self.dies_after_storing:
             raise CutOff

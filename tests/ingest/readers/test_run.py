@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from app.kernel import canonical
 from app.kernel.access import EVENT_IMPORT_RUN, EVENT_PERSONAL_READ, ActorKind
+from app.kernel.clock import rfc3339
 from app.kernel.context import Context
 from app.kernel.crypto import Secret
 from app.kernel.errors import SignInRequired
@@ -259,6 +260,35 @@ def test_skipped_lines_are_counted_by_reason_and_pattern_with_an_example(
         datetime(2017, 12, 10, 6, 55, 0, tzinfo=UTC),
         datetime(2017, 12, 10, 6, 55, 19, tzinfo=UTC),
     )
+
+
+@pytest.mark.parametrize(
+    ("stamp", "is_taken"),
+    [
+        ("1969-12-31T23:59:59.999999Z", False),
+        ("1970-01-01T00:30:00+01:00", False),
+        ("1970-01-01T00:00:00Z", True),
+        ("9998-12-31T23:59:59.999999Z", True),
+        ("9998-12-31T23:59:59-01:00", False),
+        ("9999-12-31T23:59:59Z", False),
+    ],
+)
+def test_an_instant_that_no_store_takes_is_no_date(
+    ground: Ground, write: Callable[..., Path], stamp: str, is_taken: bool
+) -> None:
+    report = read_file(ground, write(f"{stamp} edge sshd[7]: Failed password for root from 203.0.113.9 port 22 ssh2\n"))
+    assert report.skipped_by_reason == ({} if is_taken else {"no valid date": 1})
+    if is_taken:
+        found = [body["@timestamp"] for body in bodies(ground) if body["event"]["action"] == "external.login.failed"]
+        assert found == [rfc3339(datetime.fromisoformat(stamp))]
+
+
+def test_a_day_that_lies_before_1970_only_in_utc_is_no_date(ground: Ground, write: Callable[..., Path]) -> None:
+    tokyo = authlog.dates(zone="Asia/Tokyo", year=1970, file_time=datetime(2018, 1, 1, tzinfo=UTC))
+    said = "edge sshd[7]: Failed password for root from 203.0.113.9 port 22 ssh2\n"
+    order = ImportOrder(file=write(f"Jan  1 00:00:01 {said}", f"Jan  1 09:00:00 {said}"), source="edge")
+    report = run.read_file(ground.db, order, authlog.parser(tokyo), importer(ground), key=KEY)
+    assert (report.events, report.skipped_by_reason) == (1, {"no valid date": 1})
 
 
 def test_ends_of_lines_do_not_matter(ground: Ground, write: Callable[..., Path]) -> None:

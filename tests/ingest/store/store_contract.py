@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from app.kernel import canonical
 from app.kernel.clock import rfc3339
 from ingest.events.envelope import EventClass
 from ingest.store.port import BadCursor, BadWindow, EventStore, LimitTooHigh, UnknownField, walk
@@ -29,6 +30,7 @@ from ingest.store.query import (
     Window,
 )
 from ingest.store.regex import RegexRefused
+from ingest.store.stubs import is_stub, stub
 from tests.ingest.store.documents import START, refused, sequenced
 
 ALL = Window()
@@ -397,6 +399,26 @@ class StoreContract:
 
         assert store.altered([*items, sequenced(8)]) == []
         assert store.altered([]) == []
+
+    @pytest.mark.parametrize(
+        ("instant", "stands_at"),
+        [
+            (-1, "1970-01-01T00:00:00.000000Z"),
+            (-(10**18), "1970-01-01T00:00:00.000000Z"),
+            (1_700_000_000_000_001, "2023-11-14T22:13:20.000001Z"),
+            (10**18, "9998-12-31T23:59:59.999999Z"),
+        ],
+    )
+    def test_a_stub_fits_whatever_was_refused(self, store: EventStore, instant: int, stands_at: str) -> None:
+        kept = {"@timestamp": "1969-12-31T23:59:59.999999Z", "text": "\x00\u2028" * 4_000}
+        body = stub(event_id="evt_1", kind="x", class_="of_others", at=instant, body=canonical.encode(kept))
+        item = replace(sequenced(1), body=body)
+
+        assert store.append([item]).stored == 1
+        store.settle()
+        (document,) = store.search(Search(where=Eq("onepay.parked", True))).documents
+        assert (document["@timestamp"], is_stub(document)) == (stands_at, True)
+        assert json.loads(document["onepay"]["body"]["text"]) == kept
 
     def test_a_stub_is_replaced_and_nothing_else_is(self, store: EventStore) -> None:
         store.append([sequenced(1, onepay__parked=True), sequenced(2, user__id="kept")])
