@@ -19,6 +19,9 @@ from payments.money import Currency
 HOUSE: Final = "house"
 WALLET: Final = "wallet"
 FLOOR_OF_WALLETS: Final = 0
+HOUSE_PREFIX: Final = "sys_"
+LABEL: Final = ""
+"""What stands on a book: nothing yet, nobody names theirs."""
 
 
 class HouseBook(StrEnum):
@@ -29,13 +32,18 @@ class HouseBook(StrEnum):
 
 def house(session: Session, name: HouseBook, currency: Currency, ctx: Context) -> str:
     """Return the id of a house book, opening it on first use."""
-    id = f"sys_{name.value}.{currency}"
+    id = house_id(name.value, currency)
     known = session.execute(sa.select(book.c.id).where(book.c.id == id)).scalar_one_or_none()
     if known is None:
         insert(
             session, id=id, kind=name.value, owner=HOUSE, currency=currency, floor=None, state=BookState.OPEN, ctx=ctx
         )
     return id
+
+
+def house_id(kind: str, currency: str) -> str:
+    """Return how the house's book of a kind and currency is called."""
+    return f"{HOUSE_PREFIX}{kind}.{currency}"
 
 
 def insert(
@@ -55,7 +63,7 @@ def insert(
         "kind": kind,
         "owner_id": owner,
         "currency": currency,
-        "label": "",
+        "label": LABEL,
         "opened_at": ctx.at,
         "closed_at": None,
     }

@@ -31,12 +31,13 @@ class TextKeys(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedText:
-    """What one order says: who gets how much, at which fee, with which words."""
+    """What one order says: who gets how much, at which fee, with which words, under which number of the caller's."""
 
     payee: str
     amount: Money
     fee: Money
     note: str | None
+    reference: str | None
     salt: str
 
     def __str__(self) -> str:
@@ -48,6 +49,7 @@ class SignedText:
             "currency": self.amount.currency,
             "fee": self.fee.minor,
             "note": self.note,
+            "reference": self.reference,
             "salt": self.salt,
         }
         return canonical.encode(facts).decode()
@@ -83,6 +85,7 @@ def unseal(sealed: bytes, owner: str, transfer_id: str, keys: TextKeys) -> Signe
         amount=Money(facts["amount"], currency),
         fee=Money(facts["fee"], currency),
         note=facts["note"],
+        reference=facts["reference"],
         salt=facts["salt"],
     )
 

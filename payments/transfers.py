@@ -257,6 +257,7 @@ def _ready(session: Session, order: TransferOrder, ctx: Context, keys: TextKeys 
         amount=order.amount,
         fee=Money(0, source.currency),
         note=note or None,
+        reference=order.reference,
         salt=order.salt or signed_text.fresh_salt(),
     )
     sealed = None if keys is None else signed_text.seal(signed, source.owner_id, id, keys)

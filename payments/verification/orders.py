@@ -45,6 +45,17 @@ KINDS: Final[Mapping[str, Order]] = {
     TOPUP: Order(table=topup, source=None, target="book_id", reference="line"),
 }
 
+# What the event of a refused transfer says of its row, beside owner and time.
+SAID_OF_REFUSED: Final[Mapping[str, str]] = {
+    "source": "onepay.wallet.id",
+    "target": "onepay.payee.id",
+    "amount": "transaction.amount",
+    "currency": "transaction.currency",
+    "fee": "transaction.fee",
+    "version": "onepay.object.version",
+    "reason": "event.reason",
+}
+
 
 def of_transactions(session: Session, wanted: sa.ColumnElement[bool]) -> Mapping[tuple[str, str], Any]:
     """Return the orders of some transactions, by kind and id."""
@@ -73,6 +84,8 @@ def check(
     found.same(f"{kind}_state", table, id, SETTLED, order["state"])
     found.same(f"{kind}_owner", table, id, row.owner_id, order["owner_id"])
     found.same(f"{kind}_reference", table, id, row.reference, order[form.reference])
+    if "reason" in order:
+        found.same(f"{kind}_reason", table, id, None, order["reason"])
     if order["at"] > row.at:
         # A transaction is never dated before the one before it in its books, so it may be later than its order.
         found.add(f"{kind}_time", table, id, expected=f"at most {row.at}", found=order["at"])
@@ -139,15 +152,10 @@ def _check_refusal(id: str, event: Mapping[str, Any], row: Any, found: Findings,
         found.add("transfer_missing", transfer, id, expected="a refused order", found="none")
         return
     found.same("transfer_state", transfer, id, REFUSED, row.state)
-    wanted = (
-        at_path(event, "onepay.wallet.id"),
-        at_path(event, "onepay.payee.id"),
-        at_path(event, "transaction.amount"),
-        at_path(event, "transaction.currency"),
-        at_path(event, "event.reason"),
-    )
-    stands = (row.source, row.target, row.amount, row.currency, row.reason)
+    wanted = (told.owner_of(event), *(at_path(event, path) for path in SAID_OF_REFUSED.values()))
+    stands = (row.owner_id, *(getattr(row, column) for column in SAID_OF_REFUSED))
     found.same("transfer_refusal", transfer, id, wanted, stands)
+    found.same("transfer_time_told", transfer, id, at_path(event, "@timestamp"), rfc3339(row.at))
     found.same(
         "transfer_signed_told", transfer, id, at_path(event, "onepay.transfer.signed_hash"), row.signed_hash.hex()
     )
@@ -166,7 +174,13 @@ def _check_signed(order: Mapping[str, Any], keys: TextKeys, found: Findings) -> 
     if text is None:
         return
     found.same("transfer_signed_hash", transfer, id, text.digest().hex(), order["signed_hash"].hex())
-    said = {"payee": text.payee, "amount": text.amount.minor, "currency": text.amount.currency, "fee": text.fee.minor}
+    said = {
+        "payee": text.payee,
+        "amount": text.amount.minor,
+        "currency": text.amount.currency,
+        "fee": text.fee.minor,
+        "reference": text.reference,
+    }
     found.same("transfer_signed", transfer, id, said, {name: order[name] for name in said})
 
 

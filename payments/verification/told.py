@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ingest.events.envelope import at_path
 from ingest.models import body as log_body
 from ingest.models import entry as log_entry
 from ingest.models import outbox as log_outbox
@@ -45,3 +46,8 @@ def of_kinds(session: Session, *kinds: str) -> Iterator[Sequence[Told]]:
     while rows:
         yield [Told(row.kind, row.body) for row in rows]
         rows = session.execute(waiting.where(log_outbox.c.n > rows[-1].n)).all()
+
+
+def owner_of(event: Mapping[str, Any]) -> str | None:
+    """Return whose event it is: the first of those it is about."""
+    return next(iter(at_path(event, "onepay.subject.id") or ()), None)

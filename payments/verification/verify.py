@@ -58,8 +58,10 @@ def verify(
     """Recompute everything, or one book and its transactions, and return the first bad row of each kind.
 
     Orders are compared with their postings and events, wallets with their opening, restraints and what the log says of
-    them; with `keys` also with the text their payer signed, unless the payer was erased. What stands nowhere else is
-    not compared: who has a handle, the ceiling of a book, and the answers kept for repeated requests.
+    them, the house's books with what they must be; with `keys` orders also with the text their payer signed, unless
+    the payer was erased: the `reference` of a refused order stands there alone. What stands nowhere else is not
+    compared: who has a handle, the ceiling of a book, and the answers kept for repeated requests. Accounts, their
+    states and roles are no business of the ledger and not compared either.
     `progress` is told how many entries and transactions were read, of how many.
     The session must be fresh (`db.read()`): the verifier takes one state of the whole database and changes nothing.
     """

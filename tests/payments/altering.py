@@ -17,6 +17,7 @@ def alter(ground: Ground, *statements: str) -> None:
         else:
             connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
             connection.exec_driver_sql("ALTER TABLE payments_balance DROP CONSTRAINT payments_balance_floor")
+            connection.exec_driver_sql("ALTER TABLE payments_transfer DROP CONSTRAINT payments_transfer_reason")
         for statement in statements:
             connection.exec_driver_sql(statement)
         if ground.db.is_sqlite:

@@ -25,6 +25,8 @@ TOPUP = "UPDATE payments_topup SET {} WHERE amount = 1000"
 OF = "UPDATE payments_balance SET {} WHERE book_id = (SELECT id FROM payments_book WHERE owner_id = '%s')"
 ANNA, CARL = OF % "acc_anna", OF % "acc_carl"
 BOOK = "UPDATE payments_book SET {} WHERE owner_id = 'acc_anna'"
+HOUSE_BOOK = "UPDATE payments_book SET {} WHERE owner_id = 'house'"
+OF_HOUSE = OF % "house"
 # The hash and the text of the other order: whole in themselves, and not of this one.
 OTHER = "(SELECT {} FROM payments_transfer other WHERE other.id <> payments_transfer.id)"
 OTHER_HASH, OTHER_TEXT = OTHER.format("signed_hash"), OTHER.format("signed_ct")
@@ -35,20 +37,26 @@ CASES = [
     (SETTLED.format("source = 'wal_other'"), {"transfer_books"}),
     (SETTLED.format("currency = 'USD'"), {"transfer_currency", "transfer_signed"}),
     (SETTLED.format("owner_id = 'acc_thief'"), {"transfer_owner"}),
-    (SETTLED.format("reference = 'other'"), {"transfer_reference"}),
+    (SETTLED.format("reference = 'other'"), {"transfer_reference", "transfer_signed"}),
     (SETTLED.format("at = at + 1"), {"transfer_time", "transfer_time_told"}),
     (SETTLED.format("at = at - 1"), {"transfer_time_told"}),
     (SETTLED.format("fee = 1"), {"transfer_amount", "transfer_fee_told", "transfer_signed"}),
     (SETTLED.format("version = 2"), {"transfer_version_told"}),
     (
         SETTLED.format("state = 'refused', reason = 'wallet_restricted'"),
-        {"transfer_state", "transfer_status_told", "transfer_untold"},
+        {"transfer_reason", "transfer_state", "transfer_status_told", "transfer_untold"},
     ),
     (SETTLED.format("payee = 'carl'"), {"transfer_signed"}),
     (SETTLED.format(f"signed_hash = {OTHER_HASH}"), {"transfer_signed_hash", "transfer_signed_told"}),
     (SETTLED.format(f"signed_ct = {OTHER_TEXT}"), {"transfer_signed_text"}),
     ("DELETE FROM payments_transfer WHERE state = 'settled'", {"transfer_missing"}),
+    (SETTLED.format("reason = 'wallet_restricted'"), {"transfer_reason"}),
     (REFUSED.format("amount = 1"), {"transfer_refusal", "transfer_signed"}),
+    (REFUSED.format("owner_id = 'acc_ben'"), {"transfer_refusal"}),
+    (REFUSED.format("reference = 'other'"), {"transfer_signed"}),
+    (REFUSED.format("fee = 1"), {"transfer_refusal", "transfer_signed"}),
+    (REFUSED.format("version = 2"), {"transfer_refusal"}),
+    (REFUSED.format("at = at + 1"), {"transfer_time_told"}),
     (REFUSED.format("reason = 'wallet_restricted'"), {"transfer_refusal"}),
     (REFUSED.format("payee = 'carl'"), {"transfer_signed"}),
     (REFUSED.format(f"signed_hash = {OTHER_HASH}"), {"transfer_signed_hash", "transfer_signed_told"}),
@@ -66,7 +74,15 @@ CASES = [
     ("DELETE FROM payments_restraint", {"wallet_state"}),
     (BOOK.format("owner_id = 'acc_thief'"), {"wallet_owner", "bank_reference_missing"}),
     (BOOK.format("currency = 'USD'"), {"wallet_currency"}),
-    (BOOK.format("kind = 'bank.clearing'"), {"wallet_kind"}),
+    (BOOK.format("kind = 'bank.clearing'"), {"wallet_kind", "house_book"}),
+    (BOOK.format("opened_at = opened_at - 1"), {"wallet_opened_at"}),
+    (BOOK.format("label = 'savings'"), {"wallet_label"}),
+    (HOUSE_BOOK.format("kind = 'other'"), {"house_book"}),
+    (HOUSE_BOOK.format("owner_id = 'acc_thief'"), {"house_book"}),
+    (HOUSE_BOOK.format("currency = 'USD'"), {"house_book"}),
+    (HOUSE_BOOK.format("closed_at = opened_at"), {"house_book"}),
+    (OF_HOUSE.format("state = 'debit_frozen'"), {"house_book"}),
+    (OF_HOUSE.format("floor = -1000000"), {"house_book"}),
     (
         "UPDATE payments_bank_reference SET owner_id = 'acc_thief' WHERE owner_id = 'acc_anna'",
         {"bank_reference", "bank_reference_missing"},
@@ -89,7 +105,7 @@ def lived(world: World) -> World:
                 wallets.release_outgoing(session, held, world.ctx(COMMANDER), key="undo")
     world.pay(anna, ben, 500, reference="r-1")
     try:
-        world.pay(anna, ben, 9_000)
+        world.pay(anna, ben, 9_000, reference="r-2")
     except TransferRefused as refused:
         with world.db.begin() as session:
             refused.trace(session, world.ctx(anna.actor))
