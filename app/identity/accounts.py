@@ -20,7 +20,7 @@ from app.kernel import classify, crypto
 from app.kernel.access import ActorKind
 from app.kernel.context import Context
 from app.kernel.db import insert_once
-from app.kernel.deceiving import deceives
+from app.kernel.deceiving import can_be_read, deceives
 from app.kernel.errors import Conflict, Invalid, NotFound
 from ingest.events.admin import RoleGranted
 from ingest.log import outbox
@@ -39,7 +39,7 @@ class AddressInvalid(Invalid):
 
 
 class NameInvalid(Invalid):
-    """Write a name of 1 to 80 characters, without control characters."""
+    """Write a name of 1 to 80 characters, with a letter in it and without invisible characters."""
 
     code = "name_invalid"
 
@@ -102,9 +102,9 @@ def identifier_of(text: str, *, parts: Identity) -> bytes:
 
 
 def checked_name(text: str) -> str:
-    """Return a name as it will be shown; control, invisible and bidirectional characters are refused."""
+    """Return a name as it will be shown; raises `NameInvalid` for one that cannot be read, or not as it is written."""
     name = unicodedata.normalize("NFC", " ".join(text.split()))
-    if not 1 <= len(name) <= NAME_MAX or deceives(name):
+    if not 1 <= len(name) <= NAME_MAX or not can_be_read(name) or deceives(name, is_name=True):
         raise NameInvalid(param="name")
     if classify.find_card_numbers(name):
         raise NameInvalid("This looks like a card number; please write your name.", param="name")
