@@ -29,20 +29,20 @@ from app.kernel.db import Database, insert_once, wake_after
 from app.kernel.errors import Invalid
 from app.kernel.ids import derived
 from ingest import models
-from ingest.events.envelope import AT_END, AT_MIN
+from ingest.events.envelope import AT_END, AT_MIN, EventInvalid
 from ingest.events.external import ExternalEvent
 from ingest.events.health import ImportCompleted
 from ingest.log import outbox
+from ingest.readers import cutting
 
 LINES_A_TRANSACTION: Final = 1_000
 LINE_BYTES_MAX: Final = 65_536
-KEPT_BYTES_MAX: Final = 4_096
-NAME_BYTES_MAX: Final = 1_024
 SAMPLE_CHARS: Final = 160
 PATTERNS_MAX: Final = 100
 FIRST_LINES: Final = 1_000
 EQUAL_LINES_MAX: Final = 1_000_000
 UNDATED: Final = "no valid date"
+UNFIT: Final = "more than an event holds"
 _DIGEST_BYTES: Final = 12
 _SOURCE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -285,7 +285,7 @@ def _batches(
         else:
             report.first_at = min(told.at, report.first_at or told.at)
             report.last_at = max(told.at, report.last_at or told.at)
-            line = _cut(raw.decode("utf-8"))
+            line = cutting.cut(raw.decode("utf-8"), cutting.KEPT_BYTES_MAX)
             batch += [_Found(pseudonyms.event_id(told, raw, nth, part), told, line) for part in range(told.times)]
         report.lines, lines = report.lines + 1, lines + 1
         if lines == LINES_A_TRANSACTION or len(batch) >= LINES_A_TRANSACTION:
@@ -343,7 +343,9 @@ def _known(session: Session, batch: Sequence[_Found]) -> set[str]:
 
 def _record(session: Session, batch: Sequence[_Found], pseudonyms: _Pseudonyms, report: Report, ctx: Context) -> None:
     known = _known(session, batch)
-    rows = [_outbox_row(session, found, pseudonyms, ctx) for found in batch if found.event_id not in known]
+    rows, unfit = _outbox_rows(
+        session, [found for found in batch if found.event_id not in known], pseudonyms, report, ctx
+    )
     # What another import put in between is a repeat too.
     new = sum(
         insert_once(session, models.outbox, *[_bare(row) for row in rows[start : start + LINES_A_TRANSACTION]])
@@ -351,7 +353,7 @@ def _record(session: Session, batch: Sequence[_Found], pseudonyms: _Pseudonyms, 
     )
     outbox.insert_rendered(session, [told for row in rows for told in row.get("found", ())])
     report.events += new
-    report.repeats += len(batch) - new
+    report.repeats += len(batch) - new - unfit
     if new:
         wake_after(session)
     kept = models.imported.c
@@ -359,14 +361,35 @@ def _record(session: Session, batch: Sequence[_Found], pseudonyms: _Pseudonyms, 
     session.execute(sa.update(models.imported).where(where).values(_row(report, "running")))
 
 
+def _outbox_rows(
+    session: Session, batch: Sequence[_Found], pseudonyms: _Pseudonyms, report: Report, ctx: Context
+) -> tuple[list[dict[str, Any]], int]:
+    """Return the rows of a batch, and how many make none: a line that no event holds is skipped, and stops no file."""
+    rows: list[dict[str, Any]] = []
+    last: Told | None = None
+    for found in batch:
+        try:
+            rows.append(_outbox_row(session, found, pseudonyms, ctx))
+        except EventInvalid:
+            # The events of a repeated line follow each other, and it is one line.
+            if found.told is not last:
+                _skip(report, Skipped(pattern=UNFIT), found.line.encode("utf-8"))
+            last = found.told
+    return rows, len(batch) - len(rows)
+
+
 def _outbox_row(session: Session, found: _Found, pseudonyms: _Pseudonyms, ctx: Context) -> dict[str, Any]:
     told = found.told
     event = replace(
         told.event,
+        provider=cutting.cut(told.event.provider, cutting.WORD_BYTES_MAX),
+        method=cutting.cut(told.event.method or "", cutting.WORD_BYTES_MAX) or None,
+        process=cutting.cut(told.event.process or "", cutting.WORD_BYTES_MAX) or None,
+        host=cutting.cut(told.event.host or "", cutting.WORD_BYTES_MAX) or None,
         about=(pseudonyms.subject(told.user),),
         identifier=pseudonyms.user_hash(told.user) if told.user else None,
-        message=_cut(told.event.message or ""),
-        user_name=_cut(told.user, NAME_BYTES_MAX) or None,
+        message=cutting.cut(told.event.message or "", cutting.MESSAGE_BYTES_MAX),
+        user_name=cutting.cut(told.user, cutting.NAME_BYTES_MAX) or None,
         line=found.line,
     )
     of_line = Context(actor=ANONYMOUS, at=told.at, request_id=ctx.request_id, source=told.source, ids=ctx.ids)
@@ -407,7 +430,3 @@ def _row(report: Report, state: str) -> dict[str, object]:
         "skipped": report.skipped,
         "state": state,
     }
-
-
-def _cut(text: str, bytes_max: int = KEPT_BYTES_MAX) -> str:
-    return text.encode("utf-8")[:bytes_max].decode("utf-8", "ignore")

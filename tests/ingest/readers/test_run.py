@@ -20,10 +20,11 @@ from app.kernel.context import Context
 from app.kernel.crypto import Secret
 from app.kernel.errors import SignInRequired
 from ingest import models
+from ingest.events.external import EventRecorded
 from ingest.log import read as log
 from ingest.log.outbox import LogFull
-from ingest.readers import authlog, run
-from ingest.readers.run import FileUnreadable, FormatUnmatched, ImportOrder, Report, SourceInvalid
+from ingest.readers import authlog, cutting, run
+from ingest.readers.run import FileUnreadable, FormatUnmatched, ImportOrder, Report, SourceInvalid, Told
 from tests.support import sealing
 from tests.support.ground import Ground, somebody
 
@@ -362,10 +363,58 @@ def test_a_repeated_line_makes_as_many_events_with_ids_of_their_own(ground: Grou
     assert kinds(ground) == {"external.login.failed": 6}
 
 
-def test_a_long_name_fits_an_event(ground: Ground, write: Callable[..., Path]) -> None:
-    assert read_file(ground, write(line(1, user="n" * 60_000))).events == 1
+@pytest.mark.parametrize(
+    ("host", "method", "user", "after"),
+    [
+        ("edge", "password", "n" * 60_000, ""),
+        ("edge", "password", "\x01" * 2_900, ""),
+        ("edge", "password", '"\\' * 30_000, ""),
+        ("h" * 60_000, "password", "root", ""),
+        ("edge", "m" * 60_000, "root", ""),
+        ("é" * 10_000, "é" * 10_000, "é" * 10_000, ""),
+        ("\x01" * 9_000, "\x01" * 9_000, "\x01" * 9_000, ": " + "pwd=\x01 " * 5_000),
+        ("edge", "password", "root", ": " + "pwd=x " * 10_000),  # each becomes longer when it is masked
+    ],
+)
+def test_a_line_of_any_words_fits_an_event_and_so_do_those_behind_it(
+    ground: Ground, write: Callable[..., Path], host: str, method: str, user: str, after: str
+) -> None:
+    said = f"Dec 10 06:55:46 {host} sshd[7]: Failed {method} for {user} from 203.0.113.9 port 22 ssh2{after}\n"
+    report = read_file(ground, write(said, line(1)))
 
-    assert kinds(ground) == {"external.login.failed": 1}
+    assert (report.events, report.skipped) == (2, 0)
+    assert kinds(ground)["external.login.failed"] == 2
+
+
+def test_a_line_that_no_event_holds_is_skipped_and_stops_no_file(ground: Ground, write: Callable[..., Path]) -> None:
+    def parse(text: str) -> Told:
+        is_wide = "wide" in text
+        event = EventRecorded(provider="other", given_type=("word" * 9,) * 1_000 if is_wide else ("info",))
+        return Told(at=datetime(2017, 12, 10, tzinfo=UTC), event=event, user="", times=3 if is_wide else 1)
+
+    order = ImportOrder(file=write("narrow\n", "wide line\n", "narrow\n"), source="edge")
+    reports = [run.read_file(ground.db, order, parse, importer(ground), key=KEY) for _ in range(2)]
+
+    assert [(each.lines, each.events, each.repeats, each.skipped) for each in reports] == [(3, 2, 0, 1), (3, 0, 2, 1)]
+    assert reports[0].skipped_by_reason == {"more than an event holds": 1}
+    assert reports[0].samples == {"more than an event holds": "wide line"}
+
+
+@pytest.mark.parametrize(
+    ("text", "bytes_max", "kept"),
+    [
+        ("", 0, ""),
+        ("abc", 3, "abc"),
+        ("abcd", 3, "abc"),
+        ("\x01\x01", 12, "\x01\x01"),
+        ("\x01\x01", 11, "\x01"),
+        ('a"b', 3, 'a"'),
+        ("é€", 4, "é"),
+        ("a\u2028", 3, "a"),
+    ],
+)
+def test_a_text_is_cut_by_what_it_takes_in_a_body(text: str, bytes_max: int, kept: str) -> None:
+    assert cutting.cut(text, bytes_max) == kept
 
 
 @pytest.fixture
