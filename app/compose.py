@@ -15,7 +15,7 @@ from app.failing import Failing
 from app.gateway.networks import Blocked, BlockNetwork
 from app.gateway.pipeline import Gateway
 from app.gateway.proxies import TrustedProxies
-from app.identity import password_filter
+from app.identity import password_filter, probes
 from app.identity.containment import LockAccount, RevokeSessions, ToldHold
 from app.identity.disown import HoldOutgoing
 from app.identity.parts import Identity
@@ -166,7 +166,9 @@ def make_system(
         BlockNetwork(proxies),
     )
     metrics = Metrics()
-    response = playbooks.parts({action.name: action for action in actions})
+    response = playbooks.parts(
+        {action.name: action for action in actions}, probes={"factors.added": probes.factors_added}
+    )
     runner = Runner(
         db, working_store, clock, ids, rules.shipped(), sink=partial(joining.accept, parts=response), metrics=metrics
     )

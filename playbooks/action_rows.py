@@ -20,6 +20,7 @@ from playbooks.parts import Parts
 from playbooks.registry import ActionType, Lasts, Undo
 
 PAGE_MAX: Final = 200
+LOCK: Final = "account.lock"
 
 
 class ActionState(StrEnum):
@@ -97,6 +98,14 @@ def standing(session: Session, incident_id: str, *, name: str | None = None) -> 
 def proposed(session: Session, incident_id: str) -> Iterator[Action]:
     """Walk through all that waits for a second person on an incident, the latest first."""
     return _walk(session, incident_id, action.c.state == ActionState.PROPOSED.value)
+
+
+def given_back_at(session: Session, incident_id: str) -> datetime | None:
+    """Return when the last lock of an account on an incident was taken back; None where one stands, or none was."""
+    if next(standing(session, incident_id, name=LOCK), None) is not None:
+        return None
+    query = sa.select(action.c.undone_at).where(action.c.incident_id == incident_id, action.c.name == LOCK)
+    return session.scalar(query.where(action.c.undone_at.is_not(None)).order_by(action.c.undone_at.desc()).limit(1))
 
 
 def has_contained(session: Session, incident_id: str) -> bool:

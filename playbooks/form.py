@@ -57,7 +57,8 @@ class Ask:
     """Asks a person: a text, a role, a time, a form.
 
     `does` names the action that finishes it, `params` whom or what that is done to; `is_any` says that it counts
-    whomever it is done to. `facts` are the answers that are written into the incident.
+    whomever it is done to. `facts` are the answers that are written into the incident. `contradicted_by` names, for an
+    answer, the probe that must find nothing at the account of `params`: what the system knows, nobody says otherwise.
     """
 
     text: str
@@ -68,6 +69,7 @@ class Ask:
     params: Mapping[str, str] = field(default_factory=dict)
     is_any: bool = False
     facts: tuple[str, ...] = ()
+    contradicted_by: Mapping[str, str] = field(default_factory=dict)
     needs_second: bool = False
     is_required: bool = True
     next: str

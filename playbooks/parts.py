@@ -1,14 +1,20 @@
-"""What response needs of the installation: containments of the others, the library, rules of clocks, settings."""
+"""What response needs of the installation: containments and probes of the others, the library, clocks, settings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy.orm import Session
 
 from app.kernel.containment import Containment
 from playbooks.clocks import ClockRules
 from playbooks.form import Playbook
 from playbooks.settings import PlaybookSettings
+
+Probe = Callable[[Session, str, datetime, datetime], str | None]
+"""Port of others: what they find at an account from one instant to another that still stands, in words, or None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,4 +24,5 @@ class Parts:
     containments: Mapping[str, Containment]
     library: Mapping[str, Playbook]
     clock_rules: ClockRules
+    probes: Mapping[str, Probe] = field(default_factory=dict)
     settings: PlaybookSettings = field(default_factory=PlaybookSettings)

@@ -24,12 +24,13 @@ from app.kernel.context import Context
 from app.kernel.errors import Conflict, Invalid, NotFound, SamePerson, WrongState
 from ingest.events.incident import TaskDone, TaskSkipped
 from ingest.log import outbox
-from playbooks import cases, notes, registry, step_rows, timeline
+from playbooks import action_rows, cases, notes, registry, step_rows, timeline
 from playbooks.action_rows import Action
 from playbooks.cases import Incident
 from playbooks.form import Ask, Field, Type, Value
 from playbooks.models import task
 from playbooks.notes import Kind
+from playbooks.parts import Parts
 from playbooks.step_rows import StepState
 from playbooks.timeline import Code
 
@@ -69,6 +70,12 @@ class ActionNotDone(Conflict):
     code = "action_not_done"
 
 
+class AnswerContradicted(Conflict):
+    """What the system knows contradicts this answer."""
+
+    code = "answer_contradicted"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """A task as people read it."""
@@ -82,8 +89,9 @@ class Task:
     fields: Mapping[str, Field]
     does: str | None
     params: Mapping[str, str]
-    """Whom or what the action that finishes it is done to; nothing where any will do."""
+    """Whom or what the action that finishes it is done to, or the answers are about; nothing where any will do."""
     facts: tuple[str, ...]
+    contradicted_by: Mapping[str, str]
     is_required: bool
     needs_second: bool
     state: TaskState
@@ -123,6 +131,7 @@ def open_task(
             does=asked.does,
             params=dict(params or {}),
             facts=list(asked.facts),
+            contradicted_by=dict(asked.contradicted_by),
             is_required=asked.is_required,
             needs_second=asked.needs_second,
             state=TaskState.OPEN.value,
@@ -137,11 +146,11 @@ def open_task(
     return task_id
 
 
-def finish(session: Session, task_id: str, values: Mapping[str, object], ctx: Context) -> Task:
+def finish(session: Session, task_id: str, values: Mapping[str, object], ctx: Context, *, parts: Parts) -> Task:
     """Finish a task with its form's answers; where two people are asked, the first answers and `confirm` ends it.
 
-    Raises `FormInvalid` naming the field, `ActionNotDone` for a task that an action finishes, and `WrongState` for one
-    that is not open.
+    Raises `FormInvalid` naming the field, `AnswerContradicted` where the system knows better, `ActionNotDone` for a
+    task that an action finishes, and `WrongState` for one that is not open.
     """
     found, case = _held(session, task_id, ctx)
     _require_role(found, ctx.actor)
@@ -153,6 +162,7 @@ def finish(session: Session, task_id: str, values: Mapping[str, object], ctx: Co
             object_id=task_id,
         )
     answers = checked(found.fields, values)
+    _demand_uncontradicted(session, case, found, answers, ctx, parts)
     if found.needs_second:
         _write(session, found, state=TaskState.CHECKING.value, result=answers, done_by=ctx.actor.id)
         timeline.add(session, case.id, Code.TASK_CHECKED, ctx, ref=task_id, text=found.text)
@@ -160,7 +170,7 @@ def finish(session: Session, task_id: str, values: Mapping[str, object], ctx: Co
     return _done(session, case, found, answers, ctx, done_by=ctx.actor.id)
 
 
-def confirm(session: Session, task_id: str, ctx: Context) -> Task:
+def confirm(session: Session, task_id: str, ctx: Context, *, parts: Parts) -> Task:
     """End a task that somebody else answered; raises `SamePerson` for the one who did."""
     found, case = _held(session, task_id, ctx)
     _require_role(found, ctx.actor)
@@ -168,6 +178,7 @@ def confirm(session: Session, task_id: str, ctx: Context) -> Task:
         raise WrongState("Nobody waits for a confirmation of this task.", object_id=task_id)
     if found.done_by == ctx.actor.id:
         raise SamePerson
+    _demand_uncontradicted(session, case, found, found.result, ctx, parts)
     return _done(session, case, found, found.result, ctx, done_by=found.done_by, second_by=ctx.actor.id)
 
 
@@ -285,6 +296,23 @@ def _held(session: Session, task_id: str, ctx: Context) -> tuple[Task, Incident]
     return _by_id(session, task_id), case
 
 
+def _demand_uncontradicted(
+    session: Session, case: Incident, found: Task, answers: Mapping[str, Value], ctx: Context, parts: Parts
+) -> None:
+    """Raise `AnswerContradicted` where an answer is not what is found at the account it is about.
+
+    It is looked for from the incident's first event until its owner was given the account back, or now.
+    """
+    for name, answer in answers.items():
+        probe = found.contradicted_by.get(str(answer))
+        if probe is None:
+            continue
+        until = action_rows.given_back_at(session, case.id) or ctx.at
+        known = parts.probes[probe](session, found.params["account"], case.first_event_at, until)
+        if known is not None:
+            raise AnswerContradicted(known, param=name, object_id=found.id)
+
+
 def _require_role(found: Task, actor: Actor) -> None:
     actor.require(_PERMISSION_OF_ROLE[found.role])
 
@@ -380,6 +408,7 @@ def _task(row: Any) -> Task:  # a row of `task`
         does=row.does,
         params=row.params,
         facts=tuple(row.facts),
+        contradicted_by=row.contradicted_by,
         is_required=row.is_required,
         needs_second=row.needs_second,
         state=TaskState(row.state),

@@ -138,14 +138,15 @@ class Executor:
 
     def _ask(self, session: Session, held: Held, does: Ask, ctx: Context) -> None:
         params: Mapping[str, str] = {}
-        if does.does is not None and does.params:
+        if does.params:
             try:
-                kind = registry.named(does.does)
-                params = registry.checked(kind, values.resolved(does.params, held.execution.variables))
+                params = values.resolved(does.params, held.execution.variables)
+                if does.does is not None:
+                    params = registry.checked(registry.named(does.does), params)
             except (Undecided, BadParameter) as error:
                 why = f"{error} is not known" if isinstance(error, Undecided) else str(error).removesuffix(".")
                 text = f"{does.text} {why}, so no action finishes this task: say by hand that it is done."
-                does = replace(does, does=None, text=text)
+                does = replace(does, does=None, contradicted_by={}, text=text)
         tasks.open_task(session, held.case, does, ctx, execution_id=held.execution.id, step=held.name, params=params)
         steps.mark(session, held, StepState.WAITING, ctx)
         if does.does is not None:

@@ -19,10 +19,10 @@ DEPTH_MAX: Final = 5
 _TYPE_OF_PARAMETER: Final = {"account": Type.ACCOUNT, "addresses": Type.ADDRESSES, "hours": Type.INTEGER}
 
 
-def library(playbooks: Mapping[str, Playbook]) -> None:
+def library(playbooks: Mapping[str, Playbook], probes: Collection[str] = ()) -> None:
     """Check every playbook, and that no chain of calls comes back to where it began; raises `PlaybookRefused`."""
     for one in playbooks.values():
-        playbook(one, playbooks.keys())
+        playbook(one, playbooks.keys(), probes)
     calls = {
         slug: {step.playbook for step in one.steps.values() if isinstance(step, Call)}
         for slug, one in playbooks.items()
@@ -38,8 +38,8 @@ def library(playbooks: Mapping[str, Playbook]) -> None:
             raise PlaybookRefused(slug, None, f"calls go deeper than {DEPTH_MAX}")
 
 
-def playbook(found: Playbook, known: Collection[str]) -> None:
-    """Check one playbook; `known` are the playbooks it may call."""
+def playbook(found: Playbook, known: Collection[str], probes: Collection[str] = ()) -> None:
+    """Check one playbook; `known` are the playbooks it may call, `probes` what may contradict an answer."""
     if found.owner not in ROLES:
         raise PlaybookRefused(found.slug, None, f"the owner {found.owner} is no role")
     _check_names(found)
@@ -48,6 +48,8 @@ def playbook(found: Playbook, known: Collection[str]) -> None:
     for name, step in found.steps.items():
         try:
             _check_step(step, types, known)
+            if isinstance(step, Ask):
+                _check_contradicted(step, probes)
         except (ConditionRefused, BadParameter, registry.UnknownAction) as error:
             raise PlaybookRefused(found.slug, name, str(error)) from error
         except ValueError as error:
@@ -130,8 +132,10 @@ def _check_step(step: Step, types: Mapping[str, Type], known: Collection[str]) -
 def _check_asked(step: Ask, types: Mapping[str, Type]) -> None:
     """Check the action that finishes a task: it is one of people, and the playbook says to whom it is done."""
     if step.does is None:
-        if step.params or step.is_any:
+        if step.is_any or (step.params and not step.contradicted_by):
             raise ValueError("with and any belong to the action that finishes a task")
+        if step.params:
+            _check_params(("account",), ("account",), step.params, types)
         return
     kind = registry.named(step.does)
     if kind.is_own:
@@ -140,6 +144,18 @@ def _check_asked(step: Ask, types: Mapping[str, Type]) -> None:
         raise ValueError(f"{step.does} is done to what with says or to any, not both")
     if not step.is_any:
         _check_given(kind, step.params, types)
+
+
+def _check_contradicted(step: Ask, probes: Collection[str]) -> None:
+    """Check that what may contradict an answer is known, and the answer one of the form."""
+    if step.contradicted_by and "account" not in step.params:
+        raise ValueError("contradicted_by needs the account in with")
+    choices = {choice for one in step.fields.values() for choice in one.choices}
+    for answer, probe in step.contradicted_by.items():
+        if answer not in choices:
+            raise ValueError(f"the form has no answer {answer}")
+        if probe not in probes:
+            raise ValueError(f"there is no probe {probe}")
 
 
 def _check_given(kind: ActionType, params: Mapping[str, str], types: Mapping[str, Type]) -> None:

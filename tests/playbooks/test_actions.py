@@ -241,7 +241,7 @@ def test_what_an_incident_decides_by_holds_beyond_what_a_page_shows(
         undone = run(world, case, "wallet.hold_outgoing", {"account": f"acc_{n}"})
         world.do(undoing.undo, undone.id, WHY, parts=world.parts)
         world.do(lambda session, ctx, n=n: tasks.open_task(session, cases.locked(session, case), ask(f"Look {n}"), ctx))
-        world.do(tasks.finish, world.open_task(case).id, {})
+        world.do(tasks.finish, world.open_task(case).id, {}, parts=world.parts)
     assert lacks(State.CONTAINED) == {"containment"}
     held = [run(world, case, "wallet.hold_outgoing", {"account": f"acc_{n}"}).id for n in range(5)]
     asked = [

@@ -9,13 +9,13 @@ import pytest
 import sqlalchemy as sa
 
 from app.kernel.errors import Forbidden, SamePerson, WrongState
-from playbooks import actions, casework, tasks
+from playbooks import actions, casework, tasks, undoing
 from playbooks.acting import OwnAction
 from playbooks.engine import shipped
 from playbooks.engine.execute import Executor
 from playbooks.models import command, playbook_version
 from playbooks.settings import PlaybookSettings
-from playbooks.tasks import ActionNotDone, FormInvalid
+from playbooks.tasks import ActionNotDone, AnswerContradicted, FormInvalid
 from playbooks.timeline import Code
 from tests.playbooks.books import CHILD, LONG, book
 from tests.playbooks.test_incidents import walk
@@ -265,6 +265,43 @@ def test_a_house_without_automatic_containment_asks_each_time(tmp_path) -> None:
     world.close()
 
 
+def test_what_the_system_knows_nobody_says_otherwise(world: World) -> None:
+    found = world.takeover()
+    world.execute()
+    world.answer(found, "ask", answer="not_mine")
+    world.do(actions.run, found, "account.lock", {"account": "acc_victim"}, parts=world.parts)
+    world.execute()
+    (lock,) = [one for one in world.page(found).actions if one.name == "account.lock"]
+    world.do(undoing.undo, lock.id, WHY, by=CHEN, parts=world.parts)
+    given_back = world.now
+    world.pass_time(minutes=10)
+    world.answer(found, "recovery")
+    world.answer(found, "seen", paid=False, seen=False)
+    world.probe.finds = "A second factor still stands."
+    for answer in ("restored_by_administrator", "nothing_was_changed"):
+        with pytest.raises(AnswerContradicted, match="still stands"):
+            world.answer(found, "contact", factors=answer)
+    first = world.page(found).incident.first_event_at
+    assert world.probe.asked == [("acc_victim", first, given_back)] * 2
+    assert world.open_task(found).step == "contact"
+    world.probe.finds = None
+    world.answer(found, "contact", factors="restored_by_administrator")
+    assert world.open_task(found).step == "cause"
+
+
+def test_what_is_left_as_it_is_needs_no_proof(world: World) -> None:
+    found = world.takeover()
+    world.execute()
+    world.answer(found, "ask", answer="not_mine")
+    world.do(actions.run, found, "account.lock", {"account": "acc_victim"}, parts=world.parts)
+    world.execute()
+    world.answer(found, "recovery")
+    world.answer(found, "seen", paid=False, seen=False)
+    world.probe.finds = "A second factor still stands."
+    world.answer(found, "contact", factors="left_as_they_are")
+    assert (world.open_task(found).step, world.probe.asked) == ("cause", [])
+
+
 def test_what_is_busy_is_tried_until_it_is_not_and_has_not_failed(world: World) -> None:
     hold = world.kept["wallet.hold_outgoing"]
     hold.is_busy = True
@@ -349,7 +386,7 @@ def test_a_task_of_an_action_is_done_by_the_action_alone(world: World) -> None:
     world.answer(found, "ask", by=ANNA, answer="not_mine")
     task = world.open_task(found, "lock")
     with pytest.raises(ActionNotDone):
-        world.do(tasks.finish, task.id, {})
+        world.do(tasks.finish, task.id, {}, parts=world.parts)
     world.do(actions.run, found, "account.lock", {"account": "acc_victim"}, by=CHEN, parts=world.parts)
     (after,) = [one for one in world.page(found).tasks if one.id == task.id]
     assert (after.state, after.done_by) == ("done", CHEN.id)
@@ -396,7 +433,9 @@ def test_steps_of_a_way_that_was_not_taken_say_so_while_the_playbook_runs(world:
 def test_between_a_step_and_the_next_no_way_is_lost(world: World) -> None:
     found = world.takeover()
     world.execute()
-    world.do(tasks.finish, world.open_task(found, "ask").id, {"answer": "mine"}, by=ANNA)  # nobody followed yet
+    world.do(
+        tasks.finish, world.open_task(found, "ask").id, {"answer": "mine"}, by=ANNA, parts=world.parts
+    )  # nobody followed yet
     assert {world.steps(found)[name] for name in ("theirs", "undo", "lock", "cause")} == {"pending"}
 
 
@@ -429,7 +468,7 @@ def test_a_task_whose_target_nobody_knows_is_answered_by_hand(with_book) -> None
     task = world.open_task(found)
     assert (task.does, task.params) == (None, {})
     assert task.text.endswith("$source_ips is not known, so no action finishes this task: say by hand that it is done.")
-    world.do(tasks.finish, task.id, {})
+    world.do(tasks.finish, task.id, {}, parts=world.parts)
     world.execute()
     assert world.steps(found) == {"a": "done"}
 
@@ -448,7 +487,7 @@ def test_a_form_is_complete_and_typed(world: World, values: dict[str, object], f
     found = world.takeover()
     world.execute()
     with pytest.raises(FormInvalid) as refused:
-        world.do(tasks.finish, world.open_task(found, "ask").id, values, by=ANNA)
+        world.do(tasks.finish, world.open_task(found, "ask").id, values, by=ANNA, parts=world.parts)
     assert refused.value.param == field
     assert world.open_task(found, "ask").is_open
 
@@ -498,12 +537,12 @@ def test_two_people_answer_where_two_are_asked(with_book) -> None:
     world = with_book("ask: {task: Look, role: analyst, within: 1h, form: {n: integer}, second: true, next: done}")
     found = begin(world)
     task = world.open_task(found)
-    world.do(tasks.finish, task.id, {"n": "12"}, by=ANNA)
+    world.do(tasks.finish, task.id, {"n": "12"}, by=ANNA, parts=world.parts)
     world.execute()
     assert world.steps(found)["ask"] == "waiting"
     with pytest.raises(SamePerson):
-        world.do(tasks.confirm, task.id, by=ANNA)
-    done = world.do(tasks.confirm, task.id, by=AMIR)
+        world.do(tasks.confirm, task.id, by=ANNA, parts=world.parts)
+    done = world.do(tasks.confirm, task.id, by=AMIR, parts=world.parts)
     world.execute()
     assert (done.result, done.done_by, done.second_by) == ({"n": 12}, ANNA.id, AMIR.id)
     (run,) = world.page(found).executions
@@ -519,7 +558,7 @@ then: {task: Old too, role: analyst, within: 1h, next: done}
     found = begin(world)
     renewed = make_parts(world, old.replace("Old", "New"))
     newer = Executor(world.ground.db, world.ground.clock, world.ground.ids, renewed)
-    world.do(tasks.finish, world.open_task(found).id, {}, by=ANNA)
+    world.do(tasks.finish, world.open_task(found).id, {}, by=ANNA, parts=world.parts)
     newer.run()
     assert world.open_task(found).text == "Old too"
 

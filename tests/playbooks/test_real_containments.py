@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from app.gateway.networks import BlockNetwork
 from app.gateway.proxies import TrustedProxies
-from app.identity import accounts, sessions
+from app.identity import accounts, mfa, probes, sessions
 from app.identity.containment import LockAccount, RevokeSessions
 from ingest.events.detection import FindingRaised
 from payments import wallets
@@ -28,7 +28,7 @@ people = identity.people  # the fixture of identity's own tests
 def test_an_account_that_was_entered_is_contained_locked_and_given_back(people: People) -> None:
     ground = people.ground
     acts = (RevokeSessions(people.parts), LockAccount(people.parts), HoldOutgoing(), BlockNetwork(TrustedProxies(())))
-    parts = shipped.parts({act.name: act for act in acts})
+    parts = shipped.parts({act.name: act for act in acts}, probes={"factors.added": probes.factors_added})
     executor = Executor(ground.db, ground.clock, ground.ids, parts)
     account = people.sign_up(ADDRESS, "amber")
     assert people.try_in(ADDRESS) is not None
@@ -53,7 +53,7 @@ def test_an_account_that_was_entered_is_contained_locked_and_given_back(people: 
     assert (live(people, account), held(people, account)) == (0, True)
     with ground.db.begin() as session:
         (ask,) = incidents.by_id(session, found, CARLA).tasks
-        tasks.finish(session, ask.id, {"answer": "not_mine"}, ground.ctx(ANNA))
+        tasks.finish(session, ask.id, {"answer": "not_mine"}, ground.ctx(ANNA), parts=parts)
     executor.run()
     with ground.db.begin() as session:
         lock = actions.run(session, found, "account.lock", {"account": account}, ground.ctx(CARLA), parts=parts)
@@ -68,6 +68,31 @@ def test_an_account_that_was_entered_is_contained_locked_and_given_back(people: 
     told = {"You were signed out everywhere", "Your account is locked", "Your account is open again"}
     assert told <= set(people.letters_to(ADDRESS))
     assert people.try_in(ADDRESS) is not None
+
+
+def test_factors_are_those_of_before_only_once_what_the_thief_added_is_gone(people: People) -> None:
+    ground = people.ground
+    account = people.sign_up(ADDRESS, "amber")
+    people.enrol(account)
+    people.move(hours=1)
+    began = ground.clock.now()
+    people.enrol(account)
+    people.move(minutes=5)
+    given_back = ground.clock.now()
+    people.enrol(account)  # by the owner, who is back
+
+    def found(until: datetime) -> str | None:
+        with ground.db.read() as session:
+            return probes.factors_added(session, account, began, until)
+
+    added = f"{began:%Y-%m-%d %H:%M} UTC"
+    said = found(given_back)
+    assert said is not None
+    assert said.startswith(f"A second factor added since the incident began ({added}) still opens the account.")
+    with ground.db.begin() as session:
+        (_, thiefs, _) = mfa.factors_of(session, account)
+        mfa.take_away(session, account, thiefs.id, "not the owner's", ground.ctx(CARLA))
+    assert found(given_back) is None
 
 
 def finding_of(account: str, people: People) -> FindingRaised:

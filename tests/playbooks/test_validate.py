@@ -11,7 +11,7 @@ from detectors import catalog
 from playbooks.engine import load, shipped, validate
 from playbooks.engine.load import PlaybookRefused
 from tests.playbooks.books import CHILD, LONG, book
-from tests.playbooks.world import containments
+from tests.playbooks.world import PROBES, containments
 
 ASK = "{task: Look, role: analyst, within: 1h, form: {seen: boolean}, next: done}"
 BROKEN = {
@@ -95,6 +95,21 @@ BROKEN = {
         r"account is account and \$severity is integer",
     ),
     "task of no action on somebody": ("a: " + ASK.replace("next:", "any: true, next:"), "belong to the action"),
+    "answer of no form that may be contradicted": (
+        "a: " + ASK.replace("next:", "with: {account: $account}, contradicted_by: {no: seen}, next:"),
+        "the form has no answer no",
+    ),
+    "unknown probe": (
+        "a: "
+        + ASK.replace("boolean", "yes|no").replace(
+            "next:", "with: {account: $account}, contradicted_by: {no: seen}, next:"
+        ),
+        "there is no probe seen",
+    ),
+    "probe of nobody": (
+        "a: " + ASK.replace("boolean", "yes|no").replace("next:", "contradicted_by: {no: seen}, next:"),
+        "needs the account",
+    ),
     "end with a step's name": ("done: " + ASK, "done is the built-in end"),
     "foreign act": ("a: {bash: rm -rf, next: done}", "a step is one of"),
 }
@@ -153,7 +168,7 @@ def test_a_broken_shipped_file_stops_the_start() -> None:
 
 def test_the_shipped_library_is_whole_and_every_rule_names_a_playbook_of_it() -> None:
     library = load.folder()
-    validate.library(library)
+    validate.library(library, PROBES)
     assert set(library) == {"account_takeover", "credential_stuffing"}
     assert validate.unnamed(library, {rule.playbook for rule in catalog.shipped()}) == set()
     assert validate.unnamed(library, {"account_takeover"}) == {"credential_stuffing"}

@@ -116,6 +116,21 @@ def containments() -> dict[str, Kept]:
     }
 
 
+@dataclass
+class Probing:
+    """A probe that finds what it is told to find, and keeps what it was asked."""
+
+    finds: str | None = None
+    asked: list[tuple[str, datetime, datetime]] = field(default_factory=list)
+
+    def __call__(self, session: Any, account: str, since: datetime, until: datetime) -> str | None:
+        self.asked.append((account, since, until))
+        return self.finds
+
+
+PROBES = {"factors.added": Probing()}
+
+
 @dataclass(kw_only=True)
 class World:
     """What a test of response does: let findings come, time pass, people act; and what it looks at."""
@@ -123,6 +138,7 @@ class World:
     ground: Ground
     parts: Parts
     kept: dict[str, Kept]
+    probe: Probing
     executor: Executor
 
     @property
@@ -229,7 +245,7 @@ class World:
 
     def answer(self, incident_id: str, step: str, by: Actor = CARLA, **values: Any) -> None:
         """Finish the task of a step and let the playbook go on."""
-        self.do(tasks.finish, self.open_task(incident_id, step).id, values, by=by)
+        self.do(tasks.finish, self.open_task(incident_id, step).id, values, by=by, parts=self.parts)
         self.execute()
 
     def acts(self) -> list[str]:
@@ -266,8 +282,10 @@ def make_world(
     ground = make_ground(folder, url, start=START)
     metadata.create_all(ground.db.engine)
     kept = containments()
-    parts = shipped.parts(kept, settings=settings, library=library)
-    return World(ground=ground, parts=parts, kept=kept, executor=Executor(ground.db, ground.clock, ground.ids, parts))
+    probe = Probing()
+    parts = shipped.parts(kept, probes={"factors.added": probe}, settings=settings, library=library)
+    executor = Executor(ground.db, ground.clock, ground.ids, parts)
+    return World(ground=ground, parts=parts, kept=kept, probe=probe, executor=executor)
 
 
 def run_jobs(world: World) -> None:

@@ -51,8 +51,8 @@ def wire(console: Console) -> None:
     on("reopen", SOC_INCIDENT_CLOSE, _reopen, fields=[("reason", value)])
     on("start", SOC_INCIDENT_WRITE, partial(_start, sources), fields=[("playbook", value)])
     on("stop", SOC_INCIDENT_CLOSE, _stop, fields=[("reason", value)])
-    on("finish", SOC_INCIDENT_WRITE, _finish, answers=True)
-    on("confirm", SOC_INCIDENT_WRITE, _confirm)
+    on("finish", SOC_INCIDENT_WRITE, partial(_finish, sources), answers=True)
+    on("confirm", SOC_INCIDENT_WRITE, partial(_confirm, sources))
     on("skip", SOC_INCIDENT_WRITE, _skip, fields=[("reason", value)])
     on("run", SOC_ACTION_RUN, partial(_run, sources), fields=[("order", "data")])
     on("propose", SOC_ACTION_PROPOSE, partial(_propose, sources), fields=[("order", "data")])
@@ -143,13 +143,13 @@ def _stop(session: Session, deed: Deed, ctx: Context) -> str:
     return "Stopped"
 
 
-def _finish(session: Session, deed: Deed, ctx: Context) -> str:
-    task = tasks.finish(session, deed.of, deed.values[ANSWER], ctx)
+def _finish(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
+    task = tasks.finish(session, deed.of, deed.values[ANSWER], ctx, parts=sources.response)
     return "Done" if not task.is_open else "Answered; a second person confirms"
 
 
-def _confirm(session: Session, deed: Deed, ctx: Context) -> str:
-    tasks.confirm(session, deed.of, ctx)
+def _confirm(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
+    tasks.confirm(session, deed.of, ctx, parts=sources.response)
     return "Confirmed"
 
 
