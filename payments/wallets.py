@@ -115,7 +115,9 @@ def open(session: Session, owner: str, name: str | None, ctx: Context, *, curren
     insert_once(session, bank_reference_table, {"reference": bank_reference.of(owner), "owner_id": owner})
     outbox.record(session, WalletOpened(about=(owner,), wallet=id, currency=currency, version=1), ctx)
     if held is not None:
-        told = WalletFrozen(about=(owner,), wallet=id, reason=held.reason, until=held.until, version=1)
+        told = WalletFrozen(
+            about=(owner,), wallet=id, reason=held.reason, until=held.until, restraint=held.id, version=1
+        )
         outbox.record(session, told, ctx)
     return _by_id(session, id)
 
@@ -171,9 +173,8 @@ def hold_outgoing(session: Session, owner: str, until: datetime, reason: str, ct
     id = restraints.place(session, target=owner, until=until, reason=reason, key=key, ctx=ctx)
     ids = _ids(session, owner)
     moved = books.move(session, ids, source=BookState.OPEN, target=BookState.DEBIT_FROZEN)
-    outbox.record_many(
-        session, [WalletFrozen(about=(owner,), wallet=wallet, reason=reason, until=until) for wallet in moved], ctx
-    )
+    told = [WalletFrozen(about=(owner,), wallet=wallet, reason=reason, until=until, restraint=id) for wallet in moved]
+    outbox.record_many(session, told, ctx)
     return id
 
 
@@ -199,9 +200,9 @@ def release_outgoing(session: Session, restraint_id: str, ctx: Context, *, key: 
         return
     ids = _ids(session, found.target)
     moved = books.move(session, ids, source=BookState.DEBIT_FROZEN, target=BookState.OPEN)
-    outbox.record_many(
-        session, [WalletUnfrozen(about=(found.target,), wallet=wallet, reason="released") for wallet in moved], ctx
-    )
+    about = (found.target,)
+    told = [WalletUnfrozen(about=about, wallet=wallet, reason="released", restraint=found.id) for wallet in moved]
+    outbox.record_many(session, told, ctx)
 
 
 def total_available(session: Session, owner: str) -> Sequence[Money]:

@@ -40,6 +40,7 @@ class WalletEvent(MoneyEvent):
     types: ClassVar[tuple[str, ...]] = ("change",)
     outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
     until: datetime | None = ecs("onepay.transaction.until", FieldType.DATE, default=None)
+    restraint: str | None = ecs("onepay.restraint.id", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

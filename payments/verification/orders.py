@@ -10,7 +10,6 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.kernel import crypto
 from app.kernel.clock import rfc3339
 from app.kernel.crypto import Unreadable
 from ingest.events.envelope import at_path
@@ -23,6 +22,7 @@ from payments.signed_text import TextKeys
 from payments.transfers import TransferState
 from payments.verification import told
 from payments.verification.findings import Findings
+from payments.verification.tally import Tally
 from payments.verification.told import SLICE
 
 SETTLED: Final = TransferState.SETTLED.value  # of a top-up as well
@@ -126,8 +126,7 @@ def check_unposted(session: Session, found: Findings) -> None:
 
 def check_refused(session: Session, found: Findings, keys: TextKeys | None) -> None:
     """Refused transfers and the events that tell of them are the same, both ways, as far as bodies can be read."""
-    said, stand = 0, 0
-    is_whole = True
+    tally, is_whole = Tally(), True
     for refusals in told.of_kinds(session, TransferRefused.kind):
         bodies = [one.body for one in refusals if one.body is not None]
         is_whole = is_whole and len(bodies) == len(refusals)
@@ -135,15 +134,14 @@ def check_refused(session: Session, found: Findings, keys: TextKeys | None) -> N
         rows = session.execute(sa.select(transfer).where(transfer.c.id.in_([id for id, _ in events])))
         row_by_id = {row.id: row for row in rows}
         for id, event in events:
-            said += _mixed(id)
+            tally.told(id)
             _check_refusal(id, event, row_by_id.get(id), found, keys)
     if not is_whole:
         return
     for ids in _refused(session):
         for id in ids:
-            stand += _mixed(id)
-    # Both ways by a sum of hashes, so that memory stays small; who is missing is looked for where the numbers differ.
-    if said != stand:
+            tally.stands(id)
+    if not tally.agrees:
         _name_untold(session, found)
 
 
@@ -195,10 +193,6 @@ def _name_untold(session: Session, found: Findings) -> None:
 
 def _transfer_of(event: Mapping[str, Any]) -> str:
     return str(at_path(event, "onepay.transfer.id"))
-
-
-def _mixed(id: str) -> int:
-    return int.from_bytes(crypto.sha256(id.encode()))
 
 
 def _refused(session: Session) -> Iterator[Sequence[str]]:

@@ -62,6 +62,10 @@ def verify(
     the payer was erased: the `reference` of a refused order stands there alone. What stands nowhere else is not
     compared: who has a handle, the ceiling of a book, and the answers kept for repeated requests. Accounts, their
     states and roles are no business of the ledger and not compared either.
+
+    Of restraints what events tell is compared: who held whom from when, until when and why, and who let them go. A
+    restraint that moved no wallet (another stood, or its person had none) and the end of one while another stands leave
+    no event of money, so they are not compared, nor are the keys by which restraints are asked for once.
     `progress` is told how many entries and transactions were read, of how many.
     The session must be fresh (`db.read()`): the verifier takes one state of the whole database and changes nothing.
     """

@@ -18,6 +18,7 @@ def alter(ground: Ground, *statements: str) -> None:
             connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
             connection.exec_driver_sql("ALTER TABLE payments_balance DROP CONSTRAINT payments_balance_floor")
             connection.exec_driver_sql("ALTER TABLE payments_transfer DROP CONSTRAINT payments_transfer_reason")
+            connection.exec_driver_sql("ALTER TABLE payments_restraint DROP CONSTRAINT payments_restraint_kind")
         for statement in statements:
             connection.exec_driver_sql(statement)
         if ground.db.is_sqlite:

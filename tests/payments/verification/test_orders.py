@@ -12,8 +12,9 @@ from app.kernel.access import SOC_ACTION_RUN, ActorKind
 from ingest.models import outbox, subject_key
 from payments import signed_text, wallets
 from payments.models import transfer
+from payments.money import USD
 from payments.transfers import TransferRefused
-from payments.verification import orders, told, verify
+from payments.verification import orders, ownership, restrained, told, verify
 from tests.payments.altering import alter
 from tests.payments.world import Person, World
 from tests.support.ground import somebody
@@ -27,6 +28,8 @@ ANNA, CARL = OF % "acc_anna", OF % "acc_carl"
 BOOK = "UPDATE payments_book SET {} WHERE owner_id = 'acc_anna'"
 HOUSE_BOOK = "UPDATE payments_book SET {} WHERE owner_id = 'house'"
 OF_HOUSE = OF % "house"
+HELD = "UPDATE payments_restraint SET {} WHERE released_at IS NULL"
+LET_GO = "UPDATE payments_restraint SET {} WHERE released_at IS NOT NULL"
 # The hash and the text of the other order: whole in themselves, and not of this one.
 OTHER = "(SELECT {} FROM payments_transfer other WHERE other.id <> payments_transfer.id)"
 OTHER_HASH, OTHER_TEXT = OTHER.format("signed_hash"), OTHER.format("signed_ct")
@@ -71,7 +74,17 @@ CASES = [
     (ANNA.format("state = 'debit_frozen'"), {"wallet_state", "wallet_state_told"}),
     (CARL.format("state = 'open'"), {"wallet_state", "wallet_state_told"}),
     (ANNA.format("floor = -1000"), {"wallet_floor"}),
-    ("DELETE FROM payments_restraint", {"wallet_state"}),
+    ("DELETE FROM payments_restraint", {"wallet_state", "restraint_missing"}),
+    (HELD.format("kind = 'other'"), {"restraint_told", "wallet_state"}),
+    (HELD.format("reason = 'owner_disowned'"), {"restraint_told"}),
+    (HELD.format("until = until - 1"), {"restraint_told"}),
+    (HELD.format("at = at - 1"), {"restraint_placed"}),
+    (HELD.format("by_id = 'acc_other'"), {"restraint_placed"}),
+    (LET_GO.format("target = 'acc_ben'"), {"restraint_told", "restraint_released"}),
+    (LET_GO.format("released_by_id = 'acc_other'"), {"restraint_released"}),
+    (LET_GO.format("released_at = released_at + 1"), {"restraint_released"}),
+    (LET_GO.format("released_at = NULL, released_by_id = NULL"), {"restraint_released", "wallet_state"}),
+    ("DELETE FROM payments_restraint WHERE released_at IS NOT NULL", {"restraint_missing"}),
     (BOOK.format("owner_id = 'acc_thief'"), {"wallet_owner", "bank_reference_missing"}),
     (BOOK.format("currency = 'USD'"), {"wallet_currency"}),
     (BOOK.format("kind = 'bank.clearing'"), {"wallet_kind", "house_book"}),
@@ -159,7 +172,37 @@ def test_who_frees_a_wallet_and_its_restraint_still_differs_from_the_log(world: 
         "DELETE FROM payments_restraint",
         CARL.format("state = 'open'"),
     )
-    assert kinds(world) == {"wallet_state_told"}
+    assert kinds(world) == {"wallet_state_told", "restraint_missing"}
+
+
+def test_people_held_twice_and_wallets_that_open_held_agree(world: World) -> None:
+    carl = lived(world).customer("dora", balance=100)
+    ids = []
+    for key in ("first", "second"):
+        ctx = world.ctx(COMMANDER)
+        with world.db.begin() as session:
+            ids.append(wallets.hold_outgoing(session, carl.id, ctx.at + timedelta(1), key, ctx, key=key))
+    with world.db.begin() as session:
+        wallets.open(session, carl.id, None, world.ctx(carl.actor), currency=USD)
+    assert world.differences() == []
+    for id in ids:
+        with world.db.begin() as session:
+            wallets.release_outgoing(session, id, world.ctx(COMMANDER), key=f"undo {id}")
+        assert world.differences() == []
+
+
+def test_wallets_of_many_slices_are_compared_a_slice_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for room in (restrained, ownership, told):
+        monkeypatch.setattr(room, "SLICE", 2)
+    lived(world)
+    for n in range(4):
+        world.customer(f"guest{n}")
+    assert world.differences() == []
+    reads = [statement for statement in asked(world) if "FROM payments_book JOIN payments_balance" in statement]
+    assert all("LIMIT" in statement for statement in reads if "is_restrained" in statement)
+    alter(world.ground, ANNA.format("state = 'debit_frozen'"), CARL.format("state = 'open'"))
+    stands = {one.kind: one.count for one in world.differences()}
+    assert stands == {"wallet_state": 2, "wallet_state_told": 2}
 
 
 def test_an_order_before_what_its_books_saw_last_agrees(world: World) -> None:
