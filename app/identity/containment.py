@@ -82,6 +82,8 @@ class LockAccount:
         if found.state in (State.DISABLED, State.CLOSED):
             raise ContainmentRefused(f"The account is {found.state.value} already.")
         detail = f"{found.state.value}|{found.reason or ''}"
+        if not _is_contained(found):
+            _begin_anew(session, found.id)
         if _first(session, key, self.name, found.id, detail, ctx):
             sessions.end_all(session, found.id, "revoked", ctx)
             accounts.set_state(session, found.id, State.LOCKED, ctx, reason=CONTAINED)
@@ -184,17 +186,22 @@ def came_back(session: Session, account_id: str) -> None:
         _put_beneath(session, account_id, State.ACTIVE, None)
 
 
+def _begin_anew(session: Session, account_id: str) -> None:
+    """Let the locks of before be past: what they found is over, whatever the clock said then."""
+    locks = (restraint.c.account_id == account_id) & (restraint.c.action == LockAccount.name)
+    session.execute(sa.update(restraint).where(locks).values(is_past=True))
+
+
 def _first_lock(account_id: str) -> sa.ScalarSelect[str]:
-    """Select the key of the lock that found the account as it was before any of them."""
+    """Select the key of the lock that found the account as it was before any of those that are not past."""
     return (
         sa.select(restraint.c.key)
         .where(
             restraint.c.account_id == account_id,
             restraint.c.action == LockAccount.name,
+            restraint.c.is_past.is_(False),
             restraint.c.detail != f"{State.LOCKED.value}|{CONTAINED}",
         )
-        .order_by(restraint.c.at.desc())
-        .limit(1)
         .scalar_subquery()
     )
 
@@ -224,7 +231,15 @@ def _counted(live: int) -> str:
 
 
 def _first(session: Session, key: str, action: str, account_id: str, detail: str, ctx: Context) -> bool:
-    row = {"key": key, "account_id": account_id, "action": action, "detail": detail, "at": ctx.at, "by": ctx.actor.id}
+    row = {
+        "key": key,
+        "account_id": account_id,
+        "action": action,
+        "detail": detail,
+        "is_past": False,
+        "at": ctx.at,
+        "by": ctx.actor.id,
+    }
     return insert_once(session, restraint, row) == 1
 
 

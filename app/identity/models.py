@@ -18,6 +18,7 @@ _T = technical("governance")
 _OWN = personal("account.id", "account_id", retention=ACCOUNT_CLASS, on_erase="keep_to_class_end", origin="observed")
 _CREDENTIAL = personal("credential", "account_id", retention=ACCOUNT_CLASS, export="never")
 _ADDRESS = personal("network.address", "account_id", retention="security", origin="observed")
+_REASON = personal("free_text", "id", retention="governance", on_erase="keep_to_class_end")
 _STATE = personal("behaviour", "account_id", retention=ACCOUNT_CLASS, origin="observed")
 
 account = sa.Table(
@@ -31,9 +32,9 @@ account = sa.Table(
     ),
     sa.Column("kind", sa.Text, nullable=False, info=_T),
     sa.Column("state", sa.Text, nullable=False, info=_T),
-    sa.Column("reason", sa.Text, nullable=True, info=_T),
+    sa.Column("reason", sa.Text, nullable=True, info=_REASON),
     sa.Column("state_before", sa.Text, nullable=True, info=_T),
-    sa.Column("reason_before", sa.Text, nullable=True, info=_T),
+    sa.Column("reason_before", sa.Text, nullable=True, info=_REASON),
     sa.Column("state_by", sa.Text, nullable=True, info=personal("staff", "state_by", retention="governance")),
     sa.Column(
         "name_ct", sa.LargeBinary, nullable=True, info=personal("name", "id", retention=ACCOUNT_CLASS, on_erase="shred")
@@ -95,7 +96,12 @@ factor = sa.Table(
     sa.Column("enrolled_at", UtcDateTime, nullable=False, info=_T),
     sa.Column("removed_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("removed_by", sa.Text, nullable=True, info=personal("staff", "removed_by", retention="governance")),
-    sa.Column("removed_reason", sa.Text, nullable=True, info=_STATE),
+    sa.Column(
+        "removed_reason",
+        sa.Text,
+        nullable=True,
+        info=personal("free_text", "account_id", retention="governance", on_erase="keep_to_class_end"),
+    ),
 )
 device = sa.Table(
     "app_device",
@@ -219,6 +225,7 @@ restraint = sa.Table(
     sa.Column("account_id", sa.Text, nullable=False, info=_OWN),
     sa.Column("action", sa.Text, nullable=False, info=_T),
     sa.Column("detail", sa.Text, nullable=False, info=_STATE),
+    sa.Column("is_past", sa.Boolean, nullable=False, info=_T),
     sa.Column("at", UtcDateTime, nullable=False, info=_T),
     sa.Column("by", sa.Text, nullable=True, info=personal("staff", "by", retention="governance")),
     sa.Column("undone_at", UtcDateTime, nullable=True, info=_T),

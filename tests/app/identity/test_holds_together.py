@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
 
-from app.identity import accounts, letters, recovery, roles
+from app.identity import accounts, disown, letters, recovery, roles
 from app.identity.accounts import State
 from app.identity.containment import LockAccount, RevokeSessions, ToldHold
 from app.identity.links import LinkClosed
 from app.identity.stepup import ProofRefused
 from app.kernel.access import Actor, ActorKind, service
+from app.kernel.clock import StillClock
 from app.kernel.containment import Standing
 from app.kernel.errors import TooManyAttempts
 from payments.containment import HoldOutgoing
-from tests.support.installation import Installation, Person
+from tests.support.ground import START
+from tests.support.installation import Installation, Person, installed
 
 NEW = "four lamps beside the harbour wall"
 
@@ -152,6 +157,40 @@ def test_a_lock_of_the_owners_own_still_stands_after_ours(installation: Installa
     assert "Our lock of your account has ended" in subjects
     assert "Your account is open again" not in subjects
     assert state_of(installation, person) is State.LOCKED
+
+
+def test_a_clock_set_back_between_two_locks_changes_nothing_of_what_lay_beneath(tmp_path: Path) -> None:
+    with installed(tmp_path / "home", clock=StillClock(START)) as house:
+        system, act = house.system, LockAccount(house.system.identity)
+        robbed, free = house.customer("robbed", factor=False), house.customer("free", factor=False)
+
+        def lock_and_undo(person: Person, key: str) -> None:
+            with system.db.begin() as session:
+                act.run(session, {"account": person.account}, key, system.context(service("playbooks")))
+            with system.db.begin() as session:
+                act.undo(session, key, f"undo {key}", system.context(service("playbooks")))
+
+        def owner_locks(person: Person) -> None:
+            own = Actor(id=person.account, kind=ActorKind.CUSTOMER, permissions=roles.ROLES[roles.CUSTOMER])
+            with system.db.begin() as session:
+                ctx, hold = system.context(own), system.hold_outgoing
+                disown.not_me(session, None, ctx, parts=system.identity, hold_outgoing=hold)
+
+        lock_and_undo(robbed, "first of one")
+        owner_locks(free)
+        lock_and_undo(free, "first of two")
+        with system.db.begin() as session:
+            accounts.set_state(session, free.account, State.ACTIVE, system.context(service("test")), reason=None)
+        system.clock.move(timedelta(hours=-2))
+        owner_locks(robbed)
+        lock_and_undo(robbed, "second of one")
+        lock_and_undo(free, "second of two")
+        with system.db.read() as session:
+            stand = [accounts.get(session, one.account) for one in (robbed, free)]
+        assert [(one.state, one.reason) for one in stand] == [
+            (State.LOCKED, accounts.OWNERS_LOCK),
+            (State.ACTIVE, None),
+        ]
 
 
 def test_the_owner_is_told_once_of_payments_on_hold(installation: Installation) -> None:
