@@ -35,12 +35,12 @@ from app.kernel.access import (
     Actor,
     service,
 )
-from app.kernel.clock import from_micros, rfc3339
+from app.kernel.clock import from_micros, micros, rfc3339
 from app.kernel.context import Context
 from app.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from app.web import money_input
 from dashboards import windows
-from ingest.events.envelope import at_path
+from ingest.events.envelope import AT_END, AT_MIN, at_path
 from ingest.log import checkpoint, monitor, proofs, read
 from ingest.log.store_check import Copy
 from ingest.models import entry
@@ -121,7 +121,9 @@ def log_verify(system: System, args: Arguments) -> Iterator[Line]:
     copy = Copy(name=standing.target, store=system.working_store, done=standing.done)
     verdict = yield from _telling(
         "sequences",
-        lambda note: monitor.verify(system.db, first=first, last=last, copy=copy, key=system.log_key, progress=note),
+        lambda note: monitor.verify(
+            system.db, first=first, last=last, copy=copy, key=system.log_key, clock=system.clock, progress=note
+        ),
     )
     for finding in verdict.findings:
         yield text(str(finding))
@@ -238,8 +240,7 @@ def ingest(system: System, args: Arguments) -> Iterator[Line]:
         raise Invalid(f"--format is one of {', '.join(FORMATS)}", param="format")
     path = Path(str(args["file"]))
     year = int(args["year"]) if args.get("year") else None
-    stat = path.stat().st_mtime if path.exists() else 0
-    dates = authlog.dates(zone=str(args.get("tz") or "UTC"), year=year, file_time=from_micros(int(stat * 1_000_000)))
+    dates = authlog.dates(zone=str(args.get("tz") or "UTC"), year=year, file_time=_changed_at(path))
     order = ImportOrder(file=path, source=str(args["source"]), is_dry_run=bool(args.get("dry_run")))
 
     def work(note: Note) -> run.Report:
@@ -406,6 +407,16 @@ def _events_about(system: System, object_id: str, window: Window) -> list[str]:
         system.working_store, Search(where=Eq(path, object_id), window=window, order=Order.SEQUENCE, limit=1_000)
     )
     return [str(at_path(document, "event.id")) for document in islice(found, proofs.PACK_EVENTS_MAX + 1)]
+
+
+def _changed_at(path: Path) -> datetime:
+    """Return when a file was last changed, as far as an event can be dated; a file system keeps any number."""
+    try:
+        seconds = path.stat().st_mtime
+    except (OSError, ValueError):
+        return AT_MIN  # what cannot be read is refused when it is opened, and says why
+    last = AT_END - timedelta(days=1)
+    return from_micros(min(max(int(seconds * 1_000_000), micros(AT_MIN)), micros(last)))
 
 
 def _imported(report: run.Report, url: str) -> Iterator[Line]:

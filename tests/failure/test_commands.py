@@ -28,7 +28,7 @@ from ingest.log import outbox, proofs
 from ingest.log.pressure import Pressure, State
 from ingest.log.proofs import PackEmpty, PackTooLarge
 from ingest.readers.run import FileUnreadable
-from ingest.store.query import EVERYTHING
+from ingest.store.query import EVERYTHING, Eq, Window
 from payments import topups
 from payments.models import book
 from payments.money import AmountInvalid
@@ -276,6 +276,31 @@ def test_an_import_says_what_it_guessed(house: Installation, tmp_path: Path) -> 
     assert "read as UTC. That is a guess: --tz" in text
     text, _ = told(house, "ingest", **order, year=2025, tz="Europe/Berlin")
     assert "guess" not in text
+
+
+def test_an_import_of_the_last_instants_there_are_is_told_like_any(house: Installation, tmp_path: Path) -> None:
+    file = tmp_path / "auth.log"
+    said = "edge sshd[7]: Failed password for root from 203.0.113.9 port 22 ssh2\n"
+    file.write_text("".join(f"{year}-12-31T23:59:59Z {said}" for year in (1969, 9998, 9999)))
+    text, _ = told(house, "ingest", file=str(file), format="sshd", source="edge", year=2017, tz="UTC")
+    assert text.splitlines() == [
+        "3 lines: 1 made 1 events (1 new, 0 known already), 2 were skipped.",
+        "  skipped      2  no valid date",
+        "They stand at their own time: http://localhost:8080/console/soc/events"
+        "?from=9998-12-31T23:59:59Z&to=9999-01-01T00:00:00Z",
+    ]
+    house.turn()
+    assert house.system.store.count(Eq("event.action", "external.login.failed"), Window()) == 1
+    assert all(part.ok for part in health.parts(house.system))
+
+
+@pytest.mark.parametrize("changed", [-86_400, 0, 10**12])  # file systems keep any number, or the nearest they can
+def test_a_file_may_have_been_changed_at_any_time(house: Installation, tmp_path: Path, changed: int) -> None:
+    file = tmp_path / "auth.log"
+    file.write_text("Jan  1 09:00:00 edge sshd[7]: Failed password for root from 203.0.113.9 port 22 ssh2\n")
+    os.utime(file, (changed, changed))
+    text, _ = told(house, "ingest", file=str(file), format="sshd", source="edge", dry_run=True)
+    assert "1 lines: 1 made 1 events" in text
 
 
 def test_a_file_that_is_not_there_is_named_whole(house: Installation, tmp_path: Path) -> None:
