@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
+from app.kernel.clock import Clock
 from app.kernel.context import Context
 from app.kernel.db import Database
 from app.kernel.errors import Invalid
@@ -55,6 +56,7 @@ def verify(
     last: int | None = None,
     copy: Copy | None = None,
     key: LogKey | None = None,
+    clock: Clock | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Verdict:
     """Compare the sequences from `first` to `last` (all by default) and everything that ties them to the root.
@@ -64,8 +66,9 @@ def verify(
     Raises `RangeInvalid`, and what database and store raise when they do not answer.
 
     A checkpoint signs origin, size and root. When it was signed is not in it, so `at` is compared with what it must
-    lie between: the arrival of the newest entry it covers, and the next checkpoint. That a checkpoint was removed is
-    not found, and needs not be: each later one covers all before it, and old ones may once be thinned out.
+    lie between: the arrival of the newest entry it covers, and the next checkpoint or, with `clock`, now. That a
+    checkpoint was removed is not found, and needs not be: each later one covers all before it, and old ones may once
+    be thinned out.
     """
     # Read before the head, so that what is signed meanwhile is no finding.
     remembered = signed_check.remembered_text(key) if key is not None else None
@@ -91,7 +94,7 @@ def verify(
     signed = SignedCheck(found=found)
     with db.read() as session:
         tree.root(session)
-        checkpoints = signed.checkpoints(session, first, key.verifier if key is not None else None)
+        checkpoints = signed.checkpoints(session, first, key.verifier if key is not None else None, clock)
         if key is not None:
             signed.remembered(session, remembered, key.verifier, checkpoints)
     return Verdict(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.kernel.clock import Clock
 from ingest import models
 from ingest.log import note, read
 from ingest.log.checkpoint import LAST_NAME, LogKey
@@ -18,6 +20,8 @@ from ingest.log.note import NoteRefused, VerifierKey
 
 # The edge of a tree has one node a level at the most, and these are asked for together.
 CHECKPOINTS_A_TIME: Final = read.NODES_A_LEVEL_MAX
+# Clocks of two machines that are kept by NTP differ by less.
+AHEAD_MAX: Final = timedelta(minutes=1)
 
 
 @dataclass(slots=True)
@@ -26,8 +30,8 @@ class SignedCheck:
 
     found: Comparison
 
-    def checkpoints(self, session: Session, first: int, key: VerifierKey | None) -> int:
-        """Compare every checkpoint that ends in the range with the tree, and its note with its row."""
+    def checkpoints(self, session: Session, first: int, key: VerifierKey | None, clock: Clock | None) -> int:
+        """Compare every checkpoint that ends in the range with the tree, its note with its row, and its instant."""
         at, after, seen = models.checkpoint.c.size, first - 1, 0
         before: Any = None  # the row before, as far as its instant is to be believed
         while True:
@@ -46,7 +50,7 @@ class SignedCheck:
             nodes = self.found.edges(session, [row.size for row in rows])
             for row in rows:
                 self._checkpoint(row, nodes, key)
-                before = self._dated(row, before)
+                before = self._dated(row, before, clock)
             seen += len(rows)
             if len(rows) < CHECKPOINTS_A_TIME:
                 return seen
@@ -89,8 +93,12 @@ class SignedCheck:
         if (signed.origin, signed.size, signed.root) != (key.name, size, root):
             self.found.add("ingest_checkpoint", size, "note", "it says something else than its row")
 
-    def _dated(self, row: Any, before: Any) -> Any:
+    def _dated(self, row: Any, before: Any, clock: Clock | None) -> Any:
         """Compare when a checkpoint was signed with its neighbours; returns the row to compare the next with."""
+        # Whoever signs while the clock stands back dates by the arrival of what is signed.
+        if clock is not None and row.at > max(filter(None, (clock.now(), row.ingested))) + AHEAD_MAX:
+            self.found.add("ingest_checkpoint", row.size, "at", "it is later than now")
+            return before
         is_entry_sound = all((one.table, one.sequence) != ("ingest_entry", row.size) for one in self.found.findings)
         if is_entry_sound and row.ingested is not None and row.at < row.ingested:
             self.found.add("ingest_checkpoint", row.size, "at", "it is before the arrival of what was signed")

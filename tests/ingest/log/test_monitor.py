@@ -266,6 +266,13 @@ def test_a_checkpoint_dated_otherwise_is_named(log: Ground, size: int, moved: in
     assert told(monitor.verify(log.db)) == [f"ingest_checkpoint {size} at"]
 
 
+@pytest.mark.parametrize(("ahead", "expected"), [(60, []), (61, [f"ingest_checkpoint {SIZE} at"])])
+def test_a_checkpoint_dated_after_now_is_named(log: Ground, ahead: int, expected: list[str]) -> None:
+    at = log.clock.now() + timedelta(seconds=ahead)
+    change(log, models.checkpoint, models.checkpoint.c.size == SIZE, at=at)
+    assert told(monitor.verify(log.db, clock=log.clock)) == expected
+
+
 def test_a_checkpoint_signed_while_the_clock_stands_back_is_dated_as_its_entries(log: Ground, key: LogKey) -> None:
     log.clock.move(timedelta(hours=-1))
     sealing.record(log, sealing.failed_login())
@@ -273,7 +280,7 @@ def test_a_checkpoint_signed_while_the_clock_stands_back_is_dated_as_its_entries
     made = checkpoint.sign(log.db, key, log.clock.now())
     assert made is not None
     assert made.at == instant_of(log, SIZE)
-    assert monitor.verify(log.db, key=key).findings == ()
+    assert monitor.verify(log.db, key=key, clock=log.clock).findings == ()
 
 
 def test_a_log_that_was_cut_behind_what_was_signed_is_found(log: Ground, key: LogKey) -> None:
