@@ -10,6 +10,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
+from app.kernel import words
 from app.kernel.access import SOC_INCIDENT_READ, Actor
 from app.kernel.context import Context
 from detectors import alerts
@@ -43,11 +44,11 @@ def count(session: Session, viewer: Actor) -> int:
 
 def close_alerts(session: Session, incident_id: str, verdict: Verdict, reason: str, ctx: Context) -> int:
     """Close what is open of an incident's alerts with the verdict and reason of its end; returns how many."""
-    closed = 0
+    closed, why = 0, words.shortened(reason, alerts.REASON_MAX)
     while found := alerts.list_page(
         session, ctx.actor, state=AlertState.OPEN, incident=incident_id, limit=alerts.PAGE_MAX
     ):
         for one in found:
-            alerts.close(session, one.id, verdict, reason[: alerts.REASON_MAX], ctx)
+            alerts.close(session, one.id, verdict, why, ctx)
         closed += len(found)
     return closed

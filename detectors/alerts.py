@@ -11,12 +11,12 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.kernel import canonical, crypto
+from app.kernel import canonical, crypto, words
 from app.kernel.access import SOC_ALERT_READ, SOC_ALERT_TRIAGE, Actor
 from app.kernel.clock import from_micros
 from app.kernel.context import Context
 from app.kernel.db import insert_once
-from app.kernel.errors import NotFound, ReasonMissing, WrongState
+from app.kernel.errors import NotFound, WrongState
 from detectors.detector import Finding
 from detectors.models import alert, alert_event, alert_revision, version
 from detectors.ports import FindingSink
@@ -37,7 +37,6 @@ EVIDENCE_IN_EVENT_MAX: Final = 100
 EVIDENCE_ROWS_MAX: Final = 10_000
 """Events an alert names one by one; those beyond are told by its group, interval, version and count."""
 PAGE_MAX: Final = 500
-REASON_MIN: Final = 10
 REASON_MAX: Final = 500
 # What no longer holds once a closed alert is open again; who closed it, and why, stays in the log.
 _REOPENED: Final[Mapping[str, str | None]] = {
@@ -154,9 +153,7 @@ def keep(
 def close(session: Session, alert_id: str, verdict: Verdict, reason: str, ctx: Context) -> None:
     """Close an alert with a verdict and a reason."""
     ctx.actor.require(SOC_ALERT_TRIAGE)
-    why = " ".join(reason.split())
-    if not REASON_MIN <= len(why) <= REASON_MAX:
-        raise ReasonMissing(param="reason")
+    why = words.reason(reason, longest=REASON_MAX)
     found = _row(session, alert_id)
     done = session.execute(
         sa.update(alert)

@@ -68,7 +68,12 @@ alert = sa.Table(
     sa.Column("revision", sa.Integer, nullable=False, info=_T),
     sa.Column("state", sa.Text, nullable=False, info=_T),
     sa.Column("verdict", sa.Text, nullable=True, info=_T),
-    sa.Column("verdict_reason", sa.Text, nullable=True, info=_T),
+    sa.Column(
+        "verdict_reason",
+        sa.Text,
+        nullable=True,
+        info=personal("free_text", "closed_by", retention="governance", on_erase="keep_to_class_end"),
+    ),
     sa.Column("closed_by", sa.Text, nullable=True, info=personal("staff", "closed_by", retention="governance")),
     sa.Column("incident_ref", sa.Text, nullable=True, info=_T),
     sa.Column("merged_into", sa.Text, nullable=True, info=_T),

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.gateway.proxies import TrustedProxies
+from app.kernel import words
 from app.kernel.clock import Clock
 from app.kernel.containment import BadParameter, ContainmentRefused, Radius, Standing
 from app.kernel.context import Context
@@ -46,7 +47,12 @@ network_rule = sa.Table(
         nullable=False,
         info=personal("network.address", "network", retention="security", export="never"),
     ),
-    sa.Column("reason", sa.Text, nullable=False, info=_T),
+    sa.Column(
+        "reason",
+        sa.Text,
+        nullable=False,
+        info=personal("free_text", "author", retention="governance", on_erase="keep_to_class_end"),
+    ),
     sa.Column("author", sa.Text, nullable=True, info=personal("staff", "author", retention="governance")),
     sa.Column("from_at", UtcDateTime, nullable=False, info=_T),
     sa.Column("expires_at", UtcDateTime, nullable=False, index=True, info=_T),
@@ -118,7 +124,7 @@ class BlockNetwork:
                 "id": ctx.new_id("net"),
                 "key": f"{key}|{place}",
                 "network": network,
-                "reason": params.get("reason", "containment")[:200],
+                "reason": words.shortened(params.get("reason", "containment"), 200),
                 "author": ctx.actor.id,
                 "from_at": ctx.at,
                 "expires_at": ctx.at + timedelta(hours=hours),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -90,7 +90,9 @@ class Account:
 def normal_address(text: str) -> str:
     """Return the form under which an e-mail address is looked up; raises `AddressInvalid`."""
     address = unicodedata.normalize("NFC", text.strip()).casefold()
-    if len(address) > ADDRESS_MAX or not _ADDRESS.match(address) or classify.find_card_numbers(address):
+    if len(address) > ADDRESS_MAX or not _ADDRESS.match(address) or deceives(address, is_name=True):
+        raise AddressInvalid(param="email")
+    if classify.holds_card_number(address):
         raise AddressInvalid(param="email")
     return address
 
@@ -106,7 +108,7 @@ def checked_name(text: str) -> str:
     name = unicodedata.normalize("NFC", " ".join(text.split()))
     if not 1 <= len(name) <= NAME_MAX or not can_be_read(name) or deceives(name, is_name=True):
         raise NameInvalid(param="name")
-    if classify.find_card_numbers(name):
+    if classify.holds_card_number(name):
         raise NameInvalid("This looks like a card number; please write your name.", param="name")
     return name
 
@@ -310,6 +312,20 @@ def is_held(at: datetime) -> sa.ColumnElement[bool]:
         role_grant.c.ended_at.is_(None),
         sa.or_(role_grant.c.until_at.is_(None), role_grant.c.until_at > at),
     )
+
+
+def active_with_roles(session: Session, wanted: Collection[str], at: datetime) -> Mapping[str, frozenset[str]]:
+    """Return the active accounts that hold one of some roles at an instant, each with those of them it holds."""
+    found: dict[str, set[str]] = {}
+    query = (
+        sa.select(role_grant.c.account_id, role_grant.c.role)
+        .join(account, account.c.id == role_grant.c.account_id)
+        .where(role_grant.c.role.in_(wanted), is_held(at), account.c.state == State.ACTIVE.value)
+        .order_by(role_grant.c.account_id)
+    )
+    for row in session.execute(query):
+        found.setdefault(row.account_id, set()).add(row.role)
+    return {account_id: frozenset(those) for account_id, those in found.items()}
 
 
 def count_active(session: Session, role: str, at: datetime) -> int:

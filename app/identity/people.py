@@ -16,6 +16,7 @@ from app.identity.lockout import Bucket
 from app.identity.mfa import Factor
 from app.identity.parts import Identity
 from app.identity.sessions import Listed
+from app.kernel import words
 from app.kernel.access import (
     IAM_ACCOUNT_DISABLE,
     IAM_ACCOUNT_READ,
@@ -25,13 +26,12 @@ from app.kernel.access import (
     ActorKind,
 )
 from app.kernel.context import Context
-from app.kernel.errors import ReasonMissing, SamePerson, WrongState
+from app.kernel.errors import SamePerson, WrongState
 from ingest.events.access import DataRead
 from ingest.events.admin import AccountDisabled, AccountEnabled
 from ingest.events.auth import AccountUnlocked
 from ingest.log import outbox
 
-REASON_MIN: Final = 10
 REASON_MAX: Final = 200
 PAGE_MAX: Final = 50
 
@@ -110,7 +110,7 @@ def remove_factor(
     """
     ctx.actor.require(IAM_FACTOR_DECIDE)
     _demand_other(account_id, ctx)
-    why = checked_reason(reason)
+    why = words.reason(reason, longest=REASON_MAX)
     found = accounts.get(session, account_id)
     mfa.take_away(session, account_id, factor_id, why, ctx)
     sessions.end_all(session, account_id, "revoked", ctx)
@@ -127,7 +127,7 @@ def disable(session: Session, account_id: str, reason: str, ctx: Context) -> Non
     """Switch an account off; its sessions are dead at once."""
     ctx.actor.require(IAM_ACCOUNT_DISABLE)
     _demand_other(account_id, ctx)
-    why = checked_reason(reason)
+    why = words.reason(reason, longest=REASON_MAX)
     if accounts.held(session, account_id).state in (State.DISABLED, State.CLOSED):
         raise WrongState("The account is off already.")
     sessions.end_all(session, account_id, "revoked", ctx)
@@ -166,14 +166,6 @@ def end_lockout(session: Session, account_id: str, ctx: Context, *, parts: Ident
         "If you did not ask for it, tell another administrator at once.\n"
     )
     notices.tell(session, account_id, "You can sign in again", text, "lock_ended", ctx, parts=parts)
-
-
-def checked_reason(text: str) -> str:
-    """Return a reason as it is kept; raises `ReasonMissing`."""
-    reason = " ".join(text.split())
-    if not REASON_MIN <= len(reason) <= REASON_MAX:
-        raise ReasonMissing(param="reason")
-    return reason
 
 
 def _before(session: Session, found: Account) -> tuple[State, str | None]:

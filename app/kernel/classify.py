@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +13,7 @@ _CANDIDATE: Final = re.compile(
 )
 _ALNUM: Final = re.compile(r"[0-9A-Za-z]*")
 _IBAN: Final = re.compile(r"(?<![0-9A-Za-z])[A-Z]{2}\d{2}(?: ?[0-9A-Z]{4}){2,7}(?: ?[0-9A-Z]{1,4})?(?![0-9A-Za-z])")
+_SEPARATORS: Final = re.compile(r"[\s._/\u2010-\u2015\u00b7]+")
 # Digits within a word of this length belong to an id or a digest, not to a card.
 _WORD_OF_AN_ID: Final = 24
 _ISSUER: Final = re.compile(
@@ -59,6 +61,11 @@ def find_card_numbers(text: str) -> list[Found]:
         if not _in_long_word(text, match) and not _in_iban(text, match):
             hits.append(Found("card_number", match.start(), match.end()))
     return hits
+
+
+def holds_card_number(text: str) -> bool:
+    """Tell whether people would read a card number in a text, in whatever digits and with whatever between them."""
+    return bool(find_card_numbers(text) or find_card_numbers(_SEPARATORS.sub(" ", unicodedata.normalize("NFKC", text))))
 
 
 def _in_long_word(text: str, match: re.Match[str]) -> bool:

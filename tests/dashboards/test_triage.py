@@ -86,6 +86,14 @@ def test_closing_an_incident_closes_its_alerts_with_the_same_word(room: Room, wh
     assert closed.closed_by == room.commander.person.account
 
 
+def test_the_long_reason_of_an_incident_is_cut_between_two_signs(room: Room) -> None:
+    case, held = with_alert(room)
+    family = "\U0001f469\u200d\U0001f469\u200d\U0001f467"
+    reason = "x" * (alerts.REASON_MAX - 2) + family
+    assert room.commander.said("close", case, 1, fields={"disposition": "benign", "reason": reason}) == ""
+    assert (read(room, held).verdict_reason or "").strip("x") == family[0]
+
+
 def test_a_proposal_to_close_leaves_them_open(room: Room) -> None:
     case, held = with_alert(room, severity="high")
     assert room.commander.said("close", case, 1, fields={"disposition": "benign", "reason": LONG}) == ""
@@ -119,6 +127,8 @@ def test_an_alert_is_closed_and_reopened_in_its_own_place(room: Room) -> None:
     assert analyst.said("close-alert", held, fields={"verdict": "", "reason": LONG}) == "invalid"
     assert analyst.said("close-alert", held, fields={"verdict": "merged", "reason": LONG}) == "invalid"
     assert analyst.said("close-alert", held, fields={"verdict": "benign", "reason": "no"}) == "reason_missing"
+    card = "card 4111 1111 1111 1111 was seen"
+    assert analyst.said("close-alert", held, fields={"verdict": "benign", "reason": card}) == "secret_in_text"
     assert analyst.said("close-alert", held, fields={"verdict": "benign", "reason": LONG}) == ""
     assert analyst.said("close-alert", held, fields={"verdict": "benign", "reason": LONG}) == "wrong_state"
     assert analyst.said("reopen-alert", held) == ""

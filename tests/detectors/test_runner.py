@@ -13,7 +13,9 @@ from sqlalchemy.orm import Session
 
 from app.kernel.clock import StillClock
 from app.kernel.context import Context
+from app.kernel.errors import ReasonMissing
 from app.kernel.metrics import Metrics
+from app.kernel.words import NoText, SecretInText
 from detectors import alerts
 from detectors.alerts import AlertState, Verdict
 from detectors.runner import standings
@@ -244,6 +246,26 @@ def test_an_alert_closed_by_a_person_stays_closed_until_something_new(pipeline: 
     pipeline.detect()
     states = [one.state for one in pipeline.alerts(slug="login_burst_source")]
     assert sorted(states) == [AlertState.CLOSED, AlertState.OPEN]
+
+
+@pytest.mark.parametrize(
+    ("reason", "error"),
+    [
+        ("card 4111 1111 1111 1111, seen in the log", SecretInText),
+        ("they wrote password=hunter2222 there", SecretInText),
+        ("turned \u202e round by a mark", NoText),
+        ("a few words too many " * 30, ReasonMissing),
+    ],
+)
+def test_a_verdict_has_no_reason_with_what_may_stand_nowhere(
+    pipeline: Pipeline, reason: str, error: type[Exception]
+) -> None:
+    burst(pipeline)
+    pipeline.detect()
+    found = pipeline.alerts(slug="login_burst_source")[0]
+    with pipeline.ground.db.begin() as session, pytest.raises(error):
+        alerts.close(session, found.id, Verdict.FALSE_POSITIVE, reason, pipeline.ground.ctx(ANALYST))
+    assert pipeline.alerts(slug="login_burst_source")[0].state is AlertState.OPEN
 
 
 def test_an_alert_that_grows_after_it_was_closed_reopens_undecided(pipeline: Pipeline) -> None:

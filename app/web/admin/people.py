@@ -44,6 +44,8 @@ def users() -> Response:
 def invite() -> Response:
     """Invite a colleague with a role."""
     form = pages.read("email", "name", "role")
+    if form.wrong:
+        return _list(form, 422)
     try:
         with acting() as session:
             invited = signup.invite(
@@ -80,6 +82,8 @@ def end_sessions(account_id: str) -> Response:
 def remove_factor(account_id: str, factor_id: str) -> Response:
     """Remove a lost factor, with a reason."""
     form = pages.read("reason")
+    if form.wrong:
+        return _person(account_id, form, 422)
     try:
         with acting() as session:
             people.remove_factor(
@@ -106,6 +110,8 @@ def send_factor_link(account_id: str) -> Response:
 def disable(account_id: str) -> Response:
     """Switch an account off, with a reason."""
     form = pages.read("reason")
+    if form.wrong:
+        return _person(account_id, form, 422)
     try:
         with acting() as session:
             people.disable(session, account_id, form.values["reason"], context())

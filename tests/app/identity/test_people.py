@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
-from app.identity import people, roles
+from app.identity import accounts, mfa, people, roles
+from app.identity.accounts import State
 from app.identity.people import Person
 from app.kernel.access import ActorKind
 from tests.app.identity.test_disabling import admin
-from tests.support.installation import Installation, installed
+from tests.support.installation import Browser, Installation, installed
 
 
 def page(house: Installation, kind: ActorKind) -> tuple[list[Person], int]:
@@ -49,3 +51,47 @@ def test_a_page_asks_the_database_as_often_for_many_as_for_one(tmp_path: Path) -
             house.customer(f"more_{n}")
         many, for_many = page(house, ActorKind.CUSTOMER)
         assert (len(many), for_many) == (7, for_one)
+
+
+@pytest.fixture(scope="module")
+def ada(installation: Installation) -> Browser:
+    """An administrator who is signed in."""
+    browser = installation.browser()
+    browser.sign_in(installation.staff("ada.at.work", roles.ADMINISTRATOR), surface="staff")
+    return browser
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("card 4111 1111 1111 1111 was seen", "card number or a secret"),
+        ("password=hunter2222 was seen", "card number or a secret"),
+        ("turned \u202e round by a mark", "invisible and control characters"),
+        ("\u200d" * 12, "invisible and control characters"),
+        (". . . . . . . .", "at least ten characters"),
+    ],
+)
+@pytest.mark.parametrize("what", ["disable", "factors/{}/remove"])
+def test_a_reason_holds_nothing_it_may_not(
+    installation: Installation, ada: Browser, what: str, reason: str, told: str
+) -> None:
+    owner = installation.people.get("reasons") or installation.customer("reasons")
+    with installation.system.db.read() as session:
+        (factor,) = mfa.factors_of(session, owner.account)
+    ada.get(f"/admin/users/{owner.account}")
+
+    answer = ada.post(f"/admin/users/{owner.account}/{what.format(factor.id)}", {"reason": reason})
+
+    assert (answer.status_code, told in answer.text) == (422, True)
+    assert 'aria-describedby="reason-told"' in answer.text
+    with installation.system.db.read() as session:
+        assert accounts.get(session, owner.account).state is State.ACTIVE
+        assert mfa.factors_of(session, owner.account)
+
+
+@pytest.mark.parametrize("form", [{"name": "A\u200dna"}, {"email": "an\u034fa@onepay.example"}, {"name": "\ufe0f"}])
+def test_nobody_is_invited_by_a_name_that_cannot_be_read(ada: Browser, form: dict[str, str]) -> None:
+    ada.get("/admin/users")
+    answer = ada.post("/admin/users", {"email": "ana@onepay.example", "name": "Ana", "role": roles.ANALYST, **form})
+    assert answer.status_code == 422
+    assert f'id="{next(iter(form))}-says"' in answer.text
