@@ -58,7 +58,6 @@ from payments.verification import verify as verification
 Line: TypeAlias = dict[str, Any]
 Arguments: TypeAlias = Mapping[str, Any]
 Run: TypeAlias = Callable[[System, Arguments], Iterator[Line]]
-Note: TypeAlias = Callable[[int, int], None]
 Result = TypeVar("Result")
 FORMATS: Final = ("sshd",)
 TAIL_MAX: Final = 1_000
@@ -84,6 +83,37 @@ class NotADemo(Conflict):
 
 class HungUp(Exception):
     """Whoever asked has gone; the work ends at its next step, and what it had kept by then stands."""
+
+
+class Stopping(Unavailable):
+    """The process that serves this home is stopping; give the command again once it is back, or stopped."""
+
+    code = "process_stopping"
+
+
+class Note:
+    """What long work tells while it goes on: how far it is. Telling it ends the work where nobody wants the rest."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._hung_up = Event()
+        self.newest: tuple[int, int] | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """Say how far the work is, or raise `HungUp` or `Stopping`."""
+        self.go_on()
+        self.newest = (done, total)
+
+    def go_on(self) -> None:
+        """Raise `HungUp` where whoever asked has gone, and `Stopping` where the process ends."""
+        if self._hung_up.is_set():
+            raise HungUp
+        if self._system.is_draining:
+            raise Stopping
+
+    def hang_up(self) -> None:
+        """Say that whoever asked has gone."""
+        self._hung_up.set()
 
 
 def operator() -> Actor:
@@ -120,6 +150,7 @@ def log_verify(system: System, args: Arguments) -> Iterator[Line]:
         standing = system.shipper.standing(session)
     copy = Copy(name=standing.target, store=system.working_store, done=standing.done)
     verdict = yield from _telling(
+        system,
         "sequences",
         lambda note: monitor.verify(
             system.db, first=first, last=last, copy=copy, key=system.log_key, clock=system.clock, progress=note
@@ -188,7 +219,7 @@ def ledger_verify(system: System, args: Arguments) -> Iterator[Line]:
                 session, keys=system.subject_keys, only_book=args.get("book") or None, progress=note
             )
 
-    found = yield from _telling("entries and transactions", work)
+    found = yield from _telling(system, "entries and transactions", work)
     yield from _recorded(system, lambda session, ctx: verification.record(session, found, ctx))
     for difference in found.differences:
         yield text(str(difference))
@@ -254,7 +285,8 @@ def ingest(system: System, args: Arguments) -> Iterator[Line]:
             system.context(operator()),
             key=crypto.derive(system.keys.secret("identity"), "imports"),
             progress=noted,
-            admit=lambda: _admit(system),
+            admit=lambda: _admit(system, note),
+            go_on=note.go_on,
         )
 
     if year is None:
@@ -264,7 +296,7 @@ def ingest(system: System, args: Arguments) -> Iterator[Line]:
         )
     if not args.get("tz"):
         yield text("Lines that name no time zone are read as UTC. That is a guess: --tz says it.")
-    report = yield from _telling("bytes", work)
+    report = yield from _telling(system, "bytes", work)
     yield from _imported(report, system.settings.url)
 
 
@@ -369,25 +401,21 @@ def _amount(minor: int, currency: object) -> str:
     return str(Money(minor, money.currency(currency)))
 
 
-def _telling(unit: str, work: Callable[[Note], Result]) -> Generator[Line, None, Result]:
-    """Do long work beside, and yield how far it has come while it goes on; short work is told by its result alone."""
-    newest: list[tuple[int, int]] = []
-    has_hung_up = Event()
+def _telling(system: System, unit: str, work: Callable[[Note], Result]) -> Generator[Line, None, Result]:
+    """Do long work beside, and yield how far it has come while it goes on; short work is told by its result alone.
 
-    def note(done: int, total: int) -> None:
-        if has_hung_up.is_set():
-            raise HungUp
-        newest[:] = [(done, total)]
-
+    That somebody hung up shows when they are told something, so long work says early how far it is.
+    """
+    note = Note(system)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="command") as beside:
         going_on = beside.submit(work, note)
         try:
             while not futures.wait([going_on], timeout=PROGRESS_SECONDS).done:
-                for done, total in newest[-1:]:
-                    yield progress(done, total, unit)
+                if note.newest is not None:
+                    yield progress(*note.newest, unit)
             return going_on.result()
         finally:
-            has_hung_up.set()
+            note.hang_up()
 
 
 def _recorded(system: System, record: Callable[[Session, Context], object]) -> Iterator[Line]:
@@ -448,7 +476,7 @@ def _address(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _admit(system: System) -> None:
+def _admit(system: System, note: Note) -> None:
     """Wait while the log is behind, so that an import never delays what happens now; alone, do the log's work."""
     if not system.is_served:
         system.sequencer.drain()
@@ -457,4 +485,5 @@ def _admit(system: System) -> None:
     for _ in range(int(ADMIT_SECONDS_MAX / WAIT_SECONDS)):
         if not system.watch.is_degraded:
             return
+        note.go_on()
         Event().wait(WAIT_SECONDS)

@@ -7,9 +7,11 @@ overlap, repeat or come shuffled add nothing. A reader of a format is a function
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import stat
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -37,6 +39,7 @@ from ingest.readers import cutting
 
 LINES_A_TRANSACTION: Final = 1_000
 LINE_BYTES_MAX: Final = 65_536
+PIECE_BYTES: Final = 2**20
 SAMPLE_CHARS: Final = 160
 PATTERNS_MAX: Final = 100
 FIRST_LINES: Final = 1_000
@@ -150,23 +153,27 @@ def read_file(
     key: Secret,
     progress: Callable[[Progress], None] = lambda progress: None,
     admit: Callable[[], None] = lambda: None,
+    go_on: Callable[[], None] = lambda: None,
 ) -> Report:
     """Record what a file tells, a thousand lines a transaction, and return what became of its lines.
 
     Demands `event:import:run`. `key` makes ids and pseudonyms that nobody can guess back; `admit` is called before each
-    transaction and may wait while the log is behind. Interrupted, the same call goes on where it was. Raises
-    `FormatUnmatched` before anything is recorded, `FileUnreadable`, `SourceInvalid`, and `LogFull`.
+    transaction and may wait while the log is behind; `go_on` at each piece of the file, and raises where nobody wants
+    the rest. Interrupted, the same call goes on where it was. Raises `FormatUnmatched` before anything is recorded,
+    `FileUnreadable`, `SourceInvalid`, and `LogFull`.
     """
     ctx.actor.require(EVENT_IMPORT_RUN)
     if not _SOURCE.fullmatch(order.source):
         raise SourceInvalid(param="source")
     with _opened(order.file) as file:
-        report = _begin(file, order)
-        _check_format(file, parse)
+        size = os.fstat(file.fileno()).st_size
+        progress(Progress(bytes_done=0, bytes_total=size, lines=0, events=0))
+        report = _begin(file, order, go_on)
+        _check_format(file, parse, go_on)
         start = 0 if order.is_dry_run else _resume(db, report)
         pseudonyms = _Pseudonyms(key, order.source)
         file.seek(0)
-        for batch in _batches(file, pseudonyms, parse, report, start):
+        for batch in _batches(_lines(file, go_on), pseudonyms, parse, report, start):
             admit()
             if order.is_dry_run:
                 with db.read() as session:
@@ -224,23 +231,31 @@ def _bits(mac: bytes) -> int:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BufferedReader]:
+    """Open a file that has an end; whoever opens a pipe otherwise waits for its writer, and a device never ends."""
     try:
-        file = path.open("rb")
-    except OSError as error:
-        raise FileUnreadable(f"{path} cannot be read: {error.strerror}.") from error
-    with file:
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise FileUnreadable(f"{path} cannot be read: {why}.") from error
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise FileUnreadable(f"{path} is a folder, a device or a pipe; an import reads a file, which has an end.")
+    with os.fdopen(number, "rb") as file:
         yield file
 
 
-def _begin(file: BufferedReader, order: ImportOrder) -> Report:
-    digest = hashlib.file_digest(file, "sha256")
+def _begin(file: BufferedReader, order: ImportOrder, go_on: Callable[[], None]) -> Report:
+    digest = hashlib.sha256()
+    while piece := file.read(PIECE_BYTES):
+        go_on()
+        digest.update(piece)
     return Report(source=order.source, sha256=digest.hexdigest(), bytes=file.tell(), is_dry_run=order.is_dry_run)
 
 
-def _check_format(file: BufferedReader, parse: Parse) -> None:
+def _check_format(file: BufferedReader, parse: Parse, go_on: Callable[[], None]) -> None:
     file.seek(0)
     looked = foreign = 0
-    for _, raw in zip(range(FIRST_LINES), _lines(file), strict=False):
+    for _, raw in zip(range(FIRST_LINES), _lines(file, go_on), strict=False):
         if raw == b"":
             continue
         told = _parsed(raw, parse)
@@ -270,12 +285,12 @@ def _resume(db: Database, report: Report) -> int:
 
 
 def _batches(
-    file: BufferedReader, pseudonyms: _Pseudonyms, parse: Parse, report: Report, start: int
+    raws: Iterable[bytes], pseudonyms: _Pseudonyms, parse: Parse, report: Report, start: int
 ) -> Iterator[list[_Found]]:
     """Yield what so many lines tell, counting the lines in the report as they are passed."""
     batch: list[_Found] = []
     lines = 0
-    for number, raw in enumerate(_lines(file)):
+    for number, raw in enumerate(raws):
         nth = pseudonyms.seen(raw)
         if number < start:
             continue
@@ -295,11 +310,13 @@ def _batches(
         yield batch
 
 
-def _lines(file: BufferedReader) -> Iterator[bytes]:
+def _lines(file: BufferedReader, go_on: Callable[[], None]) -> Iterator[bytes]:
     """Yield lines without their ends; of one that is too long, as much as shows that it is."""
     while raw := file.readline(LINE_BYTES_MAX + 2):
+        go_on()
         rest = raw
         while len(rest) == LINE_BYTES_MAX + 2 and not rest.endswith(b"\n"):
+            go_on()
             rest = file.readline(LINE_BYTES_MAX + 2)
         yield raw.rstrip(b"\r\n")
 

@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from app import commands, health
-from app.commands import HungUp, Line
+from app.commands import HungUp, Line, Stopping
 from app.identity import roles, signup
 from app.identity.signup import BootstrapOver
 from app.kernel.clock import StillClock
@@ -55,7 +55,7 @@ def something_about(house: Installation, object_id: str, times: int) -> None:
     house.arrive()
 
 
-def test_long_work_is_told_while_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_work_is_told_while_it_goes_on(house: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands, "PROGRESS_SECONDS", 0.01)
     may_end = threading.Event()
 
@@ -64,13 +64,13 @@ def test_long_work_is_told_while_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> 
         assert may_end.wait(WAIT_SECONDS_MAX)
         return "found"
 
-    told = commands._telling("sequences", work)
+    told = commands._telling(house.system, "sequences", work)
     assert next(told) == {"progress": [3, 10, "sequences"]}
     may_end.set()
     assert ending(told) == "found"
 
 
-def test_work_whose_asker_hung_up_ends_at_its_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_whose_asker_hung_up_ends_at_its_next_step(house: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands, "PROGRESS_SECONDS", 0.01)
     noted: list[int] = []
 
@@ -79,10 +79,24 @@ def test_work_whose_asker_hung_up_ends_at_its_next_step(monkeypatch: pytest.Monk
             note(len(noted), 10)
             noted.append(1)
 
-    told = commands._telling("bytes", work)
+    told = commands._telling(house.system, "bytes", work)
     next(told)
     told.close()  # returns, so the work has ended
     assert noted
+
+
+def test_work_ends_at_its_next_step_when_the_process_does(house: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "PROGRESS_SECONDS", 0.01)
+
+    def work(note: commands.Note) -> None:
+        while True:
+            note(1, 10)
+
+    told = commands._telling(house.system, "bytes", work)
+    next(told)
+    house.system.is_draining = True
+    with pytest.raises(Stopping):
+        list(told)
 
 
 def test_what_work_raises_is_raised(house: Installation) -> None:
@@ -90,7 +104,7 @@ def test_what_work_raises_is_raised(house: Installation) -> None:
         raise HungUp
 
     with pytest.raises(HungUp):
-        list(commands._telling("bytes", work))
+        list(commands._telling(house.system, "bytes", work))
 
 
 def test_a_pack_holds_every_event_about_its_object(house: Installation) -> None:
@@ -193,7 +207,7 @@ def test_an_import_beside_a_log_that_is_behind_waits(house: Installation, monkey
     monkeypatch.setattr(commands, "WAIT_SECONDS", 0.01)
     house.system.is_served = True
     house.system.watch.newest = pressure(State.DEGRADED)
-    waiting = threading.Thread(target=lambda: commands._admit(house.system))
+    waiting = threading.Thread(target=lambda: commands._admit(house.system, commands.Note(house.system)))
     waiting.start()
     waiting.join(0.2)
     assert waiting.is_alive()
@@ -301,6 +315,26 @@ def test_a_file_may_have_been_changed_at_any_time(house: Installation, tmp_path:
     os.utime(file, (changed, changed))
     text, _ = told(house, "ingest", file=str(file), format="sshd", source="edge", dry_run=True)
     assert "1 lines: 1 made 1 events" in text
+
+
+def test_a_file_without_an_end_is_left_when_nobody_waits_for_it(
+    house: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing lies in most of this file, and reading it to its end takes hours all the same."""
+    monkeypatch.setattr(commands, "PROGRESS_SECONDS", 0.01)
+    file = tmp_path / "hole"
+    file.touch()
+    os.truncate(file, 2**43)
+    order = {"file": str(file), "format": "sshd", "source": "edge", "year": 2017, "tz": "UTC"}
+    left = commands.ingest(house.system, order)
+    assert next(left) == {"progress": [0, 2**43, "bytes"]}
+    left.close()
+
+    stopped = commands.ingest(house.system, order)
+    next(stopped)
+    house.system.is_draining = True
+    with pytest.raises(Stopping):
+        list(stopped)
 
 
 def test_a_file_that_is_not_there_is_named_whole(house: Installation, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -208,7 +209,7 @@ def test_progress_reaches_the_end_of_the_file(ground: Ground, write: Callable[..
     steps: list[run.Progress] = []
     read_file(ground, file, progress=steps.append)
 
-    assert [step.lines for step in steps] == [1_000, 2_000, 2_500]
+    assert [step.lines for step in steps] == [0, 1_000, 2_000, 2_500]
     assert steps[-1].bytes_done == steps[-1].bytes_total == file.stat().st_size
 
 
@@ -325,6 +326,17 @@ def test_a_file_that_cannot_be_read_is_named(ground: Ground, tmp_path: Path) -> 
         read_file(ground, tmp_path / "absent.log")
     with pytest.raises(FileUnreadable):
         read_file(ground, tmp_path)
+
+
+def test_what_has_no_end_is_refused_at_once(ground: Ground, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for place in (pipe, Path("/dev/zero"), tmp_path):
+        with pytest.raises(FileUnreadable, match=f"{place} is a folder, a device or a pipe") as refused:
+            read_file(ground, place)
+        assert refused.value.code == "import_file_unreadable"
+    with pytest.raises(FileUnreadable, match="null byte"):
+        read_file(ground, Path("a\0b"))
 
 
 @pytest.mark.parametrize("source", ["", "a b", "ä", "x" * 65, "a\0b", "a/b"])
