@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-import sys
+import unicodedata
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -32,6 +32,8 @@ EXIT_CONFIGURATION: Final = 5
 REQUEST_SECONDS: Final = 3600
 # What may come before an installation is first served; every other command asks one that stands.
 MAKING: Final = ("admin invite",)
+# Controls, marks without a width, surrogates, private and unassigned ones, ends of lines and paragraphs (UAX 44).
+_NO_SIGNS: Final = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 _HOME = click.option("--home", type=click.Path(path_type=Path), default=None, help="Folder of the installation.")
 
 
@@ -375,13 +377,27 @@ def _span(text: str | None) -> tuple[int | None, int | None]:
 
 
 def _say(text: str) -> None:
-    click.echo(text)
+    click.echo(_readable(text))
 
 
 def _say_beside(text: str) -> None:
-    click.echo(text, err=True)
+    click.echo(_readable(text), err=True)
 
 
 def _leave(text: str, code: int) -> NoReturn:
-    sys.stderr.write(text + "\n")
+    _say_beside(text)
     raise SystemExit(code)
+
+
+def _readable(text: str) -> str:
+    """Return a text as it may stand on a terminal: what is no sign, as in a line of a log, is written as its escape.
+
+    A terminal does what control characters say, and marks of direction show other words than there are.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(char if _is_sign(char) else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def _is_sign(char: str) -> bool:
+    return char in "\n\t" or unicodedata.category(char) not in _NO_SIGNS

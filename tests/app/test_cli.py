@@ -1,0 +1,35 @@
+"""What the command line prints: signs alone, whatever a command has to say."""
+
+from __future__ import annotations
+
+import pytest
+
+from app import cli
+
+
+@pytest.mark.parametrize(
+    ("said", "printed"),
+    [
+        ("plain, with\ttab\nand a second line", "plain, with\ttab\nand a second line"),
+        ("Ünïcödé – 1\u00a0250,00 € 日本 👍", "Ünïcödé – 1\u00a0250,00 € 日本 👍"),
+        ("\x1b]0;owned\x07 \x1b[2J", r"\x1b]0;owned\x07 \x1b[2J"),
+        ("over\rwritten \x9b31m \x7f", r"over\rwritten \x9b31m \x7f"),
+        ("\u202egnihton \u2066x\u200b", r"\u202egnihton \u2066x\u200b"),
+        ("one\u2028two\u0085three", r"one\u2028two\x85three"),
+        ("half a pair \ud800", r"half a pair \ud800"),
+    ],
+)
+def test_only_signs_are_printed(capsys: pytest.CaptureFixture[str], said: str, printed: str) -> None:
+    assert cli._shown("ingest", iter([{"text": said}, {"exit": 6}])) == 6
+    assert capsys.readouterr().out == printed + "\n"
+
+
+def test_refusals_and_names_of_files_are_printed_as_signs_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
+    monkeypatch.chdir(str(tmp_path))
+    cli._shown("log pack", iter([{"file": "evt_\x1b[2J.zip", "content": ""}]))
+    with pytest.raises(SystemExit):
+        cli._leave("There is no \x1b[2J.", 1)
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("written: evt_\\x1b[2J.zip\n", "There is no \\x1b[2J.\n")
