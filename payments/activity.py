@@ -14,7 +14,7 @@ from payments import signed_text, wallets
 from payments.models import book, entry, handle, transaction, transfer
 from payments.money import Currency, Money
 from payments.paging import Page, bounded
-from payments.signed_text import TextKeys
+from payments.signed_text import TextKeys, TextReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +75,13 @@ def list(
     if after is not None:
         query = query.where(entry.c.version < after)
     rows = session.execute(query.order_by(entry.c.version.desc()).limit(bounded(limit) + 1)).all()
-    found = tuple(_activity(row, wallet.currency, actor.own_id, keys) for row in rows[:limit])
+    reader = signed_text.reader({row.payer for row in rows if row.payer is not None}, keys)
+    found = tuple(_activity(row, wallet.currency, actor.own_id, reader) for row in rows[:limit])
     return Page(data=found, next=found[-1].version if len(rows) > limit else None)
 
 
-def _activity(row: Any, currency: Currency, reader: str, keys: TextKeys | None) -> Activity:  # a row of the query
-    signed = signed_text.opened(row.signed_ct, row.payer, row.object_id, keys)
+def _activity(row: Any, currency: Currency, owner: str, reader: TextReader | None) -> Activity:  # a row of the query
+    signed = signed_text.opened(row.signed_ct, row.payer, row.object_id, reader)
     return Activity(
         version=row.version,
         at=row.at,
@@ -93,5 +94,5 @@ def _activity(row: Any, currency: Currency, reader: str, keys: TextKeys | None) 
         counterpart=row.counterpart,
         note=signed.note if signed else None,
         # The caller's own number is the payer's alone.
-        reference=row.reference if row.owner_id == reader else None,
+        reference=row.reference if row.owner_id == owner else None,
     )

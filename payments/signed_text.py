@@ -6,6 +6,7 @@ A salt stands in the text, so that after an erasure nobody finds a short note by
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -19,14 +20,20 @@ VERSION: Final = 1
 CLASS: Final = "money"
 
 
+class TextReader(Protocol):
+    """Opens column values of those it was made for. It lives for one call, so that an erasure is effective at once."""
+
+    def open_value(self, value: bytes, subject: str, place: str) -> str:
+        """Return the text, or raise `Gone` where the person's key was destroyed, `Unreadable` where it was altered."""
+        ...
+
+
 class TextKeys(Protocol):
-    """Port to the subject keys: seals and opens a column value of one person."""
+    """Port to the subject keys: seals a column value of one person, and reads those of several."""
 
     def seal_value(self, text: str, subject: str, class_: str, place: str) -> bytes: ...
 
-    def open_value(self, value: bytes, subject: str, class_: str, place: str) -> str:
-        """Return the text, or raise `Gone` where the person's key was destroyed, `Unreadable` where it was altered."""
-        ...
+    def reader(self, subjects: Collection[str], class_: str) -> TextReader: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +80,15 @@ def seal(text: SignedText, owner: str, transfer_id: str, keys: TextKeys) -> byte
     return keys.seal_value(str(text), owner, CLASS, _place(transfer_id))
 
 
-def unseal(sealed: bytes, owner: str, transfer_id: str, keys: TextKeys) -> SignedText | None:
+def reader(writers: Collection[str], keys: TextKeys | None) -> TextReader | None:
+    """Return what opens the texts of some writers, or None where nobody may."""
+    return None if keys is None else keys.reader(writers, CLASS)
+
+
+def unseal(sealed: bytes, owner: str, transfer_id: str, reader: TextReader) -> SignedText | None:
     """Return the text, or None where its writer was erased; raises `Unreadable` where it was altered."""
     try:
-        facts = canonical.decode(keys.open_value(sealed, owner, CLASS, _place(transfer_id)).encode())
+        facts = canonical.decode(reader.open_value(sealed, owner, _place(transfer_id)).encode())
     except Gone:
         return None
     currency = Currency(facts["currency"])
@@ -90,12 +102,12 @@ def unseal(sealed: bytes, owner: str, transfer_id: str, keys: TextKeys) -> Signe
     )
 
 
-def opened(sealed: bytes | None, owner: str, transfer_id: str, keys: TextKeys | None) -> SignedText | None:
+def opened(sealed: bytes | None, owner: str, transfer_id: str, reader: TextReader | None) -> SignedText | None:
     """Return the text for a reader, or None where there is none, nobody may open it, or it can no longer be read."""
-    if sealed is None or keys is None:
+    if sealed is None or reader is None:
         return None
     try:
-        return unseal(sealed, owner, transfer_id, keys)
+        return unseal(sealed, owner, transfer_id, reader)
     except Unreadable:
         return None
 

@@ -23,7 +23,7 @@ from payments.models import book
 from payments.models import transfer as table
 from payments.money import AMOUNT_MINOR_MAX, REPORTING, AmountInvalid, Currency, Money
 from payments.paging import Page, bounded
-from payments.signed_text import SignedText, TextKeys
+from payments.signed_text import SignedText, TextKeys, TextReader
 
 
 class TransferState(StrEnum):
@@ -195,7 +195,7 @@ def by_id(session: Session, actor: Actor, id: str, *, keys: TextKeys | None = No
     ).one_or_none()
     if row is None:
         raise NotFound
-    found = _transfer(row, keys)
+    found = _transfer(row, signed_text.reader({row.owner_id}, keys))
     # The reference is the payer's own word for the payment; the receiver has no use for it.
     return found if row.owner_id == actor.own_id else replace(found, reference=None)
 
@@ -224,7 +224,8 @@ def list_own(
     if wanted.reference is not None:
         query = query.where(table.c.reference == wanted.reference)
     rows = session.execute(query.order_by(table.c.id.desc()).limit(bounded(limit) + 1)).all()
-    found = tuple(_transfer(row, keys) for row in rows[:limit])
+    reader = signed_text.reader({actor.own_id}, keys)
+    found = tuple(_transfer(row, reader) for row in rows[:limit])
     return Page(data=found, next=found[-1].id if len(rows) > limit else None)
 
 
@@ -354,7 +355,7 @@ def _settled(ready: _Ready, outcome: Outcome, ctx: Context) -> Transfer:
     )
 
 
-def _transfer(row: Any, keys: TextKeys | None) -> Transfer:  # a row of the table
+def _transfer(row: Any, reader: TextReader | None) -> Transfer:  # a row of the table
     currency = Currency(row.currency)
     return Transfer(
         id=row.id,
@@ -368,7 +369,7 @@ def _transfer(row: Any, keys: TextKeys | None) -> Transfer:  # a row of the tabl
         reason=None if row.reason is None else Reason(row.reason),
         version=row.version,
         reference=row.reference,
-        signed=signed_text.opened(row.signed_ct, row.owner_id, row.id, keys),
+        signed=signed_text.opened(row.signed_ct, row.owner_id, row.id, reader),
         signed_hash=row.signed_hash,
         at=row.at,
     )

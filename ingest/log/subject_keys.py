@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -19,6 +19,8 @@ from ingest.events.envelope import at_path
 from ingest.models import subject_key
 
 FIRST_EPOCH: Final = 1
+# How many keys one statement asks for; databases bound the values of one.
+KEYS_A_TIME: Final = 1_000
 PERSONAL_VERSION: Final = 1
 _WRAPPED: Final = sa.select(subject_key.c.wrapped).where(
     subject_key.c.subject == sa.bindparam("subject"), subject_key.c["class"] == sa.bindparam("of_class")
@@ -76,10 +78,19 @@ class SubjectKeys:
 
     def open_value(self, value: bytes, subject: str, class_: str, place: str) -> str:
         """Decrypt a column value; raises `SubjectErased` where the key is gone."""
-        key = self._key(subject, class_, make=False)
-        if key is None:
-            raise SubjectErased
-        return crypto.open_text(key, value, f"{place}|{class_}|{subject}")
+        return _opened(self._key(subject, class_, make=False), value, subject, class_, place)
+
+    def reader(self, subjects: Collection[str], class_: str) -> Reader:
+        """Return what opens column values of these people, with all their keys asked for at once."""
+        wrapped: dict[str, bytes | None] = dict.fromkeys(subjects)
+        names = sorted(wrapped)
+        for first in range(0, len(names), KEYS_A_TIME):
+            query = sa.select(subject_key.c.subject, subject_key.c.wrapped).where(
+                subject_key.c.subject.in_(names[first : first + KEYS_A_TIME]), subject_key.c["class"] == class_
+            )
+            with self._db.read() as session:
+                wrapped.update({row.subject: row.wrapped for row in session.execute(query)})
+        return Reader(wrapped, class_, self._epoch_key)
 
     def _key(self, subject: str, class_: str, *, make: bool) -> Secret | None:
         row = self._db.one(_WRAPPED, {"subject": subject, "of_class": class_})
@@ -101,6 +112,37 @@ class SubjectKeys:
         with self._db.begin() as session:
             insert_once(session, subject_key, values)
             return session.execute(_WRAPPED, {"subject": subject, "of_class": class_}).one()
+
+
+class Reader:
+    """Opens column values of some people, of one class. Make one for a call and drop it with it.
+
+    It holds keys as they were when it was made: one that is kept would go on reading who was erased since.
+    """
+
+    def __init__(self, wrapped: Mapping[str, bytes | None], class_: str, epoch_key: Secret) -> None:
+        self._wrapped = wrapped
+        self._class = class_
+        self._epoch_key = epoch_key
+        self._keys: dict[str, Secret] = {}
+
+    def open_value(self, value: bytes, subject: str, place: str) -> str:
+        """Decrypt a value of one of the people it was made for; raises `SubjectErased` where the key is gone."""
+        return _opened(self._key(subject), value, subject, self._class, place)
+
+    def _key(self, subject: str) -> Secret | None:
+        wrapped = self._wrapped[subject]
+        if wrapped is None:
+            return None
+        if subject not in self._keys:
+            self._keys[subject] = crypto.unwrap(self._epoch_key, wrapped)
+        return self._keys[subject]
+
+
+def _opened(key: Secret | None, value: bytes, subject: str, class_: str, place: str) -> str:
+    if key is None:
+        raise SubjectErased
+    return crypto.open_text(key, value, f"{place}|{class_}|{subject}")
 
 
 def _text(data: bytes) -> str:

@@ -18,7 +18,7 @@ from payments import signed_text
 from payments.ledger.model import EntryRow
 from payments.models import topup, transaction, transfer
 from payments.postings import TOPUP, TRANSFER
-from payments.signed_text import TextKeys
+from payments.signed_text import TextKeys, TextReader
 from payments.transfers import TransferState
 from payments.verification import told
 from payments.verification.findings import Findings
@@ -73,7 +73,7 @@ def check(
     event: Mapping[str, Any] | None,
     order: Mapping[str, Any] | None,
     found: Findings,
-    keys: TextKeys | None,
+    reader: TextReader | None,
 ) -> None:
     """Compare one transaction with the order it settled; `event` is the body of its event, where it can be read."""
     kind, form = row.kind, KINDS[row.kind]
@@ -100,8 +100,8 @@ def check(
     else:
         found.same(f"{kind}_amount", table, id, [(book, amounts[book]) for book, _ in moved], moved)
     found.same(f"{kind}_currency", table, id, sorted({one.currency for one in entries}), [order["currency"]])
-    if keys is not None and "signed_ct" in order:
-        _check_signed(order, keys, found)
+    if reader is not None and "signed_ct" in order:
+        _check_signed(order, reader, found)
     if event is None:
         return
     if "signed_hash" in order:
@@ -133,9 +133,10 @@ def check_refused(session: Session, found: Findings, keys: TextKeys | None) -> N
         events = [(_transfer_of(event), event) for event in map(json.loads, bodies)]
         rows = session.execute(sa.select(transfer).where(transfer.c.id.in_([id for id, _ in events])))
         row_by_id = {row.id: row for row in rows}
+        reader = signed_text.reader({row.owner_id for row in row_by_id.values()}, keys)
         for id, event in events:
             tally.told(id)
-            _check_refusal(id, event, row_by_id.get(id), found, keys)
+            _check_refusal(id, event, row_by_id.get(id), found, reader)
     if not is_whole:
         return
     for ids in _refused(session):
@@ -145,7 +146,7 @@ def check_refused(session: Session, found: Findings, keys: TextKeys | None) -> N
         _name_untold(session, found)
 
 
-def _check_refusal(id: str, event: Mapping[str, Any], row: Any, found: Findings, keys: TextKeys | None) -> None:
+def _check_refusal(id: str, event: Mapping[str, Any], row: Any, found: Findings, reader: TextReader | None) -> None:
     if row is None:
         found.add("transfer_missing", transfer, id, expected="a refused order", found="none")
         return
@@ -157,15 +158,15 @@ def _check_refusal(id: str, event: Mapping[str, Any], row: Any, found: Findings,
     found.same(
         "transfer_signed_told", transfer, id, at_path(event, "onepay.transfer.signed_hash"), row.signed_hash.hex()
     )
-    if keys is not None:
-        _check_signed(row._mapping, keys, found)
+    if reader is not None:
+        _check_signed(row._mapping, reader, found)
 
 
-def _check_signed(order: Mapping[str, Any], keys: TextKeys, found: Findings) -> None:
+def _check_signed(order: Mapping[str, Any], reader: TextReader, found: Findings) -> None:
     """Compare an order with the text its payer signed, unless the payer was erased."""
     id = order["id"]
     try:
-        text = signed_text.unseal(order["signed_ct"], order["owner_id"], id, keys)
+        text = signed_text.unseal(order["signed_ct"], order["owner_id"], id, reader)
     except Unreadable:
         found.add("transfer_signed_text", transfer, id, expected="the text that was signed", found="it does not open")
         return

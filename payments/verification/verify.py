@@ -21,6 +21,7 @@ from ingest.log import outbox
 from ingest.models import body as log_body
 from ingest.models import entry as log_entry
 from ingest.models import outbox as log_outbox
+from payments import signed_text
 from payments.ledger import digest
 from payments.ledger.model import BookState, EntryRow, HoldState
 from payments.models import balance, book, entry, hold, transaction
@@ -217,12 +218,13 @@ def _check_transactions(
             if row.transaction_id in entries_by_id:
                 entries_by_id[row.transaction_id].append(EntryRow._make(row))
         known = orders.of_transactions(session, these)
+        reader = signed_text.reader({one["owner_id"] for one in known.values() if "signed_ct" in one}, keys)
         for row in rows:
             _check_transaction(row, entries_by_id[row.id], found)
             told = _told(row, found)
             unreadable += row.sequence is not None and told is None
             if row.kind in orders.KINDS:
-                orders.check(row, entries_by_id[row.id], told, known.get((row.kind, row.object_id)), found, keys)
+                orders.check(row, entries_by_id[row.id], told, known.get((row.kind, row.object_id)), found, reader)
         progress(count)
     return count, unreadable
 

@@ -246,3 +246,27 @@ def test_a_receiver_reads_what_came_and_a_stranger_does_not(world: World) -> Non
             transfers.by_id(session, clara.actor, done.id)
         with pytest.raises(NotFound):
             activity.list(session, clara.actor, anna.wallet)
+
+
+def test_lists_and_the_verifier_ask_for_keys_once(world: World) -> None:
+    anna, berta, carl = (
+        world.customer("anna", balance=100),
+        world.customer("berta", balance=100),
+        world.customer("carl"),
+    )
+    for payer in (anna, berta, anna, berta):
+        world.pay(payer, carl, 1, note="each")
+    heard: list[str] = []
+    sa.event.listen(world.ground.keys_db.engine, "before_cursor_execute", lambda *args: heard.append(args[2]))
+    keys, asked = world.ground.subject_keys, []
+    with world.db.read() as session:
+        for read in (
+            lambda: [one.note for one in activity.list(session, carl.actor, carl.wallet, keys=keys).data],
+            lambda: [one.note for one in transfers.list_own(session, anna.actor, keys=keys).data],
+        ):
+            assert set(read()) == {"each"}
+            asked.append(len([statement for statement in heard if "SELECT" in statement]))
+            heard.clear()
+    assert world.differences() == []
+    asked.append(len([statement for statement in heard if "SELECT" in statement]))
+    assert asked == [1, 1, 1]

@@ -144,7 +144,7 @@ def test_a_text_sealed_anew_with_its_hash_still_differs_from_the_log(world: Worl
     with world.db.read() as session:
         row = session.execute(sa.select(transfer).where(transfer.c.state == "settled")).one()
     keys = world.ground.subject_keys
-    signed = signed_text.unseal(row.signed_ct, row.owner_id, row.id, keys)
+    signed = signed_text.unseal(row.signed_ct, row.owner_id, row.id, keys.reader({row.owner_id}, signed_text.CLASS))
     assert signed is not None
     forged = replace(signed, payee="carl")
     with world.db.begin() as session:
