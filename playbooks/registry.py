@@ -6,7 +6,6 @@ joined in `compose` by name; actions marked own are done by this package.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -83,7 +82,7 @@ def _clients_of(addresses: str) -> int:
     named = []
     for text in addresses.split(","):
         with suppress(ValueError):
-            named.append(ipaddress.ip_network(text.strip()))
+            named.append(networks.network_of(text))
     return networks.count_clients(named)
 
 

@@ -21,7 +21,7 @@ from app.kernel.context import Context
 from app.kernel.db import Database, UtcDateTime, insert_once
 from app.kernel.errors import Forbidden
 from app.kernel.marks import personal, technical
-from app.kernel.networks import MAPPED, count_clients, of_client
+from app.kernel.networks import MAPPED, count_clients, network_of, of_client
 from ingest.events.admin import AllowlistChanged
 from ingest.log import outbox
 
@@ -154,7 +154,7 @@ class BlockNetwork:
     def _checked(self, params: Mapping[str, str], ctx: Context) -> tuple[Sequence[str], int]:
         try:
             hours = int(params.get("hours", "1"))
-            named = [ipaddress.ip_network(text.strip()) for text in params["addresses"].split(",")]
+            named = list(map(network_of, params["addresses"].split(",")))
         except (KeyError, ValueError) as error:
             raise BadParameter("Name one or more addresses and a number of hours.", param="addresses") from error
         if not 1 <= hours <= HOURS_MAX:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from app.kernel.errors import ConfigurationRefused, Malformed
-from app.kernel.networks import Network
+from app.kernel.networks import Network, network_of
 
 NEVER_TRUSTED: Final = (
     "HTTP_FORWARDED",
@@ -31,7 +31,7 @@ class TrustedProxies:
 
     def __init__(self, networks: Sequence[str] = (), *, hops: int = 1) -> None:
         try:
-            self._networks = tuple(ipaddress.ip_network(network) for network in networks)
+            self._networks = tuple(map(network_of, networks))
         except ValueError as error:
             raise ConfigurationRefused(f"TRUSTED_PROXIES: {error}") from error
         self._hops = hops

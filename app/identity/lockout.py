@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -15,6 +14,7 @@ from app.identity.policy import SecurityPolicy
 from app.kernel import crypto
 from app.kernel.access import ActorKind
 from app.kernel.db import dialect_of, insert_once
+from app.kernel.networks import client_of, nearby_of
 
 IDENTIFIER: Final = "identifier"
 ADDRESS: Final = "address"
@@ -50,7 +50,7 @@ def buckets_of(identifier: bytes, surface: ActorKind, device_id: str | None, ip:
     own = device_id if device_id and surface is ActorKind.CUSTOMER else "others"
     found = [Bucket(scope=IDENTIFIER, key=f"{surface.value}|{identifier.hex()}|{own}")]
     if ip:
-        found += [Bucket(scope=ADDRESS, key=_network(ip, 32, 64)), Bucket(scope=NETWORK, key=_network(ip, 24, 56))]
+        found += [Bucket(scope=ADDRESS, key=client_of(ip)), Bucket(scope=NETWORK, key=nearby_of(ip))]
     return tuple(found)
 
 
@@ -66,12 +66,7 @@ def letters_of(purpose: str, identifier: bytes) -> Bucket:
 
 def asked_from(ip: str) -> Bucket:
     """Return the counter of letters that are asked for from where a request comes."""
-    return Bucket(scope=ASKED, key=_network(ip, 32, 64))
-
-
-def _network(ip: str, four: int, six: int) -> str:
-    width = four if ipaddress.ip_address(ip).version == 4 else six
-    return str(ipaddress.ip_network(f"{ip}/{width}", strict=False))
+    return Bucket(scope=ASKED, key=client_of(ip))
 
 
 def hold(session: Session, buckets: tuple[Bucket, ...]) -> None:

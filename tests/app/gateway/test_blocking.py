@@ -20,6 +20,7 @@ from tests.support.installation import Installation
         ("2001:db8:1:1::7,2001:db8:1:1::8", "2001:db8:1:1::/64", 1),
         ("2001:db8:1::/56", "2001:db8:1::/56", 256),
         ("::ffff:198.51.100.7", "198.51.100.7/32", 1),
+        ("fe80::7%eth0", "fe80::7/128", 1),
         ("203.0.113.0/24,203.0.113.7", "203.0.113.0/24, 203.0.113.7/32", 256),
         ("2001:db8::/48,198.51.100.7", "2001:db8::/48, 198.51.100.7/32", 65_537),
     ],
@@ -50,6 +51,15 @@ def test_no_proxy_of_ours_is_blocked(installation: Installation, address: str) -
     ctx = installation.system.context(somebody(ActorKind.STAFF, "acc_carla"))
     with installation.system.db.read() as session, pytest.raises(ContainmentRefused):
         block.preview(session, {"addresses": address, "hours": "1"}, ctx)
+
+
+@pytest.mark.parametrize("named", ["::ffff:10.0.0.1", "::ffff:10.0.0.0/120", "10.0.0.1"])
+def test_a_proxy_is_trusted_in_whatever_form_it_is_named(installation: Installation, named: str) -> None:
+    proxies = TrustedProxies((named,))
+    assert proxies.establish({"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": "198.51.100.9"}) == "198.51.100.9"
+    ctx = installation.system.context(somebody(ActorKind.STAFF, "acc_carla"))
+    with installation.system.db.read() as session, pytest.raises(ContainmentRefused):
+        BlockNetwork(proxies).preview(session, {"addresses": "10.0.0.1", "hours": "1"}, ctx)
 
 
 def test_an_address_beside_all_of_ipv4_blocks_itself_alone(installation: Installation) -> None:

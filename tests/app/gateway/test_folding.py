@@ -15,6 +15,7 @@ from app.kernel import canonical
 from app.kernel.access import Actor, ActorKind
 from app.kernel.context import Source
 from app.kernel.errors import Unavailable
+from app.kernel.networks import client_of
 from ingest.events.access import RequestBlocked, RequestDenied
 from ingest.log import outbox as log
 from ingest.models import outbox
@@ -227,7 +228,7 @@ def test_forty_requests_of_a_stranger_leave_ten_events_and_a_count(
     system, browser = installation.system, installation.browser(ip)
     now = system.clock.now()
     with system.db.begin() as session:
-        closed = {"scope": "address", "key": f"{ip}/32", "failures": 20, "first_at": now}
+        closed = {"scope": "address", "key": client_of(ip), "failures": 20, "first_at": now}
         session.execute(sa.insert(attempts).values(**closed, locked_until=now + timedelta(hours=1)))
     system.gateway.folding.flush(system.db, now)
     since = newest(installation)

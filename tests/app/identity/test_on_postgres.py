@@ -233,4 +233,4 @@ def test_what_is_over_is_purged(people_on_postgres: People) -> None:
         assert expiry.purge(session, people.ctx(), policy=people.parts.policy) > 0
         assert session.execute(sa.select(sa.func.count()).select_from(attempts)).scalar_one() == 0
         assert lockout.count_within(session, lockout.asked_from("::1"), 60, people.ground.clock.now()) == 1
-        assert lockout.buckets_of(b"x", ActorKind.STAFF, None, "::1")[1].key == "::/64"
+        assert lockout.buckets_of(b"x", ActorKind.STAFF, None, "::1")[1].key == "::1"

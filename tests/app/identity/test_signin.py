@@ -108,6 +108,23 @@ def test_twenty_failures_close_an_address_for_fifteen_minutes(people: People) ->
     assert people.try_in(AMBER, ip="198.18.3.4").step is Step.DONE
 
 
+@pytest.mark.parametrize("shared", ["64:ff9b::198.18.3.{}", "::ffff:198.18.{}.4"])
+def test_who_is_behind_one_translator_is_not_one_client(people: People, shared: str) -> None:
+    people.sign_up(AMBER, "amber")
+    for n in range(20):
+        people.try_in(f"guess{n}@onepay.example", "x" * 20, ip=shared.format(4))
+        people.move(seconds=1)
+    with pytest.raises(Throttled):
+        people.try_in(AMBER, ip=shared.format(4))
+    assert people.try_in(AMBER, ip=shared.format(5)).step is Step.DONE
+    with people.ground.db.begin() as session:
+        asked = [
+            lockout.count_within(session, lockout.asked_from(shared.format(n)), 60, people.ground.clock.now())
+            for n in (4, 5)
+        ]
+    assert asked == [1, 1]
+
+
 def test_parallel_guesses_are_counted_one_by_one(people: People) -> None:
     people.sign_up(AMBER, "amber")
     outcomes = []
