@@ -34,7 +34,6 @@ from ingest.log.receipts import Receipt
 from ingest.store.port import EventStore
 from playbooks.parts import Parts
 
-COLLEAGUES_MAX: Final = 100
 # Each callback demands its own permission (dashboards.guard); what Dash serves itself needs a staff session.
 STAFF: Final = Policy(permission=SECURITY_OWN_READ, surface=guard.STAFF)
 
@@ -83,13 +82,10 @@ class ConsoleSources:
         edge.leave_trace(problem)
 
     def colleagues(self, session: Session) -> Sequence[Colleague]:
-        at = edge.context().at
-        found = accounts.page_of(session, ActorKind.STAFF, after=None, limit=COLLEAGUES_MAX)
-        held = {one.id: accounts.roles_of(session, one.id, at) for one in found if one.state is accounts.State.ACTIVE}
+        held = accounts.active_with_roles(session, roles.holders_of(SOC_INCIDENT_WRITE), edge.context().at)
         return [
             Colleague(id=id_, roles=", ".join(roles.WORD_OF_ROLE[role] for role in sorted(mine)))
             for id_, mine in held.items()
-            if SOC_INCIDENT_WRITE in roles.permissions_of(mine)
         ]
 
     def name_of_colleague(self, account_id: str) -> str | None:

@@ -3,7 +3,7 @@ window.dashMantineFunctions = window.dashMantineFunctions || {};
 window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce; };
 (function () {
   var n = 0, onepay = window.onepay = {}, BLOCK = 200, ROWS_MAX = 10000;
-  var written = new Set(), asked = 0, rest = 0, SHARE = 20, REST_MAX = 60000;
+  var written = new Set(), asked = 0, rest = 0, SHARE = 20, REST_MAX = 60000, LOOK = 1000;
 
   onepay.here = function () { keep(); written.clear(); asked = Date.now(); return { path: location.pathname, search: location.search, n: ++n }; };
   function draw() { dash_clientside.set_props('route', { data: onepay.here() }); }
@@ -80,18 +80,43 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
   /* A grid's own data source, set at its first request: blocks of 200 by the key of the one before. */
   onepay.rows = function (id) {
     dash_ag_grid.getApiAsync(id).then(function (api) {
-      var after = [null], query = location.search;
-      var box = document.getElementById(id).closest('[data-feed]'), feed = box.dataset.feed;
-      api.setGridOption('datasource', { getRows: function (request) {
-        var block = request.startRow / BLOCK, asked = new URLSearchParams(query), words = new URLSearchParams();
+      var after = [null], query = location.search, newest;
+      var box = document.getElementById(id).closest('[data-feed]');
+      function ask(limit, key) {
+        var asked = new URLSearchParams(query), words = new URLSearchParams();
         ['q', 'from', 'to'].forEach(function (name) { if (asked.has(name)) words.set(name, asked.get(name)); });
         if (box.dataset.query !== undefined) words.set('q', box.dataset.query);
-        words.set('limit', BLOCK);
-        if (after[block]) words.set('after', after[block]);
-        fetch(feed + '?' + words, { credentials: 'same-origin' }).then(function (answer) {
+        words.set('limit', limit);
+        if (key) words.set('after', key);
+        /* Rows keep no session alive: whatever a person presses asks for the page as well. */
+        var own = { credentials: 'same-origin', headers: { 'X-OnePay-Passive': '1' } };
+        return fetch(box.dataset.feed + '?' + words, own).then(function (answer) {
           if (!answer.ok) throw answer;
           return answer.json();
-        }).then(function (page) {
+        });
+      }
+      function first(page) { return page.rows.length ? page.rows[0].id : null; }
+      /* What is new comes in by itself while the top of a list that goes on is read: one row is asked for, the block
+         only where that is another one. Asking takes a tenth of the time at most. */
+      function look() {
+        var began = Date.now();
+        function again() { if (!api.isDestroyed()) setTimeout(look, Math.max(LOOK, 9 * (Date.now() - began))); }
+        var may = box.closest('[data-refresh]') && document.visibilityState === 'visible' && is_at_top();
+        if (!may || newest === undefined) return again();
+        ask(1).then(function (page) {
+          if (first(page) !== newest && !api.isDestroyed() && is_at_top()) api.refreshInfiniteCache();
+          again();
+        }).catch(again);
+      }
+      function is_at_top() {
+        var list = box.querySelector('.ag-body-viewport');
+        return !list || list.scrollTop === 0;
+      }
+      look();
+      api.setGridOption('datasource', { getRows: function (request) {
+        var block = request.startRow / BLOCK;
+        ask(BLOCK, after[block]).then(function (page) {
+          if (!block) newest = first(page);
           after[block + 1] = page.next;
           var end = request.startRow + page.rows.length;
           request.successCallback(page.rows, page.next === null || end >= ROWS_MAX ? end : -1);

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from app.identity import roles
 from app.kernel.access import Actor, ActorKind
 from app.kernel.context import Context
+from dashboards.kit import short_text
 from playbooks import casework, incidents
 from playbooks.action_rows import ActionState
 from tests.dashboards.desk import Room
@@ -224,6 +225,28 @@ def _case_at_work(house: Served) -> str:
     """Return the incident of the entered account."""
     with house.installation.system.db.read() as session:
         return incidents.id_of_number(session, _COLLEAGUE, 1)
+
+
+def test_new_events_come_in_by_themselves_and_keep_no_session_alive(browser: Chromium, house: Served) -> None:
+    person = house.installation.staff("watcher", roles.ANALYST)
+    house.installation.customer("seen_before")
+    house.installation.arrive()
+    with looking(browser, house.url) as looked:
+        _sign_in(looked, person, house)
+        _open(looked, "/console/soc/events?q=action:auth.account.registered")
+        page = looked.page
+        expect(page.locator(".ag-row").first).to_be_visible()
+        page.route("**/_dash-update-component*", lambda route: None)  # the page is not drawn again
+        asked: list[str | None] = []
+        page.on(
+            "request",
+            lambda one: asked.append(one.headers.get("x-onepay-passive")) if "/api/events" in one.url else None,
+        )
+        account = house.installation.customer("seen_at_once").account
+        house.installation.arrive()
+        expect(page.locator(".ag-row").first).to_contain_text(short_text(account), timeout=10_000)
+        assert set(asked) == {"1"}
+        assert looked.wrong == []
 
 
 def _as_colleague(house: Served, does: Callable[[Session, Context], object]) -> None:
