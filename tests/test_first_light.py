@@ -18,10 +18,9 @@ from app.identity import roles
 from app.kernel.access import Actor, ActorKind
 from app.kernel.clock import StillClock
 from app.kernel.context import Context
-from app.web import receipts
 from ingest.log import read
 from ingest.store.query import EVERYTHING, Search, Window
-from payments import transfers
+from payments import receipts
 from payments.verification import verify as ledger
 from playbooks import action_rows, actions, casework, incidents, undoing
 from playbooks.acting import OwnAction
@@ -93,9 +92,9 @@ def _the_log_tells_it(house: Installation, payer: Person, transfer: str) -> None
     assert [document["event"]["action"] for document in told] == ["transaction.transfer.settled"]
     own = Actor(id=payer.account, kind=ActorKind.CUSTOMER, permissions=roles.ROLES[roles.CUSTOMER])
     with system.db.read() as session:
-        proof = receipts.of_transfer(session, transfers.by_id(session, own, transfer))
+        proof = receipts.of_transfer(session, own, transfer, keys=system.subject_keys).proof
     assert proof is not None
-    assert proof.holds
+    assert (proof.place.holds, proof.is_signed_text) == (True, True)
 
 
 def _an_account_is_entered(house: Installation, victim: Person) -> Browser:

@@ -29,9 +29,9 @@ from app.kernel.errors import (
     TooManyAttempts,
 )
 from app.once import Answer
-from app.web import formats, money_input, pages, receipts
+from app.web import formats, money_input, pages
 from app.web.wallet import main_wallet
-from payments import idempotency, signed_text, transfers, wallets
+from payments import idempotency, receipts, signed_text, transfers, wallets
 from payments.idempotency import Call, IdempotencyBusy
 from payments.signed_text import SALT
 from payments.transfers import TransferOrder, TransferPreview
@@ -131,10 +131,8 @@ def receipt(transfer_id: str) -> Response:
     """Show what was signed, what became of it, and its place in the log."""
     parts, ctx = system(), context()
     with parts.db.read() as session:
-        found = transfers.by_id(session, ctx.actor, transfer_id, keys=parts.subject_keys)
-        is_own = found.owner_id == ctx.actor.id
-        proof = receipts.of_transfer(session, found, is_own=is_own)
-    return pages.render("receipt.html", transfer=found, is_own=is_own, proof=proof)
+        shown = receipts.of_transfer(session, ctx.actor, transfer_id, keys=parts.subject_keys)
+    return pages.render("receipt.html", transfer=shown.transfer, is_own=shown.is_own, proof=shown.proof)
 
 
 def _order(form: pages.Form, main: Wallet) -> TransferOrder | None:
