@@ -158,11 +158,17 @@ def log_verify(system: System, args: Arguments) -> Iterator[Line]:
     )
     for finding in verdict.findings:
         yield text(str(finding))
+    if not verdict.is_whole:
+        yield text(
+            f"So many findings ended it: sequences above {verdict.last} were not compared. "
+            f"`onepay log verify --range {verdict.last + 1}:{last or verdict.size}` goes on there."
+        )
     yield from _recorded(system, lambda session, ctx: monitor.tell(session, verdict, ctx))
     word = "BROKEN" if verdict.findings else "sound"
+    awaited = f" ({verdict.awaited} not in the store yet)" if verdict.awaited else ""
     yield text(
         f"log {word}: sequences {verdict.first} to {verdict.last} of {verdict.size}, "
-        f"{verdict.documents} store documents, {verdict.checkpoints} checkpoints, root {verdict.root.hex()}"
+        f"{verdict.documents} store documents{awaited}, {verdict.checkpoints} checkpoints, root {verdict.root.hex()}"
     )
     yield leave(verdict.exit_code)
 

@@ -33,13 +33,19 @@ class RangeInvalid(Invalid):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What comparing found. `findings` are ordered as they were met, the first `FINDINGS_MAX` of them."""
+    """What comparing found. `findings` are ordered as they were met, the first `FINDINGS_MAX` of them.
+
+    `last` is the last sequence that was compared; `is_whole` unless so many findings ended it before the last one asked
+    for. `awaited` of the compared ones were not in the store yet, which may be behind the log.
+    """
 
     size: int
     root: bytes
     first: int
     last: int
+    is_whole: bool
     documents: int
+    awaited: int
     checkpoints: int
     findings: tuple[Finding, ...]
 
@@ -82,12 +88,14 @@ def verify(
     found = Comparison(head=head, findings=beyond)
     store = StoreCheck(found=found, copy=copy) if copy is not None else None
     tree = TreeCheck(found=found, copy=store)
+    compared = first - 1
     for lo in range(first - 1, last, read.SLICE_MAX):
         if len(found.findings) >= FINDINGS_MAX:
             break
         hi = min(lo + read.SLICE_MAX, last)
         with db.read() as session:
             tree.page(session, lo, hi)
+        compared = hi
         progress(hi - first + 1, last - first + 1)
     if store is not None:
         store.beyond(db)
@@ -101,8 +109,10 @@ def verify(
         size=head.size,
         root=head.root,
         first=first,
-        last=last,
+        last=compared,
+        is_whole=compared == last,
         documents=store.documents if store is not None else 0,
+        awaited=max(0, compared - max(copy.done, first - 1)) if copy is not None else 0,
         checkpoints=checkpoints,
         findings=tuple(found.findings[:FINDINGS_MAX]),
     )

@@ -23,8 +23,9 @@ from app.kernel.clock import StillClock
 from app.kernel.context import Context
 from app.kernel.errors import Invalid
 from dashboards import windows
+from ingest import models
 from ingest.events.health import ProcessStarted
-from ingest.log import outbox, proofs
+from ingest.log import monitor, outbox, proofs, read
 from ingest.log.pressure import Pressure, State
 from ingest.log.proofs import PackEmpty, PackTooLarge
 from ingest.readers.run import FileUnreadable
@@ -151,6 +152,27 @@ def test_a_verdict_is_told_though_the_log_takes_nothing(house: Installation) -> 
         assert "could not be recorded" in str(lines[0]["text"])
         assert "sound" in str(lines[1]["text"])
         assert lines[-1] == {"exit": 0}
+
+
+def test_a_verdict_says_what_it_did_not_compare(house: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    something_about(house, "acc_busy", 5)
+    with house.system.db.begin() as session:
+        outbox.record(session, ProcessStarted(component="web"), house.system.context(commands.operator()))
+    house.system.sequencer.drain()
+    (line,) = lines_of(house, "log verify")
+    assert line.startswith(
+        "log sound: sequences 1 to 6 of 6, 5 store documents (1 not in the store yet), 0 checkpoints"
+    )
+
+    monkeypatch.setattr(monitor, "FINDINGS_MAX", 1)
+    monkeypatch.setattr(read, "SLICE_MAX", 3)
+    with house.system.db.begin() as session:
+        session.execute(sa.delete(models.body).where(models.body.c.sequence == 2))
+    *_, ended, verdict = lines_of(house, "log verify")
+    assert ended == (
+        "So many findings ended it: sequences above 3 were not compared. `onepay log verify --range 4:6` goes on there."
+    )
+    assert verdict.startswith("log BROKEN: sequences 1 to 3 of 6")
 
 
 def sshd_log(tmp_path: Path, lines: int) -> Path:

@@ -324,6 +324,28 @@ def test_a_range_finds_what_lies_in_it_and_above_it(log: Ground) -> None:
     assert told(monitor.verify(log.db, first=5, last=5)) == ["ingest_node 1 hash at level 3, index 0"]
 
 
+def test_a_verdict_says_how_far_it_compared(log: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read, "SLICE_MAX", 3)
+    whole = monitor.verify(log.db, first=2, last=12)
+    assert (whole.first, whole.last, whole.is_whole) == (2, 12, True)
+
+    monkeypatch.setattr(monitor, "FINDINGS_MAX", 2)
+    for sequence in (4, 6, 13):
+        change(log, models.entry, sequence == ENTRY, kind="auth.login.succeeded")
+    ended = monitor.verify(log.db, first=2)
+    assert (ended.first, ended.last, ended.is_whole) == (2, 7, False)
+    assert told(ended) == ["ingest_entry 4 kind", "ingest_entry 6 kind"]
+    assert told(monitor.verify(log.db, first=8)) == ["ingest_entry 13 kind"]
+
+
+def test_a_verdict_says_how_many_the_store_does_not_have_yet(log: Ground) -> None:
+    copy = Copy(name="main", store=shipped(log), done=10)
+    found = [monitor.verify(log.db, copy=copy, first=first, last=last) for first, last in [(1, 13), (1, 9), (12, 13)]]
+    assert [(verdict.findings, verdict.documents, verdict.awaited) for verdict in found] == [
+        ((), 10, 3), ((), 9, 0), ((), 0, 2),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(("first", "last"), [(0, 3), (5, 3), (1, 14), (15, 15)])
 def test_a_range_outside_the_log_is_refused(log: Ground, first: int, last: int) -> None:
     with pytest.raises(RangeInvalid):
