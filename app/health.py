@@ -9,6 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from app.compose import System
+from app.identity import letters
 from app.kernel.clock import rfc3339
 from app.kernel.errors import OnePayError
 from app.migrations import run
@@ -62,6 +63,7 @@ def lag(system: System) -> dict[str, Any]:
         shipped = system.shipper.standing(session)
         signed = checkpoint.signing(session, now)
         detection = system.runner.behind(session, now)
+        mail = letters.standing(session, now)
     system.metrics.log_head.set(head.size)
     system.metrics.log_unsequenced.set(waiting.rows)
     system.metrics.store_parked.set(shipped.parked)
@@ -98,6 +100,12 @@ def lag(system: System) -> dict[str, Any]:
             "limit_seconds": checkpoint.UNSIGNED_MAX.total_seconds(),
             "ok": not signed.is_late,
         },
+        "letters": {
+            "waiting": mail.letters,
+            "oldest_seconds": round(mail.oldest.total_seconds(), 1),
+            "lost": mail.lost,
+            "ok": mail.is_well,
+        },
     }
 
 
@@ -113,6 +121,7 @@ def parts(system: System, found: Mapping[str, Any] | None = None) -> list[Part]:
     """Return the parts of the pipeline as lines a person reads; `found` is what `lag` said, where it was asked."""
     found = lag(system) if found is None else found
     log, store, signed, detection = found["log"], found["store"], found["checkpoint"], found["detection"]
+    mail = found["letters"]
     return [
         Part(
             name="Sequencer",
@@ -144,6 +153,12 @@ def parts(system: System, found: Mapping[str, Any] | None = None) -> list[Part]:
             says="none yet" if signed["age_seconds"] is None else f"{signed['age_seconds']:.0f} s old",
             ok=signed["ok"],
             detail=f"signed size {signed['size']:,}{_unsigned(signed['unsigned_seconds'])}",
+        ),
+        Part(
+            name="Letters",
+            says=f"{mail['waiting']} waiting, {mail['lost']} lost" if mail["lost"] else f"{mail['waiting']} waiting",
+            ok=mail["ok"],
+            detail=f"the oldest waits for {mail['oldest_seconds']:.0f} s" if mail["waiting"] else "",
         ),
         *(Part(name=f"Ready: {name}", says=said, ok=False) for name, said in ready(system).items()),
     ]

@@ -42,6 +42,9 @@ def _expire(system: System, at: datetime) -> str | None:
     ctx, policy = system.job_context("identity", at), system.identity.policy
     with system.db.begin() as session:
         letters.expire(session, at)
+        given_up = letters.set_aside(session, at)
+    if given_up:
+        _log.error("letters whose handing over never ended were set aside", extra={"message__count": given_up})
     ended = _in_turns(system, lambda session: sessions.sweep(session, ctx), sessions.SWEEP_MAX)
     gone = _in_turns(system, lambda session: expiry.purge(session, ctx, policy=policy), expiry.ROWS_MAX)
     return f"{ended} sessions ended, {gone} rows deleted" if ended or gone else None

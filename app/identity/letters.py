@@ -22,6 +22,10 @@ from app.kernel.errors import OnePayError, TooManyAttempts
 KEPT: Final = timedelta(days=1)
 # Claims that never ended, one after the other: such a letter may be what ends the workers that take it.
 UNENDED_MAX: Final = 8
+# How long a letter waits before somebody should look, and for how long a lost one is shown to them.
+LATE: Final = timedelta(minutes=5)
+LOST_SHOWN: Final = timedelta(days=7)
+_LOST: Final = ("unended", "unreadable")
 WAITING_MAX: Final = 50
 BACKOFF_SECONDS_MAX: Final = 600
 # Longer than a letter takes to hand over, and short beside the half hour of a link: what a killed worker held waits so
@@ -46,6 +50,20 @@ class Taken:
     tries: int
     letter: Letter | None
     """None where it could not be deciphered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """How letters stand: how many wait and how long the oldest has, and how many were set aside of late."""
+
+    letters: int
+    oldest: timedelta
+    lost: int
+
+    @property
+    def is_well(self) -> bool:
+        """Tell whether letters leave in time, and none was lost."""
+        return self.oldest <= LATE and not self.lost
 
 
 class MessengerFailed(OnePayError):
@@ -142,6 +160,26 @@ def failed(session: Session, taken: Taken, at: datetime) -> None:
     pause = timedelta(seconds=min(BACKOFF_SECONDS_MAX, 5 * 2 ** (taken.tries - 1)))
     still_held = sa.and_(message.c.id == taken.id, message.c.state == "queued", message.c.tries == taken.tries)
     session.execute(sa.update(message).where(still_held).values(unended=0, not_before=at + pause))
+
+
+def standing(session: Session, at: datetime) -> Waiting:
+    """Return how letters stand."""
+    is_waiting = sa.and_(message.c.state == "queued", message.c.expires_at > at)
+    is_lost = sa.and_(message.c.state.in_(_LOST), message.c.created_at > at - LOST_SHOWN)
+    count = sa.func.count()
+    waiting, oldest = session.execute(sa.select(count, sa.func.min(message.c.created_at)).where(is_waiting)).one()
+    lost = session.execute(sa.select(count).where(is_lost)).scalar_one()
+    return Waiting(letters=waiting, oldest=at - oldest if oldest else timedelta(), lost=lost)
+
+
+def set_aside(session: Session, at: datetime) -> int:
+    """Give up letters whose handing over never ended, so often that they may be what ends it; returns how many."""
+    given_up = session.execute(
+        sa.update(message)
+        .where(message.c.state == "queued", message.c.unended >= UNENDED_MAX, message.c.not_before <= at)
+        .values(state="unended", content_ct=b"")
+    )
+    return int(given_up.rowcount)  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
 
 
 def expire(session: Session, at: datetime) -> None:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app import health
-from app.identity import roles
+from app.identity import letters, roles
 from app.kernel.clock import StillClock
 from app.migrations import run
 from detectors.runner import Behind
@@ -35,6 +35,11 @@ def house(tmp_path: Path, clock: StillClock) -> Iterator[Installation]:
 
 def checkpoint_line(house: Installation) -> tuple[str, bool, str]:
     (part,) = [part for part in health.parts(house.system) if part.name == "Checkpoint"]
+    return part.says, part.ok, part.detail
+
+
+def letters_line(house: Installation) -> tuple[str, bool, str]:
+    (part,) = [part for part in health.parts(house.system) if part.name == "Letters"]
     return part.says, part.ok, part.detail
 
 
@@ -104,3 +109,34 @@ def test_a_schema_of_another_revision_is_not_ready(house: Installation) -> None:
     with house.system.db.begin() as session:
         session.execute(sa.text("UPDATE app_schema_main SET version_num = 'r0000'"))
     assert health.ready(house.system) == {"schema main": "SchemaMismatch"}
+
+
+def test_a_letter_that_is_given_up_is_shown_for_a_week(house: Installation, clock: StillClock) -> None:
+    house.customer("amber_one", factor=False)
+    house.turn()
+    assert letters_line(house) == ("0 waiting", True, "")
+    browser = house.browser()
+    browser.get("/recover")
+    browser.post("/recover", {"email": "amber_one@onepay.example"})
+    for _ in range(letters.UNENDED_MAX):
+        with house.system.db.begin() as session:
+            assert letters.claim(session, clock.now(), parts=house.system.identity)
+        clock.move(letters.CLAIM)
+    assert letters_line(house) == ("1 waiting", False, "the oldest waits for 960 s")
+    house.turn()
+    assert letters_line(house) == ("0 waiting, 1 lost", False, "")
+    assert health.lag(house.system)["letters"]["ok"] is False
+    clock.move(letters.LOST_SHOWN)
+    assert letters_line(house) == ("0 waiting", True, "")
+
+
+def test_a_letter_that_is_only_now_on_its_way_is_no_trouble(house: Installation, clock: StillClock) -> None:
+    house.customer("amber_one", factor=False)
+    house.turn()
+    browser = house.browser()
+    browser.get("/recover")
+    browser.post("/recover", {"email": "amber_one@onepay.example"})
+    clock.move(letters.LATE)
+    assert letters_line(house) == ("1 waiting", True, "the oldest waits for 300 s")
+    clock.move(timedelta(seconds=1))
+    assert letters_line(house)[1] is False

@@ -20,6 +20,7 @@ MEANS: Final[Mapping[str, str]] = {
     "Shipper": "brings numbered events to where they are searched",
     "Parked": "events that the store refused; none is lost, each waits for a person",
     "Jobs": "what runs by the clock: detectors, playbooks, clocks",
+    "Letters": "what people are told; one is lost that could not be read, or whose handing over never ended",
     "Checkpoint": "the newest signature over the whole log",
 }
 

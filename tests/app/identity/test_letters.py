@@ -129,10 +129,25 @@ def test_a_letter_that_ends_the_process_is_not_tried_for_ever(people: People) ->
         claimed(people)
         people.ground.clock.move(CLAIM)
     assert claim(people) is None
-    people.move(days=1)
     with people.ground.db.begin() as session:
-        letters.expire(session, people.ground.clock.now())
-    assert state(people, made) == "expired"
+        assert letters.set_aside(session, people.ground.clock.now()) == 1
+        assert letters.set_aside(session, people.ground.clock.now()) == 0
+    assert state(people, made) == "unended"
+
+
+def test_the_last_claim_of_a_letter_is_waited_for(people: People) -> None:
+    (made,) = queue(people, "amber")
+    for _ in range(UNENDED_MAX - 1):
+        claimed(people)
+        people.ground.clock.move(CLAIM)
+    claimed(people)
+    with people.ground.db.begin() as session:
+        assert letters.set_aside(session, people.ground.clock.now()) == 0
+        letters.delivered(session, made)
+    people.ground.clock.move(CLAIM)
+    with people.ground.db.begin() as session:
+        assert letters.set_aside(session, people.ground.clock.now()) == 0
+    assert state(people, made) == "delivered"
 
 
 def test_a_letter_that_cannot_be_handed_over_is_tried_for_as_long_as_it_is_kept(people: People) -> None:
