@@ -9,9 +9,8 @@ from http import HTTPStatus
 from typing import Final
 
 from flask import Blueprint, Response, g, request
-from sqlalchemy.orm import Session
 
-from app import edge, once, problems
+from app import edge, once, paying, problems
 from app.api.models import (
     EntryOut,
     ListQuery,
@@ -28,9 +27,9 @@ from app.gateway.policy import Policy, route
 from app.kernel import canonical, numbers
 from app.kernel.access import PAYMENT_TRANSFER_CREATE, PAYMENT_TRANSFER_READ, WALLET_OWN_READ, Acr
 from app.kernel.errors import Invalid, Malformed, NotFound, Refused
-from app.once import Answer, Given
+from app.once import Given
 from payments import activity, idempotency, money, topups, transfers, wallets
-from payments.transfers import TransferFilter, TransferOrder, TransferState
+from payments.transfers import Transfer, TransferFilter, TransferOrder, TransferState
 
 blueprint = Blueprint("api_money", __name__, url_prefix="/api/v1")
 KEY_HEADER: Final = "Idempotency-Key"
@@ -106,7 +105,7 @@ def list_topups() -> Response:
 )
 def create_transfer() -> Response:
     """Send money to a handle, at once. Refused: 402 with a code; nothing moved."""
-    body, ctx, parts = edge.json_body(TransferIn), edge.context(), edge.system()
+    body, ctx = edge.json_body(TransferIn), edge.context()
     call = idempotency.call(
         scope=ctx.actor.own_id,
         key=once.kept_key(_key()),
@@ -116,20 +115,15 @@ def create_transfer() -> Response:
     order = _order(body)
     written: list[str | None] = []
 
-    def work(session: Session) -> Answer:
-        done = transfers.execute(session, order, ctx, keys=parts.subject_keys)
+    def settled(done: Transfer) -> bytes:
         # The answer is kept in clear for days, so it is kept without the payer's words.
         written.append(done.note)
-        kept = TransferOut.of(done).model_copy(update={"note": None})
-        return Answer(status=201, body=kept.model_dump_json().encode(), object_id=done.id)
+        return TransferOut.of(done).model_copy(update={"note": None}).model_dump_json().encode()
 
-    def refused(refusal: Refused) -> Answer:
-        problem = problems.of(refusal, request_id=ctx.request_id, instance=request.path)
-        return Answer(status=402, body=canonical.encode(problem.document()), object_id=refusal.object_id)
+    def refused(refusal: Refused) -> bytes:
+        return canonical.encode(problems.of(refusal, request_id=ctx.request_id, instance=request.path).document())
 
-    given = once.only(call, work, refused, ctx)
-    if not given.is_replay:
-        parts.metrics.transfer_total.labels(outcome="settled" if given.status == 201 else "refused").inc()
+    given = paying.transfer(call, order, ctx, settled=settled, refused=refused)
     kind = "application/json" if given.status == 201 else "application/problem+json"
     answer = given.body
     if given.status == 201 and body.note:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from flask import Blueprint, Response, g, request
-from sqlalchemy.orm import Session
 
-from app import browser, once, problems
+from app import browser, once, paying, problems
 from app.edge import context, leave_trace, system
 from app.gateway.policy import Policy, route
 from app.identity import mfa, stepup
@@ -24,17 +24,18 @@ from app.kernel.errors import (
     Malformed,
     NotFound,
     OnePayError,
+    Refused,
     SignInRequired,
     StepUpRequired,
     TooManyAttempts,
 )
-from app.once import Answer
+from app.once import Given
 from app.web import formats, money_input, pages
 from app.web.wallet import main_wallet
 from payments import idempotency, receipts, signed_text, transfers, wallets
 from payments.idempotency import Call, IdempotencyBusy
 from payments.signed_text import SALT
-from payments.transfers import TransferOrder, TransferPreview
+from payments.transfers import Transfer, TransferOrder, TransferPreview
 from payments.wallets import Wallet
 
 blueprint = Blueprint("send", __name__)
@@ -44,6 +45,14 @@ _FIELDS: Final = ("payee", "amount", "note")
 TRIES: Final = 12
 PAUSE_SECONDS: Final = 0.25
 Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """An order as it was typed, and what it says and would do."""
+
+    order: TransferOrder
+    shown: TransferPreview
 
 
 @route(blueprint, "GET", "/send", _CREATE)
@@ -80,10 +89,10 @@ def review() -> Response:
     form = pages.read(*_FIELDS)
     with system().db.read() as session:
         main = main_wallet(session)
-    order = _order(form, main)
-    if order is None:
+    asked = _asked(form, main)
+    if asked is None:
         return _form_page(form, 422)
-    return _review_page(form, order, main, pages.Form(), crypto.token(), 200)
+    return _review_page(form, asked, pages.Form(), crypto.token(), 200)
 
 
 @route(blueprint, "POST", "/transfers", _CREATE)
@@ -92,14 +101,14 @@ def send() -> Response:
     form = pages.read(*_FIELDS, "idempotency_key", "salt", "fingerprint")
     with system().db.read() as session:
         main = main_wallet(session)
-    order = _order(form, main)
-    if order is None:
+    asked = _asked(form, main)
+    if asked is None:
         return _form_page(form, 422)
-    key = form.values["idempotency_key"]
-    if form.values["fingerprint"] != _shown(order).signed.digest().hex():
+    order, key = asked.order, form.values["idempotency_key"]
+    if form.values["fingerprint"] != asked.shown.signed.digest().hex():
         # What would be signed is not what was shown: show it again, with a key of its own.
         wrong = pages.Form(wrong={"code": "The order changed after it was shown. Look at it again before you sign."})
-        return _review_page(form, order, main, wrong, crypto.token(), 409)
+        return _review_page(form, asked, wrong, crypto.token(), 409)
     try:
         # A second click with the same code gets the first answer: the code is used up, the order is not new.
         given = _patiently(lambda: _given_before(order, key))
@@ -107,9 +116,9 @@ def send() -> Response:
     except CodeRepeated as error:
         given, renewed = _twin_of(order, key), None
         if given is None:
-            return _not_signed(form, order, main, key, error)
+            return _not_signed(form, asked, key, error)
     except (ProofRefused, TooManyAttempts, StepUpRequired, IdempotencyBusy) as error:
-        return _not_signed(form, order, main, key, error)
+        return _not_signed(form, asked, key, error)
     except (Invalid, Conflict, Malformed) as error:
         return _refused(form, error)
     if given is not None:
@@ -119,7 +128,7 @@ def send() -> Response:
     except SignInRequired:
         raise  # they were signed out meanwhile: there is no one to show a page of theirs to
     except (StepUpRequired, IdempotencyBusy) as error:
-        response = _not_signed(form, order, main, key, error)
+        response = _not_signed(form, asked, key, error)
     except OnePayError as error:
         response = _refused(form, error)
     # The proof stands whatever became of the order; without its cookie the payer would be signed out.
@@ -135,8 +144,8 @@ def receipt(transfer_id: str) -> Response:
     return pages.render("receipt.html", transfer=shown.transfer, is_own=shown.is_own, proof=shown.proof)
 
 
-def _order(form: pages.Form, main: Wallet) -> TransferOrder | None:
-    """Return the order of a form, or None with what is wrong noted in it."""
+def _asked(form: pages.Form, main: Wallet) -> _Asked | None:
+    """Return the order of a form and what it would do, or None with what is wrong noted in the form."""
     try:
         amount = money_input.read(form.values["amount"], main.currency)
     except Invalid as error:
@@ -153,10 +162,11 @@ def _order(form: pages.Form, main: Wallet) -> TransferOrder | None:
         salt=salt if SALT.fullmatch(salt) else signed_text.fresh_salt(),
     )
     try:
-        _shown(order)
+        with system().db.read() as session:
+            return _Asked(order=order, shown=transfers.preview(session, order, context()))
     except (Invalid, NotFound, Conflict) as error:
         form.refuse(error, "payee")
-    return None if form.wrong else order
+        return None
 
 
 def _refused(form: pages.Form, error: OnePayError) -> Response:
@@ -166,11 +176,11 @@ def _refused(form: pages.Form, error: OnePayError) -> Response:
     return _form_page(form, int(problems.status_of(error)))
 
 
-def _not_signed(form: pages.Form, order: TransferOrder, main: Wallet, key: str, error: OnePayError) -> Response:
+def _not_signed(form: pages.Form, asked: _Asked, key: str, error: OnePayError) -> Response:
     """Return the review with why it is not signed yet, and with its key, so that the next click means this order."""
     leave_trace(error)
     status = 409 if isinstance(error, IdempotencyBusy) else 422
-    return _review_page(form, order, main, pages.Form(wrong={"code": _in_words(error)}), key, status)
+    return _review_page(form, asked, pages.Form(wrong={"code": _in_words(error)}), key, status)
 
 
 def _in_words(error: OnePayError) -> str:
@@ -223,22 +233,11 @@ def _twin_of(order: TransferOrder, key: str) -> str | None:
         return None
 
 
-def _carry_out(order: TransferOrder, key: str) -> once.Given:
-    ctx, parts = context(), system()
-    call = _call(order, key)
+def _carry_out(order: TransferOrder, key: str) -> Given:
+    def kept(about: Transfer | Refused) -> bytes:
+        return json.dumps({"id": about.id if isinstance(about, Transfer) else about.object_id}).encode()
 
-    def work(session: Session) -> Answer:
-        done = transfers.execute(session, order, ctx, keys=parts.subject_keys)
-        return _answer(201, done.id)
-
-    given = once.only(call, work, lambda refused: _answer(402, refused.object_id), ctx)
-    if not given.is_replay:
-        parts.metrics.transfer_total.labels(outcome="settled" if given.status == 201 else "refused").inc()
-    return given
-
-
-def _answer(status: int, object_id: str | None) -> Answer:
-    return Answer(status=status, body=json.dumps({"id": object_id}).encode(), object_id=object_id)
+    return paying.transfer(_call(order, key), order, context(), settled=kept, refused=kept)
 
 
 def _prove() -> NewSession:
@@ -255,12 +254,6 @@ def _is_fresh() -> bool:
     return True
 
 
-def _shown(order: TransferOrder) -> TransferPreview:
-    """Return what an order says and would do."""
-    with system().db.read() as session:
-        return transfers.preview(session, order, context())
-
-
 def _form_page(form: pages.Form, status: int) -> Response:
     with system().db.read() as session:
         main = main_wallet(session)
@@ -268,10 +261,7 @@ def _form_page(form: pages.Form, status: int) -> Response:
     return pages.render("send.html", status, form=form, wallet=main, has_factor=has_factor)
 
 
-def _review_page(
-    form: pages.Form, order: TransferOrder, main: Wallet, wrong: pages.Form, key: str, status: int
-) -> Response:
-    shown = _shown(order)
+def _review_page(form: pages.Form, asked: _Asked, wrong: pages.Form, key: str, status: int) -> Response:
     with system().db.read() as session:
         has_factor = bool(mfa.factors_of(session, g.actor.own_id))
     return pages.render(
@@ -279,8 +269,7 @@ def _review_page(
         status,
         form=wrong,
         typed=form.values,
-        shown=shown,
-        wallet=main,
+        shown=asked.shown,
         key=key,
         needs_code=not _is_fresh(),
         has_factor=has_factor,

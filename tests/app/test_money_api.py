@@ -8,6 +8,7 @@ import threading
 import zlib
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -290,6 +291,46 @@ def test_an_order_changed_after_the_review_is_shown_again_and_moves_nothing(
     assert answer.status_code == 409
     assert "changed after it was shown" in answer.text
     assert balance(installation, handle) == before
+
+
+def test_an_order_is_looked_up_once_to_be_shown(installation: Installation) -> None:
+    browser = installation.browser()
+    browser.sign_in(installation.customer("once_payer", euros=100))
+    browser.get("/send")
+    heard: list[str] = []
+
+    def listen(*args: Any) -> None:
+        heard.append(args[2])
+
+    def looked_up() -> int:
+        count = len([statement for statement in heard if "FROM payments_handle JOIN payments_book" in statement])
+        heard.clear()
+        return count
+
+    sa.event.listen(installation.system.db.engine, "before_cursor_execute", listen)
+    review = browser.post("/send/review", {"payee": "@payee_one", "amount": "10.00", "note": ""})
+    assert looked_up() == 1
+    changed = browser.post("/transfers", dict(_hidden(review.text)) | {"note": "other"})
+    assert (changed.status_code, looked_up()) == (409, 1)
+    sent = browser.post("/transfers", dict(_hidden(review.text)))
+    assert (sent.status_code, looked_up()) == (303, 2), "once to compare, once to carry it out"
+    sa.event.remove(installation.system.db.engine, "before_cursor_execute", listen)
+
+
+def test_an_order_of_a_page_is_counted_once(installation: Installation) -> None:
+    browser = installation.browser()
+    browser.sign_in(installation.customer("counted_payer", euros=10))
+    browser.get("/send")
+    counter = installation.system.metrics.registry.get_sample_value
+    forms = []
+    for _ in range(2):  # the second one can no longer be paid once the first one is
+        review = browser.post("/send/review", {"payee": "@payee_one", "amount": "6.00", "note": ""})
+        forms.append(dict(_hidden(review.text)))
+    for form, outcome, word in zip(forms, ("settled", "refused"), ("Receipt", "Refused transfer"), strict=True):
+        before = counter("onepay_transfer_total", {"outcome": outcome}) or 0
+        (place,) = {browser.post("/transfers", form).location for _ in range(2)}
+        assert word in browser.get(place).text
+        assert counter("onepay_transfer_total", {"outcome": outcome}) == before + 1
 
 
 def _hidden(page: str) -> list[tuple[str, str]]:
