@@ -8,12 +8,11 @@ from typing import Final, Protocol
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, lockout, notices, sessions
+from app.identity import accounts, lockout, notices, sessions, ways_back
 from app.identity.accounts import Account, State
 from app.identity.lockout import Bucket
 from app.identity.models import restraint
 from app.identity.parts import Identity
-from app.kernel.access import ActorKind
 from app.kernel.containment import BadParameter, Containment, ContainmentRefused, Radius, Standing
 from app.kernel.context import Context
 from app.kernel.db import insert_once
@@ -106,7 +105,7 @@ class LockAccount:
         state, reason = before(session, found.id)
         accounts.set_state(session, found.id, state, ctx, reason=reason)
         outbox.record(session, AccountUnlocked(account=found.id, reason=CONTAINED, about=(found.id,)), ctx)
-        _tell_given_back(session, found, state, ctx, self._parts)
+        ways_back.tell_open(session, found, state, reason, ctx, parts=self._parts)
 
     def check(self, session: Session, key: str) -> Standing:
         return _standing(session, key)
@@ -253,8 +252,8 @@ def _standing(session: Session, key: str) -> Standing:
 def _tell_signed_out(session: Session, found: Account, ctx: Context, parts: Identity) -> None:
     text = (
         "We ended every session of your OnePay account, for your safety. You can sign in again at any time:\n"
-        f"{_door(found, parts, 'sign-in')}\n"
-        f"If somebody else may know your password, set a new one: {_door(found, parts, 'recover')}\n"
+        f"{ways_back.sign_in(found, parts=parts)}\n"
+        f"If somebody else may know your password, set a new one: {ways_back.recover(found, parts=parts)}\n"
     )
     notices.tell(session, found.id, "You were signed out everywhere", text, "signed_out", ctx, parts=parts)
 
@@ -263,25 +262,10 @@ def _tell_locked(session: Session, found: Account, ctx: Context, parts: Identity
     text = (
         "We locked your OnePay account for your safety and ended every session. Nobody can sign in to it now.\n"
         "To get back in, wait for our next letter: a person will look at your account, and we write to you as soon as\n"
-        f"it is open again. You can set a new password until then: {_door(found, parts, 'recover')}\n"
+        f"it is open again. You can set a new password until then: {ways_back.recover(found, parts=parts)}\n"
         "We never ask you for a password or a code.\n"
     )
     notices.tell(session, found.id, "Your account is locked", text, "contained", ctx, parts=parts)
-
-
-def _tell_given_back(session: Session, found: Account, state: State, ctx: Context, parts: Identity) -> None:
-    if state is State.ACTIVE:
-        subject = "Your account is open again"
-        text = f"Your OnePay account is no longer locked. Sign in: {_door(found, parts, 'sign-in')}\n"
-    elif state is State.LOCKED:
-        subject = "Our lock of your account has ended"
-        text = (
-            "We took our lock of your OnePay account back. The one you set yourself still stands. To get back in, set\n"
-            f"a new password with your second factor: {_door(found, parts, 'recover')}\n"
-        )
-    else:
-        return
-    notices.tell(session, found.id, subject, text, "given_back", ctx, parts=parts)
 
 
 def _tell_hold(session: Session, account_id: str, ctx: Context, parts: Identity) -> None:
@@ -303,9 +287,3 @@ def _tell_freed(session: Session, account_id: str, ctx: Context, parts: Identity
 
 def _holds_of(account_id: str) -> Bucket:
     return Bucket(scope=lockout.LETTERS, key=f"hold|{account_id}")
-
-
-def _door(found: Account, parts: Identity, name: str) -> str:
-    """Return where the owner of an account signs in or recovers it."""
-    there = {"sign-in": "?next=/staff", "recover": "?surface=staff"}[name] if found.kind is ActorKind.STAFF else ""
-    return f"{parts.public_url}/{name}{there}"

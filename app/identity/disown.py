@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, containment, notices, sessions
+from app.identity import accounts, containment, notices, sessions, ways_back
 from app.identity.parts import Identity
 from app.kernel.access import SECURITY_OWN_MANAGE
 from app.kernel.context import Context
@@ -35,6 +35,6 @@ def not_me(
     outbox.record(session, AccountLocked(account=account_id, reason="owner", about=(account_id,)), ctx)
     text = (
         "You told us that something in your OnePay account was not you. We ended all sessions and stopped payments.\n"
-        f"To get back in, set a new password with your second factor: {parts.public_url}/recover\n"
+        f"{ways_back.to_recover(session, found, parts=parts)}"
     )
     notices.tell(session, found.id, "Your account is locked", text, "disowned", ctx, parts=parts)

@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, coming_back, containment, links, lockout, mfa, notices, sessions
+from app.identity import accounts, coming_back, containment, links, lockout, mfa, notices, sessions, ways_back
 from app.identity.accounts import Account, State
 from app.identity.links import LinkPurpose
 from app.identity.lockout import Bucket
@@ -135,8 +135,12 @@ def disable(session: Session, account_id: str, reason: str, ctx: Context) -> Non
     outbox.record(session, AccountDisabled(target=account_id, about=(account_id,)), ctx)
 
 
-def enable(session: Session, account_id: str, ctx: Context) -> None:
-    """Make an account again what it was; whoever switched it off may not (four eyes). A lock that stands goes on."""
+def enable(session: Session, account_id: str, ctx: Context, *, parts: Identity) -> None:
+    """Make an account again what it was; whoever switched it off may not (four eyes). A lock that stands goes on.
+
+    Its owner is told unless one of ours goes on: we may have promised to write, and nobody told them of the end of a
+    lock while the account was disabled.
+    """
     ctx.actor.require(IAM_ACCOUNT_DISABLE)
     _demand_other(account_id, ctx)
     found = accounts.held(session, account_id)
@@ -147,6 +151,7 @@ def enable(session: Session, account_id: str, ctx: Context) -> None:
     state, reason = _before(session, found)
     accounts.set_state(session, account_id, state, ctx, reason=reason)
     outbox.record(session, AccountEnabled(target=account_id, about=(account_id,)), ctx)
+    ways_back.tell_open(session, found, state, reason, ctx, parts=parts)
 
 
 def end_lockout(session: Session, account_id: str, ctx: Context, *, parts: Identity) -> None:

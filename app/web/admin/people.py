@@ -126,7 +126,7 @@ def enable(account_id: str) -> Response:
     form = pages.Form(values={"reason": ""})
     try:
         with acting() as session:
-            people.enable(session, account_id, context())
+            people.enable(session, account_id, context(), parts=system().identity)
     except (Conflict, Forbidden) as error:
         return _refused(account_id, form, error, "reason")
     return pages.go(f"/admin/users/{account_id}")

@@ -38,7 +38,7 @@ def disable(house: Installation, account_id: str) -> None:
 
 def enable(house: Installation, account_id: str) -> None:
     with house.system.db.begin() as session:
-        people.enable(session, account_id, admin(house, "acc_two"))
+        people.enable(session, account_id, admin(house, "acc_two"), parts=house.system.identity)
 
 
 def standing(house: Installation, account_id: str) -> tuple[State, str | None]:
@@ -198,3 +198,45 @@ def test_why_an_account_is_locked_is_told_in_words(installation: Installation) -
     assert "by its owner, who said that something was not them" in desk.get(f"/admin/users/{person.account}").text
     contain(installation, person, "w1")
     assert "by us, to keep it safe" in desk.get(f"/admin/users/{person.account}").text
+
+
+def told(house: Installation, person: Person) -> list[letters.Letter]:
+    with house.system.db.read() as session:
+        waiting = list(letters.due(session, house.system.clock.now(), parts=house.system.identity))
+    return [letter for letter in waiting if letter.to == person.address and "/link/" not in letter.text]
+
+
+def test_the_owner_is_told_of_an_account_that_is_open_again(installation: Installation) -> None:
+    """They were promised a letter when it was locked, and the lock ended while the account was disabled."""
+    person = installation.customer("told_when_open", factor=False)
+    contain(installation, person, "t1")
+    disable(installation, person.account)
+    release(installation, "t1")
+    assert [letter.subject for letter in told(installation, person)] == ["Your account is locked"]
+
+    enable(installation, person.account)
+
+    assert standing(installation, person.account) == (State.ACTIVE, None)
+    assert told(installation, person)[-1].subject == "Your account is open again"
+    assert "http://localhost:8080/sign-in\n" in told(installation, person)[-1].text
+
+
+def test_the_owner_is_told_nothing_while_a_lock_of_ours_goes_on(installation: Installation) -> None:
+    person = installation.customer("told_nothing", factor=False)
+    contain(installation, person, "n1")
+    disable(installation, person.account)
+    enable(installation, person.account)
+    assert [letter.subject for letter in told(installation, person)] == ["Your account is locked"]
+
+
+@pytest.mark.parametrize("has_factor", [True, False])
+def test_the_owner_of_a_lock_is_asked_for_what_they_have(installation: Installation, has_factor: bool) -> None:
+    person = installation.customer(f"own_factor_{has_factor}".lower(), factor=has_factor)
+    disowned(installation, person)
+    disable(installation, person.account)
+    enable(installation, person.account)
+    locked, ended = told(installation, person)[-2:]
+    assert (locked.subject, ended.subject) == ("Your account is locked", "Our lock of your account has ended")
+    for letter in (locked, ended):
+        assert "http://localhost:8080/recover\n" in letter.text
+        assert ("second factor" in letter.text) is has_factor
