@@ -191,6 +191,25 @@ def test_of_two_clicks_on_one_order_one_is_sent(browser: Chromium, house: Served
         assert [url.removeprefix(house.url) for url in sent] == ["/transfers"]
 
 
+def test_back_after_paying_leads_to_an_empty_form(browser: Chromium, house: Served) -> None:
+    person = house.installation.customer("goes_back", euros=20)
+    with looking(browser, house.url) as looked:
+        looked.sign_in(person, house.installation)
+        page = looked.page
+        pay(looked)
+        receipt = page.url
+        page.go_back()
+        page.wait_for_load_state("load")
+        assert (page.url, page.inner_text("h1")) == (f"{house.url}/send", "Send")
+        assert page.input_value("[name=amount]") == ""
+        page.go_forward()
+        page.wait_for_load_state("load")
+        assert page.url == receipt
+        looked.go("/wallet")
+        assert "19.00" in page.inner_text("main"), "one payment was made"
+        assert looked.wrong == []
+
+
 def test_a_double_click_signs_in_once(browser: Chromium, house: Served) -> None:
     installation = house.installation
     person = installation.customer("double", euros=20)
