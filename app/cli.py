@@ -239,16 +239,17 @@ class Shown:
         self._task: Any = None  # rich's own id
         self._plain = demo.PlainProgress(say or _say)
 
-    def phase(self, name: str, total: int | None = None) -> None:
-        """Begin a phase; with a total it has a bar."""
+    def phase(self, name: str, total: int | None = None, unit: str = "") -> None:
+        """Begin a phase; with a total it has a bar, which counts units."""
         self.done()
         if not self._console.is_terminal:
-            self._plain.phase(name, total)
+            self._plain.phase(name, total, unit)
             return
         self._bars = Progress(
             TextColumn("{task.description:<28}"),
             BarColumn(),
             MofNCompleteColumn(),
+            TextColumn(unit),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self._console,
@@ -350,7 +351,7 @@ def _shown(name: str, lines: Iterator[Line]) -> int:
             if "progress" in line:
                 done, total, unit = line["progress"]
                 if not is_begun:
-                    shown.phase(f"{name} ({unit})", total)
+                    shown.phase(name, total, unit)
                     is_begun = True
                 shown.step(done, total)
                 continue

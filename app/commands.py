@@ -38,6 +38,7 @@ from app.kernel.access import (
 from app.kernel.clock import from_micros, micros, rfc3339
 from app.kernel.context import Context
 from app.kernel.errors import Conflict, Invalid, NotFound, Unavailable
+from app.messaging.console import KEPT_MAX
 from app.web import money_input
 from dashboards import windows
 from ingest.events.envelope import AT_END, AT_MIN, at_path
@@ -242,8 +243,13 @@ def ledger_explain(system: System, args: Arguments) -> Iterator[Line]:
     while True:
         with system.db.read() as session:
             lines = reading.explain(session, book_id, ctx, after=after)
+        if currency is None:
+            raise NotFound(
+                f"There is no book {book_id}: "
+                "`onepay ledger explain` takes the id of a wallet (wal_…) or of another book."
+            )
         if not lines and not after:
-            raise NotFound("There is no entry in a book of this id.")
+            yield text("Nothing was posted to this book yet.")
         for line in lines:
             moved, left = _amount(line.amount, currency), _amount(line.balance_after, currency)
             yield text(
@@ -335,11 +341,16 @@ def bank_line(system: System, args: Arguments) -> Iterator[Line]:
 
 def mail(system: System, args: Arguments) -> Iterator[Line]:
     """Print the newest letters of the console messenger's mailbox, the newest last."""
-    letters = system.messenger.mailbox(limit=int(args.get("limit", 5)), to=args.get("to") or None)
+    letters = system.messenger.mailbox(limit=KEPT_MAX, to=args.get("to") or None)
+    shown = letters[: int(args.get("limit", 5))]
+    for letter in reversed(shown):
+        yield text(f"── {letter['at']}  to {letter['to']}\n{letter['subject']}\n\n{letter['text'].rstrip()}\n")
     if not letters:
         yield text("The mailbox is empty.")
-    for letter in reversed(letters):
-        yield text(f"── {letter['at']}  to {letter['to']}\n{letter['subject']}\n\n{letter['text'].rstrip()}\n")
+    elif len(shown) < len(letters):
+        yield text(f"The newest {len(shown)} of {len(letters)} letters; -n shows more.")
+    else:
+        yield text(f"{len(shown)} of {len(letters)} letters.")
 
 
 def status(system: System, args: Arguments) -> Iterator[Line]:

@@ -90,17 +90,18 @@ class PlainProgress:
     EVERY_SECONDS = 5.0
 
     def __init__(self, say: Callable[[str], None]) -> None:
-        self._say, self._name, self._total, self._told_at = say, "", 0, 0.0
+        self._say, self._name, self._total, self._unit, self._told_at = say, "", 0, "", 0.0
 
-    def phase(self, name: str, total: int | None) -> None:
-        self._name, self._total, self._told_at = name, total or 0, time.monotonic()
+    def phase(self, name: str, total: int | None, unit: str = "") -> None:
+        self._name, self._total, self._unit, self._told_at = name, total or 0, unit, time.monotonic()
         self._say(f"{name} …")
 
     def step(self, done: int, total: int | None) -> None:
         if time.monotonic() - self._told_at >= self.EVERY_SECONDS:
             self._told_at = time.monotonic()
             of = total or self._total
-            self._say(f"{self._name}: {done}{f' of {of}' if of else ''}")
+            said = f"{done:,} of {of:,}" if of else f"{done:,}"
+            self._say(f"{self._name}: {said} {self._unit}".rstrip())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,14 +247,14 @@ class Attacks:
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         if len(self._threads) >= REPLAYS_MAX:
             raise TooManyReplays
-        key = self._start(kind, timedelta(seconds=2))
-        return f"{kind} begins now ({key}); watch it in the console."
+        self._start(kind, timedelta(seconds=2))
+        return f"{kind} begins now; watch it in the console."
 
     def stop(self) -> None:
         """End all attacks."""
         self._stopping.set()
 
-    def _start(self, kind: str, after: timedelta) -> str:
+    def _start(self, kind: str, after: timedelta) -> None:
         system = self._running.system
         self._count += 1
         key, start = f"cmp-{self._count}", system.clock.now() + after
@@ -285,7 +286,6 @@ class Attacks:
         thread = threading.Thread(target=attack, name=key, daemon=True)
         self._threads.append(thread)
         thread.start()
-        return key
 
     def _wait(self, to: datetime) -> None:
         seconds = (to - self._running.system.clock.now()).total_seconds()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app import cli
+from app import cli, demo
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,13 @@ from app import cli
 def test_only_signs_are_printed(capsys: pytest.CaptureFixture[str], said: str, printed: str) -> None:
     assert cli._shown("ingest", iter([{"text": said}, {"exit": 6}])) == 6
     assert capsys.readouterr().out == printed + "\n"
+
+
+def test_progress_is_told_beside_in_words(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo.PlainProgress, "EVERY_SECONDS", 0.0)
+    cli._shown("log verify", iter([{"progress": [1_000, 20_000, "sequences"]}, {"text": "sound"}]))
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("sound\n", "log verify …\nlog verify: 1,000 of 20,000 sequences\n")
 
 
 def test_refusals_and_names_of_files_are_printed_as_signs_too(

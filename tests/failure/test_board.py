@@ -6,7 +6,9 @@ import base64
 import json
 import shlex
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pyotp
@@ -15,7 +17,11 @@ import pytest
 from app import demo
 from app.config import Settings
 from app.kernel.errors import Invalid
+from app.process import Running
+from app.simulator.world import build
+from tests.support.installation import installed
 
+START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 SECRET = base64.b32encode(b"no secret, a test one").decode().rstrip("=")
 
 
@@ -82,3 +88,18 @@ def test_the_sign_in_by_curl_keeps_the_token_or_shows_why_there_is_none(
     done = subprocess.run(["/bin/sh", "-c", script], cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True)
     assert shown in done.stdout
     assert ("code_repeated" in done.stdout) == ("token=\n" in done.stdout)
+
+
+# What is stopped ends its thread by SystemExit, which a thread is silent about.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_attack_that_is_started_again_is_told_in_words(tmp_path: Path) -> None:
+    with installed(tmp_path / "home", demo=True) as house:
+        running = Running(
+            system=house.system, app=house.app, server=None, admin_server=None, worker=None, stopping=Event()
+        )
+        attacks = demo.Attacks(running, build(1, "small", START), tmp_path)
+        assert attacks.replay("credential_stuffing") == "credential_stuffing begins now; watch it in the console."
+        attacks.stop()
+        for thread in attacks._threads:
+            thread.join(30)
+            assert not thread.is_alive()

@@ -18,10 +18,11 @@ import sqlalchemy as sa
 from app import commands, health
 from app.commands import HungUp, Line, Stopping
 from app.identity import roles, signup
+from app.identity.letters import Letter
 from app.identity.signup import BootstrapOver
 from app.kernel.clock import StillClock
 from app.kernel.context import Context
-from app.kernel.errors import Invalid
+from app.kernel.errors import Invalid, NotFound
 from dashboards import windows
 from ingest import models
 from ingest.events.health import ProcessStarted
@@ -268,6 +269,28 @@ def test_the_bank_is_played_with_an_amount_as_a_person_types_it(tmp_path: Path, 
         assert line.startswith(f"Credited {credited} to wal_")
         with pytest.raises(AmountInvalid):
             lines_of(house, "demo bank-line", **{**arguments, "amount": "1,250"})
+
+
+def test_the_ledger_explains_books_and_names_what_it_wants(house: Installation) -> None:
+    house.customer("empty_one")
+    with house.system.db.read() as session:
+        wallet = session.scalar(sa.select(book.c.id).where(book.c.kind == "wallet"))
+    assert lines_of(house, "ledger explain", book=wallet) == ["Nothing was posted to this book yet."]
+    with pytest.raises(NotFound, match=r"no book trf_1: `onepay ledger explain` takes the id of a wallet \(wal_…\)"):
+        lines_of(house, "ledger explain", book="trf_1")
+
+
+def test_the_mailbox_says_how_many_letters_it_shows_of_how_many(house: Installation) -> None:
+    assert lines_of(house, "mail") == ["The mailbox is empty."]
+    for number in range(3):
+        letter = Letter(to=f"{number % 2}@onepay.example", subject=f"letter {number}", text="words")
+        at = START + timedelta(seconds=number)
+        house.system.messenger.send(house.system.ids.new("msg", at), letter, at)
+    newest = lines_of(house, "mail", limit=2)
+    assert [line.splitlines()[1] for line in newest[:-1]] == ["letter 1", "letter 2"]
+    assert newest[-1] == "The newest 2 of 3 letters; -n shows more."
+    assert lines_of(house, "mail", limit=5)[-1] == "3 of 3 letters."
+    assert lines_of(house, "mail", to="1@onepay.example")[-1] == "1 of 1 letters."
 
 
 def told(house: Installation, command: str, **args: object) -> tuple[str, int]:
