@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 from sqlalchemy.orm import Session
 
 from app import browser
@@ -166,7 +166,10 @@ def _set_password(token: str, found: Link) -> Response:
         form.wrong["code"] = str(error)
         return _link_page(found, form, 422)
     home = "/sign-in?next=/staff" if kind is ActorKind.STAFF else "/sign-in"
-    return pages.render("done.html", title="Your password is set", text="Every session was ended.", go_to=home)
+    is_out = found.account_id == g.actor.id
+    return pages.render(
+        "done.html", is_out=is_out, title="Your password is set", text="Every session was ended.", go_to=home
+    )
 
 
 def _prove_password(token: str) -> Response:

@@ -14,7 +14,7 @@ from flask import Response, current_app, g, redirect, render_template, request
 from app.edge import system
 from app.gateway import csrf, pipeline
 from app.identity import roles
-from app.kernel.access import PERMISSION_BY_NAME, ActorKind
+from app.kernel.access import ANONYMOUS, PERMISSION_BY_NAME, ActorKind
 from app.kernel.deceiving import deceives
 from app.kernel.errors import NotFound, OnePayError, SignInRequired, StepUpRequired
 from app.oauth import guard
@@ -59,17 +59,18 @@ def secret(name: str) -> str:
     return request.form.get(name, "")[:VALUE_MAX]
 
 
-def render(template: str, status: int = 200, **values: Any) -> Response:
-    """Return a page."""
+def render(template: str, status: int = 200, *, is_out: bool = False, **values: Any) -> Response:
+    """Return a page; with `is_out` as whoever is not signed in sees it, since the session ended on the way here."""
+    live, actor = (None, ANONYMOUS) if is_out else (g.live, g.actor)
     text = render_template(
         template,
         asset=assets().address,
         csrf_token=csrf.token,
-        actor=g.actor,
-        is_customer=g.actor.kind is ActorKind.CUSTOMER,
-        is_staff=g.actor.kind is ActorKind.STAFF,
+        actor=actor,
+        is_customer=actor.kind is ActorKind.CUSTOMER,
+        is_staff=actor.kind is ActorKind.STAFF,
         is_demo=system().settings.demo,
-        idle_minutes=g.live.idle_seconds // 60 if g.live else None,
+        idle_minutes=live.idle_seconds // 60 if live else None,
         now=g.at,
         zone=ZONE,
         fmt=formats,

@@ -96,7 +96,8 @@ def remove_factor(factor_id: str) -> Response:
 @route(blueprint, "GET", "/security/not-me", _MANAGE)
 def not_me_form() -> Response:
     """Say what "it wasn't me" does, before it is pressed."""
-    return pages.render("not_me.html", of_event=_event_id(request.args.get("event")) or "")
+    of_event = _event_id(request.args.get("event")) or ""
+    return pages.render("not_me.html", of_event=of_event, has_factor=_has_factor())
 
 
 @route(blueprint, "POST", "/security/not-me", _MANAGE)
@@ -105,7 +106,7 @@ def not_me() -> Response:
     of_event = _event_id(pages.read("of_event").values["of_event"])
     with system().db.begin() as session:
         disown.not_me(session, of_event, context(), parts=system().identity, hold_outgoing=system().hold_outgoing)
-    made = pages.render("locked.html")
+    made = pages.render("locked.html", is_out=True, has_factor=_has_factor())
     return browser.signed_out(made, guard.CUSTOMER)
 
 
@@ -171,10 +172,13 @@ def _prove(kind: ActorKind, home: str) -> Response:
     return browser.signed_in(pages.go(pages.own_path(_next(), home)), renewed, kind, None)
 
 
-def _step_up_page(form: pages.Form, status: int) -> Response:
+def _has_factor() -> bool:
     with system().db.read() as session:
-        has_factor = bool(mfa.factors_of(session, g.actor.own_id))
-    if not has_factor and status == 200:
+        return bool(mfa.factors_of(session, g.actor.own_id))
+
+
+def _step_up_page(form: pages.Form, status: int) -> Response:
+    if not _has_factor() and status == 200:
         if g.actor.kind is ActorKind.STAFF:
             return pages.go("/staff/account")  # a lost factor of staff is replaced by an administrator
         return pages.go(f"/security/factors/new?next={quote(_next() or '/wallet', safe='/')}")

@@ -78,6 +78,31 @@ def test_a_report_made_again_holds_again(house: Installation) -> None:
     assert is_held(house, owner)
 
 
+@pytest.mark.parametrize("factor", [True, False])
+def test_the_pages_ask_for_what_the_owner_has_and_show_them_out(house: Installation, factor: bool) -> None:
+    owner, browser = house.customer("amber_three", factor=factor), house.browser()
+    browser.sign_in(owner)
+    before = browser.get("/security/not-me").text
+    after = browser.post("/security/not-me", {}).text
+    assert "Sign out" in before
+    assert ("second factor" in before, "second factor" in after) == (factor, factor)
+    for one in ("Sign out", "Activity", "without a click"):
+        assert one not in after
+    assert browser.get("/wallet").status_code == 303
+
+
+def test_whoever_set_a_new_password_is_shown_out(house: Installation) -> None:
+    owner, browser = house.customer("amber_four", factor=False), house.browser()
+    browser.sign_in(owner)
+    browser.get("/recover")
+    browser.post("/recover", {"email": owner.address})
+    link = f"/link/{house.link_to(owner.address)}"
+    browser.get(link)
+    done = browser.post(link, {"password": NEW})
+    assert "Your password is set" in done.text
+    assert "Sign out" not in done.text
+
+
 def reports(house: Installation, owner: Person, browser: Browser | None = None) -> None:
     if browser is None:
         browser = house.browser()
