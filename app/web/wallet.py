@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import groupby
 
 from flask import Blueprint, Response, g, request
@@ -17,7 +18,7 @@ from app.kernel.errors import NotFound
 from app.web import formats, pages
 from payments import activity, handles, topups, transfers, wallets
 from payments.activity import Activity
-from payments.transfers import TransferState
+from payments.transfers import Transfer, TransferState
 from payments.wallets import Wallet
 
 blueprint = Blueprint("wallet", __name__)
@@ -80,7 +81,10 @@ def top_up() -> Response:
 
 @route(blueprint, "GET", "/activity", Policy(permission=WALLET_OWN_READ))
 def activities() -> Response:
-    """List what happened, grouped by day, the newest first; a part of the page alone where a script asks for it."""
+    """List what happened, grouped by day, the newest first; a part of the page alone where a script asks for it.
+
+    What was refused stands among the entries by its time, so a page shows the refusals since its oldest entry.
+    """
     parts, ctx = system(), context()
     after = numbers.whole(request.args.get("after"))
     with parts.db.read() as session:
@@ -93,8 +97,29 @@ def activities() -> Response:
             limit=PAGE,
             keys=parts.subject_keys,
         )
+        refused = transfers.list_own(
+            session,
+            ctx.actor,
+            limit=PAGE,
+            filters=transfers.TransferFilter(
+                state=TransferState.REFUSED,
+                created_from=page.data[-1].at if page.next else None,
+                created_to=_time_of(session, main, after),
+            ),
+            keys=parts.subject_keys,
+        )
     template = "parts/ledger.html" if request.headers.get("HX-Request") else "activity.html"
-    return pages.render(template, days=_days(page.data), next=page.next, words=WORDS, has_any=bool(page.data))
+    own = [one for one in refused.data if one.source == main.id]
+    items: list[Activity | Transfer] = [*page.data, *own]
+    items.sort(key=lambda item: item.at, reverse=True)
+    return pages.render(
+        template,
+        days=_days(items),
+        next=page.next,
+        words=WORDS,
+        has_any=bool(items),
+        has_more_refused=refused.next is not None,
+    )
 
 
 def main_wallet(session: Session) -> Wallet:
@@ -105,7 +130,15 @@ def main_wallet(session: Session) -> Wallet:
     return found[0]
 
 
-def _days(entries: Sequence[Activity]) -> list[tuple[str, str, list[Activity]]]:
+def _time_of(session: Session, main: Wallet, version: int | None) -> datetime | None:
+    """Return when the entry was booked that a page continues after: the one before it shows the refusals until then."""
+    if version is None:
+        return None
+    found = activity.list(session, g.actor, main.id, after=version + 1, limit=1).data
+    return found[0].at if found and found[0].version == version else None
+
+
+def _days(entries: Sequence[Activity | Transfer]) -> list[tuple[str, str, list[Activity | Transfer]]]:
     return [
         (name, short, list(group))
         for (name, short), group in groupby(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from app.web import wallet as wallet_pages
 from ingest import models
 from ingest.events.envelope import at_path
 from ingest.events.transaction import TransferSettled
@@ -105,6 +106,62 @@ def test_the_payee_reads_the_note_and_not_the_salt(house: Installation) -> None:
     assert "As in the log" in page
     assert signed_text_in(page) is None
     assert "salt" not in page
+
+
+def test_what_was_refused_says_what_would_have_been(house: Installation) -> None:
+    browser, refused = paid(house, "90.00")
+    page = browser.get(f"/transfers/{refused}").text
+    assert ("Would arrive" in page, "<dt>Arrives" in page) == (True, False)
+    asked = {"payee": "@payee_r", "amount": "90.00", "note": ""}
+    review = browser.post("/send/review", asked).text
+    assert ("Would arrive" in review, "Would leave your wallet" in review) == (True, True)
+    assert not [word for word in ("Available afterwards", "at once", "<dt>Arrives") if word in review]
+    review = browser.post("/send/review", asked | {"amount": "9.00"}).text
+    assert not [word for word in ("Available afterwards", "at once", "<dt>Arrives") if word not in review]
+
+
+def test_a_receipt_shows_its_payer_the_reference_that_was_signed(house: Installation) -> None:
+    browser, _ = paid(house, "1.00")
+    body = order("@payee_r", "1.00", reference="INV-7")
+    transfer = browser.api("POST", "/transfers", body, **{"Idempotency-Key": "inv"}).json["id"]
+    page = browser.get(f"/transfers/{transfer}").text
+    assert re.search(r"Your reference</dt><dd>INV-7</dd>", page)
+    assert '"reference":"INV-7"' in (signed_text_in(page) or "")
+
+
+def refusals(page: str) -> list[str]:
+    return re.findall(r'href="/transfers/(trf_\w+)">\s*<span class="who">[^<]*</span><span class="amount open">', page)
+
+
+def test_what_was_refused_stands_among_the_activity_of_its_payer_by_its_time(
+    house: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wallet_pages, "PAGE", 2)
+    browser, first = paid(house, "90.00")
+    made = [first]
+    for n, euros in enumerate(("1.00", "2.00", "91.00", "3.00", "92.00")):
+        answer = browser.api("POST", "/transfers", order("@payee_r", euros), **{"Idempotency-Key": f"n{n}"})
+        if answer.status_code == 402:
+            made.append(answer.json["object"])
+    newest = browser.get("/activity").text
+    assert refusals(newest) == [made[2], made[1]]
+    assert newest.index(made[2]) < newest.index("€3.00") < newest.index(made[1]) < newest.index("€2.00")
+    (after,) = re.findall(r'href="/activity\?after=(\d+)"', newest)
+    earlier = browser.get(f"/activity?after={after}").text
+    assert refusals(earlier) == [first]
+    reader = house.browser()
+    reader.sign_in(house.people["payee_r"])
+    assert refusals(reader.get("/activity").text) == []
+
+
+def test_more_refusals_than_a_page_shows_are_mentioned(house: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wallet_pages, "PAGE", 2)
+    browser, _ = paid(house, "90.00")
+    for n in range(2):
+        browser.api("POST", "/transfers", order("@payee_r", "90.00"), **{"Idempotency-Key": f"n{n}"})
+    page = browser.get("/activity").text
+    assert len(refusals(page)) == 2
+    assert "More transfers were refused" in page
 
 
 def test_orders_of_one_instant_are_told_apart(house: Installation) -> None:
