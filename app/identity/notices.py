@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy.orm import Session
 
 from app.identity import accounts, letters
 from app.identity.accounts import Account
 from app.identity.parts import Identity
 from app.kernel.access import ActorKind
+from app.kernel.clock import ZONE
 from app.kernel.context import Context
 from app.kernel.errors import OnePayError
 
@@ -22,6 +25,11 @@ def tell(
         return
     letter = letters.Letter(to=address, subject=subject, text=text)
     letters.queue(session, letter, template, ctx, parts=parts, account_id=account_id)
+
+
+def time_of(at: datetime) -> str:
+    """Return a time of day as pages show it, and in UTC."""
+    return f"{at.astimezone(ZONE):%H:%M} ({ZONE.key}; {at:%H:%M} UTC)"
 
 
 def remedy(found: Account, *, parts: Identity) -> str:

@@ -424,12 +424,14 @@ def _tell_lock(session: Session, found: Account, until: datetime, ctx: Context, 
     begin = "There were several wrong tries to sign in to your OnePay account, so"
     if found.kind is ActorKind.CUSTOMER:
         text = (
-            f"{begin} we turn away further tries from devices\nwe do not know until {until:%H:%M} UTC. "
-            "You need not do anything. A device you used before still works.\n"
+            f"{begin} we turn away further tries from devices\n"
+            f"we do not know until {notices.time_of(until)}. Your account is not locked:\n"
+            "a device you used before still works. You need not do anything.\n"
         )
     else:
         text = (
-            f"{begin} nobody can sign in to it until {until:%H:%M} UTC.\n"
+            f"{begin} we turn away all further tries\n"
+            f"until {notices.time_of(until)}. Your account is not locked, but nobody can sign in to it until then.\n"
             "Whoever is signed in already stays so. An administrator can let you try again earlier.\n"
         )
     notices.tell(session, found.id, "Wrong tries to sign in", text, "lock", ctx, parts=parts)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
+from zoneinfo import ZoneInfo
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# In which pages and letters tell customers the time.
+ZONE: Final = ZoneInfo("Europe/Berlin")
 
 
 class Clock(Protocol):

@@ -183,7 +183,9 @@ def _prove_password(token: str) -> Response:
             proven = coming_back.prove(session, token, made, check, ctx, parts=parts)
     except Throttled as refusal:
         system().gateway.folding.tell_limited(system().db, refusal.event, "/link", ctx)
-        form.wrong["password"] = f"Too many tries. Wait {formats.wait(refusal.retry_after or 1)}."
+        form.wrong["password"] = (
+            f"Too many wrong tries. We turn away further ones for {formats.wait(refusal.retry_after or 1)}."
+        )
         answer = pages.render("come_back.html", 429, form=form)
         answer.headers["Retry-After"] = str(refusal.retry_after)
         return answer

@@ -29,6 +29,11 @@ WORDS: Final = {
     "transaction.wallet.frozen": "Outgoing payments stopped",
     "transaction.wallet.unfrozen": "Outgoing payments allowed again",
 }
+# A lock-out of guesses is no lock of the account.
+_OF_FAILURES: Final = {
+    "auth.account.locked": "Wrong tries to sign in: further ones turned away",
+    "auth.account.unlocked": "Tries to sign in allowed again",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +59,12 @@ def recent(store: EventStore, subject: str, since: datetime, until: datetime) ->
 
 
 def _of(document: dict, subject: str) -> Happened:  # type: ignore[type-arg]  # a stored document is untyped data
-    kind = at_path(document, "event.action")
+    kind, is_of_failures = at_path(document, "event.action"), at_path(document, "event.reason") == "failures"
+    words = {**WORDS, **_OF_FAILURES} if is_of_failures else WORDS
     return Happened(
         event_id=at_path(document, "event.id"),
         at=parse_rfc3339(at_path(document, "@timestamp")),
-        what=WORDS[kind],
+        what=words[kind],
         where="by OnePay" if _is_ours(document, subject) else _where(document),
         may_disown=kind in ("auth.login.succeeded", "auth.factor.enrolled", "auth.password.changed"),
     )

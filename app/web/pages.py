@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
-from zoneinfo import ZoneInfo
 
 from flask import Response, current_app, g, redirect, render_template, request
 
@@ -15,6 +14,7 @@ from app.edge import system
 from app.gateway import csrf, pipeline
 from app.identity import roles
 from app.kernel.access import ANONYMOUS, PERMISSION_BY_NAME, ActorKind
+from app.kernel.clock import ZONE
 from app.kernel.deceiving import deceives
 from app.kernel.errors import NotFound, OnePayError, SignInRequired, StepUpRequired
 from app.oauth import guard
@@ -22,7 +22,6 @@ from app.problems import Problem
 from app.web import formats
 from app.web.assets import Assets
 
-ZONE: Final = ZoneInfo("Europe/Berlin")
 VALUE_MAX: Final = 2_000
 
 

@@ -72,7 +72,9 @@ def code() -> Response:
         done = entrance.check_code(token, pages.secret("code"))
     except Throttled as refusal:
         _tell(refusal)
-        made_form.wrong["code"] = f"Too many tries. Wait {formats.wait(refusal.retry_after or 1)}, then sign in again."
+        made_form.wrong["code"] = (
+            f"Too many wrong tries. We turn away further ones for {formats.wait(refusal.retry_after or 1)}."
+        )
         return _wait(pages.render("code.html", 429, form=made_form, next=_next()), refusal)
     except SignInRepeated as repeated:
         return _repeated(repeated)
@@ -130,7 +132,7 @@ def _page(made_form: pages.Form, status: int, notice: str | None = None) -> Resp
 
 
 def _throttled(made_form: pages.Form, refusal: Throttled) -> Response:
-    notice = f"Too many tries. Please wait {formats.wait(refusal.retry_after or 1)} before the next one."
+    notice = f"Too many wrong tries. We turn away further ones for {formats.wait(refusal.retry_after or 1)}."
     return _wait(_page(made_form, 429, notice), refusal)
 
 

@@ -14,6 +14,7 @@ from app.gateway.policy import Policy, route
 from app.identity import accounts, mfa
 from app.kernel import numbers
 from app.kernel.access import WALLET_OWN_READ, WALLET_TOPUP_CREATE
+from app.kernel.clock import ZONE
 from app.kernel.errors import NotFound
 from app.web import formats, pages
 from payments import activity, handles, topups, transfers, wallets
@@ -143,6 +144,6 @@ def _days(entries: Sequence[Activity | Transfer]) -> list[tuple[str, str, list[A
         (name, short, list(group))
         for (name, short), group in groupby(
             entries,
-            key=lambda e: (formats.day_name(e.at, g.at, pages.ZONE), formats.day_beside(e.at, g.at, pages.ZONE)),
+            key=lambda e: (formats.day_name(e.at, g.at, ZONE), formats.day_beside(e.at, g.at, ZONE)),
         )
     ]

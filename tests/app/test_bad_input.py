@@ -223,6 +223,6 @@ def test_too_many_tries_are_no_error_of_a_field(installation: Installation) -> N
         if answer.status_code == 429:
             break
     assert answer.status_code == 429
-    assert "Too many tries" in answer.text
+    assert "Too many wrong tries. We turn away further ones for" in answer.text
     assert "to correct" not in answer.text
     assert "aria-invalid" not in answer.text

@@ -92,7 +92,7 @@ def test_the_pages_ask_for_what_the_owner_has_and_show_them_out(house: Installat
 
 
 def test_whoever_set_a_new_password_is_shown_out(house: Installation) -> None:
-    owner, browser = house.customer("amber_four", factor=False), house.browser()
+    owner, browser = house.customer("amber_away", factor=False), house.browser()
     house.turn()
     browser.sign_in(owner)
     browser.get("/recover")

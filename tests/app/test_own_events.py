@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from app.identity import mfa, roles
+from app.kernel.access import Actor, ActorKind
+from ingest.events.auth import AccountLocked
+from ingest.log import outbox
 from tests.support.installation import Installation, Person
 
 EMPLOYEE = "10.9.8.7"
@@ -39,6 +42,19 @@ def test_the_address_of_a_guesser_is_shown(installation: Installation) -> None:
     assert GUESSER in page.partition("A try to sign in failed")[2].partition("</li>")[0]
     assert "Account opened" in page
     assert "by OnePay" not in page
+
+
+def test_guesses_that_are_turned_away_are_no_lock_of_the_account(installation: Installation) -> None:
+    owner = installation.customer("shown_three", factor=False)
+    with installation.system.db.begin() as session:
+        ctx = installation.system.context(Actor(id=None, kind=ActorKind.UNKNOWN))
+        locked = AccountLocked(account=owner.account, reason="failures", until=ctx.at, about=(owner.account,))
+        outbox.record(session, locked, ctx)
+
+    page = security_of(installation, owner)
+
+    assert "Wrong tries to sign in: further ones turned away" in page
+    assert "Account locked" not in page
 
 
 def security_of(installation: Installation, owner: Person) -> str:

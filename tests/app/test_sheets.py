@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+from app.kernel.clock import ZONE
 from app.web import formats, pages
 
 WEB = Path(pages.__file__).parent
@@ -26,5 +27,5 @@ def test_every_class_of_the_sheets_is_used_by_a_template() -> None:
 
 def test_a_time_says_its_instant_in_utc() -> None:
     at = datetime(2026, 7, 1, 22, 30, 5, tzinfo=UTC)
-    shown = str(formats.near(at, at, pages.ZONE))
+    shown = str(formats.near(at, at, ZONE))
     assert shown == '<time datetime="2026-07-01T22:30:05+00:00" title="2026-07-01 22:30:05 UTC">today, 00:30</time>'

@@ -102,6 +102,8 @@ def test_each_is_told_what_is_so_for_them(house: Installation, clock: StillClock
         waiting = list(letters.due(session, house.system.clock.now(), parts=house.system.identity))
     (told,) = [letter.text for letter in waiting if letter.subject == "Wrong tries to sign in"]
     assert "nobody can sign in to it" in told
+    assert "until 10:40 (Europe/Berlin; 09:40 UTC)" in told
+    assert "Your account is not locked" in told
     assert "An administrator can let you try again" in told
     assert "devices" not in told
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -9,7 +10,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from app.identity import accounts, lockout, mfa, roles, sessions, signin, signup
+from app.identity import accounts, letters, lockout, mfa, roles, sessions, signin, signup
 from app.identity.models import attempts, role_grant
 from app.identity.passwords import Hasher
 from app.identity.signin import SignInOver, SignInRepeated, Step, Throttled
@@ -65,6 +66,10 @@ def test_delays_grow_and_the_fifth_failure_locks_for_half_an_hour(people: People
     locked = people.events("auth.account.locked")
     assert [event["user"]["target"]["id"] for event in locked] == [account]
     assert people.letters_to(AMBER)[-1] == "Wrong tries to sign in"
+    with people.ground.db.read() as session:
+        told = list(letters.due(session, people.ground.clock.now(), parts=people.parts))[-1].text
+    assert "Your account is not locked" in told
+    assert re.search(r"until \d\d:\d\d \(Europe/Berlin; \d\d:\d\d UTC\)", told)
     people.move(minutes=31)
     assert people.try_in(AMBER).step is Step.DONE
 
