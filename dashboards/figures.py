@@ -9,11 +9,14 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any, Final
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dashboards.theme import SEVERITIES, TOKENS, colour, template
+
+FEW: Final = 3
 
 
 def say(values: Sequence[int], labels: Sequence[str], *, is_filling: bool) -> str:
@@ -133,7 +136,9 @@ def histogram(times: Sequence[datetime], counts: Sequence[int], scheme: str, eve
         marker={"line_width": 0, "color": colour("accent", scheme)},
         hovertemplate="%{x|%d %b %H:%M} · %{y} events<extra></extra>",
     )
-    figure.update_yaxes(nticks=3, rangemode="tozero", showgrid=True)
+    # Events are whole: between few of them stands no tick.
+    few: dict[str, Any] = {"dtick": 1} if max(counts, default=0) <= FEW else {"nticks": 3}
+    figure.update_yaxes(rangemode="tozero", showgrid=True, **few)
     is_long = every >= timedelta(hours=2)
     figure.update_xaxes(tickformat="%d %b" if is_long else "%H:%M", showgrid=False, nticks=8)
     return figure

@@ -6,6 +6,7 @@ Detection keeps alerts, response keeps incidents, and neither knows the other: t
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Final
 
 from sqlalchemy.orm import Session
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Session
 from app.kernel import words
 from app.kernel.access import SOC_INCIDENT_READ, Actor
 from app.kernel.context import Context
+from app.kernel.errors import WrongState
 from detectors import alerts
 from detectors.alerts import AlertState, Verdict
 from playbooks import incidents
@@ -49,6 +51,8 @@ def close_alerts(session: Session, incident_id: str, verdict: Verdict, reason: s
         session, ctx.actor, state=AlertState.OPEN, incident=incident_id, limit=alerts.PAGE_MAX
     ):
         for one in found:
-            alerts.close(session, one.id, verdict, why, ctx)
-        closed += len(found)
+            # What a colleague closed a moment ago keeps their verdict.
+            with suppress(WrongState):
+                alerts.close(session, one.id, verdict, why, ctx)
+                closed += 1
     return closed

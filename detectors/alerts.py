@@ -223,10 +223,19 @@ def list_page(
     return [_alert(row) for row in session.execute(query.limit(min(limit, PAGE_MAX)))]
 
 
-def count(session: Session, actor: Actor, *, state: AlertState = AlertState.OPEN, outside: Collection[str] = ()) -> int:
-    """Count alerts in a state, those of some incidents left out."""
+def count(
+    session: Session,
+    actor: Actor,
+    *,
+    state: AlertState = AlertState.OPEN,
+    incident: str | None = None,
+    outside: Collection[str] = (),
+) -> int:
+    """Count alerts in a state, of one incident, or those of some incidents left out."""
     actor.require(SOC_ALERT_READ)
     query = sa.select(sa.func.count()).select_from(alert).where(alert.c.state == state.value, *_outside(outside))
+    if incident is not None:
+        query = query.where(alert.c.incident_ref == incident)
     return session.execute(query).scalar_one()
 
 

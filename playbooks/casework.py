@@ -176,7 +176,7 @@ def close_short(
     if standing := list(action_rows.standing(session, case.id)):
         raise NotReady([Demand(code="actions", text=f"Undo first: {demands.named(standing)}.")])
     comment_id = notes.keep(session, case.id, Kind.REASON, text, ctx)
-    needs_second = case.severity <= _SEVERE or _was_severe_until(session, case.id, ctx.actor)
+    needs_second = needs_second_to_close(session, case, ctx.actor)
     is_confirmation = case.close_proposed_by is not None and case.disposition == disposition.value
     if needs_second and is_confirmation and case.close_proposed_by == ctx.actor.id:
         raise SamePerson("You proposed it; another person must confirm.")
@@ -311,6 +311,11 @@ def _keep_facts(session: Session, case: Incident, facts: Facts, ctx: Context) ->
         timeline.add(session, case.id, Code.FACT_WRITTEN, ctx, ref=comment_id, fact=fact)
         case = cases.change(session, case, **{fact: clean})
     return case
+
+
+def needs_second_to_close(session: Session, case: Incident, actor: Actor) -> bool:
+    """Tell whether this person only proposes to close it the short way: it is severe, or they made it less so."""
+    return case.severity <= _SEVERE or _was_severe_until(session, case.id, actor)
 
 
 def _was_severe_until(session: Session, incident_id: str, actor: Actor) -> bool:

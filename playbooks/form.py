@@ -59,6 +59,7 @@ class Ask:
     `does` names the action that finishes it, `params` whom or what that is done to; `is_any` says that it counts
     whomever it is done to. `facts` are the answers that are written into the incident. `contradicted_by` names, for an
     answer, the probe that must find nothing at the account of `params`: what the system knows, nobody says otherwise.
+    `other_than` names the task before it whose person does not answer this one.
     """
 
     text: str
@@ -70,6 +71,7 @@ class Ask:
     is_any: bool = False
     facts: tuple[str, ...] = ()
     contradicted_by: Mapping[str, str] = field(default_factory=dict)
+    other_than: str | None = None
     needs_second: bool = False
     is_required: bool = True
     next: str

@@ -16,11 +16,11 @@ from app.kernel.errors import NotFound
 from playbooks import action_rows, cases, clocks, demands, tasks, timeline
 from playbooks.action_rows import Action
 from playbooks.cases import Incident, State
-from playbooks.clocks import Clock
+from playbooks.clocks import ACKNOWLEDGE, Clock, ClockState
 from playbooks.demands import Demand
 from playbooks.engine import executions
 from playbooks.engine.executions import Execution
-from playbooks.models import incident, incident_alert, incident_entity
+from playbooks.models import clock, incident, incident_alert, incident_entity
 from playbooks.tasks import Task
 from playbooks.timeline import Entry
 
@@ -202,6 +202,26 @@ def median_acknowledge(session: Session, actor: Actor, since: datetime) -> timed
         return None
     micros = [(row.acknowledged_at - row.found_at) // timedelta(microseconds=1) for row in rows]
     return timedelta(microseconds=int(median(micros)))
+
+
+def acknowledged_in_time(session: Session, actor: Actor, since: datetime) -> tuple[int, int]:
+    """Return how many of the incidents found since were acknowledged within their own time, and of how many."""
+    actor.require(SOC_OVERVIEW_READ)
+    is_kept = sa.func.count().filter(clock.c.state == ClockState.MET.value)
+    of = sa.func.count()
+    ended = (ClockState.MET.value, ClockState.MET_LATE.value, ClockState.BREACHED.value)
+    row = session.execute(
+        sa.select(is_kept, of)
+        .select_from(clock)
+        .join(incident, incident.c.id == clock.c.incident_id)
+        .where(
+            clock.c.kind == ACKNOWLEDGE,
+            clock.c.state.in_(ended),
+            incident.c.found_at >= since,
+            incident.c.synthetic.is_(None),
+        )
+    ).one()
+    return row[0], row[1]
 
 
 def _entities(session: Session, incident_id: str) -> Sequence[NamedEntity]:

@@ -136,6 +136,7 @@ task = sa.Table(
     sa.Column("params", sa.JSON, nullable=False, info=_ABOUT),
     sa.Column("facts", sa.JSON, nullable=False, info=_T),
     sa.Column("contradicted_by", sa.JSON, nullable=False, info=_T),
+    sa.Column("other_than", sa.Text, nullable=True, info=_T),
     sa.Column("is_required", sa.Boolean, nullable=False, info=_T),
     sa.Column("needs_second", sa.Boolean, nullable=False, info=_T),
     sa.Column("state", sa.Text, nullable=False, info=_T),

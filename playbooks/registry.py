@@ -107,7 +107,7 @@ REGISTRY: Final[Mapping[str, ActionType]] = {
             is_automatic=True,
             undo=Undo.NEVER,
             undo_in_words="Not undone: the person signs in again.",
-            customer_is_told="You were signed out everywhere for your safety. Please sign in again.",
+            customer_is_told="You were signed out everywhere",
         ),
         ActionType(
             name="account.lock",
@@ -119,7 +119,7 @@ REGISTRY: Final[Mapping[str, ActionType]] = {
             undo=Undo.ANOTHER,
             undo_in_words="Another commander than the one who locked it unlocks it.",
             lasts=Lasts.STAYS,
-            customer_is_told="Your account is locked for your safety. We tell you how to get back in.",
+            customer_is_told="Your account is locked",
         ),
         ActionType(
             name="wallet.hold_outgoing",
@@ -130,7 +130,7 @@ REGISTRY: Final[Mapping[str, ActionType]] = {
             is_automatic=True,
             undo_in_words="Released by a commander; what the owner's own report holds ends with it.",
             lasts=Lasts.STAYS,
-            customer_is_told="Payments from your wallet are on hold while we check that it is you.",
+            customer_is_told="Your payments are on hold",
         ),
         ActionType(
             name="network.block",

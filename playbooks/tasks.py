@@ -92,6 +92,7 @@ class Task:
     """Whom or what the action that finishes it is done to, or the answers are about; nothing where any will do."""
     facts: tuple[str, ...]
     contradicted_by: Mapping[str, str]
+    other_than: str | None
     is_required: bool
     needs_second: bool
     state: TaskState
@@ -132,6 +133,7 @@ def open_task(
             params=dict(params or {}),
             facts=list(asked.facts),
             contradicted_by=dict(asked.contradicted_by),
+            other_than=asked.other_than,
             is_required=asked.is_required,
             needs_second=asked.needs_second,
             state=TaskState.OPEN.value,
@@ -161,6 +163,7 @@ def finish(session: Session, task_id: str, values: Mapping[str, object], ctx: Co
             f"{registry.named(found.does).title}: do it on this incident; the task is finished by it.",
             object_id=task_id,
         )
+    _demand_other(session, found, ctx.actor)
     answers = checked(found.fields, values)
     _demand_uncontradicted(session, case, found, answers, ctx, parts)
     if found.needs_second:
@@ -296,6 +299,13 @@ def _held(session: Session, task_id: str, ctx: Context) -> tuple[Task, Incident]
     return _by_id(session, task_id), case
 
 
+def _demand_other(session: Session, found: Task, actor: Actor) -> None:
+    """Raise `SamePerson` for who answered the task that this one is asked about."""
+    query = sa.select(task.c.done_by).where(task.c.execution_id == found.execution_id, task.c.step == found.other_than)
+    if found.other_than is not None and session.scalar(query) == actor.id:
+        raise SamePerson("You answered what this asks about; another person has to look at it.")
+
+
 def _demand_uncontradicted(
     session: Session, case: Incident, found: Task, answers: Mapping[str, Value], ctx: Context, parts: Parts
 ) -> None:
@@ -409,6 +419,7 @@ def _task(row: Any) -> Task:  # a row of `task`
         params=row.params,
         facts=tuple(row.facts),
         contradicted_by=row.contradicted_by,
+        other_than=row.other_than,
         is_required=row.is_required,
         needs_second=row.needs_second,
         state=TaskState(row.state),

@@ -18,7 +18,7 @@ _KEYS: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
     "do": (frozenset({"next"}), frozenset({"with", "failed"})),
     "task": (
         frozenset({"role", "within", "next"}),
-        frozenset({"form", "does", "with", "any", "facts", "contradicted_by", "second", "required"}),
+        frozenset({"form", "does", "with", "any", "facts", "contradicted_by", "other_than", "second", "required"}),
     ),
     "if": (frozenset({"then", "else"}), frozenset({"asks", "else_because", "failed"})),
     "playbook": (frozenset({"next"}), frozenset({"with"})),
@@ -125,6 +125,7 @@ def _ask(slug: str, name: str, data: Mapping[str, Any]) -> Ask:
         is_any=_flag(slug, name, "any", data, default=False),
         facts=tuple(_text(slug, name, "facts", fact) for fact in facts),
         contradicted_by=_params(slug, name, data.get("contradicted_by", {})),
+        other_than=_maybe(slug, name, "other_than", data),
         needs_second=_flag(slug, name, "second", data, default=False),
         is_required=_flag(slug, name, "required", data, default=True),
         next=_text(slug, name, "next", data["next"]),

@@ -55,6 +55,7 @@ def playbook(found: Playbook, known: Collection[str], probes: Collection[str] = 
         except ValueError as error:
             raise PlaybookRefused(found.slug, name, str(error)) from error
     _check_answered(found, order)
+    _check_other(found)
 
 
 def unnamed(playbooks: Mapping[str, Playbook], named: Collection[str]) -> set[str]:
@@ -194,6 +195,13 @@ def _check_answered(found: Playbook, order: list[str]) -> None:
         for target in targets(step).values():
             if target != END:
                 before[target] = before.get(target, answered | own) & (answered | own)
+
+
+def _check_other(found: Playbook) -> None:
+    for name, step in found.steps.items():
+        other = step.other_than if isinstance(step, Ask) else None
+        if other is not None and (other == name or not isinstance(found.steps.get(other), Ask)):
+            raise PlaybookRefused(found.slug, name, f"{other} is no other task")
 
 
 def _used(step: Step) -> set[str]:

@@ -53,7 +53,7 @@ def test_a_preview_shows_and_changes_nothing(world: World, case: str) -> None:
     assert (shown.target, shown.needs_second) == ("acc_victim", None)
     assert shown.until is not None
     assert "Another commander" in shown.undo_in_words
-    assert "locked for your safety" in shown.customer_is_told
+    assert shown.customer_is_told == "Your account is locked"
     assert world.page(case) == before
     assert world.acts() == []
 

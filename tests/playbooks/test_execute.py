@@ -265,6 +265,17 @@ def test_a_house_without_automatic_containment_asks_each_time(tmp_path) -> None:
     world.close()
 
 
+def test_who_wrote_down_the_owners_answer_does_not_agree_to_it(world: World) -> None:
+    found = world.takeover()
+    world.execute()
+    world.answer(found, "ask", by=CARLA, answer="mine")
+    with pytest.raises(SamePerson):
+        world.answer(found, "agree", by=CARLA, let_go=True)
+    assert ("wallet.hold_outgoing", "acc_victim") in world.standing()
+    world.answer(found, "agree", by=CHEN, let_go=True)
+    assert ("wallet.hold_outgoing", "acc_victim") not in world.standing()
+
+
 def test_what_the_system_knows_nobody_says_otherwise(world: World) -> None:
     found = world.takeover()
     world.execute()

@@ -13,7 +13,7 @@ from app.identity.containment import LockAccount, RevokeSessions
 from ingest.events.detection import FindingRaised
 from payments import wallets
 from payments.containment import HoldOutgoing
-from playbooks import actions, incidents, joining, tasks, undoing
+from playbooks import actions, incidents, joining, registry, tasks, undoing
 from playbooks.acting import OwnAction
 from playbooks.engine import shipped
 from playbooks.engine.execute import Executor
@@ -65,8 +65,8 @@ def test_an_account_that_was_entered_is_contained_locked_and_given_back(people: 
         report = undoing.undo_all(session, found, "her own again", ground.ctx(CHEN), parts=parts)
     assert [(one.action.name, one.why) for one in report] == [("account.lock", None), ("wallet.hold_outgoing", None)]
     assert (state(people, account), held(people, account)) == ("active", False)
-    told = {"You were signed out everywhere", "Your account is locked", "Your account is open again"}
-    assert told <= set(people.letters_to(ADDRESS))
+    previewed = {registry.named(name).customer_is_told for name in ("sessions.revoke_all", "account.lock")}
+    assert {*previewed, "Your account is open again"} <= set(people.letters_to(ADDRESS))
     assert people.try_in(ADDRESS) is not None
 
 

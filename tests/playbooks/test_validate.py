@@ -99,6 +99,8 @@ BROKEN = {
         "a: " + ASK.replace("next:", "with: {account: $account}, contradicted_by: {no: seen}, next:"),
         "the form has no answer no",
     ),
+    "other than no task": ("a: " + ASK.replace("next:", "other_than: b, next:"), "b is no other task"),
+    "other than itself": ("a: " + ASK.replace("next:", "other_than: a, next:"), "a is no other task"),
     "unknown probe": (
         "a: "
         + ASK.replace("boolean", "yes|no").replace(

@@ -17,6 +17,7 @@ from app.kernel.clock import StillClock
 from app.kernel.containment import Standing
 from app.kernel.errors import TooManyAttempts
 from payments.containment import HoldOutgoing
+from playbooks import registry
 from tests.support.ground import START
 from tests.support.installation import Installation, Person, installed
 
@@ -227,9 +228,10 @@ def test_a_preview_counts_sessions_in_words(installation: Installation) -> None:
 def test_the_acts_that_are_composed_tell_the_owner(installation: Installation) -> None:
     person, system = installation.customer("composed"), installation.system
     installation.browser().sign_in(person)
-    for name in ("sessions.revoke_all", "wallet.hold_outgoing", "account.lock"):
+    names = ("sessions.revoke_all", "wallet.hold_outgoing", "account.lock")
+    for name in names:
         with system.db.begin() as session:
             act = system.response.containments[name]
             act.run(session, {"account": person.account}, name, system.context(service("playbooks")))
     subjects = {letter.subject for letter in told(installation, person)}
-    assert {"You were signed out everywhere", "Your payments are on hold", "Your account is locked"} <= subjects
+    assert {registry.named(name).customer_is_told for name in names} <= subjects

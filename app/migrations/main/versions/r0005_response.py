@@ -146,6 +146,7 @@ def upgrade() -> None:
         sa.Column("params", json, nullable=False),
         sa.Column("facts", json, nullable=False),
         sa.Column("contradicted_by", json, nullable=False),
+        sa.Column("other_than", text, nullable=True),
         sa.Column("is_required", flag, nullable=False),
         sa.Column("needs_second", flag, nullable=False),
         sa.Column("state", text, nullable=False),

@@ -85,7 +85,7 @@ def _consequences(shown: Preview, kind: ActionType, seen: Look) -> list[Part]:
         rows.append(html.P(due(shown.until, seen.now, then)))
     rows.append(html.P([html.Span("Way back: ", className="dim"), shown.undo_in_words]))
     if shown.customer_is_told:
-        rows.append(html.P([html.Span("The customer reads: ", className="dim"), f"“{shown.customer_is_told}”"]))
+        rows.append(html.P([html.Span("The customer gets a letter: ", className="dim"), f"“{shown.customer_is_told}”"]))
     if shown.needs_second:
         rows.append(html.P([mark("wide", "medium", "medium"), f" needs a second person: {shown.needs_second}"]))
     return rows

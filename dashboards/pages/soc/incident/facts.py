@@ -24,7 +24,7 @@ def column(seen: Look) -> Part:
 def _clocks(seen: Look) -> Part:
     case = seen.case
     rows = [html.Li(_clock(clock, seen)) for clock in seen.found.clocks]
-    taken = f"acknowledged in {span(case.acknowledged_at - case.found_at)}" if case.acknowledged_at else "not taken yet"
+    taken = f"acknowledged in {span(case.acknowledged_at - case.found_at)}" if case.acknowledged_at else "nobody's yet"
     nothing = html.P("No clock runs.", className="dim body")
     return panel("Clocks", html.Ul(rows, className="clocks") if rows else nothing, right=taken)
 

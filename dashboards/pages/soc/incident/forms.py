@@ -214,8 +214,9 @@ def _close(seen: Look) -> tuple[str, Sequence[Part]]:
         html.P(f"Its open alerts, {seen.open_alerts:,}, are closed with the same word and reason."),
     ]
     proposer = case.close_proposed_by
-    if case.severity <= 2 and proposer is None:
-        says.append(html.P("At this severity a second person confirms; you propose."))
+    if seen.needs_second and proposer is None:
+        why = "At this severity" if case.severity <= 2 else "As you lowered its severity from there,"
+        says.append(html.P(f"{why} a second person confirms; you propose."))
     if proposer is not None:
         says.append(html.P([seen.person(proposer), f" proposed: {(case.disposition or '').replace('_', ' ')}."]))
         if proposer == seen.viewer.id:

@@ -12,8 +12,8 @@ from dashboards.kit import Part
 from dashboards.page import View
 from dashboards.ports import Colleague
 from detectors import alerts
-from detectors.alerts import Alert, AlertState
-from playbooks import incidents
+from detectors.alerts import Alert
+from playbooks import casework, incidents
 from playbooks.cases import Incident
 from playbooks.incidents import Page
 from playbooks.timeline import Entry
@@ -31,6 +31,10 @@ class Look:
     found: Page
     story: Sequence[Entry]
     alert_by_id: Mapping[str, Alert]
+    open_alerts: int
+    """How many of its alerts have no verdict yet."""
+    needs_second: bool
+    """Whether this viewer only proposes to close it."""
     colleagues: Sequence[Colleague]
 
     @property
@@ -40,11 +44,6 @@ class Look:
     @property
     def now(self) -> datetime:
         return self.view.now
-
-    @property
-    def open_alerts(self) -> int:
-        """How many of its alerts have no verdict yet."""
-        return sum(alert.state is AlertState.OPEN for alert in self.alert_by_id.values())
 
     def href(self, **words: str | None) -> str:
         """Return an address of this incident."""
@@ -83,8 +82,11 @@ def read(view: View) -> Look:
             oldest_first=False,
         )
         linked: Sequence[Alert] = ()
+        open_alerts = 0
         if viewer.may(SOC_ALERT_READ):
             linked = alerts.list_page(session, viewer, state=None, incident=id_, limit=ALERTS_MAX)
+            open_alerts = alerts.count(session, viewer, incident=id_)
+        needs_second = casework.needs_second_to_close(session, found.incident, viewer)
         colleagues = view.sources.colleagues(session)
     return Look(
         view=view,
@@ -92,5 +94,7 @@ def read(view: View) -> Look:
         found=found,
         story=story,
         alert_by_id={alert.id: alert for alert in linked},
+        open_alerts=open_alerts,
+        needs_second=needs_second,
         colleagues=colleagues,
     )

@@ -33,9 +33,9 @@ def layout(view: View) -> Any:  # a Dash component
         *([opened] if opened is not None else []),
         html.Div(
             [
-                facts.column(seen),
-                html.Div([*since.panels(seen), story.column(seen)], className="stack"),
-                work.column(seen),
+                html.Div(work.column(seen), className="inc-do"),
+                html.Div(facts.column(seen), className="inc-facts"),
+                html.Div([*since.panels(seen), story.column(seen)], className="stack inc-story"),
             ],
             className="inc",
         ),
@@ -52,9 +52,12 @@ def layout(view: View) -> Any:  # a Dash component
 
 
 def _about(seen: Look) -> str:
-    """Return what the incident is about by its short name, as every list of it says."""
-    keys = [short_text(one.value) for one in seen.found.entities if one.is_key]
-    return f": {keys[0]}" if len(keys) == 1 else ""
+    """Return what the incident is about by its short name: by the account where a name typed at sign-in is known."""
+    keys = [one for one in seen.found.entities if one.is_key]
+    accounts = [one for one in seen.found.entities if one.kind == "account"]
+    if [one.kind for one in keys] == ["identifier"] and len(accounts) == 1:
+        keys = accounts
+    return f": {short_text(keys[0].value)}" if len(keys) == 1 else ""
 
 
 def _stands(seen: Look) -> str:

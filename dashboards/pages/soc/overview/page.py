@@ -45,18 +45,20 @@ def layout(view: View) -> Any:  # a Dash component
             approvals = sum(one.requested_by != viewer.id for one in asked)
         by_severity = incidents.open_by_severity(session, viewer)
         median = incidents.median_acknowledge(session, viewer, view.now - MEDIAN_OVER)
+        in_time = incidents.acknowledged_in_time(session, viewer, view.now - MEDIAN_OVER)
         newest: Sequence[Alert] = ()
         to_triage: Sequence[Alert] = ()
-        open_alerts = 0
+        open_alerts = worked = 0
         if viewer.may(SOC_ALERT_READ):
             newest = alerts.list_page(session, viewer, limit=ALERTS_SHOWN)
             to_triage = alerts.list_page(session, viewer, outside=triage.worked(session, viewer), limit=ALERTS_READ)
             open_alerts = triage.count(session, viewer)
+            worked = alerts.count(session, viewer) - open_alerts
     queue = waiting.queue_of(found, cases, viewer)
     return page(
         "Overview",
         "What needs me now?",
-        pictures.numbers(view, by_severity, to_triage, open_alerts, median, approvals),
+        pictures.numbers(view, by_severity, to_triage, open_alerts, worked, (median, *in_time), approvals),
         html.Div([waiting.my_queue(queue, view), waiting.next_hour(view, found)], className="ov"),
         html.Div([pictures.found(view, window), pictures.newest(view, newest)], className="ov"),
         pictures.categories(view, window),

@@ -73,7 +73,7 @@ def _waiting(case: Incident, due_at: datetime | None, asks: str, note: str, view
 def my_queue(queue: Sequence[Waiting], view: View) -> Part:
     late = sum(row.due_at is not None and row.due_at <= view.now for row in queue)
     rows = [_row(row, place, view) for place, row in enumerate(queue[:QUEUE_MAX])]
-    words = f"{len(queue)} by deadline" + (f", {late} late" if late else "")
+    words = f"{len(queue)} due to you or to nobody yet" + (f", {late} late" if late else "")
     more = len(queue) - len(rows)
     nothing = html.Div(
         [
@@ -100,7 +100,7 @@ def _row(row: Waiting, place: int, view: View) -> Part:
         else html.Span([html.Span("–"), html.Small(row.asks)], className="left")
     )
     under = readable(row.note or case.reason)
-    owner = "not taken" if case.owner is None else response.STATES[case.state].lower()
+    owner = "nobody's yet" if case.owner is None else response.STATES[case.state].lower()
     since = f"since {case.found_at:%H:%M}" if case.owner is None else response.person_text(view.sources, case.owner)
     if row.is_take:
         takes = acts.press(
