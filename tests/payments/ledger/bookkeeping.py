@@ -61,7 +61,7 @@ class Ledger:
         named = {
             "id": id,
             "kind": "test",
-            "owner_id": id,
+            "owner_id": f"acc_{id}",
             "currency": currency,
             "label": "",
             "opened_at": row["last_at"],
