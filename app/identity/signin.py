@@ -125,13 +125,17 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conclusion:
-    """What `conclude` decided: a session when done, a login token when a code is still owed."""
+    """What `conclude` decided: a session when done, a login token when a code is still owed.
+
+    `locked_by_owner` tells a customer who knows the password why a right one opens nothing: they locked the account.
+    """
 
     step: Step
     account_id: str | None = None
     session: NewSession | None = None
     login_token: str | None = None
     device_token: str | None = None
+    locked_by_owner: bool = False
 
 
 def attempt(
@@ -315,7 +319,9 @@ def _refuse(session: Session, made: Attempt, wrong: Sequence[Check], ctx: Contex
         locked = AccountLocked(account=found.id, reason="failures", until=lock.until, about=(found.id,))
         outbox.record(session, locked, ctx)
         _tell_lock(session, found, lock.until, ctx, parts)
-    return Conclusion(step=Step.REFUSED)
+    is_owners = not wrong and found is not None and found.kind is ActorKind.CUSTOMER
+    is_locked = found is not None and (found.state, found.reason) == (State.LOCKED, accounts.OWNERS_LOCK)
+    return Conclusion(step=Step.REFUSED, locked_by_owner=is_owners and is_locked)
 
 
 def _count_codes(session: Session, made: Attempt, wrong: Sequence[Check], ctx: Context, parts: Identity) -> None:

@@ -48,6 +48,8 @@ def sign_in() -> Response:
         case Step.CHALLENGED:
             assert done.login_token is not None
             return browser.owes_code(pages.go(f"/sign-in/code?next={_next_quoted()}"), done.login_token)
+        case Step.REFUSED if done.locked_by_owner:
+            return _page(made_form, 401, locked_by_owner=True)
         case Step.REFUSED:
             made_form.wrong["address"] = FAILED
             return _page(made_form, 401)
@@ -119,7 +121,7 @@ def _out(surface: str) -> Response:
     return browser.signed_out(pages.go("/sign-in" if surface == guard.CUSTOMER else "/sign-in?next=/staff"), surface)
 
 
-def _page(made_form: pages.Form, status: int, notice: str | None = None) -> Response:
+def _page(made_form: pages.Form, status: int, notice: str | None = None, *, locked_by_owner: bool = False) -> Response:
     over = {
         "idle": "You were signed out because nothing was clicked for a while. Sign in to continue.",
         "absolute": "Your session reached its time limit. Sign in to continue.",
@@ -128,7 +130,9 @@ def _page(made_form: pages.Form, status: int, notice: str | None = None) -> Resp
         REPEATED: "Your code was used a moment ago. Sign in again with the next one.",
     }.get(request.args.get("over", ""))
     template = "sign_in_staff.html" if _surface() == guard.STAFF else "sign_in.html"
-    return pages.render(template, status, form=made_form, notice=notice or over, next=_next())
+    return pages.render(
+        template, status, form=made_form, notice=notice or over, next=_next(), locked_by_owner=locked_by_owner
+    )
 
 
 def _throttled(made_form: pages.Form, refusal: Throttled) -> Response:

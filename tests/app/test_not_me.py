@@ -7,16 +7,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from werkzeug.test import TestResponse
 
 from app.identity import accounts, roles
 from app.identity.accounts import State
-from app.kernel.access import Actor, ActorKind
+from app.kernel.access import Actor, ActorKind, service
 from app.kernel.clock import StillClock
 from app.kernel.context import Context
+from app.web import signing_in
 from payments import wallets
 from playbooks import action_rows, actions, incidents, undoing
 from playbooks.action_rows import Action
-from tests.support.installation import Browser, Installation, Person, installed
+from tests.support.installation import PASSWORD, Browser, Installation, Person, installed
 
 NEW = "four lamps beside the harbour wall"
 
@@ -102,6 +104,32 @@ def test_whoever_set_a_new_password_is_shown_out(house: Installation) -> None:
     done = browser.post(link, {"password": NEW})
     assert "Your password is set" in done.text
     assert "Sign out" not in done.text
+
+
+def test_the_owner_of_a_lock_is_told_what_to_do_beside_the_right_password_alone(house: Installation) -> None:
+    owner, stranger = house.customer("amber_six", factor=False), house.customer("bruno_six", factor=False)
+    reports(house, owner)
+    with house.system.db.begin() as session:
+        lock, ctx = house.system.response.containments["account.lock"], house.system.context(service("playbooks"))
+        lock.run(session, {"account": stranger.account}, "six", ctx)
+    told = 'You locked this account. <a href="/recover">Set a new password</a> to get back in.'
+
+    right, wrong = tries(house, owner, PASSWORD), tries(house, owner, "not it at all")
+    ours, unknown = tries(house, stranger, PASSWORD), tries(house, nobody(), PASSWORD)
+
+    assert [answer.status_code for answer in (right, wrong, ours, unknown)] == [401] * 4
+    assert [told in answer.text for answer in (right, wrong, ours, unknown)] == [True, False, False, False]
+    assert [signing_in.FAILED in answer.text for answer in (right, wrong, ours, unknown)] == [False, True, True, True]
+
+
+def nobody() -> Person:
+    return Person(account="acc_none", address="nobody_here@onepay.example", secret=None)
+
+
+def tries(house: Installation, who: Person, password: str) -> TestResponse:
+    browser = house.browser()
+    browser.get("/sign-in")
+    return browser.post("/sign-in", {"address": who.address, "password": password})
 
 
 def reports(house: Installation, owner: Person, browser: Browser | None = None) -> None:
