@@ -16,7 +16,7 @@ from app.identity.lockout import Bucket
 from app.identity.mfa import Factor
 from app.identity.parts import Identity
 from app.identity.sessions import Listed
-from app.kernel import words
+from app.kernel import crypto, words
 from app.kernel.access import (
     IAM_ACCOUNT_DISABLE,
     IAM_ACCOUNT_READ,
@@ -26,8 +26,8 @@ from app.kernel.access import (
     ActorKind,
 )
 from app.kernel.context import Context
-from app.kernel.errors import SamePerson, WrongState
-from ingest.events.access import DataRead
+from app.kernel.errors import NotFound, SamePerson, WrongState
+from ingest.events.access import DataRead, SearchExecuted
 from ingest.events.admin import AccountDisabled, AccountEnabled
 from ingest.events.auth import AccountUnlocked
 from ingest.log import outbox
@@ -85,6 +85,22 @@ def detail(session: Session, account_id: str, ctx: Context, *, parts: Identity) 
         link_until=links.open_until(session, account_id, LinkPurpose.FACTOR, ctx),
         shut_out_until=_shut_out_until(session, found, ctx, parts),
     )
+
+
+def find(session: Session, typed: str, ctx: Context, *, parts: Identity) -> Sequence[Person]:
+    """Return who has an account id or an e-mail address: nobody, one, or a customer and a colleague. It is recorded."""
+    ctx.actor.require(IAM_ACCOUNT_READ)
+    asked = typed.strip()
+    try:
+        found = [accounts.get(session, asked)]
+    except NotFound:
+        lookup = accounts.identifier_of(asked, parts=parts)
+        each = (accounts.find(session, kind, lookup) for kind in (ActorKind.CUSTOMER, ActorKind.STAFF))
+        found = [one for one in each if one is not None]
+    hashed = crypto.mac(parts.lookup, b"search|" + asked.encode("utf-8", "surrogatepass")).hex()
+    outbox.record(session, SearchExecuted(view="people", query_hash=hashed, hits=len(found)), ctx)
+    _record_read(session, "people", [one.id for one in found], ctx)
+    return _people(session, found, ctx, parts)
 
 
 def end_sessions(session: Session, account_id: str, ctx: Context, *, parts: Identity) -> int:

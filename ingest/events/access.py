@@ -67,4 +67,18 @@ class DataRead(Event):
     count: int = ecs("onepay.access.count", FieldType.LONG)
 
 
-KINDS: tuple[type[Event], ...] = (RequestDenied, RequestBlocked, CspViolated, DataRead)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchExecuted(Event):
+    """Staff searched for a person: what they typed as its keyed hash, and how many it found."""
+
+    kind: ClassVar[str] = "access.search.executed"
+    event_class: ClassVar[EventClass] = EventClass.SECURITY
+    category: ClassVar[tuple[str, ...]] = ("database",)
+    types: ClassVar[tuple[str, ...]] = ("access",)
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    view: str = ecs("onepay.access.view")
+    query_hash: str = ecs("onepay.access.query_hash")
+    hits: int = ecs("onepay.access.hits", FieldType.LONG)
+
+
+KINDS: tuple[type[Event], ...] = (RequestDenied, RequestBlocked, CspViolated, DataRead, SearchExecuted)

@@ -62,7 +62,7 @@ class FindingClosed(FindingEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingReopened(FindingEvent):
-    """A closed finding was opened again: by a person, because it grew too much, or as one that nobody judged joined it."""
+    """A closed finding was opened again: by a person, as it grew too much, or as one that nobody judged joined it."""
 
     kind: ClassVar[str] = "detection.finding.reopened"
 

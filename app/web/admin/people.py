@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flask import Blueprint, Response, request
 
 from app import problems
@@ -60,6 +62,22 @@ def invite() -> Response:
         form.refuse(error, "email")
         return _list(form, 422)
     return pages.go(f"/admin/users/{invited}")
+
+
+@route(blueprint, "POST", "/admin/users/find", _policy(IAM_ACCOUNT_READ))
+def find() -> Response:
+    """Find a person by account id or e-mail address, which stand in no address of a page."""
+    form = pages.read("find")
+    found: Sequence[people.Person] = ()
+    if not form.wrong:
+        with acting() as session:
+            found = people.find(session, form.values["find"], context(), parts=system().identity)
+    if len(found) == 1:
+        return pages.go(f"/admin/users/{found[0].account.id}")
+    if not found:
+        form.wrong.setdefault("find", "Nobody has this account id or e-mail address.")
+    form.values.update(email="", name="", role=roles.ANALYST)
+    return _list(form, 200 if found else 422, found)
 
 
 @route(blueprint, "GET", "/admin/users/<account_id>", _policy(IAM_ACCOUNT_READ))
@@ -151,11 +169,13 @@ def _refused(account_id: str, form: pages.Form, error: OnePayError, field: str) 
     return _person(account_id, form, int(problems.status_of(error)))
 
 
-def _list(form: pages.Form, status: int) -> Response:
-    kind = ActorKind.CUSTOMER if request.args.get("kind") == "customer" else ActorKind.STAFF
+def _list(form: pages.Form, status: int, found: Sequence[people.Person] = ()) -> Response:
+    """Return the people of a kind, or those who were found."""
+    kind = ActorKind.CUSTOMER if found or request.args.get("kind") == "customer" else ActorKind.STAFF
     after = request.args.get("after") or None
-    with system().db.begin() as session:
-        found = people.page(session, kind, after, context(), parts=system().identity)
+    if not found:
+        with system().db.begin() as session:
+            found = people.page(session, kind, after, context(), parts=system().identity)
     more = found[-1].account.id if len(found) == people.PAGE_MAX else None
     if kind is ActorKind.STAFF:
         found = sorted(found, key=lambda person: (person.name.casefold(), person.account.id))

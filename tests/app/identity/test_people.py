@@ -95,3 +95,31 @@ def test_nobody_is_invited_by_a_name_that_cannot_be_read(ada: Browser, form: dic
     answer = ada.post("/admin/users", {"email": "ana@onepay.example", "name": "Ana", "role": roles.ANALYST, **form})
     assert answer.status_code == 422
     assert f'id="{next(iter(form))}-says"' in answer.text
+
+
+@pytest.mark.parametrize("ask", ["id", "address", "typed oddly"])
+def test_a_person_is_found_by_id_or_address(tmp_path: Path, ask: str) -> None:
+    with installed(tmp_path / "home") as house:
+        person = house.customer("amber")
+        browser = house.browser()
+        browser.sign_in(house.staff("ada", roles.ADMINISTRATOR), surface="staff")
+        browser.get("/admin/users")
+        typed = {"id": person.account, "address": person.address, "typed oddly": f" {person.address.upper()} "}[ask]
+        answer = browser.post("/admin/users/find", {"find": typed})
+        assert (answer.status_code, answer.location) == (303, f"/admin/users/{person.account}")
+        told = house.waiting_kinds()
+        assert told.count("access.search.executed") == 1
+
+
+def test_whoever_has_two_accounts_is_shown_with_both_and_nobody_is_said_so(tmp_path: Path) -> None:
+    with installed(tmp_path / "home") as house:
+        house.customer("ada")
+        browser = house.browser()
+        browser.sign_in(house.staff("ada", roles.ADMINISTRATOR), surface="staff")
+        browser.get("/admin/users")
+        both = browser.post("/admin/users/find", {"find": "ada@onepay.example"})
+        assert both.status_code == 200
+        assert both.text.count('href="/admin/users/acc_') == 2
+        nobody = browser.post("/admin/users/find", {"find": "eve@onepay.example"})
+        assert nobody.status_code == 422
+        assert "Nobody has this account id or e-mail address." in nobody.text
