@@ -47,11 +47,11 @@ def test_clicks_at_once_pay_once_and_show_the_receipt(
     either_house: Installation, monkeypatch: pytest.MonkeyPatch, times: int, is_owed: bool
 ) -> None:
     # All are known by the session they were sent with before the first proof gives it a new token.
-    inside, order = threading.Barrier(times), send._order
+    inside, asked = threading.Barrier(times), send._asked
 
     def together(*given: Any) -> Any:
         inside.wait(30)
-        return order(*given)
+        return asked(*given)
 
     person = either_house.customer("clicker", euros=20)
     either_house.customer("clicked")
@@ -67,7 +67,7 @@ def test_clicks_at_once_pay_once_and_show_the_receipt(
     fields = review(browser, "@clicked", "1.00") | {
         "code": either_house.code(person.secret or "", 1) if is_owed else ""
     }
-    monkeypatch.setattr(send, "_order", together)
+    monkeypatch.setattr(send, "_asked", together)
     answers = clicked(browser, fields, times)
     with either_house.system.db.read() as session:
         paid = list(session.scalars(sa.select(transfer.c.id)))
