@@ -16,7 +16,7 @@ from app.identity.signin import SignInOver, Throttled
 from app.kernel.access import ActorKind
 from app.kernel.errors import Conflict, Invalid
 from app.web import formats, pages, qr
-from payments import wallets
+from payments import handles, wallets
 
 blueprint = Blueprint("coming_in", __name__)
 _SIGN_UP = Policy(permission=Public(reason="the page that opens an account"))
@@ -105,10 +105,12 @@ def _finish_sign_up(token: str, found: Link) -> Response:
     password = pages.secret("password")
     assert found.address is not None
     try:
+        handle = handles.read(form.values["handle"])
+        form.hold("name", lambda: accounts.checked_name(form.values["name"]))
+        form.hold("handle", lambda: handles.check(handle))
         _check(form, password, has_factor=False, words=signup.words_of(found.address, form.values["name"]))
         if form.wrong:
             return _link_page(found, form, 422)
-        handle = form.values["handle"].strip().removeprefix("@").lower()
         new = signup.NewCustomer(name=form.values["name"], handle=handle, hashed=parts.identity.hasher.hash(password))
         with parts.db.begin() as session:
             _, begun, known = signup.complete(session, token, new, ctx, parts=parts.identity, open_wallet=wallets.open)
@@ -128,6 +130,7 @@ def _accept_invitation(token: str, found: Link) -> Response:
     with parts.db.read() as session:
         words = _own_words(session, found.account_id)
     _check(form, password, has_factor=True, words=words)
+    _demand(form, code)
     if form.wrong:
         return _invitation(found, form, 422)
     try:
@@ -153,6 +156,8 @@ def _set_password(token: str, found: Link) -> Response:
         past = signup.past_hashes(session, found.account_id)
         kind = accounts.get(session, found.account_id).kind
     _check(form, password, has_factor=has_factor, words=words)
+    if has_factor:
+        _demand(form, code)
     if not form.wrong and kind is ActorKind.STAFF and any(parts.identity.hasher.verify(old, password) for old in past):
         form.wrong["password"] = "This is one of your last four passwords. Choose another."
     if form.wrong:
@@ -221,6 +226,12 @@ def _check(form: pages.Form, password: str, *, has_factor: bool, words: tuple[st
         signup.check_password(password, parts=system().identity, has_factor=has_factor, own_words=words)
     except passwords.PasswordRefused as error:
         form.wrong["password"] = str(error)
+
+
+def _demand(form: pages.Form, code: str) -> None:
+    """Note a code that is missing, which is told beside what else is wrong; one that was typed is compared later."""
+    if not code.strip():
+        form.wrong["code"] = str(CodeRefused())
 
 
 def _own_words(session: Session, account_id: str) -> tuple[str, ...]:

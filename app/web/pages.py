@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlsplit
 
 from flask import Response, current_app, g, redirect, render_template, request
@@ -16,13 +16,14 @@ from app.identity import roles
 from app.kernel.access import ANONYMOUS, PERMISSION_BY_NAME, ActorKind
 from app.kernel.clock import ZONE
 from app.kernel.deceiving import deceives
-from app.kernel.errors import NotFound, OnePayError, SignInRequired, StepUpRequired
+from app.kernel.errors import Conflict, Invalid, NotFound, OnePayError, SignInRequired, StepUpRequired
 from app.oauth import guard
 from app.problems import Problem
 from app.web import formats
 from app.web.assets import Assets
 
 VALUE_MAX: Final = 2_000
+Read = TypeVar("Read")
 
 
 @dataclass(slots=True)
@@ -35,6 +36,14 @@ class Form:
     def says(self, name: str) -> str | None:
         """Return the message about a field."""
         return self.wrong.get(name)
+
+    def hold(self, name: str, read: Callable[[], Read]) -> Read | None:
+        """Return what a field says, or None with the refusal noted at it: so all that is wrong is told at once."""
+        try:
+            return read()
+        except (Invalid, NotFound, Conflict) as error:
+            self.refuse(error, name)
+        return None
 
     def refuse(self, error: OnePayError, fallback: str) -> None:
         """Note a service's refusal at the field it names."""

@@ -32,7 +32,7 @@ from app.kernel.errors import (
 from app.once import Given
 from app.web import formats, money_input, pages
 from app.web.wallet import main_wallet
-from payments import idempotency, receipts, signed_text, transfers, wallets
+from payments import idempotency, notes, receipts, signed_text, transfers, wallets
 from payments.idempotency import Call, IdempotencyBusy
 from payments.signed_text import SALT
 from payments.transfers import Transfer, TransferOrder, TransferPreview
@@ -146,12 +146,14 @@ def receipt(transfer_id: str) -> Response:
 
 def _asked(form: pages.Form, main: Wallet) -> _Asked | None:
     """Return the order of a form and what it would do, or None with what is wrong noted in the form."""
-    try:
-        amount = money_input.read(form.values["amount"], main.currency)
-    except Invalid as error:
-        form.refuse(error, "amount")
-        return None
     handle = form.values["payee"].strip().lower()
+    amount = form.hold("amount", lambda: money_input.read(form.values["amount"], main.currency))
+    form.hold("note", lambda: notes.check(form.values["note"]))
+    if amount is None or form.wrong:
+        # Else the order itself looks the payee up.
+        with system().db.read() as session:
+            form.hold("payee", lambda: wallets.by_handle(session, handle))
+        return None
     # The text that was shown keeps its salt; one that was not gets its own now.
     salt = form.values.get("salt", "")
     order = TransferOrder(
