@@ -150,6 +150,12 @@ def keep(
     return _revise(session, rule, survivor, others, finding, added, hi, ctx, sink)
 
 
+def hold(session: Session, incident: str) -> None:
+    """Lock the open alerts of an incident before it: so do the rules, which go from their alert to its incident."""
+    query = sa.select(alert.c.id).where(alert.c.incident_ref == incident, alert.c.state == AlertState.OPEN.value)
+    session.execute(query.order_by(alert.c.id).with_for_update())
+
+
 def close(session: Session, alert_id: str, verdict: Verdict, reason: str, ctx: Context) -> None:
     """Close an alert with a verdict and a reason."""
     ctx.actor.require(SOC_ALERT_TRIAGE)

@@ -82,6 +82,7 @@ alert = sa.Table(
 )
 sa.Index("detectors_alert_group", alert.c.slug, alert.c.group_hash, alert.c.last_at)
 sa.Index("detectors_alert_open", alert.c.state, alert.c.id)
+sa.Index("detectors_alert_incident", alert.c.incident_ref)
 alert_event = sa.Table(
     "detectors_alert_event",
     metadata,

@@ -257,7 +257,7 @@ def checked(fields: Mapping[str, Field], values: Mapping[str, object]) -> dict[s
 def _answer(name: str, one: Field, value: object) -> Value:
     text = value.strip() if isinstance(value, str) else value
     if text is None or text == "":
-        raise FormInvalid(f"{name} is missing.", param=name)
+        raise FormInvalid(f"{_called(name)} has no answer yet.", param=name)
     match one.type:
         case Type.BOOLEAN:
             if isinstance(text, bool):
@@ -279,7 +279,12 @@ def _answer(name: str, one: Field, value: object) -> Value:
             elif isinstance(text, str):
                 return notes.checked(text[: ANSWER_CHARS_MAX + 1], param=name, shortest=1)
     wanted = " or ".join(one.choices) if one.choices else one.type.value
-    raise FormInvalid(f"{name} is not {wanted}.", param=name)
+    raise FormInvalid(f"{_called(name)} is not {wanted}.", param=name)
+
+
+def _called(name: str) -> str:
+    """Return what a form asks for as its label says it."""
+    return name.replace("_", " ").capitalize()
 
 
 def _is_done_by(found: Task, done: Action) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import threading
 import time
 from bisect import bisect_right
@@ -19,7 +20,7 @@ from app.kernel.clock import Clock
 from app.kernel.containment import BadParameter, ContainmentRefused, Radius, Standing
 from app.kernel.context import Context
 from app.kernel.db import Database, UtcDateTime, insert_once
-from app.kernel.errors import Forbidden
+from app.kernel.errors import Forbidden, Unavailable
 from app.kernel.marks import personal, technical
 from app.kernel.networks import MAPPED, count_clients, network_of, of_client
 from ingest.events.admin import AllowlistChanged
@@ -33,7 +34,12 @@ REFRESH_SECONDS: Final = 0.5
 HOURS_MAX: Final = 24 * 30
 WIDEST: Final = {4: 24, 6: 48}
 # This machine, and where IPv4 lies in IPv6: whoever blocked these would shut out everybody.
-OWN: Final = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"), MAPPED)
+# What is never blocked, and what it holds.
+OWN: Final = {
+    ipaddress.ip_network("127.0.0.0/8"): "this machine itself",
+    ipaddress.ip_network("::1/128"): "this machine itself",
+    MAPPED: "all of IPv4",
+}
 
 _T = technical("governance")
 network_rule = sa.Table(
@@ -72,7 +78,8 @@ class Blocked:
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
         self._guard = threading.Lock()
-        self._read_at = -1.0
+        self._read_at = self._failed_at = -math.inf
+        self._failed: Unavailable | None = None
         self._starts: tuple[int, ...] = ()
         self._ends: tuple[int, ...] = ()
 
@@ -89,14 +96,23 @@ class Blocked:
         with self._guard:
             if time.monotonic() - self._read_at < REFRESH_SECONDS:
                 return
-            now = self._clock.now()
-            with self._db.read() as session:
-                query = sa.select(network_rule.c.network).where(
-                    network_rule.c.ended_at.is_(None), network_rule.c.from_at <= now, network_rule.c.expires_at > now
-                )
-                found = list(session.execute(query).scalars())
-            self._starts, self._ends = merged(found)
-            self._read_at = time.monotonic()
+            if self._failed is not None and time.monotonic() - self._failed_at < REFRESH_SECONDS:
+                # A database that is away is asked by one request; those behind it do not wait one after the other.
+                raise self._failed.with_traceback(None)
+            try:
+                self._starts, self._ends = merged(self._stand())
+            except Unavailable as error:
+                self._failed, self._failed_at = error, time.monotonic()
+                raise
+            self._failed, self._read_at = None, time.monotonic()
+
+    def _stand(self) -> Sequence[str]:
+        now = self._clock.now()
+        query = sa.select(network_rule.c.network).where(
+            network_rule.c.ended_at.is_(None), network_rule.c.from_at <= now, network_rule.c.expires_at > now
+        )
+        with self._db.read() as session:
+            return session.execute(query).scalars().all()
 
 
 class BlockNetwork:
@@ -163,8 +179,9 @@ class BlockNetwork:
         for network in networks:
             if network.prefixlen < WIDEST[network.version]:
                 raise BadParameter(f"{network} is wider than /{WIDEST[network.version]}.", param="addresses")
-            if any(network.version == own.version and network.overlaps(own) for own in OWN):
-                raise ContainmentRefused(f"{network} holds this machine itself, or all of IPv4, and is never blocked.")
+            for own, what in OWN.items():
+                if network.version == own.version and network.overlaps(own):
+                    raise ContainmentRefused(f"{network} holds {what} and is never blocked.")
             if self._proxies.overlaps(network):
                 raise ContainmentRefused(f"{network} holds a proxy of our own and is never blocked.")
             if ctx.source.ip and ipaddress.ip_address(ctx.source.ip) in network:

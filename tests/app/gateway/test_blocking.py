@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from typing import NoReturn
+
 import pytest
 
 from app.gateway.networks import Blocked, BlockNetwork
 from app.gateway.proxies import TrustedProxies
 from app.kernel.access import ActorKind, service
+from app.kernel.clock import SystemClock
 from app.kernel.containment import ContainmentRefused
+from app.kernel.db import DatabaseBusy
 from tests.support.ground import somebody
 from tests.support.installation import Installation
 
@@ -76,3 +82,33 @@ def test_an_address_beside_all_of_ipv4_blocks_itself_alone(installation: Install
 def test_a_zone_of_another_machine_is_no_part_of_an_address(header: str, client: str) -> None:
     environ = {"REMOTE_ADDR": "10.0.0.5", "HTTP_X_FORWARDED_FOR": header}
     assert TrustedProxies(("10.0.0.0/24",)).establish(environ) == client
+
+
+class Away:
+    """A database that cannot be reached, and takes a moment to say so."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def read(self) -> NoReturn:
+        self.asked += 1
+        time.sleep(0.2)
+        raise DatabaseBusy
+
+
+def test_requests_behind_one_that_found_no_database_do_not_wait_for_it_too() -> None:
+    db, told = Away(), []
+    blocked = Blocked(db, SystemClock())
+
+    def ask() -> None:
+        try:
+            assert "198.51.100.7" in blocked
+        except DatabaseBusy as error:
+            told.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(told), db.asked) == (10, 1)

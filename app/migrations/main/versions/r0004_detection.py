@@ -38,6 +38,7 @@ def upgrade() -> None:
     )
     op.create_index("detectors_alert_group", "detectors_alert", ["slug", "group_hash", "last_at"])
     op.create_index("detectors_alert_open", "detectors_alert", ["state", "id"])
+    op.create_index("detectors_alert_incident", "detectors_alert", ["incident_ref"])
     op.create_table(
         "detectors_alert_event",
         sa.Column("alert_id", sa.Text(), primary_key=True),

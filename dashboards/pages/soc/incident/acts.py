@@ -23,6 +23,7 @@ from dashboards import acts, response, triage
 from dashboards.acts import ANSWER, Deed
 from dashboards.mount import Console
 from dashboards.ports import Sources
+from detectors import alerts
 from detectors.alerts import Verdict
 from playbooks import actions, cases, casework, tasks, undoing
 from playbooks.action_rows import ActionState
@@ -108,6 +109,8 @@ def _advance(session: Session, deed: Deed, ctx: Context) -> str:
     to = _one_of(State, deed.text("to"), "to")
     # What was worked to its end was real, unless somebody says otherwise of its alerts.
     verdict = _one_of(Verdict, str(given.get("verdict") or Verdict.TRUE_POSITIVE.value), "verdict")
+    if to is State.RECOVERED:
+        alerts.hold(session, deed.of)
     case = casework.advance(session, deed.of, to, ctx, facts=facts, version=deed.seen)
     if case.is_open:
         return f"It is {case.state.value}"
@@ -118,6 +121,7 @@ def _advance(session: Session, deed: Deed, ctx: Context) -> str:
 
 def _close(session: Session, deed: Deed, ctx: Context) -> str:
     why = _one_of(Disposition, deed.text("disposition"), "disposition")
+    alerts.hold(session, deed.of)
     case = casework.close_short(session, deed.of, why, deed.text("reason"), ctx, version=deed.seen)
     if case.is_open:
         return "Proposed; a second person confirms"
