@@ -105,7 +105,7 @@ def test_an_account_disabled_by_two_at_once_can_be_enabled(people_on_postgres: P
         is WrongState
     )
     with people.ground.db.begin() as session:
-        admins.enable(session, account, three)
+        admins.enable(session, account, three, parts=people.parts)
     assert standing(people, account) == (State.ACTIVE, None)
 
 
