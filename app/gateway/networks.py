@@ -33,8 +33,7 @@ PURGE_MAX: Final = 1_000
 REFRESH_SECONDS: Final = 0.5
 HOURS_MAX: Final = 24 * 30
 WIDEST: Final = {4: 24, 6: 48}
-# This machine, and where IPv4 lies in IPv6: whoever blocked these would shut out everybody.
-# What is never blocked, and what it holds.
+# What is never blocked, and what it holds: whoever blocked these would shut out everybody.
 OWN: Final = {
     ipaddress.ip_network("127.0.0.0/8"): "this machine itself",
     ipaddress.ip_network("::1/128"): "this machine itself",
