@@ -54,15 +54,16 @@ def context() -> Context:
 
 
 @contextmanager
-def acting(*, posting: bool = False) -> Iterator[Session]:
+def acting(*, posting: bool = False, upon: str | None = None) -> Iterator[Session]:
     """Open the transaction of an act of whoever is signed in; raises `SignInRequired`, and does nothing, if that ended.
 
-    Nobody else ends it before the commit: their account is held, before anything that the act holds.
+    Nobody else ends it before the commit: their account is held, before anything that the act holds; and beside it the
+    account that is acted `upon`.
     """
     with system().db.begin(posting=posting) as session:
         if g.live is not None:
             try:
-                sessions.demand_live(session, g.live.session_id)
+                sessions.demand_live(session, g.live.session_id, beside=upon)
             except SignInRequired:
                 g.ended = "revoked"
                 raise

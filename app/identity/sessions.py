@@ -152,15 +152,17 @@ def resolve(session: Session, token: str, at: datetime) -> Live | None:
     )
 
 
-def demand_live(session: Session, session_id: str) -> None:
+def demand_live(session: Session, session_id: str, *, beside: str | None = None) -> None:
     """Hold the account of a session, or raise `SignInRequired` unless it is still what a request was let in with.
 
+    `beside` is the account that is acted upon: both are held in one order, whoever of two acts upon the other.
     Called before all else in the transaction of an act: what locks the account or ends its sessions holds the account
     as well, so it waits for the commit, or came first and nothing is done. Acts of one account come in turn.
     """
     mine = sa.select(table.c.account_id).where(table.c.id == session_id).scalar_subquery()
     # Exclusive, as a shared lock that two acts of one account hold lets neither of them change the account.
-    session.execute(sa.select(account.c.id).where(account.c.id == mine).with_for_update(key_share=True))
+    held = sa.select(account.c.id).where((account.c.id == mine) | (account.c.id == beside)).order_by(account.c.id)
+    session.execute(held.with_for_update(key_share=True)).all()
     # Read after the wait for the lock: what the first statement saw of the session may be from before.
     still = (
         sa.select(table.c.id)

@@ -33,9 +33,13 @@ def by_report(session: Session, house: Installation, person: Person) -> None:
     disown.not_me(session, None, ctx, parts=house.system.identity, hold_outgoing=wallets.hold_reported)
 
 
+def admin(person: Person) -> Actor:
+    return Actor(id=person.account, kind=ActorKind.STAFF, permissions=roles.ROLES[roles.ADMINISTRATOR])
+
+
 def by_administrator(session: Session, house: Installation, person: Person) -> None:
-    admin = Actor(id="acc_admin", kind=ActorKind.STAFF, permissions=roles.ROLES[roles.ADMINISTRATOR])
-    people.end_sessions(session, person.account, house.system.context(admin), parts=house.system.identity)
+    other = Person(account="acc_admin", address="", secret=None)
+    people.end_sessions(session, person.account, house.system.context(admin(other)), parts=house.system.identity)
 
 
 def by_containment(act: Callable[..., object]) -> End:
@@ -181,3 +185,28 @@ def test_an_administrator_ends_their_own_sessions_too(either_house: Installation
     answer = browser.post(f"/admin/users/{admin.account}/sessions/end", {})
     assert (answer.status_code, answer.location) == (303, f"/admin/users/{admin.account}?done=sessions")
     assert "/sign-in" in browser.get(f"/admin/users/{admin.account}").location
+
+
+def test_two_administrators_who_act_on_each_other_take_their_turn(either_house: Installation) -> None:
+    persons = [either_house.staff(f"admin_{name}", roles.ADMINISTRATOR) for name in ("one", "two")]
+    system = either_house.system
+    for person in persons:
+        either_house.browser().sign_in(person, surface="staff")
+    mine = [session_of(either_house, person) for person in persons]
+
+    def upon(session: Session, at: int) -> None:
+        other = persons[1 - at].account
+        sessions.demand_live(session, mine[at], beside=other)
+        people.end_sessions(session, other, system.context(admin(persons[at])), parts=system.identity)
+
+    def work() -> None:
+        with system.db.begin() as session:
+            upon(session, 1)
+
+    with system.db.begin() as session:
+        sessions.demand_live(session, mine[0], beside=persons[1].account)
+        second = Meanwhile(work)
+        upon(session, 0)
+    assert [type(error) for error in second.ended()] == [
+        SignInRequired
+    ]  # the first was before, and ended their session

@@ -89,7 +89,7 @@ def user(account_id: str) -> Response:
 @route(blueprint, "POST", "/admin/users/<account_id>/sessions/end", _policy(IAM_SESSION_REVOKE))
 def end_sessions(account_id: str) -> Response:
     """End every session of a person."""
-    with acting() as session:
+    with acting(upon=account_id) as session:
         people.end_sessions(session, account_id, context(), parts=system().identity)
     return pages.go(f"/admin/users/{account_id}?done=sessions")
 
@@ -103,7 +103,7 @@ def remove_factor(account_id: str, factor_id: str) -> Response:
     if form.wrong:
         return _person(account_id, form, 422)
     try:
-        with acting() as session:
+        with acting(upon=account_id) as session:
             people.remove_factor(
                 session, account_id, factor_id, form.values["reason"], context(), parts=system().identity
             )
@@ -117,7 +117,7 @@ def send_factor_link(account_id: str) -> Response:
     """Send a member of staff without a factor the link that adds a new one, once more."""
     form = pages.Form(values={"reason": ""})
     try:
-        with acting() as session:
+        with acting(upon=account_id) as session:
             coming_back.send(session, account_id, context(), parts=system().identity)
     except (Conflict, Forbidden) as error:
         return _refused(account_id, form, error, "factors")
@@ -131,7 +131,7 @@ def disable(account_id: str) -> Response:
     if form.wrong:
         return _person(account_id, form, 422)
     try:
-        with acting() as session:
+        with acting(upon=account_id) as session:
             people.disable(session, account_id, form.values["reason"], context())
     except (Invalid, Conflict, Forbidden) as error:
         return _refused(account_id, form, error, "reason")
@@ -143,7 +143,7 @@ def enable(account_id: str) -> Response:
     """Switch an account on again; whoever switched it off may not."""
     form = pages.Form(values={"reason": ""})
     try:
-        with acting() as session:
+        with acting(upon=account_id) as session:
             people.enable(session, account_id, context(), parts=system().identity)
     except (Conflict, Forbidden) as error:
         return _refused(account_id, form, error, "reason")
@@ -155,7 +155,7 @@ def end_lockout(account_id: str) -> Response:
     """Let a member of staff try again who is shut out after too many wrong tries."""
     form = pages.Form(values={"reason": ""})
     try:
-        with acting() as session:
+        with acting(upon=account_id) as session:
             people.end_lockout(session, account_id, context(), parts=system().identity)
     except (Conflict, Forbidden) as error:
         return _refused(account_id, form, error, "state")
