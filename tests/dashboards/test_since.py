@@ -27,6 +27,10 @@ def test_later_steps_of_an_entered_account_stand_on_its_incident(room: Room) -> 
     shown = drawn.partition("What happened at")[2].partition('"Timeline"')[0]
     assert "198.51.100.99" in shown
     assert " other address" in shown
+    block = f"/console/soc/incidents/{case}?do=network.block&entity=198.51.100.99"
+    assert block in shown
+    path, _, words = block.partition("?")
+    assert "Refuses every request from 198.51.100.99/32 for 1 h." in room.commander.draw(path, f"?{words}")
     # What others do to the account is not what it did.
     assert "5.00 EUR" not in shown
     assert "onepay.subject.id%3A" + person.account in shown

@@ -12,7 +12,7 @@ from typing import Final
 
 from dash import html
 
-from app.kernel.access import EVENT_RECORD_READ
+from app.kernel.access import EVENT_RECORD_READ, SOC_ACTION_PROPOSE
 from app.kernel.clock import parse_rfc3339
 from app.kernel.errors import Unavailable
 from dashboards import windows
@@ -25,9 +25,9 @@ from ingest.store.query import And, Document, Eq, Not, Order, Prefix, Search, Wi
 ACCOUNTS_MAX: Final = 2
 EVENTS_READ: Final = 200
 STEPS_SHOWN: Final = 12
-# What response and detection record about somebody is not what they did.
 # What is known of an event at an account, in place of what its kind says of any.
 SAID: Final = {"auth.login.failed": "Somebody gave a wrong password or code"}
+# What response and detection record about somebody is not what they did.
 OURS: Final = ("incident.", "detection.", "access.", "admin.")
 
 
@@ -106,6 +106,9 @@ def _row(step: Step, known: set[str], seen: Look) -> list[Part]:
         where = [html.Span(step.source, className="id")]
         if step.source not in known:
             where.append(html.Span(" other address", className="dim"))
+            if seen.case.is_open and seen.viewer.may(SOC_ACTION_PROPOSE):
+                look = seen.href(do="network.block", entity=step.source)
+                where += [" ", html.A("Block", href=look, className="more", title=f"Look at a block of {step.source}")]
     return [
         html.Span(when(step.at, seen.now), className="at"),
         html.Span([what, times, *ended, *([html.Small(step.detail)] if step.detail else [])]),
