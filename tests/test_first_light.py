@@ -94,7 +94,7 @@ def _the_log_tells_it(house: Installation, payer: Person, transfer: str) -> None
     with system.db.read() as session:
         proof = receipts.of_transfer(session, own, transfer, keys=system.subject_keys).proof
     assert proof is not None
-    assert (proof.place.holds, proof.is_signed_text) == (True, True)
+    assert (proof.place.holds, proof.text) == (True, receipts.TextStands.AS_LOGGED)
 
 
 def _an_account_is_entered(house: Installation, victim: Person) -> Browser:

@@ -88,9 +88,25 @@ def test_a_receipt_says_where_the_order_is_not_what_was_signed(house: Installati
     house.system.sequencer.drain()
     with house.system.db.begin() as session:
         session.execute(sa.update(order_table).values(altered))
-    page = browser.get(f"/transfers/{transfer}")
-    assert (page.status_code, "Not as in the log" in page.text) == (200, True)
-    assert browser.get("/activity").status_code == 200
+    payee = house.browser()
+    payee.sign_in(house.people["payee_r"])
+    for reader in (browser, payee):
+        page = reader.get(f"/transfers/{transfer}")
+        assert (page.status_code, "Not as in the log" in page.text) == (200, True)
+        assert '<span class="state done">As in the log' not in page.text
+        assert reader.get("/activity").status_code == 200
+
+
+def test_a_receipt_says_that_the_text_of_an_erased_payer_is_gone(house: Installation) -> None:
+    _, transfer = paid(house, "1.00")
+    house.system.sequencer.drain()
+    with house.system.keys_db.begin() as session:
+        session.execute(sa.update(models.subject_key).values(wrapped=None))
+    payee = house.browser()
+    payee.sign_in(house.people["payee_r"])
+    page = payee.get(f"/transfers/{transfer}").text
+    assert "The text was erased; its hash is as in the log" in page
+    assert "As in the log" not in page
 
 
 def test_the_payee_reads_the_note_and_not_the_salt(house: Installation) -> None:
