@@ -15,7 +15,7 @@ from app.failing import Failing
 from app.gateway.networks import Blocked, BlockNetwork
 from app.gateway.pipeline import Gateway
 from app.gateway.proxies import TrustedProxies
-from app.identity import password_filter, probes
+from app.identity import contradictions, password_filter
 from app.identity.containment import LockAccount, RevokeSessions, ToldHold
 from app.identity.disown import HoldOutgoing
 from app.identity.parts import Identity
@@ -167,7 +167,7 @@ def make_system(
     )
     metrics = Metrics()
     response = playbooks.parts(
-        {action.name: action for action in actions}, probes={"factors.added": probes.factors_added}
+        {action.name: action for action in actions}, contradictions={"factors.added": contradictions.factors_added}
     )
     runner = Runner(
         db, working_store, clock, ids, rules.shipped(), sink=partial(joining.accept, parts=response), metrics=metrics

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from flask import Blueprint, Flask, Response, g, request
 from sqlalchemy.orm import Session
@@ -34,6 +34,7 @@ from ingest.log.receipts import Receipt
 from ingest.store.port import EventStore
 from playbooks.parts import Parts
 
+Result = TypeVar("Result")
 # Each callback demands its own permission (dashboards.guard); what Dash serves itself needs a staff session.
 STAFF: Final = Policy(permission=SECURITY_OWN_READ, surface=guard.STAFF)
 
@@ -65,8 +66,8 @@ class ConsoleSources:
     def read(self) -> AbstractContextManager[Session]:
         return self._system.db.read()
 
-    def begin(self) -> AbstractContextManager[Session]:
-        return edge.acting()
+    def acted(self, work: Callable[[Session], Result]) -> Result:
+        return edge.acted(work)
 
     def denied(self, permission: Permission, path: str) -> None:
         event = RequestDenied(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, NoReturn, TypeVar, cast
 
@@ -21,6 +21,7 @@ from app.gateway.shape import EncodingRefused, MethodRefused
 from app.identity import sessions
 from app.kernel.access import Permission
 from app.kernel.context import Context
+from app.kernel.db import is_deadlock
 from app.kernel.errors import (
     Forbidden,
     Invalid,
@@ -40,6 +41,7 @@ DEPTH_MAX: Final = 8
 KEYS_MAX: Final = 200
 SAFE: Final = ("GET", "HEAD", "OPTIONS")
 Model = TypeVar("Model", bound=pydantic.BaseModel)
+Result = TypeVar("Result")
 _log = logger(__name__)
 
 
@@ -68,6 +70,18 @@ def acting(*, posting: bool = False, upon: str | None = None) -> Iterator[Sessio
                 g.ended = "revoked"
                 raise
         yield session
+
+
+def acted(work: Callable[[Session], Result]) -> Result:
+    """Carry out an act of whoever is signed in in one transaction; where two waited for each other, once more."""
+    try:
+        with acting() as session:
+            return work(session)
+    except Unavailable as error:
+        if not is_deadlock(error):
+            raise
+    with acting() as session:
+        return work(session)
 
 
 def json_body(model: type[Model]) -> Model:

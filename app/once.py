@@ -13,6 +13,7 @@ from app import edge
 from app.kernel import classify, crypto
 from app.kernel.clock import rfc3339
 from app.kernel.context import Context
+from app.kernel.db import is_deadlock
 from app.kernel.errors import Refused, Traced, Unavailable
 from payments import idempotency, ledger
 from payments.idempotency import Call, Stored
@@ -101,7 +102,4 @@ def _again(stored: Stored) -> Given:
 
 def _is_lost_race(error: sa.exc.IntegrityError | Unavailable) -> bool:
     """Whether another transaction came first, so that a second try meets a settled state."""
-    if isinstance(error, sa.exc.IntegrityError | ledger.PostingRaced):
-        return True
-    cause = getattr(error.__cause__, "orig", error.__cause__)
-    return getattr(cause, "sqlstate", None) in ("40P01", "40001")
+    return isinstance(error, sa.exc.IntegrityError | ledger.PostingRaced) or is_deadlock(error)

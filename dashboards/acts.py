@@ -97,8 +97,7 @@ def wire(
         found = ctx.triggered_id
         deed = Deed(of=str(found["of"]), seen=int(found["seen"]), values=values)
         context = console.sources.context()
-        with console.sources.begin() as session:
-            said = does(session, deed, context)
+        said = console.sources.acted(lambda session: does(session, deed, context))
         guard.done(said)
         set_props("redraw", {"data": {"n": context.new_id("prs"), "close": True}})
         return ""

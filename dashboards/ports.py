@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -16,6 +16,8 @@ from detectors.sigma.ast import Rule
 from ingest.log.receipts import Receipt
 from ingest.store.port import EventStore
 from playbooks.parts import Parts
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,9 @@ class Sources(Protocol):
 
     def read(self) -> AbstractContextManager[Session]: ...
 
-    def begin(self) -> AbstractContextManager[Session]: ...
+    def acted(self, work: Callable[[Session], Result]) -> Result:
+        """Carry out an act of the viewer in one transaction, and return what it says."""
+        ...
 
     def denied(self, permission: Permission, path: str) -> None:
         """Record that a page or act was refused, in a transaction of its own."""

@@ -100,12 +100,18 @@ def proposed(session: Session, incident_id: str) -> Iterator[Action]:
     return _walk(session, incident_id, action.c.state == ActionState.PROPOSED.value)
 
 
-def given_back_at(session: Session, incident_id: str) -> datetime | None:
+def given_back_at(session: Session, incident_id: str, account_id: str) -> datetime | None:
     """Return when the last lock of an account on an incident was taken back; None where one stands, or none was."""
-    if next(standing(session, incident_id, name=LOCK), None) is not None:
+    of_account = [one for one in standing(session, incident_id, name=LOCK) if one.target == account_id]
+    if of_account:
         return None
-    query = sa.select(action.c.undone_at).where(action.c.incident_id == incident_id, action.c.name == LOCK)
-    return session.scalar(query.where(action.c.undone_at.is_not(None)).order_by(action.c.undone_at.desc()).limit(1))
+    query = sa.select(action.c.undone_at).where(
+        action.c.incident_id == incident_id,
+        action.c.name == LOCK,
+        action.c.target == account_id,
+        action.c.undone_at.is_not(None),
+    )
+    return session.scalar(query.order_by(action.c.undone_at.desc()).limit(1))
 
 
 def has_contained(session: Session, incident_id: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.kernel import canonical, crypto
+from app.kernel import canonical, crypto, words
 from app.kernel.access import (
     SOC_ACTION_APPROVE,
     SOC_ACTION_PROPOSE,
@@ -188,7 +188,7 @@ def approve(session: Session, action_id: str, ctx: Context, *, parts: Parts) -> 
 def refuse(session: Session, action_id: str, reason: str, ctx: Context) -> Action:
     """Turn down what was proposed, with a reason; a playbook that asked goes on with its failure branch."""
     ctx.actor.require(SOC_ACTION_APPROVE)
-    text = notes.checked(reason, param="reason")
+    text = words.checked(reason, param="reason")
     found, case = acting.held(session, action_id)
     if found.state is not ActionState.PROPOSED:
         raise WrongState(f"This action is {found.state.value}.", object_id=action_id)

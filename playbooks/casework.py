@@ -10,6 +10,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.kernel import words
 from app.kernel.access import SOC_INCIDENT_ASSIGN, SOC_INCIDENT_CLOSE, SOC_INCIDENT_WRITE, Actor
 from app.kernel.context import Context
 from app.kernel.errors import Invalid, SamePerson, WrongState
@@ -92,7 +93,7 @@ def hand_over(
     Of one that nobody had, this is the acknowledgement: a person looked and decided whose it is.
     """
     ctx.actor.require(SOC_INCIDENT_WRITE)
-    text = notes.checked(note, param="note")
+    text = words.checked(note, param="note")
     case = cases.locked(session, incident_id, version=version)
     cases.require_open(case)
     if case.owner != ctx.actor.id:
@@ -169,7 +170,7 @@ def close_short(
     open tasks, running playbooks and what waits for approval end with it.
     """
     ctx.actor.require(SOC_INCIDENT_CLOSE)
-    text = notes.checked(reason, param="reason")
+    text = words.checked(reason, param="reason")
     case = cases.locked(session, incident_id, version=version)
     if case.state not in (State.NEW, State.TRIAGED):
         raise WrongState(f"An incident that is {case.state.value} is not closed the short way.", object_id=case.id)
@@ -204,7 +205,7 @@ def close_short(
 def reopen(session: Session, incident_id: str, reason: str, ctx: Context, *, version: int | None = None) -> Incident:
     """Open an ended incident again, as triaged; only people do, with a reason."""
     ctx.actor.require(SOC_INCIDENT_CLOSE)
-    text = notes.checked(reason, param="reason")
+    text = words.checked(reason, param="reason")
     case = cases.locked(session, incident_id, version=version)
     if case.is_open:
         raise WrongState("This incident has not ended.", object_id=case.id)
@@ -273,7 +274,7 @@ def lower_severity(
 def note(session: Session, incident_id: str, text: str, ctx: Context) -> str:
     """Add a note and return its id; card numbers and secrets are refused."""
     ctx.actor.require(SOC_INCIDENT_WRITE)
-    clean = notes.checked(text, param="text", shortest=1)
+    clean = words.checked(text, param="text", shortest=1)
     case = cases.locked(session, incident_id)
     comment_id = notes.keep(session, case.id, Kind.NOTE, clean, ctx)
     timeline.add(session, case.id, Code.NOTE_ADDED, ctx, ref=comment_id)
@@ -294,7 +295,7 @@ def start_playbook(session: Session, incident_id: str, slug: str, ctx: Context, 
 def stop_playbooks(session: Session, incident_id: str, reason: str, ctx: Context) -> int:
     """Stop what runs, with a reason; tasks still open are left out. Returns how many ran."""
     ctx.actor.require(SOC_INCIDENT_CLOSE)
-    text = notes.checked(reason, param="reason")
+    text = words.checked(reason, param="reason")
     case = cases.locked(session, incident_id)
     comment_id = notes.keep(session, case.id, Kind.REASON, text, ctx)
     return executions.stop(session, case, ctx, why="playbook_stopped", comment_id=comment_id)
@@ -305,7 +306,7 @@ def _keep_facts(session: Session, case: Incident, facts: Facts, ctx: Context) ->
     for fact, text in brought:
         if text is None:
             continue
-        clean = notes.checked(text, param=fact)
+        clean = words.checked(text, param=fact)
         kind = Kind(fact) if fact in ("cause", "fix") else Kind.REASON
         comment_id = notes.keep(session, case.id, kind, clean, ctx)
         timeline.add(session, case.id, Code.FACT_WRITTEN, ctx, ref=comment_id, fact=fact)
@@ -331,7 +332,7 @@ def _was_severe_until(session: Session, incident_id: str, actor: Actor) -> bool:
 def _reseverable(
     session: Session, incident_id: str, severity: int, reason: str, ctx: Context, version: int | None
 ) -> tuple[Incident, str]:
-    text = notes.checked(reason, param="reason")
+    text = words.checked(reason, param="reason")
     if severity not in (1, 2, 3, 4):
         raise SeverityInvalid(param="severity")
     case = cases.locked(session, incident_id, version=version)

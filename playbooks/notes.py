@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.kernel.context import Context
-from app.kernel.words import NoText, SecretInText, checked
 from playbooks.models import comment
 
 
@@ -37,6 +36,3 @@ def keep(session: Session, incident_id: str, kind: Kind, text: str, ctx: Context
         )
     )
     return comment_id
-
-
-__all__ = ["FACTS", "Kind", "NoText", "SecretInText", "checked", "keep"]

@@ -1,4 +1,4 @@
-"""What response needs of the installation: containments and probes of the others, the library, clocks, settings."""
+"""What response needs of the installation: what the others do and know, the library, clocks, settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from playbooks.clocks import ClockRules
 from playbooks.form import Playbook
 from playbooks.settings import PlaybookSettings
 
-Probe = Callable[[Session, str, datetime, datetime], str | None]
+Contradiction = Callable[[Session, str, datetime, datetime], str | None]
 """Port of others: what they find at an account from one instant to another that still stands, in words, or None."""
 
 
@@ -24,5 +24,5 @@ class Parts:
     containments: Mapping[str, Containment]
     library: Mapping[str, Playbook]
     clock_rules: ClockRules
-    probes: Mapping[str, Probe] = field(default_factory=dict)
+    contradictions: Mapping[str, Contradiction] = field(default_factory=dict)
     settings: PlaybookSettings = field(default_factory=PlaybookSettings)

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from app.kernel import networks, numbers
+from app.kernel import networks, numbers, words
 from app.kernel.access import SOC_ACTION_RUN, Permission
 from app.kernel.containment import BadParameter
 from app.kernel.errors import Invalid
-from playbooks import notes
 from playbooks.settings import PlaybookSettings
 
 BLOCK_HOURS_MAX: Final = 24
@@ -190,7 +189,7 @@ def checked(kind: ActionType, params: Mapping[str, str]) -> dict[str, str]:
         found["addresses"] = ",".join(sorted({part.strip() for part in found["addresses"].split(",") if part.strip()}))
     if "reason" in found:
         # It goes into the rule that stands at the gateway, so it is held like every other word of people.
-        found["reason"] = notes.checked(found["reason"], param="reason", shortest=1)
+        found["reason"] = words.checked(found["reason"], param="reason", shortest=1)
     if "hours" in found and not 1 <= (numbers.whole(found["hours"]) or 0) <= BLOCK_HOURS_MAX:
         raise BadParameter(f"A block lasts 1 to {BLOCK_HOURS_MAX} hours.", param="hours")
     return found

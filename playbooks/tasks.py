@@ -11,6 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.kernel import words
 from app.kernel.access import (
     SOC_ACTION_APPROVE,
     SOC_ACTION_RUN,
@@ -193,7 +194,7 @@ def skip(session: Session, task_id: str, reason: str, ctx: Context) -> Task:
         ctx.actor.require(SOC_ACTION_APPROVE)
     if not found.is_open:
         raise WrongState(f"This task is {found.state.value} already.", object_id=task_id)
-    text = notes.checked(reason, param="reason")
+    text = words.checked(reason, param="reason")
     _leave_out(session, case, found, notes.keep(session, case.id, Kind.REASON, text, ctx), "person", ctx)
     return by_id(session, task_id, ctx.actor)
 
@@ -277,7 +278,7 @@ def _answer(name: str, one: Field, value: object) -> Value:
                 if isinstance(text, str) and text in one.choices:
                     return text
             elif isinstance(text, str):
-                return notes.checked(text[: ANSWER_CHARS_MAX + 1], param=name, shortest=1)
+                return words.checked(text[: ANSWER_CHARS_MAX + 1], param=name, shortest=1)
     wanted = " or ".join(one.choices) if one.choices else one.type.value
     raise FormInvalid(f"{_called(name)} is not {wanted}.", param=name)
 
@@ -322,8 +323,9 @@ def _demand_uncontradicted(
         probe = found.contradicted_by.get(str(answer))
         if probe is None:
             continue
-        until = action_rows.given_back_at(session, case.id) or ctx.at
-        known = parts.probes[probe](session, found.params["account"], case.first_event_at, until)
+        account_id = found.params["account"]
+        until = action_rows.given_back_at(session, case.id, account_id) or ctx.at
+        known = parts.contradictions[probe](session, account_id, case.first_event_at, until)
         if known is not None:
             raise AnswerContradicted(known, param=name, object_id=found.id)
 

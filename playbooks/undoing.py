@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
+from app.kernel import words
 from app.kernel.access import SOC_ACTION_APPROVE, SOC_ACTION_UNDO
 from app.kernel.clock import rfc3339
 from app.kernel.containment import BadParameter, ContainmentRefused
@@ -48,7 +49,7 @@ def undo(session: Session, action_id: str, reason: str, ctx: Context, *, parts: 
     Raises `NotUndoable`, and `OwnAction` where another person than the one who did it must.
     """
     ctx.actor.require(SOC_ACTION_UNDO)
-    text = notes.checked(reason, param="reason")
+    text = words.checked(reason, param="reason")
     found, case = acting.held(session, action_id)
     if found.state is ActionState.UNDONE:
         return found
@@ -64,7 +65,7 @@ def undo(session: Session, action_id: str, reason: str, ctx: Context, *, parts: 
 def undo_all(session: Session, incident_id: str, reason: str, ctx: Context, *, parts: Parts) -> Sequence[Undoing]:
     """Take back all that stands, the latest first, and report each: what cannot be undone by this actor is kept."""
     ctx.actor.require(SOC_ACTION_UNDO)
-    text = notes.checked(reason, param="reason")
+    text = words.checked(reason, param="reason")
     case = cases.locked(session, incident_id)
     comment_id = notes.keep(session, case.id, Kind.REASON, text, ctx)
     return undo_standing(session, case, ctx, parts, comment_id=comment_id)
@@ -103,7 +104,7 @@ def undo_standing(
 def prolong(session: Session, action_id: str, hours: int, reason: str, ctx: Context) -> Action:
     """Let containment stay for more hours from now; only another person than the one who did it may."""
     ctx.actor.require(SOC_ACTION_APPROVE)
-    text = notes.checked(reason, param="reason")
+    text = words.checked(reason, param="reason")
     if not 1 <= hours <= PROLONG_HOURS_MAX:
         raise BadParameter(f"Prolong by 1 to {PROLONG_HOURS_MAX} hours.", param="hours")
     found, case = acting.held(session, action_id)

@@ -97,7 +97,8 @@ def find(session: Session, typed: str, ctx: Context, *, parts: Identity) -> Sequ
         lookup = accounts.identifier_of(asked, parts=parts)
         each = (accounts.find(session, kind, lookup) for kind in (ActorKind.CUSTOMER, ActorKind.STAFF))
         found = [one for one in each if one is not None]
-    hashed = crypto.mac(parts.lookup, b"search|" + asked.encode("utf-8", "surrogatepass")).hex()
+    # As the address is looked up: however it was typed, one search is one.
+    hashed = crypto.mac(parts.lookup, b"search|" + accounts.identifier_of(asked, parts=parts)).hex()
     outbox.record(session, SearchExecuted(view="people", query_hash=hashed, hits=len(found)), ctx)
     _record_read(session, "people", [one.id for one in found], ctx)
     return _people(session, found, ctx, parts)

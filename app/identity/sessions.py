@@ -294,6 +294,8 @@ def sweep(session: Session, ctx: Context, *, limit: int = SWEEP_MAX) -> int:
         .where(table.c.ended_at.is_(None), over)
         .order_by(table.c.id)
         .limit(limit)
+        # It holds no account: what somebody else is ending waits for the next time.
+        .with_for_update(skip_locked=True)
     ).all()
     return sum(end(session, row.id, "absolute" if row.expires_at <= ctx.at else "idle", ctx) for row in rows)
 
@@ -312,7 +314,7 @@ def _make_room(session: Session, account_id: str, kind: ActorKind, most: int, ct
         .order_by(table.c.created_at.desc(), table.c.id.desc())
         .offset(most - 1)
     )
-    for session_id in list(session.execute(query).scalars()):
+    for session_id in sorted(session.execute(query).scalars()):
         end(session, session_id, "superseded", ctx)
 
 

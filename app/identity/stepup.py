@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from app.identity import lockout, mfa, sessions
+from app.identity import accounts, lockout, mfa, sessions
 from app.identity.mfa import CodeRefused
 from app.identity.parts import Identity
 from app.identity.sessions import NewSession
@@ -72,6 +72,7 @@ def check(session: Session, account_id: str, code: str, ctx: Context, *, parts: 
     Raises `TooManyAttempts` while the account's code counters are full.
     """
     lockout.hold(session, lockout.codes_of(account_id))
+    accounts.held(session, account_id)  # before its factors, as whoever removes one
     until = lockout.code_exhausted(session, account_id, ctx.at)
     if until is not None:
         raise TooManyAttempts(retry_after=max(1, int((until - ctx.at).total_seconds())))

@@ -53,6 +53,15 @@ class DatabaseBusy(Unavailable):
     """The database is busy; please try again shortly."""
 
 
+def is_deadlock(error: BaseException) -> bool:
+    """Tell whether a transaction was ended as two waited for each other: it changed nothing, and may be tried again.
+
+    PostgreSQL says so by its SQLSTATE (40P01, or 40001 where it could not be put in order); SQLite has one writer.
+    """
+    cause = getattr(error.__cause__, "orig", error.__cause__)
+    return getattr(cause, "sqlstate", None) in ("40P01", "40001")
+
+
 class StorageFull(Unavailable):
     """There is no room left to write; nothing was changed. Please try again later."""
 

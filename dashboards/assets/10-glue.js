@@ -82,15 +82,15 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
     dash_ag_grid.getApiAsync(id).then(function (api) {
       var after = [null], query = location.search, newest;
       var box = document.getElementById(id).closest('[data-feed]');
-      function ask(limit, key) {
+      function ask(limit, key, isOwn) {
         var asked = new URLSearchParams(query), words = new URLSearchParams();
         ['q', 'from', 'to'].forEach(function (name) { if (asked.has(name)) words.set(name, asked.get(name)); });
         if (box.dataset.query !== undefined) words.set('q', box.dataset.query);
         words.set('limit', limit);
         if (key) words.set('after', key);
-        /* Rows keep no session alive: whatever a person presses asks for the page as well. */
-        var own = { credentials: 'same-origin', headers: { 'X-OnePay-Passive': '1' } };
-        return fetch(box.dataset.feed + '?' + words, own).then(function (answer) {
+        /* What the page asks by itself keeps no session alive. */
+        var how = { credentials: 'same-origin', headers: isOwn ? { 'X-OnePay-Passive': '1' } : {} };
+        return fetch(box.dataset.feed + '?' + words, how).then(function (answer) {
           if (!answer.ok) throw answer;
           return answer.json();
         });
@@ -98,15 +98,21 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
       function first(page) { return page.rows.length ? page.rows[0].id : null; }
       /* What is new comes in by itself while the top of a list that goes on is read: one row is asked for, the block
          only where that is another one. Asking takes a tenth of the time at most. */
+      var pause = LOOK;
       function look() {
         var began = Date.now();
-        function again() { if (!api.isDestroyed()) setTimeout(look, Math.max(LOOK, 9 * (Date.now() - began))); }
+        function again() { if (!api.isDestroyed()) setTimeout(look, Math.max(pause, 9 * (Date.now() - began))); }
         var may = box.closest('[data-refresh]') && document.visibilityState === 'visible' && is_at_top();
         if (!may || newest === undefined) return again();
-        ask(1).then(function (page) {
+        ask(1, null, true).then(function (page) {
+          pause = LOOK;
           if (first(page) !== newest && !api.isDestroyed() && is_at_top()) api.refreshInfiniteCache();
           again();
-        }).catch(again);
+        }).catch(function (answer) {
+          if (answer.status === 401 || answer.status === 403) return;
+          pause = Math.min(REST_MAX, 2 * pause);
+          again();
+        });
       }
       function is_at_top() {
         var list = box.querySelector('.ag-body-viewport');
@@ -115,7 +121,8 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
       look();
       api.setGridOption('datasource', { getRows: function (request) {
         var block = request.startRow / BLOCK;
-        ask(BLOCK, after[block]).then(function (page) {
+        /* The first block comes with the page; a person scrolls to the others. */
+        ask(BLOCK, after[block], !block).then(function (page) {
           if (!block) newest = first(page);
           after[block + 1] = page.next;
           var end = request.startRow + page.rows.length;

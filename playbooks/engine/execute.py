@@ -101,7 +101,10 @@ class Executor:
         error = guarded("playbooks.execute", lambda: self._act(execution_id, incident_id, attempt, ctx))
         if error is not None:
             # What is away or busy for a moment is no failure of the action: it is tried until it can be done.
-            self._rest(execution_id, incident_id, attempt, ctx, is_failure=not isinstance(error, Unavailable))
+            is_failure = not isinstance(error, Unavailable)
+            seconds = error.retry_after or 0 if isinstance(error, Unavailable) else 0
+            least = timedelta(seconds=seconds)
+            self._rest(execution_id, incident_id, attempt, ctx, is_failure=is_failure, least=least)
         return error is None
 
     def _hold(self, session: Session, execution_id: str, incident_id: str, at: datetime) -> Held | None:
@@ -202,14 +205,21 @@ class Executor:
         return Held(case=case, execution=row, book=self._book(session, row), step=one)
 
     def _rest(
-        self, execution_id: str, incident_id: str, intended: tuple[str, int], ctx: Context, *, is_failure: bool
+        self,
+        execution_id: str,
+        incident_id: str,
+        intended: tuple[str, int],
+        ctx: Context,
+        *,
+        is_failure: bool,
+        least: timedelta,
     ) -> None:
         """Let an action rest that raised, longer with each failure of its own; its transaction changed nothing."""
         with self._db.begin() as session:
             held = self._still(session, execution_id, incident_id, intended)
             if held is not None:
                 failures = held.step.failures + is_failure
-                rest = timedelta(seconds=2**failures)
+                rest = max(timedelta(seconds=2**failures), least)
                 session.execute(steps.this(held).values(failures=failures, wake_at=ctx.at + rest))
 
     def _do(self, session: Session, held: Held, ctx: Context) -> None:

@@ -8,24 +8,24 @@ from app.kernel.containment import Containment
 from playbooks import clocks
 from playbooks.engine import load, validate
 from playbooks.form import Playbook
-from playbooks.parts import Parts, Probe
+from playbooks.parts import Contradiction, Parts
 from playbooks.settings import PlaybookSettings
 
 
 def parts(
     containments: Mapping[str, Containment],
     *,
-    probes: Mapping[str, Probe] | None = None,
+    contradictions: Mapping[str, Contradiction] | None = None,
     settings: PlaybookSettings | None = None,
     library: Mapping[str, Playbook] | None = None,
 ) -> Parts:
     """Join the parts of response; a broken playbook or clock, or an unknown probe, stops the start with its reason."""
     found = load.folder() if library is None else library
-    validate.library(found, probes or {})
+    validate.library(found, contradictions or {})
     return Parts(
         containments=containments,
         library=found,
         clock_rules=clocks.load(),
-        probes=probes or {},
+        contradictions=contradictions or {},
         settings=settings or PlaybookSettings(),
     )

@@ -19,10 +19,10 @@ DEPTH_MAX: Final = 5
 _TYPE_OF_PARAMETER: Final = {"account": Type.ACCOUNT, "addresses": Type.ADDRESSES, "hours": Type.INTEGER}
 
 
-def library(playbooks: Mapping[str, Playbook], probes: Collection[str] = ()) -> None:
+def library(playbooks: Mapping[str, Playbook], contradictions: Collection[str] = ()) -> None:
     """Check every playbook, and that no chain of calls comes back to where it began; raises `PlaybookRefused`."""
     for one in playbooks.values():
-        playbook(one, playbooks.keys(), probes)
+        playbook(one, playbooks.keys(), contradictions)
     calls = {
         slug: {step.playbook for step in one.steps.values() if isinstance(step, Call)}
         for slug, one in playbooks.items()
@@ -38,8 +38,8 @@ def library(playbooks: Mapping[str, Playbook], probes: Collection[str] = ()) -> 
             raise PlaybookRefused(slug, None, f"calls go deeper than {DEPTH_MAX}")
 
 
-def playbook(found: Playbook, known: Collection[str], probes: Collection[str] = ()) -> None:
-    """Check one playbook; `known` are the playbooks it may call, `probes` what may contradict an answer."""
+def playbook(found: Playbook, known: Collection[str], contradictions: Collection[str] = ()) -> None:
+    """Check one playbook; `known` are the playbooks it may call, `contradictions` what may contradict an answer."""
     if found.owner not in ROLES:
         raise PlaybookRefused(found.slug, None, f"the owner {found.owner} is no role")
     _check_names(found)
@@ -49,7 +49,7 @@ def playbook(found: Playbook, known: Collection[str], probes: Collection[str] = 
         try:
             _check_step(step, types, known)
             if isinstance(step, Ask):
-                _check_contradicted(step, probes)
+                _check_contradicted(step, contradictions)
         except (ConditionRefused, BadParameter, registry.UnknownAction) as error:
             raise PlaybookRefused(found.slug, name, str(error)) from error
         except ValueError as error:
@@ -147,7 +147,7 @@ def _check_asked(step: Ask, types: Mapping[str, Type]) -> None:
         _check_given(kind, step.params, types)
 
 
-def _check_contradicted(step: Ask, probes: Collection[str]) -> None:
+def _check_contradicted(step: Ask, contradictions: Collection[str]) -> None:
     """Check that what may contradict an answer is known, and the answer one of the form."""
     if step.contradicted_by and "account" not in step.params:
         raise ValueError("contradicted_by needs the account in with")
@@ -155,7 +155,7 @@ def _check_contradicted(step: Ask, probes: Collection[str]) -> None:
     for answer, probe in step.contradicted_by.items():
         if answer not in choices:
             raise ValueError(f"the form has no answer {answer}")
-        if probe not in probes:
+        if probe not in contradictions:
             raise ValueError(f"there is no probe {probe}")
 
 

@@ -8,13 +8,13 @@ import pytest
 
 from app.kernel.containment import BadParameter, ContainmentRefused
 from app.kernel.errors import Forbidden, NotFound, ReasonMissing, Traced, WrongState
+from app.kernel.words import SecretInText
 from playbooks import action_rows, actions, cases, casework, demands, tasks, undoing
 from playbooks.acting import OwnAction
 from playbooks.actions import ApprovalChanged, ApprovalExpired
 from playbooks.cases import State
 from playbooks.casework import Disposition
 from playbooks.form import Ask
-from playbooks.notes import SecretInText
 from playbooks.registry import REGISTRY, UnknownAction
 from playbooks.undoing import NotUndoable
 from tests.playbooks.world import ANNA, CARLA, CHEN, World, run_jobs

@@ -288,14 +288,14 @@ def test_what_the_system_knows_nobody_says_otherwise(world: World) -> None:
     world.pass_time(minutes=10)
     world.answer(found, "recovery")
     world.answer(found, "seen", paid=False, seen=False)
-    world.probe.finds = "A second factor still stands."
+    world.contradiction.finds = "A second factor still stands."
     for answer in ("restored_by_administrator", "nothing_was_changed"):
         with pytest.raises(AnswerContradicted, match="still stands"):
             world.answer(found, "contact", factors=answer)
     first = world.page(found).incident.first_event_at
-    assert world.probe.asked == [("acc_victim", first, given_back)] * 2
+    assert world.contradiction.asked == [("acc_victim", first, given_back)] * 2
     assert world.open_task(found).step == "contact"
-    world.probe.finds = None
+    world.contradiction.finds = None
     world.answer(found, "contact", factors="restored_by_administrator")
     assert world.open_task(found).step == "cause"
 
@@ -308,9 +308,9 @@ def test_what_is_left_as_it_is_needs_no_proof(world: World) -> None:
     world.execute()
     world.answer(found, "recovery")
     world.answer(found, "seen", paid=False, seen=False)
-    world.probe.finds = "A second factor still stands."
+    world.contradiction.finds = "A second factor still stands."
     world.answer(found, "contact", factors="left_as_they_are")
-    assert (world.open_task(found).step, world.probe.asked) == ("cause", [])
+    assert (world.open_task(found).step, world.contradiction.asked) == ("cause", [])
 
 
 def test_what_is_busy_is_tried_until_it_is_not_and_has_not_failed(world: World) -> None:

@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 from app.kernel.access import ANONYMOUS
 from app.kernel.context import Context
 from app.kernel.errors import Changed, Forbidden, NotFound, ReasonMissing, SamePerson, SignInRequired, WrongState
+from app.kernel.words import NoText, SecretInText
 from playbooks import action_rows, actions, casework, deadlines, incidents, jobs, tasks, timeline, undoing
 from playbooks.cases import State
 from playbooks.casework import Disposition, Facts, OwnerInvalid
 from playbooks.demands import NotReady
-from playbooks.notes import NoText, SecretInText
 from tests.playbooks.world import AMIR, ANNA, CARLA, CHEN, World
 
 WHY = "because the tests say so"

@@ -13,14 +13,14 @@ from playbooks import incidents, joining
 from playbooks.engine import shipped
 from playbooks.engine.execute import Executor
 from playbooks.models import incident
-from tests.playbooks.world import CARLA, PROBES, containments, metadata
+from tests.playbooks.world import CARLA, CONTRADICTIONS, containments, metadata
 from tests.support.ground import START
 from tests.support.pipeline import make_pipeline
 
 
 def test_a_burst_and_an_entry_become_two_incidents_that_are_contained(tmp_path) -> None:
     kept = containments() | {"network.block": BlockNetwork(TrustedProxies(("127.0.0.1",)))}
-    parts = shipped.parts(kept, probes=PROBES)
+    parts = shipped.parts(kept, contradictions=CONTRADICTIONS)
     pipeline = make_pipeline(tmp_path, sink=partial(joining.accept, parts=parts))
     metadata.create_all(pipeline.ground.db.engine)
     for n in range(10):
@@ -57,7 +57,7 @@ def test_a_burst_and_an_entry_become_two_incidents_that_are_contained(tmp_path) 
 
 def test_an_attacker_who_changes_addresses_of_one_ipv6_network_is_one_and_blocked(tmp_path) -> None:
     kept = containments() | {"network.block": BlockNetwork(TrustedProxies(("127.0.0.1",)))}
-    parts = shipped.parts(kept, probes=PROBES)
+    parts = shipped.parts(kept, contradictions=CONTRADICTIONS)
     pipeline = make_pipeline(tmp_path, sink=partial(joining.accept, parts=parts))
     metadata.create_all(pipeline.ground.db.engine)
     for n in range(120):
@@ -78,7 +78,7 @@ def test_an_attacker_who_changes_addresses_of_one_ipv6_network_is_one_and_blocke
 
 
 def test_detecting_again_from_the_start_opens_nothing_new(tmp_path) -> None:
-    parts = shipped.parts(containments(), probes=PROBES)
+    parts = shipped.parts(containments(), contradictions=CONTRADICTIONS)
     pipeline = make_pipeline(tmp_path, sink=partial(joining.accept, parts=parts))
     for n in range(12):
         at = START + timedelta(seconds=6 * n)

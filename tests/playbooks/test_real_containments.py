@@ -8,7 +8,7 @@ import pytest
 
 from app.gateway.networks import BlockNetwork
 from app.gateway.proxies import TrustedProxies
-from app.identity import accounts, mfa, probes, sessions
+from app.identity import accounts, contradictions, mfa, sessions
 from app.identity.containment import LockAccount, RevokeSessions
 from ingest.events.detection import FindingRaised
 from payments import wallets
@@ -28,7 +28,9 @@ people = identity.people  # the fixture of identity's own tests
 def test_an_account_that_was_entered_is_contained_locked_and_given_back(people: People) -> None:
     ground = people.ground
     acts = (RevokeSessions(people.parts), LockAccount(people.parts), HoldOutgoing(), BlockNetwork(TrustedProxies(())))
-    parts = shipped.parts({act.name: act for act in acts}, probes={"factors.added": probes.factors_added})
+    parts = shipped.parts(
+        {act.name: act for act in acts}, contradictions={"factors.added": contradictions.factors_added}
+    )
     executor = Executor(ground.db, ground.clock, ground.ids, parts)
     account = people.sign_up(ADDRESS, "amber")
     assert people.try_in(ADDRESS) is not None
@@ -83,7 +85,7 @@ def test_factors_are_those_of_before_only_once_what_the_thief_added_is_gone(peop
 
     def found(until: datetime) -> str | None:
         with ground.db.read() as session:
-            return probes.factors_added(session, account, began, until)
+            return contradictions.factors_added(session, account, began, until)
 
     added = f"{began:%Y-%m-%d %H:%M} UTC"
     said = found(given_back)

@@ -11,7 +11,7 @@ from detectors import catalog
 from playbooks.engine import load, shipped, validate
 from playbooks.engine.load import PlaybookRefused
 from tests.playbooks.books import CHILD, LONG, book
-from tests.playbooks.world import PROBES, containments
+from tests.playbooks.world import CONTRADICTIONS, containments
 
 ASK = "{task: Look, role: analyst, within: 1h, form: {seen: boolean}, next: done}"
 BROKEN = {
@@ -170,7 +170,7 @@ def test_a_broken_shipped_file_stops_the_start() -> None:
 
 def test_the_shipped_library_is_whole_and_every_rule_names_a_playbook_of_it() -> None:
     library = load.folder()
-    validate.library(library, PROBES)
+    validate.library(library, CONTRADICTIONS)
     assert set(library) == {"account_takeover", "credential_stuffing"}
     assert validate.unnamed(library, {rule.playbook for rule in catalog.shipped()}) == set()
     assert validate.unnamed(library, {"account_takeover"}) == {"credential_stuffing"}

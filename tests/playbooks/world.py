@@ -117,7 +117,7 @@ def containments() -> dict[str, Kept]:
 
 
 @dataclass
-class Probing:
+class Contradicting:
     """A probe that finds what it is told to find, and keeps what it was asked."""
 
     finds: str | None = None
@@ -128,7 +128,7 @@ class Probing:
         return self.finds
 
 
-PROBES = {"factors.added": Probing()}
+CONTRADICTIONS = {"factors.added": Contradicting()}
 
 
 @dataclass(kw_only=True)
@@ -138,7 +138,7 @@ class World:
     ground: Ground
     parts: Parts
     kept: dict[str, Kept]
-    probe: Probing
+    contradiction: Contradicting
     executor: Executor
 
     @property
@@ -282,10 +282,10 @@ def make_world(
     ground = make_ground(folder, url, start=START)
     metadata.create_all(ground.db.engine)
     kept = containments()
-    probe = Probing()
-    parts = shipped.parts(kept, probes={"factors.added": probe}, settings=settings, library=library)
+    contradiction = Contradicting()
+    parts = shipped.parts(kept, contradictions={"factors.added": contradiction}, settings=settings, library=library)
     executor = Executor(ground.db, ground.clock, ground.ids, parts)
-    return World(ground=ground, parts=parts, kept=kept, probe=probe, executor=executor)
+    return World(ground=ground, parts=parts, kept=kept, contradiction=contradiction, executor=executor)
 
 
 def run_jobs(world: World) -> None:

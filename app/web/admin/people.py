@@ -170,8 +170,9 @@ def _refused(account_id: str, form: pages.Form, error: OnePayError, field: str) 
 
 
 def _list(form: pages.Form, status: int, found: Sequence[people.Person] = ()) -> Response:
-    """Return the people of a kind, or those who were found."""
-    kind = ActorKind.CUSTOMER if found or request.args.get("kind") == "customer" else ActorKind.STAFF
+    """Return the people of a kind, or those who were found, of both."""
+    is_found = bool(found)
+    kind = ActorKind.CUSTOMER if is_found or request.args.get("kind") == "customer" else ActorKind.STAFF
     after = request.args.get("after") or None
     if not found:
         with system().db.begin() as session:
@@ -185,6 +186,7 @@ def _list(form: pages.Form, status: int, found: Sequence[people.Person] = ()) ->
         form=form,
         people=found,
         kind=kind.value,
+        is_found=is_found,
         more=more,
         words=roles.WORD_OF_ROLE,
         staff_roles=roles.STAFF_ROLES,

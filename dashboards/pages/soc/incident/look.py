@@ -36,6 +36,7 @@ class Look:
     needs_second: bool
     """Whether this viewer only proposes to close it."""
     colleagues: Sequence[Colleague]
+    """Whom it may be handed to, where the viewer is about to."""
 
     @property
     def case(self) -> Incident:
@@ -87,7 +88,7 @@ def read(view: View) -> Look:
             linked = alerts.list_page(session, viewer, state=None, incident=id_, limit=ALERTS_MAX)
             open_alerts = alerts.count(session, viewer, incident=id_)
         needs_second = casework.needs_second_to_close(session, found.incident, viewer)
-        colleagues = view.sources.colleagues(session)
+        colleagues = view.sources.colleagues(session) if view.words.get("do") == "hand-over" else ()
     return Look(
         view=view,
         viewer=viewer,

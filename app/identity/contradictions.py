@@ -16,4 +16,7 @@ def factors_added(session: Session, account_id: str, since: datetime, until: dat
         return None
     added = ", ".join(f"{one.enrolled_at:%Y-%m-%d %H:%M}" for one in found)
     what = "A second factor" if len(found) == 1 else f"{len(found)} second factors"
-    return f"{what} added since the incident began ({added} UTC) still opens the account. An administrator removes it."
+    return (
+        f"{what} added since the incident began ({added} UTC) still opens the account. "
+        "An administrator removes what is not the owner's; of what is theirs say that it is left as it is."
+    )
