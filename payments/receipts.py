@@ -18,7 +18,7 @@ from app.kernel.crypto import Unreadable
 from ingest.events.envelope import at_path
 from ingest.events.transaction import TransferRefused, TransferSettled
 from ingest.log import receipts
-from ingest.log.receipts import ObjectReceipt, Receipt
+from ingest.log.receipts import Lack, ObjectReceipt, Receipt
 from payments import signed_text, transfers
 from payments.models import transfer as table
 from payments.signed_text import TextKeys
@@ -45,19 +45,23 @@ class Proof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferReceipt:
-    """An order as its payer or payee may see it; `proof` is there once its event is numbered."""
+    """An order as its payer or payee may see it, with its proof, or with why there is none."""
 
     transfer: Transfer
     is_own: bool
     proof: Proof | None
+    lack: Lack | None
 
 
 def of_transfer(session: Session, actor: Actor, id: str, *, keys: TextKeys) -> TransferReceipt:
     """Return the receipt of an order one made, or of money one received; another's is `NotFound`."""
     found = transfers.by_id(session, actor, id, keys=keys)
     told = receipts.of_object(session, found.id, path="onepay.transfer.id", kinds=_KINDS, at=found.at)
-    proof = None if told is None else Proof(place=told.place, text=_stands(session, found, told, keys))
-    return TransferReceipt(transfer=found, is_own=found.owner_id == actor.own_id, proof=proof)
+    is_own = found.owner_id == actor.own_id
+    if isinstance(told, Lack):
+        return TransferReceipt(transfer=found, is_own=is_own, proof=None, lack=told)
+    proof = Proof(place=told.place, text=_stands(session, found, told, keys))
+    return TransferReceipt(transfer=found, is_own=is_own, proof=proof, lack=None)
 
 
 def _stands(session: Session, found: Transfer, told: ObjectReceipt, keys: TextKeys) -> TextStands:

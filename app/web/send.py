@@ -141,7 +141,9 @@ def receipt(transfer_id: str) -> Response:
     parts, ctx = system(), context()
     with parts.db.read() as session:
         shown = receipts.of_transfer(session, ctx.actor, transfer_id, keys=parts.subject_keys)
-    return pages.render("receipt.html", transfer=shown.transfer, is_own=shown.is_own, proof=shown.proof)
+    return pages.render(
+        "receipt.html", transfer=shown.transfer, is_own=shown.is_own, proof=shown.proof, lack=shown.lack
+    )
 
 
 def _asked(form: pages.Form, main: Wallet) -> _Asked | None:

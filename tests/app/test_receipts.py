@@ -109,6 +109,28 @@ def test_a_receipt_says_that_the_text_of_an_erased_payer_is_gone(house: Installa
     assert "As in the log" not in page
 
 
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (sa.delete(models.body), "what its event said is no longer there"),
+        (sa.update(models.body).values(body=b"{}"), "its event is not there, or not what was sealed"),
+        (sa.delete(entry), "its event is not in the log"),
+    ],
+    ids=["body", "altered", "entry"],
+)
+def test_a_receipt_does_not_wait_for_an_event_that_will_not_come(
+    house: Installation, damage: sa.Executable, says: str
+) -> None:
+    browser, transfer = paid(house, "1.00")
+    house.system.sequencer.drain()
+    with house.system.db.begin() as session:
+        session.execute(sa.text("DROP TRIGGER ingest_entry_no_delete"))
+        session.execute(damage)
+    page = browser.get(f"/transfers/{transfer}").text
+    assert says in page
+    assert not [word for word in ("not numbered yet", "hx-get", "Proof holds") if word in page]
+
+
 def test_the_payee_reads_the_note_and_not_the_salt(house: Installation) -> None:
     payee = house.customer("payee_n")
     payer, reader = house.browser(), house.browser()

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from app.kernel.errors import NotFound
 from ingest import models
+from ingest.log.receipts import Lack
 from ingest.models import subject_key
 from payments import receipts
 from payments.models import transfer as table
@@ -29,7 +30,8 @@ def erased(world: World, person: Person) -> None:
 def test_payer_and_payee_see_the_proof_once_the_event_is_numbered(world: World) -> None:
     anna, berta, carl = world.customer("anna", balance=100), world.customer("berta"), world.customer("carl")
     done = world.pay(anna, berta, 5, note="Lunch")
-    assert receipt(world, anna, done.id).proof is None
+    waiting = receipt(world, anna, done.id)
+    assert (waiting.proof, waiting.lack) == (None, Lack.WAITS)
     sealing.sequencer(world.ground).drain()
     for reader, is_own in ((anna, True), (berta, False)):
         seen = receipt(world, reader, done.id)
@@ -111,3 +113,13 @@ def test_an_erasure_excuses_no_altered_order(world: World, altered: dict[str, ob
     with world.db.begin() as session:
         session.execute(sa.update(table).values(altered))
     assert text_as_seen(world, berta, done.id) is TextStands.NOT_AS_LOGGED
+
+
+def test_an_order_whose_event_is_gone_has_no_proof_and_waits_for_none(world: World) -> None:
+    anna, berta = world.customer("anna", balance=100), world.customer("berta")
+    done = world.pay(anna, berta, 5)
+    sealing.sequencer(world.ground).drain()
+    with world.db.begin() as session:
+        session.execute(sa.delete(models.body))
+    seen = receipt(world, anna, done.id)
+    assert (seen.proof, seen.lack) == (None, Lack.GONE)
