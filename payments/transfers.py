@@ -83,7 +83,10 @@ class TransferOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
-    """An order that was answered. The signed text and its note are there for those who may read them."""
+    """An order that was answered, as one person may see it.
+
+    The signed text is its payer's, as is the reference in it; of the text the payee gets the note alone.
+    """
 
     id: str
     owner_id: str
@@ -96,14 +99,10 @@ class Transfer:
     reason: Reason | None
     version: int
     reference: str | None
+    note: str | None
     signed: SignedText | None
     signed_hash: bytes
     at: datetime
-
-    @property
-    def note(self) -> str | None:
-        """Return the words of the payer, for those who may read them."""
-        return self.signed.note if self.signed else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,8 +195,8 @@ def by_id(session: Session, actor: Actor, id: str, *, keys: TextKeys | None = No
     if row is None:
         raise NotFound
     found = _transfer(row, signed_text.reader({row.owner_id}, keys))
-    # The reference is the payer's own word for the payment; the receiver has no use for it.
-    return found if row.owner_id == actor.own_id else replace(found, reference=None)
+    # The reference is the payer's own word for the payment, and the salt keeps others from trying out their texts.
+    return found if row.owner_id == actor.own_id else replace(found, reference=None, signed=None)
 
 
 def list_own(
@@ -349,6 +348,7 @@ def _settled(ready: _Ready, outcome: Outcome, ctx: Context) -> Transfer:
         reason=None,
         version=1,
         reference=ready.order.reference,
+        note=ready.signed.note,
         signed=ready.signed,
         signed_hash=ready.signed.digest(),
         at=ctx.at,
@@ -357,6 +357,7 @@ def _settled(ready: _Ready, outcome: Outcome, ctx: Context) -> Transfer:
 
 def _transfer(row: Any, reader: TextReader | None) -> Transfer:  # a row of the table
     currency = Currency(row.currency)
+    signed = signed_text.opened(row.signed_ct, row.owner_id, row.id, reader)
     return Transfer(
         id=row.id,
         owner_id=row.owner_id,
@@ -369,7 +370,8 @@ def _transfer(row: Any, reader: TextReader | None) -> Transfer:  # a row of the 
         reason=None if row.reason is None else Reason(row.reason),
         version=row.version,
         reference=row.reference,
-        signed=signed_text.opened(row.signed_ct, row.owner_id, row.id, reader),
+        note=signed.note if signed else None,
+        signed=signed,
         signed_hash=row.signed_hash,
         at=row.at,
     )

@@ -248,6 +248,18 @@ def test_a_receiver_reads_what_came_and_a_stranger_does_not(world: World) -> Non
             activity.list(session, clara.actor, anna.wallet)
 
 
+def test_a_receiver_is_given_nothing_of_the_text_but_its_note(world: World) -> None:
+    anna, berta = world.customer("anna", balance=100), world.customer("berta")
+    done = world.pay(anna, berta, 1, note="Lunch", reference="INV-7")
+    assert done.signed is not None
+    with world.db.read() as session:
+        theirs = transfers.by_id(session, berta.actor, done.id, keys=world.ground.subject_keys)
+        own = transfers.by_id(session, anna.actor, done.id, keys=world.ground.subject_keys)
+    assert own == done
+    assert theirs == replace(done, reference=None, signed=None)
+    assert not [word for word in ("INV-7", done.signed.salt) if word in repr(theirs)]
+
+
 def test_lists_and_the_verifier_ask_for_keys_once(world: World) -> None:
     anna, berta, carl = (
         world.customer("anna", balance=100),
