@@ -166,9 +166,7 @@ def make_system(
         BlockNetwork(proxies),
     )
     metrics = Metrics()
-    response = playbooks.parts(
-        {action.name: action for action in actions}, contradictions={"factors.added": contradictions.factors_added}
-    )
+    response = playbooks.parts({action.name: action for action in actions}, contradictions=contradictions.KNOWN)
     runner = Runner(
         db, working_store, clock, ids, rules.shipped(), sink=partial(joining.accept, parts=response), metrics=metrics
     )

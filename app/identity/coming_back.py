@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, letters, links, mfa, signin
+from app.identity import accounts, kept_passwords, letters, links, mfa, signin
 from app.identity.accounts import Account, State
 from app.identity.links import Link, LinkClosed, LinkPurpose
 from app.identity.mfa import Offer
@@ -103,7 +103,7 @@ def _offer(session: Session, link: Link, parts: Identity) -> Offer:
 def _proof(session: Session, link: Link, at: datetime, parts: Identity) -> str:
     """Return a word that whoever typed the password carries to the next step: of this link and this password alone."""
     seconds = int(at.timestamp())
-    hashed = signin.hash_of(session, _account(link)) or ""
+    hashed = kept_passwords.present(session, _account(link)) or ""
     key = crypto.derive(parts.credentials, "coming-back")
     return f"{seconds}.{crypto.mac(key, f'{link.id}|{hashed}|{seconds}'.encode()).hex()}"
 

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, lockout, notices, sessions, ways_back
+from app.identity import accounts, kept_passwords, lockout, notices, sessions, ways_back
 from app.identity.accounts import Account, State
 from app.identity.lockout import Bucket
 from app.identity.models import restraint
@@ -58,7 +58,10 @@ class RevokeSessions:
 
 
 class LockAccount:
-    """Locks an account: nobody signs in to it until another person unlocks it."""
+    """Locks an account: nobody signs in to it until another person unlocks it, and nobody with the password of before.
+
+    Whoever made the lock necessary knows it; so the owner sets a new one, by mail, at once or once it is unlocked.
+    """
 
     name = "account.lock"
 
@@ -73,6 +76,7 @@ class LockAccount:
             lines=(
                 f"Locks {found.id}, which is {found.state.value} now, and ends {_counted(live)}.",
                 "Nobody can sign in to it until a second person unlocks it.",
+                "Its password is void: the owner sets a new one by mail.",
             ),
         )
 
@@ -86,6 +90,7 @@ class LockAccount:
         if _first(session, key, self.name, found.id, detail, ctx):
             sessions.end_all(session, found.id, "revoked", ctx)
             accounts.set_state(session, found.id, State.LOCKED, ctx, reason=CONTAINED)
+            kept_passwords.void(session, found.id)
             outbox.record(session, AccountLocked(account=found.id, reason=CONTAINED, about=(found.id,)), ctx)
             if not _is_contained(found):
                 _tell_locked(session, found, ctx, self._parts)
@@ -262,7 +267,8 @@ def _tell_locked(session: Session, found: Account, ctx: Context, parts: Identity
     text = (
         "We locked your OnePay account for your safety and ended every session. Nobody can sign in to it now.\n"
         "To get back in, wait for our next letter: a person will look at your account, and we write to you as soon as\n"
-        f"it is open again. You can set a new password until then: {ways_back.recover(found, parts=parts)}\n"
+        "it is open again. Your password opens nothing any more; set a new one until then:\n"
+        f"{ways_back.recover(found, parts=parts)}\n"
         "We never ask you for a password or a code.\n"
     )
     notices.tell(session, found.id, "Your account is locked", text, "contained", ctx, parts=parts)

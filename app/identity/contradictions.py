@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy.orm import Session
 
-from app.identity import mfa
+from app.identity import accounts, kept_passwords, mfa
+from app.identity.accounts import State
 
 
 def factors_added(session: Session, account_id: str, since: datetime, until: datetime) -> str | None:
@@ -20,3 +23,19 @@ def factors_added(session: Session, account_id: str, since: datetime, until: dat
         f"{what} added since the incident began ({added} UTC) still opens the account. "
         "An administrator removes what is not the owner's; of what is theirs say that it is left as it is."
     )
+
+
+def access_lost(session: Session, account_id: str, since: datetime, until: datetime) -> str | None:
+    """Return what keeps the owner out of the account still, in words, or None."""
+    if kept_passwords.present(session, account_id) is None:
+        return "The owner has set no new password since the lock made the one of before void."
+    if accounts.get(session, account_id).state is not State.ACTIVE:
+        return "The account is not open yet: another commander takes the lock back."
+    return None
+
+
+# By the names that playbooks give them.
+KNOWN: Final[Mapping[str, Callable[[Session, str, datetime, datetime], str | None]]] = {
+    "access.lost": access_lost,
+    "factors.added": factors_added,
+}

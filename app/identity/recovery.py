@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, containment, letters, links, mfa, notices, sessions, signup, stepup
+from app.identity import accounts, containment, kept_passwords, letters, links, mfa, notices, sessions, signup, stepup
 from app.identity.accounts import State
 from app.identity.links import LinkClosed, LinkPurpose
 from app.identity.parts import Identity
@@ -60,7 +60,7 @@ def complete(session: Session, token: str, hashed: str, code: str, ctx: Context,
     links.close_others(session, found.id, LinkPurpose.RECOVERY, ctx)
     # Of staff without a factor the password came by mail alone: it must not open what was mailed as well.
     links.close_others(session, found.id, LinkPurpose.FACTOR, ctx)
-    signup.store_password(session, found.id, hashed, ctx)
+    kept_passwords.store(session, found.id, hashed, ctx)
     signup.record_changed(session, found.id, "recovery", ctx)
     sessions.end_all(session, found.id, "revoked", ctx)
     if found.state is State.LOCKED and found.reason == accounts.OWNERS_LOCK:

@@ -10,7 +10,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, devices, lockout, mfa, notices, sessions
+from app.identity import accounts, devices, kept_passwords, lockout, mfa, notices, sessions
 from app.identity.accounts import Account, State
 from app.identity.models import account as account_table
 from app.identity.models import device, login, password
@@ -148,7 +148,7 @@ def attempt(
         surface=surface,
         identifier=identifier,
         account=found,
-        password_hash=hash_of(session, found.id) if found else None,
+        password_hash=kept_passwords.present(session, found.id) if found else None,
         has_factor=bool(found and mfa.factors_of(session, found.id)),
         device_id=_device_of(session, found.id, device_token, ctx.at, parts) if found and device_token else None,
     )
@@ -237,7 +237,7 @@ def count_password(session: Session, made: Attempt, check: Check, ctx: Context, 
     """
     lockout.hold(session, _buckets(made, ctx))
     _demand_open(session, made, ctx)
-    if check.passed and made.account and hash_of(session, made.account.id) == made.password_hash:
+    if check.passed and made.account and kept_passwords.present(session, made.account.id) == made.password_hash:
         return True
     _refuse(session, made, [Check(factor=PASSWORD, passed=False, reason="password")], ctx, parts)
     return False
@@ -400,12 +400,6 @@ def _renew_hash(session: Session, made: Attempt, checks: Sequence[Check]) -> Non
                 )
                 .values(hash=check.renewed)
             )
-
-
-def hash_of(session: Session, account_id: str) -> str | None:
-    """Return the present password hash of an account."""
-    query = sa.select(password.c.hash).where(password.c.account_id == account_id, password.c.n == 0)
-    return session.execute(query).scalar_one_or_none()
 
 
 def _device_of(session: Session, account_id: str, token: str, at: datetime, parts: Identity) -> str | None:

@@ -9,10 +9,10 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, devices, letters, links, passwords, roles, sessions
+from app.identity import accounts, devices, kept_passwords, letters, links, passwords, roles, sessions
 from app.identity.accounts import State
 from app.identity.links import LinkClosed, LinkPurpose
-from app.identity.models import account, password
+from app.identity.models import account
 from app.identity.parts import Identity
 from app.identity.policy import in_words
 from app.identity.sessions import NewSession
@@ -24,8 +24,6 @@ from ingest.events.auth import AccountRegistered, AccountVerified, PasswordChang
 from ingest.log import outbox
 
 BOOTSTRAP_ADMINISTRATORS: Final = 2
-# PCI DSS 8.3.7: a new password of staff is none of the last four.
-KEPT_PASSWORDS: Final = 4
 
 OpenWallet = Callable[[Session, str, str, Context], object]
 """Port of payments: open the first wallet of (owner, handle); raises where the handle is not to be had."""
@@ -111,7 +109,7 @@ def complete(
         parts=parts,
         verified=True,
     )
-    store_password(session, account_id, new.hashed, ctx)
+    kept_passwords.store(session, account_id, new.hashed, ctx)
     accounts.grant(session, account_id, roles.CUSTOMER, "signed up", ctx)
     own = ctx.acting_as(
         Actor(
@@ -158,33 +156,11 @@ def accept(session: Session, token: str, hashed: str, ctx: Context, *, parts: Id
     assert link.account_id is not None, "an invitation is for an account"
     if accounts.held(session, link.account_id).state is not State.INVITED:
         raise LinkClosed
-    store_password(session, link.account_id, hashed, ctx)
+    kept_passwords.store(session, link.account_id, hashed, ctx)
     accounts.set_state(session, link.account_id, State.ACTIVE, ctx, reason=None)
     event = AccountVerified(account=link.account_id, channel="mail", about=(link.account_id,))
     outbox.record(session, event, ctx)
     return link.account_id
-
-
-def store_password(session: Session, account_id: str, hashed: str, ctx: Context) -> None:
-    """Keep a new password hash as the current one and move the older ones up by one."""
-    query = sa.select(password).where(password.c.account_id == account_id).order_by(password.c.n.desc())
-    for row in session.execute(query).all():
-        where = (password.c.account_id == account_id) & (password.c.n == row.n)
-        if row.n >= KEPT_PASSWORDS - 1:
-            session.execute(sa.delete(password).where(where))
-        else:
-            session.execute(sa.update(password).where(where).values(n=row.n + 1))
-    session.execute(
-        sa.insert(password).values(
-            account_id=account_id, n=0, hash=hashed, pepper_id=passwords.PEPPER_ID, set_at=ctx.at
-        )
-    )
-
-
-def past_hashes(session: Session, account_id: str) -> tuple[str, ...]:
-    """Return the last password hashes, the current one first."""
-    query = sa.select(password.c.hash).where(password.c.account_id == account_id).order_by(password.c.n)
-    return tuple(session.execute(query).scalars())
 
 
 def record_changed(session: Session, account_id: str, reason: str, ctx: Context) -> None:

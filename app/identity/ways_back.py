@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from app.identity import mfa, notices
+from app.identity import kept_passwords, mfa, notices
 from app.identity.accounts import OWNERS_LOCK, Account, State
 from app.identity.parts import Identity
 from app.kernel.access import ActorKind
@@ -27,13 +27,20 @@ def to_recover(session: Session, found: Account, *, parts: Identity) -> str:
     return f"To get back in, set a new password{beside}:\n{recover(found, parts=parts)}\n"
 
 
+def _first(session: Session, found: Account, parts: Identity) -> str:
+    """Return what the owner of an open account does first."""
+    if kept_passwords.present(session, found.id) is None:
+        return f"Set a new password first, the one of before is void:\n{recover(found, parts=parts)}"
+    return f"Sign in: {sign_in(found, parts=parts)}"
+
+
 def tell_open(
     session: Session, found: Account, state: State, reason: str | None, ctx: Context, *, parts: Identity
 ) -> None:
     """Tell the owner what their account is now that we hold it back no longer; where we still do, say nothing."""
     if state is State.ACTIVE:
         subject = "Your account is open again"
-        text = f"You can use your OnePay account again. Sign in: {sign_in(found, parts=parts)}\n"
+        text = f"You can use your OnePay account again. {_first(session, found, parts)}\n"
     elif state is State.LOCKED and reason == OWNERS_LOCK:
         subject = "Our lock of your account has ended"
         text = (

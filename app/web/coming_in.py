@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from app import browser
 from app.edge import context, system
 from app.gateway.policy import Policy, Public, route
-from app.identity import accounts, coming_back, links, mfa, passwords, recovery, roles, signin, signup
+from app.identity import accounts, coming_back, kept_passwords, links, mfa, passwords, recovery, roles, signin, signup
 from app.identity.links import Link, LinkClosed, LinkPurpose
 from app.identity.mfa import CodeRefused
 from app.identity.signin import SignInOver, Throttled
@@ -153,13 +153,14 @@ def _set_password(token: str, found: Link) -> Response:
     with parts.db.read() as session:
         words = _own_words(session, found.account_id)
         has_factor = bool(mfa.factors_of(session, found.account_id))
-        past = signup.past_hashes(session, found.account_id)
         kind = accounts.get(session, found.account_id).kind
+        barred = kept_passwords.barred(session, found.account_id, is_staff=kind is ActorKind.STAFF)
     _check(form, password, has_factor=has_factor, words=words)
     if has_factor:
         _demand(form, code)
-    if not form.wrong and kind is ActorKind.STAFF and any(parts.identity.hasher.verify(old, password) for old in past):
-        form.wrong["password"] = "This is one of your last four passwords. Choose another."
+    if not form.wrong and any(parts.identity.hasher.verify(old, password) for old in barred):
+        last = "one of your last four passwords" if kind is ActorKind.STAFF else "the password that we took away"
+        form.wrong["password"] = f"This is {last}. Choose another."
     if form.wrong:
         return _link_page(found, form, 422)
     try:

@@ -58,8 +58,8 @@ def test_a_taken_account_is_contained_by_itself_and_worked_to_the_end_by_people(
 
     assert world.acts()[2:] == ["account.lock acc_victim"]
     assert states(world, found) == dict.fromkeys(
-        ("snapshot", "known", "sure", "revoke", "hold", "ask", "theirs", "lock", "recovery", "seen", "paid", "read",
-         "contact", "cause", "closing"),
+        ("snapshot", "known", "sure", "revoke", "hold", "ask", "theirs", "lock", "contact", "recovery", "seen", "paid",
+         "read", "cause", "closing"),
         "done",
     )  # fmt: skip
     page = world.page(found)
@@ -286,8 +286,6 @@ def test_what_the_system_knows_nobody_says_otherwise(world: World) -> None:
     world.do(undoing.undo, lock.id, WHY, by=CHEN, parts=world.parts)
     given_back = world.now
     world.pass_time(minutes=10)
-    world.answer(found, "recovery")
-    world.answer(found, "seen", paid=False, seen=False)
     world.contradiction.finds = "A second factor still stands."
     for answer in ("restored_by_administrator", "nothing_was_changed"):
         with pytest.raises(AnswerContradicted, match="still stands"):
@@ -297,7 +295,12 @@ def test_what_the_system_knows_nobody_says_otherwise(world: World) -> None:
     assert world.open_task(found).step == "contact"
     world.contradiction.finds = None
     world.answer(found, "contact", factors="restored_by_administrator")
-    assert world.open_task(found).step == "cause"
+    assert world.open_task(found).step == "recovery"
+    world.lost.finds = "The owner has set no new password."
+    with pytest.raises(AnswerContradicted, match="no new password"):
+        world.answer(found, "recovery", owner="is_back")
+    world.answer(found, "recovery", owner="is_not_back")
+    assert world.open_task(found).step == "seen"
 
 
 def test_what_is_left_as_it_is_needs_no_proof(world: World) -> None:
@@ -306,11 +309,9 @@ def test_what_is_left_as_it_is_needs_no_proof(world: World) -> None:
     world.answer(found, "ask", answer="not_mine")
     world.do(actions.run, found, "account.lock", {"account": "acc_victim"}, parts=world.parts)
     world.execute()
-    world.answer(found, "recovery")
-    world.answer(found, "seen", paid=False, seen=False)
     world.contradiction.finds = "A second factor still stands."
     world.answer(found, "contact", factors="left_as_they_are")
-    assert (world.open_task(found).step, world.contradiction.asked) == ("cause", [])
+    assert (world.open_task(found).step, world.contradiction.asked) == ("recovery", [])
 
 
 def test_what_is_busy_is_tried_until_it_is_not_and_has_not_failed(world: World) -> None:
@@ -388,7 +389,7 @@ def test_a_commander_who_locked_before_the_task_came_has_done_it(world: World) -
     world.execute()
     world.answer(found, "ask", by=ANNA, answer="silent")
     assert world.steps(found)["lock"] == "done"
-    assert world.open_task(found).step == "recovery"
+    assert world.open_task(found).step == "contact"
 
 
 def test_a_task_of_an_action_is_done_by_the_action_alone(world: World) -> None:

@@ -32,9 +32,9 @@ def walk(world: World, incident_id: str) -> None:
     world.answer(incident_id, "ask", answer="not_mine")
     world.do(actions.run, incident_id, "account.lock", {"account": "acc_victim"}, parts=world.parts)
     world.execute()
-    world.answer(incident_id, "recovery")
-    world.answer(incident_id, "seen", paid=False, seen=False)
     world.answer(incident_id, "contact", factors="nothing_was_changed")
+    world.answer(incident_id, "recovery", owner="is_back")
+    world.answer(incident_id, "seen", paid=False, seen=False)
     world.answer(incident_id, "cause", cause="a reused password", fix="a new one and a second factor")
     world.answer(incident_id, "closing", closing="all is well again")
 

@@ -128,7 +128,7 @@ class Contradicting:
         return self.finds
 
 
-CONTRADICTIONS = {"factors.added": Contradicting()}
+CONTRADICTIONS = {"factors.added": Contradicting(), "access.lost": Contradicting()}
 
 
 @dataclass(kw_only=True)
@@ -139,6 +139,7 @@ class World:
     parts: Parts
     kept: dict[str, Kept]
     contradiction: Contradicting
+    lost: Contradicting
     executor: Executor
 
     @property
@@ -282,10 +283,15 @@ def make_world(
     ground = make_ground(folder, url, start=START)
     metadata.create_all(ground.db.engine)
     kept = containments()
-    contradiction = Contradicting()
-    parts = shipped.parts(kept, contradictions={"factors.added": contradiction}, settings=settings, library=library)
+    contradiction, lost = Contradicting(), Contradicting()
+    parts = shipped.parts(
+        kept,
+        contradictions={"factors.added": contradiction, "access.lost": lost},
+        settings=settings,
+        library=library,
+    )
     executor = Executor(ground.db, ground.clock, ground.ids, parts)
-    return World(ground=ground, parts=parts, kept=kept, contradiction=contradiction, executor=executor)
+    return World(ground=ground, parts=parts, kept=kept, contradiction=contradiction, lost=lost, executor=executor)
 
 
 def run_jobs(world: World) -> None:

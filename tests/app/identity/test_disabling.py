@@ -218,7 +218,7 @@ def test_the_owner_is_told_of_an_account_that_is_open_again(installation: Instal
 
     assert standing(installation, person.account) == (State.ACTIVE, None)
     assert told(installation, person)[-1].subject == "Your account is open again"
-    assert "http://localhost:8080/sign-in\n" in told(installation, person)[-1].text
+    assert "Set a new password first" in told(installation, person)[-1].text
 
 
 def test_the_owner_is_told_nothing_while_a_lock_of_ours_goes_on(installation: Installation) -> None:

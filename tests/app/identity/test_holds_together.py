@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.identity import accounts, disown, letters, recovery, roles
+from app.identity import accounts, contradictions, disown, letters, recovery, roles
 from app.identity.accounts import State
 from app.identity.containment import LockAccount, RevokeSessions, ToldHold
 from app.identity.links import LinkClosed
@@ -19,7 +19,7 @@ from app.kernel.errors import TooManyAttempts
 from payments.containment import HoldOutgoing
 from playbooks import registry
 from tests.support.ground import START
-from tests.support.installation import Installation, Person, installed
+from tests.support.installation import PASSWORD, Installation, Person, installed
 
 NEW = "four lamps beside the harbour wall"
 
@@ -144,7 +144,37 @@ def test_the_owner_is_told_once_of_a_lock_and_of_its_end(installation: Installat
     assert len(told(installation, person)) == 3, "the invitation, the lock, its end"
     locked, given_back = found["Your account is locked"], found["Your account is open again"]
     assert "/recover?surface=staff" in locked.text
-    assert "/sign-in?next=/staff" in given_back.text
+    assert "/recover?surface=staff" in given_back.text
+
+
+def test_the_password_of_before_our_lock_opens_nothing_and_is_not_set_again(installation: Installation) -> None:
+    person, lock = installation.customer("void", factor=False), LockAccount(installation.system.identity)
+    ctx, params = installation.system.context(service("playbooks")), {"account": person.account}
+    with installation.system.db.begin() as session:
+        lock.run(session, params, "v1", ctx)
+    with installation.system.db.begin() as session:
+        lock.undo(session, "v1", "v1|undo", ctx)
+    assert state_of(installation, person) is State.ACTIVE
+
+    browser = installation.browser()
+    page = browser.get("/sign-in")
+    refused = browser.post("/sign-in", {"address": person.address, "password": PASSWORD})
+    assert (page.status_code, refused.status_code) == (200, 401)
+    since = installation.system.clock.now()
+    with installation.system.db.read() as session:
+        said = contradictions.access_lost(session, person.account, since, since)
+    assert said == "The owner has set no new password since the lock made the one of before void."
+
+    token = asked(installation, person)
+    browser.get(f"/link/{token}")
+    same = browser.post(f"/link/{token}", {"password": PASSWORD})
+    assert same.status_code == 422
+    assert "This is the password that we took away." in same.text
+    assert browser.post(f"/link/{token}", {"password": NEW}).status_code == 200
+    with installation.system.db.read() as session:
+        assert contradictions.access_lost(session, person.account, since, since) is None
+    browser.get("/sign-in")
+    assert browser.post("/sign-in", {"address": person.address, "password": NEW}).status_code == 303
 
 
 def test_a_lock_of_the_owners_own_still_stands_after_ours(installation: Installation) -> None:

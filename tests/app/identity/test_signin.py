@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from app.identity import accounts, letters, lockout, mfa, roles, sessions, signin, signup
+from app.identity import accounts, kept_passwords, letters, lockout, mfa, roles, sessions, signin, signup
 from app.identity.models import attempts, role_grant
 from app.identity.passwords import Hasher
 from app.identity.signin import SignInOver, SignInRepeated, Step, Throttled
@@ -358,7 +358,7 @@ def test_a_hash_of_other_parameters_is_made_anew_at_sign_in(people: People) -> N
 
 def signup_hashes(people: People, account: str) -> tuple[str, ...]:
     with people.ground.db.read() as session:
-        return signup.past_hashes(session, account)
+        return kept_passwords.barred(session, account, is_staff=True)
 
 
 def test_a_role_that_has_run_out_gives_nothing_to_a_new_session(people: People) -> None:

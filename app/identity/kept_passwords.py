@@ -1,0 +1,58 @@
+"""The passwords of an account as they are kept: hashes only, the present one first, some of before it behind."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.identity import passwords
+from app.identity.models import password
+from app.kernel.context import Context
+
+# PCI DSS 8.3.7: a new password of staff is none of the last four.
+KEPT: Final = 4
+PRESENT: Final = 0
+
+
+def store(session: Session, account_id: str, hashed: str, ctx: Context) -> None:
+    """Keep a new password hash as the present one; the others are moved up by one."""
+    if present(session, account_id) is not None:
+        _move_up(session, account_id)
+    session.execute(
+        sa.insert(password).values(
+            account_id=account_id, n=PRESENT, hash=hashed, pepper_id=passwords.PEPPER_ID, set_at=ctx.at
+        )
+    )
+
+
+def void(session: Session, account_id: str) -> None:
+    """Leave an account without a present password: what was one opens nothing, until its owner sets another."""
+    if present(session, account_id) is not None:
+        _move_up(session, account_id)
+
+
+def present(session: Session, account_id: str) -> str | None:
+    """Return the hash of the present password, or None where there is none yet, or none any more."""
+    query = sa.select(password.c.hash).where(password.c.account_id == account_id, password.c.n == PRESENT)
+    return session.execute(query).scalar_one_or_none()
+
+
+def barred(session: Session, account_id: str, *, is_staff: bool) -> tuple[str, ...]:
+    """Return the hashes that a new password may not match: of staff the last four, of anybody the one made void."""
+    query = sa.select(password.c.hash).where(password.c.account_id == account_id).order_by(password.c.n)
+    kept = tuple(session.execute(query).scalars())
+    if is_staff:
+        return kept
+    return () if present(session, account_id) is not None else kept[:1]
+
+
+def _move_up(session: Session, account_id: str) -> None:
+    query = sa.select(password.c.n).where(password.c.account_id == account_id).order_by(password.c.n.desc())
+    for n in list(session.scalars(query)):
+        where = (password.c.account_id == account_id) & (password.c.n == n)
+        if n >= KEPT - 1:
+            session.execute(sa.delete(password).where(where))
+        else:
+            session.execute(sa.update(password).where(where).values(n=n + 1))
