@@ -13,7 +13,12 @@ _CANDIDATE: Final = re.compile(
 )
 _ALNUM: Final = re.compile(r"[0-9A-Za-z]*")
 _IBAN: Final = re.compile(r"(?<![0-9A-Za-z])[A-Z]{2}\d{2}(?: ?[0-9A-Z]{4}){2,7}(?: ?[0-9A-Z]{1,4})?(?![0-9A-Za-z])")
-_SEPARATORS: Final = re.compile(r"[\s._/\u2010-\u2015\u00b7]+")
+# What people write between digits, and the runs of digits that are left where it becomes one blank.
+_BETWEEN: Final = re.compile(r"(?<=[0-9])[\W_]{1,3}(?=[0-9])")
+# What hangs on to a word by a hyphen is part of an id.
+_RUN: Final = re.compile(r"(?<![0-9A-Za-z])(?<![0-9A-Za-z][-_])(?<![0-9] )[0-9]++(?: [0-9]++)++(?![-_]?[A-Za-z])")
+# How long numbers of the schemes are that people write: read in groups unlike those of a card, a run must be one whole.
+_WHOLE: Final = re.compile(r"3[47][0-9]{13}|(?!3[47])[2-6][0-9]{15}")
 # Digits within a word of this length belong to an id or a digest, not to a card.
 _WORD_OF_AN_ID: Final = 24
 _ISSUER: Final = re.compile(
@@ -56,16 +61,40 @@ def find_card_numbers(text: str) -> list[Found]:
     hits = []
     for match in _CANDIDATE.finditer(text):
         digits = re.sub(r"[ -]", "", match.group())
-        if not _ISSUER.match(digits) or not luhn(digits) or len(set(digits)) == 1:
-            continue
-        if not _in_long_word(text, match) and not _in_iban(text, match):
+        if _is_card(digits) and not _in_long_word(text, match) and not _in_iban(text, match):
             hits.append(Found("card_number", match.start(), match.end()))
     return hits
 
 
 def holds_card_number(text: str) -> bool:
-    """Tell whether people would read a card number in a text, in whatever digits and with whatever between them."""
-    return bool(find_card_numbers(text) or find_card_numbers(_SEPARATORS.sub(" ", unicodedata.normalize("NFKC", text))))
+    """Tell whether people would read a card number in a text: in digits of any script, with up to three signs between.
+
+    In the groups of a card it is found among other numbers too; in pairs, one by one, or in groups of three and more it
+    must stand alone and be of a length that cards have, else dates, times and telephone numbers would be taken for one.
+    """
+    plain = _BETWEEN.sub(" ", _in_plain_digits(text))
+    if find_card_numbers(text) or find_card_numbers(plain):
+        return True
+    return any(_is_whole_card(run) and not _in_iban(plain, run) for run in _RUN.finditer(plain))
+
+
+def _in_plain_digits(text: str) -> str:
+    """Return the text in compatibility form, with the digits of every script as those of ASCII."""
+    if text.isascii():
+        return text
+    normal = unicodedata.normalize("NFKC", text)
+    return "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in normal)
+
+
+def _is_whole_card(run: re.Match[str]) -> bool:
+    groups = run.group().split(" ")
+    sizes = [len(group) for group in groups]
+    is_even = sizes[0] <= 2 and len(set(sizes[:-1])) == 1 and sizes[-1] <= sizes[0]
+    return (is_even or min(sizes) >= 3) and _is_card("".join(groups)) and bool(_WHOLE.fullmatch("".join(groups)))
+
+
+def _is_card(digits: str) -> bool:
+    return bool(_ISSUER.match(digits)) and luhn(digits) and len(set(digits)) > 1
 
 
 def _in_long_word(text: str, match: re.Match[str]) -> bool:
