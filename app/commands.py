@@ -345,7 +345,9 @@ def mail(system: System, args: Arguments) -> Iterator[Line]:
     shown = letters[: int(args.get("limit", 5))]
     for letter in reversed(shown):
         yield text(f"── {letter['at']}  to {letter['to']}\n{letter['subject']}\n\n{letter['text'].rstrip()}\n")
-    if not letters:
+    if not letters and args.get("to"):
+        yield text(f"There is no letter to {args['to']}; without --to all letters are shown.")
+    elif not letters:
         yield text("The mailbox is empty.")
     elif len(shown) < len(letters):
         yield text(f"The newest {len(shown)} of {len(letters)} letters; -n shows more.")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from app.identity import mfa, people, roles
+from app.kernel.access import Actor, ActorKind
+from app.kernel.context import Source
 from dashboards.kit import money
 from dashboards.pages.soc.incident import since
 from dashboards.pages.soc.incident.since import steps_of
@@ -54,6 +58,25 @@ def test_of_many_events_the_newest_are_read(room: Room, monkeypatch: pytest.Monk
     assert "198.51.100.91" not in shown
 
 
+def test_a_factor_that_staff_removed_belongs_to_the_story_without_their_address(room: Room) -> None:
+    person = room.installation.customer("helped_one")
+    case = room.incident(account=person.account, severity="critical")
+    system = room.installation.system
+    with system.db.read() as session:
+        (factor,) = mfa.factors_of(session, person.account)
+    admin = Actor(id="acc_helper", kind=ActorKind.STAFF, permissions=roles.ROLES[roles.ADMINISTRATOR])
+    ctx = replace(system.context(admin), source=Source(ip="10.9.8.7"))
+    with system.db.begin() as session:
+        people.remove_factor(session, person.account, factor.id, "it was not theirs", ctx, parts=system.identity)
+    room.installation.arrive()
+
+    drawn = room.analyst.draw(f"/console/soc/incidents/{case}")
+    shown = drawn.partition("What happened at")[2].partition('"Timeline"')[0]
+    assert "A second factor was taken away" in shown
+    assert "by OnePay" in shown
+    assert "10.9.8.7" not in shown
+
+
 def test_who_may_not_read_events_is_shown_none(room: Room) -> None:
     assert "What happened at" not in room.administrator.draw(f"/console/soc/incidents/{room.incident()}")
 
@@ -62,7 +85,7 @@ def test_the_same_in_a_row_is_one_step() -> None:
     def event(n: int, action: str, outcome: str = "success", ip: str = "198.19.0.1") -> dict[str, object]:
         at = f"2026-11-02T09:00:{n:02d}.000Z"
         body = {"id": f"evt_{n}", "action": action, "outcome": outcome}
-        return {"@timestamp": at, "event": body, "source": {"ip": ip}}
+        return {"@timestamp": at, "event": body, "source": {"ip": ip}, "user": {"id": "acc_one"}}
 
     steps = steps_of(
         [
@@ -71,7 +94,8 @@ def test_the_same_in_a_row_is_one_step() -> None:
             event(3, "auth.login.succeeded"),
             event(4, "auth.login.failed", "failure"),
             event(5, "auth.login.failed", "failure", ip="198.19.0.2"),
-        ]
+        ],
+        "acc_one",
     )
     assert [(one.count, one.is_refused, one.event_id) for one in steps] == [
         (2, True, "evt_2"),

@@ -12,7 +12,7 @@ from typing import Final
 
 from dash import html
 
-from app.kernel.access import EVENT_RECORD_READ, SOC_ACTION_PROPOSE
+from app.kernel.access import EVENT_RECORD_READ, SOC_ACTION_PROPOSE, ActorKind
 from app.kernel.clock import parse_rfc3339
 from app.kernel.errors import Unavailable
 from dashboards import windows
@@ -20,7 +20,7 @@ from dashboards.kit import Part, copy, mark, money, panel, short_text, when
 from dashboards.pages.soc.incident.look import Look
 from ingest.events import catalog
 from ingest.events.envelope import at_path
-from ingest.store.query import And, Document, Eq, Not, Order, Prefix, Search, Window
+from ingest.store.query import And, Document, Eq, Not, Or, Order, Prefix, Search, Window
 
 ACCOUNTS_MAX: Final = 2
 EVENTS_READ: Final = 200
@@ -28,6 +28,10 @@ STEPS_SHOWN: Final = 12
 # What is known of an event at an account, in place of what its kind says of any.
 SAID: Final = {"auth.login.failed": "Somebody gave a wrong password or code"}
 # What response and detection record about somebody is not what they did.
+# Who may have entered an account; where anybody else sat is no address of the story.
+STRANGERS: Final = (None, ActorKind.CUSTOMER.value, ActorKind.UNKNOWN.value)
+# What staff or a playbook changes of somebody's ways in belongs to the story all the same.
+WAYS_IN: Final = ("auth.factor.removed", "auth.account.locked", "auth.account.unlocked", "admin.account.")
 OURS: Final = ("incident.", "detection.", "access.", "admin.")
 
 
@@ -53,11 +57,11 @@ def panels(seen: Look) -> list[Part]:
     return [_panel(one.value, seen) for one in keys[:ACCOUNTS_MAX]]
 
 
-def steps_of(documents: Sequence[Document]) -> list[Step]:
-    """Return events, oldest first, as steps: the same thing from the same place in a row is one."""
+def steps_of(documents: Sequence[Document], account: str) -> list[Step]:
+    """Return events of an account, oldest first, as steps: the same thing from the same place in a row is one."""
     steps: list[Step] = []
     for document in documents:
-        found = _step(document)
+        found = _step(document, account)
         last = steps[-1] if steps else None
         same = last is not None and (last.action, last.source, last.is_refused, last.detail) == (
             found.action,
@@ -79,7 +83,7 @@ def _panel(account: str, seen: Look) -> Part:
         documents = seen.view.sources.store.search(_search(account, seen.case.first_event_at)).documents
     except Unavailable as away:
         return panel(title, html.P([mark(str(away), "cross", "bad"), f" ({away.code})"], className="body"))
-    steps = steps_of([*reversed(documents)])
+    steps = steps_of([*reversed(documents)], account)
     known = {one.value for one in seen.found.entities if one.kind == "address"}
     rows = [html.Li(_row(step, known, seen)) for step in reversed(steps[-STEPS_SHOWN:])]
     earlier = len(steps) - len(rows)
@@ -123,11 +127,16 @@ def _since(seen: Look) -> str:
 def _search(account: str, since: datetime) -> Search:
     # Tries to enter it and acts in its name: of money that others send, the account is a subject alone.
     theirs = And((Eq("user.id", account), *[Not(Prefix("event.action", prefix)) for prefix in OURS]))
-    return Search(where=theirs, window=Window(since=windows.whole(since)), order=Order.NEWEST, limit=EVENTS_READ)
+    done_to = And((Eq("onepay.subject.id", account), Or(tuple(Prefix("event.action", one) for one in WAYS_IN))))
+    return Search(
+        where=Or((theirs, done_to)), window=Window(since=windows.whole(since)), order=Order.NEWEST, limit=EVENTS_READ
+    )
 
 
-def _step(document: Document) -> Step:
+def _step(document: Document, account: str) -> Step:
     action = str(at_path(document, "event.action"))
+    who = at_path(document, "onepay.auth.by") or at_path(document, "user.id")
+    is_by_us = who != account and at_path(document, "onepay.actor.kind") not in STRANGERS
     amount, currency = at_path(document, "transaction.amount"), at_path(document, "transaction.currency")
     said = [
         money(amount, currency) if isinstance(amount, int) and isinstance(currency, str) else "",
@@ -138,8 +147,8 @@ def _step(document: Document) -> Step:
         at=parse_rfc3339(document["@timestamp"]),
         event_id=str(at_path(document, "event.id")),
         action=SAID.get(action, catalog.headline(action)),
-        source=at_path(document, "source.ip"),
+        source=None if is_by_us else at_path(document, "source.ip"),
         is_refused=at_path(document, "event.outcome") == "failure",
-        detail=", ".join(part for part in said if part),
+        detail=", ".join(part for part in (*said, "by OnePay" if is_by_us else "") if part),
         count=1,
     )
