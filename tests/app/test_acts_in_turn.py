@@ -7,14 +7,17 @@ from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
+from flask import g
 from sqlalchemy.orm import Session
 
-from app.identity import disown, mfa, people, recovery, roles, sessions
+from app import edge
+from app.identity import accounts, disown, mfa, people, recovery, roles, sessions, stepup
 from app.identity.accounts import State
 from app.identity.containment import LockAccount, RevokeSessions
 from app.identity.models import account, factor
 from app.identity.models import session as session_table
 from app.kernel.access import Actor, ActorKind, service
+from app.kernel.db import DatabaseBusy
 from app.kernel.errors import OnePayError, SignInRequired
 from payments import transfers, wallets
 from payments.money import EUR, Money
@@ -210,3 +213,48 @@ def test_two_administrators_who_act_on_each_other_take_their_turn(either_house: 
     assert [type(error) for error in second.ended()] == [
         SignInRequired
     ]  # the first was before, and ended their session
+
+
+def test_a_factor_is_removed_while_its_code_is_given(either_house: Installation) -> None:
+    person = either_house.customer("removed_meanwhile")
+    system, parts = either_house.system, either_house.system.identity
+    ctx = system.context(owner(person))
+
+    def work() -> None:
+        with system.db.begin() as session:
+            stepup.check(session, person.account, either_house.code(person.secret or "", 1), ctx, parts=parts)
+
+    with system.db.begin() as session:
+        accounts.held(session, person.account)
+        other = Meanwhile(work)
+        (found,) = mfa.factors_of(session, person.account)
+        mfa.take_away(session, person.account, found.id, "own", ctx)
+    assert other.ended() == []
+
+
+class Deadlock(Exception):
+    """What PostgreSQL says to the one of two that it ends."""
+
+    sqlstate = "40P01"
+
+
+@pytest.mark.parametrize(("times", "is_done"), [(1, True), (2, False)])
+def test_an_act_that_was_ended_for_another_is_tried_once_more(
+    either_house: Installation, times: int, is_done: bool
+) -> None:
+    tried = []
+
+    def work(session: Session) -> str:
+        tried.append(session)
+        if len(tried) <= times:
+            raise DatabaseBusy(retry_after=1) from Deadlock()
+        return "done"
+
+    with either_house.app.test_request_context("/"):
+        g.live = None
+        if is_done:
+            assert edge.acted(work) == "done"
+        else:
+            with pytest.raises(DatabaseBusy):
+                edge.acted(work)
+    assert len(tried) == 2
