@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -128,9 +127,8 @@ def check_refused(session: Session, found: Findings, keys: TextKeys | None) -> N
     """Refused transfers and the events that tell of them are the same, both ways, as far as bodies can be read."""
     tally, is_whole = Tally(), True
     for refusals in told.of_kinds(session, TransferRefused.kind):
-        bodies = [one.body for one in refusals if one.body is not None]
-        is_whole = is_whole and len(bodies) == len(refusals)
-        events = [(_transfer_of(event), event) for event in map(json.loads, bodies)]
+        events = [(_transfer_of(event), event) for _, event in told.documents(refusals, found)]
+        is_whole = is_whole and len(events) == len(refusals)
         rows = session.execute(sa.select(transfer).where(transfer.c.id.in_([id for id, _ in events])))
         row_by_id = {row.id: row for row in rows}
         reader = signed_text.reader({row.owner_id for row in row_by_id.values()}, keys)
@@ -187,13 +185,13 @@ def _name_untold(session: Session, found: Findings) -> None:
     for ids in _refused(session):
         untold = set(ids)
         for refusals in told.of_kinds(session, TransferRefused.kind):
-            untold -= {_transfer_of(json.loads(one.body)) for one in refusals if one.body is not None}
+            untold -= {_transfer_of(event) for _, event in told.documents(refusals, found)}
         for id in sorted(untold):
             found.add("transfer_untold", transfer, id, expected="an event that tells of the refusal", found="none")
 
 
 def _transfer_of(event: Mapping[str, Any]) -> str:
-    return str(at_path(event, "onepay.transfer.id"))
+    return told.id_of(event, "onepay.transfer.id")
 
 
 def _refused(session: Session) -> Iterator[Sequence[str]]:

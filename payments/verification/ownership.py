@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -27,14 +26,14 @@ def check(session: Session, found: Findings) -> None:
     """Compare kind, owner, currency and time of every wallet with its opening, both ways, and every bank reference.
 
     Books of the house are what the product opens: its own, open, without a floor, and named by kind and currency. Where
-    the body of an opening is lawfully gone, that wallet is not compared, and whether one is untold is not known.
+    the body of an opening is gone or damaged, that wallet is not compared, and whether one is untold is not known.
     """
     opened, is_whole = 0, True
     for openings in told.of_kinds(session, WalletOpened.kind):
         opened += len(openings)
-        events = [json.loads(one.body) for one in openings if one.body is not None]
+        events = [event for _, event in told.documents(openings, found)]
         is_whole = is_whole and len(events) == len(openings)
-        ids = [str(at_path(event, "onepay.wallet.id")) for event in events]
+        ids = [told.id_of(event, "onepay.wallet.id") for event in events]
         rows = {row.id: row for row in session.execute(sa.select(book).where(book.c.id.in_(ids)))}
         for id, event in zip(ids, events, strict=True):
             _check_wallet(id, event, rows.get(id), found)

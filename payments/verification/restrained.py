@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -47,17 +46,17 @@ def _check_wallet(row: Any, found: Findings) -> None:
 
 
 def _check_told(session: Session, found: Findings, tally: Tally) -> bool:
-    """Compare the restraints that events name, and count the wallets; returns False where a body is gone."""
+    """Compare the restraints that events name, and count the wallets; returns False where a body is gone or damaged."""
     is_whole = True
     for events in told.of_kinds(session, WalletFrozen.kind, WalletUnfrozen.kind):
-        readable = [(one.kind, json.loads(one.body)) for one in events if one.body is not None]
+        readable = told.documents(events, found)
         is_whole = is_whole and len(readable) == len(events)
-        ids = {at_path(event, "onepay.restraint.id") for _, event in readable}
+        ids = {told.id_of(event, "onepay.restraint.id") for _, event in readable}
         rows = {row.id: row for row in session.execute(sa.select(restraint).where(restraint.c.id.in_(ids)))}
         for kind, event in readable:
             is_frozen = kind == WalletFrozen.kind
             tally.told(_wallet_of(event), 1 if is_frozen else -1)
-            id = str(at_path(event, "onepay.restraint.id"))
+            id = told.id_of(event, "onepay.restraint.id")
             row = rows.get(id)
             if row is None:
                 found.add("restraint_missing", restraint, id, expected="a restraint", found="none")
@@ -89,10 +88,10 @@ def _name_untold(session: Session, found: Findings) -> None:
     for wallets in _wallets(session):
         newest = dict.fromkeys((row.id for row in wallets), WalletUnfrozen.kind)
         for events in told.of_kinds(session, WalletFrozen.kind, WalletUnfrozen.kind):
-            for one in events:
-                id = _wallet_of(json.loads(one.body or b"{}"))
+            for kind, event in told.documents(events, found):
+                id = _wallet_of(event)
                 if id in newest:
-                    newest[id] = one.kind
+                    newest[id] = kind
         for row in wallets:
             if row.closed_at is None:
                 said = BookState.DEBIT_FROZEN if newest[row.id] == WalletFrozen.kind else BookState.OPEN
@@ -100,7 +99,7 @@ def _name_untold(session: Session, found: Findings) -> None:
 
 
 def _wallet_of(event: Mapping[str, Any]) -> str:
-    return str(at_path(event, "onepay.wallet.id"))
+    return told.id_of(event, "onepay.wallet.id")
 
 
 def _wallets(session: Session) -> Iterator[Sequence[Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +25,7 @@ from payments.ledger import digest
 from payments.ledger.model import BookState, EntryRow, HoldState
 from payments.models import balance, book, entry, hold, transaction
 from payments.signed_text import TextKeys
-from payments.verification import orders, ownership, restrained
+from payments.verification import orders, ownership, restrained, told
 from payments.verification.findings import Difference, Findings
 
 SLICE: Final = 10_000
@@ -99,8 +98,8 @@ def record(session: Session, verification: Verification, ctx: Context) -> str:
     ctx.actor.require(LEDGER_VERIFY_RUN)
     outcome = Outcome.SUCCESS if verification.is_sound else Outcome.FAILURE
     differences = sum(difference.count for difference in verification.differences)
-    told = events.LedgerVerified(entries=verification.entries, differences=differences, outcome=outcome)
-    return outbox.record(session, told, ctx)
+    verified = events.LedgerVerified(entries=verification.entries, differences=differences, outcome=outcome)
+    return outbox.record(session, verified, ctx)
 
 
 def _rows(session: Session, only_book: str | None) -> int:
@@ -221,10 +220,10 @@ def _check_transactions(
         reader = signed_text.reader({one["owner_id"] for one in known.values() if "signed_ct" in one}, keys)
         for row in rows:
             _check_transaction(row, entries_by_id[row.id], found)
-            told = _told(row, found)
-            unreadable += row.sequence is not None and told is None
+            event = _told(row, found)
+            unreadable += row.sequence is not None and row.sequenced is None and row.waiting is None
             if row.kind in orders.KINDS:
-                orders.check(row, entries_by_id[row.id], told, known.get((row.kind, row.object_id)), found, reader)
+                orders.check(row, entries_by_id[row.id], event, known.get((row.kind, row.object_id)), found, reader)
         progress(count)
     return count, unreadable
 
@@ -279,18 +278,20 @@ def _check_transaction(row: Any, entries: Sequence[EntryRow], found: Findings) -
 
 
 def _told(row: Any, found: Findings) -> Mapping[str, Any] | None:
-    """Compare a transaction with its event and return the body, or None where it is missing or lawfully gone."""
+    """Compare a transaction with its event; return what it says, or None where it is missing, damaged or gone."""
     text = row.sequenced if row.sequenced is not None else row.waiting
     if text is None:
         if row.sequence is None:
             found.add("event_missing", transaction, row.id, expected=f"event {row.event_id}", found="none")
         return None
-    told: Mapping[str, Any] = json.loads(text)
-    found.same("event_transaction", log_body, row.event_id, row.id, at_path(told, "onepay.ledger.transaction"))
-    found.same("event_hash", log_body, row.event_id, row.hash.hex(), at_path(told, "onepay.ledger.hash"))
-    found.same("transaction_actor", transaction, row.id, at_path(told, "user.id"), row.actor_id)
-    found.same("transaction_request", transaction, row.id, at_path(told, "trace.id"), row.request_id)
-    return told
+    event = told.document(row.event_id, text, found)
+    if event is None:
+        return None
+    found.same("event_transaction", log_body, row.event_id, row.id, at_path(event, "onepay.ledger.transaction"))
+    found.same("event_hash", log_body, row.event_id, row.hash.hex(), at_path(event, "onepay.ledger.hash"))
+    found.same("transaction_actor", transaction, row.id, at_path(event, "user.id"), row.actor_id)
+    found.same("transaction_request", transaction, row.id, at_path(event, "trace.id"), row.request_id)
+    return event
 
 
 def _check_events(session: Session, found: Findings) -> None:

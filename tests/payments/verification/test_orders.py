@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.kernel.access import SOC_ACTION_RUN, ActorKind
-from ingest.models import outbox, subject_key
+from ingest.models import body, outbox, subject_key
 from payments import signed_text, wallets
 from payments.models import transfer
 from payments.money import USD
@@ -17,6 +17,7 @@ from payments.transfers import TransferRefused
 from payments.verification import orders, ownership, restrained, told, verify
 from tests.payments.altering import alter
 from tests.payments.world import Person, World
+from tests.support import sealing
 from tests.support.ground import somebody
 
 COMMANDER = somebody(ActorKind.STAFF, "acc_commander", SOC_ACTION_RUN)
@@ -137,6 +138,41 @@ def test_what_people_did_agrees(world: World) -> None:
 def test_an_altered_order_or_wallet_is_named(world: World, statement: str, expected: set[str]) -> None:
     alter(lived(world).ground, statement)
     assert kinds(world) == expected
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"\xff\xfe", b"[]", b"null", b'"words"', b'{"a":1.5}', b"[" * 9_000])
+@pytest.mark.parametrize("is_numbered", [True, False])
+def test_a_damaged_body_of_any_event_is_a_finding(world: World, text: bytes, is_numbered: bool) -> None:
+    lived(world)
+    table = body if is_numbered else outbox
+    if is_numbered:
+        sealing.sequencer(world.ground).drain()
+    with world.db.begin() as session:
+        events = session.scalar(sa.select(sa.func.count()).select_from(table).where(table.c["class"] == "money"))
+        session.execute(sa.update(table).where(table.c["class"] == "money").values(body=text))
+    differences = world.differences()
+    assert [one.kind for one in differences] == ["event_unreadable"]
+    assert differences[0].count == events
+    assert differences[0].key.startswith("evt_")
+
+
+@pytest.mark.parametrize(
+    "text", [b"{}", b'{"onepay":{"restraint":{"id":"\\u0000"},"subject":{"id":7}}}', b'{"onepay":[]}']
+)
+def test_a_body_of_other_words_is_compared_as_it_stands(world: World, text: bytes) -> None:
+    lived(world)
+    with world.db.begin() as session:
+        session.execute(sa.update(outbox).where(outbox.c["class"] == "money").values(body=text))
+    named = {"restraint_missing", "transfer_missing", "wallet_missing", "event_hash", "event_transaction"}
+    assert named < kinds(world)
+
+
+def test_a_damaged_body_hides_no_order_that_is_told_of_elsewhere(world: World) -> None:
+    alter(lived(world).ground, SETTLED.format("amount = 501"))
+    with world.db.begin() as session:
+        frozen = outbox.c.kind == "transaction.wallet.frozen"
+        session.execute(sa.update(outbox).where(frozen).values(body=b"{"))
+    assert kinds(world) == {"transfer_amount", "transfer_signed", "event_unreadable"}
 
 
 def test_a_text_sealed_anew_with_its_hash_still_differs_from_the_log(world: World) -> None:
