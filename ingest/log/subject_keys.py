@@ -12,7 +12,7 @@ from app.kernel import canonical, crypto
 from app.kernel.access import EVENT_PERSONAL_READ
 from app.kernel.clock import Clock
 from app.kernel.context import Context
-from app.kernel.crypto import Secret
+from app.kernel.crypto import Secret, Unreadable
 from app.kernel.db import Database, insert_once
 from app.kernel.errors import Gone
 from ingest.events.envelope import at_path
@@ -82,11 +82,14 @@ class SubjectKeys:
 
     def reader(self, subjects: Collection[str], class_: str) -> Reader:
         """Return what opens column values of these people, with all their keys asked for at once."""
-        wrapped: dict[str, bytes | None] = dict.fromkeys(subjects)
-        names = sorted(wrapped)
+        wrapped: dict[str, bytes | None] = {}
+        names = sorted(set(subjects))
         for first in range(0, len(names), KEYS_A_TIME):
             query = sa.select(subject_key.c.subject, subject_key.c.wrapped).where(
-                subject_key.c.subject.in_(names[first : first + KEYS_A_TIME]), subject_key.c["class"] == class_
+                subject_key.c.subject.in_(names[first : first + KEYS_A_TIME]),
+                subject_key.c["class"] == class_,
+                # A key that is gone says when it was destroyed; else it was not destroyed, but taken away.
+                subject_key.c.wrapped.is_not(None) | subject_key.c.destroyed_at.is_not(None),
             )
             with self._db.read() as session:
                 wrapped.update({row.subject: row.wrapped for row in session.execute(query)})
@@ -127,10 +130,15 @@ class Reader:
         self._keys: dict[str, Secret] = {}
 
     def open_value(self, value: bytes, subject: str, place: str) -> str:
-        """Decrypt a value of one of the people it was made for; raises `SubjectErased` where the key is gone."""
+        """Decrypt a value of one of the people it was made for.
+
+        Raises `SubjectErased` where the key was destroyed, `Unreadable` where there is none, or it was altered.
+        """
         return _opened(self._key(subject), value, subject, self._class, place)
 
     def _key(self, subject: str) -> Secret | None:
+        if subject not in self._wrapped:
+            raise Unreadable("there is no key for what was sealed")
         wrapped = self._wrapped[subject]
         if wrapped is None:
             return None

@@ -19,6 +19,7 @@ from ingest.events.transaction import TransferSettled
 from ingest.models import entry
 from payments.models import transfer as order_table
 from tests.app.test_money_api import order
+from tests.support.ground import START
 from tests.support.installation import Browser, Installation, installed
 
 
@@ -101,7 +102,7 @@ def test_a_receipt_says_that_the_text_of_an_erased_payer_is_gone(house: Installa
     _, transfer = paid(house, "1.00")
     house.system.sequencer.drain()
     with house.system.keys_db.begin() as session:
-        session.execute(sa.update(models.subject_key).values(wrapped=None))
+        session.execute(sa.update(models.subject_key).values(wrapped=None, destroyed_at=START))
     payee = house.browser()
     payee.sign_in(house.people["payee_r"])
     page = payee.get(f"/transfers/{transfer}").text

@@ -15,6 +15,7 @@ from payments.receipts import TextStands, TransferReceipt
 from payments.transfers import TransferRefused
 from tests.payments.world import Person, World
 from tests.support import sealing
+from tests.support.ground import START
 
 
 def receipt(world: World, reader: Person, id: str) -> TransferReceipt:
@@ -24,7 +25,9 @@ def receipt(world: World, reader: Person, id: str) -> TransferReceipt:
 
 def erased(world: World, person: Person) -> None:
     with world.ground.keys_db.begin() as session:
-        session.execute(sa.update(subject_key).where(subject_key.c.subject == person.id).values(wrapped=None))
+        session.execute(
+            sa.update(subject_key).where(subject_key.c.subject == person.id).values(wrapped=None, destroyed_at=START)
+        )
 
 
 def test_payer_and_payee_see_the_proof_once_the_event_is_numbered(world: World) -> None:

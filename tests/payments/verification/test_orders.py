@@ -18,7 +18,7 @@ from payments.verification import orders, ownership, restrained, told, verify
 from tests.payments.altering import alter
 from tests.payments.world import Person, World
 from tests.support import sealing
-from tests.support.ground import somebody
+from tests.support.ground import START, somebody
 
 COMMANDER = somebody(ActorKind.STAFF, "acc_commander", SOC_ACTION_RUN)
 SETTLED = "UPDATE payments_transfer SET {} WHERE state = 'settled'"
@@ -40,7 +40,7 @@ CASES = [
     (SETTLED.format("target = 'wal_other'"), {"transfer_books"}),
     (SETTLED.format("source = 'wal_other'"), {"transfer_books"}),
     (SETTLED.format("currency = 'USD'"), {"transfer_currency", "transfer_signed"}),
-    (SETTLED.format("owner_id = 'acc_thief'"), {"transfer_owner"}),
+    (SETTLED.format("owner_id = 'acc_thief'"), {"transfer_owner", "transfer_signed_text"}),
     (SETTLED.format("reference = 'other'"), {"transfer_reference", "transfer_signed"}),
     (SETTLED.format("at = at + 1"), {"transfer_time", "transfer_time_told"}),
     (SETTLED.format("at = at - 1"), {"transfer_time_told"}),
@@ -56,7 +56,7 @@ CASES = [
     ("DELETE FROM payments_transfer WHERE state = 'settled'", {"transfer_missing"}),
     (SETTLED.format("reason = 'wallet_restricted'"), {"transfer_reason"}),
     (REFUSED.format("amount = 1"), {"transfer_refusal", "transfer_signed"}),
-    (REFUSED.format("owner_id = 'acc_ben'"), {"transfer_refusal"}),
+    (REFUSED.format("owner_id = 'acc_ben'"), {"transfer_refusal", "transfer_signed_text"}),
     (REFUSED.format("reference = 'other'"), {"transfer_signed"}),
     (REFUSED.format("fee = 1"), {"transfer_refusal", "transfer_signed"}),
     (REFUSED.format("version = 2"), {"transfer_refusal"}),
@@ -196,10 +196,22 @@ def test_a_text_sealed_anew_with_its_hash_still_differs_from_the_log(world: Worl
 def test_orders_of_somebody_erased_are_compared_without_their_text(world: World) -> None:
     lived(world)
     with world.ground.keys_db.begin() as session:
-        session.execute(sa.update(subject_key).where(subject_key.c.subject == "acc_anna").values(wrapped=None))
+        session.execute(
+            sa.update(subject_key).where(subject_key.c.subject == "acc_anna").values(wrapped=None, destroyed_at=START)
+        )
     assert world.differences() == []
     alter(world.ground, SETTLED.format(f"signed_hash = {OTHER_HASH}"))
     assert kinds(world) == {"transfer_signed_told"}
+
+
+@pytest.mark.parametrize("how", ["emptied", "deleted"])
+def test_a_key_that_was_taken_away_hides_no_altered_order(world: World, how: str) -> None:
+    lived(world)
+    of_anna = subject_key.c.subject == "acc_anna"
+    with world.ground.keys_db.begin() as session:
+        taken = sa.delete(subject_key) if how == "deleted" else sa.update(subject_key).values(wrapped=None)
+        session.execute(taken.where(of_anna))
+    assert kinds(world) == {"transfer_signed_text"}
 
 
 def test_who_frees_a_wallet_and_its_restraint_still_differs_from_the_log(world: World) -> None:
