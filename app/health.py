@@ -102,7 +102,8 @@ def lag(system: System) -> dict[str, Any]:
         },
         "letters": {
             "waiting": mail.letters,
-            "oldest_seconds": round(mail.oldest.total_seconds(), 1),
+            "overdue_seconds": round(mail.overdue.total_seconds(), 1),
+            "failing": mail.failing,
             "lost": mail.lost,
             "ok": mail.is_well,
         },
@@ -156,9 +157,11 @@ def parts(system: System, found: Mapping[str, Any] | None = None) -> list[Part]:
         ),
         Part(
             name="Letters",
-            says=f"{mail['waiting']} waiting, {mail['lost']} lost" if mail["lost"] else f"{mail['waiting']} waiting",
+            says=", ".join(
+                f"{mail[word]} {word}" for word in ("waiting", "failing", "lost") if mail[word] or word == "waiting"
+            ),
             ok=mail["ok"],
-            detail=f"the oldest waits for {mail['oldest_seconds']:.0f} s" if mail["waiting"] else "",
+            detail=f"one is due for {mail['overdue_seconds']:.0f} s" if mail["overdue_seconds"] else "",
         ),
         *(Part(name=f"Ready: {name}", says=said, ok=False) for name, said in ready(system).items()),
     ]

@@ -22,10 +22,16 @@ from app.kernel.errors import OnePayError, TooManyAttempts
 KEPT: Final = timedelta(days=1)
 # Claims that never ended, one after the other: such a letter may be what ends the workers that take it.
 UNENDED_MAX: Final = 8
-# How long a letter waits before somebody should look, and for how long a lost one is shown to them.
+# How long a letter that is due waits to be taken before somebody should look, and for how long a lost one is shown.
 LATE: Final = timedelta(minutes=5)
 LOST_SHOWN: Final = timedelta(days=7)
-_LOST: Final = ("unended", "unreadable")
+# One that expired untried is none: it was written where nothing delivers, as in a world made for a demonstration.
+_LOST: Final = sa.or_(
+    message.c.state.in_(("unended", "unreadable")), sa.and_(message.c.state == "expired", message.c.tries > 0)
+)
+# From so many tries on a letter counts as failing; one mailbox is its owner's trouble, several are the messenger's.
+FAILING_TRIES: Final = 3
+SEVERAL: Final = 3
 WAITING_MAX: Final = 50
 BACKOFF_SECONDS_MAX: Final = 600
 # Longer than a letter takes to hand over, and short beside the half hour of a link: what a killed worker held waits so
@@ -54,16 +60,21 @@ class Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """How letters stand: how many wait and how long the oldest has, and how many were set aside of late."""
+    """How letters stand: how many wait, how long one is due and not taken, how many fail, how many were lost of late.
+
+    `troubled` counts the people whose letters fail now or were lost within a day.
+    """
 
     letters: int
-    oldest: timedelta
+    overdue: timedelta
+    failing: int
     lost: int
+    troubled: int
 
     @property
     def is_well(self) -> bool:
-        """Tell whether letters leave in time, and none was lost."""
-        return self.oldest <= LATE and not self.lost
+        """Tell whether letters are taken in time, and not several people's fail or were lost."""
+        return self.overdue <= LATE and self.troubled < SEVERAL
 
 
 class MessengerFailed(OnePayError):
@@ -165,11 +176,20 @@ def failed(session: Session, taken: Taken, at: datetime) -> None:
 def standing(session: Session, at: datetime) -> Waiting:
     """Return how letters stand."""
     is_waiting = sa.and_(message.c.state == "queued", message.c.expires_at > at)
-    is_lost = sa.and_(message.c.state.in_(_LOST), message.c.created_at > at - LOST_SHOWN)
+    is_failing = sa.and_(is_waiting, message.c.tries >= FAILING_TRIES)
+    is_lost = sa.and_(_LOST, message.c.created_at > at - LOST_SHOWN)
+    is_trouble = sa.or_(is_failing, sa.and_(_LOST, message.c.expires_at > at - KEPT))
+    # What is taken, or was and failed, is not due before its time comes again.
+    due_since = sa.func.min(message.c.not_before).filter(message.c.not_before <= at)
+    people = sa.func.count(sa.distinct(sa.func.coalesce(message.c.account_id, message.c.id)))
     count = sa.func.count()
-    waiting, oldest = session.execute(sa.select(count, sa.func.min(message.c.created_at)).where(is_waiting)).one()
-    lost = session.execute(sa.select(count).where(is_lost)).scalar_one()
-    return Waiting(letters=waiting, oldest=at - oldest if oldest else timedelta(), lost=lost)
+    waiting, since = session.execute(sa.select(count, due_since).where(is_waiting)).one()
+    failing, lost, troubled = (
+        session.execute(sa.select(counted).where(rows)).scalar_one()
+        for counted, rows in ((count, is_failing), (count, is_lost), (people, is_trouble))
+    )
+    overdue = at - since if since else timedelta()
+    return Waiting(letters=waiting, overdue=overdue, failing=failing, lost=lost, troubled=troubled)
 
 
 def set_aside(session: Session, at: datetime) -> int:

@@ -111,32 +111,77 @@ def test_a_schema_of_another_revision_is_not_ready(house: Installation) -> None:
     assert health.ready(house.system) == {"schema main": "SchemaMismatch"}
 
 
-def test_a_letter_that_is_given_up_is_shown_for_a_week(house: Installation, clock: StillClock) -> None:
-    house.customer("amber_one", factor=False)
+def ask_for_letters(house: Installation, *names: str) -> None:
+    """Let people ask for a letter each, with none of an earlier act on its way."""
+    for name in names:
+        house.customer(name, factor=False)
     house.turn()
-    assert letters_line(house) == ("0 waiting", True, "")
     browser = house.browser()
-    browser.get("/recover")
-    browser.post("/recover", {"email": "amber_one@onepay.example"})
+    for name in names:
+        browser.get("/recover")
+        browser.post("/recover", {"email": f"{name}@onepay.example"})
+
+
+def try_in_vain(house: Installation, clock: StillClock, until: datetime) -> None:
+    """Let every letter that is due fail, as a messenger does that reaches no mailbox."""
+    while clock.now() < until:
+        with house.system.db.begin() as session:
+            while (taken := letters.claim(session, clock.now(), parts=house.system.identity)) is not None:
+                letters.failed(session, taken, clock.now())
+        clock.move(timedelta(minutes=5))
+
+
+def test_a_letter_that_is_given_up_is_shown_for_a_week_and_one_alone_is_no_alarm(
+    house: Installation, clock: StillClock
+) -> None:
+    ask_for_letters(house, "amber_one")
+    assert letters_line(house) == ("1 waiting", True, "")
     for _ in range(letters.UNENDED_MAX):
         with house.system.db.begin() as session:
             assert letters.claim(session, clock.now(), parts=house.system.identity)
         clock.move(letters.CLAIM)
-    assert letters_line(house) == ("1 waiting", False, "the oldest waits for 960 s")
+    assert letters_line(house) == ("1 waiting, 1 failing", True, "")
     house.turn()
-    assert letters_line(house) == ("0 waiting, 1 lost", False, "")
-    assert health.lag(house.system)["letters"]["ok"] is False
+    assert letters_line(house) == ("0 waiting, 1 lost", True, "")
     clock.move(letters.LOST_SHOWN)
     assert letters_line(house) == ("0 waiting", True, "")
 
 
-def test_a_letter_that_is_only_now_on_its_way_is_no_trouble(house: Installation, clock: StillClock) -> None:
-    house.customer("amber_one", factor=False)
-    house.turn()
-    browser = house.browser()
-    browser.get("/recover")
-    browser.post("/recover", {"email": "amber_one@onepay.example"})
+def test_a_letter_that_is_due_and_not_taken_is_late(house: Installation, clock: StillClock) -> None:
+    ask_for_letters(house, "amber_one")
     clock.move(letters.LATE)
-    assert letters_line(house) == ("1 waiting", True, "the oldest waits for 300 s")
+    assert letters_line(house) == ("1 waiting", True, "one is due for 300 s")
     clock.move(timedelta(seconds=1))
     assert letters_line(house)[1] is False
+    with house.system.db.begin() as session:
+        assert letters.claim(session, clock.now(), parts=house.system.identity)
+    assert letters_line(house) == ("1 waiting", True, ""), "it is taken"
+    clock.move(letters.CLAIM + letters.LATE + timedelta(seconds=1))
+    assert letters_line(house) == ("1 waiting", False, "one is due for 301 s"), "it was taken, and not again"
+
+
+@pytest.mark.parametrize(("people", "is_well"), [(1, True), (2, True), (3, False)])
+def test_one_bad_mailbox_is_no_alarm_and_several_are(
+    house: Installation, clock: StillClock, people: int, is_well: bool
+) -> None:
+    ask_for_letters(house, *(f"amber_{n}" for n in range(people)))
+    begun = clock.now()
+    try_in_vain(house, clock, begun + timedelta(minutes=30))
+    said, ok, _ = letters_line(house)
+    assert (said, ok) == (f"{people} waiting, {people} failing", is_well)
+    assert health.lag(house.system)["letters"]["failing"] == people
+
+    try_in_vain(house, clock, begun + letters.KEPT)
+    with house.system.db.begin() as session:
+        letters.expire(session, clock.now())
+    assert letters_line(house) == (f"0 waiting, {people} lost", is_well, "")
+    clock.move(letters.KEPT)
+    assert letters_line(house) == (f"0 waiting, {people} lost", True, "")
+
+
+def test_a_letter_that_nothing_was_there_to_deliver_is_not_lost(house: Installation, clock: StillClock) -> None:
+    ask_for_letters(house, "amber_one")
+    clock.move(letters.KEPT)
+    with house.system.db.begin() as session:
+        letters.expire(session, clock.now())
+    assert letters_line(house) == ("0 waiting", True, "")

@@ -20,7 +20,7 @@ MEANS: Final[Mapping[str, str]] = {
     "Shipper": "brings numbered events to where they are searched",
     "Parked": "events that the store refused; none is lost, each waits for a person",
     "Jobs": "what runs by the clock: detectors, playbooks, clocks",
-    "Letters": "what people are told; one is lost that could not be read, or whose handing over never ended",
+    "Letters": "what people are told; failing: tried three times; lost: tried in vain for a day, or never to be sent",
     "Checkpoint": "the newest signature over the whole log",
 }
 

@@ -196,3 +196,16 @@ def test_two_workers_at_once_take_each_letter_once(people_on_postgres: People) -
     for thread in threads:
         thread.join()
     assert sorted(found) == sorted(made)
+
+
+@pytest.mark.needs("postgres")
+@pytest.mark.xdist_group("postgres")
+def test_how_letters_stand_on_postgres(people_on_postgres: People) -> None:
+    people = people_on_postgres
+    queue(people, "amber", "birch")
+    people.move(seconds=7)
+    claimed(people)
+    with people.ground.db.begin() as session:
+        session.execute(sa.update(message).where(message.c.tries == 1).values(tries=letters.FAILING_TRIES))
+        stands = letters.standing(session, people.ground.clock.now())
+    assert stands == letters.Waiting(letters=2, overdue=timedelta(seconds=7), failing=1, lost=0, troubled=1)
