@@ -60,9 +60,12 @@ def find_card_numbers(text: str) -> list[Found]:
     """
     hits = []
     for match in _CANDIDATE.finditer(text):
-        digits = re.sub(r"[ -]", "", match.group())
+        digits, end = re.sub(r"[ -]", "", match.group()), match.end()
+        if match.group(1) and len(digits) == 19 and not _is_card(digits):
+            # The three digits behind it may be those from the back of the card.
+            digits, end = digits[:16], end - 4
         if _is_card(digits) and not _in_long_word(text, match) and not _in_iban(text, match):
-            hits.append(Found("card_number", match.start(), match.end()))
+            hits.append(Found("card_number", match.start(), end))
     return hits
 
 
