@@ -8,8 +8,9 @@ from typing import Final, Protocol
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, kept_passwords, lockout, notices, sessions, ways_back
+from app.identity import accounts, kept_passwords, links, lockout, notices, sessions, ways_back
 from app.identity.accounts import Account, State
+from app.identity.links import LinkPurpose
 from app.identity.lockout import Bucket
 from app.identity.models import restraint
 from app.identity.parts import Identity
@@ -90,9 +91,12 @@ class LockAccount:
         if _first(session, key, self.name, found.id, detail, ctx):
             sessions.end_all(session, found.id, "revoked", ctx)
             accounts.set_state(session, found.id, State.LOCKED, ctx, reason=CONTAINED)
-            kept_passwords.void(session, found.id)
+            had_password = kept_passwords.void(session, found.id)
+            # A link that was asked for before would set a password for whoever holds it.
+            links.close_others(session, found.id, LinkPurpose.RECOVERY, ctx)
+            links.close_others(session, found.id, LinkPurpose.FACTOR, ctx)
             outbox.record(session, AccountLocked(account=found.id, reason=CONTAINED, about=(found.id,)), ctx)
-            if not _is_contained(found):
+            if had_password or not _is_contained(found):
                 _tell_locked(session, found, ctx, self._parts)
         return key
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, kept_passwords, mfa
+from app.identity import accounts, coming_back, kept_passwords, mfa
 from app.identity.accounts import State
 
 
@@ -29,8 +29,11 @@ def access_lost(session: Session, account_id: str, since: datetime, until: datet
     """Return what keeps the owner out of the account still, in words, or None."""
     if kept_passwords.present(session, account_id) is None:
         return "The owner has set no new password since the lock made the one of before void."
-    if accounts.get(session, account_id).state is not State.ACTIVE:
+    found = accounts.get(session, account_id)
+    if found.state is not State.ACTIVE:
         return "The account is not open yet: another commander takes the lock back."
+    if coming_back.is_needed(session, found):
+        return "They have no second factor yet: an administrator sends them the link that adds one, under People."
     return None
 
 

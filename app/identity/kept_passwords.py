@@ -25,12 +25,18 @@ def store(session: Session, account_id: str, hashed: str, ctx: Context) -> None:
             account_id=account_id, n=PRESENT, hash=hashed, pepper_id=passwords.PEPPER_ID, set_at=ctx.at
         )
     )
+    session.execute(sa.delete(password).where(password.c.account_id == account_id, password.c.n >= KEPT))
 
 
-def void(session: Session, account_id: str) -> None:
-    """Leave an account without a present password: what was one opens nothing, until its owner sets another."""
-    if present(session, account_id) is not None:
-        _move_up(session, account_id)
+def void(session: Session, account_id: str) -> bool:
+    """Leave an account without a present password, and tell whether there was one.
+
+    What was one opens nothing, until its owner sets another; and it is not taken again.
+    """
+    if present(session, account_id) is None:
+        return False
+    _move_up(session, account_id)
+    return True
 
 
 def present(session: Session, account_id: str) -> str | None:
@@ -40,19 +46,15 @@ def present(session: Session, account_id: str) -> str | None:
 
 
 def barred(session: Session, account_id: str, *, is_staff: bool) -> tuple[str, ...]:
-    """Return the hashes that a new password may not match: of staff the last four, of anybody the one made void."""
+    """Return the hashes that a new password may not match: of staff the last four, of customers those of before."""
     query = sa.select(password.c.hash).where(password.c.account_id == account_id).order_by(password.c.n)
-    kept = tuple(session.execute(query).scalars())
-    if is_staff:
-        return kept
-    return () if present(session, account_id) is not None else kept[:1]
+    if not is_staff:
+        query = query.where(password.c.n > PRESENT)
+    return tuple(session.execute(query).scalars())
 
 
 def _move_up(session: Session, account_id: str) -> None:
     query = sa.select(password.c.n).where(password.c.account_id == account_id).order_by(password.c.n.desc())
     for n in list(session.scalars(query)):
         where = (password.c.account_id == account_id) & (password.c.n == n)
-        if n >= KEPT - 1:
-            session.execute(sa.delete(password).where(where))
-        else:
-            session.execute(sa.update(password).where(where).values(n=n + 1))
+        session.execute(sa.update(password).where(where).values(n=n + 1))

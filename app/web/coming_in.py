@@ -159,7 +159,7 @@ def _set_password(token: str, found: Link) -> Response:
     if has_factor:
         _demand(form, code)
     if not form.wrong and any(parts.identity.hasher.verify(old, password) for old in barred):
-        last = "one of your last four passwords" if kind is ActorKind.STAFF else "the password that we took away"
+        last = "one of your last four passwords" if kind is ActorKind.STAFF else "a password of before"
         form.wrong["password"] = f"This is {last}. Choose another."
     if form.wrong:
         return _link_page(found, form, 422)

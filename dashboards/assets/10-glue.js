@@ -98,7 +98,8 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
       function first(page) { return page.rows.length ? page.rows[0].id : null; }
       /* What is new comes in by itself while the top of a list that goes on is read: one row is asked for, the block
          only where that is another one. Asking takes a tenth of the time at most. */
-      var pause = LOOK;
+      var pause = LOOK, isOwn = false;
+      ['wheel', 'keydown', 'pointerdown'].forEach(function (kind) { box.addEventListener(kind, function () { isOwn = false; }, true); });
       function look() {
         var began = Date.now();
         function again() { if (!api.isDestroyed()) setTimeout(look, Math.max(pause, 9 * (Date.now() - began))); }
@@ -106,7 +107,10 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
         if (!may || newest === undefined) return again();
         ask(1, null, true).then(function (page) {
           pause = LOOK;
-          if (first(page) !== newest && !api.isDestroyed() && is_at_top()) api.refreshInfiniteCache();
+          if (first(page) !== newest && !api.isDestroyed() && is_at_top()) {
+            isOwn = true;
+            api.refreshInfiniteCache();
+          }
           again();
         }).catch(function (answer) {
           if (answer.status === 401 || answer.status === 403) return;
@@ -122,7 +126,7 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
       api.setGridOption('datasource', { getRows: function (request) {
         var block = request.startRow / BLOCK;
         /* The first block comes with the page; a person scrolls to the others. */
-        ask(BLOCK, after[block], !block).then(function (page) {
+        ask(BLOCK, after[block], !block || isOwn).then(function (page) {
           if (!block) newest = first(page);
           after[block + 1] = page.next;
           var end = request.startRow + page.rows.length;

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.identity import accounts, contradictions, disown, letters, recovery, roles
+from app.identity import accounts, contradictions, disown, kept_passwords, letters, recovery, roles
 from app.identity.accounts import State
 from app.identity.containment import LockAccount, RevokeSessions, ToldHold
 from app.identity.links import LinkClosed
@@ -150,8 +150,11 @@ def test_the_owner_is_told_once_of_a_lock_and_of_its_end(installation: Installat
 def test_the_password_of_before_our_lock_opens_nothing_and_is_not_set_again(installation: Installation) -> None:
     person, lock = installation.customer("void", factor=False), LockAccount(installation.system.identity)
     ctx, params = installation.system.context(service("playbooks")), {"account": person.account}
+    early = asked(installation, person)
     with installation.system.db.begin() as session:
         lock.run(session, params, "v1", ctx)
+    with pytest.raises(LinkClosed):
+        completed(installation, early, "")
     with installation.system.db.begin() as session:
         lock.undo(session, "v1", "v1|undo", ctx)
     assert state_of(installation, person) is State.ACTIVE
@@ -169,12 +172,34 @@ def test_the_password_of_before_our_lock_opens_nothing_and_is_not_set_again(inst
     browser.get(f"/link/{token}")
     same = browser.post(f"/link/{token}", {"password": PASSWORD})
     assert same.status_code == 422
-    assert "This is the password that we took away." in same.text
+    assert "This is a password of before." in same.text
     assert browser.post(f"/link/{token}", {"password": NEW}).status_code == 200
     with installation.system.db.read() as session:
         assert contradictions.access_lost(session, person.account, since, since) is None
     browser.get("/sign-in")
     assert browser.post("/sign-in", {"address": person.address, "password": NEW}).status_code == 303
+
+    # Nor is it taken later, when another one is void as well, of which the owner is told again.
+    for key in ("v2", "v3"):
+        with installation.system.db.begin() as session:
+            lock.run(session, params, key, ctx)
+    with installation.system.db.read() as session:
+        barred = kept_passwords.barred(session, person.account, is_staff=False)
+    verify = installation.system.identity.hasher.verify
+    assert [[verify(old, typed) for old in barred] for typed in (NEW, PASSWORD)] == [[True, False], [False, True]]
+    assert [one.subject for one in told(installation, person)].count("Your account is locked") == 2
+
+
+def test_staff_keep_their_last_four_passwords_through_a_lock_of_ours(installation: Installation) -> None:
+    person, system = installation.staff("keeps_four", roles.ANALYST), installation.system
+    ctx = system.context(service("playbooks"))
+    with system.db.begin() as session:
+        for n in range(5):
+            kept_passwords.store(session, person.account, f"hash-{n}", ctx)
+        kept_passwords.void(session, person.account)
+        assert kept_passwords.barred(session, person.account, is_staff=True) == ("hash-4", "hash-3", "hash-2", "hash-1")
+        kept_passwords.store(session, person.account, "hash-5", ctx)
+        assert kept_passwords.barred(session, person.account, is_staff=True) == ("hash-5", "hash-4", "hash-3", "hash-2")
 
 
 def test_a_lock_of_the_owners_own_still_stands_after_ours(installation: Installation) -> None:
