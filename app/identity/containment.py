@@ -271,7 +271,7 @@ def _tell_locked(session: Session, found: Account, ctx: Context, parts: Identity
     text = (
         "We locked your OnePay account for your safety and ended every session. Nobody can sign in to it now.\n"
         "To get back in, wait for our next letter: a person will look at your account, and we write to you as soon as\n"
-        "it is open again. Your password opens nothing any more; set a new one until then:\n"
+        "it is open again. Your password opens nothing any more; set a new one in the meantime:\n"
         f"{ways_back.recover(found, parts=parts)}\n"
         "We never ask you for a password or a code.\n"
     )

@@ -28,7 +28,7 @@ def factors_added(session: Session, account_id: str, since: datetime, until: dat
 def access_lost(session: Session, account_id: str, since: datetime, until: datetime) -> str | None:
     """Return what keeps the owner out of the account still, in words, or None."""
     if kept_passwords.present(session, account_id) is None:
-        return "The owner has set no new password since the lock made the one of before void."
+        return "The lock made the password void, and the owner has not set a new one yet."
     found = accounts.get(session, account_id)
     if found.state is not State.ACTIVE:
         return "The account is not open yet: another commander takes the lock back."

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, containment, kept_passwords, letters, links, mfa, notices, sessions, signup, stepup
+from app.identity import (
+    accounts,
+    containment,
+    kept_passwords,
+    letters,
+    links,
+    mfa,
+    notices,
+    sessions,
+    signup,
+    stepup,
+    ways_back,
+)
 from app.identity.accounts import State
 from app.identity.links import LinkClosed, LinkPurpose
 from app.identity.parts import Identity
@@ -69,7 +81,10 @@ def complete(session: Session, token: str, hashed: str, code: str, ctx: Context,
     else:
         containment.came_back(session, found.id)
         accounts.raise_epoch(session, found.id)
-    text = "The password of your OnePay account was changed, and every session was ended.\n"
+    text = (
+        "The password of your OnePay account was changed, and every session was ended.\n"
+        f"If that was not you, set another one at once: {ways_back.recover(found, parts=parts)}\n"
+    )
     notices.tell(session, found.id, "Your password was changed", text, "password_changed", ctx, parts=parts)
     return Proof()
 

@@ -10,6 +10,7 @@ from app import browser
 from app.edge import context, system
 from app.gateway.policy import Policy, Public, route
 from app.identity import accounts, coming_back, kept_passwords, links, mfa, passwords, recovery, roles, signin, signup
+from app.identity.accounts import State
 from app.identity.links import Link, LinkClosed, LinkPurpose
 from app.identity.mfa import CodeRefused
 from app.identity.signin import SignInOver, Throttled
@@ -171,11 +172,14 @@ def _set_password(token: str, found: Link) -> Response:
     except CodeRefused as error:
         form.wrong["code"] = str(error)
         return _link_page(found, form, 422)
+    with parts.db.read() as session:
+        is_open = accounts.get(session, found.account_id).state is State.ACTIVE
+    text = "Every session was ended."
+    if not is_open:
+        text += " Your account is still locked: nobody can sign in to it. We write to you as soon as it is open."
     home = "/sign-in?next=/staff" if kind is ActorKind.STAFF else "/sign-in"
     is_out = found.account_id == g.actor.id
-    return pages.render(
-        "done.html", is_out=is_out, title="Your password is set", text="Every session was ended.", go_to=home
-    )
+    return pages.render("done.html", is_out=is_out, title="Your password is set", text=text, go_to=home)
 
 
 def _prove_password(token: str) -> Response:

@@ -31,7 +31,13 @@ SAID: Final = {"auth.login.failed": "Somebody gave a wrong password or code"}
 # Who may have entered an account; where anybody else sat is no address of the story.
 STRANGERS: Final = (None, ActorKind.CUSTOMER.value, ActorKind.UNKNOWN.value)
 # What staff or a playbook changes of somebody's ways in belongs to the story all the same.
-WAYS_IN: Final = ("auth.factor.removed", "auth.account.locked", "auth.account.unlocked", "admin.account.")
+WAYS_IN: Final = (
+    "auth.factor.removed",
+    "auth.password.changed",
+    "auth.account.locked",
+    "auth.account.unlocked",
+    "admin.account.",
+)
 OURS: Final = ("incident.", "detection.", "access.", "admin.")
 
 
