@@ -72,6 +72,11 @@ def test_a_recovery_opens_no_lock_of_ours_that_came_meanwhile(people_on_postgres
     assert standing(people, account) == (State.LOCKED, containment.CONTAINED)
     with people.ground.db.begin() as session:
         ours.undo(session, "k1", "k1|undo", people.ctx(service("playbooks")))
+    # Our lock closed the link, whoever held it: the owner's own lock goes on until they ask for another.
+    assert standing(people, account) == (State.LOCKED, accounts.OWNERS_LOCK)
+    recover(people, AMBER)
+    token = people.link_to(AMBER)
+    come_back()
     assert standing(people, account) == (State.ACTIVE, None)
 
 
