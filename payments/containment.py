@@ -26,8 +26,9 @@ class HoldOutgoing:
         owner = _account(params)
         amounts = wallets.total_available(session, owner)
         kept = ", ".join(str(amount) for amount in amounts) or "nothing yet"
+        counted = "1 wallet" if len(amounts) == 1 else f"{len(amounts)} wallets"
         lines: tuple[str, ...] = (
-            f"Holds what {owner} sends from {len(amounts)} wallets. Kept in: {kept}.",
+            f"Holds what {owner} sends from {counted}. Kept in: {kept}.",
             "Money still arrives. The person sees that payments are on hold and why, by class.",
         )
         if restraints.standing(session, owner, reason=restraints.REPORTED) is not None:
