@@ -24,6 +24,9 @@ pytestmark = [pytest.mark.needs("chromium"), pytest.mark.xdist_group("chromium")
 _COLLEAGUE = Actor(
     id="acc_colleague", kind=ActorKind.STAFF, permissions=roles.permissions_of(frozenset({roles.ANALYST}))
 )
+# A grid makes the row of its headers first, and what stands in it a frame later.
+GRIDS_ARE_DRAWN = """() => Array.from(document.querySelectorAll('.ag-header-row'))
+    .every(row => row.offsetParent === null || row.children.length > 0)"""
 TRIES = 5
 # A live page looks every five seconds whether it may be drawn again.
 LOOKS_TWICE = 11_000
@@ -268,6 +271,7 @@ def _open(looked: Looked, path: str) -> None:
     looked.go(path)
     looked.page.wait_for_selector("#page-title")
     looked.page.wait_for_load_state("networkidle")
+    looked.page.wait_for_function(GRIDS_ARE_DRAWN)
 
 
 def _choose(page: Page, label: str, word: str) -> None:
