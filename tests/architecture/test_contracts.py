@@ -17,6 +17,7 @@ PLANTED = {
     "roof": ("ingest/planted.py", "import app.config"),
     "app": ("app/identity/planted.py", "import app.compose"),
     "cde": ("playbooks/planted.py", "import payments.money"),
+    "contracts-only": ("payments/planted.py", "import compliance.catalog"),
     "frameworks": ("detectors/planted.py", "import flask"),
     "stores": ("dashboards/planted.py", "import duckdb"),
     "pure": ("payments/money.py", "import sqlalchemy"),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("app", "dashboards", "detectors", "ingest", "payments", "playbooks")
+PACKAGES = ("app", "compliance", "dashboards", "detectors", "ingest", "payments", "playbooks")
 
 
 @functools.cache
