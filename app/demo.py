@@ -21,6 +21,7 @@ from app import health, jobs, process
 from app.compose import System
 from app.config import Settings
 from app.identity import letters, links, mfa, roles, signup
+from app.identity.accounts import AUDITOR_GRANT_MAX, Terms
 from app.kernel.access import IAM_ACCOUNT_INVITE, Acr, Actor, ActorKind, service
 from app.kernel.clock import Clock, SteppedClock, SystemClock, rfc3339
 from app.kernel.crypto import write_private_once
@@ -56,7 +57,12 @@ STAFF: Final = (
     ("analyst2", roles.ANALYST, "Ilse Brandt"),
     ("commander", roles.INCIDENT_COMMANDER, "Tomas Aker"),
     ("commander2", roles.INCIDENT_COMMANDER, "Nora Field"),
+    ("compliance", roles.COMPLIANCE_OFFICER, "Liv Osterman"),
+    ("compliance2", roles.COMPLIANCE_OFFICER, "Piet Okafor"),
+    ("dpo", roles.DPO, "Hanna Weiss"),
+    ("dpo2", roles.DPO, "Rui Moreno"),
 )
+AUDITOR: Final = ("auditor", roles.AUDITOR, "Selma Dorn")
 CUSTOMER: Final = ("customer", "Amber Finch", "amber_finch")
 
 
@@ -332,6 +338,7 @@ def _make(settings: Settings, size: str, seed: int, show: Shows) -> None:
         )
         show.step(total, total)
         clock.release()
+        _auditor(system, made, start)
         _jobs_of_history(system, system.clock.now())
         made.handles = [person.handle for person in world.people[:2]]
         show.phase("Proving the world")
@@ -365,6 +372,18 @@ def _people(system: System, made: _Made) -> None:
                 account = signup.invite(session, address, full_name, role, ctx, parts=system.identity)
         secret = _accept(system, account, address, password)
         made.accounts.append(Account(role=role, address=address, password=password, secret=secret))
+
+
+def _auditor(system: System, made: _Made, start: datetime) -> None:
+    """Invite the auditor once the world has been lived: what they may look at is this time, and for 90 days."""
+    name, role, full_name = AUDITOR
+    address, password = f"{name}@onepay.example", _password()
+    ctx = system.context(_administrator(made.administrators[0]))
+    terms = Terms(until=ctx.at + AUDITOR_GRANT_MAX, period=(start - timedelta(days=1), ctx.at))
+    with system.db.begin() as session:
+        account = signup.invite(session, address, full_name, role, ctx, parts=system.identity, terms=terms)
+    secret = _accept(system, account, address, password)
+    made.accounts.append(Account(role=role, address=address, password=password, secret=secret))
 
 
 def _accept(system: System, account: str, address: str, password: str) -> str:

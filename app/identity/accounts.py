@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
@@ -28,6 +28,8 @@ from ingest.log.subject_keys import SubjectErased
 
 ADDRESS_MAX: Final = 254
 NAME_MAX: Final = 80
+AUDITOR_GRANT_MAX: Final = timedelta(days=90)
+AUDITOR_PERIOD_MAX: Final = timedelta(days=366)
 # Deliberately plain: one @, no spaces, a dot in the domain. Whether it exists, the mailed link tells.
 _ADDRESS: Final = re.compile(r"^[^@\s\"<>()\[\],;:\\]{1,64}@[a-z0-9-]+(?:\.[a-z0-9-]+)+$")
 
@@ -50,6 +52,12 @@ class DutiesConflict(Conflict):
     code = "duties_conflict"
 
 
+class TermsInvalid(Invalid):
+    """A role cannot be given on these terms."""
+
+    code = "terms_invalid"
+
+
 class AddressTaken(Conflict):
     """There is an account with this address."""
 
@@ -68,6 +76,15 @@ class State(StrEnum):
 
 OWNERS_LOCK: Final = "owner"
 """Why an account is locked that its owner locked: a new password with the second factor ends it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """On what terms a role is held: until when, what an auditor may look at, and which approval agreed to it."""
+
+    until: datetime | None = None
+    period: tuple[datetime, datetime] | None = None
+    approval_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,19 +293,61 @@ def is_of_epoch(session: Session, found: Account) -> bool:
     return bool(session.execute(query).scalar_one() == found.epoch)
 
 
-def grant(session: Session, account_id: str, role: str, reason: str, ctx: Context) -> None:
-    """Give a role; an excluded pair is a `DutiesConflict`."""
+def grant(
+    session: Session, account_id: str, role: str, reason: str, ctx: Context, *, terms: Terms | None = None
+) -> None:
+    """Give a role; an excluded pair is a `DutiesConflict`, a span that is not allowed `TermsInvalid`."""
+    terms = terms or Terms()
+    check_terms(role, terms, ctx.at)
     for other in roles_of(session, account_id, ctx.at):
         if frozenset({role, other}) in roles.EXCLUDED:
             raise DutiesConflict
+    period_from, period_until = terms.period or (None, None)
     session.execute(
         sa.insert(role_grant).values(
-            id=ctx.new_id("rol"), account_id=account_id, role=role, from_at=ctx.at, given_by=ctx.actor.id, reason=reason
+            id=ctx.new_id("rol"),
+            account_id=account_id,
+            role=role,
+            from_at=ctx.at,
+            until_at=terms.until,
+            given_by=ctx.actor.id,
+            reason=reason,
+            approval_id=terms.approval_id,
+            period_from=period_from,
+            period_until=period_until,
         )
     )
     if role != roles.CUSTOMER:
         event = RoleGranted(target=account_id, target_roles=(role,), about=(account_id,))
         outbox.record(session, event, ctx)
+
+
+def check_terms(role: str, terms: Terms, at: datetime) -> None:
+    """Raise `TermsInvalid` where a role cannot be given so: an auditor's ends, and has a period locked to it."""
+    if terms.until is not None and terms.until <= at:
+        raise TermsInvalid("The end lies in the past.", param="until")
+    if role != roles.AUDITOR:
+        if terms.period is not None:
+            raise TermsInvalid("Only an auditor has a period to look at.", param="period_from")
+        return
+    if terms.until is None or terms.until - at > AUDITOR_GRANT_MAX:
+        raise TermsInvalid(f"An auditor holds the role for at most {AUDITOR_GRANT_MAX.days} days.", param="until")
+    if terms.period is None:
+        raise TermsInvalid("Say which period the auditor may look at.", param="period_from")
+    begin, end = terms.period
+    if not timedelta(0) < end - begin <= AUDITOR_PERIOD_MAX:
+        raise TermsInvalid(
+            f"The period ends after it begins and spans at most {AUDITOR_PERIOD_MAX.days} days.", param="period_until"
+        )
+
+
+def auditor_period(session: Session, account_id: str, at: datetime) -> tuple[datetime, datetime] | None:
+    """Return the period locked to an auditor at an instant, from and until (exclusive); None for anybody else."""
+    query = sa.select(role_grant.c.period_from, role_grant.c.period_until).where(
+        role_grant.c.account_id == account_id, role_grant.c.role == roles.AUDITOR, is_held(at)
+    )
+    row = session.execute(query).one_or_none()
+    return (row.period_from, row.period_until) if row is not None else None
 
 
 def roles_of(session: Session, account_id: str, at: datetime) -> frozenset[str]:

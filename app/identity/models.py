@@ -172,6 +172,9 @@ role_grant = sa.Table(
     sa.Column("given_by", sa.Text, nullable=True, info=personal("staff", "given_by", retention="governance")),
     sa.Column("reason", sa.Text, nullable=False, info=_T),
     sa.Column("ended_at", UtcDateTime, nullable=True, info=_T),
+    sa.Column("approval_id", sa.Text, nullable=True, info=_T),
+    sa.Column("period_from", UtcDateTime, nullable=True, info=_T),
+    sa.Column("period_until", UtcDateTime, nullable=True, info=_T),
 )
 sa.Index(
     "app_role_grant_one_live",

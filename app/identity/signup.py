@@ -132,10 +132,19 @@ def complete(
     return account_id, begun, device_token
 
 
-def invite(session: Session, typed: str, name: str, role: str, ctx: Context, *, parts: Identity) -> str:
+def invite(
+    session: Session,
+    typed: str,
+    name: str,
+    role: str,
+    ctx: Context,
+    *,
+    parts: Identity,
+    terms: accounts.Terms | None = None,
+) -> str:
     """Invite a colleague with a role; the letter holds the link, which works once. Returns the new account's id."""
     ctx.actor.require(IAM_ACCOUNT_INVITE)
-    return _invite(session, typed, name, role, ctx, parts)
+    return _invite(session, typed, name, role, ctx, parts, terms)
 
 
 def bootstrap(session: Session, typed: str, name: str, ctx: Context, *, parts: Identity) -> str:
@@ -168,14 +177,22 @@ def record_changed(session: Session, account_id: str, reason: str, ctx: Context)
     outbox.record(session, PasswordChanged(account=account_id, reason=reason, about=(account_id,)), ctx)
 
 
-def _invite(session: Session, typed: str, name: str, role: str, ctx: Context, parts: Identity) -> str:
+def _invite(
+    session: Session,
+    typed: str,
+    name: str,
+    role: str,
+    ctx: Context,
+    parts: Identity,
+    terms: accounts.Terms | None = None,
+) -> str:
     if role not in roles.STAFF_ROLES:
         raise RoleUnknown(param="role")
     address = accounts.normal_address(typed)
     account_id = accounts.create(
         session, ActorKind.STAFF, address, accounts.checked_name(name), State.INVITED, ctx, parts=parts, verified=True
     )
-    accounts.grant(session, account_id, role, "invitation", ctx)
+    accounts.grant(session, account_id, role, "invitation", ctx, terms=terms)
     seconds = parts.policy.invitation_seconds
     url = links.make(session, LinkPurpose.INVITATION, ctx, parts=parts, seconds=seconds, account_id=account_id)
     text = (

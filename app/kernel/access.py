@@ -22,6 +22,44 @@ class Permission:
         return self.name
 
 
+AUDIT_REQUEST_ANSWER: Final = Permission(
+    "audit:request:answer", "Answer what an auditor asks, and decide what they may take away."
+)
+AUDIT_REQUEST_WRITE: Final = Permission("audit:request:write", "Ask an officer a question or for a sample.")
+AUDIT_SAMPLE_DRAW: Final = Permission("audit:sample:draw", "Draw a sample of the trail by a seed.")
+AUDIT_TRAIL_EXPORT: Final = Permission("audit:trail:export", "Take a part of the trail away with its proofs.")
+AUDIT_TRAIL_READ: Final = Permission("audit:trail:read", "Search the trail of events, masked.")
+AUDIT_TRAIL_VERIFY: Final = Permission("audit:trail:verify", "Recompute the log and compare it with what was signed.")
+COMPLIANCE_ATTESTATION_APPROVE: Final = Permission(
+    "compliance:attestation:approve", "Approve an attestation somebody else proposed."
+)
+COMPLIANCE_ATTESTATION_PROPOSE: Final = Permission("compliance:attestation:propose", "Propose an attestation.")
+COMPLIANCE_BASELINE_APPROVE: Final = Permission(
+    "compliance:baseline:approve", "Approve a baseline somebody else proposed."
+)
+COMPLIANCE_BASELINE_PROPOSE: Final = Permission("compliance:baseline:propose", "Propose a baseline.")
+COMPLIANCE_CONTROL_READ: Final = Permission("compliance:control:read", "See controls, their states and their history.")
+COMPLIANCE_CONTROL_RUN: Final = Permission("compliance:control:run", "Run the probe of a control now.")
+COMPLIANCE_EVIDENCE_READ: Final = Permission("compliance:evidence:read", "See evidence and what it rests on.")
+COMPLIANCE_EVIDENCE_UPLOAD: Final = Permission("compliance:evidence:upload", "Add a file as evidence.")
+COMPLIANCE_EXCEPTION_APPROVE: Final = Permission(
+    "compliance:exception:approve", "Approve an exception somebody else proposed."
+)
+COMPLIANCE_EXCEPTION_PROPOSE: Final = Permission("compliance:exception:propose", "Propose an exception, or end one.")
+COMPLIANCE_REPORT_CREATE: Final = Permission("compliance:report:create", "Make a report.")
+COMPLIANCE_REPORT_READ: Final = Permission("compliance:report:read", "Read reports.")
+COMPLIANCE_REVIEW_DECIDE: Final = Permission("compliance:review:decide", "Keep or end an access that is under review.")
+COMPLIANCE_RISK_APPROVE: Final = Permission(
+    "compliance:risk:approve", "Approve a risk analysis somebody else proposed."
+)
+COMPLIANCE_RISK_PROPOSE: Final = Permission("compliance:risk:propose", "Propose a risk analysis.")
+COMPLIANCE_SCAN_WRITE: Final = Permission("compliance:scan:write", "Enter a scan and what it found.")
+COMPLIANCE_SCOPE_APPROVE: Final = Permission(
+    "compliance:scope:approve", "Approve a change of scope somebody else proposed."
+)
+COMPLIANCE_SCOPE_WRITE: Final = Permission(
+    "compliance:scope:write", "Describe components and flows, and propose their scope."
+)
 EVENT_IMPORT_RUN: Final = Permission("event:import:run", "Read a log of another system into ours.")
 EVENT_PERSONAL_READ: Final = Permission(
     "event:personal:read", "Decrypt the personal fields of an event.", sensitive=True
@@ -32,15 +70,50 @@ IAM_ACCOUNT_DISABLE: Final = Permission(
 )
 IAM_ACCOUNT_INVITE: Final = Permission("iam:account:invite", "Invite a colleague with a role.")
 IAM_ACCOUNT_READ: Final = Permission("iam:account:read", "See accounts, their state, factors and roles.")
+IAM_APPROVAL_READ: Final = Permission(
+    "iam:approval:read",
+    "See every approval: kind, people, times and state; its content where one may ask for it or decide it.",
+)
 IAM_FACTOR_DECIDE: Final = Permission("iam:factor:decide", "Remove a factor of somebody who lost it.")
+IAM_ROLE_ASK: Final = Permission("iam:role:ask", "Ask that a colleague gets a role or loses it.")
+IAM_ROLE_DECIDE: Final = Permission("iam:role:decide", "Decide whether a colleague gets a role.")
 IAM_SESSION_READ: Final = Permission("iam:session:read", "See the sessions of an account.")
 IAM_SESSION_REVOKE: Final = Permission("iam:session:revoke", "End sessions of an account.")
 LEDGER_ENTRY_READ: Final = Permission("ledger:entry:read", "Read entries, explain balances, print the trial balance.")
 LEDGER_VERIFY_RUN: Final = Permission("ledger:verify:run", "Replay the ledger and compare it with the log.")
 LOG_PROOF_READ: Final = Permission("log:proof:read", "Read checkpoints, proofs and packs of the log.")
+LOG_SEGMENT_PRUNE: Final = Permission("log:segment:prune", "Drop bodies of the log that a retention run covers.")
 OPS_RECONCILE_IMPORT: Final = Permission("ops:reconcile:import", "Read what the bank says arrived.")
 PAYMENT_TRANSFER_CREATE: Final = Permission("payment:transfer:create", "Send money from one's own wallet.")
 PAYMENT_TRANSFER_READ: Final = Permission("payment:transfer:read", "See one's own transfers.")
+PERSON_FIELD_REVEAL: Final = Permission(
+    "person:field:reveal", "See a masked field of a person in clear, with a reason.", sensitive=True
+)
+PERSON_RECORD_FIND: Final = Permission("person:record:find", "Find a person and open their record.")
+PRIVACY_BREACH_DECIDE: Final = Permission("privacy:breach:decide", "Decide whether a breach is notified.")
+PRIVACY_BREACH_WRITE: Final = Permission("privacy:breach:write", "Enter a breach and assess it.")
+PRIVACY_CONSENT_READ: Final = Permission("privacy:consent:read", "See what people consented to.")
+PRIVACY_HOLD_PLACE: Final = Permission("privacy:hold:place", "Place a legal hold.")
+PRIVACY_HOLD_RELEASE: Final = Permission("privacy:hold:release", "Release a legal hold, or approve its release.")
+PRIVACY_POLICY_APPROVE: Final = Permission(
+    "privacy:policy:approve", "Approve a retention policy somebody else proposed."
+)
+PRIVACY_POLICY_PROPOSE: Final = Permission("privacy:policy:propose", "Propose a retention policy.")
+PRIVACY_REGISTER_APPROVE: Final = Permission("privacy:register:approve", "Approve the register of processing.")
+PRIVACY_REGISTER_WRITE: Final = Permission(
+    "privacy:register:write", "Keep the register of processing and of processors."
+)
+PRIVACY_REQUEST_APPROVE: Final = Permission(
+    "privacy:request:approve", "Approve what was prepared for a request of a person."
+)
+PRIVACY_REQUEST_HANDLE: Final = Permission("privacy:request:handle", "Enter requests of people and work on them.")
+PRIVACY_REQUEST_READ: Final = Permission("privacy:request:read", "See requests of people and their clocks.")
+PRIVACY_RUN_APPROVE: Final = Permission("privacy:run:approve", "Approve a retention run somebody else proposed.")
+PRIVACY_RUN_PROPOSE: Final = Permission("privacy:run:propose", "Plan and propose a retention run.")
+PRIVACY_SELF_CONSENT: Final = Permission("privacy:self:consent", "Give and withdraw one's own consent.")
+PRIVACY_SELF_DOWNLOAD: Final = Permission("privacy:self:download", "Download one's own package of data.")
+PRIVACY_SELF_HISTORY: Final = Permission("privacy:self:history", "See who looked at one's own data.")
+PRIVACY_SELF_REQUEST: Final = Permission("privacy:self:request", "Ask about one's own data, or to be forgotten.")
 SECURITY_OWN_MANAGE: Final = Permission("security:own:manage", "Change one's own ways to sign in.")
 SECURITY_OWN_READ: Final = Permission("security:own:read", "See one's own sessions, factors and security events.")
 SOC_ACTION_APPROVE: Final = Permission("soc:action:approve", "Approve or prolong containment somebody else asked for.")

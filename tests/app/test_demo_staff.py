@@ -1,24 +1,36 @@
-"""The staff of the demonstration comes in by its own doors."""
+"""The staff of the demonstration comes in by its own doors, and two may decide whatever needs a second person."""
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from app import demo
-from app.identity import roles
+from app.identity import accounts, roles
 from app.identity.models import role_grant
 from tests.support.installation import installed
 
 
 def test_administrators_that_exist_invite_the_rest(tmp_path: Path) -> None:
+    made = demo._Made()
     with installed(tmp_path / "home") as house:
-        demo._people(house.system, demo._Made())
+        start = house.system.clock.now() - timedelta(days=7)
+        demo._people(house.system, made)
+        demo._auditor(house.system, made, start)
         with house.system.db.read() as session:
             grants = session.execute(sa.select(role_grant)).all()
+            auditor = next(row for row in grants if row.role == roles.AUDITOR)
+            period = accounts.auditor_period(session, auditor.account_id, house.system.clock.now())
     administrators = {row.account_id for row in grants if row.role == roles.ADMINISTRATOR}
     givers = {row.given_by for row in grants if row.role != roles.ADMINISTRATOR}
     assert len(administrators) == 2
     assert givers <= administrators
     assert givers
+    assert Counter(row.role for row in grants) == {**dict.fromkeys(roles.STAFF_ROLES, 2), roles.AUDITOR: 1}
+    assert Counter(account.role for account in made.accounts) == Counter(row.role for row in grants)
+    assert auditor.until_at - auditor.from_at <= timedelta(days=90)
+    assert period is not None
+    assert period[0] < start

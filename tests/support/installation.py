@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from werkzeug.test import Client, TestResponse
 from app import config, jobs, process
 from app.compose import System, make_system
 from app.identity import letters, mfa, roles, signup
+from app.identity.accounts import AUDITOR_GRANT_MAX, Terms
 from app.kernel.access import IAM_ACCOUNT_INVITE, OPS_RECONCILE_IMPORT, Actor, ActorKind, service
 from app.kernel.clock import Clock
 from app.main import make_app
@@ -91,8 +93,11 @@ class Installation:
         """Invite somebody and accept the invitation."""
         system, address = self.system, f"{name}@onepay.example"
         ctx = system.context(service("test", IAM_ACCOUNT_INVITE))
+        terms = None
+        if role == roles.AUDITOR:
+            terms = Terms(until=ctx.at + AUDITOR_GRANT_MAX, period=(ctx.at - timedelta(days=90), ctx.at))
         with system.db.begin() as session:
-            account = signup.invite(session, address, name.title(), role, ctx, parts=system.identity)
+            account = signup.invite(session, address, name.title(), role, ctx, parts=system.identity, terms=terms)
         own = system.context(Actor(id=account, kind=ActorKind.STAFF))
         token = self.link_to(address)
         with system.db.begin() as session:

@@ -189,7 +189,7 @@ def _list(form: pages.Form, status: int, found: Sequence[people.Person] = ()) ->
         is_found=is_found,
         more=more,
         words=roles.WORD_OF_ROLE,
-        staff_roles=roles.STAFF_ROLES,
+        staff_roles=[role for role in roles.STAFF_ROLES if role != roles.AUDITOR],  # whose terms nobody says here
     )
 
 
