@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 
 from app.config import Settings
 from app.failing import Failing
+from app.gateway import privacy as gateway_privacy
 from app.gateway.networks import Blocked, BlockNetwork
 from app.gateway.pipeline import Gateway
 from app.gateway.proxies import TrustedProxies
 from app.identity import contradictions, password_filter
+from app.identity import privacy as identity_privacy
 from app.identity.containment import LockAccount, RevokeSessions, ToldHold
 from app.identity.disown import HoldOutgoing
 from app.identity.parts import Identity
@@ -33,7 +35,11 @@ from app.kernel.logs import logger
 from app.kernel.metrics import Metrics
 from app.messaging.console import ConsoleMessenger
 from app.oauth.guard import PLAIN, SECURE
+from compliance.privacy import graph
+from compliance.privacy.events import EventSource
+from compliance.system import Compliance
 from detectors import catalog as rules
+from detectors import privacy as detectors_privacy
 from detectors.runner import Runner
 from ingest.log import checkpoint
 from ingest.log.checkpoint import LogKey
@@ -45,9 +51,11 @@ from ingest.settings import DuckSettings, ElasticSettings, ShipperSettings, Stor
 from ingest.shipper import Shipper
 from ingest.store import backends
 from ingest.store.port import EventStore, StoreUnavailable
+from payments import privacy as payments_privacy
 from payments import wallets
 from payments.containment import HoldOutgoing as HoldOutgoingAction
 from playbooks import joining
+from playbooks import privacy as playbooks_privacy
 from playbooks.engine import shipped as playbooks
 from playbooks.parts import Parts as Response
 
@@ -84,6 +92,7 @@ class System:
     watch: Watch
     failing: Failing
     hold_outgoing: HoldOutgoing
+    compliance: Compliance
     is_served: bool = False
     """Pumps and jobs run in this process; without them whoever needs the log to go on does it by hand."""
     is_draining: bool = False
@@ -140,10 +149,11 @@ def make_system(
     db = Database(settings.main_database, info={RECORDING: recording})
     working_store = store or backends.make(_store_settings(settings))
     store = store or backends.for_pages(_store_settings(settings), working_store)
+    identity = _identity(settings, keys, subject_keys)
+    compliance = _compliance(identity, subject_keys, working_store)
     is_open = _opened(working_store, store)
     sequencer = Sequencer(db, clock, holder=_holder(settings), ids=ids)
     shipper = Shipper(db, working_store, clock, settings=ShipperSettings(), ids=ids, is_open=is_open)
-    identity = _identity(settings, keys, subject_keys)
     proxies = TrustedProxies(settings.proxies)
     is_tls = settings.url.startswith("https:")  # a proxy in front ends TLS
     gateway = Gateway(
@@ -193,6 +203,7 @@ def make_system(
         failing=Failing(db=db),
         response=response,
         hold_outgoing=wallets.hold_reported,
+        compliance=compliance,
     )
 
 
@@ -208,6 +219,20 @@ def _identity(settings: Settings, keys: KeyFolder, subject_keys: SubjectKeys) ->
         messages=crypto.derive(master, "messages"),
         public_url=settings.url,
     )
+
+
+def _compliance(identity: Identity, subject_keys: SubjectKeys, store: EventStore) -> Compliance:
+    hashing = identity_privacy.hashing(identity)
+    sources = (
+        identity_privacy.source(identity),
+        gateway_privacy.source(hashing),
+        payments_privacy.source(subject_keys, hashing),
+        detectors_privacy.source(hashing),
+        playbooks_privacy.source(hashing),
+        EventSource(store, subject_keys),
+    )
+    graph.demand(sources)
+    return Compliance(sources=sources)
 
 
 def _store_settings(settings: Settings) -> StoreSettings:

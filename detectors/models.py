@@ -9,7 +9,19 @@ from app.kernel.marks import personal, technical
 
 metadata = sa.MetaData()
 _T = technical("governance")
-_ABOUT = personal("behaviour", "group", retention="security", origin="derived", on_erase="keep_to_class_end")
+
+
+def _about(export: str) -> dict[str, object]:
+    return personal(
+        "behaviour",
+        "entities*",
+        retention="incident",
+        origin="derived",
+        on_erase="keep_to_class_end",
+        export=export,
+        purposes=("security",),
+    )
+
 
 version = sa.Table(
     "detectors_version",
@@ -55,8 +67,8 @@ alert = sa.Table(
     sa.Column("slug", sa.Text, nullable=False, info=_T),
     sa.Column("version_id", sa.Text, nullable=False, info=_T),
     sa.Column("group_hash", sa.Text, nullable=False, info=_T),
-    sa.Column("group", sa.JSON, nullable=False, info=_ABOUT),
-    sa.Column("entities", sa.JSON, nullable=False, info=_ABOUT),
+    sa.Column("group", sa.JSON, nullable=False, info=_about("masked")),
+    sa.Column("entities", sa.JSON, nullable=False, info=_about("masked")),
     sa.Column("synthetic", sa.Text, nullable=True, info=_T),
     sa.Column("first_at", UtcDateTime, nullable=False, info=_T),
     sa.Column("last_at", UtcDateTime, nullable=False, info=_T),
@@ -72,13 +84,15 @@ alert = sa.Table(
         "verdict_reason",
         sa.Text,
         nullable=True,
-        info=personal("free_text", "closed_by", retention="governance", on_erase="keep_to_class_end"),
+        info=personal(
+            "free_text", "closed_by", retention="governance", on_erase="keep_to_class_end", purposes=("security",)
+        ),
     ),
     sa.Column("closed_by", sa.Text, nullable=True, info=personal("staff", "closed_by", retention="governance")),
     sa.Column("incident_ref", sa.Text, nullable=True, info=_T),
     sa.Column("merged_into", sa.Text, nullable=True, info=_T),
     sa.Column("found_at", UtcDateTime, nullable=False, info=_T),
-    sa.Column("reason", sa.Text, nullable=False, info=_ABOUT),
+    sa.Column("reason", sa.Text, nullable=False, info=_about("never")),
 )
 sa.Index("detectors_alert_group", alert.c.slug, alert.c.group_hash, alert.c.last_at)
 sa.Index("detectors_alert_open", alert.c.state, alert.c.id)

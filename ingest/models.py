@@ -12,10 +12,11 @@ keys_metadata = sa.MetaData()
 
 _BODY = Mark(
     category="behaviour",
-    subject="body>onepay.subject.id",
+    subject="onepay.subject.id",
     retention="class",
     on_erase="keep_to_class_end",
     origin="observed",
+    purposes=("security",),
 ).as_info()
 _T = technical("governance")
 

@@ -11,16 +11,20 @@ metadata = sa.MetaData()
 
 CLASS = "ledger.postings"
 _T = technical(CLASS)
-_ACTOR = personal("account.id", "actor_id", retention=CLASS, on_erase="keep_to_class_end", export="never")
-_OWNER = personal("account.id", "owner_id", retention=CLASS, on_erase="keep_to_class_end")
+_BOOKS = ("service", "accounting")
+_ACTOR = personal(
+    "account.id", "actor_id", retention=CLASS, on_erase="keep_to_class_end", export="never", purposes=_BOOKS
+)
+_OWNER = personal("account.id", "owner_id", retention=CLASS, on_erase="keep_to_class_end", purposes=_BOOKS)
 _OF_BOOK = "book_id>payments_book.owner_id"
-_MONEY = personal("money", _OF_BOOK, retention=CLASS, on_erase="keep_to_class_end", origin="observed")
-_OWN_MONEY = personal("money", "owner_id", retention=CLASS, on_erase="keep_to_class_end")
+_MONEY = personal("money", _OF_BOOK, retention=CLASS, on_erase="keep_to_class_end", origin="observed", purposes=_BOOKS)
+_OWN_MONEY = personal("money", "owner_id", retention=CLASS, on_erase="keep_to_class_end", purposes=_BOOKS)
+_REFERENCE = personal("free_text", "owner_id", retention=CLASS, on_erase="keep_to_class_end", purposes=_BOOKS)
 
 book = sa.Table(
     "payments_book",
     metadata,
-    sa.Column("id", sa.Text, primary_key=True, info=_T),
+    sa.Column("id", sa.Text, primary_key=True, info=_OWNER),
     sa.Column("kind", sa.Text, nullable=False, info=_T),
     sa.Column("owner_id", sa.Text, nullable=False, info=_OWNER),
     sa.Column("currency", sa.Text, nullable=False, info=_T),
@@ -49,7 +53,7 @@ transaction = sa.Table(
     sa.Column("kind", sa.Text, nullable=False, info=_T),
     sa.Column("object_id", sa.Text, nullable=False, info=_T),
     sa.Column("owner_id", sa.Text, nullable=False, info=_OWNER),
-    sa.Column("reference", sa.Text, nullable=True, info=_T),
+    sa.Column("reference", sa.Text, nullable=True, info=_REFERENCE),
     sa.Column("reverses_id", sa.Text, nullable=True, info=_T),
     sa.Column("at", UtcDateTime, nullable=False, info=_T),
     sa.Column("effective_on", sa.BigInteger, nullable=False, info=_T),
@@ -57,6 +61,7 @@ transaction = sa.Table(
     sa.Column("request_id", sa.Text, nullable=False, info=_T),
     sa.Column("hash", sa.LargeBinary, nullable=False, info=_T),
     sa.Column("event_id", sa.Text, nullable=False, info=_T),
+    info={"append_only": True},
 )
 entry = sa.Table(
     "payments_entry",
@@ -70,6 +75,7 @@ entry = sa.Table(
     sa.Column("balance_after", sa.BigInteger, nullable=False, info=_MONEY),
     sa.Column("held_after", sa.BigInteger, nullable=False, info=_MONEY),
     sa.Column("effective_on", sa.BigInteger, nullable=False, info=_T),
+    info={"append_only": True},
 )
 hold = sa.Table(
     "payments_hold",
@@ -84,16 +90,22 @@ hold = sa.Table(
     sa.Column("expires_at", UtcDateTime, nullable=False, info=_T),
     sa.Column("object_id", sa.Text, nullable=False, info=_T),
 )
+_OF_SCOPE = personal("account.id", "scope", retention="operations")
 idempotency = sa.Table(
     "payments_idempotency",
     metadata,
-    sa.Column("scope", sa.Text, primary_key=True, info=personal("account.id", "scope", retention="operations")),
+    sa.Column("scope", sa.Text, primary_key=True, info=_OF_SCOPE),
     sa.Column("key", sa.Text, primary_key=True, info=technical()),
     sa.Column("route", sa.Text, nullable=False, info=technical()),
     sa.Column("fingerprint", sa.LargeBinary, nullable=False, info=technical()),
     sa.Column("state", sa.Text, nullable=False, info=technical()),
     sa.Column("status", sa.BigInteger, nullable=False, info=technical()),
-    sa.Column("body", sa.LargeBinary, nullable=False, info=personal("money", "scope", retention="operations")),
+    sa.Column(
+        "body",
+        sa.LargeBinary,
+        nullable=False,
+        info=personal("money", "scope", retention="operations", origin="observed", export="never"),
+    ),
     sa.Column("object_id", sa.Text, nullable=True, info=technical()),
     sa.Column("expires_at", UtcDateTime, nullable=False, info=technical()),
 )
@@ -114,6 +126,7 @@ transfer = sa.Table(
             retention=CLASS,
             on_erase="keep_to_class_end",
             export="counterparty",
+            purposes=_BOOKS,
         ),
     ),
     sa.Column("amount", sa.BigInteger, nullable=False, info=_OWN_MONEY),
@@ -122,7 +135,7 @@ transfer = sa.Table(
     sa.Column("state", sa.Text, nullable=False, info=_T),
     sa.Column("reason", sa.Text, nullable=True, info=_T),
     sa.Column("version", sa.BigInteger, nullable=False, info=_T),
-    sa.Column("reference", sa.Text, nullable=True, info=_T),
+    sa.Column("reference", sa.Text, nullable=True, info=_REFERENCE),
     sa.Column(
         "signed_ct",
         sa.LargeBinary,
@@ -139,7 +152,7 @@ handle = sa.Table(
         "name",
         sa.Text,
         primary_key=True,
-        info=personal("contact", "owner_id", retention="account", on_erase="keep_to_class_end"),
+        info=personal("contact", "owner_id", retention=CLASS, on_erase="keep_to_class_end"),
     ),
     sa.Column("owner_id", sa.Text, nullable=False, info=_OWNER),
     sa.Column("claimed_at", UtcDateTime, nullable=False, info=_T),
@@ -178,7 +191,9 @@ restraint = sa.Table(
         "target",
         sa.Text,
         nullable=False,
-        info=personal("account.id", "target", retention="incident", on_erase="keep_to_class_end"),
+        info=personal(
+            "account.id", "target", retention="incident", on_erase="keep_to_class_end", purposes=("security",)
+        ),
     ),
     sa.Column("until", UtcDateTime, nullable=False, info=_T),
     sa.Column("reason", sa.Text, nullable=False, info=_T),

@@ -9,12 +9,38 @@ from app.kernel.marks import personal, technical
 
 metadata = sa.MetaData()
 _T = technical("governance")
-_ABOUT = personal("behaviour", "value", retention="governance", origin="derived", on_erase="keep_to_class_end")
-_TEXT = personal("free_text", "author", retention="governance", on_erase="keep_to_class_end")
+_ENTITY = "playbooks_incident_entity.incident_id:value"
+
+
+def _about(subject: str, *, export: str = "never") -> dict[str, object]:
+    """Mark what a case says of the people it is about: an investigation is not laid open to them row by row."""
+    return personal(
+        "behaviour",
+        subject,
+        retention="incident",
+        origin="derived",
+        on_erase="keep_to_class_end",
+        export=export,
+        purposes=("security",),
+    )
+
+
+def _text(author: str) -> dict[str, object]:
+    return personal(
+        "free_text",
+        author,
+        retention="incident",
+        on_erase="keep_to_class_end",
+        export="never",
+        purposes=("security",),
+    )
 
 
 def _staff(column: str) -> dict[str, object]:
-    return personal("staff", column, retention="governance", on_erase="keep_to_class_end")
+    return personal("staff", column, retention="incident", export="never", purposes=("security",))
+
+
+_OF_INCIDENT = _about(f"incident_id>{_ENTITY}")
 
 
 incident = sa.Table(
@@ -23,7 +49,7 @@ incident = sa.Table(
     sa.Column("id", sa.Text, primary_key=True, info=_T),
     sa.Column("number", sa.BigInteger, nullable=False, unique=True, info=_T),
     sa.Column("title", sa.Text, nullable=False, info=_T),
-    sa.Column("reason", sa.Text, nullable=False, info=_ABOUT),
+    sa.Column("reason", sa.Text, nullable=False, info=_about(f"id>{_ENTITY}")),
     sa.Column("kind", sa.Text, nullable=False, info=_T),
     sa.Column("severity", sa.Integer, nullable=False, info=_T),
     sa.Column("state", sa.Text, nullable=False, info=_T),
@@ -38,9 +64,9 @@ incident = sa.Table(
     sa.Column("contained_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("recovered_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("closed_at", UtcDateTime, nullable=True, info=_T),
-    sa.Column("cause", sa.Text, nullable=True, info=_TEXT),
-    sa.Column("fix", sa.Text, nullable=True, info=_TEXT),
-    sa.Column("nothing_to_contain", sa.Text, nullable=True, info=_TEXT),
+    sa.Column("cause", sa.Text, nullable=True, info=_text("owner")),
+    sa.Column("fix", sa.Text, nullable=True, info=_text("owner")),
+    sa.Column("nothing_to_contain", sa.Text, nullable=True, info=_text("owner")),
     sa.Column("disposition", sa.Text, nullable=True, info=_T),
     sa.Column("close_proposed_by", sa.Text, nullable=True, info=_staff("close_proposed_by")),
     sa.Column("follows", sa.Text, nullable=True, info=_T),
@@ -58,7 +84,7 @@ join_key = sa.Table(
     "playbooks_join_key",
     metadata,
     sa.Column("incident_id", sa.Text, primary_key=True, info=_T),
-    sa.Column("key", sa.Text, primary_key=True, info=_ABOUT),
+    sa.Column("key", sa.Text, primary_key=True, info=_OF_INCIDENT),
     sa.Column("is_open", sa.Boolean, nullable=False, info=_T),
     sa.Column("first_at", UtcDateTime, nullable=False, info=_T),
     sa.Column("last_at", UtcDateTime, nullable=False, info=_T),
@@ -92,7 +118,7 @@ incident_entity = sa.Table(
     metadata,
     sa.Column("incident_id", sa.Text, primary_key=True, info=_T),
     sa.Column("kind", sa.Text, primary_key=True, info=_T),
-    sa.Column("value", sa.Text, primary_key=True, info=_ABOUT),
+    sa.Column("value", sa.Text, primary_key=True, info=_about("value", export="masked")),
     sa.Column("weight", sa.Integer, nullable=False, info=_T),
     sa.Column("is_key", sa.Boolean, nullable=False, info=_T),
 )
@@ -109,7 +135,7 @@ timeline = sa.Table(
     sa.Column("role", sa.Text, nullable=False, info=_T),
     sa.Column("ref", sa.Text, nullable=True, info=_T),
     sa.Column("event_id", sa.Text, nullable=True, info=_T),
-    sa.Column("params", sa.JSON, nullable=False, info=_ABOUT),
+    sa.Column("params", sa.JSON, nullable=False, info=_OF_INCIDENT),
 )
 sa.Index("playbooks_timeline_incident", timeline.c.incident_id, timeline.c.n)
 comment = sa.Table(
@@ -118,7 +144,7 @@ comment = sa.Table(
     sa.Column("id", sa.Text, primary_key=True, info=_T),
     sa.Column("incident_id", sa.Text, nullable=False, info=_T),
     sa.Column("kind", sa.Text, nullable=False, info=_T),
-    sa.Column("text", sa.Text, nullable=False, info=_TEXT),
+    sa.Column("text", sa.Text, nullable=False, info=_text("author")),
     sa.Column("author", sa.Text, nullable=True, info=_staff("author")),
     sa.Column("at", UtcDateTime, nullable=False, info=_T),
 )
@@ -133,7 +159,7 @@ task = sa.Table(
     sa.Column("role", sa.Text, nullable=False, info=_T),
     sa.Column("form", sa.JSON, nullable=False, info=_T),
     sa.Column("does", sa.Text, nullable=True, info=_T),
-    sa.Column("params", sa.JSON, nullable=False, info=_ABOUT),
+    sa.Column("params", sa.JSON, nullable=False, info=_OF_INCIDENT),
     sa.Column("facts", sa.JSON, nullable=False, info=_T),
     sa.Column("contradicted_by", sa.JSON, nullable=False, info=_T),
     sa.Column("other_than", sa.Text, nullable=True, info=_T),
@@ -142,7 +168,7 @@ task = sa.Table(
     sa.Column("state", sa.Text, nullable=False, info=_T),
     sa.Column("opened_at", UtcDateTime, nullable=False, info=_T),
     sa.Column("due_at", UtcDateTime, nullable=False, info=_T),
-    sa.Column("result", sa.JSON, nullable=False, info=_TEXT),
+    sa.Column("result", sa.JSON, nullable=False, info=_text("done_by")),
     sa.Column("done_by", sa.Text, nullable=True, info=_staff("done_by")),
     sa.Column("second_by", sa.Text, nullable=True, info=_staff("second_by")),
     sa.Column("done_at", UtcDateTime, nullable=True, info=_T),
@@ -189,7 +215,7 @@ execution = sa.Table(
     sa.Column("parent_id", sa.Text, nullable=True, info=_T),
     sa.Column("parent_step", sa.Text, nullable=True, info=_T),
     sa.Column("depth", sa.Integer, nullable=False, info=_T),
-    sa.Column("variables", sa.JSON, nullable=False, info=_ABOUT),
+    sa.Column("variables", sa.JSON, nullable=False, info=_OF_INCIDENT),
     sa.Column("state", sa.Text, nullable=False, info=_T),
     sa.Column("started_at", UtcDateTime, nullable=False, info=_T),
     sa.Column("ended_at", UtcDateTime, nullable=True, info=_T),
@@ -210,7 +236,7 @@ step = sa.Table(
     sa.Column("wake_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("started_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("ended_at", UtcDateTime, nullable=True, info=_T),
-    sa.Column("out", sa.JSON, nullable=False, info=_ABOUT),
+    sa.Column("out", sa.JSON, nullable=False, info=_about(f"execution_id>playbooks_execution.incident_id>{_ENTITY}")),
     sa.Column("why", sa.Text, nullable=True, info=_T),
 )
 sa.Index("playbooks_step_due", step.c.is_followed, step.c.state, step.c.execution_id)
@@ -236,10 +262,10 @@ action = sa.Table(
     sa.Column("execution_id", sa.Text, nullable=True, info=_T),
     sa.Column("step", sa.Text, nullable=True, info=_T),
     sa.Column("name", sa.Text, nullable=False, info=_T),
-    sa.Column("target", sa.Text, nullable=False, info=_ABOUT),
-    sa.Column("params", sa.JSON, nullable=False, info=_ABOUT),
+    sa.Column("target", sa.Text, nullable=False, info=_OF_INCIDENT),
+    sa.Column("params", sa.JSON, nullable=False, info=_OF_INCIDENT),
     sa.Column("params_hash", sa.Text, nullable=False, info=_T),
-    sa.Column("radius", sa.JSON, nullable=False, info=_ABOUT),
+    sa.Column("radius", sa.JSON, nullable=False, info=_OF_INCIDENT),
     sa.Column("radius_hash", sa.Text, nullable=False, info=_T),
     sa.Column("state", sa.Text, nullable=False, info=_T),
     sa.Column("requested_by", sa.Text, nullable=True, info=_staff("requested_by")),

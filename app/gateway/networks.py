@@ -21,7 +21,7 @@ from app.kernel.containment import BadParameter, ContainmentRefused, Radius, Sta
 from app.kernel.context import Context
 from app.kernel.db import Database, UtcDateTime, insert_once
 from app.kernel.errors import Forbidden, Unavailable
-from app.kernel.marks import personal, technical
+from app.kernel.marks import NOBODY, personal, technical
 from app.kernel.networks import MAPPED, count_clients, network_of, of_client
 from ingest.events.admin import AllowlistChanged
 from ingest.log import outbox
@@ -50,13 +50,22 @@ network_rule = sa.Table(
         "network",
         sa.Text,
         nullable=False,
-        info=personal("network.address", "network", retention="security", export="never"),
+        info=personal(
+            "network.address",
+            NOBODY,
+            retention="governance",
+            on_erase="keep_to_class_end",
+            export="never",
+            purposes=("security",),
+        ),
     ),
     sa.Column(
         "reason",
         sa.Text,
         nullable=False,
-        info=personal("free_text", "author", retention="governance", on_erase="keep_to_class_end"),
+        info=personal(
+            "free_text", "author", retention="governance", on_erase="keep_to_class_end", purposes=("security",)
+        ),
     ),
     sa.Column("author", sa.Text, nullable=True, info=personal("staff", "author", retention="governance")),
     sa.Column("from_at", UtcDateTime, nullable=False, info=_T),

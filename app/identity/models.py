@@ -9,17 +9,22 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from app.kernel.db import UtcDateTime
-from app.kernel.marks import personal, technical
+from app.kernel.marks import NOBODY, personal, technical
 
 metadata = sa.MetaData()
 ACCOUNT_CLASS = "account"
+"""The class of the key under which names and addresses are sealed."""
+PROFILE, CONTACT, CREDENTIAL, SESSION, DEVICE = "account.profile", "account.contact", "credential", "session", "device"
 
 _T = technical("governance")
-_OWN = personal("account.id", "account_id", retention=ACCOUNT_CLASS, on_erase="keep_to_class_end", origin="observed")
-_CREDENTIAL = personal("credential", "account_id", retention=ACCOUNT_CLASS, export="never")
-_ADDRESS = personal("network.address", "account_id", retention="security", origin="observed")
-_REASON = personal("free_text", "id", retention="governance", on_erase="keep_to_class_end")
-_STATE = personal("behaviour", "account_id", retention=ACCOUNT_CLASS, origin="observed")
+_OWN = personal("account.id", "account_id", retention=PROFILE, on_erase="keep_to_class_end", origin="observed")
+_CREDENTIAL = personal("credential", "account_id", retention=CREDENTIAL, export="never", purposes=("security",))
+_ADDRESS = personal("network.address", "account_id", retention=SESSION, origin="observed", purposes=("security",))
+_AGENT = personal("device.id", "account_id", retention=SESSION, origin="observed", purposes=("security",))
+_REASON = personal(
+    "free_text", "id", retention="governance", on_erase="keep_to_class_end", export="never", purposes=("security",)
+)
+_USE = personal("behaviour", "account_id", retention=SESSION, origin="observed", purposes=("security",))
 
 account = sa.Table(
     "app_account",
@@ -28,7 +33,7 @@ account = sa.Table(
         "id",
         sa.Text,
         primary_key=True,
-        info=personal("account.id", "id", retention=ACCOUNT_CLASS, on_erase="keep_to_class_end", origin="observed"),
+        info=personal("account.id", "id", retention=PROFILE, on_erase="keep_to_class_end", origin="observed"),
     ),
     sa.Column("kind", sa.Text, nullable=False, info=_T),
     sa.Column("state", sa.Text, nullable=False, info=_T),
@@ -37,11 +42,19 @@ account = sa.Table(
     sa.Column("reason_before", sa.Text, nullable=True, info=_REASON),
     sa.Column("state_by", sa.Text, nullable=True, info=personal("staff", "state_by", retention="governance")),
     sa.Column(
-        "name_ct", sa.LargeBinary, nullable=True, info=personal("name", "id", retention=ACCOUNT_CLASS, on_erase="shred")
+        "name_ct",
+        sa.LargeBinary,
+        nullable=True,
+        info=personal("name", "id", retention=PROFILE, on_erase="null", export="reveal"),
     ),
     sa.Column("epoch", sa.Integer, nullable=False, info=_T),
     sa.Column("created_at", UtcDateTime, nullable=False, info=_T),
-    sa.Column("last_login_at", UtcDateTime, nullable=True, info=personal("behaviour", "id", retention="security")),
+    sa.Column(
+        "last_login_at",
+        UtcDateTime,
+        nullable=True,
+        info=personal("behaviour", "id", retention=PROFILE, on_erase="null", origin="observed", purposes=("security",)),
+    ),
     sa.CheckConstraint("kind IN ('customer', 'merchant', 'staff', 'probe')", name="app_account_kind"),
     sa.CheckConstraint("state IN ('invited', 'active', 'locked', 'disabled', 'closed')", name="app_account_state"),
     sa.CheckConstraint("(state = 'disabled') = (state_before IS NOT NULL)", name="app_account_state_before"),
@@ -58,13 +71,13 @@ contact = sa.Table(
         "value_ct",
         sa.LargeBinary,
         nullable=False,
-        info=personal("contact", "account_id", retention=ACCOUNT_CLASS, on_erase="shred"),
+        info=personal("contact", "account_id", retention=CONTACT, export="reveal"),
     ),
     sa.Column(
         "lookup",
         sa.LargeBinary,
         nullable=False,
-        info=personal("contact", "account_id", retention=ACCOUNT_CLASS, export="never"),
+        info=personal("contact", "account_id", retention=CONTACT, export="never"),
     ),
     sa.Column("verified_at", UtcDateTime, nullable=True, info=_T),
 )
@@ -90,7 +103,12 @@ factor = sa.Table(
     sa.Column("id", sa.Text, primary_key=True, info=_T),
     sa.Column("account_id", sa.Text, nullable=False, index=True, info=_OWN),
     sa.Column("kind", sa.Text, nullable=False, info=_T),
-    sa.Column("label", sa.Text, nullable=False, info=_STATE),
+    sa.Column(
+        "label",
+        sa.Text,
+        nullable=False,
+        info=personal("behaviour", "account_id", retention=CREDENTIAL, purposes=("security",)),
+    ),
     sa.Column("secret_ct", sa.LargeBinary, nullable=False, info=_CREDENTIAL),
     sa.Column("last_step", sa.BigInteger, nullable=False, info=_T),
     sa.Column("enrolled_at", UtcDateTime, nullable=False, info=_T),
@@ -100,18 +118,20 @@ factor = sa.Table(
         "removed_reason",
         sa.Text,
         nullable=True,
-        info=personal("free_text", "account_id", retention="governance", on_erase="keep_to_class_end"),
+        info=personal("free_text", "account_id", retention=CREDENTIAL, export="never", purposes=("security",)),
     ),
 )
+_DEVICE = personal("device.id", "account_id", retention=DEVICE, origin="observed", purposes=("security",))
+_SEEN = personal("behaviour", "account_id", retention=DEVICE, origin="observed", purposes=("security",))
 device = sa.Table(
     "app_device",
     metadata,
-    sa.Column("id", sa.Text, primary_key=True, info=personal("device.id", "account_id", retention=ACCOUNT_CLASS)),
+    sa.Column("id", sa.Text, primary_key=True, info=_DEVICE),
     sa.Column("account_id", sa.Text, nullable=False, index=True, info=_OWN),
     sa.Column("token_hash", sa.LargeBinary, nullable=False, unique=True, info=_CREDENTIAL),
-    sa.Column("label", sa.Text, nullable=False, info=personal("device.id", "account_id", retention=ACCOUNT_CLASS)),
+    sa.Column("label", sa.Text, nullable=False, info=_DEVICE),
     sa.Column("first_seen_at", UtcDateTime, nullable=False, info=_T),
-    sa.Column("last_seen_at", UtcDateTime, nullable=False, index=True, info=_STATE),
+    sa.Column("last_seen_at", UtcDateTime, nullable=False, index=True, info=_SEEN),
 )
 login = sa.Table(
     "app_login",
@@ -132,7 +152,7 @@ attempts = sa.Table(
         "key",
         sa.Text,
         primary_key=True,
-        info=personal("network.address", "none", retention="operations", export="never"),
+        info=personal("network.address", NOBODY, retention="operations", export="never", purposes=("security",)),
     ),
     sa.Column("failures", sa.Integer, nullable=False, info=_T),
     sa.Column("first_at", UtcDateTime, nullable=False, index=True, info=_T),
@@ -148,18 +168,18 @@ session = sa.Table(
     sa.Column("surface", sa.Text, nullable=False, info=_T),
     sa.Column("epoch", sa.Integer, nullable=False, info=_T),
     sa.Column("acr", sa.Text, nullable=False, info=_T),
-    sa.Column("factor", sa.Text, nullable=True, info=_STATE),
+    sa.Column("factor", sa.Text, nullable=True, info=_USE),
     sa.Column("csrf", sa.Text, nullable=False, info=_CREDENTIAL),
-    sa.Column("created_at", UtcDateTime, nullable=False, info=_STATE),
-    sa.Column("proved_at", UtcDateTime, nullable=False, info=_STATE),
-    sa.Column("seen_at", UtcDateTime, nullable=False, info=_STATE),
+    sa.Column("created_at", UtcDateTime, nullable=False, info=_USE),
+    sa.Column("proved_at", UtcDateTime, nullable=False, info=_USE),
+    sa.Column("seen_at", UtcDateTime, nullable=False, info=_USE),
     sa.Column("idle_seconds", sa.Integer, nullable=False, info=_T),
     sa.Column("expires_at", UtcDateTime, nullable=False, info=_T),
-    sa.Column("device_id", sa.Text, nullable=True, info=personal("device.id", "account_id", retention="security")),
+    sa.Column("device_id", sa.Text, nullable=True, info=_AGENT),
     sa.Column("ip", sa.Text, nullable=True, info=_ADDRESS),
-    sa.Column("agent", sa.Text, nullable=True, info=personal("device.id", "account_id", retention="security")),
-    sa.Column("ended_at", UtcDateTime, nullable=True, index=True, info=_STATE),
-    sa.Column("end_reason", sa.Text, nullable=True, info=_STATE),
+    sa.Column("agent", sa.Text, nullable=True, info=_AGENT),
+    sa.Column("ended_at", UtcDateTime, nullable=True, index=True, info=_USE),
+    sa.Column("end_reason", sa.Text, nullable=True, info=_USE),
 )
 role_grant = sa.Table(
     "app_role_grant",
@@ -195,7 +215,7 @@ link = sa.Table(
         "address_ct",
         sa.LargeBinary,
         nullable=True,
-        info=personal("contact", "address_ct", retention="operations", export="never"),
+        info=personal("contact", NOBODY, retention="operations", export="never"),
     ),
     sa.Column("expires_at", UtcDateTime, nullable=False, index=True, info=_T),
     sa.Column("used_at", UtcDateTime, nullable=True, info=_T),
@@ -211,7 +231,7 @@ message = sa.Table(
         "content_ct",
         sa.LargeBinary,
         nullable=False,
-        info=personal("communication", "account_id", retention="operations", on_erase="delete"),
+        info=personal("communication", "account_id", retention="message.sent", export="reveal"),
     ),
     sa.Column("state", sa.Text, nullable=False, info=_T),
     sa.Column("tries", sa.Integer, nullable=False, info=_T),
@@ -227,7 +247,20 @@ restraint = sa.Table(
     sa.Column("key", sa.Text, primary_key=True, info=_T),
     sa.Column("account_id", sa.Text, nullable=False, info=_OWN),
     sa.Column("action", sa.Text, nullable=False, info=_T),
-    sa.Column("detail", sa.Text, nullable=False, info=_STATE),
+    sa.Column(
+        "detail",
+        sa.Text,
+        nullable=False,
+        info=personal(
+            "behaviour",
+            "account_id",
+            retention="incident",
+            on_erase="keep_to_class_end",
+            origin="derived",
+            export="never",
+            purposes=("security",),
+        ),
+    ),
     sa.Column("is_past", sa.Boolean, nullable=False, info=_T),
     sa.Column("at", UtcDateTime, nullable=False, info=_T),
     sa.Column("by", sa.Text, nullable=True, info=personal("staff", "by", retention="governance")),

@@ -26,11 +26,18 @@ CATEGORIES: Final = frozenset(
 )
 ON_ERASE: Final = frozenset(("delete", "null", "shred", "anonymise", "keep_to_class_end", "none"))
 EXPORTS: Final = frozenset(("as_is", "masked", "reveal", "counterparty", "never"))
+ORIGINS: Final = frozenset(("provided", "observed", "derived"))
+NOBODY: Final = "none"
+"""The path of a value about somebody whom nothing leads to, such as a counter for a network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """Category, path to the person, retention class and what erasure does; `subject` is None for technical values."""
+    """Category, path to the person, retention class and what erasure does; `subject` is None for technical values.
+
+    In a table erasure ends the row where a column says `delete`, else it ends values alone; what says `account.id`
+    goes or stays with its row.
+    """
 
     category: str
     subject: str | None
@@ -44,6 +51,7 @@ class Mark:
         assert self.category in CATEGORIES, f"unknown category {self.category}"
         assert self.on_erase in ON_ERASE, f"unknown erasure {self.on_erase}"
         assert self.export in EXPORTS, f"unknown export {self.export}"
+        assert self.origin in ORIGINS, f"unknown origin {self.origin}"
 
     def as_info(self) -> dict[str, object]:
         """Return the form SQLAlchemy columns take as `info=`."""
@@ -60,20 +68,22 @@ def personal(
     subject: str,
     *,
     retention: str,
-    on_erase: str = "delete",
+    on_erase: str | None = None,
     export: str = "as_is",
     origin: str = "provided",
     purposes: tuple[str, ...] = ("service",),
 ) -> dict[str, object]:
     """Return the mark of a column about a person.
 
-    `subject` is the path to them: `account_id`, or over another table `wallet_id>payments_book.owner_id`.
+    `subject` is the path to them: `account_id`, or over the key of another table `wallet_id>payments_book.owner_id`, or
+    over another column of it `incident_id>playbooks_incident_entity.incident_id:value`; `entities*` is a document that
+    holds their id, `NOBODY` what leads to nobody. What staff did stays with what they did it to unless said otherwise.
     """
     return Mark(
         category=category,
         subject=subject,
         retention=retention,
-        on_erase=on_erase,
+        on_erase=on_erase or ("keep_to_class_end" if category == "staff" else "delete"),
         export=export,
         origin=origin,
         purposes=purposes,

@@ -77,7 +77,7 @@ class SearchExecuted(Event):
     types: ClassVar[tuple[str, ...]] = ("access",)
     outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
     view: str = ecs("onepay.access.view")
-    query_hash: str = ecs("onepay.access.query_hash", about="contact")
+    query_hash: str = ecs("onepay.access.query_hash", about="account.id")
     hits: int = ecs("onepay.access.hits", FieldType.LONG)
 
 

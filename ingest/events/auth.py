@@ -23,7 +23,7 @@ class LoginEvent(AuthEvent):
     category: ClassVar[tuple[str, ...]] = ("authentication",)
     types: ClassVar[tuple[str, ...]] = ("start",)
     account: str | None = ecs("user.id", about="account.id", default=None)
-    identifier: str | None = ecs("user.hash", about="contact", default=None)
+    identifier: str | None = ecs("user.hash", about="account.id", default=None)
     step: str | None = ecs("onepay.auth.step", default=None)
     new_device: bool | None = ecs("onepay.auth.new_device", FieldType.BOOLEAN, default=None)
 

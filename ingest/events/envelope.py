@@ -53,6 +53,7 @@ class EventClass(StrEnum):
     SECURITY = "security"
     MONEY = "money"
     GOVERNANCE = "governance"
+    PRIVACY = "privacy"
     OPERATIONS = "operations"
     EXTERNAL = "external"
 
@@ -87,6 +88,7 @@ def _mark(category: str | None, retention: str = "class") -> Mark:
         retention=retention,
         on_erase="keep_to_class_end",
         origin="observed",
+        purposes=("security",),
     )
 
 
@@ -105,7 +107,7 @@ def ecs(
 
 def sealed(name: str, *, about: str, default: Any = None) -> Any:  # as `ecs`
     """Declare a personal field: encrypted under the key of (subject, class), kept in `onepay.personal` alone."""
-    mark = Mark(category=about, subject="onepay.subject.id", retention="class", on_erase="shred")
+    mark = Mark(category=about, subject="onepay.subject.id", retention="class", on_erase="shred", purposes=("service",))
     return dataclasses.field(
         metadata={"ecs": Ecs(path=name, type=FieldType.KEYWORD, mark=mark, personal=True)}, default=default
     )
@@ -181,6 +183,24 @@ ENVELOPE: Final[Mapping[str, FieldType]] = {
     "onepay.synthetic.kind": FieldType.KEYWORD,
     "onepay.synthetic.sig": FieldType.KEYWORD,
 }
+CATEGORY_OF: Final[Mapping[str, str]] = {
+    "user.id": "account.id",
+    "user.target.id": "account.id",
+    "source.ip": "network.address",
+    "source.port": "network.address",
+    "source.as.number": "network.address",
+    "source.geo.country_iso_code": "location",
+    "user_agent.name": "device.id",
+    "user_agent.version": "device.id",
+    "user_agent.os.name": "device.id",
+    "user_agent.device.name": "device.id",
+    "device.id": "device.id",
+    "onepay.network.client": "network.address",
+    "onepay.network.place": "location",
+    "onepay.subject.id": "account.id",
+    "onepay.session.id": "credential",
+}
+"""The privacy category of what the envelope says of a person; the rest of it says nothing about anybody."""
 ADDED_WHEN_SEQUENCED: Final = ("event.sequence", "event.ingested", "event.hash")
 
 

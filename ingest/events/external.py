@@ -15,7 +15,7 @@ class ExternalEvent(Event):
     event_class: ClassVar[EventClass] = EventClass.EXTERNAL
     origin_of_kind: ClassVar[str] = "import"
     provider: str = ecs("event.provider")
-    identifier: str | None = ecs("user.hash", about="contact", default=None)
+    identifier: str | None = ecs("user.hash", about="account.id", default=None)
     message: str | None = ecs("message", about="free_text", default=None, free_text=True)
     method: str | None = ecs("onepay.external.method", default=None)
     process: str | None = ecs("process.name", default=None)

@@ -1,0 +1,101 @@
+"""What identity holds about people, and how its sealed columns are read and written."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.identity import models
+from app.identity.models import ACCOUNT_CLASS
+from app.identity.parts import Identity
+from app.kernel import crypto
+from app.kernel.crypto import Secret, Unreadable
+from app.kernel.errors import Gone
+from compliance.contracts.tables import MarkedTables, Reader, Row, Writer
+
+HASHING: Final = "rectification"
+
+
+def source(parts: Identity) -> MarkedTables:
+    """Return the tables of identity as a source of personal data."""
+    keys = parts.subject_keys
+
+    def opened(column: str) -> Reader:
+        def read(row: Row, subject: str) -> str | None:
+            place = f"{column}.{row['id']}"
+            owner = str(row.get("account_id") or row["id"])
+            try:
+                return keys.open_value(row[column.rpartition(".")[2]], owner, ACCOUNT_CLASS, place)
+            except Gone:
+                return None
+
+        return read
+
+    def sealed(column: str) -> Writer:
+        def write(row: Row, text: str) -> bytes:
+            owner = str(row.get("account_id") or row["id"])
+            return keys.seal_value(text, owner, ACCOUNT_CLASS, f"{column}.{row['id']}")
+
+        return write
+
+    def letter(row: Row, subject: str) -> str | None:
+        """Return what a letter says while it waits; once handed over nothing of it is kept."""
+        try:
+            content = json.loads(crypto.open_text(parts.messages, row["content_ct"], row["id"]))
+        except Unreadable:
+            return None
+        return f"{content['subject']}\n{content['text']}"
+
+    def write_letter(row: Row, text: str) -> bytes:
+        content = json.dumps({"to": "", "subject": text, "text": ""})
+        return crypto.seal_text(parts.messages, content, str(row["id"]))
+
+    return MarkedTables(
+        "identity",
+        models.metadata,
+        hashing=hashing(parts),
+        read={
+            "app_account.name_ct": opened("app_account.name_ct"),
+            "app_contact.value_ct": opened("app_contact.value_ct"),
+            "app_message.content_ct": letter,
+        },
+        write={
+            "app_account.name_ct": sealed("app_account.name_ct"),
+            "app_contact.value_ct": sealed("app_contact.value_ct"),
+            "app_message.content_ct": write_letter,
+        },
+        ended={"app_session": "ended_at", "app_device": "last_seen_at", "app_message": "created_at"},
+        examples={
+            "app_account.kind": "probe",
+            "app_account.state": "closed",
+            "app_account.state_before": None,
+            "app_message.state": "delivered",
+        },
+    )
+
+
+def hashing(parts: Identity) -> Secret:
+    """Return the key under which corrected values are hashed."""
+    return crypto.derive(parts.lookup, HASHING)
+
+
+def last_change(session: Session, account_id: str) -> datetime | None:
+    """Return when a password, a factor or an address of an account last changed; its first ones are no change."""
+    account = sa.select(models.account.c.created_at).where(models.account.c.id == account_id)
+    began = session.execute(account).scalar_one_or_none()
+    if began is None:
+        return None
+    changes = []
+    for column in (
+        models.password.c.set_at,
+        models.factor.c.enrolled_at,
+        models.factor.c.removed_at,
+        models.contact.c.verified_at,
+    ):
+        newest = sa.select(sa.func.max(column)).where(column.table.c.account_id == account_id)
+        changes.append(session.execute(newest).scalar_one_or_none())
+    return max((at for at in changes if at is not None and at > began), default=None)

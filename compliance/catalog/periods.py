@@ -1,0 +1,48 @@
+"""Periods of ISO 8601 in calendar arithmetic: five years are not 1,825 days."""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+_SHAPE: Final = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A length of time: months and years by the calendar, the rest by the clock."""
+
+    text: str
+    months: int
+    span: timedelta
+
+    def after(self, at: datetime) -> datetime:
+        """Return the end of the period that begins at an instant; the last day of a short month stands for its end."""
+        year, month = divmod(at.year * 12 + at.month - 1 + self.months, 12)
+        day = min(at.day, monthrange(year, month + 1)[1])
+        return at.replace(year=year, month=month + 1, day=day) + self.span
+
+    def before(self, at: datetime) -> datetime:
+        """Return the instant before which a period that began has ended by now."""
+        year, month = divmod(at.year * 12 + at.month - 1 - self.months, 12)
+        day = min(at.day, monthrange(year, month + 1)[1])
+        return at.replace(year=year, month=month + 1, day=day) - self.span
+
+    def in_words(self) -> str:
+        """Return the period as people say it."""
+        years, months = divmod(self.months, 12)
+        parts = [(years, "year"), (months, "month"), (self.span.days, "day"), (self.span.seconds // 60, "minute")]
+        said = [f"{count} {word}{'s' if count != 1 else ''}" for count, word in parts if count]
+        return " and ".join(said) or "no time"
+
+
+def parse(text: str) -> Period:
+    """Read a period such as P13M, P10Y or PT15M; raises `ValueError`."""
+    match = _SHAPE.fullmatch(text)
+    if match is None or text in ("P", "PT") or text.endswith("T"):
+        raise ValueError(f"{text!r} is no period")
+    years, months, days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return Period(text, years * 12 + months, timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds))

@@ -1,0 +1,75 @@
+"""The classes of retention, read strictly from `retention.yaml`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from app.kernel import documents
+from app.kernel.errors import ConfigurationRefused
+from compliance.catalog.periods import Period, parse
+
+_KEYS = {"says", "anchor", "keep", "floor", "then", "blocks_erasure", "ground"}
+_THEN = ("drop units", "delete", "shred", "anonymise")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionClass:
+    """How long a class is kept, from when, what then, whether that stands against erasure, and by which ground."""
+
+    id: str
+    says: str
+    anchor: str
+    keep: Period
+    floor: Period | None
+    then: str
+    blocks_erasure: str
+    ground: str
+
+    @property
+    def outlives_erasure(self) -> bool:
+        """Tell whether rows of the class stay when a person is erased, wholly or in what stands in clear."""
+        return self.blocks_erasure != "no"
+
+
+@cache
+def shipped() -> Mapping[str, RetentionClass]:
+    """Return the shipped classes by their id; a file that says something else than classes stops the start."""
+    return read(resources.files("compliance.catalog").joinpath("retention.yaml").read_text("utf-8"))
+
+
+def read(text: str) -> Mapping[str, RetentionClass]:
+    """Read classes from YAML; raises `ConfigurationRefused` with every class that is wrong."""
+    document = documents.load(text, name="retention.yaml")
+    found, wrong = {}, []
+    for name, said in document["classes"].items():
+        unknown = set(said) - _KEYS
+        missing = _KEYS - set(said) - {"floor"}
+        if unknown or missing:
+            wrong.append(f"{name}: unknown {sorted(unknown)}, missing {sorted(missing)}")
+            continue
+        try:
+            keep = parse(said["keep"])
+            floor = parse(said["floor"]) if "floor" in said else None
+        except ValueError as error:
+            wrong.append(f"{name}: {error}")
+            continue
+        if said["then"] not in _THEN:
+            wrong.append(f"{name}: {said['then']!r} is nothing that can be done")
+        if floor is not None and (keep.months, keep.span) < (floor.months, floor.span):
+            wrong.append(f"{name}: {keep.text} is below its legal floor of {floor.text}")
+        found[name] = RetentionClass(
+            id=name,
+            says=said["says"],
+            anchor=said["anchor"],
+            keep=keep,
+            floor=floor,
+            then=said["then"],
+            blocks_erasure=said["blocks_erasure"],
+            ground=said["ground"],
+        )
+    if wrong:
+        raise ConfigurationRefused("retention.yaml: " + "\n".join(wrong))
+    return found

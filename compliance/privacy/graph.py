@@ -1,0 +1,96 @@
+"""The subject graph: what leads from a person to their data, and what is wrong with the marks that say so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from app.kernel.errors import ConfigurationRefused, TooLarge
+from app.kernel.marks import Mark
+from compliance.catalog import purposes, retention
+from compliance.catalog.purposes import Purpose
+from compliance.catalog.retention import RetentionClass
+from compliance.contracts.personal import SUBJECT, PersonalDataSource, Seed, StoreInfo
+from compliance.contracts.tables import MarkedTables, mark_of
+from ingest.events import catalog
+from ingest.events.envelope import Ecs, fields_of
+
+SEEDS_MAX: Final = 10_000
+OF_EVENTS: Final = "class"
+"""The retention of an event field: that of its kind."""
+_SEALED_ALONE: Final = frozenset(("name", "contact", "card", "free_text", "communication"))
+
+
+class TooManySeeds(TooLarge):
+    """So much leads to this person that a search would not end; somebody has to look."""
+
+    code = "too_many_seeds"
+
+
+def walk(session: Session, sources: Sequence[PersonalDataSource], subject: str) -> frozenset[Seed]:
+    """Return all that leads to a person's data, asked of every owner until nothing new is found."""
+    known = frozenset((Seed(SUBJECT, subject), Seed("account.id", subject)))
+    while True:
+        found = known.union(*(source.seeds(session, known) for source in sources))
+        if len(found) > SEEDS_MAX:
+            raise TooManySeeds
+        if found == known:
+            return known
+        known = found
+
+
+def demand(sources: Sequence[PersonalDataSource]) -> None:
+    """Raise `ConfigurationRefused` with everything that the marks say and nobody could carry out (PRV-1)."""
+    wrong = check(sources, purposes.shipped(), retention.shipped())
+    if wrong:
+        raise ConfigurationRefused("The privacy marks cannot be used:\n" + "\n".join(wrong))
+
+
+def check(
+    sources: Sequence[PersonalDataSource],
+    known_purposes: Mapping[str, Purpose],
+    known_classes: Mapping[str, RetentionClass],
+) -> list[str]:
+    """Return what is wrong with marks, each with the column or field it is about."""
+    wrong = []
+    for source in sources:
+        if isinstance(source, MarkedTables):
+            wrong += source.check()
+            for table in source.every_table():
+                for column in table.columns:
+                    mark = mark_of(column)
+                    if mark is not None:
+                        wrong += _unknown(f"{table.name}.{column.name}", mark, known_purposes, known_classes)
+    for kind in catalog.KINDS:
+        for attribute, declared in fields_of(kind):  # type: ignore[arg-type]  # mypy takes the class for its instance
+            place = f"{kind.kind}.{attribute}"
+            wrong += _unknown(place, declared.mark, known_purposes, known_classes)
+            wrong += _in_clear(place, declared)
+        if kind.event_class.value not in known_classes:
+            wrong.append(f"{kind.kind} is of the class {kind.event_class.value}, which has no period")
+    return wrong
+
+
+def stores(sources: Sequence[PersonalDataSource]) -> list[StoreInfo]:
+    """Return all that is held about people, as the marks say it."""
+    return [store for source in sources for store in source.stores()]
+
+
+def _unknown(
+    place: str, mark: Mark, known_purposes: Mapping[str, Purpose], known_classes: Mapping[str, RetentionClass]
+) -> list[str]:
+    wrong = [f"{place}: there is no purpose {name}" for name in mark.purposes if name not in known_purposes]
+    if mark.retention != OF_EVENTS and mark.retention not in known_classes:
+        wrong.append(f"{place}: there is no retention class {mark.retention}")
+    if mark.category != "none" and not mark.purposes:
+        wrong.append(f"{place} is personal and names no purpose")
+    return wrong
+
+
+def _in_clear(place: str, declared: Ecs) -> list[str]:
+    """What tells of a person in words is sealed; free text of foreign logs is redacted as it is read."""
+    if declared.personal or declared.free_text or declared.mark.category not in _SEALED_ALONE:
+        return []
+    return [f"{place} says {declared.mark.category} outside the sealed part"]

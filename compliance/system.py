@@ -1,0 +1,14 @@
+"""What compliance needs of an installation and offers to its edges. Made once by `compose`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compliance.contracts.personal import PersonalDataSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compliance:
+    """The owners of personal data, as compliance asks them."""
+
+    sources: tuple[PersonalDataSource, ...]
