@@ -88,6 +88,15 @@ def log_verify(span: str | None, home: Path | None) -> None:
     _run("log verify", {"first": first, "last": last}, home)
 
 
+@log.command("archive")
+@click.option("--sequence", type=click.IntRange(1), default=None, help="Print the archived body of one event.")
+@click.option("--rebuild", is_flag=True, help="Fill a lost archive again from the bodies the database has.")
+@_HOME
+def log_archive(sequence: int | None, rebuild: bool, home: Path | None) -> None:
+    """Print what the archive holds: segments by class and month, how far it reaches, what the witness has seen."""
+    _run("log archive", {"sequence": sequence, "rebuild": rebuild}, home)
+
+
 @log.command("proof")
 @click.argument("event")
 @_HOME

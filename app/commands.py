@@ -42,7 +42,9 @@ from app.messaging.console import KEPT_MAX
 from app.web import money_input
 from dashboards import windows
 from ingest.events.envelope import AT_END, AT_MIN, at_path
-from ingest.log import checkpoint, monitor, proofs, read
+from ingest.log import archive, checkpoint, monitor, proofs, read, witness
+from ingest.log.archive import line_of
+from ingest.log.archive_check import ArchiveReader
 from ingest.log.store_check import Copy
 from ingest.models import entry
 from ingest.readers import authlog, run
@@ -154,7 +156,14 @@ def log_verify(system: System, args: Arguments) -> Iterator[Line]:
         system,
         "sequences",
         lambda note: monitor.verify(
-            system.db, first=first, last=last, copy=copy, key=system.log_key, clock=system.clock, progress=note
+            system.db,
+            first=first,
+            last=last,
+            copy=copy,
+            key=system.log_key,
+            clock=system.clock,
+            archive=system.archive,
+            progress=note,
         ),
     )
     for finding in verdict.findings:
@@ -169,9 +178,33 @@ def log_verify(system: System, args: Arguments) -> Iterator[Line]:
     awaited = f" ({verdict.awaited} not in the store yet)" if verdict.awaited else ""
     yield text(
         f"log {word}: sequences {verdict.first} to {verdict.last} of {verdict.size}, "
-        f"{verdict.documents} store documents{awaited}, {verdict.checkpoints} checkpoints, root {verdict.root.hex()}"
+        f"{verdict.documents} store documents{awaited}, {verdict.lines} archive lines, "
+        f"{verdict.checkpoints} checkpoints, root {verdict.root.hex()}"
     )
     yield leave(verdict.exit_code)
+
+
+def log_archive(system: System, args: Arguments) -> Iterator[Line]:
+    """Say what the archive holds, read one body back from it, or take note that it was lost and fill it again."""
+    if args.get("rebuild"):
+        system.archive.rebuild(system.db)
+        system.signer.sign(system.clock.now())
+    if args.get("sequence"):
+        with system.db.read() as session:
+            (entry_,) = read.entries(session, int(args["sequence"]) - 1, int(args["sequence"])) or (None,)
+        body = ArchiveReader(system.archive).body(entry_.sequence, entry_.class_) if entry_ is not None else None
+        if body is None:
+            raise NotFound(f"The archive has no body of sequence {args['sequence']}.")
+        yield text(line_of(body).decode())
+        return
+    segments = system.archive.segments()
+    for one in segments:
+        yield text(f"{one.first:>9} to {one.last:>9}  {one.count:>7} bodies  {one.path}  {one.sha256[:16]}")
+    with system.db.read() as session:
+        size, head = archive.archived(session)[0], read.head(session).size
+        kept = witness.standing(session)
+    seen = f"the witness ({kept.rating}) has seen {kept.size}" if kept else "no witness has seen any"
+    yield text(f"{system.archive.folder}: {size} of {head} events, {len(segments)} sealed segments; {seen}")
 
 
 def log_proof(system: System, args: Arguments) -> Iterator[Line]:
@@ -183,7 +216,7 @@ def log_proof(system: System, args: Arguments) -> Iterator[Line]:
             f"The events of a transfer, wallet, account or incident: `onepay log pack {event_id}`.",
             param="event",
         )
-    checkpoint.sign(system.db, system.log_key, system.clock.now())
+    system.signer.sign(system.clock.now())
     with system.db.read() as session:
         made = proofs.tlog_proof(session, event_id, system.context(operator()))
     yield file(f"{event_id}.tlog-proof", made.encode())
@@ -198,7 +231,7 @@ def log_pack(system: System, args: Arguments) -> Iterator[Line]:
     """Write a zip with the events of an object, or one named event, that verifies without us."""
     wanted = str(args["about"])
     first, last = int(args.get("first") or 1), int(args["last"]) if args.get("last") else None
-    checkpoint.sign(system.db, system.log_key, system.clock.now())
+    system.signer.sign(system.clock.now())
     ids = [wanted] if wanted.startswith("evt_") else _events_about(system, wanted, Window(lo=first - 1, hi=last))
     if not ids:
         raise proofs.PackEmpty(f"The log holds no event about {wanted} yet.", object_id=wanted)
@@ -381,6 +414,7 @@ def demo_replay(system: System, args: Arguments) -> Iterator[Line]:
 
 COMMANDS: Final[Mapping[str, Run]] = {
     "log tail": log_tail,
+    "log archive": log_archive,
     "log verify": log_verify,
     "log proof": log_proof,
     "log pack": log_pack,

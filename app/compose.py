@@ -42,12 +42,14 @@ from detectors import catalog as rules
 from detectors import privacy as detectors_privacy
 from detectors.runner import Runner
 from ingest.log import checkpoint
-from ingest.log.checkpoint import LogKey
+from ingest.log.archive import Archive
+from ingest.log.checkpoint import LogKey, Signer
 from ingest.log.outbox import RECORDING, Recording
 from ingest.log.pressure import Watch
 from ingest.log.sequencer import Sequencer
 from ingest.log.subject_keys import SubjectKeys
-from ingest.settings import DuckSettings, ElasticSettings, ShipperSettings, StoreSettings
+from ingest.log.witness import FileWitness
+from ingest.settings import ArchiveSettings, DuckSettings, ElasticSettings, ShipperSettings, StoreSettings
 from ingest.shipper import Shipper
 from ingest.store import backends
 from ingest.store.port import EventStore, StoreUnavailable
@@ -78,6 +80,8 @@ class System:
     subject_keys: SubjectKeys
     recording: Recording
     sequencer: Sequencer
+    archive: Archive
+    signer: Signer
     store: EventStore
     """As pages ask it: a search server that is silent keeps nobody waiting for long."""
     working_store: EventStore
@@ -175,6 +179,9 @@ def make_system(
         ToldHold(HoldOutgoingAction(), identity),
         BlockNetwork(proxies),
     )
+    log_key = checkpoint.load(keys, ORIGIN)
+    archive = Archive(ArchiveSettings(folder=settings.archive_folder), ids=ids)
+    witness = FileWitness(db, log_key.verifier, settings.witness_folder, beside=settings.home, ids=ids)
     metrics = Metrics()
     response = playbooks.parts({action.name: action for action in actions}, contradictions=contradictions.KNOWN)
     runner = Runner(
@@ -185,12 +192,14 @@ def make_system(
         clock=clock,
         ids=ids,
         keys=keys,
-        log_key=checkpoint.load(keys, ORIGIN),
+        log_key=log_key,
         db=db,
         keys_db=keys_db,
         subject_keys=subject_keys,
         recording=recording,
         sequencer=sequencer,
+        archive=archive,
+        signer=Signer(db=db, key=log_key, archive=archive, witnesses=(witness,)),
         store=store,
         working_store=working_store,
         shipper=shipper,

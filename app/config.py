@@ -35,6 +35,8 @@ class Settings:
     store: str = "duck"
     store_urls: str = ""
     store_namespace: str = "onepay"
+    archive: str = ""
+    witness: str = ""
     trusted_proxies: str = ""
     threads: int = 16
     drain_seconds: int = 20
@@ -53,6 +55,14 @@ class Settings:
     @property
     def keys_database(self) -> str:
         return self.keys_database_url or f"sqlite:///{self.home / 'subject_keys.db'}"
+
+    @property
+    def archive_folder(self) -> Path:
+        return Path(self.archive) if self.archive else self.home / "archive"
+
+    @property
+    def witness_folder(self) -> Path:
+        return Path(self.witness) if self.witness else self.home / "witness"
 
     @property
     def is_loopback(self) -> bool:

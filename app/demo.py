@@ -473,7 +473,7 @@ def _prove(system: System) -> None:
     if not money.is_sound:
         raise SeedFailed(f"ledger: {money.differences[0]}")
     copy = Copy(name=standing.target, store=system.working_store, done=standing.done)
-    verdict = monitor.verify(system.db, copy=copy, key=system.log_key)
+    verdict = monitor.verify(system.db, copy=copy, key=system.log_key, archive=system.archive)
     if verdict.findings:
         raise SeedFailed(f"log: {verdict.findings[0]}")
     if system.working_store.coverage(0, standing.head) != standing.head:
@@ -522,7 +522,7 @@ def _clear(home: Path) -> None:
     """Remove what an interrupted seeding had moved in already; only a home without its mark gets here."""
     for name in _DATABASES:
         (home / name).unlink(missing_ok=True)
-    for name in ("events", "keys", "log", "mail", "demo"):
+    for name in ("archive", "events", "keys", "log", "mail", "demo", "witness"):
         shutil.rmtree(home / name, ignore_errors=True)
 
 

@@ -13,7 +13,6 @@ from app.gateway import folding, networks
 from app.identity import expiry, letters, sessions
 from app.kernel.jobs import Job
 from app.kernel.logs import logger
-from ingest.log import checkpoint
 from payments import idempotency
 from playbooks import jobs as playbooks
 
@@ -31,7 +30,7 @@ def all_jobs(system: System) -> Sequence[Job]:
         Job(name="gateway.purge", every=timedelta(hours=1), run=lambda at: _purge_rules(system, at)),
         Job(name="messaging.deliver", every=timedelta(seconds=1), run=lambda at: _deliver(system, at)),
         Job(name="payments.purge", every=timedelta(minutes=1), run=lambda at: _purge(system, at)),
-        checkpoint.job(system.db, system.log_key),
+        system.signer.job(),
         Job(name="detectors.run", every=timedelta(seconds=2), run=lambda at: system.runner.run()),
         *playbooks.jobs(system.db, system.clock, system.ids, system.response),
         system.watch.job(),

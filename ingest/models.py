@@ -112,6 +112,75 @@ imported = sa.Table(
     sa.Column("skipped", sa.BigInteger, nullable=False, info=_T),
     sa.Column("state", sa.Text, nullable=False, info=_T),
 )
+cursor = sa.Table(
+    "ingest_cursor",
+    metadata,
+    sa.Column("consumer", sa.Text, primary_key=True, info=_T),
+    sa.Column("sequence", sa.BigInteger, nullable=False, info=_T),
+    sa.Column("at", UtcDateTime, nullable=False, info=_T),
+)
+segment = sa.Table(
+    "ingest_segment",
+    metadata,
+    sa.Column("path", sa.Text, primary_key=True, info=_T),
+    sa.Column("class", sa.Text, nullable=False, info=_T),
+    sa.Column("month", sa.Text, nullable=False, info=_T),
+    sa.Column("first", sa.BigInteger, nullable=False, info=_T),
+    sa.Column("last", sa.BigInteger, nullable=False, info=_T),
+    sa.Column("count", sa.BigInteger, nullable=False, info=_T),
+    sa.Column("sha256", sa.Text, nullable=False, info=_T),
+    sa.Column("state", sa.Text, nullable=False, info=_T),
+    sa.Column("run", sa.Text, nullable=True, info=_T),
+    sa.Column("at", UtcDateTime, nullable=False, info=_T),
+)
+forgotten = sa.Table(
+    "ingest_forgotten",
+    metadata,
+    sa.Column("class", sa.Text, primary_key=True, info=_T),
+    sa.Column("month", sa.Text, primary_key=True, info=_T),
+    sa.Column("first", sa.BigInteger, nullable=False, info=_T),
+    sa.Column("last", sa.BigInteger, nullable=False, info=_T),
+    sa.Column("count", sa.BigInteger, nullable=False, info=_T),
+    sa.Column("held", sa.BigInteger, nullable=False, info=_T),
+    sa.Column("state", sa.Text, nullable=False, info=_T),
+    sa.Column("run", sa.Text, nullable=False, info=_T),
+    sa.Column("begun_at", UtcDateTime, nullable=False, info=_T),
+    sa.Column("ended_at", UtcDateTime, nullable=True, info=_T),
+)
+held = sa.Table(
+    "ingest_held",
+    metadata,
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False, info=_T),
+    sa.Column("hold", sa.Text, primary_key=True, info=_T),
+    sa.Column("class", sa.Text, nullable=False, info=_T),
+    sa.Column("month", sa.Text, nullable=False, info=_T),
+)
+monitor_run = sa.Table(
+    "ingest_monitor_run",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True, info=_T),
+    sa.Column("kind", sa.Text, nullable=False, info=_T),
+    sa.Column("at", UtcDateTime, nullable=False, info=_T),
+    sa.Column("lo", sa.BigInteger, nullable=False, info=_T),
+    sa.Column("hi", sa.BigInteger, nullable=False, info=_T),
+    sa.Column("compared", sa.BigInteger, nullable=False, info=_T),
+    sa.Column("mismatches", sa.Integer, nullable=False, info=_T),
+    sa.Column("size", sa.BigInteger, nullable=False, info=_T),
+    sa.Column("root", sa.LargeBinary, nullable=False, info=_T),
+    sa.Column("checkpoint", sa.BigInteger, nullable=False, info=_T),
+    sa.Column("findings", sa.JSON, nullable=False, info=_T),
+    sa.Index("ingest_monitor_run_by_kind", "kind", "at"),
+)
+witness = sa.Table(
+    "ingest_witness",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True, info=_T),
+    sa.Column("rating", sa.Text, nullable=False, info=_T),
+    sa.Column("size", sa.BigInteger, nullable=False, info=_T),
+    sa.Column("at", UtcDateTime, nullable=True, info=_T),
+    sa.Column("missed_since", UtcDateTime, nullable=True, info=_T),
+    sa.Column("error", sa.Text, nullable=True, info=_T),
+)
 subject_key = sa.Table(
     "ingest_subject_key",
     keys_metadata,
@@ -122,4 +191,14 @@ subject_key = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False, info=_T),
     sa.Column("destroyed_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("why", sa.Text, nullable=True, info=_T),
+)
+epoch = sa.Table(
+    "ingest_epoch",
+    keys_metadata,
+    sa.Column("epoch", sa.Integer, primary_key=True, autoincrement=False, info=_T),
+    sa.Column("state", sa.Text, nullable=False, info=_T),
+    sa.Column("fingerprint", sa.Text, nullable=True, info=_T),
+    sa.Column("created_at", UtcDateTime, nullable=False, info=_T),
+    sa.Column("retired_at", UtcDateTime, nullable=True, info=_T),
+    sa.Column("destroyed_at", UtcDateTime, nullable=True, info=_T),
 )

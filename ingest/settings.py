@@ -67,3 +67,11 @@ class ShipperSettings:
     retry_seconds_max: float = 60.0
     lag_seconds_degraded: int = 30
     lag_seconds_incident: int = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveSettings:
+    """Where the static files of the log lie, and how large a segment of bodies becomes before it is sealed."""
+
+    folder: Path
+    segment_bytes_max: int = 8 * 2**20

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
-from ingest.events import access, admin, auth, detection, external, health, incident, transaction
+from ingest.events import access, admin, auth, detection, external, health, incident, key, transaction
 from ingest.events.envelope import ENVELOPE, Event, EventClass, FieldType, family_of, fields_of
 from ingest.events.expected import is_expected
 
@@ -19,6 +19,7 @@ KINDS: tuple[type[Event], ...] = (
     *external.KINDS,
     *health.KINDS,
     *incident.KINDS,
+    *key.KINDS,
     *transaction.KINDS,
 )
 # Whom an event is about and how it ended are rendered by the envelope.

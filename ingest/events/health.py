@@ -115,6 +115,25 @@ class LogTampered(LogEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogRolledBack(LogEvent):
+    """The log in the database is smaller than what was signed or witnessed, or does not begin with it."""
+
+    is_reserved: ClassVar[bool] = True
+    kind: ClassVar[str] = "health.log.rolled_back"
+    outcome_of_kind: ClassVar[Outcome] = Outcome.FAILURE
+    witness_size: int | None = ecs("onepay.health.log.witness_size", FieldType.LONG, default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessMissed(LogEvent):
+    """A witness of the log could not be reached."""
+
+    kind: ClassVar[str] = "health.witness.missed"
+    outcome_of_kind: ClassVar[Outcome] = Outcome.FAILURE
+    witness: str = ecs("onepay.health.witness")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ControlEvent(Event):
     """A protective part stopped or resumed its work."""
 
@@ -217,6 +236,38 @@ class StoreRebuilt(StoreEvent):
     outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentEvent(Event):
+    """A file of the archive that holds bodies of one class."""
+
+    event_class: ClassVar[EventClass] = EventClass.GOVERNANCE
+    category: ClassVar[tuple[str, ...]] = ("file",)
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    path: str = ecs("onepay.health.segment.path")
+    sha256: str = ecs("onepay.health.segment.sha256")
+    first: int = ecs("onepay.health.segment.first", FieldType.LONG)
+    last: int = ecs("onepay.health.segment.last", FieldType.LONG)
+    class_: str = ecs("onepay.health.segment.class")
+    run: str | None = ecs("onepay.health.run", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentSealed(SegmentEvent):
+    """A segment of the archive is complete; nothing is added to it any more."""
+
+    kind: ClassVar[str] = "health.segment.sealed"
+    types: ClassVar[tuple[str, ...]] = ("creation",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentDropped(SegmentEvent):
+    """A segment of the archive was deleted, for its period is over; what the tree holds of its events stays."""
+
+    is_reserved: ClassVar[bool] = True
+    kind: ClassVar[str] = "health.segment.dropped"
+    types: ClassVar[tuple[str, ...]] = ("deletion",)
+
+
 KINDS: tuple[type[Event], ...] = (
     ProcessStarted,
     ProcessStopped,
@@ -226,6 +277,8 @@ KINDS: tuple[type[Event], ...] = (
     LogLagged,
     LogVerified,
     LogTampered,
+    LogRolledBack,
+    WitnessMissed,
     ControlFailed,
     ControlRestored,
     ClockDrifted,
@@ -233,4 +286,6 @@ KINDS: tuple[type[Event], ...] = (
     ImportCompleted,
     StoreFailed,
     StoreRebuilt,
+    SegmentSealed,
+    SegmentDropped,
 )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -21,7 +20,8 @@ from app.kernel.db import Database, insert_once
 from app.kernel.errors import ConfigurationRefused, OnePayError, Unavailable
 from app.kernel.jobs import Job
 from ingest import models
-from ingest.log import merkle, note, read
+from ingest.log import durable, merkle, note, read
+from ingest.log.archive import Archive
 from ingest.log.note import NoteRefused, TreeHead, VerifierKey
 
 EVERY: Final = timedelta(seconds=10)
@@ -45,6 +45,12 @@ class Forked(OnePayError):
     """The log in the database does not begin with what was signed before; nothing is signed."""
 
     code = "log_forked"
+
+
+class WitnessAway(Unavailable):
+    """A witness of the log cannot be reached; signing goes on if what is kept beside the key agrees."""
+
+    code = "log_witness_away"
 
 
 class SigningBusy(Unavailable):
@@ -93,7 +99,7 @@ def init(keys: KeyFolder, origin: str) -> LogKey:
     key = load(keys, origin)
     policy = keys.path / POLICY_NAME
     if not policy.exists():
-        _write_durably(policy, policy_text(key.verifier))
+        durable.write(policy, policy_text(key.verifier).encode())
     return key
 
 
@@ -118,15 +124,59 @@ def read_policy(keys: KeyFolder) -> str:
         ) from error
 
 
-def sign(db: Database, key: LogKey, at: datetime) -> Checkpoint | None:
+class Witness(Protocol):
+    """Somebody outside the database who keeps what was signed, and would know if it were taken back."""
+
+    def newest(self) -> TreeHead | None:
+        """Return the largest head this witness has seen."""
+        ...
+
+    def keep(self, head: TreeHead, note: str, at: datetime) -> None:
+        """Keep a signed head; raises `Forked` where another root of this size was kept before."""
+        ...
+
+    def is_missed(self, at: datetime, error: Exception) -> None:
+        """Note that the witness could not be reached."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signer:
+    """Signs one log: archives first, so that every signed and witnessed size can be rebuilt from files."""
+
+    db: Database
+    key: LogKey
+    archive: Archive
+    witnesses: Sequence[Witness] = ()
+
+    def sign(self, at: datetime) -> Checkpoint | None:
+        """Archive what is new, sign as far as that reaches, let the witnesses keep it, publish. As `sign`."""
+        self.archive.advance(self.db, at)
+        return sign(self.db, self.key, at, archive=self.archive, witnesses=self.witnesses)
+
+    def job(self) -> Job:
+        """Return the job that archives and signs."""
+
+        def run(at: datetime) -> str | None:
+            made = self.sign(at)
+            return None if made is None else f"signed size {made.size}"
+
+        return Job(name="log.checkpoint", every=EVERY, run=run)
+
+
+def sign(
+    db: Database, key: LogKey, at: datetime, *, archive: Archive | None = None, witnesses: Sequence[Witness] = ()
+) -> Checkpoint | None:
     """Sign the head if it moved, and publish it; returns None where there is nothing new.
+
+    With an archive no more is signed than it holds. Every witness keeps a head before it is published.
 
     The signed head is written beside the key and synced before anybody sees it. Raises `RolledBack` or `Forked` where
     the last one, read from there, refutes the database, `ConfigurationRefused` where it is missing or damaged, and
     `SigningBusy` where another signer does not come to its end.
     """
     with _alone(key):
-        return _sign(db, key, at)
+        return _sign(db, key, at, archive, witnesses)
 
 
 def newest(session: Session) -> Checkpoint | None:
@@ -147,16 +197,6 @@ def signing(session: Session, at: datetime) -> Signing:
     waiting = read.entries(session, size, size + 1) if size < head.size else []
     waits = max(timedelta(0), at - waiting[0].ingested) if waiting else timedelta(0)
     return Signing(size=size, at=found.at if found is not None else None, waits=waits, is_late=waits > UNSIGNED_MAX)
-
-
-def job(db: Database, key: LogKey) -> Job:
-    """Return the job that signs."""
-
-    def run(at: datetime) -> str | None:
-        made = sign(db, key, at)
-        return None if made is None else f"signed size {made.size}"
-
-    return Job(name="log.checkpoint", every=EVERY, run=run)
 
 
 @contextmanager
@@ -182,7 +222,9 @@ def _is_taken(descriptor: int) -> bool:
     return True
 
 
-def _sign(db: Database, key: LogKey, at: datetime) -> Checkpoint | None:
+def _sign(
+    db: Database, key: LogKey, at: datetime, archive: Archive | None, witnesses: Sequence[Witness]
+) -> Checkpoint | None:
     with db.read() as session:
         head = read.head(session)
         published = newest(session)
@@ -190,16 +232,55 @@ def _sign(db: Database, key: LogKey, at: datetime) -> Checkpoint | None:
         if head.size == 0 and last is None:
             return None
         _refuse_unless_it_extends(session, head, last)
-    if published is not None and published.size == head.size:
+        for seen in _seen(witnesses, at):
+            _refuse_unless_it_extends(session, head, seen)
+        if archive is not None and archive.size < head.size:
+            head = _head_at(session, head, archive.size)
+    signed_size = max(published.size if published is not None else 0, last.size if last is not None else 0)
+    if head.size < signed_size or (published is not None and published.size == head.size):
+        if published is not None and published.size == signed_size:
+            known = TreeHead(origin=key.verifier.name, size=published.size, root=published.root)
+            _keep(witnesses, known, published.note, at)
         return None
-    signed = note.sign(TreeHead(origin=key.verifier.name, size=head.size, root=head.root).text, key.verifier, key.seed)
-    _write_durably(key.last, signed)
+    wanted = TreeHead(origin=key.verifier.name, size=head.size, root=head.root)
+    signed = note.sign(wanted.text, key.verifier, key.seed)
+    durable.write(key.last, signed.encode())
+    _keep(witnesses, wanted, signed, at)
+    if archive is not None:
+        archive.publish(signed)
     made = Checkpoint(size=head.size, root=head.root, note=signed, at=_dated(at, head, published))
     with db.begin() as session:
         insert_once(
             session, models.checkpoint, {"size": made.size, "root": made.root, "note": made.note, "at": made.at}
         )
     return made
+
+
+def _head_at(session: Session, head: read.Head, size: int) -> read.Head:
+    """Return the head as it was at a smaller size."""
+    ingested = session.scalar(sa.select(models.entry.c.ingested).where(models.entry.c.sequence == size))
+    root = merkle.root(merkle.edge_at(read.tree(session), size))
+    return replace(head, size=size, root=root, last_ingested=ingested)
+
+
+def _seen(witnesses: Sequence[Witness], at: datetime) -> Iterator[TreeHead]:
+    """Yield what the witnesses have seen; one that cannot be reached is noted, and the head beside the key decides."""
+    for witness in witnesses:
+        try:
+            seen = witness.newest()
+        except WitnessAway as error:
+            witness.is_missed(at, error)
+            continue
+        if seen is not None:
+            yield seen
+
+
+def _keep(witnesses: Sequence[Witness], head: TreeHead, signed: str, at: datetime) -> None:
+    for witness in witnesses:
+        try:
+            witness.keep(head, signed, at)
+        except WitnessAway as error:
+            witness.is_missed(at, error)
 
 
 def _dated(at: datetime, head: read.Head, published: Checkpoint | None) -> datetime:
@@ -252,19 +333,3 @@ def _refuse_unless_it_extends(session: Session, head: read.Head, last: TreeHead 
         raise Forked(f"The log lacks what was signed before: {error}; nothing is signed.") from error
     if not merkle.verify_consistency(last.size, last.root, head.size, head.root, proof):
         raise Forked(f"The log of size {head.size} does not begin with the signed one of size {last.size}.")
-
-
-def _write_durably(file: Path, text: str) -> None:
-    """Replace a file so that a crash leaves the old or the new one whole."""
-    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    draft.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -15,6 +15,8 @@ from app.kernel.errors import Invalid
 from ingest.events.envelope import Outcome
 from ingest.events.health import LogTampered, LogVerified
 from ingest.log import outbox, read, signed_check, tree_check
+from ingest.log.archive import Archive
+from ingest.log.archive_check import ArchiveCheck, ArchiveReader
 from ingest.log.checkpoint import LogKey
 from ingest.log.comparing import FINDINGS_MAX, Comparison, Finding, hashes
 from ingest.log.signed_check import SignedCheck
@@ -45,6 +47,7 @@ class Verdict:
     last: int
     is_whole: bool
     documents: int
+    lines: int
     awaited: int
     checkpoints: int
     findings: tuple[Finding, ...]
@@ -63,12 +66,14 @@ def verify(
     copy: Copy | None = None,
     key: LogKey | None = None,
     clock: Clock | None = None,
+    archive: Archive | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Verdict:
     """Compare the sequences from `first` to `last` (all by default) and everything that ties them to the root.
 
-    With `copy` the documents of a store are compared too; with `key` the signatures of the checkpoints, and the log
-    with the head that was signed last, which is remembered beside the key. Holds no transaction longer than a page.
+    With `copy` the documents of a store are compared too, with `archive` its lines and tiles; with `key` the signatures
+    of the checkpoints, and the log with the head that was signed last, which is remembered beside the key. Holds no
+    transaction longer than a page.
     Raises `RangeInvalid`, and what database and store raise when they do not answer.
 
     A checkpoint signs origin, size and root. When it was signed is not in it, so `at` is compared with what it must
@@ -87,7 +92,8 @@ def verify(
         raise RangeInvalid(f"The log holds sequences 1 to {head.size}; {first} to {last} is no range of it.")
     found = Comparison(head=head, findings=beyond)
     store = StoreCheck(found=found, copy=copy) if copy is not None else None
-    tree = TreeCheck(found=found, copy=store)
+    kept = ArchiveCheck(found=found, reader=ArchiveReader(archive)) if archive is not None else None
+    tree = TreeCheck(found=found, copy=store, archive=kept)
     compared = first - 1
     for lo in range(first - 1, last, read.SLICE_MAX):
         if len(found.findings) >= FINDINGS_MAX:
@@ -112,6 +118,7 @@ def verify(
         last=compared,
         is_whole=compared == last,
         documents=store.documents if store is not None else 0,
+        lines=kept.lines if kept is not None else 0,
         awaited=max(0, compared - max(copy.done, first - 1)) if copy is not None else 0,
         checkpoints=checkpoints,
         findings=tuple(found.findings[:FINDINGS_MAX]),

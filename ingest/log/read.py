@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -103,6 +103,18 @@ def bodies(session: Session, lo: int, hi: int) -> list[Body]:
     return [_body(row) for row in rows]
 
 
+def entries_of(session: Session, sequences: Sequence[int]) -> list[Entry]:
+    """Return the entries of these ascending sequences, in order; at most `SLICE_MAX` at once."""
+    of = models.entry.c.sequence
+    return [_entry(row) for row in session.execute(sa.select(models.entry).where(_among(of, sequences)).order_by(of))]
+
+
+def bodies_of(session: Session, sequences: Sequence[int]) -> list[Body]:
+    """Return the bodies of these ascending sequences, in order; at most `SLICE_MAX` at once."""
+    of = models.body.c.sequence
+    return [_body(row) for row in session.execute(sa.select(models.body).where(_among(of, sequences)).order_by(of))]
+
+
 def body(session: Session, sequence: int) -> Body | None:
     """Return one body, or None where it was removed."""
     row = session.execute(sa.select(models.body).where(models.body.c.sequence == sequence)).one_or_none()
@@ -131,6 +143,13 @@ def nodes(session: Session, wanted: Iterable[Place]) -> dict[Place, bytes]:
     by_level = [(node.level == level) & node.idx.in_(idx) for level, idx in sorted(idx_by_level.items())]
     rows = session.execute(sa.select(models.node).where(sa.or_(*by_level)))
     return {(row.level, row.idx): row.hash for row in rows}
+
+
+def _among(of: sa.ColumnElement[int], sequences: Sequence[int]) -> sa.ColumnElement[bool]:
+    assert len(sequences) <= SLICE_MAX, "a slice of the log is bounded"
+    if isinstance(sequences, range) and sequences.step == 1:
+        return (of >= sequences.start) & (of < sequences.stop)
+    return of.in_(sequences)
 
 
 def _entry(row: sa.Row[tuple[object, ...]]) -> Entry:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,9 +18,10 @@ from ingest.events.envelope import ADDED_WHEN_SEQUENCED, at_path
 from ingest.log import entries as form
 from ingest.log import read
 from ingest.log.comparing import Comparison
+from ingest.log.forgotten import Unit
 from ingest.log.read import Body, Entry
 from ingest.store.port import EventStore, walk
-from ingest.store.query import Document, Order, Search, Sequenced, Window
+from ingest.store.query import Document, In, Order, Search, Sequenced, Window
 from ingest.store.stubs import is_stub
 
 
@@ -72,15 +73,47 @@ class StoreCheck:
         # A document that stands twice is one damage; that the sum is too large says no more.
         if not is_doubled and self.copy.store.coverage(lo, hi) > len(found):
             self._add(lo + 1, "documents", f"there are more than sequences up to {hi}")
+        self._excuse(session, lo, hi)
+        return found
+
+    def some(self, session: Session, sequences: Sequence[int]) -> dict[int, Document]:
+        """Return the documents of single ascending sequences, at most a page of them."""
+        wanted = [sequence for sequence in sequences if sequence <= self.copy.done]
+        if not wanted:
+            return {}
+        lo, hi = wanted[0] - 1, wanted[-1]
+        search = Search(
+            where=In("event.sequence", tuple(wanted)),
+            window=Window(lo=lo, hi=hi),
+            order=Order.SEQUENCE,
+            limit=read.SLICE_MAX,
+        )
+        found: dict[int, Document] = {}
+        for document in walk(self.copy.store, search):
+            sequence = at_path(document, "event.sequence")
+            if sequence in found:
+                self._add(sequence, "document", "it is there more than once")
+            found[sequence] = document
+        self._excuse(session, lo, hi)
+        return found
+
+    def presence(self, entry: Entry, documents: Mapping[int, Document], unit: Unit | None, is_held: bool) -> None:
+        """Name a document that is not there and must be, or is there though it was dropped."""
+        sequence = entry.sequence
+        if sequence > self.copy.done:
+            return
+        if unit is not None and not is_held:
+            if sequence in documents and unit.is_unstored:
+                self._add(sequence, "document", "it is there, though it was dropped")
+        elif sequence not in documents and sequence not in self.excused:
+            self._add(sequence, "document", "it is missing")
+
+    def _excuse(self, session: Session, lo: int, hi: int) -> None:
         parked = models.parked.c
         waiting = sa.select(parked.sequence).where(
             parked.target == self.copy.name, parked.sequence > lo, parked.sequence <= hi, parked.released_at.is_(None)
         )
         self.excused = set(session.scalars(waiting))
-        for sequence in range(lo + 1, hi + 1):
-            if sequence not in found and sequence not in self.excused:
-                self._add(sequence, "document", "it is missing")
-        return found
 
     def compare(self, entry: Entry, body: Body, document: Document, leaf: bytes) -> None:
         """Compare a document with what was sealed; a stub stands for one that the store refused."""

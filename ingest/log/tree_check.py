@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -15,9 +15,11 @@ from app.kernel.clock import rfc3339
 from ingest import models
 from ingest.events.envelope import at_path
 from ingest.log import entries as form
-from ingest.log import merkle, read
+from ingest.log import forgotten, merkle, read
+from ingest.log.archive_check import ArchiveCheck
 from ingest.log.comparing import MISREAD, Comparison, Finding, hashes, root_of, unread_field
 from ingest.log.entries import NotPlain
+from ingest.log.forgotten import Unit
 from ingest.log.merkle import Place
 from ingest.log.read import Body, Entry, Head
 from ingest.log.store_check import StoreCheck, as_sealed
@@ -33,6 +35,7 @@ class TreeCheck:
 
     found: Comparison
     copy: StoreCheck | None = None
+    archive: ArchiveCheck | None = None
     unread: set[tuple[str, int]] = field(default_factory=set)
 
     @property
@@ -41,25 +44,51 @@ class TreeCheck:
 
     def page(self, session: Session, lo: int, hi: int) -> None:
         """Compare the sequences above `lo` up to `hi`."""
-        entries = {entry.sequence: entry for entry in self._rows("ingest_entry", read.entries, session, lo, hi)}
-        bodies = {body.sequence: body for body in self._rows("ingest_body", read.bodies, session, lo, hi)}
         edge = hashes(read.nodes(session, merkle.places(0, self.head.size)))
         nodes = {**edge, **_nodes(session, lo, hi, self.head.size), **self.found.corrected}
         documents = self.copy.page(session, lo, hi) if self.copy is not None else None
+        self._compare(session, range(lo + 1, hi + 1), nodes, documents)
+        self._climb(nodes, lo, hi)
+
+    def some(self, session: Session, sequences: Sequence[int]) -> None:
+        """Compare single sequences, in ascending order; at most a page of them."""
+        assert 0 < len(sequences) <= read.SLICE_MAX, "some are a page at most"
+        edge = hashes(read.nodes(session, merkle.places(0, self.head.size)))
+        nodes = {**edge, **_nodes_of(session, sequences, self.head.size), **self.found.corrected}
+        documents = self.copy.some(session, sequences) if self.copy is not None else None
+        self._compare(session, sequences, nodes, documents)
+
+    def _compare(
+        self,
+        session: Session,
+        sequences: Sequence[int],
+        nodes: dict[Place, bytes],
+        documents: dict[int, Document] | None,
+    ) -> None:
+        lo, hi = sequences[0] - 1, sequences[-1]
+        entries = {row.sequence: row for row in self._rows("ingest_entry", read.entries_of, session, sequences)}
+        bodies = {row.sequence: row for row in self._rows("ingest_body", read.bodies_of, session, sequences)}
+        units, held = forgotten.units(session, lo, hi), forgotten.held_in(session, lo, hi)
         sealed: list[Sequenced] = []
-        for sequence in range(lo + 1, hi + 1):
+        for sequence in sequences:
             entry, place = entries.get(sequence), (0, sequence - 1)
             if entry is None:
                 if ("ingest_entry", sequence) not in self.unread:
                     self.found.add("ingest_entry", sequence, "sequence", "the row is missing")
                 continue
             body = bodies.get(sequence)
-            believed = self._entry(entry, body, nodes, documents)
+            unit = forgotten.covers(units, entry.class_, sequence)
+            believed = self._entry(entry, body, nodes, documents, unit)
             if place not in nodes:
                 self.found.add("ingest_node", sequence, "hash at level 0", "the row is missing")
             if nodes.get(place) != believed:
                 nodes[place] = self.found.corrected[place] = believed
-            if self.copy is not None and documents is not None and body is not None and sequence in documents:
+            if self.archive is not None:
+                self.archive.compare(entry, believed, body, units, held)
+            if self.copy is None or documents is None:
+                continue
+            self.copy.presence(entry, documents, unit, sequence in held)
+            if body is not None and sequence in documents:
                 self.copy.compare(entry, body, documents[sequence], believed)
                 fits = form.commitment(body.salt, body.body) == entry.commitment
                 if fits and not is_stub(documents[sequence]):
@@ -67,7 +96,6 @@ class TreeCheck:
                     sealed.append(item)
         if self.copy is not None:
             self.copy.searched_by(sealed)
-        self._climb(nodes, lo, hi)
 
     def root(self, session: Session) -> None:
         """Compare the right edge with the root of the head."""
@@ -79,23 +107,27 @@ class TreeCheck:
             self.found.add("ingest_head", self.head.size, "root", "it is not the root of the tree")
 
     def _rows(
-        self, table: str, rows: Callable[[Session, int, int], list[Row]], session: Session, lo: int, hi: int
+        self,
+        table: str,
+        rows: Callable[[Session, Sequence[int]], list[Row]],
+        session: Session,
+        sequences: Sequence[int],
     ) -> list[Row]:
         """Return the rows of a page without those that SQLite keeps and nobody can read; these are named.
 
         It takes bytes that are no text, and values of any type for any column.
         """
         try:
-            found = rows(session, lo, hi)
+            found = rows(session, sequences)
         except MISREAD as error:
             field = unread_field(error)
             if field is None:
                 raise
-            if hi - lo > 1:
-                middle = (lo + hi) // 2
-                halves = ((lo, middle), (middle, hi))
-                return [row for half in halves for row in self._rows(table, rows, session, *half)]
-            self._unreadable(table, hi, field, "it cannot be read")
+            if len(sequences) > 1:
+                middle = len(sequences) // 2
+                halves = (sequences[:middle], sequences[middle:])
+                return [row for half in halves for row in self._rows(table, rows, session, half)]
+            self._unreadable(table, sequences[0], field, "it cannot be read")
             return []
         whole = []
         for row in found:
@@ -111,7 +143,12 @@ class TreeCheck:
         self.unread.add((table, sequence))
 
     def _entry(
-        self, entry: Entry, body: Body | None, nodes: Mapping[Place, bytes], documents: Mapping[int, Document] | None
+        self,
+        entry: Entry,
+        body: Body | None,
+        nodes: Mapping[Place, bytes],
+        documents: Mapping[int, Document] | None,
+        unit: Unit | None,
     ) -> bytes:
         """Compare one entry with its leaf and body, and return the leaf that is to be believed."""
         index = entry.sequence - 1
@@ -123,8 +160,11 @@ class TreeCheck:
             for name in (_differing(entry, body) if body is not None else []) or ["one of its fields"]:
                 self.found.add("ingest_entry", entry.sequence, name, "it is not what was sealed")
             return stored or b""
-        if body is None and ("ingest_body", entry.sequence) not in self.unread:
+        # What retention removes may be gone from the moment on that it said so, and must be once it said it is.
+        if body is None and unit is None and ("ingest_body", entry.sequence) not in self.unread:
             self.found.add("ingest_body", entry.sequence, "sequence", "the row is missing")
+        if body is not None and unit is not None and unit.state == forgotten.GONE:
+            self.found.add("ingest_body", entry.sequence, "sequence", "it is there, though it was dropped")
         fits = body is not None and form.commitment(body.salt, body.body) == entry.commitment
         if stored is None or stored == leaf:
             if body is not None and not fits:
@@ -198,6 +238,17 @@ def _nodes(session: Session, lo: int, hi: int, size: int) -> dict[Place, bytes]:
         ranges.append((node.level == level) & node.idx.between(low, min(high, (size >> level) - 1)))
     rows = session.execute(sa.select(models.node).where(sa.or_(*ranges)))
     return hashes({(row.level, row.idx): row.hash for row in rows})
+
+
+def _nodes_of(session: Session, sequences: Sequence[int], size: int) -> dict[Place, bytes]:
+    """Read single leaves, their other halves, and what is right above both."""
+    leaves = {index for sequence in sequences for index in ((sequence - 1) & ~1, (sequence - 1) | 1) if index < size}
+    wanted = [(0, index) for index in sorted(leaves)]
+    wanted += [(1, idx) for idx in sorted({index >> 1 for index in leaves}) if (idx + 1) << 1 <= size]
+    found: dict[Place, bytes] = {}
+    for first in range(0, len(wanted), read.NODES_A_LEVEL_MAX):
+        found.update(read.nodes(session, wanted[first : first + read.NODES_A_LEVEL_MAX]))
+    return hashes(found)
 
 
 def _mistyped(row: Entry | Body) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -13,7 +14,9 @@ from app.kernel.crypto import KeyFolder
 from app.kernel.errors import ConfigurationRefused
 from ingest import models
 from ingest.log import checkpoint, note, read
+from ingest.log.archive import Archive
 from ingest.log.checkpoint import Forked, LogKey, RolledBack, SigningBusy
+from ingest.settings import ArchiveSettings
 from tests.support import sealing
 from tests.support.ground import Ground, make_ground
 
@@ -50,8 +53,9 @@ def test_nothing_is_signed_while_the_head_stands_still(ground: Ground, key: LogK
     assert sign(ground, key) is None
 
 
-def test_the_job_signs_and_says_so(ground: Ground, key: LogKey) -> None:
-    job = checkpoint.job(ground.db, key)
+def test_the_job_signs_and_says_so(ground: Ground, key: LogKey, tmp_path: Path) -> None:
+    archive = Archive(ArchiveSettings(folder=tmp_path / "archive"), ids=ground.ids)
+    job = checkpoint.Signer(db=ground.db, key=key, archive=archive).job()
     grow(ground, 3)
 
     assert job.every.total_seconds() == 10
