@@ -18,6 +18,7 @@ from app.gateway.pipeline import Gateway
 from app.gateway.proxies import TrustedProxies
 from app.identity import contradictions, password_filter
 from app.identity import privacy as identity_privacy
+from app.identity.approvals import ApprovalBook
 from app.identity.containment import LockAccount, RevokeSessions, ToldHold
 from app.identity.disown import HoldOutgoing
 from app.identity.parts import Identity
@@ -88,6 +89,8 @@ class System:
     """As jobs and commands ask it, with patience."""
     shipper: Shipper
     identity: Identity
+    approvals: ApprovalBook
+    """Four eyes: kinds are declared in `_approvals`; services get it as the port `kernel.approvals.Approvals`."""
     messenger: ConsoleMessenger
     gateway: Gateway
     metrics: Metrics
@@ -204,6 +207,7 @@ def make_system(
         working_store=working_store,
         shipper=shipper,
         identity=identity,
+        approvals=_approvals(identity),
         messenger=ConsoleMessenger(settings.home / "mail"),
         gateway=gateway,
         metrics=metrics,
@@ -242,6 +246,13 @@ def _compliance(identity: Identity, subject_keys: SubjectKeys, store: EventStore
     )
     graph.demand(sources)
     return Compliance(sources=sources)
+
+
+def _approvals(identity: Identity) -> ApprovalBook:
+    """Return the book of approvals with the kinds of every owner."""
+    book = ApprovalBook(identity)
+    book.declare()
+    return book
 
 
 def _store_settings(settings: Settings) -> StoreSettings:

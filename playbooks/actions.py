@@ -10,14 +10,14 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.kernel import canonical, crypto, words
+from app.kernel import approvals, canonical, crypto, words
 from app.kernel.access import (
     SOC_ACTION_APPROVE,
     SOC_ACTION_PROPOSE,
 )
 from app.kernel.containment import Radius
 from app.kernel.context import Context
-from app.kernel.errors import Conflict, WrongState
+from app.kernel.errors import WrongState
 from ingest.events.incident import (
     ActionExecuted,
     ActionProposed,
@@ -40,16 +40,12 @@ TARGET_CHARS_MAX: Final = 300
 SAME_CLICK: Final = timedelta(minutes=1)
 
 
-class ApprovalExpired(Conflict):
+class ApprovalExpired(approvals.ApprovalExpired):
     """The proposal is too old to be approved; propose it again."""
 
-    code = "approval_expired"
 
-
-class ApprovalChanged(Conflict):
+class ApprovalChanged(approvals.ApprovalChanged):
     """What this touches has changed; look at it again."""
-
-    code = "approval_changed"
 
     def __init__(self, preview: Preview, *, proposal: Action | None = None) -> None:
         super().__init__(f"What this touches has changed: {' '.join(preview.radius.lines)}")

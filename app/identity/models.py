@@ -204,6 +204,68 @@ sa.Index(
     sqlite_where=role_grant.c.ended_at.is_(None),
     postgresql_where=role_grant.c.ended_at.is_(None),
 )
+approval = sa.Table(
+    "app_approval",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True, info=_T),
+    sa.Column("kind", sa.Text, nullable=False, info=_T),
+    sa.Column(
+        "payload_ct",
+        sa.LargeBinary,
+        nullable=False,
+        info=personal("free_text", "subject_id", retention="governance", on_erase="shred", export="never"),
+    ),
+    sa.Column(
+        "subject_id",
+        sa.Text,
+        nullable=True,
+        info=personal("account.id", "subject_id", retention="governance", on_erase="keep_to_class_end"),
+    ),
+    sa.Column("digest", sa.Text, nullable=False, info=_T),
+    sa.Column("object_id", sa.Text, nullable=True, info=_T),
+    sa.Column("requested_by", sa.Text, nullable=False, info=personal("staff", "requested_by", retention="governance")),
+    sa.Column(
+        "reason",
+        sa.Text,
+        nullable=False,
+        info=personal("free_text", "subject_id", retention="governance", on_erase="keep_to_class_end", export="never"),
+    ),
+    sa.Column("state", sa.Text, nullable=False, info=_T),
+    sa.Column("asked_at", UtcDateTime, nullable=False, info=_T),
+    sa.Column("expires_at", UtcDateTime, nullable=False, info=_T),
+    sa.Column("decided_at", UtcDateTime, nullable=True, info=_T),
+    sa.Column("executed_at", UtcDateTime, nullable=True, info=_T),
+    sa.Column("result", sa.Text, nullable=True, info=_T),
+    sa.CheckConstraint(
+        "state IN ('requested', 'approved', 'executed', 'failed', 'rejected', 'withdrawn', 'expired')",
+        name="app_approval_state",
+    ),
+)
+sa.Index("app_approval_by_state", approval.c.state, approval.c.expires_at)
+sa.Index("app_approval_by_requester", approval.c.requested_by, approval.c.id)
+sa.Index(
+    "app_approval_one_open",
+    approval.c.kind,
+    approval.c.digest,
+    unique=True,
+    sqlite_where=approval.c.state == "requested",
+    postgresql_where=approval.c.state == "requested",
+)
+approval_vote = sa.Table(
+    "app_approval_vote",
+    metadata,
+    sa.Column("approval_id", sa.Text, primary_key=True, info=_T),
+    sa.Column("account_id", sa.Text, primary_key=True, info=personal("staff", "account_id", retention="governance")),
+    sa.Column("verdict", sa.Text, nullable=False, info=_T),
+    sa.Column(
+        "reason",
+        sa.Text,
+        nullable=False,
+        info=personal("free_text", "account_id", retention="governance", on_erase="keep_to_class_end", export="never"),
+    ),
+    sa.Column("at", UtcDateTime, nullable=False, info=_T),
+    sa.Column("session_id", sa.Text, nullable=True, info=_T),
+)
 link = sa.Table(
     "app_link",
     metadata,

@@ -44,6 +44,7 @@ class SecurityPolicy:
     sessions_staff: int = 2
     sessions_administrator: int = 1
     step_up_seconds: int = 5 * 60
+    approval_proof_seconds: int = 60
     device_known_days: int = 90
     attempts_kept_days: int = 1
     links_kept_days: int = 1
@@ -65,6 +66,11 @@ class SecurityPolicy:
     def step_up(self) -> timedelta:
         """Return how long a proof of a factor stays fresh."""
         return timedelta(seconds=self.step_up_seconds)
+
+    @property
+    def approval_proof(self) -> timedelta:
+        """Return how fresh the proof of a factor must be for a second pair of eyes (APR-1)."""
+        return timedelta(seconds=self.approval_proof_seconds)
 
 
 def in_words(seconds: int) -> str:
@@ -91,6 +97,7 @@ BOUNDS: Final = {
     "letters_max": (1, 5),
     "letters_asked_minute": (1, 10),
     "step_up_seconds": (60, 300),
+    "approval_proof_seconds": (30, 60),
     # Shorter would forget what still counts: a day of wrong codes, a device that is known, what the owner may look up.
     "attempts_kept_days": (1, 30),
     "links_kept_days": (0, 30),

@@ -68,11 +68,13 @@ def source(parts: Identity) -> MarkedTables:
             "app_contact.value_ct": sealed("app_contact.value_ct"),
             "app_message.content_ct": write_letter,
         },
+        key_class={"app_approval.payload_ct": ACCOUNT_CLASS},
         ended={"app_session": "ended_at", "app_device": "last_seen_at", "app_message": "created_at"},
         examples={
             "app_account.kind": "probe",
             "app_account.state": "closed",
             "app_account.state_before": None,
+            "app_approval.state": "executed",
             "app_message.state": "delivered",
         },
     )

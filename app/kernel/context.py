@@ -44,6 +44,8 @@ class Context:
     source: Source = field(default_factory=Source)
     ids: Ids = field(default_factory=RandomIds)
     purpose: str | None = None
+    approval_id: str | None = None
+    """The approval by which something is done: every event of it names the approval."""
 
     def new_id(self, prefix: str) -> str:
         """Return a new identifier of this kind, ordered by the context's instant."""

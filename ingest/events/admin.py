@@ -57,6 +57,92 @@ class RoleGranted(AdminEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RoleRequested(AdminEvent):
+    """An administrator asked that somebody gets a role."""
+
+    kind: ClassVar[str] = "admin.role.requested"
+    is_reserved: ClassVar[bool] = True
+    strict: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleRefused(AdminEvent):
+    """A role was not given: a second administrator said no, or duties exclude it (`event.reason`)."""
+
+    kind: ClassVar[str] = "admin.role.refused"
+    is_reserved: ClassVar[bool] = True
+    outcome_of_kind: ClassVar[Outcome] = Outcome.FAILURE
+    strict: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleRevoked(AdminEvent):
+    """A role was taken back before its end."""
+
+    kind: ClassVar[str] = "admin.role.revoked"
+    is_reserved: ClassVar[bool] = True
+    strict: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleLapsed(AdminEvent):
+    """A role came to its end."""
+
+    kind: ClassVar[str] = "admin.role.lapsed"
+    is_reserved: ClassVar[bool] = True
+    strict: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalEvent(Event):
+    """Something about a thing that needs a second person; which one, the envelope names (`onepay.approval.id`)."""
+
+    event_class: ClassVar[EventClass] = EventClass.GOVERNANCE
+    category: ClassVar[tuple[str, ...]] = ("iam",)
+    types: ClassVar[tuple[str, ...]] = ("admin", "change", "user")
+    action: str = ecs("onepay.approval.action")
+    payload_hash: str = ecs("onepay.approval.payload_hash")
+    decision: str | None = ecs("onepay.approval.decision", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRequested(ApprovalEvent):
+    """Somebody asked for a second person."""
+
+    kind: ClassVar[str] = "admin.approval.requested"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalDecided(ApprovalEvent):
+    """Somebody approved or rejected, or whoever asked withdrew."""
+
+    kind: ClassVar[str] = "admin.approval.decided"
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalExecuted(ApprovalEvent):
+    """What was approved was done, or failed as it was tried (`event.reason`)."""
+
+    kind: ClassVar[str] = "admin.approval.executed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRefused(ApprovalEvent):
+    """A decision or a use was refused: own, used, changed, lapsed, closed, or by who may not (`event.reason`)."""
+
+    kind: ClassVar[str] = "admin.approval.refused"
+    outcome_of_kind: ClassVar[Outcome] = Outcome.FAILURE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalExpired(ApprovalEvent):
+    """Nobody decided in time."""
+
+    kind: ClassVar[str] = "admin.approval.expired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AllowlistChanged(Event):
     """A network rule began, ended or lapsed."""
 
@@ -78,6 +164,15 @@ KINDS: tuple[type[Event], ...] = (
     AccountDisabled,
     AccountEnabled,
     BootstrapUsed,
+    RoleRequested,
     RoleGranted,
+    RoleRefused,
+    RoleRevoked,
+    RoleLapsed,
+    ApprovalRequested,
+    ApprovalDecided,
+    ApprovalExecuted,
+    ApprovalRefused,
+    ApprovalExpired,
     AllowlistChanged,
 )

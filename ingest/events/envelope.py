@@ -170,6 +170,7 @@ ENVELOPE: Final[Mapping[str, FieldType]] = {
     "onepay.class": FieldType.KEYWORD,
     "onepay.origin": FieldType.KEYWORD,
     "onepay.actor.kind": FieldType.KEYWORD,
+    "onepay.approval.id": FieldType.KEYWORD,
     "onepay.network.client": FieldType.KEYWORD,
     "onepay.network.kind": FieldType.KEYWORD,
     "onepay.network.place": FieldType.KEYWORD,
@@ -290,6 +291,7 @@ def _envelope(event: Event, ctx: Context, event_id: str, origin: str, version: s
         "onepay.subject.id": list(dict.fromkeys(subjects)),
         "onepay.session.id": source.session_id,
         "onepay.purpose": ctx.purpose,
+        "onepay.approval.id": ctx.approval_id,
     }
     for path, value in optional.items():
         if value not in (None, "", []):

@@ -37,7 +37,6 @@ AWAITED = frozenset(
         "COMPLIANCE_SCAN_WRITE",
         "COMPLIANCE_SCOPE_APPROVE",
         "COMPLIANCE_SCOPE_WRITE",
-        "IAM_APPROVAL_READ",
         "IAM_ROLE_ASK",
         "IAM_ROLE_DECIDE",
         "LOG_SEGMENT_PRUNE",
