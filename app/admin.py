@@ -12,12 +12,12 @@ from flask import Flask, Response, request
 from prometheus_client import generate_latest
 
 from app import commands, health
-from app.commands import Line
 from app.compose import System
 from app.kernel import crypto
 from app.kernel.crypto import write_private_once
 from app.kernel.errors import OnePayError
 from app.kernel.logs import logger
+from app.lines import Line
 from playbooks import incidents
 
 TOKEN: Final = "admin.token"

@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from app import admin, commands, config, demo, process
-from app.commands import Line
 from app.config import Settings
 from app.kernel.errors import ConfigurationRefused, OnePayError
+from app.lines import Line
 from app.lock import AlreadyRunning, HomeLock, MachineLacks, holder
 from app.migrations.run import SchemaMismatch
 
@@ -187,6 +187,44 @@ def mail(to: str | None, limit: int, home: Path | None) -> None:
 def status(as_json: bool, home: Path | None) -> None:
     """Print how each part does; exit 1 where nobody serves the home."""
     _run("status", {"json": as_json}, home)
+
+
+@cli.group("control")
+def control_group() -> None:
+    """Controls: where they stand, and how that is known."""
+
+
+@control_group.command("list")
+@click.option("--framework", type=click.Choice(["pci", "gdpr"]), default=None, help="Only one of the two.")
+@click.option("--state", default=None, help="Only controls in this state, such as FAIL or STALE.")
+@_HOME
+def control_list(framework: str | None, state: str | None, home: Path | None) -> None:
+    """Print where every control stands."""
+    _run("control list", {"framework": framework, "state": state}, home)
+
+
+@control_group.command("show")
+@click.argument("key")
+@_HOME
+def control_show(key: str, home: Path | None) -> None:
+    """Print one control with its probes, papers and newest evidence; KEY is an id such as 8.4.1, or 17."""
+    _run("control show", {"key": key}, home)
+
+
+@control_group.command("run")
+@click.argument("key", required=False)
+@_HOME
+def control_run(key: str | None, home: Path | None) -> None:
+    """Ask the probes of a control now, or all probes; exit 6 where one finds a violation."""
+    _run("control run", {"key": key}, home)
+
+
+@control_group.command("rerun")
+@click.argument("number")
+@_HOME
+def control_rerun(number: str, home: Path | None) -> None:
+    """Read the window of an evidence number again; exit 6 where it says something else than it did."""
+    _run("control rerun", {"number": number}, home)
 
 
 @cli.group("demo")

@@ -6,7 +6,6 @@ in; so the command line runs a command in the process that has the home, through
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent import futures
@@ -15,12 +14,12 @@ from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from threading import Event
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app import health
+from app import controls, health
 from app.compose import System
 from app.identity import signup
 from app.kernel import crypto
@@ -38,6 +37,7 @@ from app.kernel.access import (
 from app.kernel.clock import from_micros, micros, rfc3339
 from app.kernel.context import Context
 from app.kernel.errors import Conflict, Invalid, NotFound, Unavailable
+from app.lines import Arguments, Line, Run, file, leave, progress, text
 from app.messaging.console import KEPT_MAX
 from app.web import money_input
 from dashboards import windows
@@ -58,9 +58,6 @@ from payments.money import EUR, Money
 from payments.topups import BankLine
 from payments.verification import verify as verification
 
-Line: TypeAlias = dict[str, Any]
-Arguments: TypeAlias = Mapping[str, Any]
-Run: TypeAlias = Callable[[System, Arguments], Iterator[Line]]
 Result = TypeVar("Result")
 FORMATS: Final = ("sshd",)
 TAIL_MAX: Final = 1_000
@@ -413,6 +410,7 @@ def demo_replay(system: System, args: Arguments) -> Iterator[Line]:
 
 
 COMMANDS: Final[Mapping[str, Run]] = {
+    **controls.COMMANDS,
     "log tail": log_tail,
     "log archive": log_archive,
     "log verify": log_verify,
@@ -428,26 +426,6 @@ COMMANDS: Final[Mapping[str, Run]] = {
     "mail": mail,
     "status": status,
 }
-
-
-def text(value: str) -> Line:
-    """Return a line to print."""
-    return {"text": value}
-
-
-def progress(done: int, total: int, unit: str) -> Line:
-    """Return how far something has come."""
-    return {"progress": [done, total, unit]}
-
-
-def file(name: str, content: bytes) -> Line:
-    """Return a file to write where the command was given."""
-    return {"file": name, "content": base64.b64encode(content).decode("ascii")}
-
-
-def leave(code: int) -> Line:
-    """Return the exit code."""
-    return {"exit": code}
 
 
 def _amount(minor: int, currency: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,17 +11,21 @@ from importlib.metadata import version
 from typing import Final
 from urllib.parse import urlsplit
 
+from app import deployed, doors
 from app.config import Settings
+from app.doors import Doors
 from app.failing import Failing
 from app.gateway import privacy as gateway_privacy
 from app.gateway.networks import Blocked, BlockNetwork
+from app.gateway.networks import metadata as gateway_tables
 from app.gateway.pipeline import Gateway
 from app.gateway.proxies import TrustedProxies
-from app.identity import contradictions, password_filter
+from app.identity import contradictions, evidence, password_filter
 from app.identity import privacy as identity_privacy
 from app.identity.approvals import ApprovalBook
 from app.identity.containment import LockAccount, RevokeSessions, ToldHold
 from app.identity.disown import HoldOutgoing
+from app.identity.models import metadata as identity_tables
 from app.identity.parts import Identity
 from app.identity.passwords import Hasher
 from app.identity.policy import SecurityPolicy
@@ -36,11 +41,20 @@ from app.kernel.logs import logger
 from app.kernel.metrics import Metrics
 from app.messaging.console import ConsoleMessenger
 from app.oauth.guard import PLAIN, SECURE
+from compliance.catalog import controls
+from compliance.engine.observe import Observer
+from compliance.engine.parts import Papers
+from compliance.engine.parts import Parts as Engine
+from compliance.models import metadata as compliance_tables
 from compliance.privacy import graph
 from compliance.privacy.events import EventSource
+from compliance.probes import log as log_probes
+from compliance.probes import marks, scanner
 from compliance.system import Compliance
 from detectors import catalog as rules
+from detectors import evidence as detection
 from detectors import privacy as detectors_privacy
+from detectors.models import metadata as detectors_tables
 from detectors.runner import Runner
 from ingest.log import checkpoint
 from ingest.log.archive import Archive
@@ -50,6 +64,7 @@ from ingest.log.pressure import Watch
 from ingest.log.sequencer import Sequencer
 from ingest.log.subject_keys import SubjectKeys
 from ingest.log.witness import FileWitness
+from ingest.models import metadata as ingest_tables
 from ingest.settings import ArchiveSettings, DuckSettings, ElasticSettings, ShipperSettings, StoreSettings
 from ingest.shipper import Shipper
 from ingest.store import backends
@@ -57,11 +72,23 @@ from ingest.store.port import EventStore, StoreUnavailable
 from payments import privacy as payments_privacy
 from payments import wallets
 from payments.containment import HoldOutgoing as HoldOutgoingAction
+from payments.models import metadata as payments_tables
 from playbooks import joining
 from playbooks import privacy as playbooks_privacy
 from playbooks.engine import shipped as playbooks
+from playbooks.models import metadata as playbooks_tables
 from playbooks.parts import Parts as Response
 
+TABLES: Final = (
+    identity_tables,
+    gateway_tables,
+    compliance_tables,
+    detectors_tables,
+    ingest_tables,
+    payments_tables,
+    playbooks_tables,
+)
+"""The tables of the main database, all of them."""
 KEYS: Final = ("epoch", "identity", "pepper")
 ORIGIN: Final = "onepay.example/log"
 _log: Final = logger(__name__)
@@ -96,6 +123,8 @@ class System:
     metrics: Metrics
     response: Response
     runner: Runner
+    controls: Observer
+    doors: Doors
     watch: Watch
     failing: Failing
     hold_outgoing: HoldOutgoing
@@ -190,6 +219,7 @@ def make_system(
     runner = Runner(
         db, working_store, clock, ids, rules.shipped(), sink=partial(joining.accept, parts=response), metrics=metrics
     )
+    entrances = Doors()
     return System(
         settings=settings,
         clock=clock,
@@ -212,11 +242,39 @@ def make_system(
         gateway=gateway,
         metrics=metrics,
         runner=runner,
+        controls=Observer(db, working_store, clock, ids, _engine(settings, db, identity, runner, shipper, entrances)),
+        doors=entrances,
         watch=Watch(db, recording, settings.home, ids=ids),
         failing=Failing(db=db),
         response=response,
         hold_outgoing=wallets.hold_reported,
         compliance=compliance,
+    )
+
+
+def _engine(
+    settings: Settings, db: Database, identity: Identity, runner: Runner, shipper: Shipper, entrances: Doors
+) -> Engine:
+    asked = (
+        *evidence.probes(identity),
+        *detection.probes(runner),
+        *deployed.probes(),
+        doors.probe(entrances),
+        *log_probes.probes(db),
+        *marks.probes(TABLES),
+        *scanner.probes(TABLES),
+    )
+    probes = {probe.name: probe for probe in asked}
+    assert len(probes) == len(asked), "two probes have one name"
+    return Engine(
+        catalogue=controls.shipped(probes),
+        probes=probes,
+        profile=settings.profile,
+        build=version("onepay"),
+        host=platform.node(),
+        papers=lambda session, at: Papers(),
+        baseline=lambda session, name: None,
+        shipped=shipper.standing,
     )
 
 

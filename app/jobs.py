@@ -34,6 +34,7 @@ def all_jobs(system: System) -> Sequence[Job]:
         Job(name="detectors.run", every=timedelta(seconds=2), run=lambda at: system.runner.run()),
         *playbooks.jobs(system.db, system.clock, system.ids, system.response),
         system.watch.job(),
+        system.controls.job(),
     )
 
 

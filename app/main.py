@@ -46,6 +46,7 @@ def make_app(system: System) -> Flask:
     edge.install(app, pages.refusal)
     pipeline.install(app, system.gateway, _at_the_door)
     pipeline.check(app)
+    system.doors.of(app)
     return app
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
-from ingest.events import access, admin, auth, detection, external, health, incident, key, transaction
+from ingest.events import access, admin, auth, compliance, detection, external, health, incident, key, transaction
 from ingest.events.envelope import ENVELOPE, Event, EventClass, FieldType, family_of, fields_of
 from ingest.events.expected import is_expected
 
@@ -15,6 +15,7 @@ KINDS: tuple[type[Event], ...] = (
     *access.KINDS,
     *admin.KINDS,
     *auth.KINDS,
+    *compliance.KINDS,
     *detection.KINDS,
     *external.KINDS,
     *health.KINDS,

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from app.gateway.networks import metadata as gateway
 from app.identity.models import metadata as identity
 from app.kernel.marks import Mark
+from compliance.models import metadata as compliance
 from detectors.models import metadata as detectors
 from ingest.models import keys_metadata as keys
 from ingest.models import metadata as ingest
@@ -17,6 +18,7 @@ from playbooks.models import metadata as playbooks
 ALL = (
     ("app_", identity),
     ("app_", gateway),
+    ("compliance_", compliance),
     ("detectors_", detectors),
     ("ingest_", ingest),
     ("payments_", payments),

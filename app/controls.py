@@ -1,0 +1,140 @@
+"""The commands about controls: list, show, run, rerun."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from app.compose import System
+from app.kernel.access import (
+    COMPLIANCE_CONTROL_READ,
+    COMPLIANCE_CONTROL_RUN,
+    COMPLIANCE_EVIDENCE_READ,
+    service,
+)
+from app.kernel.errors import Invalid, NotFound
+from app.lines import Arguments, Line, Run, leave, progress, text
+from compliance.catalog.controls import GDPR, PCI, Control
+from compliance.engine import rerun as reruns
+from compliance.engine import standing
+from compliance.engine.standing import Standing
+from compliance.states import REASON_WORDS, State
+
+FRAMEWORKS: Final = {"pci": PCI, "gdpr": GDPR}
+VIOLATED: Final = 6
+_OPERATOR: Final = service("operator", COMPLIANCE_CONTROL_READ, COMPLIANCE_CONTROL_RUN, COMPLIANCE_EVIDENCE_READ)
+
+
+class StateUnknown(Invalid):
+    """There is no such state of a control."""
+
+    code = "state_unknown"
+
+
+def list_(system: System, args: Arguments) -> Iterator[Line]:
+    """Print where controls stand, in the order of the catalogue."""
+    wanted = FRAMEWORKS.get(args.get("framework") or "")
+    state = _state(args.get("state"))
+    counts: dict[State, int] = dict.fromkeys(State, 0)
+    for one in _all(system).values():
+        if wanted not in (None, one.control.framework):
+            continue
+        counts[one.state] += 1
+        if state in (None, one.state):
+            why = f"  ({REASON_WORDS[one.reason]})" if one.reason else ""
+            yield text(f"{one.state.value:<15} {one.name:<18} {one.control.title}{why}")
+    yield text(", ".join(f"{count} {word.value}" for word, count in counts.items() if count))
+
+
+def show(system: System, args: Arguments) -> Iterator[Line]:
+    """Print a control with its legs and the newest evidence of each probe."""
+    standings = _all(system)
+    for control in _found(system, str(args["key"])):
+        now = standings[control.framework, control.key]
+        why = f": {REASON_WORDS[now.reason]}" if now.reason else ""
+        yield text(f"{control.name}  {control.title}")
+        yield text(f"  ids {' '.join(control.ids)}; holds when: {control.holds_when}")
+        yield text(f"  {now.state.value}{why}; proposed finding: {now.state.finding}")
+        for leg in now.legs:
+            yield text(f"  {leg.name}: {leg.state.value}" + (f", as of {leg.at:%Y-%m-%d %H:%M:%S}Z" if leg.at else ""))
+            if leg.observation_id is not None:
+                yield from _evidence(system, leg.observation_id)
+
+
+def run(system: System, args: Arguments) -> Iterator[Line]:
+    """Ask the probes of a control, or all, and print what each says."""
+    probes = system.controls.parts.probes
+    key = args.get("key")
+    names = sorted(probes) if not key else [name for one in _found(system, str(key)) for name in one.probes]
+    if not names:
+        raise NotFound("No probe looks at this control.")
+    failed = False
+    for done, name in enumerate(names, 1):
+        seen = system.controls.observe(probes[name], ctx=system.context(_OPERATOR))
+        yield progress(done, len(names), "probes")
+        if seen is None:
+            yield text(f"{name}: another worker is at it")
+            continue
+        failed |= seen.verdict.state is State.FAIL
+        why = f" ({REASON_WORDS[seen.verdict.reason]})" if seen.verdict.reason else ""
+        yield text(f"{seen.verdict.state.value:<15} {name}: {seen.reading.counted} looked at{why}")
+        for one in seen.reading.violations[:10]:
+            yield text(f"    {one.component} {one.object_id}: {one.says}")
+    yield leave(VIOLATED if failed else 0)
+
+
+def rerun(system: System, args: Arguments) -> Iterator[Line]:
+    """Read the window of an evidence number again."""
+    made = reruns.rerun(
+        str(args["number"]),
+        system.context(_OPERATOR),
+        db=system.db,
+        store=system.working_store,
+        parts=system.controls.parts,
+    )
+    seen = made.observation
+    yield text(f"{seen.number}: {seen.probe} over sequences {seen.lo + 1} to {seen.hi}")
+    then, now = sum(seen.population.values()), sum(made.population.values())
+    yield text(f"  then {then} looked at, {seen.total} violations; now {now} looked at, {made.total} violations")
+    yield text("same" if made.is_same else "CONTRADICTED: what it says now is not what was sealed")
+    yield leave(0 if made.is_same else VIOLATED)
+
+
+def _evidence(system: System, observation_id: str) -> Iterator[Line]:
+    with system.db.read() as session:
+        seen = reruns.find(session, observation_id, _OPERATOR)
+    yield text(
+        f"    {seen.number}: {sum(seen.population.values())} looked at, {seen.total} violations, "
+        f"canary {seen.canary or 'never'}, code {seen.code_hash[:12]}"
+    )
+    for one in seen.violations[:10]:
+        yield text(f"      {one['component']} {one['object_id']}: {one['says']}")
+
+
+def _all(system: System) -> Mapping[tuple[str, str], Standing]:
+    with system.db.read() as session:
+        return standing.all_of(session, system.clock.now(), system.controls.parts)
+
+
+def _found(system: System, words: str) -> list[Control]:
+    found = system.controls.parts.catalogue.find(words)
+    if not found:
+        raise NotFound(f"No control is called {words}.")
+    return found
+
+
+def _state(text: str | None) -> State | None:
+    if not text:
+        return None
+    try:
+        return State(text.upper().replace(" ", "_"))
+    except ValueError as error:
+        raise StateUnknown(f"There is no state {text}; states are {', '.join(State)}.") from error
+
+
+COMMANDS: Final[Mapping[str, Run]] = {
+    "control list": list_,
+    "control show": show,
+    "control run": run,
+    "control rerun": rerun,
+}

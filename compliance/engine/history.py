@@ -1,0 +1,144 @@
+"""History: intervals of states, the share of time in place, outages with cause and fix, the matrix of an instant."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel import words
+from app.kernel.access import COMPLIANCE_ATTESTATION_PROPOSE, COMPLIANCE_CONTROL_READ, Actor
+from app.kernel.context import Context
+from app.kernel.errors import Invalid, NotFound
+from compliance import models
+from compliance.catalog.controls import Catalogue
+from compliance.engine.settle import OUTAGES
+from compliance.states import State
+
+PERIOD_MAX: Final = timedelta(days=5 * 366)
+EXPLAINED_CHARS_MAX: Final = 500
+
+
+class PeriodInvalid(Invalid):
+    """A period ends after it begins, lies in the past, and is at most five years long."""
+
+    code = "period_invalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """How long a control was in one state; `to_at` is None while it is."""
+
+    id: str
+    framework: str
+    key: str
+    state: State
+    reason: str | None
+    from_at: datetime
+    to_at: datetime | None
+    opened_by: str | None
+    cause: str | None
+    fix: str | None
+    incident_ref: str | None
+
+    def clipped(self, since: datetime, until: datetime) -> Interval | None:
+        """Return the part within a period, or None where there is none."""
+        begin, end = max(self.from_at, since), min(self.to_at or until, until)
+        return replace(self, from_at=begin, to_at=end) if begin < end else None
+
+
+def intervals(
+    session: Session, actor: Actor, since: datetime, until: datetime, *, key: tuple[str, str] | None = None
+) -> dict[tuple[str, str], list[Interval]]:
+    """Return the intervals that touch a period, by control, oldest first; raises `PeriodInvalid`."""
+    actor.require(COMPLIANCE_CONTROL_READ)
+    if since > until or until - since > PERIOD_MAX:
+        raise PeriodInvalid
+    table = models.interval
+    within = sa.and_(table.c.from_at < until, sa.or_(table.c.to_at.is_(None), table.c.to_at > since))
+    statement = sa.select(table).where(within).order_by(table.c.framework, table.c.key, table.c.from_at, table.c.id)
+    if key is not None:
+        statement = statement.where(table.c.framework == key[0], table.c.key == key[1])
+    found: dict[tuple[str, str], list[Interval]] = defaultdict(list)
+    for row in session.execute(statement):
+        found[row.framework, row.key].append(_interval(row))
+    return dict(found)
+
+
+def share_in_place(found: Iterable[Interval], since: datetime, until: datetime) -> tuple[int, int]:
+    """Return (seconds in place, seconds judged) of one control over a period.
+
+    What does not apply is in neither; the time before the first reading was not judged to be in place.
+    """
+    in_place = apart = 0
+    for one in found:
+        clipped = one.clipped(since, until)
+        if clipped is None:
+            continue
+        assert clipped.to_at is not None, "a clipped interval ends"
+        seconds = int((clipped.to_at - clipped.from_at).total_seconds())
+        if one.state.is_in_place:
+            in_place += seconds
+        elif one.state is State.NOT_APPLICABLE:
+            apart += seconds
+    return in_place, int((until - since).total_seconds()) - apart
+
+
+def outages(found: Sequence[Interval]) -> list[Interval]:
+    """Return the intervals out of place that came after the control had been in place: what 10.7 calls failures."""
+    lost: list[Interval] = []
+    was_in_place = False
+    for one in found:
+        if one.state.is_in_place:
+            was_in_place = True
+        elif was_in_place and one.state in OUTAGES:
+            lost.append(one)
+    return lost
+
+
+def as_of(session: Session, actor: Actor, at: datetime, catalogue: Catalogue) -> Mapping[tuple[str, str], State]:
+    """Return the state of every control at an instant of the past, as it was written down."""
+    actor.require(COMPLIANCE_CONTROL_READ)
+    table = models.interval
+    rows = session.execute(
+        sa.select(table.c.framework, table.c.key, table.c.state).where(
+            table.c.from_at <= at, sa.or_(table.c.to_at.is_(None), table.c.to_at > at)
+        )
+    )
+    found = {(row.framework, row.key): State(row.state) for row in rows}
+    return {key: found.get(key, State.NOT_EVALUABLE) for key in catalogue.controls}
+
+
+def explain(session: Session, interval_id: str, cause: str, fix: str, ctx: Context) -> None:
+    """Write down why a control was out of place and what mended it (10.7.2); for ended outages."""
+    ctx.actor.require(COMPLIANCE_ATTESTATION_PROPOSE)
+    cause = words.checked(cause, param="cause", longest=EXPLAINED_CHARS_MAX)
+    fix = words.checked(fix, param="fix", longest=EXPLAINED_CHARS_MAX)
+    table = models.interval
+    done = session.execute(
+        sa.update(table).where(table.c.id == interval_id, table.c.to_at.is_not(None)).values(cause=cause, fix=fix)
+    )
+    if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
+        raise NotFound
+
+
+def _interval(row: sa.Row[tuple[object, ...]]) -> Interval:
+    of = row._mapping
+    return Interval(
+        id=of["id"],
+        framework=of["framework"],
+        key=of["key"],
+        state=State(of["state"]),
+        reason=of["reason"],
+        from_at=of["from_at"],
+        to_at=of["to_at"],
+        opened_by=of["opened_by"],
+        cause=of["cause"],
+        fix=of["fix"],
+        incident_ref=of["incident_ref"],
+    )

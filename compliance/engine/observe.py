@@ -1,0 +1,240 @@
+"""Observing: one probe at a time, leased so that several workers are safe, kept where it says something new.
+
+A reading is sealed, that is kept as a row and told to the log, when it says something else than the last one, and once
+an hour. What lies between is read again with the next window, so that the windows of the sealed ones join without a
+gap, and each can be read again as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel import canonical
+from app.kernel.access import service
+from app.kernel.clock import Clock, rfc3339
+from app.kernel.context import Context
+from app.kernel.db import Database, insert_once
+from app.kernel.ids import Ids
+from app.kernel.jobs import Job
+from compliance import models
+from compliance.contracts.probes import Probe
+from compliance.engine import reading
+from compliance.engine.parts import Parts
+from compliance.engine.reading import Seen
+from compliance.engine.settle import settle
+from compliance.engine.verdict import Canary, Tested
+from compliance.states import State
+from ingest.events.compliance import ProbeObserved
+from ingest.events.health import JobFailed
+from ingest.log import outbox
+from ingest.store.port import EventStore
+
+EVERY: Final = timedelta(seconds=60)
+_SOON: Final = timedelta(seconds=60)
+
+
+class LeaseLost(RuntimeError):
+    """A reading took longer than its lease, and somebody else has the probe: what they see stands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """A probe that is ours until the lease ends, and what was known of it."""
+
+    until: datetime
+    sealed_hi: int
+    sealed_at: datetime | None
+    state: State
+    violations: str | None
+    tested: Tested
+    is_new: bool
+
+
+class Observer:
+    """Asks the probes of one installation."""
+
+    def __init__(self, db: Database, store: EventStore, clock: Clock, ids: Ids, parts: Parts) -> None:
+        self._db, self._store, self._clock, self._ids, self.parts = db, store, clock, ids, parts
+
+    def job(self) -> Job:
+        """Return the job that asks what is due."""
+        return Job(name="compliance.observe", every=EVERY, run=self.run)
+
+    def run(self, at: datetime) -> str | None:
+        """Ask what is due, most overdue first, for at most a tick; and write down what changed by time alone."""
+        with self._db.begin() as session:
+            self._known(session, at)
+            settle(session, self._ctx(at), parts=self.parts)
+        until, asked = time.monotonic() + self.parts.settings.tick_seconds_max, 0
+        for name in self._due(at):
+            if time.monotonic() > until:
+                break
+            asked += self.observe(self.parts.probes[name]) is not None
+        return f"{asked} probes asked" if asked else None
+
+    def observe(self, probe: Probe, *, ctx: Context | None = None, is_test_due: bool = False) -> Seen | None:
+        """Ask one probe now; None where another worker is at it. `ctx` names the person who asked for it."""
+        ctx = ctx or self._ctx(self._clock.now())
+        taken = self._take(probe, ctx.at)
+        if taken is None:
+            return None
+        settings = self.parts.settings
+        age = None if taken.tested.at is None else ctx.at - taken.tested.at
+        seen = reading.ask(
+            probe,
+            ctx,
+            sealed_hi=taken.sealed_hi,
+            tested=taken.tested,
+            is_test_due=is_test_due or taken.is_new or age is None or age >= settings.canary_every,
+            db=self._db,
+            store=self._store,
+            parts=self.parts,
+        )
+        try:
+            with self._db.begin() as session:
+                self._keep(session, probe, taken, seen, ctx)
+        except LeaseLost:
+            return None
+        return seen
+
+    def _known(self, session: Session, at: datetime) -> None:
+        fresh = [
+            {"name": name, "code_hash": "", "state": State.NOT_EVALUABLE, "sealed_hi": 0, "due_at": at}
+            for name in self.parts.probes
+        ]
+        for row in fresh:
+            insert_once(session, models.probe, row)
+        session.execute(sa.delete(models.probe).where(models.probe.c.name.not_in(list(self.parts.probes))))
+
+    def _due(self, at: datetime) -> list[str]:
+        table = models.probe
+        with self._db.read() as session:
+            return list(session.scalars(sa.select(table.c.name).where(table.c.due_at <= at).order_by(table.c.due_at)))
+
+    def _take(self, probe: Probe, at: datetime) -> _Taken | None:
+        table = models.probe
+        until = at + timedelta(seconds=4 * self.parts.settings.probe_seconds_max)
+        with self._db.begin() as session:
+            insert_once(
+                session,
+                table,
+                {"name": probe.name, "code_hash": "", "state": State.NOT_EVALUABLE, "sealed_hi": 0, "due_at": at},
+            )
+            is_free = sa.or_(table.c.taken_until.is_(None), table.c.taken_until <= at)
+            mine = sa.update(table).where(table.c.name == probe.name, is_free).values(taken_until=until)
+            if session.execute(mine).rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
+                return None
+            row = session.execute(sa.select(table).where(table.c.name == probe.name)).one()
+            last = self._last(session, row.observation_id)
+        return _Taken(
+            until=until,
+            sealed_hi=row.sealed_hi,
+            sealed_at=row.sealed_at,
+            state=State(row.state),
+            violations=last,
+            tested=Tested(canary=Canary(row.canary) if row.canary else None, at=row.canary_at),
+            is_new=row.code_hash != reading.code_hash(probe),
+        )
+
+    def _last(self, session: Session, observation_id: str | None) -> str | None:
+        if observation_id is None:
+            return None
+        of = models.observation.c
+        row = session.execute(
+            sa.select(of.violations, of.total, of.reason).where(of.id == observation_id)
+        ).one_or_none()
+        return None if row is None else _said(row.violations, row.total, row.reason)
+
+    def _keep(self, session: Session, probe: Probe, taken: _Taken, seen: Seen, ctx: Context) -> None:
+        table = models.probe
+        is_unread = seen.window.hi == seen.window.lo and seen.verdict.state is State.NOT_EVALUABLE
+        says = _said(reading.named(seen.reading), len(seen.reading.violations), seen.verdict.reason)
+        is_news = taken.violations != says or taken.state != seen.verdict.state
+        is_hour = taken.sealed_at is None or ctx.at - taken.sealed_at >= self.parts.settings.sealed_every
+        controls = self.parts.catalogue.served_by(probe.name)
+        pace = self.parts.catalogue.fresh_of(probe.name) / 2 if controls else timedelta(hours=1)
+        values: dict[str, Any] = {
+            "code_hash": reading.code_hash(probe),
+            "state": seen.verdict.state,
+            "reason": seen.verdict.reason,
+            "observed_at": ctx.at,
+            "canary": seen.tested.canary,
+            "canary_at": seen.tested.at,
+            # What could not be read is asked again soon; what could waits half of what may pass.
+            "due_at": ctx.at + (min(_SOON, pace) if is_unread else pace),
+            "taken_until": None,
+        }
+        if is_news or is_hour or taken.is_new:
+            values["observation_id"] = self._seal(session, probe, seen, ctx, controls)
+            values["sealed_at"] = ctx.at
+            values["sealed_hi"] = seen.window.hi
+        kept = sa.update(table).where(table.c.name == probe.name, table.c.taken_until == taken.until).values(**values)
+        if session.execute(kept).rowcount != 1:  # type: ignore[attr-defined]  # as above
+            raise LeaseLost
+        if seen.error is not None and is_news:
+            failed = JobFailed(job=f"compliance.probe.{probe.name}", run=ctx.request_id, error_type=seen.error)
+            outbox.record(session, failed, ctx)
+        settle(session, ctx, parts=self.parts, only={(one.framework, one.key) for one in controls})
+
+    def _seal(self, session: Session, probe: Probe, seen: Seen, ctx: Context, controls: Any) -> str:
+        row = {
+            "id": ctx.new_id("obs"),
+            "probe": probe.name,
+            "code_hash": reading.code_hash(probe),
+            "build": self.parts.build,
+            "host": self.parts.host,
+            "controls": [f"{one.framework} {one.key}" for one in controls],
+            "asked": dict(seen.reading.asked),
+            "lo": seen.window.lo,
+            "hi": seen.window.hi,
+            "started_at": ctx.at,
+            "ended_at": max(ctx.at, self._clock.now()),
+            "state": seen.verdict.state.value,
+            "reason": seen.verdict.reason.value if seen.verdict.reason else None,
+            "population": dict(seen.reading.population),
+            "violations": reading.named(seen.reading),
+            "total": len(seen.reading.violations),
+            "canary": seen.tested.canary.value if seen.tested.canary else None,
+            "canary_at": seen.tested.at,
+        }
+        digest = row_hash(row)
+        event = ProbeObserved(
+            observation=str(row["id"]),
+            probe=probe.name,
+            code_hash=str(row["code_hash"]),
+            state=seen.verdict.state.value,
+            reason=str(row["reason"]) if row["reason"] else None,
+            population=seen.reading.counted,
+            violations=len(seen.reading.violations),
+            canary=str(row["canary"]) if row["canary"] else None,
+            sha256=digest,
+        )
+        event_id = outbox.record(session, event, ctx)
+        session.execute(sa.insert(models.observation).values(**row, sha256=digest, event_id=event_id))
+        return str(row["id"])
+
+    def _ctx(self, at: datetime) -> Context:
+        return Context(actor=service("compliance"), at=at, request_id=self._ids.new("run", at), ids=self._ids)
+
+
+def row_hash(row: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of an observation's canonical row, without its own hash and its event."""
+    plain = {
+        name: rfc3339(value) if isinstance(value, datetime) else value
+        for name, value in row.items()
+        if name not in ("sha256", "event_id")
+    }
+    return hashlib.sha256(canonical.encode(plain)).hexdigest()
+
+
+def _said(violations: Any, total: int, reason: str | None) -> str:
+    """Return what makes one reading news against another: not how many there were, but which were wrong."""
+    return canonical.encode([violations, total, reason]).decode()

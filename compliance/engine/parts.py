@@ -1,0 +1,76 @@
+"""What the engine is made of: catalogue, probes, papers people signed, and the figures that can be set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from sqlalchemy.orm import Session
+
+from compliance.catalog.controls import Catalogue
+from compliance.contracts.probes import Baseline, Probe
+from compliance.states import State
+from ingest.shipper import Standing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paper:
+    """An attestation in force: the state it gives, and when it ends."""
+
+    state: State
+    id: str
+    expires_at: datetime | None = None
+    is_expired: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exemption:
+    """An exception in force for a control, or for one component of it."""
+
+    id: str
+    component: str | None
+    until_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Papers:
+    """What people signed, by framework and key."""
+
+    attestations: Mapping[tuple[str, str], Paper] = field(default_factory=dict)
+    exceptions: Mapping[tuple[str, str], tuple[Exemption, ...]] = field(default_factory=dict)
+
+
+ReadPapers: TypeAlias = Callable[[Session, datetime], Papers]
+ReadShipped: TypeAlias = Callable[[Session], Standing]
+ReadBaseline: TypeAlias = Callable[[Session, str], Baseline | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What can be set; `service_provider` and `issuer` say which rows apply to this company."""
+
+    service_provider: bool = True
+    issuer: bool = False
+    canary_max_age: timedelta = timedelta(hours=24)
+    canary_every: timedelta = timedelta(hours=1)
+    probe_seconds_max: float = 20.0
+    tick_seconds_max: float = 20.0
+    window_max: int = 100_000
+    sealed_every: timedelta = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """One installation's engine."""
+
+    catalogue: Catalogue
+    probes: Mapping[str, Probe]
+    profile: str
+    build: str
+    host: str
+    papers: ReadPapers
+    shipped: ReadShipped
+    baseline: ReadBaseline
+    settings: Settings = field(default_factory=Settings)

@@ -1,0 +1,1 @@
+"""Probes about what lies below compliance, the log above all, and about compliance's own registers."""

@@ -1,0 +1,238 @@
+"""Probes over the one log: that its entries say who did what, cannot be edited, and are what was signed."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+import sqlalchemy as sa
+
+from app.kernel import crypto
+from app.kernel.access import ANONYMOUS
+from app.kernel.context import Source
+from app.kernel.db import Database
+from compliance.contracts.planting import plant
+from compliance.contracts.probes import VIOLATIONS_KEPT, Kind, Look, Probe, Reading, Violation
+from ingest import models
+from ingest.events.auth import LoginFailed
+from ingest.events.envelope import at_path
+from ingest.log import checkpoint, read
+from ingest.store.port import walk
+from ingest.store.query import And, Eq, Exists, In, Not, Or, Search, Where
+from ingest.store.query import Window as StoreWindow
+
+SIGNED_MAX: Final = timedelta(minutes=10)
+COMPARED_MAX: Final = 30_000
+ARRIVED: Final = timedelta(seconds=60)
+# Who acted (10.2.2): a person, one of our own services, or at least from where.
+_INCOMPLETE: Final[Where] = Or(
+    (
+        Not(Exists("event.action")),
+        Not(Exists("@timestamp")),
+        And((Not(Exists("user.id")), Not(Exists("source.ip")), In("onepay.class", ("security", "governance")))),
+        And((Not(Exists("event.outcome")), In("event.category", ("authentication", "iam", "configuration")))),
+        And((Not(Exists("trace.id")), Not(Exists("event.provider")))),
+    )
+)
+# One act of each kind of 10.2.1, as our own kinds of event name it.
+ACTIVITIES: Final = {
+    "10.2.1.1 access to data of people": ("access.data.read", "access.search.executed", "access.field.revealed"),
+    "10.2.1.2 acts of administrators": ("admin.account.invited", "admin.role.granted", "admin.approval.decided"),
+    "10.2.1.3 access to the trail": ("access.search.executed", "access.data.exported", "access.data.read"),
+    "10.2.1.4 refused access": ("access.request.denied", "auth.login.failed"),
+    "10.2.1.5 changes of credentials": ("auth.factor.enrolled", "auth.password.changed", "auth.account.registered"),
+    "10.2.1.6 start and stop of the log": ("health.process.started", "health.process.stopped"),
+    "10.2.1.7 objects made and deleted": ("transaction.wallet.opened", "detection.rule.published"),
+}
+
+
+def probes(db: Database) -> tuple[Probe, ...]:
+    """Return the probes over the log; `db` is where the forbidden is tried, in a transaction that never commits."""
+    return (
+        Probe(
+            name="log.complete_entries",
+            kind=Kind.WINDOW,
+            asks="Events of the window; wrong is one without who, what, when, outcome, where from or request.",
+            read=_complete,
+            plant=_plant_incomplete,
+        ),
+        Probe(
+            name="log.not_editable",
+            kind=Kind.LIVE,
+            asks="Tables that only grow; wrong is one in which a row can be changed or deleted.",
+            read=partial(_not_editable, db=db),
+            plant=_plant_editable,
+        ),
+        Probe(
+            name="log.integrity",
+            kind=Kind.STATE,
+            asks="The head, its newest signature and bodies against entries; wrong is what is not as it was sealed.",
+            read=_integrity,
+            plant=_plant_flipped,
+        ),
+        Probe(
+            name="log.activities",
+            kind=Kind.STATE,
+            asks="The seven kinds of activity of 10.2.1; wrong is one whose newest event is not in the store in 60 s.",
+            read=_activities,
+            plant=_plant_lost,
+        ),
+    )
+
+
+def _complete(look: Look) -> Reading:
+    window = StoreWindow(lo=look.window.lo, hi=look.window.hi)
+    counted = look.store.count(Exists("event.id"), window)
+    wrong = []
+    for document in walk(look.store, Search(where=_INCOMPLETE, window=window)):
+        look.deadline.check()
+        wrong.append(
+            Violation(
+                component=str(at_path(document, "event.dataset")),
+                object_id=str(at_path(document, "event.id")),
+                says=f"{at_path(document, 'event.action')} lacks who, outcome or where from",
+            )
+        )
+        if len(wrong) > 10 * VIOLATIONS_KEPT:
+            break
+    return Reading(population={"events": counted}, violations=wrong)
+
+
+def _plant_incomplete(look: Look) -> str:
+    event = LoginFailed(identifier="0" * 64, step="password", reason="password", new_device=True)
+    return plant(look, event, 1, actor=ANONYMOUS, source=Source())
+
+
+_GROWING: Final = (models.entry, models.node)
+
+
+def _not_editable(look: Look, *, db: Database) -> Reading:
+    wrong: list[Violation] = []
+    population: dict[str, int] = {}
+    for table in (*_GROWING, *look.fence.get("tables", ())):
+        # Where there is no row, nothing can be refused.
+        population[table.name] = look.session.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+        if not population[table.name]:
+            continue
+        for name, act in (("UPDATE", _update(table)), ("DELETE", sa.delete(table))):
+            if _succeeds(db, act):
+                says = f"{name} succeeded in a transaction that was rolled back"
+                wrong.append(Violation(component=table.name, object_id=f"{table.name} {name}", says=says))
+    return Reading(population=population, violations=wrong, asked={"acts": ["UPDATE", "DELETE"]})
+
+
+def _update(table: sa.Table) -> sa.Update:
+    column = next(iter(table.primary_key.columns))
+    return sa.update(table).values({column.name: column})
+
+
+class _Tried(Exception):
+    """Ends the transaction in which the forbidden succeeded."""
+
+
+def _succeeds(db: Database, act: sa.Update | sa.Delete) -> bool:
+    try:
+        with db.begin() as session:
+            done = session.execute(act.execution_options(synchronize_session=False))
+            raise _Tried(done.rowcount)  # type: ignore[attr-defined]  # an update has a row count
+    except _Tried:
+        return True
+    except (sa.exc.DBAPIError, sa.exc.InternalError):
+        return False
+
+
+def _plant_editable(look: Look) -> str:
+    look.fence["tables"] = (models.head,)
+    return f"{models.head.name} UPDATE"
+
+
+def _integrity(look: Look) -> Reading:
+    head = read.head(look.session)
+    signed = checkpoint.signing(look.session, look.at)
+    wrong: list[Violation] = []
+    if head.state != "ok":
+        wrong.append(Violation(component="head", object_id="head", says=f"the log is {head.state}"))
+    if signed.waits > SIGNED_MAX:
+        minutes = int(signed.waits.total_seconds() // 60)
+        wrong.append(Violation(component="checkpoint", object_id="checkpoint", says=f"unsigned for {minutes} minutes"))
+    compared = 0
+    for lo, hi in _slices(head.size, look):
+        look.deadline.check()
+        bodies = {body.sequence: body for body in read.bodies(look.session, lo, hi)}
+        for entry in read.entries(look.session, lo, hi):
+            body = bodies.get(entry.sequence)
+            if body is None:
+                continue  # lawfully dropped, or archived: what is missing is for the probe of retention
+            compared += 1
+            if crypto.sha256(body.salt + body.body) != entry.commitment:
+                says = f"the body of #{entry.sequence} is not what was sealed"
+                wrong.append(Violation(component="bodies", object_id=entry.event_id, says=says))
+    return Reading(
+        population={"bodies": compared, "head": 1, "checkpoint": 1}, violations=wrong, asked={"size": head.size}
+    )
+
+
+def _slices(size: int, look: Look) -> Sequence[tuple[int, int]]:
+    """Return which sequences to compare: all of a small log, and of a large one as many, drawn at random."""
+    starts = list(range(0, size, read.SLICE_MAX))
+    most = COMPARED_MAX // read.SLICE_MAX
+    if len(starts) > most:
+        newest = starts[-1]
+        starts = [*sorted(secrets.SystemRandom().sample(starts[:-1], most - 1)), newest]
+    return [(lo, min(lo + read.SLICE_MAX, size)) for lo in starts]
+
+
+def _plant_flipped(look: Look) -> str:
+    """Change one bit of the newest body: the last slice is always compared."""
+    head = read.head(look.session).size
+    body = read.body(look.session, head)
+    (entry,) = read.entries(look.session, head - 1, head)
+    assert body is not None, "the newest body stands"
+    flipped = bytes([body.body[0] ^ 1]) + body.body[1:]
+    look.session.execute(sa.update(models.body).where(models.body.c.sequence == head).values(body=flipped))
+    return entry.event_id
+
+
+def _activities(look: Look) -> Reading:
+    of = models.entry.c
+    population: dict[str, int] = {}
+    wrong: list[Violation] = []
+    for activity, kinds in ACTIVITIES.items():
+        row = look.session.execute(
+            sa.select(of.event_id, of.ingested)
+            .where(of.kind.in_(kinds), of.ingested <= look.at - ARRIVED)
+            .order_by(of.sequence.desc())
+            .limit(1)
+        ).one_or_none()
+        population[activity] = 0 if row is None else 1
+        if row is not None and not look.store.count(Eq("event.id", row.event_id), StoreWindow()):
+            says = f"{row.event_id} was logged, and is not in the event store after 60 seconds"
+            wrong.append(Violation(component=activity, object_id=row.event_id, says=says))
+    missing = [activity for activity, count in population.items() if not count]
+    return Reading(
+        population=population,
+        violations=wrong,
+        asked={"seconds": int(ARRIVED.total_seconds()), "never_seen": missing},
+        unknown="no_population" if missing else None,
+    )
+
+
+def _plant_lost(look: Look) -> str:
+    """An entry that no store has: the log of the fence alone knows it."""
+    event_id = look.ctx.new_id("evt")
+    head = read.head(look.session).size
+    look.session.execute(
+        sa.insert(models.entry).values(
+            sequence=head + 1,
+            event_id=event_id,
+            kind="auth.factor.enrolled",
+            at=look.at - 2 * ARRIVED,
+            ingested=look.at - 2 * ARRIVED,
+            commitment=b"",
+            **{"class": "security"},
+        )
+    )
+    return event_id

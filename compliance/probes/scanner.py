@@ -1,0 +1,114 @@
+"""Probes that look for card data where none may be: in text that is kept in clear, and in the names of columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from app.kernel import classify
+from app.kernel.marks import Mark
+from compliance.contracts.probes import VIOLATIONS_KEPT, Kind, Look, Probe, Reading, Violation
+from ingest import models as log
+from ingest.log import read
+
+_SENSITIVE: Final = re.compile(r"(?:^|_)(?:cvv2?|cvc2?|cid|csc|track[12]?|pin(?:_?block)?|pan|card_number)(?:_|$)")
+BODIES_MAX: Final = 20_000
+_TEXTS_MAX: Final = 50_000
+
+
+def probes(tables: Sequence[sa.MetaData]) -> tuple[Probe, ...]:
+    """Return the scanner over the tables of the house and the bodies of the log."""
+    return (
+        Probe(
+            name="scanner.card_numbers",
+            kind=Kind.STATE,
+            asks="Text that is kept in clear and bodies of the log; wrong is one that holds a card number.",
+            read=partial(_numbers, tables=tables),
+            plant=_plant_number,
+        ),
+        Probe(
+            name="scanner.no_place_for_codes",
+            kind=Kind.STATE,
+            asks="Columns; wrong is one made for a security code, a track, a PIN or a whole card number.",
+            read=_places,
+            plant=_plant_place,
+        ),
+    )
+
+
+def _numbers(look: Look, *, tables: Sequence[sa.MetaData]) -> Reading:
+    population = {"texts": 0, "bodies": 0}
+    wrong: list[Violation] = []
+    for place, id_, text in _texts(look, tables):
+        population["texts"] += 1
+        if population["texts"] % 500 == 0:
+            look.deadline.check()
+        if classify.find_card_numbers(text):
+            wrong.append(Violation(component="texts", object_id=f"{place} {id_}", says="holds a card number"))
+    for sequence, body in _bodies(look):
+        population["bodies"] += 1
+        if population["bodies"] % 500 == 0:
+            look.deadline.check()
+        if classify.find_card_numbers(body):
+            wrong.append(Violation(component="bodies", object_id=f"#{sequence}", says="the event holds a card number"))
+        if len(wrong) > 10 * VIOLATIONS_KEPT:
+            break
+    return Reading(population=population, violations=wrong, asked={"bodies": BODIES_MAX})
+
+
+def _texts(look: Look, tables: Sequence[sa.MetaData]) -> Iterator[tuple[str, str, str]]:
+    """Yield (place, key, text) of every column that holds words of people in clear."""
+    for metadata in tables:
+        for table in metadata.tables.values():
+            key = next(iter(table.primary_key.columns))
+            for column in table.columns:
+                if _is_text(column):
+                    rows = look.session.execute(
+                        sa.select(key, column).where(column.is_not(None)).order_by(key.desc()).limit(_TEXTS_MAX)
+                    )
+                    for id_, text in rows:
+                        yield f"{table.name}.{column.name}", str(id_), str(text)
+
+
+def _is_text(column: sa.Column[Any]) -> bool:
+    mark = column.info.get("mark")
+    is_words = isinstance(mark, Mark) and mark.category in ("free_text", "communication", "name", "contact")
+    return is_words and isinstance(column.type, sa.Text | sa.JSON)
+
+
+def _bodies(look: Look) -> Iterator[tuple[int, str]]:
+    """Yield the newest bodies of the log; older ones were scanned when they were the newest."""
+    size = read.head(look.session).size
+    for lo in range(max(0, size - BODIES_MAX), size, read.SLICE_MAX):
+        for body in read.bodies(look.session, lo, min(lo + read.SLICE_MAX, size)):
+            yield body.sequence, body.body.decode("utf-8", "replace")
+
+
+def _plant_number(look: Look) -> str:
+    """Put a number of a scheme's test range into the newest body."""
+    head = read.head(look.session).size
+    body = b'{"message":"my card is 4' + b'111 1111 1111 1111"}'
+    look.session.execute(sa.update(log.body).where(log.body.c.sequence == head).values(body=body))
+    return f"#{head}"
+
+
+def _places(look: Look) -> Reading:
+    found = sa.inspect(look.session.connection())
+    columns = [
+        f"{table}.{column['name']}" for table in found.get_table_names() for column in found.get_columns(table)
+    ] + list(look.fence.get("columns", ()))
+    wrong = [
+        Violation(component="columns", object_id=name, says="is made for card data that is never kept")
+        for name in columns
+        if _SENSITIVE.search(name.split(".", 1)[1])
+    ]
+    return Reading(population={"columns": len(columns)}, violations=wrong)
+
+
+def _plant_place(look: Look) -> str:
+    look.fence["columns"] = ("payments_card.cvv",)
+    return "payments_card.cvv"

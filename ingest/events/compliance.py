@@ -1,0 +1,66 @@
+"""What is known of controls: readings of probes, changed states, evidence, papers that were signed, reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from ingest.events.envelope import Event, EventClass, FieldType, Outcome, ecs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComplianceEvent(Event):
+    """Something about controls and how they are shown to hold."""
+
+    event_class: ClassVar[EventClass] = EventClass.GOVERNANCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlState(ComplianceEvent):
+    """A state of the system, as a probe or the roll-up of a control saw it."""
+
+    event_kind: ClassVar[str] = "state"
+    state: str = ecs("onepay.control.state")
+    previous: str | None = ecs("onepay.control.previous", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeObserved(ControlState):
+    """A probe gave a reading: its figures, and the hash of the row that holds all of it."""
+
+    kind: ClassVar[str] = "compliance.probe.observed"
+    observation: str = ecs("onepay.observation.id")
+    probe: str = ecs("onepay.control.probe")
+    code_hash: str = ecs("onepay.control.code_hash")
+    population: int = ecs("onepay.control.population", FieldType.LONG)
+    violations: int = ecs("onepay.control.violations", FieldType.LONG)
+    canary: str | None = ecs("onepay.control.canary", default=None)
+    sha256: str = ecs("onepay.compliance.sha256")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlChanged(ControlState):
+    """A control moved from one state to another; the reason says why it could not be judged, where it could not."""
+
+    kind: ClassVar[str] = "compliance.control.changed"
+    types: ClassVar[tuple[str, ...]] = ("change",)
+    control: str = ecs("onepay.control.id")
+    since: datetime = ecs("onepay.control.since", FieldType.DATE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceContradicted(ComplianceEvent):
+    """A window was read again by the same probe, and what it said then is not what it says now."""
+
+    kind: ClassVar[str] = "compliance.evidence.contradicted"
+    event_kind: ClassVar[str] = "state"
+    outcome_of_kind: ClassVar[Outcome] = Outcome.FAILURE
+    of_event: str = ecs("onepay.compliance.of_event")
+    observation: str = ecs("onepay.observation.id")
+    probe: str = ecs("onepay.control.probe")
+    population: int = ecs("onepay.control.population", FieldType.LONG)
+    violations: int = ecs("onepay.control.violations", FieldType.LONG)
+
+
+KINDS: tuple[type[Event], ...] = (ProbeObserved, ControlChanged, EvidenceContradicted)

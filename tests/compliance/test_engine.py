@@ -1,0 +1,287 @@
+"""Where controls stand: red by a true fault and green after repair, stale by itself, without a hole in the history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from app.identity.models import account, factor
+from app.kernel.access import COMPLIANCE_CONTROL_READ, COMPLIANCE_CONTROL_RUN, COMPLIANCE_EVIDENCE_READ, service
+from app.kernel.clock import StillClock
+from app.kernel.errors import NotFound
+from compliance import models
+from compliance.catalog.controls import PCI
+from compliance.engine import history, rerun, settle, standing
+from compliance.engine.observe import row_hash
+from compliance.engine.standing import Standing
+from compliance.states import Reason, State
+from ingest import models as log
+from tests.support.installation import Installation, installed
+
+START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+READER = service("officer", COMPLIANCE_CONTROL_READ, COMPLIANCE_EVIDENCE_READ, COMPLIANCE_CONTROL_RUN)
+
+
+@pytest.fixture
+def clock() -> StillClock:
+    return StillClock(START)
+
+
+@pytest.fixture
+def house(tmp_path: Path, clock: StillClock) -> Iterator[Installation]:
+    with installed(tmp_path / "home", clock=clock) as made:
+        made.staff("ada", "administrator")
+        made.browser().sign_in(made.people["ada"], surface="staff")
+        made.arrive()
+        yield made
+
+
+def observe(house: Installation, *names: str) -> None:
+    controls = house.system.controls
+    for name in names:
+        assert controls.observe(controls.parts.probes[name]) is not None
+    house.arrive()
+
+
+def stands(house: Installation, key: str) -> Standing:
+    with house.system.db.read() as session:
+        return standing.all_of(session, house.system.clock.now(), house.system.controls.parts)[PCI, key]
+
+
+def told(house: Installation, kind: str) -> list[str]:
+    """Return what the log was told of a kind: the value of the control, in order."""
+    entry, body = log.entry, log.body
+    with house.system.db.read() as session:
+        rows = session.execute(
+            sa.select(body.c.body)
+            .join(entry, entry.c.sequence == body.c.sequence)
+            .where(entry.c.kind == kind)
+            .order_by(entry.c.sequence)
+        )
+        return [row.body.decode() for row in rows]
+
+
+def take_factor_away(house: Installation, at: datetime | None) -> None:
+    """What somebody with the database at hand writes."""
+    with house.system.db.begin() as session:
+        session.execute(
+            sa.update(factor).where(factor.c.account_id == house.people["ada"].account).values(removed_at=at)
+        )
+
+
+def test_a_control_turns_red_by_a_true_fault_and_green_after_repair(house: Installation, clock: StillClock) -> None:
+    observe(house, "identity.two_factors")
+    assert stands(house, "8.4.1").state is State.PASS
+    take_factor_away(house, START)
+    clock.move(timedelta(minutes=8))
+    observe(house, "identity.two_factors")
+    found = stands(house, "8.4.1")
+    assert found.state is State.FAIL
+    with house.system.db.read() as session:
+        (leg,) = found.legs
+        seen = rerun.find(session, str(leg.observation_id), READER)
+    assert [one["object_id"] for one in seen.violations] == [house.people["ada"].account]
+    assert len(told(house, "health.control.failed")) == 1
+    assert '"control":"8.4.1"' in told(house, "health.control.failed")[0]
+
+    take_factor_away(house, None)
+    clock.move(timedelta(minutes=8))
+    observe(house, "identity.two_factors")
+    assert stands(house, "8.4.1").state is State.PASS
+    assert len(told(house, "health.control.restored")) == 1
+    with house.system.db.read() as session:
+        found_all = history.intervals(session, READER, START, clock.now() + timedelta(seconds=1), key=(PCI, "8.4.1"))
+    states = [one.state for one in found_all[PCI, "8.4.1"]]
+    assert states[-3:] == [State.PASS, State.FAIL, State.PASS]
+    (outage,) = history.outages(found_all[PCI, "8.4.1"])
+    assert outage.to_at is not None
+    assert outage.to_at - outage.from_at == timedelta(minutes=8)
+
+
+def test_a_dead_worker_shows_by_itself_and_leaves_no_hole(house: Installation, clock: StillClock) -> None:
+    house.turn()
+    assert stands(house, "8.4.1").state is State.PASS
+    observed = stands(house, "8.4.1").observed_at
+    assert observed is not None
+    clock.move(timedelta(minutes=16))
+    assert stands(house, "8.4.1").state is State.STALE
+    clock.move(timedelta(minutes=30))
+    house.turn()
+    with house.system.db.read() as session:
+        found = history.intervals(session, READER, START, clock.now() + timedelta(seconds=1), key=(PCI, "8.4.1"))
+    intervals = found[PCI, "8.4.1"]
+    stale = [one for one in intervals if one.state is State.STALE]
+    assert [(one.from_at, one.to_at) for one in stale] == [(observed + timedelta(minutes=15), clock.now())]
+    ends = [one.to_at for one in intervals[:-1]]
+    assert ends == [one.from_at for one in intervals[1:]]
+
+
+def test_the_share_in_place_is_counted_in_seconds(house: Installation, clock: StillClock) -> None:
+    observe(house, "identity.two_factors")
+    take_factor_away(house, START)
+    clock.move(timedelta(minutes=10))
+    observe(house, "identity.two_factors")
+    clock.move(timedelta(minutes=5))
+    since, until = START - timedelta(minutes=5), clock.now()
+    with house.system.db.read() as session:
+        found = history.intervals(session, READER, since, until, key=(PCI, "8.4.1"))[PCI, "8.4.1"]
+    assert history.share_in_place(found, since, until) == (600, 1200)
+
+
+def test_the_windows_of_a_window_probe_join(house: Installation, clock: StillClock) -> None:
+    for number in range(6):
+        house.customer(f"amber_{number}")
+        house.arrive()
+        observe(house, "log.complete_entries")
+        clock.move(timedelta(minutes=40))
+    table = models.observation
+    with house.system.db.read() as session:
+        rows = session.execute(
+            sa.select(table.c.lo, table.c.hi).where(table.c.probe == "log.complete_entries").order_by(table.c.hi)
+        ).all()
+    assert rows[0].lo == 0
+    assert len(rows) >= 3
+    assert [row.lo for row in rows[1:]] == [row.hi for row in rows[:-1]]
+
+
+def test_what_the_store_lacks_is_not_judged_and_not_skipped(house: Installation, clock: StillClock) -> None:
+    observe(house, "log.complete_entries")
+    system = house.system
+    real = system.working_store
+
+    class Lacking:
+        """The store, one document short."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(real, name)
+
+        def coverage(self, lo: int, hi: int) -> int:
+            return max(0, real.coverage(lo, hi) - 1)
+
+    house.customer("amber_one")
+    house.arrive()
+    clock.move(timedelta(minutes=8))
+    controls = type(system.controls)(system.db, Lacking(), system.clock, system.ids, system.controls.parts)  # type: ignore[arg-type]
+    seen = controls.observe(controls.parts.probes["log.complete_entries"])
+    assert seen is not None
+    assert (seen.verdict.state, seen.verdict.reason) == (State.NOT_EVALUABLE, Reason.COVERAGE)
+    assert seen.window.hi == seen.window.lo
+    clock.move(timedelta(minutes=2))
+    again = system.controls.observe(system.controls.parts.probes["log.complete_entries"])
+    assert again is not None
+    assert again.window.lo == seen.window.lo
+    assert again.verdict.state is State.PASS
+
+
+def test_a_window_read_again_says_the_same_or_is_contradicted(house: Installation) -> None:
+    observe(house, "log.complete_entries", "identity.dormant")
+    system = house.system
+    ctx = system.context(READER)
+    with system.db.read() as session:
+        (seen,) = rerun.of_probe(session, "log.complete_entries", READER)
+        (state,) = rerun.of_probe(session, "identity.dormant", READER)
+    assert seen.number.startswith("EV-")
+    again = rerun.rerun(seen.number, ctx, db=system.db, store=system.working_store, parts=system.controls.parts)
+    assert again.is_same
+    with pytest.raises(rerun.NotReplayable, match="that moment is gone"):
+        rerun.rerun(state.number, ctx, db=system.db, store=system.working_store, parts=system.controls.parts)
+    with pytest.raises(NotFound):
+        rerun.rerun("EV-999999999", ctx, db=system.db, store=system.working_store, parts=system.controls.parts)
+    with pytest.raises(rerun.EvidenceNumberInvalid):
+        rerun.rerun("EV-12x", ctx, db=system.db, store=system.working_store, parts=system.controls.parts)
+
+    kept = models.observation
+    with system.db.begin() as session:  # as whoever has the database may
+        row = dict(session.execute(sa.select(kept).where(kept.c.id == seen.id)).one()._mapping)
+        session.execute(sa.delete(kept).where(kept.c.id == seen.id))
+        session.execute(sa.insert(kept).values({**row, "population": {"events": 1}}))
+    assert row_hash({**row, "population": {"events": 1}}) != seen.sha256
+    assert row_hash(row) == seen.sha256
+    assert not rerun.rerun(seen.id, ctx, db=system.db, store=system.working_store, parts=system.controls.parts).is_same
+    house.arrive()
+    assert len(told(house, "compliance.evidence.contradicted")) == 1
+
+
+def test_an_observation_never_changes(house: Installation) -> None:
+    observe(house, "identity.dormant")
+    with pytest.raises(sa.exc.DBAPIError, match="never changes"), house.system.db.begin() as session:
+        session.execute(sa.update(models.observation).values(state="PASS"))
+
+
+def test_equal_readings_of_an_hour_are_one_piece_of_evidence(house: Installation, clock: StillClock) -> None:
+    for _ in range(8):
+        observe(house, "identity.dormant")
+        clock.move(timedelta(minutes=10))
+    with house.system.db.read() as session:
+        assert len(rerun.of_probe(session, "identity.dormant", READER)) == 2
+
+
+def test_two_workers_do_not_ask_one_probe_at_once(house: Installation) -> None:
+    controls = house.system.controls
+    probe = controls.parts.probes["identity.dormant"]
+    inner: list[object] = []
+
+    def read(look: object) -> object:
+        inner.append(controls.observe(probe))
+        return probe.read(look)  # type: ignore[arg-type]
+
+    outer = replace(probe, read=read)  # type: ignore[arg-type]
+    assert controls.observe(outer) is not None
+    assert inner[0] is None
+
+
+def test_a_probe_that_fails_stops_nobody_and_is_told_once(house: Installation, clock: StillClock) -> None:
+    controls = house.system.controls
+
+    def broken(look: object) -> object:
+        raise LookupError("a table went away")
+
+    probe = replace(controls.parts.probes["identity.dormant"], read=broken)  # type: ignore[arg-type]
+    parts = replace(controls.parts, probes={**controls.parts.probes, probe.name: probe})
+    failing = type(controls)(house.system.db, house.system.working_store, clock, house.system.ids, parts)
+    for _ in range(2):
+        failing.run(clock.now())
+        clock.move(timedelta(minutes=2))
+        house.arrive()
+    found = stands(house, "8.2.6")
+    assert (found.state, found.reason) == (State.NOT_EVALUABLE, Reason.PROBE_ERROR)
+    assert stands(house, "8.4.1").state is State.PASS
+    assert len(told(house, "health.job.failed")) == 1
+
+
+def test_rows_without_probe_or_for_a_deployment_say_so(house: Installation) -> None:
+    assert stands(house, "10.6.1").reason is Reason.NO_PROBE
+    assert stands(house, "1.3.1").reason is Reason.PROFILE
+    assert stands(house, "issuer").state is State.NOT_APPLICABLE
+    assert stands(house, "12.1.1").reason is Reason.NEVER_ATTESTED
+    assert stands(house, "7.2.1").state is State.NOT_EVALUABLE  # nobody has approved the matrix yet
+
+
+def test_a_matrix_of_the_past_is_what_was_written_down(house: Installation, clock: StillClock) -> None:
+    before = clock.now() - timedelta(minutes=1)
+    house.turn()
+    clock.move(timedelta(minutes=1))
+    catalogue = house.system.controls.parts.catalogue
+    with house.system.db.read() as session:
+        assert set(history.as_of(session, READER, before, catalogue).values()) == {State.NOT_EVALUABLE}
+        assert history.as_of(session, READER, clock.now(), catalogue)[PCI, "8.4.1"] is State.PASS
+
+
+def test_settling_twice_writes_nothing_twice(house: Installation) -> None:
+    house.turn()
+    system = house.system
+    with system.db.begin() as session:
+        assert settle.settle(session, system.context(READER), parts=system.controls.parts) == []
+    assert house.waiting_kinds() == []
+
+
+def test_a_locked_account_with_a_live_session_is_found(house: Installation) -> None:
+    with house.system.db.begin() as session:
+        session.execute(sa.update(account).values(state="closed"))
+    observe(house, "identity.leavers")
+    assert stands(house, "8.2.5").state is State.FAIL
