@@ -28,7 +28,7 @@ from detectors.ports import FindingSink
 from detectors.settings import DetectorSettings
 from detectors.sigma.ast import Rule
 from ingest.events.detection import CoverageBroken, RuleFailing, RuleRecovered
-from ingest.log import outbox, read
+from ingest.log import forgotten, outbox, read
 from ingest.store.port import EventStore, walk
 from ingest.store.query import Document, Order, Search, Window
 
@@ -254,6 +254,9 @@ class Runner:
         present = self._store.coverage(lo, hi)
         if present == hi - lo:
             return True
+        with self._db.read() as session:
+            if present + forgotten.dropped(session, lo, hi) == hi - lo:
+                return True
         patience = self._settings.coverage_patience
         with self._db.begin() as session:
             ids = [row.version_id for row in rows]
@@ -361,10 +364,12 @@ def _cover(session: Session, version_id: str, lo: int, hi: int, present: int) ->
     grown = session.execute(
         sa.update(coverage)
         .where(coverage.c.version_id == version_id, coverage.c.hi == lo)
-        .values(hi=hi, present=coverage.c.present + present)
+        .values(hi=hi, present=coverage.c.present + present, dropped=coverage.c.dropped + hi - lo - present)
     )
     if grown.rowcount == 0:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
-        session.execute(sa.insert(coverage).values(version_id=version_id, lo=lo, hi=hi, present=present, dropped=0))
+        session.execute(
+            sa.insert(coverage).values(version_id=version_id, lo=lo, hi=hi, present=present, dropped=hi - lo - present)
+        )
 
 
 def _all(found: Mapping[str, Sequence[Finding]]) -> Sequence[Finding]:

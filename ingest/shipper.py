@@ -22,7 +22,7 @@ from app.kernel.jobs import Step
 from app.kernel.logs import logger
 from ingest import models
 from ingest.events.health import ControlFailed, ControlRestored, DocumentParked, StoreFailed, StoreRebuilt
-from ingest.log import entries, outbox
+from ingest.log import entries, forgotten, outbox
 from ingest.settings import ShipperSettings
 from ingest.store.port import BatchTooLarge, EventStore, StoreUnavailable
 from ingest.store.query import Refusal, Sequenced
@@ -261,6 +261,9 @@ class Shipper:
         )
         if hi is not None:
             query = query.where(entry.sequence <= hi)
+        # What retention removes would come back with every store that is filled again.
+        if going := forgotten.removals(session, lo, hi):
+            query = query.where(forgotten.shippable(going))
         taken_bytes = 0
         instants: dict[int, datetime] = {}
         for sequence, event_id, kind, class_, at, ingested, commitment, document in session.execute(query):

@@ -263,7 +263,6 @@ class SegmentSealed(SegmentEvent):
 class SegmentDropped(SegmentEvent):
     """A segment of the archive was deleted, for its period is over; what the tree holds of its events stays."""
 
-    is_reserved: ClassVar[bool] = True
     kind: ClassVar[str] = "health.segment.dropped"
     types: ClassVar[tuple[str, ...]] = ("deletion",)
 

@@ -12,7 +12,7 @@ from ingest.log import forgotten, tiles
 from ingest.log.archive import OPEN_NAME, Archive, Segment, body_of
 from ingest.log.comparing import Comparison
 from ingest.log.entries import NotPlain
-from ingest.log.forgotten import Unit
+from ingest.log.forgotten import Removal
 from ingest.log.read import Body, Entry
 from ingest.store.columns import month_of
 
@@ -69,7 +69,7 @@ class ArchiveCheck:
     _bundles: dict[int, tuple[list[bytes], list[bytes]]] = field(default_factory=dict)
 
     def compare(
-        self, entry: Entry, leaf: bytes, body: Body | None, units: Sequence[Unit], held: Collection[int]
+        self, entry: Entry, leaf: bytes, body: Body | None, units: Sequence[Removal], held: Collection[int]
     ) -> None:
         """Compare one sequence; `leaf` is the one that is believed."""
         if entry.sequence > self.reader.size:

@@ -21,7 +21,7 @@ GONE: Final = "gone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
+class Removal:
     """One class and month that is being removed or was; `count` of its sequences, `held` of them kept for cases."""
 
     class_: str
@@ -41,29 +41,29 @@ class Unit:
         return self.state in (UNSTORED, GONE)
 
 
-def units(session: Session, lo: int = 0, hi: int | None = None) -> list[Unit]:
-    """Return the units that have a sequence in (lo, hi], whatever state they are in."""
+def removals(session: Session, lo: int = 0, hi: int | None = None) -> list[Removal]:
+    """Return the removals of units that have a sequence in (lo, hi], whatever state they are in."""
     unit = models.forgotten.c
     query = sa.select(models.forgotten).where(unit.last > lo).order_by(unit.first)
     if hi is not None:
         query = query.where(unit.first <= hi)
-    return [_unit(row) for row in session.execute(query)]
+    return [_removal(row) for row in session.execute(query)]
 
 
-def unit(session: Session, class_: str, month: str) -> Unit | None:
-    """Return one unit, or None where its removal never began."""
+def removal(session: Session, class_: str, month: str) -> Removal | None:
+    """Return the removal of one unit, or None where it never began."""
     known = models.forgotten.c
     row = session.execute(
         sa.select(models.forgotten).where(known["class"] == class_, known.month == month)
     ).one_or_none()
-    return None if row is None else _unit(row)
+    return None if row is None else _removal(row)
 
 
 def dropped(session: Session, lo: int, hi: int) -> int:
     """Count exactly the sequences in (lo, hi] that the store lawfully lacks: what is there and this make hi - lo."""
     return sum(
         _count(session, one, max(lo, one.first - 1), min(hi, one.last))
-        for one in units(session, lo, hi)
+        for one in removals(session, lo, hi)
         if one.is_unstored
     )
 
@@ -88,21 +88,24 @@ def held_in(session: Session, lo: int, hi: int) -> set[int]:
     return set(session.scalars(sa.select(held).where(held > lo, held <= hi)))
 
 
-def covers(units: Sequence[Unit], class_: str, sequence: int) -> Unit | None:
-    """Return the unit that a sequence of a class belongs to."""
-    return next((one for one in units if one.class_ == class_ and one.first <= sequence <= one.last), None)
+def covers(removals: Sequence[Removal], class_: str, sequence: int) -> Removal | None:
+    """Return the removal that a sequence of a class belongs to."""
+    return next((one for one in removals if one.class_ == class_ and one.first <= sequence <= one.last), None)
 
 
-def shippable(units: Sequence[Unit]) -> sa.ColumnElement[bool]:
+def shippable(removals: Sequence[Removal]) -> sa.ColumnElement[bool]:
     """Return the condition on entries that keeps what retention removes from being sent to a store again."""
     entry = models.entry.c
     return sa.and_(
         sa.true(),
-        *(sa.not_(sa.and_(entry["class"] == one.class_, entry.sequence.between(one.first, one.last))) for one in units),
+        *(
+            sa.not_(sa.and_(entry["class"] == one.class_, entry.sequence.between(one.first, one.last)))
+            for one in removals
+        ),
     )
 
 
-def _count(session: Session, one: Unit, lo: int, hi: int) -> int:
+def _count(session: Session, one: Removal, lo: int, hi: int) -> int:
     if (lo, hi) == (one.first - 1, one.last):
         return one.count - one.held
     entry = models.entry.c
@@ -117,6 +120,6 @@ def _count(session: Session, one: Unit, lo: int, hi: int) -> int:
     return found or 0
 
 
-def _unit(row: sa.Row[tuple[object, ...]]) -> Unit:
+def _removal(row: sa.Row[tuple[object, ...]]) -> Removal:
     values = dict(row._mapping)
-    return Unit(class_=values.pop("class"), **values)
+    return Removal(class_=values.pop("class"), **values)

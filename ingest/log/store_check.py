@@ -18,7 +18,7 @@ from ingest.events.envelope import ADDED_WHEN_SEQUENCED, at_path
 from ingest.log import entries as form
 from ingest.log import read
 from ingest.log.comparing import Comparison
-from ingest.log.forgotten import Unit
+from ingest.log.forgotten import Removal
 from ingest.log.read import Body, Entry
 from ingest.store.port import EventStore, walk
 from ingest.store.query import Document, In, Order, Search, Sequenced, Window
@@ -97,7 +97,7 @@ class StoreCheck:
         self._excuse(session, lo, hi)
         return found
 
-    def presence(self, entry: Entry, documents: Mapping[int, Document], unit: Unit | None, is_held: bool) -> None:
+    def presence(self, entry: Entry, documents: Mapping[int, Document], unit: Removal | None, is_held: bool) -> None:
         """Name a document that is not there and must be, or is there though it was dropped."""
         sequence = entry.sequence
         if sequence > self.copy.done:

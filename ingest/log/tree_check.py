@@ -19,7 +19,7 @@ from ingest.log import forgotten, merkle, read
 from ingest.log.archive_check import ArchiveCheck
 from ingest.log.comparing import MISREAD, Comparison, Finding, hashes, root_of, unread_field
 from ingest.log.entries import NotPlain
-from ingest.log.forgotten import Unit
+from ingest.log.forgotten import Removal
 from ingest.log.merkle import Place
 from ingest.log.read import Body, Entry, Head
 from ingest.log.store_check import StoreCheck, as_sealed
@@ -68,7 +68,7 @@ class TreeCheck:
         lo, hi = sequences[0] - 1, sequences[-1]
         entries = {row.sequence: row for row in self._rows("ingest_entry", read.entries_of, session, sequences)}
         bodies = {row.sequence: row for row in self._rows("ingest_body", read.bodies_of, session, sequences)}
-        units, held = forgotten.units(session, lo, hi), forgotten.held_in(session, lo, hi)
+        units, held = forgotten.removals(session, lo, hi), forgotten.held_in(session, lo, hi)
         sealed: list[Sequenced] = []
         for sequence in sequences:
             entry, place = entries.get(sequence), (0, sequence - 1)
@@ -148,7 +148,7 @@ class TreeCheck:
         body: Body | None,
         nodes: Mapping[Place, bytes],
         documents: Mapping[int, Document] | None,
-        unit: Unit | None,
+        unit: Removal | None,
     ) -> bytes:
         """Compare one entry with its leaf and body, and return the leaf that is to be believed."""
         index = entry.sequence - 1

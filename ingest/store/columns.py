@@ -158,10 +158,19 @@ def month_of(ingested: datetime) -> str:
     return f"{ingested.year:04d}-{ingested.month:02d}"
 
 
+def month_begin(month: str) -> datetime:
+    """Return the first instant of a month."""
+    return datetime.fromisoformat(f"{month}-01T00:00:00+00:00")
+
+
 def month_end(month: str) -> datetime:
     """Return the first instant after a month."""
-    first = datetime.fromisoformat(f"{month}-01T00:00:00+00:00")
-    return (first + timedelta(days=32)).replace(day=1)
+    return (month_begin(month) + timedelta(days=32)).replace(day=1)
+
+
+def lies_within(month: str, since: datetime | None, before: datetime) -> bool:
+    """Tell whether a whole month lies before an instant and, where there is one, after another."""
+    return month_end(month) <= before and (since is None or month_begin(month) >= since)
 
 
 def _tree(fields: Mapping[str, FieldType]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from ingest.store.columns import (
     add_place,
     address_text,
     from_millis,
-    month_end,
+    lies_within,
     month_of,
     parse_body,
     shipped,
@@ -245,10 +245,14 @@ class DuckStore:
                         found += self._altered_in(file, table)
         return found
 
-    def drop(self, class_: str, before: datetime, keep: Mapping[str, Collection[int]]) -> Dropped:
+    def drop(
+        self, class_: str, before: datetime, keep: Mapping[str, Collection[int]], *, since: datetime | None = None
+    ) -> Dropped:
         assert class_ in CLASSES, "a hold is not a class"
         with self._writer, _translated():
-            gone = [file for file in self._files.all() if file.class_ == class_ and month_end(file.month) <= before]
+            gone = [
+                file for file in self._files.all() if file.class_ == class_ and lies_within(file.month, since, before)
+            ]
             documents, kept = sum(file.documents for file in gone), 0
             holds = {case: self._hold_file(case) for case in sorted(keep)} if gone else {}
             with self._files.alone([*gone, *holds.values()]):
@@ -261,6 +265,9 @@ class DuckStore:
                     self._files.remove(file)
         assert not any(file.path.exists() for file in gone), "a dropped file is still there"
         return Dropped(units=tuple(file.name for file in gone), documents=documents, kept=kept)
+
+    def holds(self, class_: str, month: str) -> bool:
+        return self._files.is_on_disk(class_, month)
 
     def stats(self) -> Stats:
         units = tuple(
@@ -479,7 +486,8 @@ class DuckStore:
                     names = ", ".join(quoted(name) for name in sorted(file.columns))
                     (row,) = self._files.fetch(
                         f"INSERT INTO {hold.alias}.event ({names}) SELECT {names} FROM {file.alias}.event "
-                        f"WHERE {_SEQUENCE} IN (SELECT unnest(CAST($wanted AS BIGINT[])))",
+                        f"WHERE {_SEQUENCE} IN (SELECT unnest(CAST($wanted AS BIGINT[]))) "
+                        f"AND {_SEQUENCE} NOT IN (SELECT {_SEQUENCE} FROM {hold.alias}.event)",
                         {"wanted": wanted},
                     )
                     copied += int(row[0])

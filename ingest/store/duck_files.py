@@ -290,6 +290,11 @@ class Files:
         for path in sorted(folder.glob(f"{prefix}*.duckdb")):
             yield HOLD, path.stem.removeprefix(prefix), path
 
+    def is_on_disk(self, class_: str, month: str) -> bool:
+        """Tell whether anything of a unit's file is in its folder."""
+        path = self.settings.folder / class_ / f"{month}.duckdb"
+        return path.exists() or wal_of(path).exists()
+
     def _path(self, class_: str, month: str) -> Path:
         if class_ == HOLD:
             return self.settings.folder / f"{self.namespace}-{HOLD}-{hold_case(month)}.duckdb"

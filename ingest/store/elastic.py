@@ -15,7 +15,7 @@ from app.kernel.errors import ConfigurationRefused
 from ingest.events.envelope import FieldType
 from ingest.store import dsl, paging, reckon
 from ingest.store.arrow import Tables
-from ingest.store.columns import Schema, add_place, from_millis, month_end, parse_body, shipped
+from ingest.store.columns import Schema, add_place, from_millis, lies_within, parse_body, shipped
 from ingest.store.elastic_client import Answer, Requester, error_type
 from ingest.store.elastic_layout import Layout
 from ingest.store.matches import compiled, order_key
@@ -304,10 +304,12 @@ class ElasticStore:
                 raise StoreUnavailable(f"a stub cannot be replaced: {answer['status']} {_reason(answer)}")
         return sum(answer["status"] == 200 for answer in answers)
 
-    def drop(self, class_: str, before: datetime, keep: Mapping[str, Collection[int]]) -> Dropped:
+    def drop(
+        self, class_: str, before: datetime, keep: Mapping[str, Collection[int]], *, since: datetime | None = None
+    ) -> Dropped:
         assert class_ in CLASSES, "a hold is not a class"
         self.settle()
-        gone = {name for month, name in self._layout.months(class_).items() if month_end(month) <= before}
+        gone = {name for month, name in self._layout.months(class_).items() if lies_within(month, since, before)}
         if not gone:
             return Dropped(units=(), documents=0, kept=0)
         names = sorted(gone)
@@ -328,6 +330,9 @@ class ElasticStore:
         left = set(self._layout.months(class_).values()) & gone
         assert not left, f"dropped indices are still there: {sorted(left)}"
         return Dropped(units=tuple(names), documents=int(answer["count"]), kept=len(held))
+
+    def holds(self, class_: str, month: str) -> bool:
+        return month in self._layout.months(class_)
 
     def stats(self) -> Stats:
         indices = sorted(self._layout.described())

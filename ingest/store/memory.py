@@ -11,7 +11,7 @@ from typing import Final
 
 from ingest.events.envelope import ADDED_WHEN_SEQUENCED
 from ingest.store import paging, reckon
-from ingest.store.columns import Schema, cut, month_end, shipped
+from ingest.store.columns import Schema, cut, lies_within, shipped
 from ingest.store.matches import compiled, order_key
 from ingest.store.paging import After
 from ingest.store.placing import Placed, by_unit, hold_case, place
@@ -159,9 +159,11 @@ class MemoryStore:
             if path not in ADDED_WHEN_SEQUENCED and sealed.row.get(path) != kept.row.get(path)
         )
 
-    def drop(self, class_: str, before: datetime, keep: Mapping[str, Collection[int]]) -> Dropped:
+    def drop(
+        self, class_: str, before: datetime, keep: Mapping[str, Collection[int]], *, since: datetime | None = None
+    ) -> Dropped:
         with self._guard:
-            gone = [unit for unit in self._units if unit[0] == class_ and month_end(unit[1]) <= before]
+            gone = [unit for unit in self._units if unit[0] == class_ and lies_within(unit[1], since, before)]
             documents = {id: kept for unit in gone for id, kept in self._units.pop(unit).items()}
             saved: set[str] = set()
             for case, sequences in sorted(keep.items()):
@@ -172,6 +174,10 @@ class MemoryStore:
                         saved.add(id)
         names = tuple(sorted(f"{class_}/{month}" for class_, month in gone))
         return Dropped(units=names, documents=len(documents), kept=len(saved))
+
+    def holds(self, class_: str, month: str) -> bool:
+        with self._guard:
+            return (class_, month) in self._units
 
     def stats(self) -> Stats:
         with self._guard:

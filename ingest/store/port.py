@@ -164,11 +164,18 @@ class EventStore(Protocol):
         """
         ...
 
-    def drop(self, class_: str, before: datetime, keep: Mapping[str, Collection[int]]) -> Dropped:
-        """Remove the units of a class that were ingested wholly before an instant.
+    def drop(
+        self, class_: str, before: datetime, keep: Mapping[str, Collection[int]], *, since: datetime | None = None
+    ) -> Dropped:
+        """Remove the units of a class that were ingested wholly before an instant, and wholly after another.
 
-        The sequences of `keep` are first copied to the hold unit of their case. Only the retention engine calls it.
+        The sequences of `keep` are first copied to the hold unit of their case; one that several cases keep lies in
+        the first of them. Doing it again after it broke off ends it. Only the retention engine calls it.
         """
+        ...
+
+    def holds(self, class_: str, month: str) -> bool:
+        """Tell whether there is a unit of a class and month: asked of the disk or the server, not of what is kept."""
         ...
 
     def stats(self) -> Stats:

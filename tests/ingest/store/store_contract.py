@@ -448,6 +448,35 @@ class StoreContract:
         assert left == sorted([*range(2, 31, 3), 3, 4, 6, *range(31, 36)])
         assert store.coverage(0, 35) == 18
 
+    def test_one_month_is_dropped_alone_and_dropping_it_again_changes_nothing(self, store: EventStore) -> None:
+        months = [datetime(2026, month, 15, tzinfo=UTC) for month in (1, 2, 3)]
+        store.append([sequenced(n, ingested=months[n % 3]) for n in range(1, 31)])
+        store.settle()
+        assert [store.holds("security", f"2026-0{month}") for month in (1, 2, 3, 4)] == [True, True, True, False]
+        since, before = datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)
+
+        done = store.drop("security", before, {"case-7": [1, 4, 5], "case-8": [4, 7]}, since=since)
+        assert (len(done.units), done.documents, done.kept) == (1, 10, 3)
+        again = store.drop("security", before, {"case-7": [1, 4, 5], "case-8": [4, 7]}, since=since)
+        assert (again.units, again.documents) == ((), 0)
+
+        store.settle()
+        assert [store.holds("security", f"2026-0{month}") for month in (1, 2, 3)] == [True, False, True]
+        assert sequences(store, Search(order=Order.SEQUENCE)) == sorted(
+            {*range(1, 31)} - {*range(1, 31, 3)} | {1, 4, 7}
+        )
+
+    def test_a_hold_takes_from_one_month_after_the_other(self, store: EventStore) -> None:
+        store.append([sequenced(n, ingested=datetime(2026, 1 + n % 2, 15, tzinfo=UTC)) for n in range(1, 11)])
+        store.settle()
+
+        store.drop("security", datetime(2026, 2, 1, tzinfo=UTC), {"case-7": [2]})
+        store.drop("security", datetime(2026, 3, 1, tzinfo=UTC), {"case-7": [2, 3]})
+
+        store.settle()
+        assert sequences(store, Search(order=Order.SEQUENCE)) == [2, 3]
+        assert store.coverage(0, 10) == 2
+
     def test_dropping_stops_at_a_month_that_is_not_over(self, store: EventStore) -> None:
         store.append([sequenced(1, ingested=datetime(2026, 1, 31, 23, 59, tzinfo=UTC))])
         store.settle()

@@ -1,0 +1,443 @@
+"""Removing the bodies of one class and month everywhere: event store, log, archive. The tree keeps every proof.
+
+What is held for a case is copied first, and counted. What was said to go is written down before anything goes, so that
+neither the shipper sends it again nor anybody takes its absence for damage; that it is gone is said last, when it was
+looked for. Killed at any point, the same call goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel.access import LOG_SEGMENT_PRUNE
+from app.kernel.context import Context
+from app.kernel.db import Database, insert_once
+from app.kernel.errors import Conflict, NotFound, WrongState
+from ingest import models
+from ingest.events.health import SegmentDropped
+from ingest.log import archive as archives
+from ingest.log import entries as form
+from ingest.log import forgotten, outbox, read, statements
+from ingest.log.archive import MONTH_GRACE, OPEN_NAME, Archive
+from ingest.log.archive_check import ArchiveReader
+from ingest.log.forgotten import BEGUN, GONE, UNSTORED, Removal
+from ingest.log.read import Body
+from ingest.store.columns import month_begin, month_end, month_of
+from ingest.store.placing import CLASSES, hold_case
+from ingest.store.port import EventStore
+from ingest.store.query import Eq, Window
+
+BATCH: Final = 1_000
+SAMPLES: Final = 5
+CLASS_PATH: Final = "onepay.class"
+
+
+class UnitUnknown(NotFound):
+    """The log has no event of this class and month."""
+
+    code = "unit_unknown"
+
+
+class UnitNotOver(WrongState):
+    """The month is not over, or not all of it is in archive and store yet; nothing was removed."""
+
+    code = "unit_not_over"
+
+
+class HoldTooLate(Conflict):
+    """What is to be held is gone already; nothing more was removed."""
+
+    code = "hold_too_late"
+
+
+class StillThere(WrongState):
+    """A part of the unit is still there, so it is not said to be gone; the run goes on later."""
+
+    code = "unit_still_there"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One class and month of `ingested` as the log has it: what removing it would remove."""
+
+    class_: str
+    month: str
+    count: int
+    bytes: int
+    first: int
+    last: int
+    oldest: datetime
+    newest: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """A unit with some of its sequences, evenly spread, and what the archive has of it."""
+
+    unit: Unit
+    samples: tuple[int, ...]
+    segments: int
+    removal: Removal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """What removing a unit did: its sequences, those that holds keep, by case, and what went from each place."""
+
+    class_: str
+    month: str
+    count: int
+    held: int
+    by_case: Mapping[str, int]
+    bodies: int
+    segments: int
+    run: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remaining:
+    """What another reader finds of a unit: rows, documents, a file or index, files of the archive."""
+
+    bodies: int
+    documents: int
+    has_unit: bool
+    files: tuple[str, ...]
+    is_covered: bool
+    """What the store has and what was lawfully removed are together every sequence."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing is left, and nothing else is missing."""
+        return not (self.bodies or self.documents or self.has_unit or self.files) and self.is_covered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The places that bodies lie in; `target` is the name under which the shipper knows the store."""
+
+    db: Database
+    store: EventStore
+    target: str
+    archive: Archive
+
+
+def units(session: Session) -> list[Unit]:
+    """Return every class and month that was not removed, by month and class."""
+    return [unit for month, lo, hi in _months(session) for unit in _units_of(session, month, lo, hi)]
+
+
+def describe(session: Session, class_: str, month: str) -> Described:
+    """Return one unit with samples; raises `UnitUnknown`."""
+    unit = _unit(session, class_, month)
+    entry = models.entry.c
+    step = max(1, (unit.last - unit.first) // SAMPLES)
+    marks = [unit.first + n * step for n in range(SAMPLES)]
+    of_unit = (entry["class"] == class_) & (entry.sequence <= unit.last)
+    found = [
+        session.scalar(sa.select(sa.func.min(entry.sequence)).where(of_unit, entry.sequence >= mark)) for mark in marks
+    ]
+    segments = session.scalar(
+        sa.select(sa.func.count())
+        .select_from(models.segment)
+        .where(models.segment.c["class"] == class_, models.segment.c.month == month)
+    )
+    return Described(
+        unit=unit,
+        samples=tuple(sorted({sequence for sequence in found if sequence is not None})),
+        segments=segments or 0,
+        removal=forgotten.removal(session, class_, month),
+    )
+
+
+def drop(
+    class_: str, month: str, keep: Mapping[str, Collection[int]], run: str, ctx: Context, *, parts: Parts
+) -> Dropped:
+    """Remove one class and month from store, log bodies and archive; called again after a crash it goes on.
+
+    `keep` names the held sequences by case; those of other units are of no concern here. `run` is the approved run.
+    Opens transactions of its own. Demands `log:segment:prune`. Raises `UnitUnknown`, `UnitNotOver`, `HoldTooLate`,
+    `StillThere`, and what database, store or archive raise when they do not answer: then it is called again.
+    """
+    ctx.actor.require(LOG_SEGMENT_PRUNE)
+    assert class_ in CLASSES, "a hold is not a class"
+    removal = _begin(class_, month, keep, run, ctx, parts)
+    with parts.db.read() as session:
+        holds = forgotten.holds_of(session, class_, month)
+    parts.archive.seal_month(parts.db, class_, month, ctx.at)
+    if removal.state == BEGUN:
+        _copy_held(class_, month, holds, parts)
+    _unstore(removal, holds, parts)
+    bodies = _delete_bodies(removal, parts)
+    with parts.archive.alone():
+        parts.archive.unlink(class_, month)
+    with parts.db.read() as session:
+        left = remaining(session, class_, month, store=parts.store, archive=parts.archive)
+    if not left.is_gone:
+        raise StillThere(f"Of {class_} {month} is left: {left}.")
+    segments = _end(removal, ctx, parts)
+    return Dropped(
+        class_=class_,
+        month=month,
+        count=removal.count,
+        held=removal.held,
+        by_case={case: len(sequences) for case, sequences in holds.items()},
+        bodies=bodies,
+        segments=segments,
+        run=removal.run,
+        at=ctx.at,
+    )
+
+
+def remaining(session: Session, class_: str, month: str, *, store: EventStore, archive: Archive) -> Remaining:
+    """Look for a unit everywhere; meant for another reader than the one who removed it. Raises `UnitUnknown`."""
+    removal = forgotten.removal(session, class_, month)
+    if removal is None:
+        unit = _unit(session, class_, month)
+        first, last, held = unit.first, unit.last, 0
+    else:
+        first, last, held = removal.first, removal.last, removal.held
+    window = Window(lo=first - 1, hi=last)
+    store.settle()
+    present = store.coverage(first - 1, last)
+    folder = archive.folder / "body" / class_
+    files = [str(file.relative_to(archive.folder)) for file in sorted((folder / month).glob("*"))]
+    path = f"body/{class_}/{OPEN_NAME}"
+    if any(first <= sequence <= last for sequence, _ in archive.lines(path)):
+        files.append(path)
+    return Remaining(
+        bodies=session.scalar(sa.select(sa.func.count()).select_from(_bodies_of(class_, first, last).subquery())) or 0,
+        documents=store.count(Eq(CLASS_PATH, class_), window) - held,
+        has_unit=store.holds(class_, month),
+        files=tuple(files),
+        is_covered=present + forgotten.dropped(session, first - 1, last) == last - first + 1,
+    )
+
+
+def _begin(
+    class_: str, month: str, keep: Mapping[str, Collection[int]], run: str, ctx: Context, parts: Parts
+) -> Removal:
+    """Write down what will go and what is held, or take up what was written down before."""
+    is_stored = parts.store.holds(class_, month)
+    with parts.db.begin() as session:
+        known = forgotten.removal(session, class_, month)
+        if known is None:
+            known = _written(session, _unit(session, class_, month), run, ctx, parts)
+        fresh = _fresh_holds(session, known, keep)
+        if fresh and (known.state != BEGUN or not is_stored):
+            raise HoldTooLate(f"Of {class_} {month}, {len(fresh)} sequences are gone already.")
+        insert_once(session, models.held, *fresh)
+        held = session.scalar(
+            sa.select(sa.func.count(models.held.c.sequence.distinct())).where(
+                models.held.c["class"] == class_, models.held.c.month == month
+            )
+        )
+        session.execute(sa.update(models.forgotten).where(_is(known)).values(held=held or 0))
+        found = forgotten.removal(session, class_, month)
+        assert found is not None, "it was written a moment ago"
+        return found
+
+
+def _written(session: Session, unit: Unit, run: str, ctx: Context, parts: Parts) -> Removal:
+    shipped = session.scalar(sa.select(models.target.c.done).where(models.target.c.name == parts.target)) or 0
+    is_over = ctx.at >= month_end(unit.month) + MONTH_GRACE
+    if not is_over or min(shipped, archives.archived(session)[0]) < unit.last:
+        raise UnitNotOver
+    values = {
+        "class": unit.class_,
+        "month": unit.month,
+        "first": unit.first,
+        "last": unit.last,
+        "count": unit.count,
+        "held": 0,
+        "state": BEGUN,
+        "run": run,
+        "begun_at": ctx.at,
+        "ended_at": None,
+    }
+    session.execute(sa.insert(models.forgotten).values(values))
+    found = forgotten.removal(session, unit.class_, unit.month)
+    assert found is not None, "it was written a moment ago"
+    return found
+
+
+def _fresh_holds(session: Session, removal: Removal, keep: Mapping[str, Collection[int]]) -> list[dict[str, object]]:
+    """Return the rows of what is to be held of this unit and is not written down yet."""
+    known = {
+        (case, sequence)
+        for case, sequences in forgotten.holds_of(session, removal.class_, removal.month).items()
+        for sequence in sequences
+    }
+    fresh: list[dict[str, object]] = []
+    for case in sorted(keep):
+        inside = sorted({one for one in keep[case] if removal.first <= one <= removal.last})
+        for first in range(0, len(inside), BATCH):
+            for entry in read.entries_of(session, inside[first : first + BATCH]):
+                if entry.class_ == removal.class_ and (case, entry.sequence) not in known:
+                    row = {"sequence": entry.sequence, "hold": hold_case(case)}
+                    fresh.append({**row, "class": removal.class_, "month": removal.month})
+    return fresh
+
+
+def _copy_held(class_: str, month: str, holds: Mapping[str, list[int]], parts: Parts) -> None:
+    """Copy what is held into the archive's folder of its case, each compared with what its entry commits to."""
+    reader = ArchiveReader(parts.archive)
+    for case, sequences in holds.items():
+        found: list[Body] = []
+        for first in range(0, len(sequences), BATCH):
+            some = sequences[first : first + BATCH]
+            with parts.db.read() as session:
+                bodies = {body.sequence: body for body in read.bodies_of(session, some)}
+                for entry in read.entries_of(session, some):
+                    of_log, of_archive = bodies.get(entry.sequence), reader.body(entry.sequence, class_)
+                    sound = [
+                        body
+                        for body in (of_log, of_archive)
+                        if body is not None and form.commitment(body.salt, body.body) == entry.commitment
+                    ]
+                    if not sound:
+                        raise HoldTooLate(f"Sequence {entry.sequence} is held, and no sound copy of it is left.")
+                    found.append(sound[0])
+        with parts.archive.alone():
+            made = parts.archive.hold(case, class_, month, found)
+        assert made.count >= len(sequences), "every held body is in the file of its case"
+
+
+def _unstore(removal: Removal, holds: Mapping[str, list[int]], parts: Parts) -> None:
+    """Remove the unit from the store, and say so once the store has no more of it than what is held."""
+    before = month_end(removal.month)
+    parts.store.drop(removal.class_, before, holds, since=month_begin(removal.month))
+    parts.store.settle()
+    left = parts.store.count(Eq(CLASS_PATH, removal.class_), Window(lo=removal.first - 1, hi=removal.last))
+    if left != removal.held or parts.store.holds(removal.class_, removal.month):
+        raise StillThere(
+            f"The store has {left} documents of {removal.class_} {removal.month}, {removal.held} are held."
+        )
+    with parts.db.begin() as session:
+        session.execute(
+            sa.update(models.forgotten).where(_is(removal), models.forgotten.c.state == BEGUN).values(state=UNSTORED)
+        )
+
+
+def _delete_bodies(removal: Removal, parts: Parts) -> int:
+    deleted = 0
+    while True:
+        with parts.db.begin() as session:
+            statements.delete_for_good(session)
+            some = list(session.scalars(_bodies_of(removal.class_, removal.first, removal.last).limit(BATCH)))
+            if not some:
+                return deleted
+            session.execute(sa.delete(models.body).where(models.body.c.sequence.in_(some)))
+        deleted += len(some)
+
+
+def _end(removal: Removal, ctx: Context, parts: Parts) -> int:
+    """Say in one transaction that all of it is gone, with an event for each segment."""
+    segment = models.segment.c
+    with parts.db.begin() as session:
+        is_ours = (
+            (segment["class"] == removal.class_) & (segment.month == removal.month) & (segment.state == archives.SEALED)
+        )
+        rows = [
+            row
+            for row in session.execute(sa.select(models.segment).where(is_ours).order_by(segment.first))
+            if not row.path.startswith(f"body/{archives.HOLD}")
+        ]
+        for row in rows:
+            session.execute(
+                sa.update(models.segment)
+                .where(segment.path == row.path)
+                .values(state=archives.DROPPED, run=removal.run, at=ctx.at)
+            )
+        gone = [
+            SegmentDropped(
+                path=row.path,
+                sha256=row.sha256,
+                first=row.first,
+                last=row.last,
+                class_=removal.class_,
+                run=removal.run,
+            )
+            for row in rows
+        ]
+        outbox.record_many(session, gone, ctx)
+        session.execute(
+            sa.update(models.forgotten)
+            .where(_is(removal), models.forgotten.c.state != GONE)
+            .values(state=GONE, ended_at=ctx.at)
+        )
+    return len(rows)
+
+
+def _months(session: Session) -> Iterator[tuple[str, int, int]]:
+    """Yield each month of the log with its first and last sequence; instants of arrival never go back."""
+    size, lo = read.head(session).size, 0
+    while lo < size:
+        month = month_of(_ingested(session, lo + 1))
+        end, low, high = month_end(month), lo + 1, size
+        while low < high:
+            middle = (low + high + 1) // 2
+            if _ingested(session, middle) < end:
+                low = middle
+            else:
+                high = middle - 1
+        yield month, lo + 1, low
+        lo = low
+
+
+def _ingested(session: Session, sequence: int) -> datetime:
+    found = session.scalar(sa.select(models.entry.c.ingested).where(models.entry.c.sequence == sequence))
+    assert isinstance(found, datetime), "sequences have no gaps"
+    return found
+
+
+def _units_of(session: Session, month: str, lo: int, hi: int) -> list[Unit]:
+    entry, body = models.entry.c, models.body.c
+    gone = sa.select(models.forgotten.c["class"]).where(models.forgotten.c.month == month)
+    query = (
+        sa.select(
+            entry["class"].label("class_"),
+            sa.func.count().label("count"),
+            sa.func.coalesce(sa.func.sum(sa.func.length(body.body)), 0).label("bytes"),
+            sa.func.min(entry.sequence).label("first"),
+            sa.func.max(entry.sequence).label("last"),
+            sa.type_coerce(sa.func.min(entry.ingested), models.entry.c.ingested.type).label("oldest"),
+            sa.type_coerce(sa.func.max(entry.ingested), models.entry.c.ingested.type).label("newest"),
+        )
+        .outerjoin(models.body, body.sequence == entry.sequence)
+        .where(entry.sequence.between(lo, hi), entry["class"].not_in(gone))
+        .group_by(entry["class"])
+        .order_by(entry["class"])
+    )
+    return [Unit(month=month, **row._mapping) for row in session.execute(query)]
+
+
+def _unit(session: Session, class_: str, month: str) -> Unit:
+    found = next((one for one in _months(session) if one[0] == month), None)
+    units = _units_of(session, *found) if found is not None else []
+    unit = next((one for one in units if one.class_ == class_), None)
+    if unit is None:
+        raise UnitUnknown(f"The log has no events of class {class_} and month {month}, or they are being removed.")
+    return unit
+
+
+def _bodies_of(class_: str, first: int, last: int) -> sa.Select[tuple[int]]:
+    """Return the sequences of the bodies that a unit has; the entry says the class, which nobody can change."""
+    entry, body = models.entry.c, models.body.c
+    return (
+        sa.select(body.sequence)
+        .join(models.entry, entry.sequence == body.sequence)
+        .where(body.sequence.between(first, last), entry["class"] == class_)
+        .order_by(body.sequence)
+    )
+
+
+def _is(removal: Removal) -> sa.ColumnElement[bool]:
+    unit = models.forgotten.c
+    return (unit["class"] == removal.class_) & (unit.month == removal.month)
