@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from importlib.metadata import version
 from typing import Final
@@ -42,14 +42,18 @@ from app.kernel.metrics import Metrics
 from app.messaging.console import ConsoleMessenger
 from app.oauth.guard import PLAIN, SECURE
 from compliance.catalog import controls
+from compliance.contracts.tables import MarkedTables
 from compliance.engine.observe import Observer
 from compliance.engine.parts import Papers
 from compliance.engine.parts import Parts as Engine
 from compliance.models import metadata as compliance_tables
 from compliance.privacy import graph
+from compliance.privacy import source as privacy_source
 from compliance.privacy.events import EventSource
+from compliance.privacy.parts import Privacy
 from compliance.probes import log as log_probes
 from compliance.probes import marks, scanner
+from compliance.settings import PrivacySettings
 from compliance.system import Compliance
 from detectors import catalog as rules
 from detectors import evidence as detection
@@ -186,7 +190,7 @@ def make_system(
     working_store = store or backends.make(_store_settings(settings))
     store = store or backends.for_pages(_store_settings(settings), working_store)
     identity = _identity(settings, keys, subject_keys)
-    compliance = _compliance(identity, subject_keys, working_store)
+    compliance = _compliance(settings, keys, identity, subject_keys, working_store)
     is_open = _opened(working_store, store)
     sequencer = Sequencer(db, clock, holder=_holder(settings), ids=ids)
     shipper = Shipper(db, working_store, clock, settings=ShipperSettings(), ids=ids, is_open=is_open)
@@ -292,7 +296,9 @@ def _identity(settings: Settings, keys: KeyFolder, subject_keys: SubjectKeys) ->
     )
 
 
-def _compliance(identity: Identity, subject_keys: SubjectKeys, store: EventStore) -> Compliance:
+def _compliance(
+    settings: Settings, keys: KeyFolder, identity: Identity, subject_keys: SubjectKeys, store: EventStore
+) -> Compliance:
     hashing = identity_privacy.hashing(identity)
     sources = (
         identity_privacy.source(identity),
@@ -300,10 +306,25 @@ def _compliance(identity: Identity, subject_keys: SubjectKeys, store: EventStore
         payments_privacy.source(subject_keys, hashing),
         detectors_privacy.source(hashing),
         playbooks_privacy.source(hashing),
+        MarkedTables("compliance", compliance_tables, hashing=hashing),
+        privacy_source.source(subject_keys, hashing),
         EventSource(store, subject_keys),
     )
     graph.demand(sources)
-    return Compliance(sources=sources)
+    # A demonstration has no three days to wait.
+    rules = PrivacySettings(erase_delay=timedelta(minutes=2)) if settings.demo else PrivacySettings()
+    privacy = Privacy(
+        sources=sources,
+        decisions=(),
+        people=identity_privacy.People(identity),
+        keys=subject_keys,
+        store=store,
+        settings=rules,
+        folder=settings.home / "packages",
+        policy=lambda: checkpoint.read_policy(keys),
+        public_url=settings.url,
+    )
+    return Compliance(sources=sources, privacy=privacy)
 
 
 def _approvals(identity: Identity) -> ApprovalBook:

@@ -13,6 +13,7 @@ from app.gateway import folding, networks
 from app.identity import expiry, letters, sessions
 from app.kernel.jobs import Job
 from app.kernel.logs import logger
+from compliance.privacy import jobs as privacy
 from payments import idempotency
 from playbooks import jobs as playbooks
 
@@ -32,6 +33,7 @@ def all_jobs(system: System) -> Sequence[Job]:
         Job(name="payments.purge", every=timedelta(minutes=1), run=lambda at: _purge(system, at)),
         system.signer.job(),
         Job(name="detectors.run", every=timedelta(seconds=2), run=lambda at: system.runner.run()),
+        *privacy.jobs(system.db, system.ids, system.compliance.privacy),
         *playbooks.jobs(system.db, system.clock, system.ids, system.response),
         system.watch.job(),
         system.controls.job(),

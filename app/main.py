@@ -15,7 +15,7 @@ from app.gateway import pipeline
 from app.gateway.policy import BODY_MAX
 from app.kernel import access
 from app.kernel.errors import OnePayError
-from app.web import assets, coming_in, general, pages, security, send, signing_in, wallet
+from app.web import assets, coming_in, general, pages, privacy, security, send, signing_in, wallet
 from app.web.admin import people
 
 _TEMPLATES = Path(__file__).parent / "web" / "templates"
@@ -34,6 +34,7 @@ def make_app(system: System) -> Flask:
         signing_in.blueprint,
         coming_in.blueprint,
         security.blueprint,
+        privacy.blueprint,
         wallet.blueprint,
         send.blueprint,
         people.blueprint,

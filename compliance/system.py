@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from compliance.contracts.personal import PersonalDataSource
+from compliance.privacy.parts import Privacy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compliance:
-    """The owners of personal data, as compliance asks them."""
+    """The owners of personal data, as compliance asks them, and what the services of privacy work with."""
 
     sources: tuple[PersonalDataSource, ...]
+    privacy: Privacy

@@ -9,12 +9,15 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.identity import models
+from app.identity import accounts, models, notices, sessions
+from app.identity.accounts import State
 from app.identity.models import ACCOUNT_CLASS
 from app.identity.parts import Identity
 from app.kernel import crypto
+from app.kernel.access import ActorKind
+from app.kernel.context import Context
 from app.kernel.crypto import Secret, Unreadable
-from app.kernel.errors import Gone
+from app.kernel.errors import Gone, NotFound
 from compliance.contracts.tables import MarkedTables, Reader, Row, Writer
 
 HASHING: Final = "rectification"
@@ -83,6 +86,29 @@ def source(parts: Identity) -> MarkedTables:
 def hashing(parts: Identity) -> Secret:
     """Return the key under which corrected values are hashed."""
     return crypto.derive(parts.lookup, HASHING)
+
+
+class People:
+    """What privacy asks of identity: whom a request is about, how they are reached, how their access ends."""
+
+    def __init__(self, parts: Identity) -> None:
+        self._parts = parts
+
+    def exists(self, session: Session, subject: str) -> bool:
+        try:
+            return accounts.get(session, subject).kind is ActorKind.CUSTOMER
+        except NotFound:
+            return False
+
+    def last_change(self, session: Session, subject: str) -> datetime | None:
+        return last_change(session, subject)
+
+    def tell(self, session: Session, subject: str, title: str, text: str, template: str, ctx: Context) -> None:
+        notices.tell(session, subject, title, text, template, ctx, parts=self._parts)
+
+    def shut_out(self, session: Session, subject: str, ctx: Context) -> None:
+        sessions.end_all(session, subject, "revoked", ctx)
+        accounts.set_state(session, subject, State.CLOSED, ctx, reason="erased")
 
 
 def last_change(session: Session, account_id: str) -> datetime | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from datetime import date as Date
 from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -62,6 +63,16 @@ def near(at: datetime, now: datetime, zone: ZoneInfo) -> Markup:
 def day(at: datetime, zone: ZoneInfo) -> Markup:
     """Return the day of an instant in full."""
     return _time(at, format_date(at.astimezone(zone), "EEEE d MMMM y", locale=LOCALE))
+
+
+def date(on: Date) -> str:
+    """Return a day in full, without its weekday."""
+    return str(format_date(on, "d MMMM y", locale=LOCALE))
+
+
+def weekday(on: Date) -> str:
+    """Return the weekday of a day."""
+    return str(format_date(on, "EEEE", locale=LOCALE))
 
 
 def day_name(at: datetime, now: datetime, zone: ZoneInfo) -> str:

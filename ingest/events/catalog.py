@@ -7,7 +7,19 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
-from ingest.events import access, admin, auth, compliance, detection, external, health, incident, key, transaction
+from ingest.events import (
+    access,
+    admin,
+    auth,
+    compliance,
+    detection,
+    external,
+    health,
+    incident,
+    key,
+    privacy,
+    transaction,
+)
 from ingest.events.envelope import ENVELOPE, Event, EventClass, FieldType, family_of, fields_of
 from ingest.events.expected import is_expected
 
@@ -21,6 +33,7 @@ KINDS: tuple[type[Event], ...] = (
     *health.KINDS,
     *incident.KINDS,
     *key.KINDS,
+    *privacy.KINDS,
     *transaction.KINDS,
 )
 # Whom an event is about and how it ended are rendered by the envelope.

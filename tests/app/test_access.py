@@ -19,6 +19,8 @@ EXAMPLES = {
     "factor_id": "fac_01M00000000000000000000000",
     "session_id": "ses_01M00000000000000000000000",
     "transfer_id": "trf_01M00000000000000000000000",
+    "purpose": "news",
+    "request_id": "req_01M00000000000000000000000",
     "wallet_id": "wal_01M00000000000000000000000",
     "token": "no-such-token",
     "name": "no-such-file.css",

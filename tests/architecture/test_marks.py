@@ -9,6 +9,7 @@ from app.gateway.networks import metadata as gateway
 from app.identity.models import metadata as identity
 from app.kernel.marks import Mark
 from compliance.models import metadata as compliance
+from compliance.privacy.models import metadata as privacy
 from detectors.models import metadata as detectors
 from ingest.models import keys_metadata as keys
 from ingest.models import metadata as ingest
@@ -19,6 +20,7 @@ ALL = (
     ("app_", identity),
     ("app_", gateway),
     ("compliance_", compliance),
+    ("compliance_", privacy),
     ("detectors_", detectors),
     ("ingest_", ingest),
     ("payments_", payments),

@@ -1,0 +1,220 @@
+"""The privacy centre: what is held, why, who looked, and what a person can ask for. *What do you know about me?*"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from flask import Blueprint, Response, g
+
+from app.edge import acted, context, system
+from app.gateway.policy import Policy, Public, route
+from app.kernel.access import (
+    PRIVACY_SELF_CONSENT,
+    PRIVACY_SELF_DOWNLOAD,
+    PRIVACY_SELF_HISTORY,
+    PRIVACY_SELF_REQUEST,
+    Acr,
+)
+from app.kernel.errors import Invalid, Unavailable
+from app.web import pages
+from compliance.catalog import purposes, retention
+from compliance.privacy import consent, delivery, graph, history
+from compliance.privacy import package as content
+from compliance.privacy import requests as asked
+from compliance.privacy.history import Look
+from compliance.privacy.requests import Asked, Kind
+
+blueprint = Blueprint("privacy", __name__)
+_ASK: Final = Policy(permission=PRIVACY_SELF_REQUEST)
+_ASK_FRESH: Final = Policy(permission=PRIVACY_SELF_REQUEST, acr=Acr.MFA)
+_CONSENT: Final = Policy(permission=PRIVACY_SELF_CONSENT)
+_HISTORY: Final = Policy(permission=PRIVACY_SELF_HISTORY)
+_LINK: Final = Policy(permission=Public(reason="the token of a letter is what allows to stop a request"))
+LOOKS_SHOWN: Final = 3
+LOOKS_MAX: Final = 200
+KINDS: Final = {
+    "access": ("Copy of your data", "copy"),
+    "portability": ("Your data to take elsewhere", "copy"),
+    "rectification": ("Correct something", "correct"),
+    "erasure": ("Erase my data", "erase"),
+    "restriction": ("Restrict use", "restrict"),
+    "objection": ("Stop one use", "object"),
+    "human_review": ("A person looks at a decision", "review"),
+}
+ASKS: Final[Sequence[tuple[str, str, str]]] = ()
+STATES: Final = {
+    "identity": ("wait", "We ask who you are"),
+    "scoped": ("wait", "In preparation"),
+    "in_review": ("wait", "A person looks at it"),
+    "waiting": ("wait", "Waits until it begins"),
+    "approved": ("wait", "Approved"),
+    "executing": ("wait", "Being done"),
+    "ready": ("done", "Ready"),
+    "delivered": ("done", "Fetched"),
+    "executed": ("done", "Done"),
+    "verified": ("done", "Done and checked"),
+    "closed": ("done", "Done"),
+    "refused": ("refused", "Refused"),
+    "withdrawn": ("off", "Taken back"),
+    "stopped": ("off", "Stopped"),
+}
+
+
+@route(blueprint, "GET", "/privacy", _ASK)
+def centre() -> Response:
+    """Show who looked, what was asked, consents, and what can be asked."""
+    ctx = context()
+    with system().db.read() as session:
+        own = asked.own_requests(session, ctx)
+        standings = consent.standings(session, ctx.actor.own_id)
+    recent = _looks(ctx.at - timedelta(days=30))
+    return _page("centre.html", asks=ASKS, requests=own, standings=standings, looks=recent, shown=LOOKS_SHOWN)
+
+
+@route(blueprint, "GET", "/privacy/access", _HISTORY)
+def access() -> Response:
+    """List every reading of one's own data."""
+    return _page("access.html", looks=_looks(None), most=LOOKS_MAX)
+
+
+@route(blueprint, "GET", "/privacy/map", _ASK)
+def data_map() -> Response:
+    """Show what is held, why and how long, as the marks say it."""
+    rows: dict[str, dict[str, set[str]]] = {}
+    for store in graph.stores(system().compliance.sources):
+        if store.category in ("staff", "none"):
+            continue
+        row = rows.setdefault(store.category, {"purposes": set(), "classes": set(), "origins": set()})
+        row["purposes"].update(store.purposes)
+        row["classes"].add(store.retention)
+        row["origins"].add(store.origin)
+    return _page("map.html", rows=sorted(rows.items()), known=purposes.shipped(), classes=retention.shipped())
+
+
+@route(blueprint, "GET", "/privacy/download", _ASK)
+def download_form() -> Response:
+    """Say what the copy holds before it is asked for."""
+    return _page("download.html", form=pages.Form(values={"kind": "access"}))
+
+
+@route(blueprint, "POST", "/privacy/download", _ASK_FRESH)
+def download() -> Response:
+    """Ask for a copy of one's own data, or for what can be taken elsewhere."""
+    kind = pages.read("kind").values["kind"]
+    return _take(Asked(kind=kind if kind == Kind.PORTABILITY else Kind.ACCESS), "download.html")
+
+
+@route(blueprint, "GET", "/privacy/requests/<request_id>", _ASK)
+def one(request_id: str) -> Response:
+    """Show one request: its clock, its steps, what was found."""
+    return _request_page(request_id)
+
+
+@route(blueprint, "POST", "/privacy/requests/<request_id>/copy", Policy(permission=PRIVACY_SELF_DOWNLOAD, acr=Acr.MFA))
+def copy(request_id: str) -> Response:
+    """Hand over the copy, with a proof of its own each time."""
+    parts = system().compliance.privacy
+    data = acted(lambda session: delivery.fetch(session, request_id, context(), parts=parts))
+    answer = Response(data, mimetype="application/zip")
+    answer.headers["Content-Disposition"] = f'attachment; filename="onepay-{request_id}.zip"'
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+@route(blueprint, "POST", "/privacy/requests/<request_id>/withdraw", _ASK)
+def withdraw(request_id: str) -> Response:
+    """Take a request back."""
+    parts = system().compliance.privacy
+    acted(lambda session: asked.withdraw(session, request_id, context(), parts=parts))
+    return pages.go(f"/privacy/requests/{request_id}")
+
+
+@route(blueprint, "GET", "/privacy/consents/<purpose>", _CONSENT)
+def consent_page(purpose: str) -> Response:
+    """Show the text of a consent and its receipts."""
+    ctx = context()
+    with system().db.read() as session:
+        own = consent.own_receipts(session, ctx)
+        found = [each for each in consent.standings(session, ctx.actor.own_id) if each.purpose.id == purpose]
+    if not found:
+        raise consent.PurposeUnknown(param="purpose")
+    return _page("consent.html", standing=found[0], receipts=[each for each in own if each.purpose == purpose])
+
+
+@route(blueprint, "POST", "/privacy/consents/<purpose>/give", _CONSENT)
+def give(purpose: str) -> Response:
+    """Consent to a purpose."""
+    acted(lambda session: consent.give(session, purpose, context()))
+    return pages.go("/privacy#consents")
+
+
+@route(blueprint, "POST", "/privacy/consents/<purpose>/withdraw", _CONSENT)
+def take_back(purpose: str) -> Response:
+    """Take a consent back, with one press."""
+    acted(lambda session: consent.withdraw(session, purpose, context()))
+    return pages.go("/privacy#consents")
+
+
+@route(blueprint, "GET", "/privacy/link/<token>", _LINK)
+def stop_form(token: str) -> Response:
+    """Say what the link of a letter stops, before its button is pressed."""
+    with system().db.read() as session:
+        found = asked.of_token(session, token)
+    return _page("stop.html", found=found, is_done=False)
+
+
+@route(blueprint, "POST", "/privacy/link/<token>", _LINK)
+def stop(token: str) -> Response:
+    """Stop a request that was not its person's."""
+    parts = system().compliance.privacy
+    with system().db.begin() as session:
+        stopped = asked.stop(session, token, context(), parts=parts)
+        found = asked.get(session, stopped)
+    return _page("stop.html", found=found, is_done=True)
+
+
+def _take(wanted: Asked, template: str, **values: Any) -> Response:
+    """Take a request and lead to it; what is wrong with it is told in its form."""
+    form = pages.Form(values={"kind": wanted.kind, "detail": wanted.detail or "", "purpose": wanted.purpose or ""})
+    parts = system().compliance.privacy
+    try:
+        request_id = acted(lambda session: asked.ask(session, wanted, context(), parts=parts))
+    except Invalid as error:
+        form.refuse(error, "detail")
+        return _page(template, 422, form=form, **values)
+    return pages.go(f"/privacy/requests/{request_id}")
+
+
+def _request_page(request_id: str, status: int = 200, **values: Any) -> Response:
+    ctx, parts = context(), system().compliance.privacy
+    with system().db.read() as session:
+        story = asked.own_story(session, request_id, ctx)
+        package = delivery.standing(session, request_id, ctx, parts=parts)
+    found = [item for item in story.items if item.found or item.skipped]
+    return _page("request.html", status, story=story, package=package, found=found, **values)
+
+
+def _looks(since: datetime | None) -> Sequence[Look] | None:
+    """Return who looked, or None while the event store does not answer."""
+    try:
+        return history.looks(system().store, g.actor.own_id, since=since, limit=LOOKS_MAX)
+    except Unavailable:
+        return None
+
+
+def _page(template: str, status: int = 200, **values: Any) -> Response:
+    calendar = system().compliance.privacy.settings.legal_timezone
+    return pages.render(
+        f"privacy/{template}",
+        status,
+        kinds=KINDS,
+        states=STATES,
+        categories=content.CATEGORIES,
+        days_left=lambda due: (due - g.at.astimezone(calendar).date()).days,
+        legal_zone=calendar,
+        rules=system().compliance.privacy.settings,
+        section="Privacy",
+        **values,
+    )

@@ -1,0 +1,171 @@
+"""Consents: receipts that are only added, where the latest decides; and the gate that asks them, never from memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel.access import PRIVACY_CONSENT_READ, PRIVACY_SELF_CONSENT
+from app.kernel.context import Context
+from app.kernel.db import insert_once
+from app.kernel.errors import Invalid
+from compliance.catalog import purposes
+from compliance.catalog.purposes import Purpose
+from compliance.privacy.letters import LANGUAGE
+from compliance.privacy.models import consent_receipt, consent_text
+from ingest.events.access import DataRead
+from ingest.events.privacy import ConsentGiven, ConsentWithdrawn
+from ingest.log import outbox
+
+GIVEN: Final = "given"
+WITHDRAWN: Final = "withdrawn"
+
+
+class PurposeUnknown(Invalid):
+    """There is no such use that consent can be given to."""
+
+    code = "purpose_unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """That somebody consented to a text, or took it back: which version, when and how."""
+
+    purpose: str
+    action: str
+    version: int
+    language: str
+    sha256: str
+    channel: str
+    at: datetime
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How one purpose stands for a person; `is_stale` where the text has changed since they consented."""
+
+    purpose: Purpose
+    is_given: bool
+    is_stale: bool
+    latest: Receipt | None
+
+
+def give(session: Session, purpose: str, ctx: Context, *, channel: str = "web") -> Receipt:
+    """Record one's own consent to the present text of a purpose; raises `PurposeUnknown`."""
+    ctx.actor.require(PRIVACY_SELF_CONSENT)
+    return _add(session, _of(purpose), GIVEN, ctx, channel)
+
+
+def withdraw(session: Session, purpose: str, ctx: Context, *, channel: str = "web") -> Receipt:
+    """Take one's own consent back: from this transaction on the gate refuses."""
+    ctx.actor.require(PRIVACY_SELF_CONSENT)
+    return _add(session, _of(purpose), WITHDRAWN, ctx, channel)
+
+
+def standings(session: Session, subject: str) -> Sequence[Standing]:
+    """Return how each purpose that rests on consent stands for a person."""
+    found = []
+    for purpose in purposes.shipped().values():
+        if purpose.needs_consent:
+            latest = _latest(session, subject, purpose.id)
+            is_given = latest is not None and latest.action == GIVEN
+            is_stale = is_given and latest is not None and latest.sha256 != purpose.text_hash
+            found.append(
+                Standing(purpose=purpose, is_given=is_given and not is_stale, is_stale=is_stale, latest=latest)
+            )
+    return found
+
+
+def receipts(session: Session, subject: str) -> Sequence[Receipt]:
+    """Return all receipts of a person, oldest first."""
+    query = sa.select(consent_receipt).where(consent_receipt.c.subject == subject).order_by(consent_receipt.c.n)
+    return [_receipt(row) for row in session.execute(query)]
+
+
+def own_receipts(session: Session, ctx: Context) -> Sequence[Receipt]:
+    """Return one's own receipts, to be looked at or kept."""
+    ctx.actor.require(PRIVACY_SELF_CONSENT)
+    return receipts(session, ctx.actor.own_id)
+
+
+def receipts_of(session: Session, subject: str, ctx: Context) -> Sequence[Receipt]:
+    """Return the receipts of a person to staff; recorded as a reading."""
+    ctx.actor.require(PRIVACY_CONSENT_READ)
+    outbox.record(session, DataRead(view="consents", count=1, about=(subject,)), ctx)
+    return receipts(session, subject)
+
+
+def is_given(session: Session, subject: str, purpose: Purpose) -> bool:
+    """Tell whether consent to the present text of a purpose stands."""
+    latest = _latest(session, subject, purpose.id)
+    return latest is not None and latest.action == GIVEN and latest.sha256 == purpose.text_hash
+
+
+def _add(session: Session, purpose: Purpose, action: str, ctx: Context, channel: str) -> Receipt:
+    subject = ctx.actor.own_id
+    text = {
+        "purpose": purpose.id,
+        "version": purpose.version,
+        "language": LANGUAGE,
+        "text": purpose.text,
+        "sha256": purpose.text_hash,
+        "from_at": ctx.at,
+    }
+    insert_once(session, consent_text, text)
+    kind = ConsentGiven if action == GIVEN else ConsentWithdrawn
+    event = kind(purpose=purpose.id, text_hash=purpose.text_hash, channel=channel, about=(subject,))
+    event_id = outbox.record(session, event, ctx)
+    values = {
+        "subject": subject,
+        "purpose": purpose.id,
+        "version": purpose.version,
+        "language": LANGUAGE,
+        "sha256": purpose.text_hash,
+        "action": action,
+        "channel": channel,
+        "at": ctx.at,
+        "event_id": event_id,
+    }
+    session.execute(sa.insert(consent_receipt).values(**values))
+    return _receipt_of(values)
+
+
+def _of(name: str) -> Purpose:
+    purpose = purposes.shipped().get(name)
+    if purpose is None or not purpose.needs_consent:
+        raise PurposeUnknown(param="purpose")
+    return purpose
+
+
+def _latest(session: Session, subject: str, purpose: str) -> Receipt | None:
+    query = (
+        sa.select(consent_receipt)
+        .where(consent_receipt.c.subject == subject, consent_receipt.c.purpose == purpose)
+        .order_by(consent_receipt.c.n.desc())
+        .limit(1)
+    )
+    row = session.execute(query).one_or_none()
+    return None if row is None else _receipt(row)
+
+
+def _receipt(row: Any) -> Receipt:  # a row of `consent_receipt`
+    return _receipt_of(row._mapping)
+
+
+def _receipt_of(values: Any) -> Receipt:  # a row's mapping
+    return Receipt(
+        purpose=values["purpose"],
+        action=values["action"],
+        version=values["version"],
+        language=values["language"],
+        sha256=values["sha256"],
+        channel=values["channel"],
+        at=values["at"],
+        event_id=values["event_id"],
+    )

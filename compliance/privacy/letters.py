@@ -1,0 +1,130 @@
+"""What people are told of their requests: templates as data, filled in and handed to who knows addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel import crypto, documents
+from app.kernel.context import Context
+from compliance.privacy.models import request
+from compliance.privacy.parts import Privacy
+
+if TYPE_CHECKING:
+    from compliance.privacy.requests import Request
+
+LANGUAGE: Final = "en"
+RIGHTS: Final[Mapping[str, str]] = {
+    "access": "for a copy of your data",
+    "portability": "for your data to take elsewhere",
+    "rectification": "to correct something",
+    "erasure": "to be erased",
+    "restriction": "to restrict the use of your data",
+    "objection": "to stop one use of your data",
+    "human_review": "that a person looks at a decision",
+}
+
+
+def received(session: Session, found: Request, token: str, ctx: Context, *, parts: Privacy) -> None:
+    """Tell that a request was received, on every channel, with the way to stop it."""
+    wait = ""
+    if found.not_before is not None:
+        calm = _instant(found.not_before, parts)
+        wait = f"As a way to sign in was changed lately, nothing is given out before {calm}.\n"
+    _tell(session, "received", found, ctx, parts, stop=_stop(token, parts), wait=wait)
+
+
+def identity_question(session: Session, found: Request, ctx: Context, *, parts: Privacy) -> None:
+    """Ask whoever wrote to show that it is them."""
+    _tell(session, "identity_question", found, ctx, parts)
+
+
+def extended(session: Session, found: Request, reasons: str, ctx: Context, *, parts: Privacy) -> None:
+    """Tell that the time was extended and why."""
+    _tell(session, "extended", found, ctx, parts, reasons=reasons)
+
+
+def refused(session: Session, found: Request, reasons: str, ctx: Context, *, parts: Privacy) -> None:
+    """Tell why a request was refused, and who can be asked about that."""
+    _tell(session, "refused", found, ctx, parts, reasons=reasons)
+
+
+def ready(session: Session, found: Request, until: datetime, ctx: Context, *, parts: Privacy) -> None:
+    """Tell that a copy waits to be fetched."""
+    wait = ""
+    if found.not_before is not None and found.not_before > ctx.at:
+        wait = f"It can be fetched from {_instant(found.not_before, parts)} on.\n"
+    stop = _stop(_renewed_token(session, found), parts)
+    times = str(parts.settings.downloads_max)
+    _tell(session, "ready", found, ctx, parts, until=_instant(until, parts), times=times, wait=wait, stop=stop)
+
+
+def approved_erasure(session: Session, found: Request, begins: datetime, ctx: Context, *, parts: Privacy) -> None:
+    """Tell when an erasure begins and how it is called off."""
+    stop = _stop(_renewed_token(session, found), parts)
+    _tell(session, "approved_erasure", found, ctx, parts, until=_instant(begins, parts), stop=stop)
+
+
+def done_erasure(session: Session, found: Request, kept: str, ctx: Context, *, parts: Privacy) -> None:
+    """Tell, while there is still an address, that a person was erased and what stays."""
+    _tell(session, "done_erasure", found, ctx, parts, until=_instant(ctx.at, parts), kept=kept)
+
+
+def done(session: Session, found: Request, outcome: str, ctx: Context, *, parts: Privacy) -> None:
+    """Tell that something was done."""
+    _tell(session, "done", found, ctx, parts, outcome=outcome)
+
+
+def lifted(session: Session, found: Request, at: datetime, ctx: Context, *, parts: Privacy) -> None:
+    """Tell that a restriction ends, before it does."""
+    _tell(session, "lifted", found, ctx, parts, until=_instant(at, parts))
+
+
+def stopped(session: Session, found: Request, ctx: Context, *, parts: Privacy) -> None:
+    """Tell that a request was stopped."""
+    _tell(session, "not_me_stopped", found, ctx, parts)
+
+
+@cache
+def templates() -> Mapping[str, Mapping[str, str]]:
+    """Return the templates of the language."""
+    name = f"letters.{LANGUAGE}.yaml"
+    text = resources.files("compliance.catalog").joinpath(name).read_text("utf-8")
+    found: Mapping[str, Mapping[str, str]] = documents.load(text, name=name)
+    return found
+
+
+def _tell(session: Session, name: str, found: Request, ctx: Context, parts: Privacy, **words: str) -> None:
+    template = templates()[name]
+    filled = template["text"].format(
+        right=RIGHTS[found.kind.value],
+        due=f"{found.due:%-d %B %Y}",
+        url=parts.public_url,
+        authority=parts.settings.authority,
+        request=found.id,
+        **words,
+    )
+    text = "\n".join(line for line in filled.splitlines() if line.strip()) + "\n"
+    parts.people.tell(session, found.subject, template["title"], text, f"privacy_{name}", ctx)
+
+
+def _renewed_token(session: Session, found: Request) -> str:
+    """Make a new way to stop a request: the token of the letter before is kept nowhere, and ends here."""
+    token = crypto.token()
+    session.execute(sa.update(request).where(request.c.id == found.id).values(stop_hash=crypto.sha256(token.encode())))
+    return token
+
+
+def _stop(token: str, parts: Privacy) -> str:
+    return f"{parts.public_url}/privacy/link/{token}"
+
+
+def _instant(at: datetime, parts: Privacy) -> str:
+    zone = parts.settings.legal_timezone
+    return f"{at.astimezone(zone):%-d %B %Y, %H:%M} ({zone.key})"

@@ -1,0 +1,266 @@
+"""Making the copy that somebody asked for: searched, packed, sealed under a key of its own, told that it is ready."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel import crypto
+from app.kernel.access import LOG_PROOF_READ, PRIVACY_REQUEST_APPROVE, service
+from app.kernel.context import Context
+from app.kernel.crypto import Secret
+from app.kernel.db import Database
+from app.kernel.errors import ReasonMissing, SamePerson, Unavailable, WrongState
+from compliance.contracts.personal import ids_of
+from compliance.privacy import collecting, consent, history, letters, package
+from compliance.privacy import requests as asked
+from compliance.privacy.collecting import Collected
+from compliance.privacy.events import EventSource, is_own_alone
+from compliance.privacy.models import PACKAGE_CLASS, redaction, request, request_item
+from compliance.privacy.models import package as table
+from compliance.privacy.package import Proven
+from compliance.privacy.parts import Privacy
+from compliance.privacy.requests import PACKED, Request, State
+from ingest.events.access import DataRead
+from ingest.events.envelope import at_path
+from ingest.events.privacy import RequestApproved
+from ingest.log import checkpoint, outbox, proofs
+from ingest.log.proofs import PACK_EVENTS_MAX
+
+CLAIM: Final = timedelta(minutes=10)
+BYTES_MAX: Final = 512 * 1024 * 1024
+
+
+class DiskFull(Unavailable):
+    """The copy could not be written; it is tried again."""
+
+    code = "package_unwritten"
+
+
+def claim(session: Session, ctx: Context) -> Request | None:
+    """Take the request whose copy is due first, to oneself for a while; the reading of the person is recorded here."""
+    query = (
+        sa.select(request.c.id)
+        .where(
+            request.c.kind.in_([kind.value for kind in PACKED]),
+            request.c.state == State.SCOPED.value,
+            request.c.is_verified,
+            request.c.linked_to.is_(None),
+            sa.or_(request.c.claimed_until.is_(None), request.c.claimed_until <= ctx.at),
+        )
+        .order_by(request.c.due_at, request.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    found = session.execute(query).scalar_one_or_none()
+    if found is None:
+        return None
+    until = ctx.at + CLAIM
+    session.execute(sa.update(request).where(request.c.id == found).values(claimed_until=until))
+    taken = asked.get(session, found)
+    read = DataRead(view="privacy_package", count=1, about=(taken.subject,))
+    outbox.record(session, read, ctx)
+    return taken
+
+
+def make(db: Database, taken: Request, ctx: Context, *, parts: Privacy) -> None:
+    """Search, pack and seal the copy, then say that it is ready: killed anywhere, it is made anew."""
+    with db.read() as session:
+        found = collecting.collect(session, parts.sources, taken.subject)
+        content = _content(session, found, taken, ctx, parts)
+    data = package.build(content)
+    if len(data) > BYTES_MAX:
+        raise DiskFull("The copy is larger than one file may be.")
+    key = Secret(crypto.random_key())
+    _write(data, key, taken.id, parts)
+    with db.begin() as session:
+        held = asked.locked(session, taken.id)
+        if held.state is not State.SCOPED:
+            _remove(taken.id, parts)
+            return
+        _keep(session, held, found, crypto.sha256(data).hex(), len(data), key, ctx, parts)
+
+
+def fail(session: Session, taken: Request, error: BaseException, ctx: Context, *, parts: Privacy) -> None:
+    """Say on the request that its copy could not be made; the clock runs on, and it is tried again."""
+    _remove(taken.id, parts)
+    held = asked.locked(session, taken.id)
+    if held.state is State.SCOPED:
+        note = f"the copy could not be made ({getattr(error, 'code', type(error).__name__)}); it is tried again"
+        asked.move(session, held, State.SCOPED, ctx, note=note)
+        again = ctx.at + timedelta(minutes=1)
+        session.execute(sa.update(request).where(request.c.id == taken.id).values(claimed_until=again))
+
+
+def sign_incomplete(session: Session, request_id: str, reason: str, ctx: Context, *, parts: Privacy) -> None:
+    """Let a copy go out in which a store is missing: a named person answers for it (PRV-6)."""
+    ctx.actor.require(PRIVACY_REQUEST_APPROVE)
+    found = asked.locked(session, request_id)
+    if ctx.actor.id in (found.subject, found.handled_by):
+        raise SamePerson
+    if len(reason.strip()) < asked.REASON_MIN:
+        raise ReasonMissing(param="reason")
+    if found.state is not State.IN_REVIEW or not found.is_incomplete:
+        raise WrongState
+    session.execute(sa.update(request).where(request.c.id == request_id).values(approved_by=ctx.actor.id))
+    _ready(session, found, ctx, parts, note=reason.strip())
+
+
+def _content(session: Session, found: Collected, taken: Request, ctx: Context, parts: Privacy) -> package.Content:
+    documents = _documents(session, found, parts)
+    proven = _proven(session, documents, found, ctx, parts)
+    since = ctx.at - timedelta(days=3_650)
+    decisions = [each for source in parts.decisions for each in source.decisions(session, taken.subject, since)]
+    return package.Content(
+        request=taken,
+        at=ctx.at,
+        collected=found,
+        looks=history.looks_among(documents, taken.subject),
+        consents=consent.receipts(session, taken.subject),
+        decisions=decisions,
+        decides=bool(parts.decisions),
+        proven=proven,
+        policy=parts.policy(),
+        settings=parts.settings,
+    )
+
+
+def _documents(session: Session, found: Collected, parts: Privacy) -> list[Mapping[str, Any]]:
+    """Return the events about the person, none where the log could not be searched."""
+    source = next((each for each in parts.sources if isinstance(each, EventSource)), None)
+    if source is None or any(each.skipped and each.info.kind == "log" for each in found.searched):
+        return []
+    return list(source.documents(session, ids_of(found.seeds)))
+
+
+def _proven(
+    session: Session, documents: Sequence[Mapping[str, Any]], found: Collected, ctx: Context, parts: Privacy
+) -> Proven:
+    """Return the proofs of the person's events, of the newest ones where there are too many.
+
+    What is about somebody else, too, is proven without its content.
+    """
+    newest = checkpoint.newest(session)
+    if newest is None:
+        return Proven(pack=None, entries={}, unproven=len(documents))
+    own = frozenset(seed.value for seed in found.seeds)
+    alone: list[str] = []
+    shared: list[str] = []
+    for document in documents:
+        if document.get("sequence") is None or document["sequence"] > newest.size:
+            continue
+        event_id = str(at_path(document, "event.id"))
+        body = {name: value for name, value in document.items() if name != "sequence"}
+        (alone if is_own_alone(body, own) else shared).append(event_id)
+    alone, shared = alone[-PACK_EVENTS_MAX:], shared[-PACK_EVENTS_MAX:]
+    reader = Context(actor=service("privacy", LOG_PROOF_READ), at=ctx.at, request_id=ctx.request_id, ids=ctx.ids)
+    pack = proofs.pack(session, alone, reader, policy=parts.policy()) if alone else None
+    entries = {event_id: proofs.tlog_proof(session, event_id, reader) for event_id in shared}
+    return Proven(pack=pack, entries=entries, unproven=len(documents) - len(alone) - len(shared))
+
+
+def _write(data: bytes, key: Secret, request_id: str, parts: Privacy) -> None:
+    """Write the sealed file durably; nothing of it stays where there is no room."""
+    nonce, cipher = crypto.seal(key, data, request_id.encode())
+    file = path(request_id, parts)
+    draft = file.with_suffix(".draft")
+    try:
+        parts.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(nonce + cipher)
+            out.flush()
+            os.fsync(out.fileno())
+        draft.replace(file)
+    except OSError as error:
+        with contextlib.suppress(OSError):  # what cannot be removed is written over at the next try
+            draft.unlink(missing_ok=True)
+        raise DiskFull from error
+
+
+def path(request_id: str, parts: Privacy) -> Path:
+    """Return where the sealed file of a request lies."""
+    return parts.folder / f"{request_id}.sealed"
+
+
+def _keep(
+    session: Session,
+    held: Request,
+    found: Collected,
+    sha256: str,
+    size: int,
+    key: Secret,
+    ctx: Context,
+    parts: Privacy,
+) -> None:
+    session.execute(sa.delete(request_item).where(request_item.c.request_id == held.id))
+    session.execute(sa.delete(redaction).where(redaction.c.request_id == held.id))
+    session.execute(sa.delete(table).where(table.c.request_id == held.id))
+    session.execute(
+        sa.insert(request_item),
+        [
+            {
+                "request_id": held.id,
+                "store": each.info.name,
+                "category": each.info.category,
+                "searched": each.skipped is None,
+                "found": each.found,
+                "held": 0,
+                "skipped": each.skipped,
+                "retention": each.info.retention,
+            }
+            for each in _merged(found)
+        ],
+    )
+    rules = package.redaction_rules()
+    for rule, count in sorted(found.redactions.items()):
+        row = {"request_id": held.id, "rule": rule, "reason": rules.get(rule, rule), "count": count}
+        session.execute(sa.insert(redaction).values(**row))
+    place = f"compliance_package.key_ct.{held.id}"
+    session.execute(
+        sa.insert(table).values(
+            request_id=held.id,
+            key_ct=parts.keys.seal_value(key.reveal().hex(), held.id, PACKAGE_CLASS, place),
+            sha256=sha256,
+            size=size,
+            downloads=0,
+            ready_at=ctx.at,
+            expires_at=ctx.at + parts.settings.package_ttl,
+        )
+    )
+    if found.is_whole:
+        _ready(session, held, ctx, parts, note="approved by rule: asked with a fresh proof, every store searched")
+        return
+    missing = ", ".join(sorted({each.info.name for each in found.searched if each.skipped}))
+    note = f"not searched: {missing}; somebody has to answer for a copy without it"
+    asked.move(session, held, State.IN_REVIEW, ctx, note=note, is_incomplete=True)
+
+
+def _merged(found: Collected) -> list[collecting.Searched]:
+    """Return one line a store and category: sealed and plain fields of a category lie in one."""
+    merged: dict[tuple[str, str], collecting.Searched] = {}
+    for each in found.searched:
+        merged.setdefault((each.info.name, each.info.category), each)
+    return list(merged.values())
+
+
+def _ready(session: Session, held: Request, ctx: Context, parts: Privacy, *, note: str) -> None:
+    until = ctx.at + parts.settings.package_ttl
+    if held.not_before is not None and held.not_before > ctx.at:
+        # Days in which it cannot be fetched are none of its seven.
+        until = held.not_before + parts.settings.package_ttl
+    session.execute(sa.update(table).where(table.c.request_id == held.id).values(ready_at=ctx.at, expires_at=until))
+    event = asked.event_of(RequestApproved, held)
+    asked.move(session, held, State.READY, ctx, event=event, note=note)
+    letters.ready(session, held, until, ctx, parts=parts)
+
+
+def _remove(request_id: str, parts: Privacy) -> None:
+    path(request_id, parts).unlink(missing_ok=True)

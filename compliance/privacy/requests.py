@@ -1,0 +1,605 @@
+"""Requests of people: asked, identified, timed, and how they stand. What is done about each kind is in its own file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel import crypto
+from app.kernel.access import (
+    PRIVACY_REQUEST_HANDLE,
+    PRIVACY_REQUEST_READ,
+    PRIVACY_SELF_REQUEST,
+    Acr,
+    ActorKind,
+)
+from app.kernel.context import Context
+from app.kernel.errors import NotFound, ReasonMissing, SamePerson, WrongState
+from compliance.catalog import purposes
+from compliance.privacy import clock, letters
+from compliance.privacy.models import REQUEST_CLASS, package, request, request_item, request_step
+from compliance.privacy.parts import DetailMissing, ExtensionLate, KindUnknown, Privacy, ReceiptInvalid
+from ingest.events.access import DataRead
+from ingest.events.auth import ActivityDisowned
+from ingest.events.envelope import Event
+from ingest.events.privacy import (
+    RequestExtended,
+    RequestIdentified,
+    RequestPaused,
+    RequestReceived,
+    RequestResumed,
+    RequestStopped,
+)
+from ingest.log import outbox
+
+REASON_MIN: Final = 10
+DETAIL_MAX: Final = 2_000
+PAGE_MAX: Final = 100
+
+
+class Kind(StrEnum):
+    """The rights of GDPR chapter III that a person can use here."""
+
+    ACCESS = "access"
+    PORTABILITY = "portability"
+    RECTIFICATION = "rectification"
+    ERASURE = "erasure"
+    RESTRICTION = "restriction"
+    OBJECTION = "objection"
+    HUMAN_REVIEW = "human_review"
+
+
+class State(StrEnum):
+    """How far a request has come (4.2)."""
+
+    IDENTITY = "identity"
+    SCOPED = "scoped"
+    IN_REVIEW = "in_review"
+    WAITING = "waiting"
+    APPROVED = "approved"
+    EXECUTING = "executing"
+    READY = "ready"
+    DELIVERED = "delivered"
+    EXECUTED = "executed"
+    VERIFIED = "verified"
+    CLOSED = "closed"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    STOPPED = "stopped"
+
+
+ENDED: Final = frozenset((State.CLOSED, State.REFUSED, State.WITHDRAWN, State.STOPPED))
+ANSWERED: Final = ENDED | {State.READY, State.DELIVERED, State.EXECUTED, State.VERIFIED}
+PACKED: Final = frozenset((Kind.ACCESS, Kind.PORTABILITY))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What somebody asks for; `detail` says what is wrong or which decision is meant, `purpose` what to stop."""
+
+    kind: str
+    detail: str | None = None
+    purpose: str | None = None
+    channel: str = "web"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of a request."""
+
+    state: str
+    at: datetime
+    role: str
+    note: str | None
+    event_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """What was found in one store and category, or what is done there."""
+
+    store: str
+    category: str
+    searched: bool
+    found: int
+    held: int
+    skipped: str | None
+    action: str | None
+    retention: str | None
+    stays_until: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request as it stands."""
+
+    id: str
+    kind: Kind
+    subject: str
+    channel: str
+    received_on: date
+    received_at: datetime
+    rules: int
+    due: date
+    internal_due: date
+    due_at: datetime
+    paused_days: int
+    asked_at: datetime | None
+    state: State
+    is_verified: bool
+    is_extended: bool
+    is_incomplete: bool
+    linked_to: str | None
+    purpose: str | None
+    detail: str | None
+    outcome: str | None
+    handled_by: str | None
+    approved_by: str | None
+    approval_id: str | None
+    not_before: datetime | None
+    answered_at: datetime | None
+    closed_at: datetime | None
+
+    def is_overdue(self, at: datetime) -> bool:
+        """Tell whether the last day has ended without an answer."""
+        return at >= self.due_at and self.answered_at is None
+
+    @property
+    def is_open(self) -> bool:
+        return self.state not in ENDED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFilter:
+    """Which requests a list shows."""
+
+    kind: Kind | None = None
+    state: State | None = None
+    is_open: bool | None = None
+    is_overdue: bool | None = None
+    subject: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """A request with its steps and what was found: the history of its clock is among the steps."""
+
+    request: Request
+    steps: Sequence[Step]
+    items: Sequence[Item]
+
+
+def ask(session: Session, asked: Asked, ctx: Context, *, parts: Privacy) -> str:
+    """Take a request of whoever is signed in, who proved themselves lately, and return its id.
+
+    The proof is the identification (PRV-14). A second request of a kind that is open stands beside the first one.
+    """
+    ctx.actor.require(PRIVACY_SELF_REQUEST)
+    ctx.actor.require_fresh(Acr.MFA, parts.settings.step_up, ctx.at)
+    today = clock.of(parts.settings).day_of(ctx.at)
+    request_id = _take(session, asked, ctx.actor.own_id, today, ctx, parts)
+    _identified(session, request_id, "signed in, with a fresh proof", ctx)
+    return request_id
+
+
+def enter(
+    session: Session,
+    asked: Asked,
+    subject: str,
+    received_on: date,
+    ctx: Context,
+    *,
+    parts: Privacy,
+    reason: str | None = None,
+) -> str:
+    """Enter a request that came by letter or call, with the day it was received; whose it is remains to be shown."""
+    ctx.actor.require(PRIVACY_REQUEST_HANDLE)
+    if ctx.actor.id == subject:
+        raise SamePerson("Nobody handles a request about themselves.")
+    today = clock.of(parts.settings).day_of(ctx.at)
+    if received_on > today:
+        raise ReceiptInvalid("A request cannot be received on a day to come.", param="received_on")
+    if today - received_on > parts.settings.receipt_age and len((reason or "").strip()) < REASON_MIN:
+        raise ReceiptInvalid(param="received_on")
+    if not parts.people.exists(session, subject):
+        raise NotFound
+    request_id = _take(session, asked, subject, received_on, ctx, parts)
+    session.execute(sa.update(request).where(request.c.id == request_id).values(handled_by=ctx.actor.id))
+    return request_id
+
+
+def ask_identity(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> None:
+    """Ask who somebody is: the clock stands from here if the question comes in time (PRV-11)."""
+    ctx.actor.require(PRIVACY_REQUEST_HANDLE)
+    found = _held(session, request_id, parts, ctx)
+    if found.state is not State.IDENTITY or found.asked_at is not None:
+        raise WrongState("Who asks was shown already, or was asked before.")
+    day = clock.of(parts.settings).day_of(ctx.at)
+    is_in_time = day - found.received_on <= parts.settings.identity_ask_within
+    note = "asked who they are" if is_in_time else "asked who they are, too late to stop the clock"
+    if is_in_time:
+        session.execute(sa.update(request).where(request.c.id == request_id).values(asked_at=ctx.at))
+    letters.identity_question(session, found, ctx, parts=parts)
+    event = _event(RequestPaused, found) if is_in_time else None
+    move(session, found, State.IDENTITY, ctx, event=event, note=note)
+
+
+def answer_identity(session: Session, request_id: str, reason: str, ctx: Context, *, parts: Privacy) -> None:
+    """Note that somebody was shown to be the person, and why that is believed; the clock goes on."""
+    ctx.actor.require(PRIVACY_REQUEST_HANDLE)
+    if len(reason.strip()) < REASON_MIN:
+        raise ReasonMissing(param="reason")
+    found = _held(session, request_id, parts, ctx)
+    if found.state is not State.IDENTITY:
+        raise WrongState
+    if found.asked_at is not None:
+        _resume(session, found, ctx, parts)
+    _identified(session, request_id, reason.strip(), ctx)
+
+
+def extend(session: Session, request_id: str, reasons: str, ctx: Context, *, parts: Privacy) -> None:
+    """Extend the time to three months from receipt, once, with reasons, before the first due day ends (PRV-10)."""
+    ctx.actor.require(PRIVACY_REQUEST_HANDLE)
+    if len(reasons.strip()) < REASON_MIN:
+        raise ReasonMissing(param="reason")
+    found = _held(session, request_id, parts, ctx)
+    if found.is_extended or not found.is_open or ctx.at >= found.due_at:
+        raise ExtensionLate
+    calendar = clock.of(parts.settings)
+    due = calendar.due(found.received_on, clock.EXTENDED_MONTHS, found.paused_days)
+    values = {"is_extended": True, "due": due.isoformat(), "due_at": calendar.end_of(due)}
+    session.execute(sa.update(request).where(request.c.id == request_id).values(**values))
+    renewed = get(session, request_id)
+    letters.extended(session, renewed, reasons.strip(), ctx, parts=parts)
+    move(session, renewed, renewed.state, ctx, event=_event(RequestExtended, renewed), note=reasons.strip())
+
+
+def withdraw(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> None:
+    """Take one's own request back; also an erasure, until it begins."""
+    ctx.actor.require(PRIVACY_SELF_REQUEST)
+    found = own(session, request_id, ctx)
+    found = locked(session, found.id)
+    if not found.is_open or found.state in (State.EXECUTING, State.EXECUTED, State.VERIFIED):
+        raise WrongState
+    end(session, found, State.WITHDRAWN, ctx, event=_event(RequestStopped, found, reason="withdrawn"), note=None)
+
+
+def stop(session: Session, token: str, ctx: Context, *, parts: Privacy) -> str:
+    """Stop a request whose person says, by the link of a letter, that it was not theirs; returns its id."""
+    row = session.execute(
+        sa.select(request.c.id).where(request.c.stop_hash == crypto.sha256(token.encode())).with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise NotFound
+    found = get(session, row.id)
+    if found.state in (State.EXECUTED, State.VERIFIED) or not found.is_open:
+        raise WrongState("This request has ended.")
+    disowned = ActivityDisowned(account=found.subject, about=(found.subject,), reason="privacy_request")
+    outbox.record(session, disowned, ctx)
+    event = _event(RequestStopped, found, reason="not_me")
+    end(session, found, State.STOPPED, ctx, event=event, note="its person said it was not theirs")
+    return found.id
+
+
+def of_token(session: Session, token: str) -> Request:
+    """Return the request that a letter's link leads to; raises `NotFound`."""
+    query = sa.select(request.c.id).where(request.c.stop_hash == crypto.sha256(token.encode()))
+    found = session.execute(query).scalar_one_or_none()
+    if found is None:
+        raise NotFound
+    return get(session, found)
+
+
+def requests(session: Session, wanted: RequestFilter, ctx: Context, *, after: str | None = None) -> Sequence[Request]:
+    """Return requests, those due first; recorded as a reading of personal data."""
+    ctx.actor.require(PRIVACY_REQUEST_READ)
+    query = sa.select(request).order_by(request.c.due_at, request.c.id).limit(PAGE_MAX)
+    if wanted.kind is not None:
+        query = query.where(request.c.kind == wanted.kind.value)
+    if wanted.state is not None:
+        query = query.where(request.c.state == wanted.state.value)
+    if wanted.is_open is not None:
+        ended = request.c.state.in_([state.value for state in ENDED])
+        query = query.where(~ended if wanted.is_open else ended)
+    if wanted.is_overdue:
+        query = query.where(request.c.due_at <= ctx.at, request.c.answered_at.is_(None))
+    if wanted.subject is not None:
+        query = query.where(request.c.subject == wanted.subject)
+    if after is not None:
+        last = sa.select(request.c.due_at).where(request.c.id == after).scalar_subquery()
+        query = query.where(sa.or_(request.c.due_at > last, (request.c.due_at == last) & (request.c.id > after)))
+    found = [_of(row) for row in session.execute(query)]
+    _record_read(session, "privacy_requests", [each.subject for each in found], ctx)
+    return found
+
+
+def story(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> Story:
+    """Return a request with its steps and items; recorded as a reading of personal data."""
+    ctx.actor.require(PRIVACY_REQUEST_READ)
+    found = get(session, request_id, parts=parts)
+    _record_read(session, "privacy_request", [found.subject], ctx)
+    return Story(request=found, steps=steps(session, request_id), items=items(session, request_id))
+
+
+def own_requests(session: Session, ctx: Context) -> Sequence[Request]:
+    """Return one's own requests, newest first."""
+    ctx.actor.require(PRIVACY_SELF_REQUEST)
+    query = sa.select(request).where(request.c.subject == ctx.actor.own_id).order_by(request.c.id.desc())
+    return [_of(row) for row in session.execute(query.limit(PAGE_MAX))]
+
+
+def own(session: Session, request_id: str, ctx: Context) -> Request:
+    """Return one's own request; another's is `NotFound`."""
+    found = get(session, request_id)
+    if found.subject != ctx.actor.own_id:
+        raise NotFound
+    return found
+
+
+def own_story(session: Session, request_id: str, ctx: Context) -> Story:
+    """Return one's own request with its steps and items."""
+    ctx.actor.require(PRIVACY_SELF_REQUEST)
+    found = own(session, request_id, ctx)
+    return Story(request=found, steps=steps(session, request_id), items=items(session, request_id))
+
+
+def get(session: Session, request_id: str, *, parts: Privacy | None = None) -> Request:
+    """Return a request, with what it says where the keys are given; raises `NotFound`."""
+    row = session.execute(sa.select(request).where(request.c.id == request_id)).one_or_none()
+    if row is None:
+        raise NotFound
+    return _of(row, parts)
+
+
+def locked(session: Session, request_id: str, *, parts: Privacy | None = None) -> Request:
+    """Return a request that nobody else changes until this transaction ends."""
+    session.execute(sa.select(request.c.id).where(request.c.id == request_id).with_for_update())
+    return get(session, request_id, parts=parts)
+
+
+def steps(session: Session, request_id: str) -> Sequence[Step]:
+    """Return the steps of a request, oldest first."""
+    query = sa.select(request_step).where(request_step.c.request_id == request_id).order_by(request_step.c.n)
+    return [
+        Step(state=row.state, at=row.at, role=row.role, note=row.note, event_id=row.event_id)
+        for row in session.execute(query)
+    ]
+
+
+def items(session: Session, request_id: str) -> Sequence[Item]:
+    """Return what was found, or is done, store by store."""
+    query = (
+        sa.select(request_item)
+        .where(request_item.c.request_id == request_id)
+        .order_by(request_item.c.store, request_item.c.category)
+    )
+    return [
+        Item(
+            store=row.store,
+            category=row.category,
+            searched=row.searched,
+            found=row.found,
+            held=row.held,
+            skipped=row.skipped,
+            action=row.action,
+            retention=row.retention,
+            stays_until=row.stays_until,
+        )
+        for row in session.execute(query)
+    ]
+
+
+def move(
+    session: Session,
+    found: Request,
+    state: State,
+    ctx: Context,
+    *,
+    event: Event | None = None,
+    note: str | None = None,
+    **values: Any,  # columns of the request
+) -> None:
+    """Bring a request to a state, with the step and, where one is named, the event that say so."""
+    event_id = None if event is None else outbox.record(session, event, ctx)
+    if state in ANSWERED and found.answered_at is None:
+        values.setdefault("answered_at", ctx.at)
+    if state in ENDED:
+        values.setdefault("closed_at", ctx.at)
+    session.execute(
+        sa.update(request).where(request.c.id == found.id).values(state=state.value, claimed_until=None, **values)
+    )
+    session.execute(
+        sa.insert(request_step).values(
+            request_id=found.id,
+            state=state.value,
+            at=ctx.at,
+            role=_role(ctx),
+            actor=ctx.actor.id if ctx.actor.kind is ActorKind.STAFF else None,
+            event_id=event_id,
+            note=note,
+        )
+    )
+
+
+def end(session: Session, found: Request, state: State, ctx: Context, *, event: Event | None, note: str | None) -> None:
+    """End a request and those that stand beside it; a copy that was made opens no more."""
+    session.execute(sa.update(package).where(package.c.request_id == found.id).values(key_ct=None))
+    move(session, found, state, ctx, event=event, note=note)
+    beside = sa.select(request.c.id).where(request.c.linked_to == found.id)
+    for other in session.execute(beside).scalars().all():
+        linked = get(session, other)
+        if linked.is_open:
+            move(session, linked, State.CLOSED, ctx, note=f"ended with {found.id}")
+
+
+def event_of(kind: type[Any], found: Request, *, reason: str | None = None) -> Any:
+    """Return an event about a request."""
+    return _event(kind, found, reason=reason)
+
+
+def seal_detail(detail: str, subject: str, request_id: str, parts: Privacy) -> bytes:
+    """Return the words of a request as their column holds them."""
+    return parts.keys.seal_value(detail, subject, REQUEST_CLASS, f"compliance_request.detail_ct.{request_id}")
+
+
+def _take(session: Session, asked: Asked, subject: str, received_on: date, ctx: Context, parts: Privacy) -> str:
+    kind = _kind(asked)
+    calendar = clock.of(parts.settings)
+    due = calendar.due(received_on, clock.MONTHS, 0)
+    first = _open_of(session, subject, kind, asked)
+    request_id, token = ctx.new_id("req"), crypto.token()
+    changed = parts.people.last_change(session, subject)
+    waits = changed + parts.settings.cool_down if changed else None
+    values = {
+        "id": request_id,
+        "kind": kind.value,
+        "subject": subject,
+        "channel": asked.channel,
+        "received_on": received_on.isoformat(),
+        "received_at": ctx.at,
+        "rules": clock.RULES,
+        "due": due.isoformat(),
+        "internal_due": (received_on + timedelta(days=clock.INTERNAL_DAYS)).isoformat(),
+        "due_at": calendar.end_of(due),
+        "paused_days": 0,
+        "state": State.IDENTITY.value,
+        "is_verified": False,
+        "is_extended": False,
+        "is_incomplete": False,
+        "linked_to": first,
+        "purpose": asked.purpose,
+        "detail_ct": seal_detail(asked.detail, subject, request_id, parts) if asked.detail else None,
+        "stop_hash": crypto.sha256(token.encode()),
+        "not_before": waits if waits and waits > ctx.at else None,
+    }
+    session.execute(sa.insert(request).values(**values))
+    found = get(session, request_id)
+    note = None if first is None else f"beside {first}, which is open"
+    move(session, found, State.IDENTITY, ctx, event=_event(RequestReceived, found), note=note)
+    letters.received(session, found, token, ctx, parts=parts)
+    return request_id
+
+
+def _kind(asked: Asked) -> Kind:
+    try:
+        kind = Kind(asked.kind)
+    except ValueError as error:
+        raise KindUnknown(param="kind") from error
+    detail = (asked.detail or "").strip()
+    if len(detail) > DETAIL_MAX:
+        raise DetailMissing("Say it in 2,000 characters.", param="detail")
+    if kind in (Kind.RECTIFICATION, Kind.HUMAN_REVIEW) and not detail:
+        raise DetailMissing(param="detail")
+    if kind is Kind.OBJECTION:
+        purpose = purposes.shipped().get(asked.purpose or "")
+        if purpose is None or not (purpose.may_be_objected_to or purpose.needs_consent):
+            raise DetailMissing("Say which use you object to.", param="purpose")
+    return kind
+
+
+def _open_of(session: Session, subject: str, kind: Kind, asked: Asked) -> str | None:
+    query = sa.select(request.c.id).where(
+        request.c.subject == subject,
+        request.c.kind == kind.value,
+        request.c.linked_to.is_(None),
+        request.c.state.not_in([state.value for state in ANSWERED]),
+    )
+    if kind is Kind.OBJECTION:
+        query = query.where(request.c.purpose == asked.purpose)
+    if kind in (Kind.RECTIFICATION, Kind.HUMAN_REVIEW):
+        return None  # each is about something of its own
+    return session.execute(query.order_by(request.c.id).limit(1)).scalar_one_or_none()
+
+
+def _identified(session: Session, request_id: str, note: str, ctx: Context) -> None:
+    found = get(session, request_id)
+    event = _event(RequestIdentified, found)
+    move(session, found, State.SCOPED, ctx, event=event, note=note, is_verified=True)
+
+
+def _resume(session: Session, found: Request, ctx: Context, parts: Privacy) -> None:
+    assert found.asked_at is not None, "somebody was asked"
+    calendar = clock.of(parts.settings)
+    paused = clock.paused_between(calendar.day_of(found.asked_at), calendar.day_of(ctx.at))
+    months = clock.EXTENDED_MONTHS if found.is_extended else clock.MONTHS
+    due = calendar.due(found.received_on, months, paused)
+    values = {"paused_days": paused, "due": due.isoformat(), "due_at": calendar.end_of(due), "asked_at": None}
+    session.execute(sa.update(request).where(request.c.id == found.id).values(**values))
+    renewed = get(session, found.id)
+    note = f"answered, after {paused} whole days in which the clock stood"
+    move(session, renewed, State.IDENTITY, ctx, event=_event(RequestResumed, renewed), note=note)
+
+
+def _held(session: Session, request_id: str, parts: Privacy, ctx: Context) -> Request:
+    found = locked(session, request_id, parts=parts)
+    if ctx.actor.id == found.subject:
+        raise SamePerson("Nobody handles a request about themselves.")
+    return found
+
+
+def _event(kind: type[Any], found: Request, *, reason: str | None = None) -> Any:  # an event about a request
+    return kind(
+        request=found.id,
+        right=found.kind.value,
+        due_at=found.due.isoformat(),
+        state=found.state.value,
+        reason=reason,
+        about=(found.subject,),
+    )
+
+
+def _record_read(session: Session, view: str, subjects: Sequence[str], ctx: Context) -> None:
+    about = tuple(dict.fromkeys(subjects))
+    if about:
+        outbox.record(session, DataRead(view=view, count=len(about), about=about), ctx)
+
+
+def _role(ctx: Context) -> str:
+    match ctx.actor.kind:
+        case ActorKind.STAFF:
+            return sorted(ctx.actor.roles)[0] if ctx.actor.roles else "staff"
+        case ActorKind.SERVICE:
+            return "OnePay"
+        case _:
+            return "you"
+
+
+def _of(row: Any, parts: Privacy | None = None) -> Request:  # a row of `request`
+    detail = None
+    if parts is not None and row.detail_ct:
+        place = f"compliance_request.detail_ct.{row.id}"
+        detail = parts.keys.reader((row.subject,), REQUEST_CLASS).open_value(row.detail_ct, row.subject, place)
+    return Request(
+        id=row.id,
+        kind=Kind(row.kind),
+        subject=row.subject,
+        channel=row.channel,
+        received_on=date.fromisoformat(row.received_on),
+        received_at=row.received_at,
+        rules=row.rules,
+        due=date.fromisoformat(row.due),
+        internal_due=date.fromisoformat(row.internal_due),
+        due_at=row.due_at,
+        paused_days=row.paused_days,
+        asked_at=row.asked_at,
+        state=State(row.state),
+        is_verified=row.is_verified,
+        is_extended=row.is_extended,
+        is_incomplete=row.is_incomplete,
+        linked_to=row.linked_to,
+        purpose=row.purpose,
+        detail=detail,
+        outcome=row.outcome,
+        handled_by=row.handled_by,
+        approved_by=row.approved_by,
+        approval_id=row.approval_id,
+        not_before=row.not_before,
+        answered_at=row.answered_at,
+        closed_at=row.closed_at,
+    )

@@ -1,0 +1,213 @@
+"""What people asked of their data, what was decided and done, and what they consented to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ingest.events.envelope import Event, EventClass, FieldType, Outcome, ecs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivacyEvent(Event):
+    """Something about the rights of one person, who is its subject."""
+
+    event_class: ClassVar[EventClass] = EventClass.PRIVACY
+    types: ClassVar[tuple[str, ...]] = ("info",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentEvent(PrivacyEvent):
+    """A purpose that rests on consent, and which text of it was before the person."""
+
+    types: ClassVar[tuple[str, ...]] = ("change",)
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    purpose: str = ecs("onepay.consent.purpose", about="behaviour")
+    text_hash: str | None = ecs("onepay.consent.text_hash", default=None)
+    channel: str | None = ecs("onepay.privacy.channel", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentGiven(ConsentEvent):
+    """A person gave consent to a purpose."""
+
+    kind: ClassVar[str] = "privacy.consent.given"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentWithdrawn(ConsentEvent):
+    """A person took consent back: the purpose ends at once."""
+
+    kind: ClassVar[str] = "privacy.consent.withdrawn"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectionRecorded(ConsentEvent):
+    """A person objected to a purpose: it stops until that is decided."""
+
+    kind: ClassVar[str] = "privacy.objection.recorded"
+    is_reserved: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectionDecided(ConsentEvent):
+    """An objection was decided: upheld, or compelling grounds were found."""
+
+    kind: ClassVar[str] = "privacy.objection.decided"
+    is_reserved: ClassVar[bool] = True
+    decision: str = ecs("onepay.privacy.decision")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestEvent(PrivacyEvent):
+    """A step of a request: which right, when it is due, how it stands."""
+
+    request: str = ecs("onepay.request.id")
+    right: str = ecs("onepay.request.right", about="behaviour")
+    due_at: str | None = ecs("onepay.request.due_at", default=None)
+    state: str | None = ecs("onepay.request.outcome", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestReceived(RequestEvent):
+    """A person asked for something of their data."""
+
+    kind: ClassVar[str] = "privacy.request.received"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestIdentified(RequestEvent):
+    """Whoever asked was shown to be the person."""
+
+    kind: ClassVar[str] = "privacy.request.identified"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestPaused(RequestEvent):
+    """The clock stands while a question of identity is unanswered."""
+
+    kind: ClassVar[str] = "privacy.request.paused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestResumed(RequestEvent):
+    """The clock goes on."""
+
+    kind: ClassVar[str] = "privacy.request.resumed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestExtended(RequestEvent):
+    """The time to answer was extended, with reasons told to the person."""
+
+    kind: ClassVar[str] = "privacy.request.extended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestApproved(RequestEvent):
+    """What a person asked for may be given or done."""
+
+    kind: ClassVar[str] = "privacy.request.approved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRefused(RequestEvent):
+    """A request was refused, with reasons told to the person."""
+
+    kind: ClassVar[str] = "privacy.request.refused"
+    is_reserved: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestStopped(RequestEvent):
+    """A request was taken back, or its person said that it was not theirs."""
+
+    kind: ClassVar[str] = "privacy.request.stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCompleted(RequestEvent):
+    """What a person asked for was given or done."""
+
+    kind: ClassVar[str] = "privacy.request.completed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageDelivered(PrivacyEvent):
+    """A person fetched the copy of their data."""
+
+    kind: ClassVar[str] = "privacy.package.delivered"
+    types: ClassVar[tuple[str, ...]] = ("access",)
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    strict: ClassVar[bool] = True
+    request: str = ecs("onepay.request.id")
+    sha256: str = ecs("onepay.privacy.sha256")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectRestricted(PrivacyEvent):
+    """A person's data is kept and not used, but for what the law or they themselves ask."""
+
+    kind: ClassVar[str] = "privacy.subject.restricted"
+    is_reserved: ClassVar[bool] = True
+    types: ClassVar[tuple[str, ...]] = ("change",)
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    request: str | None = ecs("onepay.request.id", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectReleased(PrivacyEvent):
+    """A restriction was lifted, after the person was told."""
+
+    kind: ClassVar[str] = "privacy.subject.released"
+    is_reserved: ClassVar[bool] = True
+    types: ClassVar[tuple[str, ...]] = ("change",)
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    request: str | None = ecs("onepay.request.id", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordRectified(PrivacyEvent):
+    """A value about a person was corrected; before and after are told as keyed hashes."""
+
+    kind: ClassVar[str] = "privacy.record.rectified"
+    is_reserved: ClassVar[bool] = True
+    types: ClassVar[tuple[str, ...]] = ("change",)
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    request: str | None = ecs("onepay.request.id", default=None)
+    before_hash: str = ecs("onepay.privacy.before_hash")
+    after_hash: str = ecs("onepay.privacy.after_hash")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectErased(PrivacyEvent):
+    """A person was erased: rows by plan, and the keys of these classes."""
+
+    kind: ClassVar[str] = "privacy.subject.erased"
+    types: ClassVar[tuple[str, ...]] = ("deletion",)
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    strict: ClassVar[bool] = True
+    request: str = ecs("onepay.request.id")
+    classes: tuple[str, ...] = ecs("onepay.privacy.classes", FieldType.KEYWORDS)
+
+
+KINDS: tuple[type[Event], ...] = (
+    ConsentGiven,
+    ConsentWithdrawn,
+    ObjectionRecorded,
+    ObjectionDecided,
+    RequestReceived,
+    RequestIdentified,
+    RequestPaused,
+    RequestResumed,
+    RequestExtended,
+    RequestApproved,
+    RequestRefused,
+    RequestStopped,
+    RequestCompleted,
+    PackageDelivered,
+    SubjectRestricted,
+    SubjectReleased,
+    RecordRectified,
+    SubjectErased,
+)

@@ -1,0 +1,30 @@
+"""The ground of the tests of rights: an installation on a still clock, on each database, and people who ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from app.kernel.clock import StillClock
+from tests.compliance.privacy.rights import Rights
+from tests.support.installation import installed
+
+START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def rights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rights]:
+    clock = StillClock(START)
+    with installed(tmp_path_factory.mktemp("home"), clock=clock) as made:
+        yield Rights(house=made, clock=clock)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either_rights(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rights]:
+    url = {} if request.param == "sqlite" else {"database_url": request.getfixturevalue("server").empty_database()}
+    clock = StillClock(START)
+    with installed(tmp_path / "home", clock=clock, **url) as made:
+        yield Rights(house=made, clock=clock)

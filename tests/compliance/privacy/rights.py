@@ -1,0 +1,141 @@
+"""What a test of rights does: somebody asks, time goes on, jobs run, the copy is opened."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.identity import roles
+from app.kernel.access import Acr, Actor, ActorKind
+from app.kernel.clock import StillClock
+from app.kernel.context import Context
+from app.kernel.db import Database
+from compliance.privacy import delivery, jobs
+from compliance.privacy import requests as asked
+from compliance.privacy.parts import Privacy
+from compliance.privacy.requests import Asked, Request
+from ingest.log import checkpoint
+from ingest.models import body, outbox
+from tests.support.installation import Installation, Person
+
+
+@dataclass(kw_only=True)
+class Rights:
+    """An installation with the services of privacy, on a clock that stands."""
+
+    house: Installation
+    clock: StillClock
+
+    @property
+    def parts(self) -> Privacy:
+        return self.house.system.compliance.privacy
+
+    @property
+    def db(self) -> Database:
+        return self.house.system.db
+
+    def me(self, person: Person, *, fresh: bool = True, acr: Acr = Acr.MFA) -> Context:
+        """Return the context of somebody who proved a factor now, or an hour ago."""
+        now = self.clock.now()
+        actor = Actor(
+            id=person.account,
+            kind=ActorKind.CUSTOMER,
+            roles=frozenset({roles.CUSTOMER}),
+            permissions=roles.ROLES[roles.CUSTOMER],
+            acr=acr,
+            authenticated_at=now if fresh else now - timedelta(hours=1),
+        )
+        return self.house.system.context(actor)
+
+    def staff(self, role: str, id: str = "acc_staff") -> Context:
+        """Return the context of a colleague."""
+        actor = Actor(
+            id=id,
+            kind=ActorKind.STAFF,
+            roles=frozenset({role}),
+            permissions=roles.ROLES[role],
+            acr=Acr.MFA,
+            authenticated_at=self.clock.now(),
+        )
+        return self.house.system.context(actor)
+
+    def calm(self) -> None:
+        """Let the days after a sign-up pass."""
+        self.clock.move(timedelta(days=4))
+
+    def ask(self, person: Person, kind: str = "access", **more: Any) -> str:
+        with self.db.begin() as session:
+            return asked.ask(session, Asked(kind=kind, **more), self.me(person), parts=self.parts)
+
+    def work(self) -> None:
+        """Do what the jobs of privacy would do now, with the log signed and shipped before."""
+        self.house.arrive()
+        checkpoint.sign(self.db, self.house.system.log_key, self.clock.now())
+        for job in jobs.jobs(self.db, self.house.system.ids, self.parts):
+            job.run(self.clock.now())
+        self.house.arrive()
+
+    def get(self, request_id: str) -> Request:
+        with self.db.read() as session:
+            return asked.get(session, request_id, parts=self.parts)
+
+    def fetch(self, person: Person, request_id: str, *, fresh: bool = True) -> bytes:
+        self.clock.move(timedelta(seconds=1))
+        ctx = self.me(person, fresh=fresh)
+        with self.db.begin() as session:
+            return delivery.fetch(session, request_id, ctx, parts=self.parts)
+
+    def copy_of(self, person: Person, kind: str = "access") -> Copy:
+        """Ask for a copy and open it."""
+        request_id = self.ask(person, kind)
+        self.work()
+        return Copy(self.fetch(person, request_id))
+
+    def kinds(self) -> list[str]:
+        """Return the kinds of all events, oldest first."""
+        self.house.arrive()
+        with self.db.read() as session:
+            assert not session.execute(sa.select(outbox.c.n)).all()
+            texts = session.execute(sa.select(body.c.body).order_by(body.c.sequence)).scalars()
+            return [json.loads(text)["event"]["action"] for text in texts]
+
+    def letters_to(self, person: Person) -> list[str]:
+        """Return the letters that wait for somebody, oldest first."""
+        from app.identity import letters
+
+        with self.db.read() as session:
+            due = letters.due(session, self.clock.now(), parts=self.house.system.identity)
+            return [f"{letter.subject}\n{letter.text}" for letter in due if letter.to == person.address]
+
+
+class Copy:
+    """An opened copy."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.zip = zipfile.ZipFile(io.BytesIO(data))
+
+    def text(self, name: str) -> str:
+        return self.zip.read(name).decode()
+
+    def json(self, name: str) -> Any:
+        return json.loads(self.text(name))
+
+    def table(self, name: str) -> list[dict[str, str]]:
+        return list(csv.DictReader(io.StringIO(self.text(name))))
+
+    def everything(self) -> str:
+        """Return all that the files say."""
+        names = [name for name in self.zip.namelist() if not name.endswith((".zip", ".py"))]
+        packed = ""
+        if "proofs/log.zip" in self.zip.namelist():
+            inner = zipfile.ZipFile(io.BytesIO(self.zip.read("proofs/log.zip")))
+            packed = "".join(inner.read(name).decode() for name in inner.namelist())
+        return "".join(self.text(name) for name in names) + packed
