@@ -60,12 +60,15 @@ from detectors import evidence as detection
 from detectors import privacy as detectors_privacy
 from detectors.models import metadata as detectors_tables
 from detectors.runner import Runner
-from ingest.log import checkpoint
+from ingest.log import checkpoint, epochs
 from ingest.log.archive import Archive
 from ingest.log.checkpoint import LogKey, Signer
+from ingest.log.epochs import EpochFolder
+from ingest.log.forgetting import Parts as Forgetting
 from ingest.log.outbox import RECORDING, Recording
 from ingest.log.pressure import Watch
 from ingest.log.sequencer import Sequencer
+from ingest.log.shredding import Parts as Shredding
 from ingest.log.subject_keys import SubjectKeys
 from ingest.log.witness import FileWitness
 from ingest.models import metadata as ingest_tables
@@ -93,7 +96,7 @@ TABLES: Final = (
     playbooks_tables,
 )
 """The tables of the main database, all of them."""
-KEYS: Final = ("epoch", "identity", "pepper")
+KEYS: Final = ("identity", "pepper")
 ORIGIN: Final = "onepay.example/log"
 _log: Final = logger(__name__)
 
@@ -114,6 +117,7 @@ class System:
     sequencer: Sequencer
     archive: Archive
     signer: Signer
+    forgetting: Forgetting
     store: EventStore
     """As pages ask it: a search server that is silent keeps nobody waiting for long."""
     working_store: EventStore
@@ -149,6 +153,17 @@ class System:
         """Return the context of a job of our own."""
         return self.context(service(name), at)
 
+    @property
+    def shredding(self) -> Shredding:
+        """Return what destroying keys needs: it waits for its event to be numbered."""
+        return Shredding(keys=self.subject_keys, db=self.db, wait=self.wait)
+
+    def wait(self, event_id: str) -> int:
+        """Return the sequence of a committed event once it has one; where nothing is served, number it here."""
+        if not self.is_served:
+            self.sequencer.drain()
+        return self.sequencer.wait(event_id)
+
     def close(self) -> None:
         """Give back what is open."""
         self.store.close()
@@ -162,13 +177,18 @@ def make_keys(settings: Settings) -> KeyFolder:
     """Create the keys an installation lacks; existing ones are never touched."""
     folder = KeyFolder(settings.home / "keys")
     folder.make(*KEYS)
+    if not EpochFolder(folder).any():
+        folder.make(epochs.name_of(epochs.FIRST))
     checkpoint.init(folder, ORIGIN)
     return folder
 
 
 def missing_keys(settings: Settings) -> tuple[str, ...]:
     """Name the key files that are not there."""
-    names = (f"{name}.key" for name in (*KEYS, checkpoint.KEY_NAME))
+    names = [f"{name}.key" for name in (*KEYS, checkpoint.KEY_NAME)]
+    if not EpochFolder(KeyFolder(settings.home / "keys")).any():
+        # Epochs come and go; without the key of any of them no person's data opens.
+        names.append(f"{epochs.name_of(epochs.FIRST)}.key")
     return tuple(name for name in names if not (settings.home / "keys" / name).exists())
 
 
@@ -179,7 +199,10 @@ def make_system(
     clock, ids = clock or SystemClock(), ids or RandomIds()
     keys = KeyFolder(settings.home / "keys")
     keys_db = Database(settings.keys_database)
-    subject_keys = SubjectKeys(keys_db, keys.secret("epoch"), clock)
+    epoch_keys = EpochFolder(keys)
+    with keys_db.read() as session:
+        epochs.check(session, epoch_keys)
+    subject_keys = SubjectKeys(keys_db, epoch_keys, clock)
     recording = Recording(
         seal=subject_keys.seal,
         origin="simulated" if settings.demo else "live",
@@ -237,6 +260,7 @@ def make_system(
         sequencer=sequencer,
         archive=archive,
         signer=Signer(db=db, key=log_key, archive=archive, witnesses=(witness,)),
+        forgetting=Forgetting(db=db, store=working_store, target=shipper.target, archive=archive),
         store=store,
         working_store=working_store,
         shipper=shipper,

@@ -191,6 +191,7 @@ subject_key = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False, info=_T),
     sa.Column("destroyed_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("why", sa.Text, nullable=True, info=_T),
+    sa.Index("ingest_subject_key_by_epoch", "epoch"),
 )
 epoch = sa.Table(
     "ingest_epoch",

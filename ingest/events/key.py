@@ -26,7 +26,6 @@ class SecretEvent(Event):
 class SecretCreated(SecretEvent):
     """A key was made."""
 
-    is_reserved: ClassVar[bool] = True
     kind: ClassVar[str] = "key.secret.created"
 
 
@@ -34,7 +33,6 @@ class SecretCreated(SecretEvent):
 class SecretRotated(SecretEvent):
     """Everything an older key protected is now under this one; `count` says how much that was."""
 
-    is_reserved: ClassVar[bool] = True
     kind: ClassVar[str] = "key.secret.rotated"
     count: int = ecs("onepay.key.count", FieldType.LONG)
 
@@ -43,7 +41,6 @@ class SecretRotated(SecretEvent):
 class SecretDestroyed(SecretEvent):
     """A key was destroyed; nothing it protected was left under it."""
 
-    is_reserved: ClassVar[bool] = True
     kind: ClassVar[str] = "key.secret.destroyed"
     types: ClassVar[tuple[str, ...]] = ("deletion",)
 
@@ -52,7 +49,6 @@ class SecretDestroyed(SecretEvent):
 class SubjectKeyDestroyed(Event):
     """The keys of a person in these retention classes were destroyed; what they protected cannot be read any more."""
 
-    is_reserved: ClassVar[bool] = True
     kind: ClassVar[str] = "key.subject_key.destroyed"
     event_class: ClassVar[EventClass] = EventClass.GOVERNANCE
     category: ClassVar[tuple[str, ...]] = ("configuration",)

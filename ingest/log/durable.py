@@ -35,6 +35,14 @@ def append(file: Path, content: bytes) -> None:
         sync(file.parent)
 
 
+def overwrite(file: Path, content: bytes) -> None:
+    """Write over what lies in a file, where the disk lets us, and sync it."""
+    with file.open("r+b") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+
+
 def remove(file: Path) -> bool:
     """Delete a file for good and tell whether it was there."""
     try:

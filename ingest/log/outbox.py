@@ -13,12 +13,12 @@ from sqlalchemy.orm import Session
 
 from app.kernel import canonical
 from app.kernel.context import Context
-from app.kernel.db import wake_after
+from app.kernel.db import insert_once, wake_after
 from app.kernel.errors import Unavailable
 from ingest.events import catalog
 from ingest.events.envelope import BODY_BYTES_MAX, Event, EventInvalid, Rendered, render
 from ingest.events.health import SecretFound
-from ingest.models import outbox
+from ingest.models import entry, outbox
 
 RECORDING: Final = "recording"
 SALT_BYTES: Final = 16
@@ -54,6 +54,16 @@ def record(session: Session, event: Event, ctx: Context) -> str:
 def record_many(session: Session, events: Sequence[Event], ctx: Context) -> list[str]:
     """Insert a batch of events in one statement and return their ids in order."""
     return insert_rendered(session, [row_of(session, event, ctx, ctx.new_id("evt")) for event in events])
+
+
+def record_once(session: Session, event: Event, ctx: Context, event_id: str) -> bool:
+    """Insert an event under an id of its own unless it is recorded already, and tell whether it was not."""
+    if session.scalar(sa.select(entry.c.sequence).where(entry.c.event_id == event_id)) is not None:
+        return False
+    is_new = insert_once(session, outbox, *flat([row_of(session, event, ctx, event_id)])) > 0
+    if is_new:
+        wake_after(session)
+    return is_new
 
 
 def row_of(session: Session, event: Event, ctx: Context, event_id: str) -> dict[str, Any]:

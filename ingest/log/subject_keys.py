@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Collection, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 
@@ -16,15 +17,19 @@ from app.kernel.crypto import Secret, Unreadable
 from app.kernel.db import Database, insert_once
 from app.kernel.errors import Gone
 from ingest.events.envelope import at_path
+from ingest.log import epochs
+from ingest.log.epochs import EpochEnded, EpochKeys, OneKey, OpenKeys
 from ingest.models import subject_key
 
-FIRST_EPOCH: Final = 1
 # How many keys one statement asks for; databases bound the values of one.
 KEYS_A_TIME: Final = 1_000
 PERSONAL_VERSION: Final = 1
-_WRAPPED: Final = sa.select(subject_key.c.wrapped).where(
+_WRAPPED: Final = sa.select(subject_key.c.wrapped, subject_key.c.epoch).where(
     subject_key.c.subject == sa.bindparam("subject"), subject_key.c["class"] == sa.bindparam("of_class")
 )
+
+Wrapped: TypeAlias = tuple[bytes, int]
+"""A wrapped key and the epoch whose key opens it."""
 
 
 class SubjectErased(Gone):
@@ -36,21 +41,35 @@ class SubjectErased(Gone):
 class SubjectKeys:
     """Seals and reveals what is personal. Keys are committed before their use and never made again once destroyed."""
 
-    def __init__(self, db: Database, epoch_key: Secret, clock: Clock) -> None:
+    def __init__(self, db: Database, epoch_keys: EpochKeys | Secret, clock: Clock) -> None:
+        """`epoch_keys` wrap the keys; a bare secret is the key of the first epoch, which then never ends."""
         self._db = db
-        self._epoch_key = epoch_key
+        self._epochs = OpenKeys(OneKey(epoch_keys) if isinstance(epoch_keys, Secret) else epoch_keys, clock)
         self._clock = clock
+
+    @property
+    def db(self) -> Database:
+        """The database of the keys, apart from all others."""
+        return self._db
+
+    @property
+    def epochs(self) -> OpenKeys:
+        """The keys that wrap them."""
+        return self._epochs
 
     def seal(
         self, fields: Mapping[str, str], subject: str, class_: str, event_id: str
     ) -> dict[str, Any] | None:  # an element of `onepay.personal`
         """Return the encrypted element for an event, or None where the subject's key was destroyed."""
-        key = self._key(subject, class_, make=True)
+        row = self._row(subject, class_, make=True)
+        if row is None or row.wrapped is None:
+            return None
+        key = self._opened(row, subject, class_)
         if key is None:
             return None
         aad = f"{event_id}|{class_}|{subject}|{PERSONAL_VERSION}".encode()
         nonce, cipher = crypto.seal(key, canonical.encode(dict(fields)), aad)
-        return {"s": subject, "k": FIRST_EPOCH, "n": _text(nonce), "c": _text(cipher)}
+        return {"s": subject, "k": row.epoch, "n": _text(nonce), "c": _text(cipher)}
 
     def reveal(self, document: Mapping[str, Any], ctx: Context) -> dict[str, dict[str, str]]:
         """Return the personal fields of a document by subject; demands `event:personal:read`. Erased ones are left out.
@@ -82,39 +101,71 @@ class SubjectKeys:
 
     def reader(self, subjects: Collection[str], class_: str) -> Reader:
         """Return what opens column values of these people, with all their keys asked for at once."""
-        wrapped: dict[str, bytes | None] = {}
-        names = sorted(set(subjects))
+        names, wrapped = sorted(set(subjects)), {}
         for first in range(0, len(names), KEYS_A_TIME):
-            query = sa.select(subject_key.c.subject, subject_key.c.wrapped).where(
-                subject_key.c.subject.in_(names[first : first + KEYS_A_TIME]),
-                subject_key.c["class"] == class_,
-                # A key that is gone says when it was destroyed; else it was not destroyed, but taken away.
-                subject_key.c.wrapped.is_not(None) | subject_key.c.destroyed_at.is_not(None),
-            )
-            with self._db.read() as session:
-                wrapped.update({row.subject: row.wrapped for row in session.execute(query)})
-        return Reader(wrapped, class_, self._epoch_key)
+            wrapped.update(self._wrapped(names[first : first + KEYS_A_TIME], class_))
+        return Reader(wrapped, class_, self._opener(class_))
+
+    def _wrapped(self, subjects: Sequence[str], class_: str) -> dict[str, Wrapped | None]:
+        """Return the wrapped keys of these people, None for who was erased; who has none is left out."""
+        query = sa.select(subject_key.c.subject, subject_key.c.wrapped, subject_key.c.epoch).where(
+            subject_key.c.subject.in_(subjects),
+            subject_key.c["class"] == class_,
+            # A key that is gone says when it was destroyed; else it was not destroyed, but taken away.
+            subject_key.c.wrapped.is_not(None) | subject_key.c.destroyed_at.is_not(None),
+        )
+        with self._db.read() as session:
+            return {
+                row.subject: None if row.wrapped is None else (row.wrapped, row.epoch) for row in session.execute(query)
+            }
 
     def _key(self, subject: str, class_: str, *, make: bool) -> Secret | None:
+        row = self._row(subject, class_, make=make)
+        return None if row is None or row.wrapped is None else self._opened(row, subject, class_)
+
+    def _opened(self, row: Any, subject: str, class_: str) -> Secret | None:  # a row
+        return self._opener(class_).open(subject, (row.wrapped, row.epoch))
+
+    def _opener(self, class_: str) -> _Opener:
+        return _Opener(self._epochs, lambda subject: self._wrapped([subject], class_).get(subject))
+
+    def _row(self, subject: str, class_: str, *, make: bool) -> Any:  # a row
         row = self._db.one(_WRAPPED, {"subject": subject, "of_class": class_})
-        if row is None and make:
-            row = self._make(subject, class_)
-        if row is None or row.wrapped is None:
-            return None
-        return crypto.unwrap(self._epoch_key, row.wrapped)
+        return self._make(subject, class_) if row is None and make else row
 
     def _make(self, subject: str, class_: str) -> Any:  # a row
         fresh = Secret(crypto.random_key())
-        values = {
-            "subject": subject,
-            "class": class_,
-            "epoch": FIRST_EPOCH,
-            "wrapped": crypto.wrap(self._epoch_key, fresh),
-            "created_at": self._clock.now(),
-        }
         with self._db.begin() as session:
+            # Held until this is committed, so that no key is made under an epoch after its rows were counted.
+            number = epochs.current(session, locked=True)
+            values = {
+                "subject": subject,
+                "class": class_,
+                "epoch": number,
+                "wrapped": crypto.wrap(self._epochs.secret(number), fresh),
+                "created_at": self._clock.now(),
+            }
             insert_once(session, subject_key, values)
             return session.execute(_WRAPPED, {"subject": subject, "of_class": class_}).one()
+
+
+@dataclass(frozen=True, slots=True)
+class _Opener:
+    """Unwraps keys. An epoch may end between reading a key and opening it: then the key is read again, once."""
+
+    epochs: OpenKeys
+    again: Callable[[str], Wrapped | None]
+
+    def open(self, subject: str, wrapped: Wrapped) -> Secret | None:
+        try:
+            return crypto.unwrap(self.epochs.secret(wrapped[1]), wrapped[0])
+        except EpochEnded:
+            fresh = self.again(subject)
+            if fresh is None:
+                return None
+            if fresh == wrapped:
+                raise
+            return crypto.unwrap(self.epochs.secret(fresh[1]), fresh[0])
 
 
 class Reader:
@@ -123,10 +174,10 @@ class Reader:
     It holds keys as they were when it was made: one that is kept would go on reading who was erased since.
     """
 
-    def __init__(self, wrapped: Mapping[str, bytes | None], class_: str, epoch_key: Secret) -> None:
+    def __init__(self, wrapped: Mapping[str, Wrapped | None], class_: str, opener: _Opener) -> None:
         self._wrapped = wrapped
         self._class = class_
-        self._epoch_key = epoch_key
+        self._opener = opener
         self._keys: dict[str, Secret] = {}
 
     def open_value(self, value: bytes, subject: str, place: str) -> str:
@@ -143,7 +194,10 @@ class Reader:
         if wrapped is None:
             return None
         if subject not in self._keys:
-            self._keys[subject] = crypto.unwrap(self._epoch_key, wrapped)
+            opened = self._opener.open(subject, wrapped)
+            if opened is None:
+                return None
+            self._keys[subject] = opened
         return self._keys[subject]
 
 
