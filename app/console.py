@@ -46,6 +46,7 @@ class ConsoleSources:
         self._system = system
         self.store: EventStore = system.store
         self.rules: Mapping[str, Rule] = system.runner.rules
+        self.controls = system.controls
         self.is_demo = system.settings.demo
 
     @property

@@ -10,16 +10,17 @@ import dash_mantine_components as dmc
 from dash import Input, Output, dcc, html
 from flask import Flask
 
-from app.kernel.access import SECURITY_OWN_READ, Actor
+from app.kernel.access import COMPLIANCE_CONTROL_READ, SECURITY_OWN_READ, SOC_OVERVIEW_READ, Actor
 from app.kernel.errors import NotFound, OnePayError, Unavailable
 from dashboards import guard, mount, shell, states, theme
 from dashboards.calls import BadCall, is_text
 from dashboards.mount import Console
-from dashboards.page import Page, View
-from dashboards.pages import soc
+from dashboards.page import COMPLIANCE, SOC, Page, View
+from dashboards.pages import compliance, soc
 from dashboards.ports import Sources
 
-HOME: Final = "overview"
+HOMES: Final = {SOC: "overview", COMPLIANCE: "posture"}
+PAGES: Final = (*soc.PAGES, *compliance.PAGES)
 WORDS_MAX: Final = 40
 
 
@@ -56,7 +57,7 @@ def make(server: Flask, sources: Sources) -> Console:
         "function(x){return onepay.drawn();}", Output("view", "className"), Input("view", "children")
     )
     _wire_router(console)
-    for wire in soc.WIRES:
+    for wire in (*soc.WIRES, *compliance.WIRES):
         wire(console)
     return console
 
@@ -82,13 +83,15 @@ def _wire_router(console: Console) -> None:
 def draw(sources: Sources, path: str, search: str) -> Any:  # a Dash component
     """Return the frame with the page of an address in it."""
     viewer, now = sources.viewer(), sources.context().at
-    page, id_ = find(path)
+    page, id_ = find(path, viewer)
     words = _words(search)
-    view = View(sources=sources, now=now, scheme=sources.scheme(), words=words or {}, id=id_)
+    area = page.area if page else area_of(path, viewer)
+    view = View(sources=sources, now=now, scheme=sources.scheme(), words=words or {}, id=id_, area=area)
     around = soc.around(sources, viewer, now)
     return shell.frame(
         states.unreadable(WORDS_MAX) if words is None else _content(page, view, viewer, path),
         current=page.slug if page else "",
+        area=area,
         viewer=viewer,
         now=now,
         is_demo=sources.is_demo,
@@ -107,19 +110,26 @@ def _words(search: str) -> Mapping[str, str] | None:
     return words if all(is_text(name) and is_text(value) for name, value in words.items()) else None
 
 
-def find(path: str) -> tuple[Page | None, str | None]:
+def find(path: str, viewer: Actor) -> tuple[Page | None, str | None]:
     """Return the page of an address and the id in it; (None, None) for an address that is none."""
     parts = [part for part in path.split("/") if part][1:]
-    if not parts:
-        parts = ["soc", HOME]
-    if parts[0] != "soc" or len(parts) > 3:
+    area = area_of(path, viewer)
+    if len(parts) > 3 or (parts and parts[0] not in HOMES):
         return None, None
-    slug = parts[1] if len(parts) > 1 else HOME
+    slug = parts[1] if len(parts) > 1 else HOMES[area]
     id_ = parts[2] if len(parts) > 2 else None
-    for page in soc.PAGES:
-        if page.slug == slug and page.takes_id == (id_ is not None):
+    for page in PAGES:
+        if (page.area, page.slug) == (area, slug) and page.takes_id == (id_ is not None):
             return page, id_
     return None, None
+
+
+def area_of(path: str, viewer: Actor) -> str:
+    """Return the half of the console an address is in; where it names none, the one where the viewer works."""
+    parts = [part for part in path.split("/") if part][1:]
+    if parts and parts[0] in HOMES:
+        return parts[0]
+    return SOC if viewer.may(SOC_OVERVIEW_READ) or not viewer.may(COMPLIANCE_CONTROL_READ) else COMPLIANCE
 
 
 def _content(page: Page | None, view: View, viewer: Actor, path: str) -> Any:

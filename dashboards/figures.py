@@ -81,6 +81,46 @@ def coverage_strip(ranges: Sequence[tuple[float, float, str]], *, width: int = 1
     return _picture(width, height, css, body)
 
 
+# How high a day stands, as a share: the shape says the state as well as the colour does.
+_DAYS: Final[Mapping[str, tuple[str, float]]] = {
+    "fail": ("bad", 1.0),
+    "stale": ("medium", 0.7),
+    "excepted": ("accent", 0.4),
+    "ok": ("good", 0.4),
+    "none": ("info", 0.12),
+    "na": ("line", 0.12),
+}
+
+
+def day_strip(days: Sequence[str], *, width: int = 180, height: int = 16) -> str:
+    """Return a cell a day, oldest left, of the kinds fail, stale, excepted, ok, none and na."""
+    step = width / max(1, len(days))
+    gap = 1 if step >= 4 else 0  # in narrower cells a gap would be a pattern of its own
+    css = "rect{shape-rendering:crispEdges}.ok{opacity:.7}" + "".join(
+        f".{kind}{{fill:{_both(token)}}}" for kind, (token, _) in _DAYS.items()
+    )
+    body = "".join(
+        f"<rect class='{kind}' x='{place * step:g}' y='{height - _DAYS[kind][1] * height:.1f}' "
+        f"width='{step - gap:g}' height='{_DAYS[kind][1] * height:.1f}'/>"
+        for place, kind in enumerate(days)
+    )
+    return _picture(width, height, css, body, stretch=True)
+
+
+def tally(counts: Sequence[tuple[str, int]], *, cell: int = 7, height: int = 14, width: int) -> str:
+    """Return so many cells of each kind, in their order; what fails stands higher."""
+    kinds = [kind for kind, count in counts for _ in range(count)]
+    step = min(cell, width / max(1, len(kinds)))
+    css = ".ok{opacity:.7}" + "".join(f".{kind}{{fill:{_both(token)}}}" for kind, (token, _) in _DAYS.items())
+    body = ""
+    for place, kind in enumerate(kinds):
+        tall = height if kind == "fail" else height / 2
+        body += (
+            f"<rect class='{kind}' x='{place * step:g}' y='{height - tall:g}' width='{step - 2:g}' height='{tall:g}'/>"
+        )
+    return _picture(width, height, css, body)
+
+
 def severity_lanes(
     times: Sequence[datetime],
     counts: Mapping[str, Sequence[int]],

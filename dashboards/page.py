@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 from urllib.parse import urlencode
 
 from app.kernel.access import Permission
 from dashboards.ports import Sources
+
+SOC: Final = "soc"
+COMPLIANCE: Final = "compliance"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,11 +24,12 @@ class View:
     scheme: str
     words: Mapping[str, str]
     id: str | None = None
+    area: str = SOC
 
     def href(self, path: str, **words: str | None) -> str:
         """Return an address of the console with words; None leaves one out."""
         kept = {name: value for name, value in words.items() if value}
-        return f"/console/soc/{path}" + (f"?{urlencode(kept)}" if kept else "")
+        return f"/console/{self.area}/{path}" + (f"?{urlencode(kept)}" if kept else "")
 
     def here(self, path: str, **changed: str | None) -> str:
         """Return this address with some words changed; None leaves one out."""
@@ -37,7 +41,7 @@ Layout: TypeAlias = Callable[[View], Any]  # returns a Dash component
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A page at `/console/soc/<slug>`, or `/console/soc/<slug>/<id>` where `takes_id`."""
+    """A page at `/console/<area>/<slug>`, or `/console/<area>/<slug>/<id>` where `takes_id`."""
 
     slug: str
     title: str
@@ -45,3 +49,4 @@ class Page:
     permission: Permission
     layout: Layout
     takes_id: bool = False
+    area: str = SOC

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.kernel.access import Actor, Permission
 from app.kernel.context import Context
 from app.kernel.errors import OnePayError
+from compliance.engine.observe import Observer
 from detectors.sigma.ast import Rule
 from ingest.log.receipts import Receipt
 from ingest.store.port import EventStore
@@ -43,6 +44,7 @@ class Sources(Protocol):
 
     store: EventStore
     rules: Mapping[str, Rule]
+    controls: Observer
     is_demo: bool
 
     @property

@@ -10,6 +10,7 @@ import dash_mantine_components as dmc
 from dash import html
 
 from app.kernel.access import (
+    COMPLIANCE_CONTROL_READ,
     EVENT_RECORD_READ,
     SOC_ALERT_READ,
     SOC_HEALTH_READ,
@@ -20,9 +21,11 @@ from app.kernel.access import (
     Permission,
 )
 from dashboards.kit import clock_time, due, icon
+from dashboards.page import COMPLIANCE, SOC
 
 Entry = tuple[str, str, Permission]
-MENU: Final[Sequence[tuple[str | None, Sequence[Entry]]]] = (
+Menu = Sequence[tuple[str | None, Sequence[Entry]]]
+_SECURITY: Final[Menu] = (
     (
         None,
         (
@@ -35,12 +38,24 @@ MENU: Final[Sequence[tuple[str | None, Sequence[Entry]]]] = (
     ("Detection", (("Rules", "rules", SOC_RULE_READ),)),
     ("Platform", (("Health", "health", SOC_HEALTH_READ),)),
 )
+_COMPLIANCE: Final[Menu] = (
+    (
+        None,
+        (
+            ("Posture", "posture", COMPLIANCE_CONTROL_READ),
+            ("Controls", "controls", COMPLIANCE_CONTROL_READ),
+        ),
+    ),
+)
+MENUS: Final[Mapping[str, Menu]] = {SOC: _SECURITY, COMPLIANCE: _COMPLIANCE}
+AREAS: Final = ((SOC, "Security"), (COMPLIANCE, "Compliance"))
 
 
 def frame(
     content: Any,
     *,
     current: str,
+    area: str,
     viewer: Actor,
     now: datetime,
     is_demo: bool,
@@ -53,7 +68,7 @@ def frame(
         [
             _header(viewer, now, deadlines),
             _notice(is_demo, banner),
-            _menu(current, viewer, counts),
+            _menu(current, area, viewer, counts),
             html.Main(content, className="main", id="content", tabIndex="-1"),
         ],
         className="shell",
@@ -73,7 +88,7 @@ def _header(viewer: Actor, now: datetime, deadlines: Sequence[tuple[datetime, st
                 type="button",
                 **{"aria-label": "Menu", "aria-expanded": "false", "data-do": "menu"},
             ),
-            html.A(["OnePay", html.Span("console")], href="/console/soc/overview", className="brand"),
+            html.A(["OnePay", html.Span("console")], href="/console/", className="brand"),
             html.Div(
                 dmc.TextInput(
                     id="jump",
@@ -123,14 +138,14 @@ def _notice(is_demo: bool, banner: str | None) -> Any:
     return html.Aside(words, className="notice", **{"aria-label": "Notice"}, **hidden)
 
 
-def _menu(current: str, viewer: Actor, counts: Mapping[str, int]) -> Any:
-    items: list[Any] = []
-    for head, entries in MENU:
+def _menu(current: str, area: str, viewer: Actor, counts: Mapping[str, int]) -> Any:
+    items: list[Any] = _areas(area, viewer)
+    for head, entries in MENUS[area]:
         links = [
             html.Li(
                 html.A(
                     [name, html.Span(_count(counts[slug]))] if slug in counts else name,
-                    href=f"/console/soc/{slug}",
+                    href=f"/console/{area}/{slug}",
                     **({"aria-current": "page"} if slug == current else {}),
                 )
             )
@@ -140,6 +155,22 @@ def _menu(current: str, viewer: Actor, counts: Mapping[str, int]) -> Any:
         if links:
             items += [*([html.H2(head)] if head else []), html.Ul(links)]
     return html.Nav(items, className="menu", **{"aria-label": "Main"})
+
+
+def _areas(area: str, viewer: Actor) -> list[Any]:
+    """Return the switch between the halves of the console, for those who see both."""
+    seen = [
+        (name, words, first)
+        for name, words in AREAS
+        if (first := next((slug for _, entries in MENUS[name] for _, slug, may in entries if viewer.may(may)), None))
+    ]
+    if len(seen) < 2:
+        return []
+    links = [
+        html.A(words, href=f"/console/{name}/{first}", **({"aria-current": "true"} if name == area else {}))
+        for name, words, first in seen
+    ]
+    return [html.Div(links, className="area")]
 
 
 def _count(number: int) -> str:

@@ -43,10 +43,10 @@ PCI_REQUIREMENTS: Final = {
     13: "Rolled up",
 }
 GDPR_CHAPTERS: Final = {
-    2: "II Principles",
-    3: "III Rights of the data subject",
-    4: "IV Controller and processor",
-    5: "V Transfers to third countries",
+    2: "Principles",
+    3: "Rights of the data subject",
+    4: "Controller and processor",
+    5: "Transfers to third countries",
 }
 _CHAPTER_ENDS: Final = ((11, 2), (23, 3), (43, 4), (50, 5))
 

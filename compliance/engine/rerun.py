@@ -66,6 +66,11 @@ class Observation:
     sequence: int | None
 
     @property
+    def counted(self) -> int:
+        """The whole population."""
+        return sum(self.population.values())
+
+    @property
     def number(self) -> str:
         """The evidence number, or the event's id while there is none."""
         return number_of(self.sequence) if self.sequence is not None else self.event_id

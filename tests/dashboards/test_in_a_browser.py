@@ -14,6 +14,7 @@ from app.identity import roles
 from app.kernel.access import Actor, ActorKind
 from app.kernel.context import Context
 from dashboards.kit import short_text
+from dashboards.pages import compliance
 from playbooks import casework, incidents
 from playbooks.action_rows import ActionState
 from tests.dashboards.desk import Room
@@ -71,6 +72,27 @@ def test_every_page_and_form_is_accessible_and_asks_nobody_else(
         "/console/soc/incidents/INC-1",
     ]
     pages += [f"/console/soc/incidents/INC-1?do={form}" for form in FORMS]
+    wrong: dict[str, object] = {}
+    with looking(browser, house.url, size=size, scheme=scheme) as looked:
+        _sign_in(looked, person, house)
+        for path in pages:
+            _open(looked, path)
+            found = [*looked.axe(), *looked.wrong]
+            if found or looked.overflow() > 0:
+                wrong[path] = (found, looked.overflow())
+            looked.wrong.clear()
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(WIDE, "dark"), (NARROW, "light")], ids=["wide and dark", "narrow and light"]
+)
+def test_every_compliance_page_is_accessible_and_asks_nobody_else(
+    browser: Chromium, house: Served, at_work: Room, size: dict[str, int], scheme: str
+) -> None:
+    person = house.installation.staff(f"officer.{scheme}.{size['width']}", roles.COMPLIANCE_OFFICER)
+    pages = [f"/console/compliance/{page.slug}" for page in compliance.PAGES if not page.takes_id]
+    pages += ["/console/", "/console/compliance/controls?sel=pci:8.4.1", "/console/compliance/controls?at=2026-11-01"]
     wrong: dict[str, object] = {}
     with looking(browser, house.url, size=size, scheme=scheme) as looked:
         _sign_in(looked, person, house)

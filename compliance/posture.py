@@ -1,0 +1,179 @@
+"""Would we pass today? Counts by state and requirement, the share of the quarter in place, what changed lately."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel.access import COMPLIANCE_CONTROL_READ, Actor
+from compliance import models
+from compliance.catalog.controls import GDPR, PCI
+from compliance.engine import history, standing
+from compliance.engine.history import Interval
+from compliance.engine.parts import Parts
+from compliance.engine.standing import Standing
+from compliance.states import State
+
+LATELY: Final = timedelta(days=7)
+STRIP_DAYS: Final = 90
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """One requirement or chapter: its controls by state, worst first."""
+
+    number: int
+    title: str
+    counts: Mapping[State, int]
+
+    @property
+    def applicable(self) -> int:
+        """How many of its controls apply."""
+        return sum(count for state, count in self.counts.items() if state is not State.NOT_APPLICABLE)
+
+    @property
+    def in_place(self) -> int:
+        """How many of them are in place."""
+        return sum(count for state, count in self.counts.items() if state.is_in_place)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Framework:
+    """One framework: its groups, and the seconds of the quarter in place and judged, over all its controls."""
+
+    name: str
+    groups: Sequence[Group]
+    counts: Mapping[State, int]
+    in_place: tuple[int, int]
+
+    @property
+    def applicable(self) -> int:
+        """How many of its controls apply."""
+        return sum(group.applicable for group in self.groups)
+
+    @property
+    def held(self) -> int:
+        """How many of them are in place."""
+        return sum(group.in_place for group in self.groups)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A control moved from one state to another."""
+
+    framework: str
+    key: str
+    before: State | None
+    after: State
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posture:
+    """All of it at one instant."""
+
+    at: datetime
+    pci: Framework
+    gdpr: Framework
+    changes: Sequence[Change]
+    failing: Sequence[tuple[Standing, datetime]]
+
+
+def of_now(session: Session, actor: Actor, at: datetime, parts: Parts) -> Posture:
+    """Return the posture at an instant that is now."""
+    actor.require(COMPLIANCE_CONTROL_READ)
+    standings = standing.all_of(session, at, parts)
+    quarter = quarter_of(at)
+    found = history.intervals(session, actor, quarter, at)
+    since = since_of(session)
+    failing = [(one, since.get(key, at)) for key, one in standings.items() if one.state is State.FAIL]
+    return Posture(
+        at=at,
+        pci=_framework(PCI, standings, found, quarter, at),
+        gdpr=_framework(GDPR, standings, found, quarter, at),
+        changes=changes(session, at - LATELY),
+        failing=sorted(failing, key=lambda pair: pair[1]),
+    )
+
+
+def quarter_of(at: datetime) -> datetime:
+    """Return the instant at which the calendar quarter of an instant began."""
+    return datetime(at.year, 3 * ((at.month - 1) // 3) + 1, 1, tzinfo=UTC)
+
+
+def since_of(session: Session) -> dict[tuple[str, str], datetime]:
+    """Return since when each control is in its state, as it was written down."""
+    table = models.standing
+    return {(row.framework, row.key): row.since for row in session.execute(sa.select(table))}
+
+
+def changes(session: Session, since: datetime, *, limit: int = 50) -> list[Change]:
+    """Return what changed since an instant, newest first; a first reading is no change."""
+    of = models.interval
+    earlier = of.alias("earlier")
+    rows = session.execute(
+        sa.select(of.c.framework, of.c.key, of.c.state, of.c.from_at, earlier.c.state.label("before"))
+        .join(
+            earlier,
+            sa.and_(earlier.c.framework == of.c.framework, earlier.c.key == of.c.key, earlier.c.to_at == of.c.from_at),
+        )
+        .where(of.c.from_at >= since, earlier.c.id != of.c.id, earlier.c.state != of.c.state)
+        .order_by(of.c.from_at.desc(), of.c.id.desc())
+        .limit(limit)
+    )
+    return [
+        Change(framework=row.framework, key=row.key, before=State(row.before), after=State(row.state), at=row.from_at)
+        for row in rows
+    ]
+
+
+def strip(found: Sequence[Interval], at: datetime, *, days: int = STRIP_DAYS) -> list[State]:
+    """Return the worst state of each of the last days, oldest first; before the first reading not evaluable."""
+    order = list(State)
+    end = at.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    made = []
+    for day in range(days, 0, -1):
+        begin, finish = end - timedelta(days=day), min(end - timedelta(days=day - 1), at)
+        states = [clipped.state for one in found if (clipped := one.clipped(begin, finish)) is not None]
+        # A reading that began within the day does not make the day before it unknown.
+        known = [state for state in states if state is not State.NOT_EVALUABLE] or states
+        made.append(min(known, key=order.index, default=State.NOT_EVALUABLE))
+    return made
+
+
+def _framework(
+    name: str,
+    standings: Mapping[tuple[str, str], Standing],
+    found: Mapping[tuple[str, str], Sequence[Interval]],
+    since: datetime,
+    at: datetime,
+) -> Framework:
+    mine = {key: one for key, one in standings.items() if key[0] == name}
+    groups: dict[int, list[Standing]] = {}
+    for one in mine.values():
+        groups.setdefault(one.control.group, []).append(one)
+    shares = [history.share_in_place(found.get(key, ()), since, at) for key in mine]
+    counts = Counter(one.state for one in mine.values())
+    return Framework(
+        name=name,
+        groups=[
+            Group(
+                number=number,
+                title=members[0].control.group_title,
+                counts=_worst_first(Counter(one.state for one in members)),
+            )
+            for number, members in sorted(groups.items())
+        ],
+        counts=_worst_first(counts),
+        in_place=(sum(share[0] for share in shares), sum(share[1] for share in shares)),
+    )
+
+
+def _worst_first(counts: Mapping[State, int]) -> dict[State, int]:
+    return {state: counts[state] for state in State if counts.get(state)}

@@ -1,0 +1,13 @@
+"""Pages of compliance officers, the data protection officer and auditors, in the order of the menu."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from dashboards.mount import Console
+from dashboards.page import Page
+from dashboards.pages.compliance import controls, posture
+
+PAGES: Final[Sequence[Page]] = (posture.PAGE, controls.PAGE)
+WIRES: Final[Sequence[Callable[[Console], None]]] = (controls.wire,)

@@ -1,0 +1,228 @@
+"""Controls. *Which requirement fails, since when, why?* Rows with state, age and ninety days; evidence beside it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from dash import MATCH, Input, Output, ctx, html, no_update, set_props
+from sqlalchemy.orm import Session
+
+from app.kernel.access import COMPLIANCE_CONTROL_READ, COMPLIANCE_CONTROL_RUN
+from app.kernel.errors import NotFound
+from compliance import posture
+from compliance.catalog.controls import GDPR, PCI, Control
+from compliance.engine import history, standing
+from compliance.engine.history import Interval
+from compliance.engine.standing import Standing
+from compliance.states import State
+from dashboards import controls, guard
+from dashboards.kit import age, choices, page, tag, updated
+from dashboards.mount import Console
+from dashboards.page import COMPLIANCE, Page, View
+from dashboards.pages.compliance import evidence
+
+DAYS: Final = timedelta(days=posture.STRIP_DAYS)
+FRAMEWORKS: Final = {"pci": PCI, "gdpr": GDPR}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """One control as the list shows it."""
+
+    control: Control
+    state: State
+    now: Standing
+    since: datetime | None
+    found: Sequence[Interval]
+
+
+def layout(view: View) -> Any:  # a Dash component
+    """Return the list by requirement, and what is open beside it."""
+    at = _as_of(view)
+    with view.sources.read() as session:
+        rows = _rows(session, view, at)
+    counts = Counter(row.state for row in rows)
+    wanted = view.words.get("state")
+    shown = [row for row in rows if wanted in (None, "", row.state.value)]
+    chosen = next((row for row in rows if controls.slug(row.control) == view.words.get("sel")), None)
+    dock = None
+    if view.words.get("sel"):
+        if chosen is None:
+            raise NotFound
+        dock = evidence.dock_of(view, chosen.now, chosen.since, chosen.found, view.here("controls", sel=None))
+    return page(
+        "Controls",
+        "Which requirement fails, since when, why?",
+        _filters(view, counts),
+        html.Section(
+            html.Div(
+                _table(view, shown),
+                className="scroll",
+                tabIndex="0",
+                role="group",
+                **{"aria-label": "Controls, scrolls"},
+            ),
+            className="panel grow last",
+            **{"aria-label": "Controls"},
+        ),
+        fill=True,
+        dock=dock,
+        right=updated(view.now) if at is None else tag(f"as of {at:%d %b %Y %H:%M} UTC"),
+    )
+
+
+def _as_of(view: View) -> datetime | None:
+    """Return the end of the day that the address names, or None where it is about now."""
+    words = view.words.get("at", "")
+    try:
+        day = datetime.strptime(words, "%Y-%m-%d").replace(tzinfo=UTC) if words else None
+    except ValueError:
+        return None
+    return day + timedelta(days=1) - timedelta(seconds=1) if day is not None and day.date() < view.now.date() else None
+
+
+def _rows(session: Session, view: View, at: datetime | None) -> list[_Row]:
+    viewer, parts = view.sources.viewer(), view.sources.controls.parts
+    now = standing.all_of(session, view.now, parts)
+    past: Mapping[tuple[str, str], State] = (
+        history.as_of(session, viewer, at, parts.catalogue) if at is not None else {}
+    )
+    since = posture.since_of(session)
+    found = history.intervals(session, viewer, view.now - DAYS, view.now)
+    framework = FRAMEWORKS.get(view.words.get("framework", ""))
+    return [
+        _Row(
+            control=one.control,
+            state=past.get(key, one.state),
+            now=one,
+            since=since.get(key),
+            found=found.get(key, ()),
+        )
+        for key, one in now.items()
+        if framework in (None, key[0])
+    ]
+
+
+def _filters(view: View, counts: Mapping[State, int]) -> Any:
+    wanted = view.words.get("state") or ""
+    states = [
+        html.A(
+            [controls.state(state), html.B(str(counts[state]))],
+            href=view.here("controls", state=None if wanted == state.value else state.value, sel=None),
+            className="chip",
+            **({"aria-current": "true"} if wanted == state.value else {}),
+        )
+        for state in State
+        if counts.get(state)
+    ]
+    chosen = view.words.get("framework", "")
+    both = choices(
+        "Framework",
+        [
+            (words, view.here("controls", framework=name or None, sel=None, state=None), chosen == name)
+            for words, name in (("Both", ""), ("PCI DSS", "pci"), ("GDPR", "gdpr"))
+        ],
+        cls="ranges fit",
+    )
+    days = (("Now", 0), ("Yesterday", 1), ("A week ago", 7), ("30 days ago", 30))
+    back = []
+    for words, ago in days:
+        day = f"{view.now - timedelta(days=ago):%Y-%m-%d}" if ago else ""
+        back.append((words, view.here("controls", at=day or None, sel=None), (view.words.get("at") or "") == day))
+    return html.Div([both, choices("As of", back, cls="ranges fit"), *states], className="chips")
+
+
+def _table(view: View, rows: Sequence[_Row]) -> Any:
+    heads = [
+        ("Control", ""),
+        ("Requires", ""),
+        ("State, since", "nowrap"),
+        ("90 days", "roomy"),
+        ("Evidence", "num roomy"),
+    ]
+    if not view.words.get("sel"):
+        heads.append(("Known by", "roomy"))
+    body: list[Any] = []
+    groups: dict[tuple[str, int], list[_Row]] = {}
+    for row in rows:
+        groups.setdefault((row.control.framework, row.control.group), []).append(row)
+    for (framework, number), members in groups.items():
+        counts = Counter(row.state for row in members)
+        said = ", ".join(f"{counts[state]} {controls.SHORT[state]}" for state in State if counts.get(state))
+        title = f"{controls.number(framework, number)}  {members[0].control.group_title}"
+        body.append(
+            html.Tr(
+                html.Td([title, html.Span(f"  {said}", className="dim light")], colSpan=len(heads)), className="band"
+            )
+        )
+        body += [_line(view, row) for row in members]
+    return html.Table(
+        [
+            html.Caption("Controls", className="vh"),
+            html.Thead(html.Tr([html.Th(text, className=kind or None, scope="col") for text, kind in heads])),
+            html.Tbody(body),
+        ],
+        className="t",
+    )
+
+
+def _line(view: View, row: _Row) -> Any:
+    one = row.now
+    slug = controls.slug(row.control)
+    since = f"  {age(view.now - row.since)}" if row.since is not None and row.state is one.state else ""
+    cells = [
+        html.Td(html.Span(controls.key(row.control), className="strong nowrap")),
+        html.Td(html.A(row.control.title, href=view.here("controls", sel=slug))),
+        html.Td([controls.state(row.state), html.Span(since, className="dim")], className="nowrap"),
+        html.Td(controls.days(posture.strip(row.found, view.now)), className="roomy"),
+        html.Td(age(view.now - one.observed_at) if one.observed_at else "–", className="num roomy"),
+    ]
+    if not view.words.get("sel"):
+        cells.append(html.Td(_known_by(row.control), className="roomy dim nowrap"))
+    return html.Tr(cells, className="open" if view.words.get("sel") == slug else None)
+
+
+def _known_by(control: Control) -> str:
+    parts = [f"{len(control.edges)} probe{'s' if len(control.edges) != 1 else ''}"] if control.edges else []
+    if control.mode in "HA":
+        parts.append("attestation")
+    return " and ".join(parts) or "no probe yet"
+
+
+def wire(console: Console) -> None:
+    """Register the act that asks the probes of a control now: it opens transactions of its own."""
+
+    @guard.callback(
+        console,
+        Output({"say": "control-run", "of": MATCH, "seen": MATCH}, "children"),
+        Input({"act": "control-run", "of": MATCH, "seen": MATCH}, "n_clicks"),
+        permission=COMPLIANCE_CONTROL_RUN,
+        refused=guard.explained,
+        prevent_initial_call=True,
+    )
+    def run(clicks: int | None) -> Any:
+        if not clicks or ctx.triggered_id is None:
+            return no_update
+        sources = console.sources
+        observer, context = sources.controls, sources.context()
+        control = observer.parts.catalogue.controls.get(controls.of_slug(str(ctx.triggered_id["of"])))
+        if control is None or not control.probes:
+            raise NotFound
+        seen = [observer.observe(observer.parts.probes[name], ctx=context) for name in control.probes]
+        guard.done("Asked" if all(seen) else "Somebody else is asking it now")
+        set_props("redraw", {"data": {"n": context.new_id("prs"), "close": False}})
+        return ""
+
+
+PAGE: Final = Page(
+    slug="controls",
+    title="Controls",
+    question="Which requirement fails, since when, why?",
+    permission=COMPLIANCE_CONTROL_READ,
+    layout=layout,
+    area=COMPLIANCE,
+)

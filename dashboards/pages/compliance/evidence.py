@@ -1,0 +1,181 @@
+"""Beside the list of controls: *how do you know?* What is checked, what was seen, by which code, with which proof."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from dash import html
+
+from app.kernel.access import COMPLIANCE_CONTROL_RUN, COMPLIANCE_EVIDENCE_READ
+from compliance import posture
+from compliance.engine import history, rerun
+from compliance.engine.history import Interval
+from compliance.engine.rerun import Observation
+from compliance.engine.standing import Leg, Standing
+from compliance.states import State
+from dashboards import acts, controls
+from dashboards.kit import Part, age, chain, dock, facts, ident, mark, ok, readable, short, when
+from dashboards.page import View
+
+EARLIER_SHOWN: Final = 8
+VIOLATIONS_SHOWN: Final = 10
+STRIP_WIDTH: Final = 450
+
+
+def dock_of(view: View, now: Standing, since: datetime | None, found: Sequence[Interval], close: str) -> Any:
+    """Return what is known of one control."""
+    control = now.control
+    bar = [controls.state(now.state), html.B(controls.key(control))]
+    if since is not None:
+        bar.append(html.Span(f"since {controls.day(since)}, {age(view.now - since)}", className="dim"))
+    inner: list[Any] = [html.P(_sentence(now), className="lead")]
+    viewer = view.sources.viewer()
+    may_read = viewer.may(COMPLIANCE_EVIDENCE_READ)
+    for leg in now.legs:
+        inner += _leg(view, leg) if may_read else []
+    inner += _days(found, view)
+    inner += _outages(found)
+    inner += [
+        html.H3("What it is"),
+        facts(
+            ("Ids", " ".join(control.ids)),
+            ("Holds when", control.holds_when),
+            ("Proposed finding", f"{now.state.finding}; an assessor decides"),
+            ("Test methods", f"{', '.join(control.legs)}; interviews stay with people"),
+            ("Answers for it", control.owner_role.replace("_", " ")),
+            ("Reading is fresh for", age(control.fresh) if control.fresh else "–"),
+        ),
+    ]
+    footer: list[Part] = []
+    if control.probes and viewer.may(COMPLIANCE_CONTROL_RUN):
+        slug = controls.slug(control)
+        footer = [acts.press("Run again", "control-run", slug, main=True), acts.place("control-run", slug)]
+    return dock(
+        f"Evidence for {controls.key(control)}", bar=bar, title=control.title, inner=inner, close=close, footer=footer
+    )
+
+
+def _sentence(now: Standing) -> str:
+    reasons = {leg.reason: controls.why(leg.reason) for leg in now.legs if leg.state is now.state and leg.reason}
+    if now.state is State.FAIL:
+        return "A probe sees what must not be; each object is named below."
+    if now.state is State.STALE:
+        return "What was seen last is too old to count. Does the worker run?"
+    if reasons:
+        return "; ".join(reasons.values()).capitalize() + "."
+    return "Every probe was tested by a planted violation, looked at somebody, and found nothing wrong."
+
+
+def _leg(view: View, leg: Leg) -> list[Any]:
+    probe = view.sources.controls.parts.probes.get(leg.name)
+    if probe is None:
+        return []
+    with view.sources.read() as session:
+        seen = rerun.of_probe(session, leg.name, view.sources.viewer(), limit=EARLIER_SHOWN)
+    parts: list[Any] = [html.H3([html.Span(leg.name), controls.state(leg.state)]), html.P(probe.asks, className="dim")]
+    if not seen:
+        return [*parts, html.P("It was not asked yet.", className="dim")]
+    newest = seen[0]
+    parts += [
+        html.Div(
+            [
+                _figure("population", f"{newest.counted:,}", _components(newest)),
+                _figure(
+                    "violations", f"{newest.total:,}", "named below" if newest.total else "none", bad=newest.total > 0
+                ),
+                _figure("canary", newest.canary or "never", _canary_age(newest, view)),
+            ],
+            className="pair three mt8",
+        )
+    ]
+    if newest.violations:
+        parts += [
+            html.H3("Violations"),
+            chain(
+                [
+                    [short(one["object_id"]), html.Span(readable(one["says"]), className="cut"), one["component"]]
+                    for one in newest.violations[:VIOLATIONS_SHOWN]
+                ]
+            ),
+        ]
+        if newest.total > VIOLATIONS_SHOWN:
+            parts.append(html.P(f"and {newest.total - VIOLATIONS_SHOWN:,} more", className="dim"))
+    parts += [
+        html.H3([html.Span("How we know"), _proof_link(view, newest)]),
+        facts(
+            ("Evidence", [ident(newest.number), html.Span("  "), when(newest.started_at, view.now)]),
+            ("Last looked", [when(leg.at, view.now)] if leg.at else "–"),
+            ("Window", f"#{newest.lo + 1:,} to #{newest.hi:,}" if newest.hi > newest.lo else "–"),
+            ("Asked", html.Code(_asked(newest), className="id")),
+            ("Code", [ident(leg.name), html.Span("  "), short(newest.code_hash)]),
+            ("Build, host", f"{newest.build}, {newest.host}"),
+            ("Row", short(newest.sha256)),
+        ),
+        html.H3("Earlier results"),
+        chain(
+            [
+                [
+                    ident(one.number),
+                    html.Span(
+                        f"{controls.day(one.started_at)}, {one.total:,} of {one.counted:,}",
+                        className="cut",
+                    ),
+                    controls.state(State(one.state)),
+                ]
+                for one in seen
+            ]
+        ),
+    ]
+    return parts
+
+
+def _figure(name: str, value: str, small: str, *, bad: bool = False) -> Part:
+    shown = html.Span(value, className="big c-bad" if bad else "big")
+    if name == "canary":
+        shown = html.Span(ok(value) if value == "caught" else mark(value, "cross", "bad"), className="big b16")
+    return html.Div([html.Span(name, className="dim"), shown, html.Span(small, className="dim")])
+
+
+def _components(seen: Observation) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in list(seen.population.items())[:2]) or "nothing"
+
+
+def _canary_age(seen: Observation, view: View) -> str:
+    return f"{age(view.now - seen.canary_at)} ago" if seen.canary_at else "–"
+
+
+def _asked(seen: Observation) -> str:
+    said = {name: " ".join(value) if isinstance(value, list) else value for name, value in seen.asked.items()}
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in said.items()) or "–"
+
+
+def _proof_link(view: View, seen: Observation) -> Part:
+    return html.A("event and proof", href=f"/console/soc/events?sel={seen.event_id}", className="more")
+
+
+def _days(found: Sequence[Interval], view: View) -> list[Any]:
+    days = posture.strip(found, view.now)
+    kinds = [controls.KINDS[one] for one in days]
+    begin = view.now - timedelta(days=posture.STRIP_DAYS - 1)
+    return [
+        html.H3(f"90 days, {kinds.count('ok')} in place and {kinds.count('fail')} failed"),
+        controls.days(days, width=STRIP_WIDTH, height=24),
+        html.Div([html.Span(f"{begin:%d %b}"), html.Span(f"{view.now:%d %b}")], className="ends dim"),
+    ]
+
+
+def _outages(found: Sequence[Interval]) -> list[Any]:
+    lost = history.outages(found)
+    if not lost:
+        return []
+    rows = [
+        [
+            controls.state(one.state),
+            html.Span(one.cause or "no cause written down yet", className="cut"),
+            f"{controls.day(one.from_at)} to {controls.day(one.to_at) if one.to_at else 'now'}",
+        ]
+        for one in reversed(lost[-EARLIER_SHOWN:])
+    ]
+    return [html.H3("Outages"), chain(rows)]

@@ -1,0 +1,87 @@
+"""The compliance half of the console: posture, controls and the evidence beside them, as each role sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from app.identity import roles
+from app.identity.models import factor
+from app.kernel.clock import StillClock
+from compliance.engine import standing
+from compliance.states import State
+from tests.dashboards.desk import Desk, Room
+from tests.support.installation import Installation, installed
+
+START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def clock() -> StillClock:
+    return StillClock(START)
+
+
+@pytest.fixture
+def house(tmp_path: Path, clock: StillClock) -> Iterator[Installation]:
+    with installed(tmp_path / "home", clock=clock) as made:
+        yield made
+
+
+@pytest.fixture
+def officer(house: Installation) -> Desk:
+    return Room(installation=house).desk("olga", roles.COMPLIANCE_OFFICER)
+
+
+def test_what_was_never_looked_at_is_no_pass(house: Installation, officer: Desk) -> None:
+    drawn = officer.draw("/console/compliance/posture")
+    assert "Not shown yet." in drawn
+    assert '"PASS' not in drawn
+    assert "not observed yet" in officer.draw("/console/compliance/controls", "?sel=pci:8.4.1").lower()
+
+
+def test_a_failing_control_is_named_with_its_evidence(house: Installation, officer: Desk, clock: StillClock) -> None:
+    with house.system.db.begin() as session:
+        session.execute(sa.update(factor).where(factor.c.account_id == officer.person.account).values(removed_at=START))
+    house.turn()
+    drawn = officer.draw("/console/compliance/posture")
+    assert "Not today." in drawn
+    assert "controls?sel=pci%3A8.4.1" in drawn
+    beside = officer.draw("/console/compliance/controls", "?sel=pci:8.4.1&state=FAIL")
+    assert "the account has no second factor" in beside
+    assert "EV-" in beside
+    assert "caught" in beside
+
+
+def test_an_officer_asks_a_probe_now(house: Installation, officer: Desk) -> None:
+    assert officer.press("control-run", "pci:8.2.6").status_code == 200
+    with house.system.db.read() as session:
+        found = standing.all_of(session, house.system.clock.now(), house.system.controls.parts)
+    assert found["pci-4.0.1", "8.2.6"].state is State.PASS
+
+
+def test_an_analyst_reads_controls_and_asks_nothing(house: Installation) -> None:
+    analyst = Room(installation=house).analyst
+    assert "Would we pass today?" in analyst.draw("/console/compliance/posture")
+    assert "Run again" not in analyst.draw("/console/compliance/controls", "?sel=pci:8.2.6")
+    answer = analyst.press("control-run", "pci:8.2.6")
+    assert answer.status_code == 403
+
+
+def test_a_control_that_is_none_is_nothing_here(officer: Desk) -> None:
+    assert "There is no page or object" in officer.draw("/console/compliance/controls", "?sel=pci:99.9")
+    assert "There is no page or object" in officer.draw("/console/compliance/absent")
+
+
+def test_a_day_of_the_past_shows_what_was_known_then(house: Installation, officer: Desk, clock: StillClock) -> None:
+    house.turn()
+    clock.move(timedelta(days=3))
+    officer.browser.sign_in(officer.person, surface="staff")
+    drawn = officer.draw("/console/compliance/controls", "?at=2026-11-02&state=PASS")
+    assert "8.4.1" in drawn
+    assert "as of 02 Nov 2026" in drawn
+    assert "8.4.1" not in officer.draw("/console/compliance/controls", "?at=2026-11-01&state=PASS")
+    assert officer.draw("/console/compliance/controls", "?at=yesterday")
