@@ -20,7 +20,7 @@ from app.gateway.networks import Blocked, BlockNetwork
 from app.gateway.networks import metadata as gateway_tables
 from app.gateway.pipeline import Gateway
 from app.gateway.proxies import TrustedProxies
-from app.identity import contradictions, evidence, password_filter
+from app.identity import contradictions, evidence, password_filter, role_grants
 from app.identity import privacy as identity_privacy
 from app.identity.approvals import ApprovalBook
 from app.identity.containment import LockAccount, RevokeSessions, ToldHold
@@ -354,7 +354,7 @@ def _compliance(
 def _approvals(identity: Identity) -> ApprovalBook:
     """Return the book of approvals with the kinds of every owner."""
     book = ApprovalBook(identity)
-    book.declare()
+    book.declare(*role_grants.kinds(book, parts=identity))
     return book
 
 

@@ -9,20 +9,22 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import pyotp
+from sqlalchemy.orm import Session
 
 from app import health, jobs, process
 from app.compose import System
 from app.config import Settings
-from app.identity import letters, links, mfa, roles, signup
+from app.identity import letters, links, mfa, role_grants, roles, signup
 from app.identity.accounts import AUDITOR_GRANT_MAX, Terms
 from app.kernel.access import IAM_ACCOUNT_INVITE, Acr, Actor, ActorKind, service
+from app.kernel.approvals import Verdict
 from app.kernel.clock import Clock, SteppedClock, SystemClock, rfc3339
 from app.kernel.crypto import write_private_once
 from app.kernel.errors import ConfigurationRefused, Conflict, Invalid, OnePayError
@@ -370,8 +372,16 @@ def _people(system: System, made: _Made) -> None:
                 account = signup.bootstrap(session, address, full_name, ctx, parts=system.identity)
                 made.administrators.append(account)
             else:
-                ctx = system.context(_administrator(made.administrators[n % 2]))
+                ctx = system.context(_administrator(system, made.administrators[n % 2]))
                 account = signup.invite(session, address, full_name, role, ctx, parts=system.identity)
+                _give(
+                    session,
+                    system,
+                    account,
+                    role,
+                    Terms(),
+                    made.administrators if n % 2 == 0 else made.administrators[::-1],
+                )
         secret = _accept(system, account, address, password)
         made.accounts.append(Account(role=role, address=address, password=password, secret=secret))
 
@@ -380,12 +390,22 @@ def _auditor(system: System, made: _Made, start: datetime) -> None:
     """Invite the auditor once the world has been lived: what they may look at is this time, and for 90 days."""
     name, role, full_name = AUDITOR
     address, password = f"{name}@onepay.example", _password()
-    ctx = system.context(_administrator(made.administrators[0]))
+    ctx = system.context(_administrator(system, made.administrators[0]))
     terms = Terms(until=ctx.at + AUDITOR_GRANT_MAX, period=(start - timedelta(days=1), ctx.at))
     with system.db.begin() as session:
-        account = signup.invite(session, address, full_name, role, ctx, parts=system.identity, terms=terms)
+        account = signup.invite(session, address, full_name, role, ctx, parts=system.identity)
+        _give(session, system, account, role, terms, made.administrators)
     secret = _accept(system, account, address, password)
     made.accounts.append(Account(role=role, address=address, password=password, secret=secret))
+
+
+def _give(session: Session, system: System, account: str, role: str, terms: Terms, two: Sequence[str]) -> None:
+    """Let the first of two administrators ask for a role, and the second agree."""
+    first, second = (system.context(_administrator(system, one)) for one in two[:2])
+    id = role_grants.ask(session, account, role, terms, "Needed for the work", first, approvals=system.approvals)
+    outcome = system.approvals.decide(session, id, Verdict.APPROVED, "", second)
+    if outcome.error is not None:
+        raise outcome.error
 
 
 def _accept(system: System, account: str, address: str, password: str) -> str:
@@ -404,14 +424,15 @@ def _accept(system: System, account: str, address: str, password: str) -> str:
     return offer.secret
 
 
-def _administrator(account: str) -> Actor:
-    """Return the administrator who invites, as if signed in with a factor."""
+def _administrator(system: System, account: str) -> Actor:
+    """Return an administrator as if signed in with a factor a moment ago."""
     return Actor(
         id=account,
         kind=ActorKind.STAFF,
         roles=frozenset({roles.ADMINISTRATOR}),
         permissions=roles.ROLES[roles.ADMINISTRATOR],
         acr=Acr.MFA,
+        authenticated_at=system.clock.now(),
     )
 
 

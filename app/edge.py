@@ -72,15 +72,15 @@ def acting(*, posting: bool = False, upon: str | None = None) -> Iterator[Sessio
         yield session
 
 
-def acted(work: Callable[[Session], Result]) -> Result:
+def acted(work: Callable[[Session], Result], *, upon: str | None = None) -> Result:
     """Carry out an act of whoever is signed in in one transaction; where two waited for each other, once more."""
     try:
-        with acting() as session:
+        with acting(upon=upon) as session:
             return work(session)
     except Unavailable as error:
         if not is_deadlock(error):
             raise
-    with acting() as session:
+    with acting(upon=upon) as session:
         return work(session)
 
 

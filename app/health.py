@@ -64,6 +64,7 @@ def lag(system: System) -> dict[str, Any]:
         signed = checkpoint.signing(session, now)
         detection = system.runner.behind(session, now)
         mail = letters.standing(session, now)
+        lacking = system.approvals.lacking(session, now)
     system.metrics.log_head.set(head.size)
     system.metrics.log_unsequenced.set(waiting.rows)
     system.metrics.store_parked.set(shipped.parked)
@@ -107,6 +108,11 @@ def lag(system: System) -> dict[str, Any]:
             "lost": mail.lost,
             "ok": mail.is_well,
         },
+        "approvals": {
+            "lacking": [lack.kind for lack in lacking],
+            "says": [f"{lack.title}: {lack.eligible} of {lack.needed}" for lack in lacking],
+            "ok": not lacking,
+        },
     }
 
 
@@ -122,7 +128,7 @@ def parts(system: System, found: Mapping[str, Any] | None = None) -> list[Part]:
     """Return the parts of the pipeline as lines a person reads; `found` is what `lag` said, where it was asked."""
     found = lag(system) if found is None else found
     log, store, signed, detection = found["log"], found["store"], found["checkpoint"], found["detection"]
-    mail = found["letters"]
+    mail, approvals = found["letters"], found["approvals"]
     return [
         Part(
             name="Sequencer",
@@ -162,6 +168,12 @@ def parts(system: System, found: Mapping[str, Any] | None = None) -> list[Part]:
             ),
             ok=mail["ok"],
             detail=f"one is due for {mail['overdue_seconds']:.0f} s" if mail["overdue_seconds"] else "",
+        ),
+        Part(
+            name="Approvers",
+            says=f"too few for {len(approvals['says'])}" if approvals["says"] else "enough for each kind",
+            ok=approvals["ok"],
+            detail=", ".join(approvals["says"]),
         ),
         *(Part(name=f"Ready: {name}", says=said, ok=False) for name, said in ready(system).items()),
     ]

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.compose import System
 from app.gateway import folding, networks
-from app.identity import expiry, letters, sessions
+from app.identity import expiry, letters, role_grants, sessions
 from app.kernel.jobs import Job
 from app.kernel.logs import logger
 from compliance.privacy import jobs as privacy
@@ -27,6 +27,8 @@ def all_jobs(system: System) -> Sequence[Job]:
     """Return every job with its pace."""
     return (
         Job(name="identity.expire", every=timedelta(seconds=60), run=lambda at: _expire(system, at)),
+        Job(name="identity.approvers", every=timedelta(hours=1), run=lambda at: _approvers(system, at)),
+        Job(name="identity.sod", every=timedelta(days=1), run=lambda at: _duties(system, at)),
         Job(name="gateway.fold", every=folding.FLUSH, run=lambda at: _fold(system, at)),
         Job(name="gateway.purge", every=timedelta(hours=1), run=lambda at: _purge_rules(system, at)),
         Job(name="messaging.deliver", every=timedelta(seconds=1), run=lambda at: _deliver(system, at)),
@@ -44,6 +46,7 @@ def _expire(system: System, at: datetime) -> str | None:
     ctx, policy = system.job_context("identity", at), system.identity.policy
     with system.db.begin() as session:
         system.approvals.expire(session, ctx)
+        role_grants.lapse(session, ctx)
     with system.db.begin() as session:
         letters.expire(session, at)
         given_up = letters.set_aside(session, at)
@@ -52,6 +55,26 @@ def _expire(system: System, at: datetime) -> str | None:
     ended = _in_turns(system, lambda session: sessions.sweep(session, ctx), sessions.SWEEP_MAX)
     gone = _in_turns(system, lambda session: expiry.purge(session, ctx, policy=policy), expiry.ROWS_MAX)
     return f"{ended} sessions ended, {gone} rows deleted" if ended or gone else None
+
+
+def _approvers(system: System, at: datetime) -> str | None:
+    """Say for which approvals too few people are there; the health page says so at any time (APR-3)."""
+    with system.db.read() as session:
+        lacking = system.approvals.lacking(session, at)
+    if not lacking:
+        return None
+    kinds = ", ".join(lack.kind for lack in lacking)
+    _log.warning("too few people could decide some approvals", extra={"onepay__approvals": kinds})
+    return f"too few people for {kinds}"
+
+
+def _duties(system: System, at: datetime) -> str | None:
+    """Search for people who hold roles that exclude each other (SOD-1)."""
+    with system.db.read() as session:
+        held = role_grants.excluded_held(session, at)
+    for one in held:
+        _log.error("somebody holds roles that exclude each other", extra={"onepay__roles": " and ".join(one.pair)})
+    return f"{len(held)} excluded pairs held" if held else None
 
 
 def _fold(system: System, at: datetime) -> str | None:

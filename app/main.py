@@ -15,7 +15,7 @@ from app.gateway import pipeline
 from app.gateway.policy import BODY_MAX
 from app.kernel import access
 from app.kernel.errors import OnePayError
-from app.web import assets, coming_in, general, pages, privacy, security, send, signing_in, wallet
+from app.web import approvals, assets, coming_in, general, pages, privacy, security, send, signing_in, wallet
 from app.web.admin import people
 
 _TEMPLATES = Path(__file__).parent / "web" / "templates"
@@ -38,6 +38,7 @@ def make_app(system: System) -> Flask:
         wallet.blueprint,
         send.blueprint,
         people.blueprint,
+        approvals.blueprint,
         sessions.blueprint,
         money.blueprint,
         description.blueprint,

@@ -154,6 +154,7 @@ def _menu(current: str, area: str, viewer: Actor, counts: Mapping[str, int]) -> 
         ]
         if links:
             items += [*([html.H2(head)] if head else []), html.Ul(links)]
+    items.append(html.Ul(html.Li(html.A("Approvals", href="/approvals"))))
     return html.Nav(items, className="menu", **{"aria-label": "Main"})
 
 

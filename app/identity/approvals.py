@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.identity import approval_rows as rows
-from app.identity import approvers
+from app.identity import approvers, notices
 from app.identity.approvers import Lack
 from app.identity.models import approval, approval_vote
 from app.identity.parts import Identity
@@ -116,7 +116,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """An approval as somebody sees it: `lines` is None where the content is not for them or was erased."""
+    """An approval as somebody sees it: `lines` is None where the content is not for them or was erased.
+
+    `summary`, in lists, is the first of them; what is about a person is read only where it is opened, and recorded.
+    """
 
     standing: Standing
     kind: ApprovalKind
@@ -124,6 +127,7 @@ class Shown:
     is_own: bool
     may_decide: bool
     is_erased: bool = False
+    summary: str | None = None
 
 
 class ApprovalBook:
@@ -180,6 +184,7 @@ class ApprovalBook:
         if not insert_once(session, approval, row):
             return self._open_twin(session, kind, digest, ctx)
         self._record(session, ApprovalRequested, rows.get(session, approval_id), ctx)
+        self._tell(session, declared, payload, approval_id, ctx)
         return approval_id
 
     def decide(self, session: Session, id: str, verdict: Verdict, reason: str, ctx: Context) -> Outcome:
@@ -293,9 +298,24 @@ class ApprovalBook:
             outbox.record(session, DataRead(view="approval", count=1, about=(row.subject_id,)), ctx)
         return replace(shown, lines=tuple(lines))
 
+    def concerns(self, actor: Actor) -> bool:
+        """Tell whether approvals are anything to somebody: they may ask for some, decide some, or see all."""
+        return actor.may(IAM_APPROVAL_READ) or any(_is_of(kind, actor) for kind in self.kinds)
+
     def lacking(self, session: Session, at: datetime, *, without: Sequence[str] = ()) -> tuple[Lack, ...]:
         """Return the kinds that too few people could decide, also as it would be `without` some (APR-3)."""
         return approvers.lacking(session, self.kinds, at, without=without)
+
+    def _tell(self, session: Session, kind: ApprovalKind, payload: Payload, id: str, ctx: Context) -> None:
+        """Write to everybody who may decide; the letter says of what kind it is, never what it holds."""
+        text = (
+            f"Something waits for a second pair of eyes: {kind.title.lower()}.\n"
+            f"Read what it is, and approve or refuse it: {self._parts.public_url}/approvals/{id}\n"
+        )
+        deciding = approvers.eligible(session, kind, ctx.at) - kind.excluded(payload) - {ctx.actor.own_id}
+        for account_id in sorted(deciding):
+            subject = "Something waits for your approval"
+            notices.tell(session, account_id, subject, text, "approval_asked", ctx, parts=self._parts)
 
     def _reject(self, session: Session, row: Any, kind: ApprovalKind, why: str, ctx: Context) -> Outcome:
         self._vote(session, row, Verdict.REJECTED, why, ctx)
@@ -334,7 +354,7 @@ class ApprovalBook:
     def _failed(self, session: Session, row: Any, kind: ApprovalKind, error: OnePayError, own: Context) -> Outcome:
         if isinstance(error, Traced):
             error.trace(session, own)
-        rows.move(session, row.id, State.APPROVED, State.FAILED, result=error.code)
+        rows.move(session, row.id, State.APPROVED, State.FAILED, result=f"{error} ({error.code})"[:RESULT_MAX])
         self._record(session, ApprovalExecuted, row, own, reason=error.code)
         kind.closed(session, row.id, State.FAILED, own)
         return Outcome(state=State.FAILED, result=error.code, error=error)
@@ -427,7 +447,16 @@ class ApprovalBook:
             lines=None,
             is_own=row.requested_by == actor.id,
             may_decide=standing.is_open(at) and self._may(row, standing, kind, actor),
+            summary=self._summary(row, kind, actor),
         )
+
+    def _summary(self, row: Any, kind: ApprovalKind, actor: Actor) -> str | None:
+        if row.subject_id is not None or not (_is_of(kind, actor) or row.requested_by == actor.id):
+            return None
+        try:
+            return next(iter(kind.render(rows.opened(row, parts=self._parts))), None)
+        except kernel.ApprovalChanged:
+            return None
 
     def _may(self, row: Any, standing: Standing, kind: ApprovalKind, actor: Actor) -> bool:
         if not actor.may(kind.decides) or actor.id in {voter for voter, _, _ in standing.votes}:

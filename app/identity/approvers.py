@@ -37,8 +37,10 @@ def lacking(
 ) -> tuple[Lack, ...]:
     """Return the kinds with fewer people than they need, also as it would be `without` some."""
     found = []
+    held = accounts.active_with_roles(session, roles.STAFF_ROLES, at)
     for kind in kinds:
-        count = len(eligible(session, kind, at) - frozenset(without))
+        deciding = frozenset(roles.holders_of(kind.decides))
+        count = sum(1 for account_id, those in held.items() if those & deciding and account_id not in without)
         if count < kind.eligible_min:
             found.append(Lack(kind=kind.name, title=kind.title, eligible=count, needed=kind.eligible_min))
     return tuple(found)

@@ -178,6 +178,12 @@ def holders_of(permission: Permission) -> tuple[str, ...]:
     return tuple(role for role, permissions in ROLES.items() if permission in permissions)
 
 
+def beside(held: frozenset[str]) -> tuple[str, ...]:
+    """Return the staff roles that somebody may get who holds these."""
+    before = excluded_in(held)
+    return tuple(role for role in STAFF_ROLES if role not in held and excluded_in(held | {role}) == before)
+
+
 def excluded_in(held: frozenset[str]) -> frozenset[frozenset[str]]:
     """Return the excluded pairs in a set of roles that one person holds."""
     return frozenset(pair for pair in map(frozenset, combinations(sorted(held), 2)) if pair in EXCLUDED)

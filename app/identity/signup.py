@@ -140,11 +140,13 @@ def invite(
     ctx: Context,
     *,
     parts: Identity,
-    terms: accounts.Terms | None = None,
 ) -> str:
-    """Invite a colleague with a role; the letter holds the link, which works once. Returns the new account's id."""
+    """Invite a colleague who is to hold a role; the letter holds the link, which works once. Returns the account's id.
+
+    The role itself is asked for beside it (`role_grants.ask`): nobody gives one alone.
+    """
     ctx.actor.require(IAM_ACCOUNT_INVITE)
-    return _invite(session, typed, name, role, ctx, parts, terms)
+    return _invite(session, typed, name, role, ctx, parts)
 
 
 def bootstrap(session: Session, typed: str, name: str, ctx: Context, *, parts: Identity) -> str:
@@ -152,6 +154,7 @@ def bootstrap(session: Session, typed: str, name: str, ctx: Context, *, parts: I
     if accounts.count_active(session, roles.ADMINISTRATOR, ctx.at) >= BOOTSTRAP_ADMINISTRATORS:
         raise BootstrapOver
     account_id = _invite(session, typed, name, roles.ADMINISTRATOR, ctx, parts)
+    accounts.grant(session, account_id, roles.ADMINISTRATOR, "invitation", ctx)
     outbox.record(session, BootstrapUsed(target=account_id, about=(account_id,)), ctx)
     return account_id
 
@@ -177,22 +180,13 @@ def record_changed(session: Session, account_id: str, reason: str, ctx: Context)
     outbox.record(session, PasswordChanged(account=account_id, reason=reason, about=(account_id,)), ctx)
 
 
-def _invite(
-    session: Session,
-    typed: str,
-    name: str,
-    role: str,
-    ctx: Context,
-    parts: Identity,
-    terms: accounts.Terms | None = None,
-) -> str:
+def _invite(session: Session, typed: str, name: str, role: str, ctx: Context, parts: Identity) -> str:
     if role not in roles.STAFF_ROLES:
         raise RoleUnknown(param="role")
     address = accounts.normal_address(typed)
     account_id = accounts.create(
         session, ActorKind.STAFF, address, accounts.checked_name(name), State.INVITED, ctx, parts=parts, verified=True
     )
-    accounts.grant(session, account_id, role, "invitation", ctx, terms=terms)
     seconds = parts.policy.invitation_seconds
     url = links.make(session, LinkPurpose.INVITATION, ctx, parts=parts, seconds=seconds, account_id=account_id)
     text = (

@@ -77,6 +77,7 @@ def render(template: str, status: int = 200, *, is_out: bool = False, **values: 
         actor=actor,
         is_customer=actor.kind is ActorKind.CUSTOMER,
         is_staff=actor.kind is ActorKind.STAFF,
+        has_approvals=actor.kind is ActorKind.STAFF and system().approvals.concerns(actor),
         is_demo=system().settings.demo,
         idle_minutes=live.idle_seconds // 60 if live else None,
         now=g.at,

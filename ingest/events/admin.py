@@ -61,7 +61,6 @@ class RoleRequested(AdminEvent):
     """An administrator asked that somebody gets a role."""
 
     kind: ClassVar[str] = "admin.role.requested"
-    is_reserved: ClassVar[bool] = True
     strict: ClassVar[bool] = True
 
 
@@ -70,7 +69,6 @@ class RoleRefused(AdminEvent):
     """A role was not given: a second administrator said no, or duties exclude it (`event.reason`)."""
 
     kind: ClassVar[str] = "admin.role.refused"
-    is_reserved: ClassVar[bool] = True
     outcome_of_kind: ClassVar[Outcome] = Outcome.FAILURE
     strict: ClassVar[bool] = True
 
@@ -80,7 +78,6 @@ class RoleRevoked(AdminEvent):
     """A role was taken back before its end."""
 
     kind: ClassVar[str] = "admin.role.revoked"
-    is_reserved: ClassVar[bool] = True
     strict: ClassVar[bool] = True
 
 
@@ -89,7 +86,6 @@ class RoleLapsed(AdminEvent):
     """A role came to its end."""
 
     kind: ClassVar[str] = "admin.role.lapsed"
-    is_reserved: ClassVar[bool] = True
     strict: ClassVar[bool] = True
 
 

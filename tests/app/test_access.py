@@ -15,6 +15,8 @@ from app.oauth import guard
 from tests.support.installation import Browser, Installation
 
 EXAMPLES = {
+    "approval_id": "apr_01M00000000000000000000000",
+    "role": "analyst",
     "account_id": "acc_01M00000000000000000000000",
     "factor_id": "fac_01M00000000000000000000000",
     "session_id": "ses_01M00000000000000000000000",

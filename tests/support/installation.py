@@ -17,7 +17,7 @@ from werkzeug.test import Client, TestResponse
 
 from app import config, jobs, process
 from app.compose import System, make_system
-from app.identity import letters, mfa, roles, signup
+from app.identity import accounts, letters, mfa, roles, signup
 from app.identity.accounts import AUDITOR_GRANT_MAX, Terms
 from app.kernel.access import IAM_ACCOUNT_INVITE, OPS_RECONCILE_IMPORT, Actor, ActorKind, service
 from app.kernel.clock import Clock
@@ -97,7 +97,8 @@ class Installation:
         if role == roles.AUDITOR:
             terms = Terms(until=ctx.at + AUDITOR_GRANT_MAX, period=(ctx.at - timedelta(days=90), ctx.at))
         with system.db.begin() as session:
-            account = signup.invite(session, address, name.title(), role, ctx, parts=system.identity, terms=terms)
+            account = signup.invite(session, address, name.title(), role, ctx, parts=system.identity)
+            accounts.grant(session, account, role, "a test", ctx, terms=terms)
         own = system.context(Actor(id=account, kind=ActorKind.STAFF))
         token = self.link_to(address)
         with system.db.begin() as session:

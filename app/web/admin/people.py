@@ -1,4 +1,4 @@
-"""People: accounts, their sessions and factors. *Who is this?*"""
+"""People: accounts, their sessions, factors and roles. *Who is this?*"""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from flask import Blueprint, Response, request
 from app import problems
 from app.edge import acting, context, leave_trace, system
 from app.gateway.policy import Policy, route
-from app.identity import coming_back, people, roles, signup
+from app.identity import accounts, coming_back, people, role_grants, roles, signup
+from app.identity.accounts import AUDITOR_GRANT_MAX, Terms
 from app.kernel.access import (
     IAM_ACCOUNT_DISABLE,
     IAM_ACCOUNT_INVITE,
     IAM_ACCOUNT_READ,
     IAM_FACTOR_DECIDE,
+    IAM_ROLE_ASK,
     IAM_SESSION_REVOKE,
     Acr,
     ActorKind,
@@ -22,13 +24,14 @@ from app.kernel.access import (
 )
 from app.kernel.errors import Conflict, Forbidden, Invalid, OnePayError
 from app.oauth import guard
-from app.web import pages
+from app.web import dates, pages
 
 blueprint = Blueprint("people", __name__)
 _DONE = {
     "sessions": "Every session was ended.",
     "factor": "The factor was removed, and every session ended.",
     "lockout": "They can sign in again.",
+    "role": "The role ended, and with it every session.",
 }
 
 
@@ -44,19 +47,18 @@ def users() -> Response:
 
 @route(blueprint, "POST", "/admin/users", _policy(IAM_ACCOUNT_INVITE))
 def invite() -> Response:
-    """Invite a colleague with a role."""
+    """Invite a colleague, and ask that they get a role; another administrator agrees to that."""
     form = pages.read("email", "name", "role")
     if form.wrong:
         return _list(form, 422)
     try:
         with acting() as session:
+            role, ctx = form.values["role"], context()
             invited = signup.invite(
-                session,
-                form.values["email"],
-                form.values["name"],
-                form.values["role"],
-                context(),
-                parts=system().identity,
+                session, form.values["email"], form.values["name"], role, ctx, parts=system().identity
+            )
+            role_grants.ask(
+                session, invited, role, Terms(), "For this they were invited", ctx, approvals=system().approvals
             )
     except (Invalid, Conflict) as error:
         form.refuse(error, "email")
@@ -162,6 +164,55 @@ def end_lockout(account_id: str) -> Response:
     return pages.go(f"/admin/users/{account_id}?done=lockout")
 
 
+@route(blueprint, "POST", "/admin/users/<account_id>/roles", _policy(IAM_ROLE_ASK))
+def ask_role(account_id: str) -> Response:
+    """Ask that a colleague gets a role; nothing is given before another administrator agrees."""
+    form = pages.read("role", "until", "period_from", "period_until", "role_reason")
+    terms = form.wrong or _terms(form)
+    if form.wrong or not isinstance(terms, Terms):
+        return _person(account_id, form, 422)
+    try:
+        with acting(upon=account_id) as session:
+            id = role_grants.ask(
+                session,
+                account_id,
+                form.values["role"],
+                terms,
+                form.values["role_reason"],
+                context(),
+                approvals=system().approvals,
+            )
+    except (Invalid, Conflict, Forbidden) as error:
+        return _refused(account_id, form, error, "role_reason" if error.param == "reason" else "role")
+    return pages.go(f"/approvals/{id}")
+
+
+@route(blueprint, "POST", "/admin/users/<account_id>/roles/<role>/end", _policy(IAM_ROLE_ASK, fresh=True))
+def end_role(account_id: str, role: str) -> Response:
+    """End a role of a colleague at once, with a reason."""
+    form = pages.read("reason")
+    if form.wrong:
+        return _person(account_id, form, 422)
+    try:
+        with acting(upon=account_id) as session:
+            role_grants.end(session, account_id, role, form.values["reason"], context(), approvals=system().approvals)
+    except (Invalid, Conflict, Forbidden) as error:
+        return _refused(account_id, form, error, "reason")
+    return pages.go(f"/admin/users/{account_id}?done=role")
+
+
+def _terms(form: pages.Form) -> Terms | None:
+    """Return the terms of a form, in whole days of the zone that pages show, or None with what is wrong noted in it."""
+    until = form.hold("until", lambda: dates.end_of(form.values["until"], param="until"))
+    begin = form.hold("period_from", lambda: dates.begin_of(form.values["period_from"], param="period_from"))
+    end = form.hold("period_until", lambda: dates.end_of(form.values["period_until"], param="period_until"))
+    if (begin is None) != (end is None) and not form.wrong:
+        form.wrong["period_until" if end is None else "period_from"] = "Give both days of the period."
+    if form.wrong:
+        return None
+    return Terms(until=until, period=(begin, end) if begin and end else None)
+
+
 def _refused(account_id: str, form: pages.Form, error: OnePayError, field: str) -> Response:
     """Return the person with a refusal of what was to be done, after its trace is left."""
     leave_trace(error)
@@ -189,12 +240,29 @@ def _list(form: pages.Form, status: int, found: Sequence[people.Person] = ()) ->
         is_found=is_found,
         more=more,
         words=roles.WORD_OF_ROLE,
-        staff_roles=[role for role in roles.STAFF_ROLES if role != roles.AUDITOR],  # whose terms nobody says here
+        staff_roles=[role for role in roles.STAFF_ROLES if role != roles.AUDITOR],  # whose terms their own page asks
     )
 
 
 def _person(account_id: str, form: pages.Form, status: int) -> Response:
+    parts, ctx = system().identity, context()
     with system().db.begin() as session:
-        found = people.detail(session, account_id, context(), parts=system().identity)
+        found = people.detail(session, account_id, ctx, parts=parts)
+        held = role_grants.held_by(session, account_id, ctx)
+        asked = role_grants.asked_for(session, account_id, ctx, parts=parts)
+        named = accounts.names_and_addresses(session, [one.given_by or "" for one in (*held, *asked)], parts=parts)
     done = _DONE.get(request.args.get("done", "")) if status == 200 else None
-    return pages.render("admin/user.html", status, form=form, detail=found, words=roles.WORD_OF_ROLE, done=done)
+    return pages.render(
+        "admin/user.html",
+        status,
+        form=form,
+        detail=found,
+        held=held,
+        asked=asked,
+        names={id: name for id, (name, _) in named.items()},
+        words=roles.WORD_OF_ROLE,
+        staff_roles=roles.beside(frozenset(one.role for one in held)),
+        auditor=roles.AUDITOR,
+        auditor_days=AUDITOR_GRANT_MAX.days,
+        done=done,
+    )

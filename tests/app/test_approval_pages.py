@@ -1,0 +1,297 @@
+"""The pages of a second pair of eyes: asked for by one administrator, read and decided by another, on the real edge."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from werkzeug.test import TestResponse
+
+from app.identity import accounts, letters, role_grants, roles
+from app.kernel.access import Actor, ActorKind
+from app.kernel.clock import StillClock
+from tests.support.installation import Browser, Installation, Person, installed
+
+START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+WHY = "Covers the night shift"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Installation]:
+    with installed(tmp_path / "home", clock=StillClock(START)) as made:
+        for name in ("ada", "basil"):
+            made.staff(name, roles.ADMINISTRATOR)
+        made.staff("maren", roles.ANALYST)
+        yield made
+
+
+@pytest.fixture
+def ada(house: Installation) -> Browser:
+    return signed_in(house, "ada")
+
+
+@pytest.fixture
+def basil(house: Installation) -> Browser:
+    return signed_in(house, "basil")
+
+
+def signed_in(house: Installation, name: str) -> Browser:
+    browser = house.browser()
+    browser.sign_in(house.people[name], surface="staff")
+    return browser
+
+
+def maren(house: Installation) -> Person:
+    return house.people["maren"]
+
+
+def ask(house: Installation, browser: Browser, role: str = roles.INCIDENT_COMMANDER, **more: str) -> TestResponse:
+    person = f"/admin/users/{maren(house).account}"
+    browser.get(person)
+    return browser.post(f"{person}/roles", {"role": role, "role_reason": WHY, **more})
+
+
+def asked(house: Installation, browser: Browser) -> str:
+    answer = ask(house, browser)
+    assert answer.status_code == 303, answer.text
+    return str(answer.location)
+
+
+def roles_of(house: Installation, account: str) -> frozenset[str]:
+    with house.system.db.read() as session:
+        return accounts.roles_of(session, account, house.system.clock.now())
+
+
+def move(house: Installation, **span: float) -> None:
+    house.system.clock.move(timedelta(**span))  # type: ignore[attr-defined]  # the clock of this house stands still
+
+
+def told(answer: TestResponse) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", answer.text).split())
+
+
+def test_one_asks_another_agrees_and_the_role_is_there(house: Installation, ada: Browser, basil: Browser) -> None:
+    there = asked(house, ada)
+    own = ada.get(there)
+    assert "Somebody else has to decide" in told(own)
+    assert 'value="approved"' not in own.text
+    assert roles_of(house, maren(house).account) == {roles.ANALYST}
+    queue = basil.get("/approvals")
+    assert there in queue.text
+    assert "Asked for by Ada" in told(queue)
+    page = basil.get(there)
+    assert "becomes incident commander, with every permission of that role." in told(page)
+    assert WHY in told(page)
+    assert 'name="code"' not in page.text  # the sign-in was a moment ago
+    assert basil.post(there, {"verdict": "approved", "reason": ""}).status_code == 303
+    assert roles_of(house, maren(house).account) == {roles.ANALYST, roles.INCIDENT_COMMANDER}
+    assert "Approved by Basil" in told(basil.get(there))
+    assert "Nothing waits for you." in told(basil.get("/approvals"))
+    # The same click again changes nothing.
+    assert basil.post(there, {"verdict": "approved", "reason": ""}).status_code == 303
+    house.arrive()
+    assert "Incident commander" in told(ada.get(f"/admin/users/{maren(house).account}"))
+
+
+def test_a_second_click_at_once_is_none(house: Installation, ada: Browser, basil: Browser) -> None:
+    there = asked(house, ada)
+    move(house, seconds=90)
+    basil.get(there)
+    code = house.code(house.people["basil"].secret or "")
+    first = basil.post(there, {"verdict": "approved", "reason": "", "code": code})
+    assert first.status_code == 303
+    basil.get(there)
+    again = basil.post(there, {"verdict": "approved", "reason": "", "code": code})
+    assert again.status_code == 303
+    kinds = house.waiting_kinds()
+    assert kinds.count("admin.approval.decided") == kinds.count("admin.approval.executed") == 1
+
+
+def test_a_proof_that_is_not_fresh_is_asked_for_with_what_was_typed(
+    house: Installation, ada: Browser, basil: Browser
+) -> None:
+    there = asked(house, ada)
+    move(house, seconds=61)
+    assert 'name="code"' in basil.get(there).text
+    lacks = basil.post(there, {"verdict": "rejected", "reason": "Not in this quarter"})
+    assert lacks.status_code == 422
+    assert "Not in this quarter" in lacks.text
+    assert "code of your authenticator" in told(lacks)
+    wrong = basil.post(there, {"verdict": "rejected", "reason": "Not in this quarter", "code": "000000"})
+    assert wrong.status_code == 422
+    assert "not accepted" in told(wrong)
+    code = house.code(house.people["basil"].secret or "")
+    done = basil.post(there, {"verdict": "rejected", "reason": "Not in this quarter", "code": code})
+    assert done.status_code == 303
+    # The renewed session is the browser's.
+    assert "Refused by Basil" in told(basil.get(there))
+    assert roles_of(house, maren(house).account) == {roles.ANALYST}
+
+
+def test_a_code_is_good_though_the_vote_was_refused(house: Installation, ada: Browser, basil: Browser) -> None:
+    there = asked(house, ada)
+    move(house, seconds=61)
+    basil.get(there)
+    code = house.code(house.people["basil"].secret or "")
+    refused = basil.post(there, {"verdict": "rejected", "reason": "no", "code": code})
+    assert refused.status_code == 422
+    basil.token = re.search(r'name="csrf_token" value="([^"]+)"', refused.text).group(1)  # type: ignore[union-attr]
+    assert 'name="code"' not in refused.text
+    assert basil.post(there, {"verdict": "rejected", "reason": "Not in this quarter"}).status_code == 303
+
+
+def test_own_requests_are_refused_also_by_hand(house: Installation, ada: Browser) -> None:
+    there = asked(house, ada)
+    ada.get(there)
+    answer = ada.post(there, {"verdict": "approved", "reason": ""})
+    assert answer.status_code == 403
+    assert "somebody else has to decide" in told(answer)
+    assert {"admin.approval.refused"} <= set(house.waiting_kinds())
+
+
+def test_who_asked_takes_it_back(house: Installation, ada: Browser, basil: Browser) -> None:
+    there = asked(house, ada)
+    ada.get(there)
+    assert ada.post(f"{there}/withdraw", {}).status_code == 303
+    assert "Taken back" in told(ada.get(there))
+    basil.get(there)
+    late = basil.post(there, {"verdict": "approved", "reason": ""})
+    assert late.status_code == 409
+    assert "withdrawn" in told(late)
+
+
+def test_what_lapsed_says_so(house: Installation, ada: Browser) -> None:
+    there = asked(house, ada)
+    move(house, hours=25)
+    basil = signed_in(house, "basil")
+    assert "Lapsed" in told(basil.get(there))
+    assert basil.post(there, {"verdict": "approved", "reason": ""}).status_code == 409
+
+
+def test_an_analyst_sees_nothing_of_it(house: Installation, ada: Browser) -> None:
+    there = asked(house, ada)
+    analyst = signed_in(house, "maren")
+    assert analyst.get(there).status_code == 404
+    assert "Nothing waits for you." in told(analyst.get("/approvals"))
+    assert analyst.post(there, {"verdict": "approved", "reason": ""}).status_code in (403, 404)
+    assert 'href="/approvals"' not in analyst.get("/staff/account").text
+    assert 'href="/approvals"' in ada.get("/staff/account").text
+
+
+@pytest.mark.parametrize("verdict", ["", "yes", "approved "])
+def test_a_verdict_that_is_none_decides_nothing(
+    house: Installation, ada: Browser, basil: Browser, verdict: str
+) -> None:
+    there = asked(house, ada)
+    basil.get(there)
+    assert basil.post(there, {"verdict": verdict, "reason": ""}).status_code == 422
+    assert "admin.approval.decided" not in house.waiting_kinds()
+
+
+def test_approvers_get_a_letter_that_holds_no_content(house: Installation, ada: Browser) -> None:
+    there = asked(house, ada)
+    with house.system.db.read() as session:
+        found = [
+            letter
+            for letter in letters.due(session, house.system.clock.now(), parts=house.system.identity)
+            if "waits for your approval" in letter.subject
+        ]
+    assert [letter.to for letter in found] == ["basil@onepay.example"]
+    assert there in found[0].text
+    assert maren(house).account not in found[0].text
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"role": roles.ADMINISTRATOR}, "may not hold these two roles"),
+        ({"role": roles.ANALYST}, "hold this role already"),
+        ({"role": "root"}, "no such role"),
+        ({"role_reason": "no"}, "at least ten characters"),
+        ({"until": "tomorrow"}, "year, month and day"),
+        ({"until": "2026-11-01"}, "lies in the past"),
+        ({"period_from": "2026-07-01"}, "Give both days"),
+    ],
+)
+def test_a_role_that_cannot_be_asked_for_is_told_at_its_form(
+    house: Installation, ada: Browser, more: dict[str, str], says: str
+) -> None:
+    answer = ask(house, ada, **more)
+    assert answer.status_code in (409, 422)
+    assert says in told(answer)
+    assert "admin.approval.requested" not in house.waiting_kinds()
+
+
+def test_an_auditor_is_asked_for_with_end_and_period(house: Installation, ada: Browser, basil: Browser) -> None:
+    house.people["selma"] = house.staff("selma", roles.ANALYST)
+    account = house.people["selma"].account
+    with house.system.db.begin() as session:
+        ctx = house.system.context(_administrator(house))
+        role_grants.end(session, account, roles.ANALYST, "Will audit us", ctx, approvals=house.system.approvals)
+    person = f"/admin/users/{account}"
+    ada.get(person)
+    form = {
+        "role": roles.AUDITOR,
+        "role_reason": "Assessment of this year",
+        "until": "2027-01-29",
+        "period_from": "2026-07-01",
+        "period_until": "2026-09-30",
+    }
+    assert ada.post(f"{person}/roles", {**form, "until": "2027-02-01"}).status_code == 422
+    there = ada.post(f"{person}/roles", form).location
+    page = told(basil.get(str(there)))
+    assert "It ends by itself on 30 January 2027, 00:00" in page
+    assert "from 1 July 2026, 00:00 (Europe/Berlin) until 1 October 2026, 00:00" in page
+    assert basil.post(str(there), {"verdict": "approved", "reason": ""}).status_code == 303
+    assert roles_of(house, account) == {roles.AUDITOR}
+
+
+def test_a_role_that_ended_opens_nothing_any_more(house: Installation, ada: Browser) -> None:
+    analyst = signed_in(house, "maren")
+    assert analyst.get("/console/soc/overview").status_code == 200
+    person = f"/admin/users/{maren(house).account}"
+    ada.get(person)
+    answer = ada.post(f"{person}/roles/{roles.ANALYST}/end", {"reason": "Has left the team"})
+    assert answer.status_code == 303
+    assert "The role ended" in told(ada.get(answer.location))
+    assert analyst.get("/console/soc/overview").status_code == 303
+
+
+def test_the_last_but_one_administrator_stays(house: Installation, ada: Browser) -> None:
+    basil = house.people["basil"].account
+    ada.get(f"/admin/users/{basil}")
+    answer = ada.post(f"/admin/users/{basil}/roles/{roles.ADMINISTRATOR}/end", {"reason": "Has left the team"})
+    assert answer.status_code == 409
+    assert "Too few people would be left" in told(answer)
+    assert roles_of(house, basil) == {roles.ADMINISTRATOR}
+
+
+def test_nobody_ends_a_role_of_their_own(house: Installation, ada: Browser) -> None:
+    own = house.people["ada"].account
+    page = ada.get(f"/admin/users/{own}")
+    assert "/roles" not in page.text
+    assert ada.post(f"/admin/users/{own}/roles/{roles.ADMINISTRATOR}/end", {"reason": WHY}).status_code == 403
+    assert ada.post(f"/admin/users/{own}/roles", {"role": roles.DPO, "role_reason": WHY}).status_code == 403
+
+
+def test_who_is_invited_has_the_role_once_another_agrees(house: Installation, ada: Browser, basil: Browser) -> None:
+    ada.get("/admin/users")
+    form = {"email": "nia@onepay.example", "name": "Nia Reed", "role": roles.COMPLIANCE_OFFICER}
+    answer = ada.post("/admin/users", form)
+    account = str(answer.location).rpartition("/")[2]
+    assert roles_of(house, account) == frozenset()
+    page = ada.get(str(answer.location))
+    assert "Asked for" in told(page)
+    link = house.browser().get(f"/link/{house.link_to('nia@onepay.example')}")
+    assert "Your role comes once a second administrator has agreed." in told(link)
+    there = re.search(r'href="(/approvals/apr_[^"]+)"', page.text).group(1)  # type: ignore[union-attr]
+    basil.get(there)
+    assert basil.post(there, {"verdict": "approved", "reason": ""}).status_code == 303
+    assert roles_of(house, account) == {roles.COMPLIANCE_OFFICER}
+
+
+def _administrator(house: Installation) -> Actor:
+    return Actor(id=house.people["ada"].account, kind=ActorKind.STAFF, permissions=roles.ROLES[roles.ADMINISTRATOR])
