@@ -88,6 +88,17 @@ def log_verify(span: str | None, home: Path | None) -> None:
     _run("log verify", {"first": first, "last": last}, home)
 
 
+@log.command("sample")
+@click.option("--seed", required=True, help="Any text of the auditor's own.")
+@click.option("--from", "from_", default=None, help="First sequence, or day of arrival (YYYY-MM-DD); 1 by default.")
+@click.option("--to", default=None, help="Last sequence, or day of arrival, included; the newest by default.")
+@click.option("-n", "count", type=click.IntRange(1), default=25, help="How many events.")
+@_HOME
+def log_sample(seed: str, from_: str | None, to: str | None, count: int, home: Path | None) -> None:
+    """Draw events that nobody could choose: a seed picks them, and picks the same ones again."""
+    _run("log sample", {"seed": seed, "from": from_, "to": to, "count": count}, home)
+
+
 @log.command("archive")
 @click.option("--sequence", type=click.IntRange(1), default=None, help="Print the archived body of one event.")
 @click.option("--rebuild", is_flag=True, help="Fill a lost archive again from the bodies the database has.")

@@ -42,10 +42,11 @@ from app.messaging.console import KEPT_MAX
 from app.web import money_input
 from dashboards import windows
 from ingest.events.envelope import AT_END, AT_MIN, at_path
-from ingest.log import archive, checkpoint, monitor, proofs, read, witness
+from ingest.log import archive, checkpoint, drawing, monitor, proofs, read, rounds, witness
 from ingest.log.archive import line_of
 from ingest.log.archive_check import ArchiveReader
-from ingest.log.store_check import Copy
+from ingest.log.monitor import Verdict
+from ingest.log.rounds import Kind
 from ingest.models import entry
 from ingest.readers import authlog, run
 from ingest.readers.run import ImportOrder, Progress
@@ -146,23 +147,7 @@ def log_tail(system: System, args: Arguments) -> Iterator[Line]:
 def log_verify(system: System, args: Arguments) -> Iterator[Line]:
     """Compare bodies, store, commitments, leaves, root and signatures; exit 6 names the first places that differ."""
     first, last = int(args.get("first") or 1), int(args["last"]) if args.get("last") else None
-    with system.db.read() as session:
-        standing = system.shipper.standing(session)
-    copy = Copy(name=standing.target, store=system.working_store, done=standing.done)
-    verdict = yield from _telling(
-        system,
-        "sequences",
-        lambda note: monitor.verify(
-            system.db,
-            first=first,
-            last=last,
-            copy=copy,
-            key=system.log_key,
-            clock=system.clock,
-            archive=system.archive,
-            progress=note,
-        ),
-    )
+    verdict = yield from _telling(system, "sequences", lambda note: system.rounds.verify(note, first=first, last=last))
     for finding in verdict.findings:
         yield text(str(finding))
     if not verdict.is_whole:
@@ -170,7 +155,7 @@ def log_verify(system: System, args: Arguments) -> Iterator[Line]:
             f"So many findings ended it: sequences above {verdict.last} were not compared. "
             f"`onepay log verify --range {verdict.last + 1}:{last or verdict.size}` goes on there."
         )
-    yield from _recorded(system, lambda session, ctx: monitor.tell(session, verdict, ctx))
+    yield from _recorded(system, lambda session, ctx: _told(session, verdict, ctx))
     word = "BROKEN" if verdict.findings else "sound"
     awaited = f" ({verdict.awaited} not in the store yet)" if verdict.awaited else ""
     yield text(
@@ -179,6 +164,41 @@ def log_verify(system: System, args: Arguments) -> Iterator[Line]:
         f"{verdict.checkpoints} checkpoints, root {verdict.root.hex()}"
     )
     yield leave(verdict.exit_code)
+
+
+def _told(session: Session, verdict: Verdict, ctx: Context) -> None:
+    monitor.tell(session, verdict, ctx)
+    if verdict.is_whole and (verdict.first, verdict.last) == (1, verdict.size):
+        rounds.keep(session, Kind.FULL, verdict, ctx)
+
+
+def log_sample(system: System, args: Arguments) -> Iterator[Line]:
+    """Draw events by a seed of the auditor's own; the same seed and range draw the same ones, wherever it is done."""
+    with system.db.read() as session:
+        size = read.head(session).size
+        first = _bound(session, str(args.get("from") or 1), is_end=False)
+        last = min(size, _bound(session, str(args.get("to") or size), is_end=True))
+        drawn = drawing.draw(str(args["seed"]), first, last, int(args["count"]))
+        for at in range(0, len(drawn), read.SLICE_MAX):
+            some = drawn[at : at + read.SLICE_MAX]
+            found = {one.sequence: one for one in read.entries_of(session, sorted(some))}
+            for sequence in some:
+                one = found[sequence]
+                yield text(f"{sequence:>9}  {rfc3339(one.at)}  {one.kind:<34} {one.event_id}")
+    yield text(f"{len(drawn)} of the sequences {first} to {last} by the seed {args['seed']!r}")
+
+
+def _bound(session: Session, word: str, *, is_end: bool) -> int:
+    """Return the sequence that a bound means: a number, or a day of arrival as YYYY-MM-DD, the last one included."""
+    if word.isdecimal():
+        return int(word)
+    try:
+        day = datetime.fromisoformat(f"{word}T00:00:00+00:00")
+    except ValueError as error:
+        raise Invalid(f"{word} is neither a sequence nor a day like 2026-11-30.") from error
+    if is_end:
+        return read.first_since(session, day + timedelta(days=1)) - 1
+    return read.first_since(session, day)
 
 
 def log_archive(system: System, args: Arguments) -> Iterator[Line]:
@@ -413,6 +433,7 @@ COMMANDS: Final[Mapping[str, Run]] = {
     **controls.COMMANDS,
     "log tail": log_tail,
     "log archive": log_archive,
+    "log sample": log_sample,
     "log verify": log_verify,
     "log proof": log_proof,
     "log pack": log_pack,

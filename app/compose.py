@@ -67,6 +67,7 @@ from ingest.log.epochs import EpochFolder
 from ingest.log.forgetting import Parts as Forgetting
 from ingest.log.outbox import RECORDING, Recording
 from ingest.log.pressure import Watch
+from ingest.log.rounds import Rounds
 from ingest.log.sequencer import Sequencer
 from ingest.log.shredding import Parts as Shredding
 from ingest.log.subject_keys import SubjectKeys
@@ -117,6 +118,7 @@ class System:
     sequencer: Sequencer
     archive: Archive
     signer: Signer
+    rounds: Rounds
     forgetting: Forgetting
     store: EventStore
     """As pages ask it: a search server that is silent keeps nobody waiting for long."""
@@ -260,6 +262,15 @@ def make_system(
         sequencer=sequencer,
         archive=archive,
         signer=Signer(db=db, key=log_key, archive=archive, witnesses=(witness,)),
+        rounds=Rounds(
+            db=db,
+            store=working_store,
+            target=shipper.target,
+            archive=archive,
+            key=log_key,
+            clock=clock,
+            ids=ids,
+        ),
         forgetting=Forgetting(db=db, store=working_store, target=shipper.target, archive=archive),
         store=store,
         working_store=working_store,

@@ -39,8 +39,7 @@ from app.simulator.drivers.live import Live
 from app.simulator.truth import Truth
 from app.simulator.world import DAYS, Person, World, build
 from app.worker import run_guarded
-from ingest.log import forgotten, monitor
-from ingest.log.store_check import Copy
+from ingest.log import forgotten
 from payments.verification import verify as ledger
 
 SIZES: Final = ("small", "empty")
@@ -496,14 +495,17 @@ def _prove(system: System) -> None:
         standing = system.shipper.standing(session)
     if not money.is_sound:
         raise SeedFailed(f"ledger: {money.differences[0]}")
-    copy = Copy(name=standing.target, store=system.working_store, done=standing.done)
-    verdict = monitor.verify(system.db, copy=copy, key=system.log_key, archive=system.archive)
-    if verdict.findings:
+    system.signer.sign(system.clock.now())
+    verdict = system.rounds.full(system.clock.now())
+    if verdict.mismatches:
         raise SeedFailed(f"log: {verdict.findings[0]}")
     with system.db.read() as session:
         gone = forgotten.dropped(session, 0, standing.head)
     if system.working_store.coverage(0, standing.head) + gone != standing.head:
         raise SeedFailed("coverage: the store does not hold every event")
+    system.sequencer.drain()
+    while system.shipper.step().value == "busy":
+        pass
 
 
 def _self_check(system: System, show: Shows) -> None:

@@ -34,6 +34,7 @@ def all_jobs(system: System) -> Sequence[Job]:
         Job(name="messaging.deliver", every=timedelta(seconds=1), run=lambda at: _deliver(system, at)),
         Job(name="payments.purge", every=timedelta(minutes=1), run=lambda at: _purge(system, at)),
         system.signer.job(),
+        *system.rounds.jobs(is_on=lambda: system.is_served),
         Job(name="detectors.run", every=timedelta(seconds=2), run=lambda at: system.runner.run()),
         *privacy.jobs(system.db, system.ids, system.compliance.privacy),
         *playbooks.jobs(system.db, system.clock, system.ids, system.response),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -48,6 +48,7 @@ class Verdict:
     is_whole: bool
     documents: int
     lines: int
+    compared: int
     awaited: int
     checkpoints: int
     findings: tuple[Finding, ...]
@@ -119,7 +120,63 @@ def verify(
         is_whole=compared == last,
         documents=store.documents if store is not None else 0,
         lines=kept.lines if kept is not None else 0,
+        compared=compared - first + 1,
         awaited=max(0, compared - max(copy.done, first - 1)) if copy is not None else 0,
+        checkpoints=checkpoints,
+        findings=tuple(found.findings[:FINDINGS_MAX]),
+    )
+
+
+def sample(
+    db: Database,
+    choose: Callable[[int], Sequence[int]],
+    *,
+    seen: tuple[int, bytes] | None = None,
+    signed: int = 0,
+    copy: Copy | None = None,
+    key: LogKey | None = None,
+    clock: Clock | None = None,
+    archive: Archive | None = None,
+) -> Verdict:
+    """Compare the ascending sequences that `choose` picks of a log of a size, and what was signed above a size.
+
+    `seen` is a head of before that the log must begin with. What ties the sequences to the root is their leaf, the node
+    above it, and the right edge; the whole tree is `verify`'s to compute.
+    """
+    remembered = signed_check.remembered_text(key) if key is not None else None
+    with db.read() as session:
+        head = read.head(session)
+        head = replace(head, root=hashes({"root": head.root})["root"])
+        beyond = tree_check.beyond(session, head)
+    found = Comparison(head=head, findings=beyond)
+    sequences = choose(head.size)
+    store = StoreCheck(found=found, copy=copy) if copy is not None else None
+    kept = ArchiveCheck(found=found, reader=ArchiveReader(archive)) if archive is not None else None
+    tree = TreeCheck(found=found, copy=store, archive=kept)
+    for first in range(0, len(sequences), read.SLICE_MAX):
+        with db.read() as session:
+            tree.some(session, sequences[first : first + read.SLICE_MAX])
+    if store is not None:
+        store.beyond(db)
+    check = SignedCheck(found=found)
+    with db.read() as session:
+        tree.root(session)
+        if seen is not None:
+            tree.extends(session, *seen)
+        checkpoints = check.checkpoints(session, signed + 1, key.verifier if key is not None else None, clock)
+        if key is not None:
+            check.remembered(session, remembered, key.verifier, checkpoints)
+    awaited = 0 if copy is None else sum(sequence > copy.done for sequence in sequences)
+    return Verdict(
+        size=head.size,
+        root=head.root,
+        first=sequences[0] if sequences else 1,
+        last=sequences[-1] if sequences else 0,
+        is_whole=True,
+        documents=store.documents if store is not None else 0,
+        lines=kept.lines if kept is not None else 0,
+        compared=len(sequences),
+        awaited=awaited,
         checkpoints=checkpoints,
         findings=tuple(found.findings[:FINDINGS_MAX]),
     )

@@ -145,6 +145,19 @@ def nodes(session: Session, wanted: Iterable[Place]) -> dict[Place, bytes]:
     return {(row.level, row.idx): row.hash for row in rows}
 
 
+def first_since(session: Session, at: datetime) -> int:
+    """Return the first sequence that arrived at an instant or later, size + 1 where none did."""
+    low, high = 1, head(session).size + 1
+    while low < high:
+        middle = (low + high) // 2
+        ingested = session.scalar(sa.select(models.entry.c.ingested).where(models.entry.c.sequence == middle))
+        if ingested is None or ingested >= at:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
 def _among(of: sa.ColumnElement[int], sequences: Sequence[int]) -> sa.ColumnElement[bool]:
     assert len(sequences) <= SLICE_MAX, "a slice of the log is bounded"
     if isinstance(sequences, range) and sequences.step == 1:

@@ -106,6 +106,13 @@ class TreeCheck:
         elif root_of(nodes, self.head.size) != self.head.root:
             self.found.add("ingest_head", self.head.size, "root", "it is not the root of the tree")
 
+    def extends(self, session: Session, size: int, root: bytes) -> None:
+        """Compare the log with a head it had before: it must begin with it."""
+        if size > self.head.size:
+            self.found.add("ingest_head", self.head.size, "size", f"it was {size} before: the log was cut")
+        elif size and root_of(self.found.edges(session, [size]), size) != root:
+            self.found.add("ingest_node", size, "root", "the log does not begin with what it was at this size")
+
     def _rows(
         self,
         table: str,
