@@ -55,5 +55,11 @@ def acting_for(session: Session, account_id: str, kind: ApprovalKind, at: dateti
     except NotFound:
         return None
     held = accounts.roles_of(session, account_id, at)
-    actor = Actor(id=account_id, kind=ActorKind(found.kind), roles=held, permissions=roles.permissions_of(held))
+    actor = Actor(
+        id=account_id,
+        kind=ActorKind(found.kind),
+        roles=held,
+        permissions=roles.permissions_of(held),
+        period=accounts.auditor_period(session, account_id, at) if roles.AUDITOR in held else None,
+    )
     return actor if found.state is State.ACTIVE and actor.may(kind.asks) else None

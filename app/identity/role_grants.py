@@ -189,7 +189,7 @@ def give(
     text = f"Two administrators agreed that you hold a role at OnePay from now on: {word}.\nSign in again to use it.\n"
     if found.state is State.ACTIVE:  # whoever is invited has a letter that names the role
         notices.tell(session, asked.account_id, "You have a new role", text, "role_given", ctx, parts=parts)
-    return word
+    return "The role was given."
 
 
 def end(session: Session, account_id: str, role: str, reason: str, ctx: Context, *, approvals: Book) -> None:

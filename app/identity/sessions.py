@@ -116,6 +116,11 @@ def resolve(session: Session, token: str, at: datetime) -> Live | None:
         .where(role_grant.c.account_id == account.c.id, accounts.is_held(at))
         .correlate(account)
     )
+    period = (
+        sa.select(role_grant.c.period_from, role_grant.c.period_until)
+        .where(role_grant.c.account_id == account.c.id, role_grant.c.role == roles.AUDITOR, accounts.is_held(at))
+        .correlate(account)
+    )
     row = session.execute(
         sa.select(
             table,
@@ -125,6 +130,8 @@ def resolve(session: Session, token: str, at: datetime) -> Live | None:
             sa.select(sa.func.coalesce(_joined(session, grants.subquery().c.role), ""))
             .scalar_subquery()
             .label("roles"),
+            period.with_only_columns(role_grant.c.period_from).scalar_subquery().label("period_from"),
+            period.with_only_columns(role_grant.c.period_until).scalar_subquery().label("period_until"),
         )
         .join(account, account.c.id == table.c.account_id)
         .where(table.c.token_hash == crypto.sha256(token.encode()))
@@ -140,6 +147,7 @@ def resolve(session: Session, token: str, at: datetime) -> Live | None:
         acr=Acr(row.acr),
         authenticated_at=row.proved_at,
         session_id=row.id,
+        period=(row.period_from, row.period_until) if row.period_from is not None else None,
     )
     return Live(
         session_id=row.id,

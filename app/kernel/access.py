@@ -173,6 +173,8 @@ class Actor:
     acr: Acr = Acr.NONE
     authenticated_at: datetime | None = None
     session_id: str | None = None
+    period: tuple[datetime, datetime] | None = None
+    """What an auditor may look at, from and until (exclusive); None where nothing is locked. Services apply it."""
 
     def may(self, permission: Permission) -> bool:
         """Tell whether the actor holds the permission."""

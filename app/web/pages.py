@@ -16,7 +16,7 @@ from app.identity import roles
 from app.kernel.access import ANONYMOUS, PERMISSION_BY_NAME, ActorKind
 from app.kernel.clock import ZONE
 from app.kernel.deceiving import deceives
-from app.kernel.errors import Conflict, Invalid, NotFound, OnePayError, SignInRequired, StepUpRequired
+from app.kernel.errors import Conflict, Forbidden, Invalid, NotFound, OnePayError, SignInRequired, StepUpRequired
 from app.oauth import guard
 from app.problems import Problem
 from app.web import formats
@@ -129,7 +129,13 @@ def refusal(error: OnePayError, problem: Problem) -> Response:
         over = f"&over={g.ended}" if g.get("ended") in ("idle", "absolute", "superseded", "revoked") else ""
         return _with(go(f"/sign-in?next={quote(here)}{over}"), problem)
     try:
-        made = render("refusal.html", int(problem.status), problem=problem, holders=_holders(problem, error))
+        made = render(
+            "refusal.html",
+            int(problem.status),
+            problem=problem,
+            holders=_holders(problem, error),
+            is_waiting=isinstance(error, Forbidden) and g.actor.kind is ActorKind.STAFF and not g.actor.roles,
+        )
     except OnePayError:
         made = Response(f"{problem.detail}\n{problem.request_id}", int(problem.status), mimetype="text/plain")
     return _with(made, problem)

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from werkzeug.test import TestResponse
 
-from app.identity import accounts, letters, role_grants, roles
+from app.identity import accounts, letters, mfa, role_grants, roles, sessions, signup
 from app.kernel.access import Actor, ActorKind
 from app.kernel.clock import StillClock
-from tests.support.installation import Browser, Installation, Person, installed
+from tests.support.installation import PASSWORD, Browser, Installation, Person, installed
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 WHY = "Covers the night shift"
@@ -287,10 +287,43 @@ def test_who_is_invited_has_the_role_once_another_agrees(house: Installation, ad
     assert "Asked for" in told(page)
     link = house.browser().get(f"/link/{house.link_to('nia@onepay.example')}")
     assert "Your role comes once a second administrator has agreed." in told(link)
+    early = _activated(house, account, "nia@onepay.example")
+    assert "You hold no role yet." in told(early.get("/staff/account"))
     there = re.search(r'href="(/approvals/apr_[^"]+)"', page.text).group(1)  # type: ignore[union-attr]
     basil.get(there)
     assert basil.post(there, {"verdict": "approved", "reason": ""}).status_code == 303
     assert roles_of(house, account) == {roles.COMPLIANCE_OFFICER}
+    move(house, seconds=60)
+    assert signed_in(house, "nia").get("/staff/account").status_code == 200
+
+
+def test_an_auditor_comes_with_their_period(house: Installation) -> None:
+    house.staff("selma", roles.ANALYST)
+    auditor = house.staff("audit", roles.AUDITOR)
+    with house.system.db.read() as session:
+        due = accounts.auditor_period(session, auditor.account, house.system.clock.now())
+    assert due is not None
+    for name, period in (("audit", due), ("selma", None)):
+        token = signed_in(house, name).client.get_cookie("onepay-local-staff", domain="localhost")
+        assert token is not None
+        with house.system.db.read() as session:
+            live = sessions.resolve(session, token.value, house.system.clock.now())
+        assert live is not None
+        assert live.actor.period == period
+
+
+def _activated(house: Installation, account: str, address: str) -> Browser:
+    """Answer an invitation, and sign in."""
+    system, token = house.system, house.link_to(address)
+    ctx = system.context(Actor(id=account, kind=ActorKind.STAFF))
+    with system.db.begin() as session:
+        secret = mfa.offer(session, account, "lnk_test", address, parts=system.identity).secret
+        mfa.take(session, account, "lnk_test", house.code(secret, -1), ctx, parts=system.identity)
+        signup.accept(session, token, system.identity.hasher.hash(PASSWORD), ctx, parts=system.identity)
+    house.people["nia"] = Person(account=account, address=address, secret=secret)
+    browser = house.browser()
+    browser.sign_in(house.people["nia"], surface="staff")
+    return browser
 
 
 def _administrator(house: Installation) -> Actor:

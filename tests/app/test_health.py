@@ -10,8 +10,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app import health
+from app import health, jobs
 from app.identity import letters, roles
+from app.identity.models import role_grant
 from app.kernel.clock import StillClock
 from app.migrations import run
 from detectors.runner import Behind
@@ -185,3 +186,37 @@ def test_a_letter_that_nothing_was_there_to_deliver_is_not_lost(house: Installat
     with house.system.db.begin() as session:
         letters.expire(session, clock.now())
     assert letters_line(house) == ("0 waiting", True, "")
+
+
+def approvers_line(house: Installation) -> tuple[str, bool, str]:
+    (part,) = [part for part in health.parts(house.system) if part.name == "Approvers"]
+    return part.says, part.ok, part.detail
+
+
+def test_a_kind_that_too_few_could_decide_is_named(house: Installation) -> None:
+    kinds = len(house.system.approvals.kinds)
+    says, ok, detail = approvers_line(house)
+    assert (says, ok) == (f"too few for {kinds}", False)
+    assert "Give a role: 0 of 2" in detail
+    for role in (roles.ADMINISTRATOR, roles.COMPLIANCE_OFFICER, roles.DPO, roles.INCIDENT_COMMANDER):
+        for n in range(2):
+            house.staff(f"{role.replace('_', '.')}.{n}", role)
+    assert approvers_line(house) == ("enough for each kind", True, "")
+    assert health.lag(house.system)["approvals"]["lacking"] == []
+
+
+def test_the_hourly_search_names_what_lacks_people_and_the_nightly_one_who_holds_too_much(house: Installation) -> None:
+    found = {job.name: job for job in jobs.all_jobs(house.system)}
+    now = house.system.clock.now()
+    assert "role.grant" in str(found["identity.approvers"].run(now))
+    assert found["identity.sod"].run(now) is None
+    person = house.staff("ada", roles.ADMINISTRATOR)
+    house.staff("basil", roles.ADMINISTRATOR)
+    assert "role.grant" not in str(found["identity.approvers"].run(now))
+    with house.system.db.begin() as session:
+        session.execute(
+            sa.insert(role_grant).values(
+                id="rol_by_hand", account_id=person.account, role=roles.ANALYST, from_at=now, reason="by hand"
+            )
+        )
+    assert found["identity.sod"].run(now) == "1 excluded pairs held"

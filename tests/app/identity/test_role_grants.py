@@ -8,13 +8,14 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from app.identity import accounts, role_grants, roles
+from app.identity import accounts, approvers, role_grants, roles
 from app.identity.accounts import State as AccountState
 from app.identity.accounts import Terms, TermsInvalid
 from app.identity.approvals import Outcome
 from app.identity.models import role_grant
 from app.identity.role_grants import NoSecondApprover, OwnRole
-from app.kernel.approvals import State, Verdict
+from app.kernel.access import AUDIT_REQUEST_ANSWER, AUDIT_TRAIL_EXPORT
+from app.kernel.approvals import ApprovalKind, State, Verdict
 from app.kernel.errors import Conflict, NotFound, OnePayError, Traced, WrongState
 from tests.app.identity.conftest import People
 from tests.app.identity.desk import Desk
@@ -95,7 +96,7 @@ def test_nothing_happens_until_a_second_administrator_agrees(office: Office, two
     assert office.roles(maren) == {roles.ANALYST}
     assert office.told("requested") == [(maren, [roles.INCIDENT_COMMANDER], None)]
     outcome = office.decide(basil, id)
-    assert (outcome.state, outcome.result) == (State.EXECUTED, "incident commander")
+    assert (outcome.state, outcome.result) == (State.EXECUTED, "The role was given.")
     assert office.roles(maren) == {roles.ANALYST, roles.INCIDENT_COMMANDER}
     given = office.grants(maren)[-1]
     assert (given.given_by, given.approval_id, given.reason) == (ada, id, "Needed for the work")
@@ -181,6 +182,16 @@ def test_an_auditor_needs_end_and_period(office: Office, two) -> None:
     office.decide(basil, id)
     with office.people.ground.db.read() as session:
         assert accounts.auditor_period(session, selma, now) == period
+        asking = ApprovalKind(
+            name="audit.export",
+            title="Take a part of the trail away",
+            asks=AUDIT_TRAIL_EXPORT,
+            decides=AUDIT_REQUEST_ANSWER,
+            render=lambda payload: [],
+        )
+        # What an auditor asked for runs within their period.
+        assert approvers.acting_for(session, selma, asking, now).period == period
+        assert approvers.acting_for(session, ada, asking, now) is None
 
 
 def test_a_role_that_is_held_or_unknown_or_of_a_customer_is_not_asked_for(office: Office, two, maren: str) -> None:
