@@ -48,17 +48,13 @@ from compliance.engine.parts import Papers
 from compliance.engine.parts import Parts as Engine
 from compliance.models import metadata as compliance_tables
 from compliance.privacy import graph
+from compliance.privacy import kinds as privacy_kinds
 from compliance.privacy import source as privacy_source
 from compliance.privacy.events import EventSource
-from compliance.privacy.models import metadata as privacy_tables
+from compliance.privacy.gate import Gate
 from compliance.privacy.parts import Privacy
 from compliance.probes import log as log_probes
 from compliance.probes import marks, scanner
-from compliance.retention import holds as retention_holds
-from compliance.retention import policies as retention_policies
-from compliance.retention import runs as retention_runs
-from compliance.retention.models import metadata as retention_tables
-from compliance.retention.parts import Retention
 from compliance.settings import PrivacySettings
 from compliance.system import Compliance
 from detectors import catalog as rules
@@ -97,8 +93,6 @@ TABLES: Final = (
     identity_tables,
     gateway_tables,
     compliance_tables,
-    privacy_tables,
-    retention_tables,
     detectors_tables,
     ingest_tables,
     payments_tables,
@@ -142,7 +136,6 @@ class System:
     response: Response
     runner: Runner
     controls: Observer
-    retention: Retention
     doors: Doors
     watch: Watch
     failing: Failing
@@ -258,10 +251,6 @@ def make_system(
         db, working_store, clock, ids, rules.shipped(), sink=partial(joining.accept, parts=response), metrics=metrics
     )
     entrances = Doors()
-    approvals = ApprovalBook(identity)
-    forgetting = Forgetting(db=db, store=working_store, target=shipper.target, archive=archive)
-    retention = Retention(sources=compliance.sources, log=forgetting, approvals=approvals)
-    _declare(approvals, identity)
     return System(
         settings=settings,
         clock=clock,
@@ -284,13 +273,12 @@ def make_system(
             clock=clock,
             ids=ids,
         ),
-        forgetting=forgetting,
-        retention=retention,
+        forgetting=Forgetting(db=db, store=working_store, target=shipper.target, archive=archive),
         store=store,
         working_store=working_store,
         shipper=shipper,
         identity=identity,
-        approvals=approvals,
+        approvals=_approvals(identity, compliance),
         messenger=ConsoleMessenger(settings.home / "mail"),
         gateway=gateway,
         metrics=metrics,
@@ -356,7 +344,6 @@ def _compliance(
         detectors_privacy.source(hashing),
         playbooks_privacy.source(hashing),
         MarkedTables("compliance", compliance_tables, hashing=hashing),
-        MarkedTables("compliance.retention", retention_tables, hashing=hashing),
         privacy_source.source(subject_keys, hashing),
         EventSource(store, subject_keys),
     )
@@ -366,6 +353,7 @@ def _compliance(
     privacy = Privacy(
         sources=sources,
         decisions=(),
+        obstacles=(payments_privacy.obstacles,),
         people=identity_privacy.People(identity),
         keys=subject_keys,
         store=store,
@@ -374,13 +362,15 @@ def _compliance(
         policy=lambda: checkpoint.read_policy(keys),
         public_url=settings.url,
     )
-    return Compliance(sources=sources, privacy=privacy)
+    return Compliance(sources=sources, privacy=privacy, gate=Gate())
 
 
-def _declare(book: ApprovalBook, identity: Identity) -> None:
-    """Put the kinds of every owner into the book of approvals."""
+def _approvals(identity: Identity, compliance: Compliance) -> ApprovalBook:
+    """Return the book of approvals with the kinds of every owner."""
+    book = ApprovalBook(identity)
     book.declare(*role_grants.kinds(book, parts=identity))
-    book.declare(retention_policies.kind(book), retention_holds.kind(book), retention_runs.kind(book))
+    book.declare(*privacy_kinds.kinds(compliance.privacy, book))
+    return book
 
 
 def _store_settings(settings: Settings) -> StoreSettings:

@@ -26,8 +26,10 @@ from app.kernel.jobs import guarded
 from app.lock import HomeLock, MachineLacks
 from app.migrations import run as migrations
 from app.worker import Worker
+from compliance.privacy import jobs as privacy
 from ingest.events.health import ProcessStarted, ProcessStopped
 from ingest.log import outbox
+from ingest.store.port import StoreUnavailable
 
 Result = TypeVar("Result")
 PORTS_TRIED = 10
@@ -125,8 +127,8 @@ def start(system: System, lock: HomeLock) -> Running:
     )
     admin_url = f"http://127.0.0.1:{admin_server.effective_port}"  # type: ignore[union-attr]  # one address, one server
     lock.tell(system.settings.url, admin_url)
+    _forget_again(system)
     worker = Worker(system, jobs.all_jobs(system))
-    _look_back(system)
     threading.Thread(target=lambda: serve_quietly(admin_server), name="admin", daemon=True).start()
     worker.start()
     system.is_served = True
@@ -135,11 +137,16 @@ def start(system: System, lock: HomeLock) -> Running:
     return Running(system=system, app=app, server=server, admin_server=admin_server, worker=worker, stopping=stopping)
 
 
-def _look_back(system: System) -> None:
-    """Let whoever has seen the log say whether it was taken back, before anything is numbered in it."""
-    looked = guarded("log.look_back", lambda: system.signer.look_back(system.context(service("log"))))
-    if looked is not None:
-        _log.warning("the log could not be compared with what was signed before; signing tells why")
+def _forget_again(system: System) -> None:
+    """Erase again whom the log says were erased, before anybody is served: an older database may have them back."""
+    ctx = system.job_context("privacy", system.clock.now())
+    try:
+        said = privacy.recall(system.db, ctx, system.compliance.privacy, system.shredding)
+    except StoreUnavailable as error:
+        _log.warning("who was erased is looked for once the event store answers: %s", error)
+        return
+    if said:
+        _log.warning(said)
 
 
 def serve(running: Running) -> None:

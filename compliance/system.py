@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from compliance.contracts.gate import ProcessingGate
 from compliance.contracts.personal import PersonalDataSource
 from compliance.privacy.parts import Privacy
 
@@ -14,3 +15,5 @@ class Compliance:
 
     sources: tuple[PersonalDataSource, ...]
     privacy: Privacy
+    gate: ProcessingGate
+    """Asked by whoever uses data for a purpose that a person can stop."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.kernel import canonical
 from app.kernel.crypto import Secret, Unreadable
 from app.kernel.marks import Mark
+from compliance.contracts.personal import Obstacle
 from compliance.contracts.tables import MarkedTables, Reader, Row
 from payments import models, signed_text
 from payments.money import DIGITS, Currency
@@ -61,6 +65,21 @@ def source(keys: TextKeys, hashing: Secret) -> MarkedTables:
             "payments_restraint.kind": "wallet.hold_outgoing",
         },
         unplanted=BOOKED,
+    )
+
+
+def obstacles(session: Session, owner: str) -> Sequence[Obstacle]:
+    """Return what is not settled with a person: money of theirs that somebody has to be able to pay out."""
+    held = (
+        sa.select(models.balance.c.book_id)
+        .join(models.book, models.book.c.id == models.balance.c.book_id)
+        .where(models.book.c.owner_id == owner, (models.balance.c.posted != 0) | (models.balance.c.held != 0))
+    )
+    if session.execute(held.limit(1)).first() is None:
+        return ()
+    says = "There is money in a wallet: who it belongs to and how they are reached stays until it is paid out."
+    return (
+        Obstacle(name="open_balance", says=says, ground="GDPR Art. 17(3)(e)", keeps=frozenset(("name", "contact"))),
     )
 
 

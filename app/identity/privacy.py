@@ -71,7 +71,12 @@ def source(parts: Identity) -> MarkedTables:
             "app_contact.value_ct": sealed("app_contact.value_ct"),
             "app_message.content_ct": write_letter,
         },
-        key_class={"app_approval.payload_ct": ACCOUNT_CLASS},
+        # What lies in backups goes with the key.
+        key_class={
+            "app_account.name_ct": ACCOUNT_CLASS,
+            "app_approval.payload_ct": ACCOUNT_CLASS,
+            "app_contact.value_ct": ACCOUNT_CLASS,
+        },
         ended={"app_session": "ended_at", "app_device": "last_seen_at", "app_message": "created_at"},
         examples={
             "app_account.kind": "probe",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -20,7 +21,7 @@ from app.kernel.access import (
 from app.kernel.errors import Invalid, Unavailable
 from app.web import pages
 from compliance.catalog import purposes, retention
-from compliance.privacy import consent, delivery, graph, history
+from compliance.privacy import consent, delivery, erase, graph, history, rights
 from compliance.privacy import package as content
 from compliance.privacy import requests as asked
 from compliance.privacy.history import Look
@@ -43,7 +44,13 @@ KINDS: Final = {
     "objection": ("Stop one use", "object"),
     "human_review": ("A person looks at a decision", "review"),
 }
-ASKS: Final[Sequence[tuple[str, str, str]]] = ()
+ASKS: Final = (
+    ("/privacy/correct", "Correct something", "We fix it here and tell you"),
+    ("/privacy/restrict", "Restrict use", "We keep your data and do not use it meanwhile"),
+    ("/privacy/object", "Stop one use", "You object, we stop until it is decided; news stop at once"),
+    ("/privacy/review", "Have a person look", "At something that was decided about you"),
+    ("/privacy/erase", "Erase my data", "First you see what stays, by which law and until when"),
+)
 STATES: Final = {
     "identity": ("wait", "We ask who you are"),
     "scoped": ("wait", "In preparation"),
@@ -106,6 +113,80 @@ def download() -> Response:
     return _take(Asked(kind=kind if kind == Kind.PORTABILITY else Kind.ACCESS), "download.html")
 
 
+@route(blueprint, "GET", "/privacy/correct", _ASK)
+def correct_form() -> Response:
+    """Ask what is wrong."""
+    return _page("correct.html", form=_empty())
+
+
+@route(blueprint, "POST", "/privacy/correct", _ASK_FRESH)
+def correct() -> Response:
+    """Take what is to be corrected."""
+    form = pages.read("detail")
+    return _take(Asked(kind=Kind.RECTIFICATION, detail=form.values["detail"]), "correct.html")
+
+
+@route(blueprint, "GET", "/privacy/review", _ASK)
+def review_form() -> Response:
+    """Ask which decision is meant."""
+    return _page("review.html", form=_empty())
+
+
+@route(blueprint, "POST", "/privacy/review", _ASK_FRESH)
+def review() -> Response:
+    """Take what a person is to look at again."""
+    form = pages.read("detail")
+    return _take(Asked(kind=Kind.HUMAN_REVIEW, detail=form.values["detail"]), "review.html")
+
+
+@route(blueprint, "GET", "/privacy/restrict", _ASK)
+def restrict_form() -> Response:
+    """Say what stops and what goes on."""
+    return _page("restrict.html", form=_empty(), known=purposes.shipped().values())
+
+
+@route(blueprint, "POST", "/privacy/restrict", _ASK_FRESH)
+def restrict() -> Response:
+    """Restrict the use of one's own data."""
+    return _take(Asked(kind=Kind.RESTRICTION), "restrict.html", known=purposes.shipped().values())
+
+
+@route(blueprint, "GET", "/privacy/object", _ASK)
+def object_form() -> Response:
+    """Show the uses that can be stopped."""
+    return _page("object.html", form=_empty(), known=_stoppable())
+
+
+@route(blueprint, "POST", "/privacy/object", _ASK_FRESH)
+def object_to() -> Response:
+    """Stop one use."""
+    form = pages.read("purpose")
+    wanted = Asked(kind=Kind.OBJECTION, purpose=form.values["purpose"] or None)
+    return _take(wanted, "object.html", known=_stoppable())
+
+
+@route(blueprint, "GET", "/privacy/erase", _ASK)
+def erase_form() -> Response:
+    """Show what stays, by which law and until when, before anything is asked."""
+    return _page("erase.html", form=_empty(), **_foreseen())
+
+
+@route(blueprint, "POST", "/privacy/erase", _ASK_FRESH)
+def erase_me() -> Response:
+    """Ask to be erased."""
+    return _take(Asked(kind=Kind.ERASURE), "erase.html", **_foreseen())
+
+
+@route(blueprint, "GET", "/privacy/requests/<request_id>/certificate", _ASK)
+def certificate(request_id: str) -> Response:
+    """Hand over the certificate of an erasure, while there is still somebody who may ask for it."""
+    ctx = context()
+    with system().db.read() as session:
+        asked.own(session, request_id, ctx)
+        found = erase.certificate(session, request_id)
+    return Response(json.dumps(found, indent=1, sort_keys=True), mimetype="application/json")
+
+
 @route(blueprint, "GET", "/privacy/requests/<request_id>", _ASK)
 def one(request_id: str) -> Response:
     """Show one request: its clock, its steps, what was found."""
@@ -127,7 +208,7 @@ def copy(request_id: str) -> Response:
 def withdraw(request_id: str) -> Response:
     """Take a request back."""
     parts = system().compliance.privacy
-    acted(lambda session: asked.withdraw(session, request_id, context(), parts=parts))
+    acted(lambda session: rights.withdraw(session, request_id, context(), parts=parts))
     return pages.go(f"/privacy/requests/{request_id}")
 
 
@@ -170,7 +251,7 @@ def stop(token: str) -> Response:
     """Stop a request that was not its person's."""
     parts = system().compliance.privacy
     with system().db.begin() as session:
-        stopped = asked.stop(session, token, context(), parts=parts)
+        stopped = rights.stop(session, token, context(), parts=parts)
         found = asked.get(session, stopped)
     return _page("stop.html", found=found, is_done=True)
 
@@ -180,7 +261,7 @@ def _take(wanted: Asked, template: str, **values: Any) -> Response:
     form = pages.Form(values={"kind": wanted.kind, "detail": wanted.detail or "", "purpose": wanted.purpose or ""})
     parts = system().compliance.privacy
     try:
-        request_id = acted(lambda session: asked.ask(session, wanted, context(), parts=parts))
+        request_id = acted(lambda session: rights.ask(session, wanted, context(), parts=parts))
     except Invalid as error:
         form.refuse(error, "detail")
         return _page(template, 422, form=form, **values)
@@ -194,6 +275,21 @@ def _request_page(request_id: str, status: int = 200, **values: Any) -> Response
         package = delivery.standing(session, request_id, ctx, parts=parts)
     found = [item for item in story.items if item.found or item.skipped]
     return _page("request.html", status, story=story, package=package, found=found, **values)
+
+
+def _empty() -> pages.Form:
+    return pages.Form(values={"detail": "", "purpose": ""})
+
+
+def _stoppable() -> list[purposes.Purpose]:
+    return [each for each in purposes.shipped().values() if each.may_be_objected_to or each.needs_consent]
+
+
+def _foreseen() -> dict[str, Any]:
+    """Return what an erasure would keep and what would go, as things stand."""
+    ctx, parts = context(), system().compliance.privacy
+    with system().db.read() as session:
+        return {"foreseen": erase.foresee(session, ctx, parts=parts)}
 
 
 def _looks(since: datetime | None) -> Sequence[Look] | None:

@@ -14,7 +14,7 @@ CONSENT = "consent"
 LEGITIMATE_INTEREST = "legitimate_interest"
 _BASES = (CONSENT, LEGITIMATE_INTEREST, "contract", "legal_obligation")
 _KEYS = {"says", "basis", "law", "when_restricted", "recipients"}
-_MORE = {"balancing", "title", "text", "version"}
+_MORE = {"balancing", "compelling", "title", "text", "version"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,8 @@ class Purpose:
     when_restricted: bool
     recipients: tuple[str, ...]
     balancing: str | None = None
+    compelling: str | None = None
+    """Grounds that outweigh any objection, weighed once for all (Art. 21(1))."""
     title: str = ""
     text: str = ""
     version: int = 0
@@ -41,8 +43,8 @@ class Purpose:
 
     @property
     def may_be_objected_to(self) -> bool:
-        """Tell whether a person can object (Art. 21): what rests on a legitimate interest."""
-        return self.basis == LEGITIMATE_INTEREST
+        """Tell whether an objection stops it (Art. 21): what rests on an interest without compelling grounds."""
+        return self.basis == LEGITIMATE_INTEREST and self.compelling is None
 
     @property
     def text_hash(self) -> str:
@@ -79,6 +81,7 @@ def read(text: str) -> Mapping[str, Purpose]:
             when_restricted=said["when_restricted"],
             recipients=tuple(said["recipients"]),
             balancing=said.get("balancing"),
+            compelling=said.get("compelling"),
             title=said.get("title", ""),
             text=said.get("text", ""),
             version=said.get("version", 0),

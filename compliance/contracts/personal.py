@@ -112,6 +112,16 @@ class Change:
     after_hash: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacle:
+    """What is not settled with a person, such as money we owe them, and which categories of data that needs."""
+
+    name: str
+    says: str
+    ground: str
+    keeps: frozenset[str]
+
+
 class PersonalDataSource(Protocol):
     """What compliance asks of an owner of data. Nothing in it commits, and all of it may be asked twice."""
 

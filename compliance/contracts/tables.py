@@ -284,9 +284,7 @@ class MarkedTables:
                 case "null":
                     left += any(row[name] not in (None, _blank(table.c[name])) for name in target.fields)
                 case "shred":
-                    left += any(
-                        self._read[f"{table.name}.{name}"](row, target.subject) is not None for name in target.fields
-                    )
+                    left += any(self._is_readable(table, name, row, target.subject) for name in target.fields)
         return left
 
     def rectify(self, session: Session, store: str, id: str, field: str, value: str, ctx: Context) -> Change:
@@ -398,13 +396,16 @@ class MarkedTables:
         return _plain(row[column.name] if reader is None or row[column.name] is None else reader(row, subject))
 
     def _targets(self, table: sa.Table, columns: Sequence[Column], row: Row, subject: str) -> Iterator[Target]:
-        ends_row = any(_mark(column).on_erase == "delete" for column in columns)
+        ending = [column for column in columns if _mark(column).on_erase == "delete"]
+        if ending:
+            # The row goes as a whole: one target, called by what it is kept for.
+            yield self._ends(table, ending, row, subject)
+            return
         grouped: dict[tuple[str, str, str | None], list[Column]] = {}
         for column in columns:
             mark = _mark(column)
-            action = "delete" if ends_row else mark.on_erase
-            action = "keep" if action == "keep_to_class_end" else action
-            key = self._key_class.get(f"{table.name}.{column.name}") if action == "shred" else None
+            action = "keep" if mark.on_erase == "keep_to_class_end" else mark.on_erase
+            key = None if action == "keep" else self._key_class.get(f"{table.name}.{column.name}")
             grouped.setdefault((mark.category, action, key), []).append(column)
         for (category, action, key), those in grouped.items():
             if action == "null" and not any(row[c.name] not in (None, _blank(c)) for c in those):
@@ -420,6 +421,20 @@ class MarkedTables:
                 key_class=key,
                 forced_by=_mark(those[0]).retention if action == "keep" else None,
             )
+
+    def _ends(self, table: sa.Table, ending: Sequence[Column], row: Row, subject: str) -> Target:
+        first = next((column for column in ending if _mark(column).category != "account.id"), ending[0])
+        keys = [self._key_class.get(f"{table.name}.{column.name}") for column in ending]
+        return Target(
+            store=table.name,
+            id=_id_of(table, row),
+            subject=subject,
+            category=_mark(first).category,
+            action="delete",
+            retention=_mark(first).retention,
+            fields=tuple(column.name for column in ending),
+            key_class=next((key for key in keys if key), None),
+        )
 
     def _condition(self, table: sa.Table, path: Path, ids: Sequence[str]) -> sa.ColumnElement[bool]:
         column = table.c.get(path.column)
@@ -442,6 +457,11 @@ class MarkedTables:
             text = sa.cast(column, sa.Text)
             return sa.or_(sa.false(), *(text.contains(id, autoescape=True) for id in ids))
         return column.in_(ids)
+
+    def _is_readable(self, table: sa.Table, name: str, row: Row, subject: str) -> bool:
+        """Tell whether a sealed value opens; what nobody reads goes with its key, whose absence is looked at apart."""
+        reader = self._read.get(f"{table.name}.{name}")
+        return reader is not None and reader(row, subject) is not None
 
     def _hash(self, place: str, text: str) -> str:
         return crypto.mac(self._hashing, f"{place}|{text}".encode()).hex()

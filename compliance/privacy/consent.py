@@ -59,13 +59,18 @@ class Standing:
 def give(session: Session, purpose: str, ctx: Context, *, channel: str = "web") -> Receipt:
     """Record one's own consent to the present text of a purpose; raises `PurposeUnknown`."""
     ctx.actor.require(PRIVACY_SELF_CONSENT)
-    return _add(session, _of(purpose), GIVEN, ctx, channel)
+    return _add(session, ctx.actor.own_id, _of(purpose), GIVEN, ctx, channel)
 
 
 def withdraw(session: Session, purpose: str, ctx: Context, *, channel: str = "web") -> Receipt:
     """Take one's own consent back: from this transaction on the gate refuses."""
     ctx.actor.require(PRIVACY_SELF_CONSENT)
-    return _add(session, _of(purpose), WITHDRAWN, ctx, channel)
+    return _add(session, ctx.actor.own_id, _of(purpose), WITHDRAWN, ctx, channel)
+
+
+def withdraw_for(session: Session, subject: str, purpose: Purpose, ctx: Context, *, channel: str) -> Receipt:
+    """Take consent back for a person who objected, by whoever carries their request out."""
+    return _add(session, subject, purpose, WITHDRAWN, ctx, channel)
 
 
 def standings(session: Session, subject: str) -> Sequence[Standing]:
@@ -107,8 +112,7 @@ def is_given(session: Session, subject: str, purpose: Purpose) -> bool:
     return latest is not None and latest.action == GIVEN and latest.sha256 == purpose.text_hash
 
 
-def _add(session: Session, purpose: Purpose, action: str, ctx: Context, channel: str) -> Receipt:
-    subject = ctx.actor.own_id
+def _add(session: Session, subject: str, purpose: Purpose, action: str, ctx: Context, channel: str) -> Receipt:
     text = {
         "purpose": purpose.id,
         "version": purpose.version,

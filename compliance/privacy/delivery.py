@@ -18,7 +18,7 @@ from compliance.privacy import requests as asked
 from compliance.privacy.models import PACKAGE_CLASS, request
 from compliance.privacy.models import package as table
 from compliance.privacy.parts import CoolDown, PackageGone, Privacy
-from compliance.privacy.requests import ENDED, Kind, State
+from compliance.privacy.requests import ENDED, State
 from ingest.events.privacy import PackageDelivered, RequestCompleted
 from ingest.log import outbox
 
@@ -88,25 +88,26 @@ def fetch(session: Session, request_id: str, ctx: Context, *, parts: Privacy) ->
     return data
 
 
-def expire(session: Session, ctx: Context, *, parts: Privacy) -> int:
-    """Destroy copies that expired, were fetched as often as they may be, or whose request ended; returns how many."""
+def over(session: Session, ctx: Context, *, parts: Privacy) -> list[str]:
+    """Return the requests whose copies expired, were fetched as often as they may be, or that ended."""
     is_over = sa.or_(
         table.c.expires_at <= ctx.at,
         table.c.downloads >= parts.settings.downloads_max,
         table.c.request_id.in_(sa.select(request.c.id).where(request.c.state.in_([state.value for state in ENDED]))),
     )
     query = sa.select(table.c.request_id).where(table.c.deleted_at.is_(None), is_over).order_by(table.c.expires_at)
-    over = session.execute(query.limit(EXPIRED_MAX)).scalars().all()
-    for request_id in over:
-        found = asked.locked(session, request_id)
-        destroy(session, request_id, ctx, parts=parts)
-        if found.is_open and found.kind in (Kind.ACCESS, Kind.PORTABILITY):
-            event = None
-            if found.state is State.READY:
-                event = asked.event_of(RequestCompleted, found, reason="not_fetched")
-            note = "the copy was destroyed" if found.state is State.DELIVERED else "the copy was never fetched"
-            asked.end(session, found, State.CLOSED, ctx, event=event, note=note)
-    return len(over)
+    return list(session.execute(query.limit(EXPIRED_MAX)).scalars())
+
+
+def expire(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> None:
+    """Destroy a copy whose time is over, and close its request."""
+    found = asked.locked(session, request_id)
+    destroy(session, request_id, ctx, parts=parts)
+    if not found.is_open:
+        return
+    event = asked.event_of(RequestCompleted, found, reason="not_fetched") if found.state is State.READY else None
+    note = "the copy was destroyed" if found.state is State.DELIVERED else "the copy was never fetched"
+    asked.end(session, found, State.CLOSED, ctx, event=event, note=note)
 
 
 def destroy(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from app.kernel.access import Actor, service
@@ -11,44 +12,95 @@ from app.kernel.context import Context
 from app.kernel.db import Database
 from app.kernel.ids import Ids
 from app.kernel.jobs import Job, guarded
-from compliance.privacy import delivery, packing
+from compliance.privacy import delivery, erase, journal, packing, restrict
+from compliance.privacy.models import PACKAGE_CLASS
 from compliance.privacy.parts import Privacy
+from ingest.log import shredding
+from ingest.log.shredding import Parts as Shredding
 
 TURNS: Final = 20
+STEPS_MAX: Final = 10_000
 _ACTOR: Final[Actor] = service("privacy")
 
 
-def jobs(db: Database, ids: Ids, parts: Privacy) -> Sequence[Job]:
-    """Return the jobs with their pace."""
+def jobs(db: Database, ids: Ids, parts: Privacy, shreds: Callable[[], Shredding]) -> Sequence[Job]:
+    """Return the jobs with their pace; `shreds` tells what destroying keys needs."""
 
     def context(at: datetime) -> Context:
         return Context(actor=_ACTOR, at=at, request_id=ids.new("run", at), ids=ids)
 
     return (
-        Job(name="privacy.execute", every=timedelta(seconds=10), run=lambda at: execute(db, context(at), parts)),
-        Job(name="privacy.packages", every=timedelta(hours=1), run=lambda at: expire(db, context(at), parts)),
+        Job(
+            name="privacy.execute",
+            every=timedelta(seconds=10),
+            run=lambda at: execute(db, context(at), parts, shreds()),
+        ),
+        Job(name="privacy.packages", every=timedelta(hours=1), run=lambda at: expire(db, context(at), parts, shreds())),
+        Job(name="privacy.journal", every=timedelta(hours=1), run=lambda at: recall(db, context(at), parts, shreds())),
     )
 
 
-def execute(db: Database, ctx: Context, parts: Privacy) -> str | None:
-    """Make the copies that are due."""
+def execute(db: Database, ctx: Context, parts: Privacy, shreds: Shredding) -> str | None:
+    """Make the copies that are due, plan and carry out erasures, end restrictions whose end was told."""
+    made, erased = _copies(db, ctx, parts), _erasures(db, ctx, parts, shreds)
+    with db.begin() as session:
+        lifted = restrict.lift_due(session, ctx)
+    done = ((made, "copies"), (erased, "erasures"), (lifted, "restrictions ended"))
+    return ", ".join(f"{count} {what}" for count, what in done if count) or None
+
+
+def recall(db: Database, ctx: Context, parts: Privacy, shreds: Shredding) -> str | None:
+    """Erase again who is back, as after an older database was put in place; asked at each start, too."""
+    again = journal.replay(db, ctx, parts=parts, shreds=shreds)
+    return f"{again} people erased again" if again else None
+
+
+def expire(db: Database, ctx: Context, parts: Privacy, shreds: Shredding) -> str | None:
+    """Destroy copies whose time is over: the key, then what it opened."""
+    with db.read() as session:
+        over = delivery.over(session, ctx, parts=parts)
+    for request_id in over:
+        shredding.destroy(request_id, (PACKAGE_CLASS,), "its time is over", ctx, parts=shreds, run=request_id)
+        with db.begin() as session:
+            delivery.expire(session, request_id, ctx, parts=parts)
+    return f"{len(over)} copies destroyed" if over else None
+
+
+def _copies(db: Database, ctx: Context, parts: Privacy) -> int:
     made = 0
     for _ in range(TURNS):
         with db.begin() as session:
             taken = packing.claim(session, ctx)
         if taken is None:
             break
-        error = guarded("privacy.package", lambda: packing.make(db, taken, ctx, parts=parts))  # noqa: B023 - called at once
-        if error is not None:
-            with db.begin() as session:
-                packing.fail(session, taken, error, ctx, parts=parts)
+        error = guarded("privacy.package", partial(packing.make, db, taken, ctx, parts=parts))
+        if error is None:
+            made += 1
             continue
-        made += 1
-    return f"{made} copies" if made else None
+        with db.begin() as session:
+            packing.fail(session, taken, error, ctx, parts=parts)
+    return made
 
 
-def expire(db: Database, ctx: Context, parts: Privacy) -> str | None:
-    """Destroy copies whose time is over."""
-    with db.begin() as session:
-        gone = delivery.expire(session, ctx, parts=parts)
-    return f"{gone} copies destroyed" if gone else None
+def _erasures(db: Database, ctx: Context, parts: Privacy, shreds: Shredding) -> int:
+    for _ in range(TURNS):
+        with db.begin() as session:
+            if erase.prepare(session, ctx, parts=parts) is None:
+                break
+    for _ in range(TURNS):
+        with db.begin() as session:
+            if erase.start(session, ctx, parts=parts) is None:
+                break
+    with db.read() as session:
+        begun = erase.running(session)
+    done = 0
+    for request_id in begun:
+        error = guarded("privacy.erasure", partial(_carry_out, db, request_id, ctx, parts, shreds))
+        done += error is None
+    return done
+
+
+def _carry_out(db: Database, request_id: str, ctx: Context, parts: Privacy, shreds: Shredding) -> None:
+    for _ in range(STEPS_MAX):
+        if not erase.step(db, request_id, ctx, parts=parts, shreds=shreds):
+            return

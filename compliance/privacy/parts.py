@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.kernel.context import Context
 from app.kernel.errors import Conflict, Gone, Invalid, TooLarge
 from compliance.contracts.decisions import DecisionSource
-from compliance.contracts.personal import PersonalDataSource
+from compliance.contracts.personal import Obstacle, PersonalDataSource
 from compliance.settings import PrivacySettings
 from ingest.log.subject_keys import SubjectKeys
 from ingest.store.port import EventStore
@@ -45,6 +45,8 @@ class Privacy:
 
     sources: tuple[PersonalDataSource, ...]
     decisions: tuple[DecisionSource, ...]
+    obstacles: tuple[Callable[[Session, str], Sequence[Obstacle]], ...]
+    """Ports to owners: what is not settled with a person who wants to be erased."""
     people: People
     keys: SubjectKeys
     store: EventStore

@@ -357,6 +357,13 @@ def get(session: Session, request_id: str, *, parts: Privacy | None = None) -> R
     return _of(row, parts)
 
 
+def of_approval(session: Session, approval_id: str) -> Request | None:
+    """Return the request that an approval was asked for."""
+    query = sa.select(request.c.id).where(request.c.approval_id == approval_id)
+    found = session.execute(query).scalar_one_or_none()
+    return None if found is None else get(session, found)
+
+
 def locked(session: Session, request_id: str, *, parts: Privacy | None = None) -> Request:
     """Return a request that nobody else changes until this transaction ends."""
     session.execute(sa.select(request.c.id).where(request.c.id == request_id).with_for_update())
@@ -443,6 +450,15 @@ def event_of(kind: type[Any], found: Request, *, reason: str | None = None) -> A
     return _event(kind, found, reason=reason)
 
 
+def recall(session: Session, request_id: str, kind: Kind, subject: str, ctx: Context, *, parts: Privacy) -> None:
+    """Write down again a request of which only the log knows, as after an older database was put back."""
+    today = clock.of(parts.settings).day_of(ctx.at)
+    values = _values(request_id, kind, subject, "journal", today, ctx, parts)
+    session.execute(sa.insert(request).values(**values, is_verified=True))
+    note = "known from the log alone, as an older database was put back"
+    move(session, get(session, request_id), State.SCOPED, ctx, note=note)
+
+
 def seal_detail(detail: str, subject: str, request_id: str, parts: Privacy) -> bytes:
     """Return the words of a request as their column holds them."""
     return parts.keys.seal_value(detail, subject, REQUEST_CLASS, f"compliance_request.detail_ct.{request_id}")
@@ -450,28 +466,13 @@ def seal_detail(detail: str, subject: str, request_id: str, parts: Privacy) -> b
 
 def _take(session: Session, asked: Asked, subject: str, received_on: date, ctx: Context, parts: Privacy) -> str:
     kind = _kind(asked)
-    calendar = clock.of(parts.settings)
-    due = calendar.due(received_on, clock.MONTHS, 0)
     first = _open_of(session, subject, kind, asked)
     request_id, token = ctx.new_id("req"), crypto.token()
     changed = parts.people.last_change(session, subject)
     waits = changed + parts.settings.cool_down if changed else None
     values = {
-        "id": request_id,
-        "kind": kind.value,
-        "subject": subject,
-        "channel": asked.channel,
-        "received_on": received_on.isoformat(),
-        "received_at": ctx.at,
-        "rules": clock.RULES,
-        "due": due.isoformat(),
-        "internal_due": (received_on + timedelta(days=clock.INTERNAL_DAYS)).isoformat(),
-        "due_at": calendar.end_of(due),
-        "paused_days": 0,
-        "state": State.IDENTITY.value,
+        **_values(request_id, kind, subject, asked.channel, received_on, ctx, parts),
         "is_verified": False,
-        "is_extended": False,
-        "is_incomplete": False,
         "linked_to": first,
         "purpose": asked.purpose,
         "detail_ct": seal_detail(asked.detail, subject, request_id, parts) if asked.detail else None,
@@ -484,6 +485,29 @@ def _take(session: Session, asked: Asked, subject: str, received_on: date, ctx: 
     move(session, found, State.IDENTITY, ctx, event=_event(RequestReceived, found), note=note)
     letters.received(session, found, token, ctx, parts=parts)
     return request_id
+
+
+def _values(
+    request_id: str, kind: Kind, subject: str, channel: str, received_on: date, ctx: Context, parts: Privacy
+) -> dict[str, Any]:
+    calendar = clock.of(parts.settings)
+    due = calendar.due(received_on, clock.MONTHS, 0)
+    return {
+        "id": request_id,
+        "kind": kind.value,
+        "subject": subject,
+        "channel": channel,
+        "received_on": received_on.isoformat(),
+        "received_at": ctx.at,
+        "rules": clock.RULES,
+        "due": due.isoformat(),
+        "internal_due": (received_on + timedelta(days=clock.INTERNAL_DAYS)).isoformat(),
+        "due_at": calendar.end_of(due),
+        "paused_days": 0,
+        "state": State.IDENTITY.value,
+        "is_extended": False,
+        "is_incomplete": False,
+    }
 
 
 def _kind(asked: Asked) -> Kind:

@@ -14,10 +14,11 @@ import sqlalchemy as sa
 
 from app.identity import roles
 from app.kernel.access import Acr, Actor, ActorKind
+from app.kernel.approvals import Verdict
 from app.kernel.clock import StillClock
 from app.kernel.context import Context
 from app.kernel.db import Database
-from compliance.privacy import delivery, jobs
+from compliance.privacy import delivery, erase, jobs, rights
 from compliance.privacy import requests as asked
 from compliance.privacy.parts import Privacy
 from compliance.privacy.requests import Asked, Request
@@ -66,19 +67,39 @@ class Rights:
         )
         return self.house.system.context(actor)
 
+    def colleague(self, person: Person, role: str) -> Context:
+        """Return the context of somebody who really works here, with a proof of now."""
+        return self.staff(role, person.account)
+
+    def vote(self, approval_id: str, ctx: Context, verdict: Verdict = Verdict.APPROVED, reason: str = "") -> None:
+        with self.db.begin() as session:
+            self.house.system.approvals.decide(session, approval_id, verdict, reason, ctx)
+
+    def approved_erasure(self, person: Person, officer: Person, dpo: Person) -> str:
+        """Ask to be erased and let two people prepare and approve it; returns the request."""
+        request_id = self.ask(person, "erasure")
+        self.work()
+        ctx = self.colleague(officer, roles.COMPLIANCE_OFFICER)
+        with self.db.begin() as session:
+            approval = erase.propose(
+                session, request_id, "as they asked", ctx, parts=self.parts, approvals=self.house.system.approvals
+            )
+        self.vote(approval, self.colleague(dpo, roles.DPO))
+        return request_id
+
     def calm(self) -> None:
         """Let the days after a sign-up pass."""
         self.clock.move(timedelta(days=4))
 
     def ask(self, person: Person, kind: str = "access", **more: Any) -> str:
         with self.db.begin() as session:
-            return asked.ask(session, Asked(kind=kind, **more), self.me(person), parts=self.parts)
+            return rights.ask(session, Asked(kind=kind, **more), self.me(person), parts=self.parts)
 
     def work(self) -> None:
         """Do what the jobs of privacy would do now, with the log signed and shipped before."""
         self.house.arrive()
         checkpoint.sign(self.db, self.house.system.log_key, self.clock.now())
-        for job in jobs.jobs(self.db, self.house.system.ids, self.parts):
+        for job in jobs.jobs(self.db, self.house.system.ids, self.parts, lambda: self.house.system.shredding):
             job.run(self.clock.now())
         self.house.arrive()
 

@@ -318,7 +318,8 @@ def test_a_store_that_cannot_be_searched_keeps_the_copy_back_until_somebody_sign
     whole = rights.parts
     broken = tuple(Broken(each) if each.name == "payments" else each for each in whole.sources)
     parts = replace(whole, sources=broken)  # type: ignore[arg-type]
-    jobs.execute(rights.db, rights.house.system.job_context("privacy", rights.clock.now()), parts)
+    ctx = rights.house.system.job_context("privacy", rights.clock.now())
+    jobs.execute(rights.db, ctx, parts, rights.house.system.shredding)
     found = rights.get(request_id)
     assert (found.state, found.is_incomplete) == (State.IN_REVIEW, True)
     with pytest.raises(WrongState):

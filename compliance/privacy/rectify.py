@@ -1,0 +1,120 @@
+"""Rectification (Art. 16), a decision looked at again (Art. 22), refusals: what people of ours do with a request."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from app.kernel.access import PRIVACY_REQUEST_HANDLE
+from app.kernel.approvals import Approvals
+from app.kernel.context import Context
+from app.kernel.errors import NotFound, ReasonMissing, SamePerson, WrongState
+from compliance.contracts.personal import Change, FieldUnknown
+from compliance.privacy import graph, letters
+from compliance.privacy import requests as asked
+from compliance.privacy.parts import Privacy
+from compliance.privacy.requests import Kind, Request, State
+from ingest.events.access import DataRead
+from ingest.events.privacy import RecordRectified, RequestCompleted, RequestRefused
+from ingest.log import outbox
+
+REFUSAL: Final = "privacy.refusal"
+VALUE_MAX: Final = 500
+
+
+def rectify(
+    session: Session, request_id: str, store: str, id: str, field: str, value: str, ctx: Context, *, parts: Privacy
+) -> Change:
+    """Correct a value of the person who asked, and look that it reads so; raises `FieldUnknown`, `NotFound`."""
+    ctx.actor.require(PRIVACY_REQUEST_HANDLE)
+    found = _handled(session, request_id, Kind.RECTIFICATION, ctx)
+    outbox.record(session, DataRead(view="privacy_request", count=1, about=(found.subject,)), ctx)
+    source = next((each for each in parts.sources if any(info.name == store for info in each.stores())), None)
+    if source is None or not 0 < len(value) <= VALUE_MAX:
+        raise FieldUnknown(param="field")
+    seeds = graph.walk(session, parts.sources, found.subject)
+    if not any(record.store == store and record.id == id for record in source.collect(session, seeds)):
+        raise NotFound
+    change = source.rectify(session, store, id, field, value, ctx)
+    shown = [r.data for r in source.collect(session, seeds) if r.store == store and r.id == id and field in r.data]
+    if not any(data[field] == value for data in shown):
+        raise WrongState("The corrected value does not read as it was written.")
+    event = RecordRectified(
+        request=request_id, before_hash=change.before_hash, after_hash=change.after_hash, about=(found.subject,)
+    )
+    outbox.record(session, event, ctx)
+    asked.move(session, found, State.EXECUTING, ctx, note=f"corrected: {field} in {store}", handled_by=ctx.actor.id)
+    return change
+
+
+def complete(session: Session, request_id: str, outcome: str, ctx: Context, *, parts: Privacy) -> None:
+    """Answer a correction, or a decision that was looked at again, in words for the person."""
+    ctx.actor.require(PRIVACY_REQUEST_HANDLE)
+    found = asked.locked(session, request_id)
+    if found.kind not in (Kind.RECTIFICATION, Kind.HUMAN_REVIEW) or not found.is_verified or not found.is_open:
+        raise WrongState
+    if ctx.actor.id == found.subject:
+        raise SamePerson
+    if len(outcome.strip()) < asked.REASON_MIN:
+        raise ReasonMissing(param="reason")
+    letters.done(session, found, outcome.strip(), ctx, parts=parts)
+    asked.move(session, found, State.EXECUTED, ctx, note=None, outcome=outcome.strip(), handled_by=ctx.actor.id)
+    event = asked.event_of(RequestCompleted, found)
+    asked.end(session, asked.get(session, request_id), State.CLOSED, ctx, event=event, note="answered")
+
+
+def ask_refusal(
+    session: Session, request_id: str, reasons: str, ctx: Context, *, parts: Privacy, approvals: Approvals
+) -> str:
+    """Ask a second person to refuse a request; nothing is told to its person before (PRV-12)."""
+    ctx.actor.require(PRIVACY_REQUEST_HANDLE)
+    found = asked.locked(session, request_id)
+    if ctx.actor.id == found.subject:
+        raise SamePerson
+    if found.state in asked.ANSWERED or found.state is State.EXECUTING:
+        raise WrongState
+    if len(reasons.strip()) < asked.REASON_MIN:
+        raise ReasonMissing(param="reason")
+    payload = refusal_payload(found, reasons.strip())
+    approval_id = approvals.ask(session, REFUSAL, payload, ctx, object_id=request_id, subject=found.subject)
+    note, who = "put before a second person, who may refuse it", ctx.actor.id
+    asked.move(session, found, found.state, ctx, note=note, approval_id=approval_id, handled_by=who)
+    return approval_id
+
+
+def refusal_payload(found: Request, reasons: str) -> dict[str, str]:
+    """Return what a second person approves: the very words that the person will read."""
+    return {"request": found.id, "right": found.kind.value, "reasons": reasons, "subject": found.subject}
+
+
+def refuse(
+    session: Session,
+    request_id: str,
+    reasons: str,
+    ctx: Context,
+    *,
+    parts: Privacy,
+    approvals: Approvals,
+    approval_id: str,
+) -> str:
+    """Refuse a request by an approval, with the reasons and who can be asked about that."""
+    ctx.actor.require(PRIVACY_REQUEST_HANDLE)
+    found = asked.locked(session, request_id)
+    approvals.take(session, approval_id, REFUSAL, refusal_payload(found, reasons), ctx)
+    if found.state in asked.ANSWERED or found.state is State.EXECUTING:
+        raise WrongState
+    letters.refused(session, found, reasons, ctx, parts=parts)
+    asked.move(session, found, found.state, ctx, note=None, outcome=reasons, handled_by=ctx.actor.id)
+    event = asked.event_of(RequestRefused, found)
+    asked.end(session, asked.get(session, request_id), State.REFUSED, ctx, event=event, note=reasons)
+    return "refused"
+
+
+def _handled(session: Session, request_id: str, kind: Kind, ctx: Context) -> Request:
+    found = asked.locked(session, request_id)
+    if ctx.actor.id == found.subject:
+        raise SamePerson
+    if found.kind is not kind or not found.is_verified or found.state in asked.ANSWERED:
+        raise WrongState
+    return found

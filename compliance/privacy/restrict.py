@@ -1,0 +1,181 @@
+"""Restriction (Art. 18) and objection (Art. 21): stopping uses of somebody's data, and going on after a decision."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel.access import PRIVACY_REQUEST_HANDLE, PRIVACY_SELF_REQUEST
+from app.kernel.approvals import Approvals
+from app.kernel.context import Context
+from app.kernel.errors import ReasonMissing, SamePerson, WrongState
+from compliance.catalog import purposes
+from compliance.privacy import consent, letters
+from compliance.privacy import requests as asked
+from compliance.privacy.gate import COMPELLING
+from compliance.privacy.models import objection, request, restriction
+from compliance.privacy.parts import Privacy
+from compliance.privacy.requests import Request, State
+from ingest.events.privacy import (
+    ObjectionDecided,
+    ObjectionRecorded,
+    RequestCompleted,
+    SubjectReleased,
+    SubjectRestricted,
+)
+from ingest.log import outbox
+
+LIFT: Final = "privacy.restriction_lift"
+NOTICE: Final = timedelta(days=3)
+"""How long before its end a person is told that a restriction ends."""
+UPHELD: Final = "upheld"
+ERASURE: Final = "erasure"
+OWN_WISH: Final = "asked_for"
+
+
+def restrict(session: Session, subject: str, ground: str, request_id: str | None, ctx: Context) -> None:
+    """Keep a person's data and stop its uses that do not go on under restriction; twice is once."""
+    held = sa.select(restriction.c.id).where(
+        restriction.c.subject == subject, restriction.c.ground == ground, restriction.c.lifted_at.is_(None)
+    )
+    if session.execute(held.limit(1)).first() is not None:
+        return
+    values = {
+        "id": ctx.new_id("rst"),
+        "subject": subject,
+        "request_id": request_id,
+        "ground": ground,
+        "from_at": ctx.at,
+    }
+    session.execute(sa.insert(restriction).values(**values))
+    outbox.record(session, SubjectRestricted(request=request_id, reason=ground, about=(subject,)), ctx)
+
+
+def release(session: Session, subject: str, ground: str, ctx: Context) -> None:
+    """End a restriction that stood for a ground of its own, such as an erasure that was called off."""
+    done = session.execute(
+        sa.update(restriction)
+        .where(restriction.c.subject == subject, restriction.c.ground == ground, restriction.c.lifted_at.is_(None))
+        .values(lifted_at=ctx.at)
+    )
+    if done.rowcount:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
+        outbox.record(session, SubjectReleased(reason=ground, about=(subject,)), ctx)
+
+
+def begin_restriction(session: Session, found: Request, ctx: Context, *, parts: Privacy) -> None:
+    """Carry out a request for restriction at once."""
+    restrict(session, found.subject, OWN_WISH, found.id, ctx)
+    event = asked.event_of(RequestCompleted, found)
+    outcome = "Your data is kept and not used, but for what the law or you yourself ask."
+    asked.move(session, found, State.EXECUTED, ctx, event=event, note="restricted", outcome=outcome)
+
+
+def ask_lift(
+    session: Session, request_id: str, reason: str, ctx: Context, *, parts: Privacy, approvals: Approvals
+) -> str:
+    """Ask a second person to let a restriction end; its person is told three days before it does."""
+    ctx.actor.require(PRIVACY_REQUEST_HANDLE)
+    found = asked.locked(session, request_id)
+    if found.state is not State.EXECUTED:
+        raise WrongState
+    approval_id = approvals.ask(
+        session, LIFT, lift_payload(found), ctx, object_id=request_id, reason=reason, subject=found.subject
+    )
+    session.execute(sa.update(request).where(request.c.id == request_id).values(approval_id=approval_id))
+    return approval_id
+
+
+def lift_payload(found: Request) -> dict[str, str]:
+    """Return what a second person approves."""
+    return {"request": found.id, "subject": found.subject}
+
+
+def announce_lift(
+    session: Session, request_id: str, ctx: Context, *, parts: Privacy, approvals: Approvals, approval_id: str
+) -> str:
+    """Tell the person that the restriction ends, by an approval; it ends three days later."""
+    ctx.actor.require(PRIVACY_REQUEST_HANDLE)
+    found = asked.locked(session, request_id)
+    approvals.take(session, approval_id, LIFT, lift_payload(found), ctx)
+    session.execute(
+        sa.update(restriction)
+        .where(restriction.c.request_id == request_id, restriction.c.lifted_at.is_(None))
+        .values(notified_at=ctx.at)
+    )
+    letters.lifted(session, found, ctx.at + NOTICE, ctx, parts=parts)
+    asked.move(session, found, State.EXECUTED, ctx, note="its person was told that the restriction ends")
+    return "the person was told"
+
+
+def withdraw_restriction(session: Session, request_id: str, ctx: Context) -> None:
+    """End a restriction that one asked for oneself."""
+    ctx.actor.require(PRIVACY_SELF_REQUEST)
+    found = asked.locked(session, asked.own(session, request_id, ctx).id)
+    if found.kind is not asked.Kind.RESTRICTION or found.state is not State.EXECUTED:
+        raise WrongState
+    release(session, found.subject, OWN_WISH, ctx)
+    asked.end(session, found, State.CLOSED, ctx, event=None, note="ended by its person")
+
+
+def lift_due(session: Session, ctx: Context) -> int:
+    """End the restrictions whose end was told three days ago."""
+    query = sa.select(restriction.c.request_id).where(
+        restriction.c.lifted_at.is_(None),
+        restriction.c.notified_at <= ctx.at - NOTICE,
+        restriction.c.request_id.is_not(None),
+    )
+    due = session.execute(query).scalars().all()
+    for request_id in due:
+        found = asked.locked(session, str(request_id))
+        release(session, found.subject, OWN_WISH, ctx)
+        asked.end(session, found, State.CLOSED, ctx, event=None, note="the restriction ended")
+    return len(due)
+
+
+def begin_objection(session: Session, found: Request, ctx: Context, *, parts: Privacy) -> None:
+    """Stop a use at once: for good where it rests on consent, else until somebody decided about it."""
+    purpose = purposes.shipped()[str(found.purpose)]
+    if purpose.needs_consent:
+        consent.withdraw_for(session, found.subject, purpose, ctx, channel=found.channel)
+        event = asked.event_of(RequestCompleted, found)
+        asked.end(session, found, State.CLOSED, ctx, event=event, note="ended at once")
+        return
+    values = {
+        "id": ctx.new_id("obj"),
+        "subject": found.subject,
+        "request_id": found.id,
+        "purpose": purpose.id,
+        "at": ctx.at,
+    }
+    session.execute(sa.insert(objection).values(**values))
+    recorded = ObjectionRecorded(purpose=purpose.id, channel=found.channel, about=(found.subject,))
+    outbox.record(session, recorded, ctx)
+    asked.move(session, found, State.IN_REVIEW, ctx, note="the use stops until this is decided")
+
+
+def decide_objection(
+    session: Session, request_id: str, decision: str, grounds: str, ctx: Context, *, parts: Privacy
+) -> None:
+    """Decide about an objection: uphold it, or go on for compelling grounds that are written down."""
+    ctx.actor.require(PRIVACY_REQUEST_HANDLE)
+    found = asked.locked(session, request_id)
+    if ctx.actor.id == found.subject:
+        raise SamePerson
+    if decision not in (UPHELD, COMPELLING) or len(grounds.strip()) < asked.REASON_MIN:
+        raise ReasonMissing(param="reason")
+    row = sa.update(objection).where(objection.c.request_id == request_id, objection.c.decision.is_(None))
+    done = session.execute(row.values(decision=decision, grounds=grounds.strip(), decided_at=ctx.at))
+    if done.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
+        raise WrongState
+    event = ObjectionDecided(purpose=str(found.purpose), decision=decision, about=(found.subject,))
+    outbox.record(session, event, ctx)
+    outcome = grounds.strip()
+    if decision == UPHELD:
+        outcome = f"The use has ended. {outcome}"
+    session.execute(sa.update(request).where(request.c.id == request_id).values(outcome=outcome))
+    letters.done(session, found, outcome, ctx, parts=parts)
+    completed = asked.event_of(RequestCompleted, found)
+    asked.end(session, found, State.CLOSED, ctx, event=completed, note=decision.replace("_", " "))

@@ -1,1 +1,0 @@
-"""Retention: how long what is kept, what is held in spite of it, and runs that remove what is due, proven by others."""

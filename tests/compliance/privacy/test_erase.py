@@ -1,0 +1,291 @@
+"""Two people erase a third after a wait: what goes is gone, what stays is named, every proof still holds."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from app.identity import roles
+from app.identity.models import contact, password
+from app.identity.models import session as sessions
+from app.kernel.approvals import ApprovalMissing, Verdict
+from app.kernel.errors import Forbidden, NotFound, SamePerson, WrongState
+from compliance.privacy import erase
+from compliance.privacy import rights as services
+from compliance.privacy.gate import Gate
+from compliance.privacy.models import erasure_target
+from compliance.privacy.requests import State
+from ingest.log import checkpoint, merkle, proofs, read
+from tests.compliance.privacy.rights import Rights
+from tests.compliance.privacy.test_access import send
+from tests.support.installation import Person
+
+
+@pytest.fixture
+def staffed(either_rights: Rights) -> tuple[Rights, Person, Person]:
+    officer = either_rights.house.staff("olive.erase", roles.COMPLIANCE_OFFICER)
+    either_rights.house.staff("dan.erase", roles.DPO)
+    dpo = either_rights.house.staff("dora.erase", roles.DPO)
+    return either_rights, officer, dpo
+
+
+def emptied(rights: Rights, person: Person, to: Person) -> None:
+    """Send everything away, with a word that must go."""
+    from payments import transfers, wallets
+    from payments.money import EUR, Money
+    from payments.transfers import TransferOrder
+
+    ctx = rights.me(person)
+    with rights.db.begin(posting=True) as session:
+        (wallet,) = wallets.of(session, ctx.actor)
+        order = TransferOrder(
+            source=wallet.id, payee=str(to.handle), amount=Money(wallet.posted.minor, EUR), note="all of it"
+        )
+        transfers.execute(session, order, ctx, keys=rights.house.system.subject_keys)
+
+
+def test_a_person_is_erased(staffed: tuple[Rights, Person, Person]) -> None:
+    rights, officer, dpo = staffed
+    amber, basil = rights.house.customer("amber_gone", euros=20), rights.house.customer("basil_stays", euros=5)
+    send(rights, amber, basil, "secret of amber")
+    send(rights, basil, amber, "secret of basil")
+    emptied(rights, amber, basil)
+    rights.calm()
+    rights.house.arrive()
+    checkpoint.sign(rights.db, rights.house.system.log_key, rights.clock.now())
+    with rights.db.read() as session:
+        size, root = read.head(session).size, read.head(session).root
+        before = [(entry.leaf, proofs.proof(session, entry.sequence, size)) for entry in read.entries(session, 0, size)]
+
+    request_id = rights.approved_erasure(amber, officer, dpo)
+    found = rights.get(request_id)
+    assert found.state is State.WAITING
+    assert found.not_before == rights.clock.now() + timedelta(hours=72)
+    assert found.approved_by == dpo.account
+    with rights.db.read() as session:
+        assert not Gate().allowed(session, amber.account, "profiling"), "restricted while it waits"
+        assert session.scalar(sa.select(contact.c.id).where(contact.c.account_id == amber.account))
+    rights.work()
+    assert rights.get(request_id).state is State.WAITING
+    rights.clock.move(timedelta(hours=72))
+    rights.work()
+    assert rights.get(request_id).state is State.CLOSED, [s.note for s in _steps(rights, request_id)]
+
+    with rights.db.read() as session:
+        body = erase.certificate(session, request_id)
+        for table in (contact, password, sessions):
+            assert not session.execute(sa.select(table).where(table.c.account_id == amber.account)).all()
+        assert session.execute(sa.select(password).where(password.c.account_id == basil.account)).all()
+    kept = {(line["store"], line["class"]) for line in body["stays"]}
+    assert ("payments_entry", "ledger.postings") in kept
+    assert all(line["law"] and line["until"] for line in body["stays"])
+    assert {"account", "money"} <= set(body["keys_destroyed"])
+    assert body["word"] == "pseudonymised"
+    kinds = rights.kinds()
+    assert {"key.subject_key.destroyed", "privacy.subject.erased", "privacy.request.completed"} <= set(kinds)
+
+    # Nothing of hers can be read; what is his stays.
+    everything = _everything(rights)
+    assert "secret of amber" not in everything
+    assert amber.address not in everything
+    with rights.db.read() as session:
+        keys = rights.house.system.subject_keys
+        from payments import activity, wallets
+
+        (wallet,) = wallets.of(session, rights.me(basil).actor)
+        notes = [each.note for each in activity.list(session, rights.me(basil).actor, wallet.id, keys=keys).data]
+    assert "secret of basil" in notes
+    assert "secret of amber" not in notes
+
+    # The books balance, and every proof of before still holds.
+    with rights.db.read() as session:
+        for sequence, (leaf, path) in enumerate(before):
+            assert merkle.verify_inclusion(leaf, sequence, size, path, root)
+        newest = read.head(session)
+        way = proofs.consistency(session, size, newest.size)
+        assert merkle.verify_consistency(size, root, newest.size, newest.root, way)
+
+
+def _steps(rights: Rights, request_id: str) -> list[object]:
+    from compliance.privacy import requests as asked
+
+    with rights.db.read() as session:
+        return list(asked.steps(session, request_id))
+
+
+def _everything(rights: Rights) -> str:
+    """Return all text that lies in the database."""
+    from tests.architecture.test_marks import ALL
+
+    said = []
+    with rights.db.read() as session:
+        for _, metadata in ALL:
+            for table in metadata.tables.values():
+                for row in session.execute(sa.select(table)):
+                    said.append(repr(tuple(row)))
+    return "\n".join(said)
+
+
+def test_its_person_calls_it_off(staffed: tuple[Rights, Person, Person]) -> None:
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_back")
+    rights.calm()
+    request_id = rights.approved_erasure(amber, officer, dpo)
+    with rights.db.begin() as session:
+        services.withdraw(session, request_id, rights.me(amber), parts=rights.parts)
+    assert rights.get(request_id).state is State.WITHDRAWN
+    with rights.db.read() as session:
+        assert Gate().allowed(session, amber.account, "profiling")
+    rights.clock.move(timedelta(hours=80))
+    rights.work()
+    with rights.db.read() as session:
+        assert session.scalar(sa.select(contact.c.id).where(contact.c.account_id == amber.account))
+        with pytest.raises(NotFound):
+            erase.certificate(session, request_id)
+
+
+def test_it_needs_a_second_person(staffed: tuple[Rights, Person, Person]) -> None:
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_two")
+    rights.calm()
+    request_id = rights.ask(amber, "erasure")
+    rights.work()
+    book = rights.house.system.approvals
+    own = rights.staff(roles.COMPLIANCE_OFFICER, amber.account)
+    with rights.db.begin() as session, pytest.raises(SamePerson):
+        erase.propose(session, request_id, "as they asked", own, parts=rights.parts, approvals=book)
+    ctx = rights.colleague(officer, roles.COMPLIANCE_OFFICER)
+    with rights.db.begin() as session:
+        approval = erase.propose(session, request_id, "as they asked", ctx, parts=rights.parts, approvals=book)
+    with pytest.raises(Forbidden):
+        rights.vote(approval, ctx)
+    with rights.db.begin() as session, pytest.raises(ApprovalMissing):
+        erase.approve(session, request_id, ctx, parts=rights.parts, approvals=book, approval_id=approval)
+    rights.vote(approval, rights.colleague(dpo, roles.DPO), Verdict.REJECTED, "the plan misses the wallet")
+    assert rights.get(request_id).state is State.IN_REVIEW
+    rights.clock.move(timedelta(days=5))
+    rights.work()
+    assert rights.get(request_id).state is State.IN_REVIEW
+
+
+def test_money_in_a_wallet_keeps_what_it_needs_and_no_more(staffed: tuple[Rights, Person, Person]) -> None:
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_money", euros=30)
+    rights.calm()
+    request_id = rights.approved_erasure(amber, officer, dpo)
+    rights.clock.move(timedelta(hours=72))
+    rights.work()
+    assert rights.get(request_id).state is State.CLOSED
+    with rights.db.read() as session:
+        body = erase.certificate(session, request_id)
+        assert session.scalar(sa.select(contact.c.id).where(contact.c.account_id == amber.account))
+        assert not session.execute(sa.select(password).where(password.c.account_id == amber.account)).all()
+    kept = {(line["store"], line["class"]) for line in body["stays"]}
+    assert {("app_contact", "open_balance"), ("app_account", "open_balance")} <= kept
+    assert "account" not in body["keys_destroyed"]
+
+
+def test_what_was_erased_signs_in_no_more(staffed: tuple[Rights, Person, Person]) -> None:
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_door")
+    browser = rights.house.browser()
+    rights.clock.move(timedelta(minutes=1))
+    browser.sign_in(amber)
+    rights.calm()
+    request_id = rights.approved_erasure(amber, officer, dpo)
+    rights.clock.move(timedelta(hours=72))
+    rights.work()
+    assert rights.get(request_id).state is State.CLOSED
+    assert browser.get("/privacy").status_code == 303
+    with pytest.raises(AssertionError):
+        rights.house.browser().sign_in(amber)
+
+
+def test_a_batch_is_done_once_and_goes_on_where_it_stopped(staffed: tuple[Rights, Person, Person]) -> None:
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_steps")
+    rights.calm()
+    request_id = rights.approved_erasure(amber, officer, dpo)
+    rights.clock.move(timedelta(hours=72))
+    ctx = rights.house.system.job_context("privacy", rights.clock.now())
+    with rights.db.begin() as session:
+        assert erase.start(session, ctx, parts=rights.parts) == request_id
+        assert erase.start(session, ctx, parts=rights.parts) is None
+    shreds = rights.house.system.shredding
+    erase.step(rights.db, request_id, ctx, parts=rights.parts, shreds=shreds)
+    with rights.db.read() as session:
+        (first, *_), done = _done(session, request_id)
+    assert done == 1
+    assert first.category == "credential"
+    with rights.db.begin() as session, pytest.raises(WrongState):
+        services.withdraw(session, request_id, rights.me(amber), parts=rights.parts)
+    rights.work()
+    assert rights.get(request_id).state is State.CLOSED
+    with rights.db.read() as session:
+        rows, _ = _done(session, request_id)
+    assert all(row.done == row.rows for row in rows if row.action == "delete")
+
+
+def _done(session: object, request_id: str) -> tuple[list[object], int]:
+    query = sa.select(erasure_target).where(erasure_target.c.request_id == request_id).order_by(erasure_target.c.place)
+    rows = list(session.execute(query))  # type: ignore[attr-defined]
+    return rows, sum(row.done_at is not None for row in rows)
+
+
+def test_what_another_reader_still_sees_is_not_certified(staffed: tuple[Rights, Person, Person]) -> None:
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_seen")
+    rights.calm()
+    request_id = rights.approved_erasure(amber, officer, dpo)
+    rights.clock.move(timedelta(hours=72))
+    ctx = rights.house.system.job_context("privacy", rights.clock.now())
+    shreds = rights.house.system.shredding
+    with rights.db.begin() as session:
+        erase.start(session, ctx, parts=rights.parts)
+    while rights.get(request_id).state is State.EXECUTING:
+        erase.step(rights.db, request_id, ctx, parts=rights.parts, shreds=shreds)
+    with rights.db.begin() as session:
+        row = session.execute(
+            sa.select(erasure_target).where(
+                erasure_target.c.request_id == request_id, erasure_target.c.store == "app_contact"
+            )
+        ).first()
+        lost = {"id": row.ids[0], "account_id": amber.account, "account_kind": "customer", "kind": "email"}
+        session.execute(sa.insert(contact).values(**lost, value_ct=b"x", lookup=b"x"))
+    assert erase.step(rights.db, request_id, ctx, parts=rights.parts, shreds=shreds)
+    assert rights.get(request_id).state is State.EXECUTING
+    assert "still readable: 1 in app_contact" in str(_steps(rights, request_id)[-1])
+    rights.work()
+    assert rights.get(request_id).state is State.CLOSED
+
+
+def test_an_older_database_brings_nobody_back(staffed: tuple[Rights, Person, Person]) -> None:
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_restored")
+    rights.calm()
+    with rights.db.read() as session:
+        before = [
+            dict(row)
+            for row in session.execute(sa.select(contact).where(contact.c.account_id == amber.account)).mappings()
+        ]
+    request_id = rights.approved_erasure(amber, officer, dpo)
+    rights.clock.move(timedelta(hours=72))
+    rights.work()
+    from compliance.privacy.models import erasure_certificate, request
+
+    with rights.db.begin() as session:  # as it was before
+        session.execute(sa.insert(contact), before)
+        session.execute(sa.delete(erasure_certificate))
+        session.execute(sa.delete(erasure_target))
+        session.execute(sa.delete(request).where(request.c.id == request_id))
+    from compliance.privacy import journal
+
+    ctx = rights.house.system.job_context("privacy", rights.clock.now())
+    assert journal.replay(rights.db, ctx, parts=rights.parts, shreds=rights.house.system.shredding) == 1
+    with rights.db.read() as session:
+        assert not session.execute(sa.select(contact).where(contact.c.account_id == amber.account)).all()
+        assert json.dumps(erase.certificate(session, request_id))
+    assert journal.replay(rights.db, ctx, parts=rights.parts, shreds=rights.house.system.shredding) == 0

@@ -1,0 +1,87 @@
+"""Killed at any statement, an erasure and a copy are gone on with: nothing half done, nothing counted twice."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from app.identity import roles
+from app.identity.models import contact, password
+from app.kernel.clock import StillClock
+from compliance.privacy import erase
+from compliance.privacy.models import erasure_certificate, erasure_target
+from compliance.privacy.requests import State
+from tests.compliance.privacy.conftest import START
+from tests.compliance.privacy.rights import Copy, Rights
+from tests.support import postgres
+from tests.support.installation import installed
+
+ROOT = Path(__file__).parents[3]
+KILLED = -9
+
+
+@pytest.fixture(scope="module")
+def durable_server():
+    with postgres.running(durable=True) as running:
+        yield running
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_an_erasure_that_is_killed_again_and_again_ends_whole(
+    request: pytest.FixtureRequest, tmp_path: Path, database: str
+) -> None:
+    url = request.getfixturevalue("durable_server").empty_database() if database == "postgresql" else ""
+    home, clock = tmp_path / "home", StillClock(START)
+    settings = {"database_url": url} if url else {}
+    with installed(home, clock=clock, **settings) as made:
+        rights = Rights(house=made, clock=clock)
+        officer = made.staff("olive.kill", roles.COMPLIANCE_OFFICER)
+        made.staff("dan.kill", roles.DPO)
+        dpo = made.staff("dora.kill", roles.DPO)
+        amber = made.customer("amber_kill")
+        rights.calm()
+        request_id = rights.approved_erasure(amber, officer, dpo)
+        copy_id = rights.ask(dpo_customer := made.customer("basil_kill"))
+    clock.move(timedelta(hours=72))
+    dice, kills = random.Random(11), 0
+    for _ in range(12):
+        kills += _is_killed(home, url, clock, dice.randint(4, 130))
+        clock.move(timedelta(minutes=11))
+    with installed(home, clock=clock, **settings) as made:
+        rights = Rights(house=made, clock=clock)
+        rights.work()
+        assert kills >= 4
+        assert rights.get(request_id).state is State.CLOSED
+        assert rights.get(copy_id).state is State.READY
+        assert Copy(rights.fetch(dpo_customer, copy_id)).json("manifest.json")["complete"]
+        with rights.db.read() as session:
+            for table in (contact, password):
+                assert not session.execute(sa.select(table).where(table.c.account_id == amber.account)).all()
+            (body,) = session.execute(sa.select(erasure_certificate)).all()
+            rows = session.execute(sa.select(erasure_target).where(erasure_target.c.action == "delete")).all()
+            assert erase.certificate(session, request_id)["request"] == body.request_id
+        assert all(row.done == row.rows for row in rows), "each row is counted once"
+        kinds = rights.kinds()
+        assert kinds.count("privacy.subject.erased") == 1
+        assert kinds.count("privacy.request.completed") == 2
+
+
+def _is_killed(home: Path, url: str, clock: StillClock, stop_after: int) -> bool:
+    line = [
+        sys.executable,
+        "-m",
+        "tests.compliance.privacy.dying",
+        str(home),
+        url,
+        clock.now().isoformat(),
+        str(stop_after),
+    ]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode in (0, KILLED), done.stderr
+    return done.returncode == KILLED
