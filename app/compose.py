@@ -52,9 +52,15 @@ from compliance.privacy import kinds as privacy_kinds
 from compliance.privacy import source as privacy_source
 from compliance.privacy.events import EventSource
 from compliance.privacy.gate import Gate
+from compliance.privacy.models import metadata as privacy_tables
 from compliance.privacy.parts import Privacy
 from compliance.probes import log as log_probes
 from compliance.probes import marks, scanner
+from compliance.retention import holds as retention_holds
+from compliance.retention import policies as retention_policies
+from compliance.retention import runs as retention_runs
+from compliance.retention.models import metadata as retention_tables
+from compliance.retention.parts import Retention
 from compliance.settings import PrivacySettings
 from compliance.system import Compliance
 from detectors import catalog as rules
@@ -93,6 +99,8 @@ TABLES: Final = (
     identity_tables,
     gateway_tables,
     compliance_tables,
+    privacy_tables,
+    retention_tables,
     detectors_tables,
     ingest_tables,
     payments_tables,
@@ -136,6 +144,7 @@ class System:
     response: Response
     runner: Runner
     controls: Observer
+    retention: Retention
     doors: Doors
     watch: Watch
     failing: Failing
@@ -251,6 +260,10 @@ def make_system(
         db, working_store, clock, ids, rules.shipped(), sink=partial(joining.accept, parts=response), metrics=metrics
     )
     entrances = Doors()
+    approvals = ApprovalBook(identity)
+    forgetting = Forgetting(db=db, store=working_store, target=shipper.target, archive=archive)
+    retention = Retention(sources=compliance.sources, log=forgetting, approvals=approvals)
+    _declare(approvals, identity, compliance)
     return System(
         settings=settings,
         clock=clock,
@@ -273,12 +286,13 @@ def make_system(
             clock=clock,
             ids=ids,
         ),
-        forgetting=Forgetting(db=db, store=working_store, target=shipper.target, archive=archive),
+        forgetting=forgetting,
+        retention=retention,
         store=store,
         working_store=working_store,
         shipper=shipper,
         identity=identity,
-        approvals=_approvals(identity, compliance),
+        approvals=approvals,
         messenger=ConsoleMessenger(settings.home / "mail"),
         gateway=gateway,
         metrics=metrics,
@@ -344,6 +358,7 @@ def _compliance(
         detectors_privacy.source(hashing),
         playbooks_privacy.source(hashing),
         MarkedTables("compliance", compliance_tables, hashing=hashing),
+        MarkedTables("compliance.retention", retention_tables, hashing=hashing),
         privacy_source.source(subject_keys, hashing),
         EventSource(store, subject_keys),
     )
@@ -365,12 +380,11 @@ def _compliance(
     return Compliance(sources=sources, privacy=privacy, gate=Gate())
 
 
-def _approvals(identity: Identity, compliance: Compliance) -> ApprovalBook:
-    """Return the book of approvals with the kinds of every owner."""
-    book = ApprovalBook(identity)
+def _declare(book: ApprovalBook, identity: Identity, compliance: Compliance) -> None:
+    """Put the kinds of every owner into the book of approvals."""
     book.declare(*role_grants.kinds(book, parts=identity))
     book.declare(*privacy_kinds.kinds(compliance.privacy, book))
-    return book
+    book.declare(retention_policies.kind(book), retention_holds.kind(book), retention_runs.kind(book))
 
 
 def _store_settings(settings: Settings) -> StoreSettings:

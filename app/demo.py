@@ -48,6 +48,8 @@ FILE: Final = "demo.json"
 SEEDING: Final = "seeding"
 # A history steps by the hour, and a control is looked at by the minute: what nobody looked at is no evidence.
 STAND_STILL: Final = ("compliance.observe",)
+# Nothing is delivered while a world is made, so an invitation lies behind all letters of the last days.
+LETTERS_MAX: Final = 100_000
 FREE_BYTES_MIN: Final = 500 * 2**20
 REPLAYS_MAX: Final = 3
 READY_SECONDS_MAX: Final = 30
@@ -411,7 +413,7 @@ def _accept(system: System, account: str, address: str, password: str) -> str:
     """Accept an invitation as its page does: password, authenticator, first code."""
     ctx = system.context(Actor(id=account, kind=ActorKind.STAFF))
     with system.db.read() as session:
-        waiting = list(letters.due(session, ctx.at, parts=system.identity))
+        waiting = list(letters.due(session, ctx.at, parts=system.identity, limit=LETTERS_MAX))
     token = [letter for letter in waiting if letter.to == address][-1].text.partition("/link/")[2].split()[0]
     hashed = system.identity.hasher.hash(password)
     with system.db.begin() as session:

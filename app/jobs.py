@@ -14,6 +14,7 @@ from app.identity import expiry, letters, role_grants, sessions
 from app.kernel.jobs import Job
 from app.kernel.logs import logger
 from compliance.privacy import jobs as privacy
+from compliance.retention import jobs as retention
 from payments import idempotency
 from playbooks import jobs as playbooks
 
@@ -37,6 +38,7 @@ def all_jobs(system: System) -> Sequence[Job]:
         *system.rounds.jobs(is_on=lambda: system.is_served),
         Job(name="detectors.run", every=timedelta(seconds=2), run=lambda at: system.runner.run()),
         *privacy.jobs(system.db, system.ids, system.compliance.privacy, lambda: system.shredding),
+        *retention.jobs(system.ids, system.retention),
         *playbooks.jobs(system.db, system.clock, system.ids, system.response),
         system.watch.job(),
         system.controls.job(),

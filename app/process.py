@@ -129,12 +129,20 @@ def start(system: System, lock: HomeLock) -> Running:
     lock.tell(system.settings.url, admin_url)
     _forget_again(system)
     worker = Worker(system, jobs.all_jobs(system))
+    _look_back(system)
     threading.Thread(target=lambda: serve_quietly(admin_server), name="admin", daemon=True).start()
     worker.start()
     system.is_served = True
     with system.db.begin() as session:
         outbox.record(session, ProcessStarted(component="web"), system.context(service("process")))
     return Running(system=system, app=app, server=server, admin_server=admin_server, worker=worker, stopping=stopping)
+
+
+def _look_back(system: System) -> None:
+    """Let whoever has seen the log say whether it was taken back, before anything is numbered in it."""
+    looked = guarded("log.look_back", lambda: system.signer.look_back(system.context(service("log"))))
+    if looked is not None:
+        _log.warning("the log could not be compared with what was signed before; signing tells why")
 
 
 def _forget_again(system: System) -> None:

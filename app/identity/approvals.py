@@ -248,6 +248,14 @@ class ApprovalBook:
         self._record(session, ApprovalDecided, row, ctx, decision=State.WITHDRAWN.value)
         self._kinds[row.kind].closed(session, id, State.WITHDRAWN, ctx)
 
+    def cancel(self, session: Session, id: str, ctx: Context) -> bool:
+        """End what waits because what it is about is over; see the port."""
+        row = rows.get(session, id, held=True)
+        if not rows.move(session, id, State.REQUESTED, State.WITHDRAWN, decided_at=ctx.at):
+            return False
+        self._record(session, ApprovalDecided, row, ctx, decision=State.WITHDRAWN.value)
+        return True
+
     def expire(self, session: Session, ctx: Context) -> int:
         """End what nobody decided, or used, in time; return how many."""
         return self._expire(session, sa.true(), ctx)

@@ -128,9 +128,9 @@ def queue(
     return letter_id
 
 
-def due(session: Session, at: datetime, *, parts: Identity) -> Iterator[Letter]:
+def due(session: Session, at: datetime, *, parts: Identity, limit: int = WAITING_MAX) -> Iterator[Letter]:
     """Return the letters that wait to be handed over, oldest first, changing nothing."""
-    for row in session.execute(_due(at).limit(WAITING_MAX)):
+    for row in session.execute(_due(at).limit(limit)):
         letter = _opened(row, parts)
         if letter is not None:
             yield letter

@@ -159,6 +159,13 @@ class Approvals(Protocol):
         """
         ...
 
+    def cancel(self, session: Session, id: str, ctx: Context) -> bool:
+        """End an approval that waits because what it is about is over; false if it did not wait any more.
+
+        Called by its owner, who has demanded what that needs and is not told through `closed`.
+        """
+        ...
+
     def state_of(self, session: Session, id: str) -> Standing:
         """Return how an approval stands, demanding nothing; raises `NotFound`."""
         ...

@@ -21,7 +21,7 @@ from compliance.engine import fences
 from compliance.engine.parts import Parts
 from compliance.engine.verdict import Canary, Tested, Verdict, judge
 from compliance.states import Reason, State
-from ingest.log import read
+from ingest.log import forgotten, read
 from ingest.shipper import Health
 from ingest.store.port import EventStore
 
@@ -159,7 +159,8 @@ def _window(
 
 def is_whole(session: Session, store: EventStore, window: Window) -> bool:
     """Tell whether the store holds every sequence of a window but those that were lawfully dropped."""
-    return store.coverage(window.lo, window.hi) == window.hi - window.lo
+    present = store.coverage(window.lo, window.hi)
+    return present + forgotten.dropped(session, window.lo, window.hi) == window.hi - window.lo
 
 
 def _unknown(reason: Reason) -> Verdict:

@@ -63,4 +63,17 @@ class EvidenceContradicted(ComplianceEvent):
     violations: int = ecs("onepay.control.violations", FieldType.LONG)
 
 
-KINDS: tuple[type[Event], ...] = (ProbeObserved, ControlChanged, EvidenceContradicted)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentApproved(ComplianceEvent):
+    """A baseline, a risk analysis, a scope, a register or a policy was approved by a second person."""
+
+    kind: ClassVar[str] = "compliance.document.approved"
+    types: ClassVar[tuple[str, ...]] = ("change",)
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    strict: ClassVar[bool] = True
+    document: str = ecs("onepay.compliance.document")
+    version: int = ecs("onepay.compliance.version", FieldType.LONG)
+    sha256: str = ecs("onepay.compliance.sha256")
+
+
+KINDS: tuple[type[Event], ...] = (ProbeObserved, ControlChanged, EvidenceContradicted, DocumentApproved)

@@ -118,7 +118,6 @@ class LogTampered(LogEvent):
 class LogRolledBack(LogEvent):
     """The log in the database is smaller than what was signed or witnessed, or does not begin with it."""
 
-    is_reserved: ClassVar[bool] = True
     kind: ClassVar[str] = "health.log.rolled_back"
     outcome_of_kind: ClassVar[Outcome] = Outcome.FAILURE
     witness_size: int | None = ecs("onepay.health.log.witness_size", FieldType.LONG, default=None)

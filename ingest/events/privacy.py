@@ -185,6 +185,86 @@ class SubjectErased(PrivacyEvent):
     classes: tuple[str, ...] = ecs("onepay.privacy.classes", FieldType.KEYWORDS)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldEvent(Event):
+    """What is kept in spite of its period, for a case; the hash stands for what it holds."""
+
+    event_class: ClassVar[EventClass] = EventClass.PRIVACY
+    types: ClassVar[tuple[str, ...]] = ("change",)
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    strict: ClassVar[bool] = True
+    case: str = ecs("onepay.hold.case")
+    scope_hash: str = ecs("onepay.hold.scope_hash")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegalHoldPlaced(HoldEvent):
+    """A legal hold came into force."""
+
+    kind: ClassVar[str] = "privacy.hold.placed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegalHoldReleased(HoldEvent):
+    """Two people released a legal hold."""
+
+    kind: ClassVar[str] = "privacy.hold.released"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionEvent(Event):
+    """A run of retention: under which policy, over which plan, how much."""
+
+    event_class: ClassVar[EventClass] = EventClass.PRIVACY
+    types: ClassVar[tuple[str, ...]] = ("info",)
+    strict: ClassVar[bool] = True
+    run: str = ecs("onepay.retention.run")
+    policy: str = ecs("onepay.retention.policy")
+    plan_root: str = ecs("onepay.retention.plan_root")
+    count: int = ecs("onepay.retention.count", FieldType.LONG)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionPlanned(RetentionEvent):
+    """What is due was counted; nothing was removed."""
+
+    kind: ClassVar[str] = "privacy.retention.planned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionApproved(RetentionEvent):
+    """A run may be carried out."""
+
+    kind: ClassVar[str] = "privacy.retention.approved"
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionExecuted(RetentionEvent):
+    """What was planned, and was neither held nor gone, was removed."""
+
+    kind: ClassVar[str] = "privacy.retention.executed"
+    types: ClassVar[tuple[str, ...]] = ("deletion",)
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionCertified(RetentionEvent):
+    """Another reader looked for what was removed, and found none of it."""
+
+    kind: ClassVar[str] = "privacy.retention.certified"
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    sha256: str = ecs("onepay.retention.sha256")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionAborted(RetentionEvent):
+    """A run ended without removing more; the reason says why."""
+
+    kind: ClassVar[str] = "privacy.retention.aborted"
+    outcome_of_kind: ClassVar[Outcome] = Outcome.FAILURE
+
+
 KINDS: tuple[type[Event], ...] = (
     ConsentGiven,
     ConsentWithdrawn,
@@ -204,4 +284,11 @@ KINDS: tuple[type[Event], ...] = (
     SubjectReleased,
     RecordRectified,
     SubjectErased,
+    LegalHoldPlaced,
+    LegalHoldReleased,
+    RetentionPlanned,
+    RetentionApproved,
+    RetentionExecuted,
+    RetentionCertified,
+    RetentionAborted,
 )

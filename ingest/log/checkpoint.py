@@ -15,12 +15,14 @@ from typing import Final, Protocol
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.kernel.context import Context
 from app.kernel.crypto import KeyFolder, Secret
 from app.kernel.db import Database, insert_once
 from app.kernel.errors import ConfigurationRefused, OnePayError, Unavailable
 from app.kernel.jobs import Job
 from ingest import models
-from ingest.log import durable, merkle, note, read
+from ingest.events.health import LogRolledBack
+from ingest.log import durable, merkle, note, outbox, read
 from ingest.log.archive import Archive
 from ingest.log.note import NoteRefused, TreeHead, VerifierKey
 
@@ -33,6 +35,9 @@ ALONE_TRY_SECONDS: Final = 0.02
 KEY_NAME: Final = "log"
 LAST_NAME: Final = "log.last"
 POLICY_NAME: Final = "log.policy"
+RUNNING, ROLLBACK, FORK = "ok", "rollback", "fork"
+STATES: Final = (RUNNING, ROLLBACK, FORK)
+"""States of the head that looking back decides, from good to bad."""
 
 
 class RolledBack(OnePayError):
@@ -124,6 +129,15 @@ def read_policy(keys: KeyFolder) -> str:
         ) from error
 
 
+@dataclass(frozen=True, slots=True)
+class _Refuted:
+    """What somebody outside has seen that the database contradicts."""
+
+    state: str
+    said: str
+    size: int
+
+
 class Witness(Protocol):
     """Somebody outside the database who keeps what was signed, and would know if it were taken back."""
 
@@ -151,8 +165,47 @@ class Signer:
 
     def sign(self, at: datetime) -> Checkpoint | None:
         """Archive what is new, sign as far as that reaches, let the witnesses keep it, publish. As `sign`."""
+        # First of all, so that nothing of another log is ever written behind what is archived of this one.
+        with _alone(self.key), self.db.read() as session:
+            for one in self._refuted(session, read.head(session), at):
+                raise (Forked if one.state == FORK else RolledBack)(f"{one.said} Nothing is signed.")
         self.archive.advance(self.db, at)
         return sign(self.db, self.key, at, archive=self.archive, witnesses=self.witnesses)
+
+    def look_back(self, ctx: Context) -> str:
+        """Compare the log with everything outside its database that has seen it, and keep the state that follows.
+
+        Meant for a start: in the states "rollback" and "fork" nothing is numbered or signed, what is recorded waits,
+        and acts that need the log are refused. Back to "ok" leads only a database that all of them agree with.
+        """
+        with _alone(self.key):
+            with self.db.read() as session:
+                head = read.head(session)
+                refuted = list(self._refuted(session, head, ctx.at))
+            state = max((one.state for one in refuted), default=RUNNING, key=STATES.index)
+            if state == head.state or head.state not in STATES:
+                return head.state
+            with self.db.begin() as session:
+                session.execute(sa.update(models.head).values(state=state))
+                for one in refuted:
+                    told = LogRolledBack(
+                        size=head.size, root=head.root.hex(), state=one.state, cause=one.said, witness_size=one.size
+                    )
+                    outbox.record(session, told, ctx)
+        return state
+
+    def _refuted(self, session: Session, head: read.Head, at: datetime) -> Iterator[_Refuted]:
+        seen = [_last(self.key, newest(session)), *_seen(self.witnesses, at)]
+        for one in seen:
+            try:
+                _refuse_unless_it_extends(session, head, one)
+            except RolledBack as error:
+                yield _Refuted(ROLLBACK, str(error), one.size if one is not None else 0)
+            except Forked as error:
+                yield _Refuted(FORK, str(error), one.size if one is not None else 0)
+        if self.archive.size > head.size:
+            said = f"The log has {head.size} entries, but {self.archive.size} are archived."
+            yield _Refuted(ROLLBACK, said, self.archive.size)
 
     def job(self) -> Job:
         """Return the job that archives and signs."""

@@ -21,7 +21,7 @@ from app.kernel.jobs import Job
 from ingest import models
 from ingest.events.envelope import Outcome
 from ingest.events.health import LogTampered, LogVerified
-from ingest.log import checkpoint, monitor, outbox, witness
+from ingest.log import monitor, outbox, witness
 from ingest.log.archive import Archive
 from ingest.log.checkpoint import LogKey
 from ingest.log.monitor import Verdict
@@ -162,7 +162,6 @@ class Rounds:
 
 def keep(session: Session, kind: Kind, verdict: Verdict, ctx: Context) -> Round:
     """Keep what a round found, and forget rounds of more than a year ago."""
-    signed = checkpoint.newest(session)
     made = Round(
         id=ctx.new_id("mon"),
         kind=kind.value,
@@ -173,7 +172,8 @@ def keep(session: Session, kind: Kind, verdict: Verdict, ctx: Context) -> Round:
         mismatches=len(verdict.findings),
         size=verdict.size,
         root=verdict.root,
-        checkpoint=signed.size if signed is not None else 0,
+        # Not the whole row, which may be what is damaged.
+        checkpoint=session.scalar(sa.select(sa.func.max(models.checkpoint.c.size))) or 0,
         findings=tuple(str(finding) for finding in verdict.findings),
     )
     session.execute(sa.delete(models.monitor_run).where(models.monitor_run.c.at < ctx.at - RUNS_KEPT))
@@ -215,11 +215,13 @@ def newest(session: Session, kind: Kind | None = None) -> Round | None:
 def freshness(session: Session, at: datetime) -> Freshness:
     """Return how old the newest sample, full comparison, checkpoint and sight of a witness are."""
     sample, full = newest(session, Kind.SAMPLE), newest(session, Kind.FULL)
-    signed, seen = checkpoint.newest(session), witness.standing(session)
+    newest_size = sa.select(sa.func.max(models.checkpoint.c.size)).scalar_subquery()
+    signed_at = session.scalar(sa.select(models.checkpoint.c.at).where(models.checkpoint.c.size == newest_size))
+    seen = witness.standing(session)
     return Freshness(
         sample=at - sample.at if sample is not None else None,
         full=at - full.at if full is not None else None,
-        checkpoint=at - signed.at if signed is not None else None,
+        checkpoint=at - signed_at if signed_at is not None else None,
         witness=at - seen.at if seen is not None and seen.at is not None else None,
         witness_rating=seen.rating if seen is not None else None,
     )

@@ -10,6 +10,7 @@ from app.identity.models import metadata as identity
 from app.kernel.marks import Mark
 from compliance.models import metadata as compliance
 from compliance.privacy.models import metadata as privacy
+from compliance.retention.models import metadata as retention
 from detectors.models import metadata as detectors
 from ingest.models import keys_metadata as keys
 from ingest.models import metadata as ingest
@@ -20,6 +21,7 @@ ALL = (
     ("app_", identity),
     ("app_", gateway),
     ("compliance_", compliance),
+    ("compliance_", retention),
     ("compliance_", privacy),
     ("detectors_", detectors),
     ("ingest_", ingest),

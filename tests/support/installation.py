@@ -125,7 +125,7 @@ class Installation:
         with self.system.db.read() as session:
             found = [
                 letter
-                for letter in letters.due(session, self.system.clock.now(), parts=self.system.identity)
+                for letter in letters.due(session, self.system.clock.now(), parts=self.system.identity, limit=1_000)
                 if letter.to == address and "/link/" in letter.text
             ]
         return found[-1].text.partition("/link/")[2].split()[0]

@@ -122,3 +122,15 @@ def test_the_same_asked_by_two_at_once_is_one(desk: Desk) -> None:
         found = together(lambda n=n: desk.ask(ada, door(n)), lambda n=n: desk.ask(basil, door(n)))
         assert AlreadyAsked.code in found
     assert len(desk.people.events("admin.approval.requested")) == ROUNDS
+
+
+@BOTH
+def test_what_fails_as_it_is_done_leaves_nothing_but_the_vote(desk: Desk) -> None:
+    desk.is_empty = True
+    ada, basil = desk.administrator("ada"), desk.administrator("basil")
+    id = desk.ask(ada)
+    assert desk.decide(basil, id).state is State.FAILED
+    with desk.people.ground.db.read() as session:
+        standing = desk.book.state_of(session, id)
+    assert (standing.state, standing.executed_at, len(standing.votes)) == (State.FAILED, None, 1)
+    assert standing.result == "There is no paint. (wrong_state)"

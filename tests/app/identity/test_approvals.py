@@ -396,3 +396,20 @@ def test_a_kind_with_one_approver_is_named(desk: Desk) -> None:
     with desk.people.ground.db.begin() as session:
         accounts.set_state(session, ada, AccountState.DISABLED, desk.people.ctx(), reason="left the house")
     assert lacking() == [(KIND, 1)]
+
+
+def test_an_owner_ends_what_is_over_and_is_not_told_of_it(desk: Desk, two) -> None:
+    ada, basil = two
+    id = desk.ask(ada)
+    with desk.people.ground.db.begin() as session:
+        assert desk.book.cancel(session, id, desk.people.ctx())
+        assert not desk.book.cancel(session, id, desk.people.ctx())
+    assert desk.closed == []
+    with pytest.raises(ApprovalClosed):
+        desk.decide(basil, id)
+    assert desk.people.events("admin.approval.decided")[0]["onepay"]["approval"]["decision"] == "withdrawn"
+    done = desk.ask(ada)
+    desk.decide(basil, done)
+    with desk.people.ground.db.begin() as session:
+        assert not desk.book.cancel(session, done, desk.people.ctx())
+    assert desk.state(done) is State.EXECUTED

@@ -1,0 +1,232 @@
+"""Carrying a run out: batch by batch, each in its own transaction, holds asked again before each; then looked for.
+
+What is removed is what stands in the approved plan, and of it only what is still due and not held. Killed at any
+point, the same call goes on: a batch is removed and written down in one transaction, a unit of the log goes on itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel import canonical, crypto
+from app.kernel.clock import rfc3339
+from app.kernel.context import Context
+from app.kernel.errors import Unavailable
+from app.kernel.logs import logger
+from compliance.contracts.personal import PersonalDataSource
+from compliance.retention import holds as legal
+from compliance.retention import models, policies, runs
+from compliance.retention import plan as plans
+from compliance.retention.parts import Retention
+from compliance.retention.runs import Run
+from ingest.events.privacy import RetentionCertified, RetentionExecuted
+from ingest.log import forgetting, forgotten, outbox, read
+from ingest.log.forgetting import HoldTooLate, StillThere, UnitNotOver
+
+WAITS, DONE = "waits", "done"
+_log: Final = logger(__name__)
+
+
+def carry_out(run: Run, ctx: Context, *, parts: Retention) -> str:
+    """Carry an approved run on as far as it goes, and return the state it is in then."""
+    db = parts.log.db
+    with db.begin() as session:
+        reason = _stale(session, run)
+        if reason is not None:
+            runs.abort(session, run, reason, ctx)
+            return runs.ABORTED
+        runs.move(session, run.id, (runs.APPROVED,), runs.EXECUTING)
+    for batch in _batches(run, parts):
+        if batch["source"] == plans.LOG:
+            if not _drop(run, batch, ctx, parts):
+                return runs.EXECUTING
+        else:
+            _delete(run, batch, ctx, parts)
+    with db.begin() as session:
+        if runs.move(session, run.id, (runs.EXECUTING,), runs.VERIFYING, executed_at=ctx.at):
+            done = runs.by_id(session, run.id)
+            event = RetentionExecuted(run=run.id, policy=run.policy, plan_root=run.root, count=done.done)
+            outbox.record(session, event, ctx)
+    return runs.VERIFYING
+
+
+def verify(run: Run, ctx: Context, *, parts: Retention) -> str:
+    """Look for what a run removed, as another reader, and certify that it is gone; else the run stays open."""
+    db = parts.log.db
+    left: list[str] = []
+    with db.read() as session:
+        for batch in _all(session, run):
+            left += _left(session, run, batch, parts)
+    if left:
+        with db.begin() as session:
+            runs.move(session, run.id, (runs.VERIFYING,), runs.EXECUTING, why=f"still there: {left[0]}")
+            session.execute(sa.update(models.target).where(models.target.c.run_id == run.id).values(state=WAITS))
+        return runs.EXECUTING
+    with db.begin() as session:
+        if runs.move(session, run.id, (runs.VERIFYING,), runs.CERTIFIED, certified_at=ctx.at):
+            _certify(session, runs.by_id(session, run.id), ctx, parts)
+    return runs.CERTIFIED
+
+
+def _stale(session: Session, run: Run) -> str | None:
+    """Return why an approved run may not go on: its policy is another, or its plan is not what was approved."""
+    policy = policies.in_force(session).get(run.class_)
+    if policy is None or policy.hash != run.policy_hash:
+        return "policy changed: another version is in force"
+    leaves = [leaf for batch in _all(session, run) for leaf in batch["leaves"]]
+    if plans.root_of(leaves) != run.root:
+        return "root moved: the plan is not what was approved"
+    return None
+
+
+def _batches(run: Run, parts: Retention) -> list[Mapping[str, Any]]:
+    with parts.log.db.read() as session:
+        return [batch for batch in _all(session, run) if batch["state"] == WAITS]
+
+
+def _all(session: Session, run: Run) -> list[Mapping[str, Any]]:
+    table = models.target
+    rows = session.execute(sa.select(table).where(table.c.run_id == run.id).order_by(table.c.batch)).mappings()
+    return [dict(row) for row in rows]
+
+
+def _delete(run: Run, batch: Mapping[str, Any], ctx: Context, parts: Retention) -> None:
+    """Remove a batch of rows: those that are still due and not held, in one transaction with its count."""
+    source = _source(batch["source"], parts)
+    wanted = set(batch["leaves"])
+    with parts.log.db.begin() as session:
+        found = [
+            target
+            for target in source.due(session, run.class_, run.before, parts.settings.rows_max)
+            if target.leaf in wanted
+        ]
+        holds = legal.active(session)
+        free = [target for target in found if not any(hold.keeps(target) for hold in holds)]
+        removed = sum(source.erase(session, free, ctx).values()) if free else 0
+        _note(session, run, batch, removed, len(found) - len(free))
+
+
+def _drop(run: Run, batch: Mapping[str, Any], ctx: Context, parts: Retention) -> bool:
+    """Remove a unit of the log; False where a part of it does not answer now and the run goes on later."""
+    class_, month = batch["store"].split("|")
+    with parts.log.db.read() as session:
+        removal = forgotten.removal(session, class_, month)
+        unit = next((one for one in forgetting.units(session) if (one.class_, one.month) == (class_, month)), None)
+        holds = legal.active(session)
+    if removal is None and (unit is None or plans.unit_leaf(unit) not in batch["leaves"]):
+        with parts.log.db.begin() as session:
+            runs.abort(session, run, f"root moved: {class_} {month} is not what was planned", ctx)
+        return False
+    lo, hi = (removal.first - 1, removal.last) if removal is not None else (0, 0)
+    if unit is not None:
+        lo, hi = unit.first - 1, unit.last
+    try:
+        # If holds cannot be looked for, nothing is removed.
+        keep = legal.sequences(holds, parts.log.store, class_, lo, hi) if removal is None else {}
+        done = forgetting.drop(class_, month, keep, run.id, ctx, parts=parts.log)
+    except (Unavailable, StillThere, UnitNotOver, HoldTooLate) as error:
+        where = {"onepay__run": run.id, "error__type": type(error).__name__}
+        _log.warning("a retention run goes on later", extra=where)
+        with parts.log.db.begin() as session:
+            runs.move(session, run.id, (runs.EXECUTING,), runs.EXECUTING, why=str(error)[:300])
+        return False
+    with parts.log.db.begin() as session:
+        _note(session, run, batch, done.count - done.held, done.held)
+    return True
+
+
+def _note(session: Session, run: Run, batch: Mapping[str, Any], removed: int, held: int) -> None:
+    """Write down what a batch did, once."""
+    table = models.target
+    done = session.execute(
+        sa.update(table)
+        .where(table.c.run_id == run.id, table.c.batch == batch["batch"], table.c.state == WAITS)
+        .values(state=DONE, removed=table.c.removed + removed, held=held)
+    )
+    if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
+        return
+    counts = session.execute(
+        sa.select(sa.func.sum(table.c.removed), sa.func.sum(table.c.held)).where(table.c.run_id == run.id)
+    ).one()
+    session.execute(
+        sa.update(models.run).where(models.run.c.id == run.id).values(done=counts[0] or 0, skipped=counts[1] or 0)
+    )
+
+
+def _left(session: Session, run: Run, batch: Mapping[str, Any], parts: Retention) -> list[str]:
+    """Return what is still there of a batch and should not be."""
+    if batch["source"] == plans.LOG:
+        class_, month = batch["store"].split("|")
+        found = forgetting.remaining(session, class_, month, store=parts.log.store, archive=parts.log.archive)
+        return [] if found.is_gone else [f"{class_} {month}: {found}"]
+    source = _source(batch["source"], parts)
+    holds = legal.active(session)
+    wanted = set(batch["leaves"])
+    still = [
+        target
+        for target in source.due(session, run.class_, run.before, parts.settings.rows_max)
+        if target.leaf in wanted and not any(hold.keeps(target) for hold in holds)
+    ]
+    return [target.leaf for target in still] if source.remaining(session, still) else []
+
+
+def _certify(session: Session, run: Run, ctx: Context, parts: Retention) -> None:
+    certificate_id = ctx.new_id("crt")
+    irrecoverable = (run.executed_at or ctx.at) + parts.settings.backup_horizon
+    head = read.head(session)
+    votes = parts.approvals.state_of(session, run.approval_id).votes if run.approval_id else ()
+    body = {
+        "certificate": certificate_id,
+        "run": run.id,
+        "class": run.class_,
+        "policy_version": run.version,
+        "policy_hash": run.policy_hash,
+        "keep": run.facts["keep"],
+        "ground": run.facts["ground"],
+        "before": rfc3339(run.before),
+        "plan_root": run.root,
+        "planned": run.total,
+        "removed": run.done,
+        "kept_for_cases": run.skipped,
+        "places": [
+            {"store": one["store"], "removed": one["removed"], "held": one["held"]} for one in _all(session, run)
+        ],
+        "conflicts": list(run.facts["conflicts"]),
+        "approvers": len(votes),
+        "approved_by_rule": not votes,
+        "executed_at": rfc3339(run.executed_at or ctx.at),
+        "verified_at": rfc3339(ctx.at),
+        "irrecoverable_from": rfc3339(irrecoverable),
+        "remains": "Entries, leaves and proofs of the log stay: they hold no body. Backups end by the date above.",
+        "log_size": head.size,
+        "log_root": head.root.hex(),
+    }
+    digest = crypto.sha256(canonical.encode(body)).hex()
+    event = RetentionCertified(run=run.id, policy=run.policy, plan_root=run.root, count=run.done, sha256=digest)
+    event_id = outbox.record(session, event, ctx)
+    session.execute(
+        sa.insert(models.certificate).values(
+            id=certificate_id,
+            run_id=run.id,
+            body=body,
+            sha256=digest,
+            irrecoverable_from=irrecoverable,
+            event_id=event_id,
+            at=ctx.at,
+        )
+    )
+
+
+def certificate_of(session: Session, run_id: str) -> Mapping[str, Any] | None:
+    """Return the certificate of a run, or None where there is none yet."""
+    table = models.certificate
+    row = session.execute(sa.select(table).where(table.c.run_id == run_id)).mappings().one_or_none()
+    return None if row is None else dict(row)
+
+
+def _source(name: str, parts: Retention) -> PersonalDataSource:
+    return next(source for source in parts.sources if source.name == name)

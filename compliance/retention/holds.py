@@ -1,0 +1,256 @@
+"""Legal holds: what is kept in spite of its period, for a case. Placed by one person, released by two others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel import canonical, crypto, words
+from app.kernel.access import PRIVACY_HOLD_PLACE, PRIVACY_HOLD_RELEASE, PRIVACY_REQUEST_READ, Actor
+from app.kernel.approvals import ApprovalKind, Approvals, Payload
+from app.kernel.context import Context
+from app.kernel.errors import Conflict, Invalid, NotFound
+from compliance.catalog import retention as catalogue
+from compliance.contracts.personal import Target
+from compliance.retention import models
+from ingest.events.privacy import LegalHoldPlaced, LegalHoldReleased
+from ingest.log import outbox
+from ingest.store.port import EventStore, walk
+from ingest.store.query import And, Eq, In, Or, Search, Where, Window
+
+APPROVAL: Final = "privacy.hold_release"
+ACTIVE, RELEASED = "active", "released"
+ITEMS_MAX: Final = 100
+REVIEW_MAX: Final = timedelta(days=731)
+TEXT_MAX: Final = 500
+_CASE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{2,39}", re.ASCII)
+_RANGE: Final = re.compile(r"(\d{1,15}):(\d{1,15})", re.ASCII)
+KINDS: Final = ("subject", "object", "sequences", "class")
+
+
+class HoldInvalid(Invalid):
+    """A hold needs a case, an authority, a review date within two years, and what it holds."""
+
+    code = "hold_invalid"
+
+
+class CaseTaken(Conflict):
+    """There is a hold of this case."""
+
+    code = "case_taken"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One thing that is held: a person, an object, a range of sequences, a whole class."""
+
+    kind: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A hold as somebody places it."""
+
+    case: str
+    reason: str
+    authority: str
+    review_on: date
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """A hold as it stands."""
+
+    id: str
+    case: str
+    reason: str
+    authority: str
+    review_on: str
+    state: str
+    placed_by: str | None
+    placed_at: datetime
+    approval_id: str | None
+    released_at: datetime | None
+    items: tuple[Item, ...]
+
+    def keeps(self, target: Target) -> bool:
+        """Tell whether a row stays because of it."""
+        held = {(item.kind, item.value) for item in self.items}
+        return (
+            ("class", target.retention) in held
+            or ("subject", target.subject) in held
+            or ("object", target.id) in held
+            or ("subject", target.id) in held
+        )
+
+
+def place(session: Session, order: Order, ctx: Context) -> str:
+    """Place a hold, in force at once; raises `HoldInvalid` or `CaseTaken`."""
+    ctx.actor.require(PRIVACY_HOLD_PLACE)
+    if _CASE.fullmatch(order.case) is None:
+        raise HoldInvalid("A case is named by 3 to 40 small letters, digits and hyphens.", param="case")
+    authority = words.checked(order.authority, param="authority", shortest=3, longest=TEXT_MAX)
+    if not ctx.at.date() < order.review_on <= ctx.at.date() + REVIEW_MAX:
+        raise HoldInvalid("The review lies in the next two years.", param="review_on")
+    items = tuple(dict.fromkeys(_checked(item) for item in order.items))
+    if not 1 <= len(items) <= ITEMS_MAX:
+        raise HoldInvalid(f"A hold keeps 1 to {ITEMS_MAX} things.", param="items")
+    table = models.hold
+    if session.execute(sa.select(table.c.id).where(table.c.case == order.case)).first() is not None:
+        raise CaseTaken
+    hold_id = ctx.new_id("hld")
+    session.execute(
+        sa.insert(table).values(
+            id=hold_id,
+            case=order.case,
+            reason=words.reason(order.reason, longest=TEXT_MAX),
+            authority=authority,
+            review_on=order.review_on.isoformat(),
+            state=ACTIVE,
+            placed_by=ctx.actor.id,
+            placed_at=ctx.at,
+        )
+    )
+    session.execute(
+        sa.insert(models.hold_item), [{"hold_id": hold_id, "kind": item.kind, "value": item.value} for item in items]
+    )
+    outbox.record(session, LegalHoldPlaced(case=order.case, scope_hash=_scope(items)), ctx)
+    return hold_id
+
+
+def ask_release(session: Session, hold_id: str, reason: str, ctx: Context, *, approvals: Approvals) -> str:
+    """Ask two others to release a hold; returns the approval's id."""
+    ctx.actor.require(PRIVACY_HOLD_RELEASE)
+    found = by_id(session, hold_id)
+    approval = approvals.ask(
+        session, APPROVAL, _payload(found), ctx, object_id=hold_id, reason=words.reason(reason, longest=TEXT_MAX)
+    )
+    session.execute(sa.update(models.hold).where(models.hold.c.id == hold_id).values(approval_id=approval))
+    return approval
+
+
+def kind(approvals: Approvals) -> ApprovalKind:
+    """Return what two people decide about a release; whoever placed the hold is none of them."""
+
+    def run(session: Session, payload: Payload, id: str, ctx: Context) -> str:
+        found = by_id(session, str(payload["hold"]))
+        approvals.take(session, id, APPROVAL, _payload(found), ctx)
+        table = models.hold
+        done = session.execute(
+            sa.update(table)
+            .where(table.c.id == found.id, table.c.state == ACTIVE)
+            .values(state=RELEASED, released_at=ctx.at)
+        )
+        if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
+            raise NotFound(object_id=found.id)
+        outbox.record(session, LegalHoldReleased(case=found.case, scope_hash=_scope(found.items)), ctx)
+        return f"{found.case} is released"
+
+    return ApprovalKind(
+        name=APPROVAL,
+        title="Release a legal hold",
+        asks=PRIVACY_HOLD_RELEASE,
+        decides=PRIVACY_HOLD_RELEASE,
+        render=lambda payload: [
+            f"Case {payload['case']}, by authority of {payload['authority']}.",
+            *(f"Held: {item}." for item in payload["items"]),
+            "What is due goes with the next run.",
+        ],
+        run=run,
+        quorum=2,
+        ttl=timedelta(hours=72),
+        excluded=lambda payload: frozenset({payload["placed_by"]} - {""}),
+    )
+
+
+def by_id(session: Session, hold_id: str) -> Hold:
+    """Return one hold; raises `NotFound`."""
+    found = [one for one in _all(session) if one.id == hold_id]
+    if not found:
+        raise NotFound(object_id=hold_id)
+    return found[0]
+
+
+def active(session: Session) -> list[Hold]:
+    """Return the holds in force."""
+    return [one for one in _all(session) if one.state == ACTIVE]
+
+
+def listed(session: Session, actor: Actor) -> list[Hold]:
+    """Return all holds, those in force first."""
+    actor.require(PRIVACY_REQUEST_READ)
+    return sorted(_all(session), key=lambda one: (one.state != ACTIVE, one.placed_at), reverse=False)
+
+
+def sequences(holds: Sequence[Hold], store: EventStore, class_: str, lo: int, hi: int) -> Mapping[str, list[int]]:
+    """Return by case which sequences of a unit are held; raises what the store raises when it does not answer."""
+    found: dict[str, list[int]] = {}
+    for hold in holds:
+        kept: set[int] = set()
+        wheres: list[Where] = []
+        for item in hold.items:
+            if item.kind == "subject":
+                wheres.append(Or((Eq("onepay.subject.id", item.value), Eq("user.id", item.value))))
+            elif item.kind == "object":
+                wheres.append(_about(item.value))
+            elif item.kind == "sequences":
+                first, last = (int(part) for part in item.value.split(":"))
+                kept.update(range(max(first, lo + 1), min(last, hi) + 1))
+        if ("class", class_) in {(item.kind, item.value) for item in hold.items}:
+            wheres = [Eq("onepay.class", class_)]
+        for where in wheres:
+            search = Search(where=And((Eq("onepay.class", class_), where)), window=Window(lo=lo, hi=hi))
+            kept.update(int(document["event"]["sequence"]) for document in walk(store, search))
+        if kept:
+            found[hold.case] = sorted(kept)
+    return found
+
+
+_OBJECTS: Final = ("event.id", "onepay.transfer.id", "onepay.wallet.id", "onepay.topup.id", "onepay.incident.id")
+
+
+def _about(object_id: str) -> Where:
+    return Or(tuple(In(path, (object_id,)) for path in _OBJECTS))
+
+
+def _checked(item: Item) -> Item:
+    value = item.value.strip()
+    if item.kind not in KINDS or not value or len(value) > 80:
+        raise HoldInvalid(f"One can hold {', '.join(KINDS)}.", param="items")
+    if item.kind == "class" and value not in catalogue.shipped():
+        raise HoldInvalid(f"There is no class {value}.", param="items")
+    if item.kind == "sequences":
+        found = _RANGE.fullmatch(value)
+        if found is None or not 1 <= int(found[1]) <= int(found[2]):
+            raise HoldInvalid("Sequences are held as a range such as 100:250.", param="items")
+    return Item(kind=item.kind, value=value)
+
+
+def _payload(found: Hold) -> dict[str, Any]:
+    return {
+        "hold": found.id,
+        "case": found.case,
+        "authority": found.authority,
+        "placed_by": found.placed_by or "",
+        "items": [f"{item.kind} {item.value}" for item in found.items],
+    }
+
+
+def _scope(items: Sequence[Item]) -> str:
+    return crypto.sha256(canonical.encode(sorted(f"{item.kind} {item.value}" for item in items))).hex()
+
+
+def _all(session: Session) -> list[Hold]:
+    items: dict[str, list[Item]] = {}
+    for row in session.execute(sa.select(models.hold_item).order_by(models.hold_item.c.kind, models.hold_item.c.value)):
+        items.setdefault(row.hold_id, []).append(Item(kind=row.kind, value=row.value))
+    rows = session.execute(sa.select(models.hold).order_by(models.hold.c.placed_at.desc())).mappings()
+    return [Hold(**row, items=tuple(items.get(row["id"], ()))) for row in rows]

@@ -1,0 +1,308 @@
+"""Runs: planned by anybody or by the clock, approved by two, carried out by a job, looked for by another reader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel.access import PRIVACY_REQUEST_READ, PRIVACY_RUN_APPROVE, PRIVACY_RUN_PROPOSE, Actor
+from app.kernel.approvals import ApprovalKind, Approvals, Payload, State
+from app.kernel.context import Context
+from app.kernel.errors import Conflict, NotFound
+from compliance.retention import models, policies
+from compliance.retention import plan as plans
+from compliance.retention.parts import Retention
+from compliance.retention.plan import Plan
+from ingest.events.privacy import RetentionAborted, RetentionApproved, RetentionPlanned
+from ingest.log import outbox
+from ingest.store.placing import CLASSES
+
+APPROVAL: Final = "privacy.run"
+PLANNED, WAITING, APPROVED = "planned", "waiting", "approved"
+EXECUTING, VERIFYING, CERTIFIED = "executing", "verifying", "certified"
+ABORTED, FAILED, EXPIRED = "aborted", "failed", "expired"
+OPEN: Final = (PLANNED, WAITING, APPROVED, EXECUTING, VERIFYING)
+LIST_MAX: Final = 100
+
+
+class NothingDue(Conflict):
+    """Nothing of this class is due."""
+
+    code = "nothing_due"
+
+
+class RunOpen(Conflict):
+    """A run of this class is under way; one follows the other."""
+
+    code = "run_open"
+
+
+class RunNotPlanned(Conflict):
+    """This run was proposed already, or is over."""
+
+    code = "run_not_planned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run as it stands. `facts` hold its places, conflicts, and why people are asked."""
+
+    id: str
+    class_: str
+    version: int
+    policy_hash: str
+    before: datetime
+    root: str
+    facts: Mapping[str, Any]
+    total: int
+    done: int
+    skipped: int
+    state: str
+    why: str | None
+    planned_by: str | None
+    planned_at: datetime
+    proposed_by: str | None
+    approval_id: str | None
+    approved_at: datetime | None
+    executed_at: datetime | None
+    certified_at: datetime | None
+
+    @property
+    def policy(self) -> str:
+        """The policy it is by, as events name it."""
+        return f"{self.class_} v{self.version}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN
+
+
+def plan(session: Session, class_: str, ctx: Context, *, parts: Retention) -> Run:
+    """Count what is due of a class and keep it as a run; raises `NotFound`, `NothingDue` or `RunOpen`."""
+    ctx.actor.require(PRIVACY_RUN_PROPOSE)
+    policy = policies.in_force(session).get(class_)
+    if policy is None:
+        raise NotFound(object_id=class_)
+    _demand_no_other(session, class_)
+    made = plans.make(session, policy, ctx.at, parts=parts)
+    if not made.batches or made.total == 0:
+        raise NothingDue
+    return _keep(session, made, ctx, parts)
+
+
+def propose(session: Session, run_id: str, reason: str, ctx: Context, *, parts: Retention) -> str:
+    """Ask two people to approve a planned run; returns the approval's id."""
+    ctx.actor.require(PRIVACY_RUN_PROPOSE)
+    run = by_id(session, run_id)
+    if run.state != PLANNED:
+        raise RunNotPlanned
+    approval = parts.approvals.ask(
+        session, APPROVAL, payload_of(run), ctx, object_id=run.id, reason=reason or "Due by its policy"
+    )
+    _move(session, run.id, (PLANNED,), WAITING, approval_id=approval, proposed_by=ctx.actor.id)
+    return approval
+
+
+def abort(session: Session, run: Run, why: str, ctx: Context) -> None:
+    """End a run that may not go on; what was removed stays removed and is told."""
+    if _move(session, run.id, OPEN, ABORTED, why=why):
+        reason = why.split(":")[0].replace(" ", "_")
+        event = RetentionAborted(run=run.id, policy=run.policy, plan_root=run.root, count=run.done, reason=reason)
+        outbox.record(session, event, ctx)
+
+
+def approve(session: Session, run: Run, why: str, ctx: Context) -> None:
+    """Let a run be carried out."""
+    if _move(session, run.id, (PLANNED, WAITING), APPROVED, approved_at=ctx.at, why=why):
+        event = RetentionApproved(run=run.id, policy=run.policy, plan_root=run.root, count=run.total)
+        outbox.record(session, event, ctx)
+
+
+def kind(approvals: Approvals) -> ApprovalKind:
+    """Return what two people decide about a run, bound to the root of its plan and the hash of its policy."""
+
+    def decided(session: Session, payload: Payload, id: str, ctx: Context) -> str:
+        run = by_id(session, str(payload["run"]))
+        approvals.take(session, id, APPROVAL, payload_of(run), ctx)
+        approve(session, run, "approved by two people", ctx)
+        return "It is carried out within a minute"
+
+    def closed(session: Session, id: str, state: State, ctx: Context) -> None:
+        row = session.execute(sa.select(models.run).where(models.run.c.approval_id == id)).mappings().one_or_none()
+        if row is not None:
+            abort(session, _run(row), f"approval {state.value}", ctx)
+
+    return ApprovalKind(
+        name=APPROVAL,
+        title="Remove what is due",
+        asks=PRIVACY_RUN_PROPOSE,
+        decides=PRIVACY_RUN_APPROVE,
+        render=_rendered,
+        run=decided,
+        quorum=2,
+        ttl=timedelta(hours=72),
+        excluded=lambda payload: frozenset({payload["planned_by"]} - {""}),
+        closed=closed,
+    )
+
+
+def payload_of(run: Run) -> dict[str, Any]:
+    """Return exactly what is approved."""
+    return {
+        "run": run.id,
+        "class": run.class_,
+        "version": run.version,
+        "policy_hash": run.policy_hash,
+        "before": f"{run.before:%Y-%m-%d %H:%M} UTC",
+        "root": run.root,
+        "total": run.total,
+        "places": [f"{one['store']}: {one['count']} due, {one['held']} held" for one in run.facts["places"]],
+        "conflicts": list(run.facts["conflicts"]),
+        "asks": list(run.facts["asks"]),
+        "planned_by": run.planned_by or "",
+    }
+
+
+def _rendered(payload: Payload) -> list[str]:
+    conflicts = ", ".join(payload["conflicts"]) or "none"
+    return [
+        f"Of {payload['class']}, all that ended before {payload['before']}: {payload['total']} rows and events.",
+        *payload["places"],
+        f"Kept for cases: {conflicts}.",
+        *(f"People are asked because {why}." for why in payload["asks"]),
+        f"Root of the plan {payload['root'][:16]}…; it is removed for good.",
+    ]
+
+
+def by_id(session: Session, run_id: str) -> Run:
+    """Return one run; raises `NotFound`."""
+    row = session.execute(sa.select(models.run).where(models.run.c.id == run_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFound(object_id=run_id)
+    return _run(row)
+
+
+def listed(session: Session, actor: Actor, *, limit: int = LIST_MAX) -> list[Run]:
+    """Return the newest runs."""
+    actor.require(PRIVACY_REQUEST_READ)
+    query = sa.select(models.run).order_by(models.run.c.planned_at.desc(), models.run.c.id.desc()).limit(limit)
+    return [_run(row) for row in session.execute(query).mappings()]
+
+
+def in_state(session: Session, *states: str) -> list[Run]:
+    """Return the runs in some states, oldest first."""
+    query = sa.select(models.run).where(models.run.c.state.in_(states)).order_by(models.run.c.planned_at)
+    return [_run(row) for row in session.execute(query).mappings()]
+
+
+def expire(session: Session, ctx: Context, *, parts: Retention) -> int:
+    """Let plans that nobody proposed in time lapse: what is due is counted anew."""
+    count = 0
+    for run in in_state(session, PLANNED):
+        if ctx.at - run.planned_at > parts.settings.plan_valid:
+            count += _move(session, run.id, (PLANNED,), EXPIRED, why="nobody proposed it in time")
+    return count
+
+
+def _keep(session: Session, made: Plan, ctx: Context, parts: Retention) -> Run:
+    run_id = ctx.new_id("ret")
+    policy = made.policy
+    asks = _asks(session, made, ctx.at, parts)
+    session.execute(
+        sa.insert(models.run).values(
+            id=run_id,
+            version=policy.version,
+            policy_hash=policy.hash,
+            before=made.before,
+            root=made.root,
+            facts={
+                "places": [place.document() for place in made.places],
+                "conflicts": list(made.conflicts),
+                "asks": asks,
+                "ground": policy.ground,
+                "keep": policy.keep.in_words(),
+            },
+            total=made.total,
+            done=0,
+            skipped=0,
+            state=PLANNED,
+            planned_by=ctx.actor.id if not (ctx.actor.id or "").startswith("svc_") else None,
+            planned_at=ctx.at,
+            **{"class": policy.class_},
+        )
+    )
+    session.execute(
+        sa.insert(models.target),
+        [
+            {
+                "run_id": run_id,
+                "batch": number,
+                "source": batch.source,
+                "store": batch.store,
+                "count": batch.count,
+                "leaves": list(batch.leaves),
+                "state": "waits",
+                "removed": 0,
+                "held": 0,
+            }
+            for number, batch in enumerate(made.batches)
+        ],
+    )
+    run = by_id(session, run_id)
+    event = RetentionPlanned(run=run.id, policy=run.policy, plan_root=run.root, count=run.total)
+    outbox.record(session, event, ctx)
+    return run
+
+
+def _asks(session: Session, made: Plan, at: datetime, parts: Retention) -> list[str]:
+    """Return why people have to be asked; empty where the standing approval of the class covers the run."""
+    policy, table = made.policy, models.run
+    reasons = []
+    done = session.execute(
+        sa.select(table.c.total, table.c.certified_at, table.c.policy_hash).where(
+            table.c["class"] == policy.class_, table.c.state == CERTIFIED
+        )
+    ).all()
+    if not any(row.policy_hash == policy.hash for row in done):
+        reasons.append(f"it is the first run of version {policy.version}, which keeps {policy.keep.in_words()}")
+    since = at - timedelta(days=parts.settings.median_days)
+    lately = [row.total for row in done if row.certified_at >= since]
+    usual = int(median(lately)) if lately else None
+    if usual is not None and made.total > parts.settings.jump * usual:
+        reasons.append(f"{made.total} are more than twice the {usual} of a usual run")
+    if policy.class_ in CLASSES:
+        reasons.append("a month of the log goes for good")
+    elif made.total > parts.settings.standing_rows:
+        reasons.append(f"{made.total} are above the standing limit of {parts.settings.standing_rows}")
+    return reasons
+
+
+def _demand_no_other(session: Session, class_: str) -> None:
+    table = models.run
+    query = sa.select(table.c.id).where(table.c["class"] == class_, table.c.state.in_(OPEN))
+    if session.execute(query).first() is not None:
+        raise RunOpen
+
+
+def _move(session: Session, run_id: str, before: Sequence[str], after: str, **values: Any) -> int:
+    table = models.run
+    done = session.execute(
+        sa.update(table).where(table.c.id == run_id, table.c.state.in_(before)).values(state=after, **values)
+    )
+    return int(done.rowcount)  # type: ignore[attr-defined]  # an update has a row count
+
+
+def move(session: Session, run_id: str, before: Sequence[str], after: str, **values: Any) -> bool:
+    """Move a run on, by compare-and-set."""
+    return _move(session, run_id, before, after, **values) == 1
+
+
+def _run(row: Any) -> Run:  # a row of `run`, by name
+    values = dict(row)
+    return Run(class_=values.pop("class"), **values)

@@ -1,0 +1,391 @@
+"""Old data goes under four eyes: dry run, two approvals, gone everywhere, certified; what is held stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from app.identity import roles
+from app.identity.models import session as sessions
+from app.kernel.access import Acr, Actor, ActorKind
+from app.kernel.approvals import Verdict
+from app.kernel.clock import StillClock
+from app.kernel.context import Context
+from app.kernel.errors import Forbidden, SamePerson
+from compliance.retention import execute, holds, jobs, models, policies, runs
+from compliance.retention.holds import HoldInvalid, Item, Order
+from compliance.retention.policies import PeriodUnknown, PolicyBelowFloor
+from compliance.retention.runs import NothingDue, RunOpen
+from ingest import models as log
+from ingest.log import monitor, proofs, read
+from ingest.log.store_check import Copy
+from tests.support.installation import Installation, Person, installed
+
+START = datetime(2026, 6, 2, 9, 0, tzinfo=UTC)
+LATER = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def clock() -> StillClock:
+    return StillClock(START)
+
+
+@pytest.fixture
+def house(tmp_path: Path, clock: StillClock) -> Iterator[Installation]:
+    """Five months ago: people, a technical event; and today."""
+    with installed(tmp_path / "home", clock=clock) as made:
+        for name, role in (
+            ("olga", roles.COMPLIANCE_OFFICER),
+            ("omar", roles.COMPLIANCE_OFFICER),
+            ("dora", roles.DPO),
+            ("dirk", roles.DPO),
+        ):
+            made.staff(name, role)
+        made.customer("amber_one", euros=20)
+        made.arrive()
+        made.system.signer.sign(clock.now())
+        clock.move(LATER - START)
+        yield made
+
+
+def ctx(house: Installation, name: str) -> Context:
+    person: Person = house.people[name]
+    role = roles.COMPLIANCE_OFFICER if name in ("olga", "omar") else roles.DPO
+    now = house.system.clock.now()
+    actor = Actor(
+        id=person.account,
+        kind=ActorKind.STAFF,
+        roles=frozenset({role}),
+        permissions=roles.ROLES[role],
+        acr=Acr.MFA,
+        authenticated_at=now,
+        session_id=f"ses_{name}",
+    )
+    return house.system.context(actor)
+
+
+def planned(house: Installation, class_: str) -> runs.Run:
+    with house.system.db.begin() as session:
+        return runs.plan(session, class_, ctx(house, "olga"), parts=house.system.retention)
+
+
+def approved(house: Installation, run: runs.Run, *names: str) -> None:
+    with house.system.db.begin() as session:
+        approval = runs.propose(session, run.id, "due by its policy", ctx(house, "olga"), parts=house.system.retention)
+    for name in names:
+        with house.system.db.begin() as session:
+            house.system.approvals.decide(session, approval, Verdict.APPROVED, "", ctx(house, name))
+
+
+def carried_on(house: Installation) -> None:
+    for job in jobs.jobs(house.system.ids, house.system.retention):
+        if job.name == "retention.execute":
+            job.run(house.system.clock.now())
+    house.arrive()
+
+
+def now(house: Installation, run: runs.Run) -> runs.Run:
+    with house.system.db.read() as session:
+        return runs.by_id(session, run.id)
+
+
+def is_sound(house: Installation) -> bool:
+    system = house.system
+    with system.db.read() as session:
+        standing = system.shipper.standing(session)
+    copy = Copy(name=standing.target, store=system.working_store, done=standing.done)
+    return not monitor.verify(system.db, copy=copy, key=system.log_key, archive=system.archive).findings
+
+
+def technical(house: Installation) -> list[int]:
+    """Return the sequences of technical events of the past."""
+    with house.system.db.read() as session:
+        return list(
+            session.scalars(
+                sa.select(log.entry.c.sequence).where(
+                    log.entry.c["class"] == "security", log.entry.c.ingested < START + timedelta(days=20)
+                )
+            )
+        )
+
+
+def proof_of(house: Installation, sequence: int, size: int) -> tuple[bytes, list[bytes]]:
+    """Return the leaf of a sequence and its proof in a tree of some size."""
+    with house.system.db.read() as session:
+        (entry,) = read.entries(session, sequence - 1, sequence)
+        return entry.leaf, proofs.proof(session, sequence, size)
+
+
+def settle(house: Installation) -> None:
+    """Bring everything into store and archive, without the jobs that would plan by themselves."""
+    house.arrive()
+    house.system.signer.sign(house.system.clock.now())
+    house.arrive()
+
+
+def keep_shorter(house: Installation) -> None:
+    """Put a short period of the class security in force, past its floor: as if thirteen months had gone by."""
+    house.system.clock.move(timedelta(days=400))  # type: ignore[attr-defined]  # a still clock
+
+
+def test_a_month_of_events_goes_from_everywhere_and_every_proof_stands(house: Installation) -> None:
+    system = house.system
+    gone = technical(house)
+    assert gone
+    keep_shorter(house)
+    settle(house)
+    proof = proof_of(house, gone[0], gone[-1])
+    run = planned(house, "security")
+    assert run.total >= len(gone)
+    assert run.facts["asks"][0].startswith("it is the first run of version 1")
+    approved(house, run, "dora")
+    assert now(house, run).state == runs.WAITING  # one is not enough
+    with system.db.read() as session:
+        approval = str(runs.by_id(session, run.id).approval_id)
+    with system.db.begin() as session:
+        system.approvals.decide(session, approval, Verdict.APPROVED, "", ctx(house, "dirk"))
+    assert now(house, run).state == runs.APPROVED
+    for _ in range(3):
+        carried_on(house)
+    done = now(house, run)
+    assert (done.state, done.why) == (runs.CERTIFIED, "approved by two people")
+    with system.db.read() as session:
+        left = session.scalar(sa.select(sa.func.count()).select_from(log.body).where(log.body.c.sequence.in_(gone)))
+        certificate = execute.certificate_of(session, run.id)
+    assert left == 0
+    assert certificate is not None
+    assert certificate["body"]["removed"] == done.done == run.total
+    assert certificate["body"]["approvers"] == 2
+    assert is_sound(house)
+    assert proof_of(house, gone[0], gone[-1]) == proof
+
+
+def test_neither_who_planned_nor_who_proposed_approves(house: Installation) -> None:
+    keep_shorter(house)
+    settle(house)
+    run = planned(house, "security")
+    with house.system.db.begin() as session:
+        approval = runs.propose(session, run.id, "due by its policy", ctx(house, "omar"), parts=house.system.retention)
+    for name in ("olga", "omar"):
+        with pytest.raises(SamePerson), house.system.db.begin() as session:
+            house.system.approvals.decide(session, approval, Verdict.APPROVED, "", ctx(house, name))
+    assert now(house, run).state == runs.WAITING
+
+
+def test_a_refused_run_removes_nothing(house: Installation) -> None:
+    keep_shorter(house)
+    settle(house)
+    run = planned(house, "security")
+    with house.system.db.begin() as session:
+        approval = runs.propose(session, run.id, "due by its policy", ctx(house, "olga"), parts=house.system.retention)
+    with house.system.db.begin() as session:
+        house.system.approvals.decide(session, approval, Verdict.REJECTED, "a case is coming", ctx(house, "dora"))
+    carried_on(house)
+    assert now(house, run).state == runs.ABORTED
+    assert is_sound(house)
+
+
+def test_a_mistyped_period_waits_for_two_people_at_its_first_run(house: Installation) -> None:
+    system = house.system
+    with system.db.begin() as session:
+        approval = policies.propose(
+            session, "session", "P5D", "", "five years, as for accounts", ctx(house, "olga"), approvals=system.approvals
+        )
+    with system.db.begin() as session:
+        system.approvals.decide(session, approval, Verdict.APPROVED, "", ctx(house, "dora"))
+    with system.db.read() as session:
+        policy = policies.in_force(session)["session"]
+    assert (policy.keep.text, policy.version) == ("P5D", 2)
+    browser = house.browser()
+    browser.sign_in(house.people["olga"], surface="staff")
+    with system.db.begin() as session:
+        session.execute(sa.update(sessions).values(ended_at=system.clock.now() - timedelta(days=10)))
+    jobs.plan_all(system.context(jobs._PLANNER), system.retention)
+    with system.db.read() as session:
+        (run,) = [one for one in runs.in_state(session, runs.PLANNED) if one.class_ == "session"]
+    assert run.facts["asks"] == ["it is the first run of version 2, which keeps 5 days"]
+    carried_on(house)
+    assert now(house, run).state == runs.PLANNED
+    with system.db.read() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(sessions))
+
+
+def test_a_usual_run_within_the_standing_limit_needs_nobody(house: Installation) -> None:
+    system = house.system
+    for round_ in range(2):
+        house.browser().sign_in(house.people["olga"], surface="staff")
+        with system.db.begin() as session:
+            session.execute(sa.update(sessions).values(ended_at=system.clock.now() - timedelta(days=100)))
+        if round_ == 0:
+            run = planned(house, "session")
+            approved(house, run, "dora", "dirk")
+        else:
+            jobs.plan_all(system.context(jobs._PLANNER), system.retention)
+        for _ in range(2):
+            carried_on(house)
+        system.clock.move(timedelta(minutes=2))  # type: ignore[attr-defined]  # a still clock
+    with system.db.read() as session:
+        done = [run for run in runs.in_state(session, runs.CERTIFIED) if run.class_ == "session"]
+        assert session.scalar(sa.select(sa.func.count()).select_from(sessions)) == 0
+    assert [run.why for run in done] == [
+        "approved by two people",
+        "approved by rule: within the standing limit of the class",
+    ]
+
+
+def test_what_a_hold_keeps_stays_and_the_rest_goes(house: Installation) -> None:
+    system = house.system
+    subject = house.people["amber_one"].account
+    order = Order(
+        case="claim-17",
+        reason="a claim about a payment",
+        authority="Regional court",
+        review_on=date(2028, 1, 10),
+        items=(Item(kind="subject", value=subject),),
+    )
+    keep_shorter(house)
+    settle(house)
+    with system.db.begin() as session:
+        hold_id = holds.place(session, order, ctx(house, "olga"))
+    run = planned(house, "security")
+    assert run.facts["conflicts"] == ["claim-17"]
+    approved(house, run, "dora", "dirk")
+    for _ in range(3):
+        carried_on(house)
+    done = now(house, run)
+    assert done.state == runs.CERTIFIED
+    assert done.skipped > 0
+    assert done.done + done.skipped >= run.total
+    assert is_sound(house)
+
+    with system.db.begin() as session:
+        asker = ctx(house, "omar")
+        approval = holds.ask_release(session, hold_id, "the case is closed", asker, approvals=system.approvals)
+    with pytest.raises(SamePerson), system.db.begin() as session:  # who placed it does not release it
+        system.approvals.decide(session, approval, Verdict.APPROVED, "", ctx(house, "olga"))
+    for name in ("dora", "dirk"):
+        with system.db.begin() as session:
+            system.approvals.decide(session, approval, Verdict.APPROVED, "", ctx(house, name))
+    with system.db.read() as session:
+        assert holds.active(session) == []
+
+
+def test_a_hold_that_comes_between_plan_and_run_keeps_its_rows(house: Installation) -> None:
+    system = house.system
+    for name in ("olga", "dora"):
+        house.browser().sign_in(house.people[name], surface="staff")
+    with system.db.begin() as session:
+        session.execute(sa.update(sessions).values(ended_at=system.clock.now() - timedelta(days=100)))
+    run = planned(house, "session")
+    approved(house, run, "dora", "dirk")
+    order = Order(
+        case="claim-18",
+        reason="who was signed in",
+        authority="Regional court",
+        review_on=date(2027, 1, 10),
+        items=(Item(kind="subject", value=house.people["olga"].account),),
+    )
+    with system.db.begin() as session:
+        holds.place(session, order, ctx(house, "omar"))
+    for _ in range(2):
+        carried_on(house)
+    done = now(house, run)
+    assert (done.state, done.done, done.skipped) == (runs.CERTIFIED, 2, 1)  # the customer's of sign-up goes as well
+    with system.db.read() as session:
+        left = session.scalars(sa.select(sessions.c.account_id)).all()
+    assert list(left) == [house.people["olga"].account]
+
+
+def test_a_plan_that_was_changed_after_approval_is_not_carried_out(house: Installation) -> None:
+    system = house.system
+    house.browser().sign_in(house.people["olga"], surface="staff")
+    with system.db.begin() as session:
+        session.execute(sa.update(sessions).values(ended_at=system.clock.now() - timedelta(days=100)))
+    run = planned(house, "session")
+    approved(house, run, "dora", "dirk")
+    with system.db.begin() as session:  # as whoever has the database may
+        session.execute(sa.update(models.target).values(leaves=["app_account|everybody|name|delete"]))
+    carried_on(house)
+    done = now(house, run)
+    assert done.state == runs.ABORTED
+    assert str(done.why).startswith("root moved")
+    with system.db.read() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(sessions)) == 2
+
+
+def test_a_new_policy_ends_runs_of_the_old_one(house: Installation) -> None:
+    system = house.system
+    house.browser().sign_in(house.people["olga"], surface="staff")
+    with system.db.begin() as session:
+        session.execute(sa.update(sessions).values(ended_at=system.clock.now() - timedelta(days=100)))
+    run = planned(house, "session")
+    approved(house, run, "dora", "dirk")
+    with system.db.begin() as session:
+        approval = policies.propose(
+            session, "session", "P1Y", "", "an authority asked for it", ctx(house, "olga"), approvals=system.approvals
+        )
+    with system.db.begin() as session:
+        system.approvals.decide(session, approval, Verdict.APPROVED, "", ctx(house, "dora"))
+    carried_on(house)
+    assert str(now(house, run).why).startswith("policy changed")
+
+
+def test_refusals_have_their_codes(house: Installation) -> None:
+    system = house.system
+
+    def propose(keep: str, class_: str = "money") -> None:
+        with system.db.begin() as session:
+            asker = ctx(house, "olga")
+            policies.propose(session, class_, keep, "", "as it should be", asker, approvals=system.approvals)
+
+    with pytest.raises(PolicyBelowFloor, match="10 years at the least"):
+        propose("P5M")
+    with pytest.raises(PeriodUnknown):
+        propose("five years")
+    with pytest.raises(NothingDue):
+        planned(house, "session")
+    with pytest.raises(Forbidden), system.db.begin() as session:
+        runs.plan(session, "session", ctx(house, "dora"), parts=system.retention)
+    good = Order(
+        case="claim-1",
+        reason="a claim is pending",
+        authority="Court",
+        review_on=date(2027, 1, 1),
+        items=(Item(kind="class", value="session"),),
+    )
+    for wrong in (
+        {"case": "Claim 1"},
+        {"review_on": date(2020, 1, 1)},
+        {"items": ()},
+        {"items": (Item(kind="sequences", value="9:1"),)},
+        {"items": (Item(kind="class", value="nothing"),)},
+        {"items": (Item(kind="people", value="all"),)},
+    ):
+        with pytest.raises(HoldInvalid), system.db.begin() as session:
+            holds.place(session, replace(good, **wrong), ctx(house, "olga"))
+    with system.db.begin() as session:
+        holds.place(session, good, ctx(house, "olga"))
+    with pytest.raises(holds.CaseTaken), system.db.begin() as session:
+        holds.place(session, good, ctx(house, "olga"))
+
+
+def test_one_run_of_a_class_at_a_time(house: Installation) -> None:
+    keep_shorter(house)
+    settle(house)
+    planned(house, "security")
+    with pytest.raises(RunOpen):
+        planned(house, "security")
+
+
+def test_a_plan_that_nobody_proposes_lapses(house: Installation) -> None:
+    keep_shorter(house)
+    settle(house)
+    run = planned(house, "security")
+    house.system.clock.move(timedelta(hours=73))  # type: ignore[attr-defined]  # a still clock
+    jobs.plan_all(house.system.context(jobs._PLANNER), house.system.retention)
+    assert now(house, run).state == runs.EXPIRED
