@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ from app.kernel.clock import rfc3339
 from app.kernel.errors import OnePayError
 from app.migrations import run
 from dashboards.ports import Part
-from ingest.log import checkpoint, pressure, read
+from ingest.log import archive, checkpoint, pressure, read, rounds, witness
 from ingest.log.pressure import Limits, State
 
 LIMITS: Final = Limits()
@@ -62,6 +63,9 @@ def lag(system: System) -> dict[str, Any]:
         waiting = pressure.measure(session, now, LIMITS, disk_free_percent=usage.free * 100 // usage.total)
         shipped = system.shipper.standing(session)
         signed = checkpoint.signing(session, now)
+        fresh, newest = rounds.freshness(session, now), rounds.newest(session)
+        kept, seen = archive.archived(session)[0], witness.standing(session)
+        waits = read.entries(session, kept, kept + 1) if kept < head.size else []
         detection = system.runner.behind(session, now)
         mail = letters.standing(session, now)
         lacking = system.approvals.lacking(session, now)
@@ -101,6 +105,23 @@ def lag(system: System) -> dict[str, Any]:
             "limit_seconds": checkpoint.UNSIGNED_MAX.total_seconds(),
             "ok": not signed.is_late,
         },
+        "archive": {
+            "done": kept,
+            "behind": head.size - kept,
+            "ok": not waits or now - waits[0].ingested <= checkpoint.UNSIGNED_MAX,
+        },
+        "monitor": {
+            "sample_seconds": _seconds(fresh.sample),
+            "full_seconds": _seconds(fresh.full),
+            "mismatches": newest.mismatches if newest is not None else 0,
+            "ok": newest is None or newest.mismatches == 0,
+        },
+        "witness": {
+            "seen_seconds": _seconds(fresh.witness),
+            "rating": fresh.witness_rating,
+            "error": seen.error if seen is not None else None,
+            "ok": seen is None or seen.missed_since is None,
+        },
         "letters": {
             "waiting": mail.letters,
             "overdue_seconds": round(mail.overdue.total_seconds(), 1),
@@ -114,6 +135,14 @@ def lag(system: System) -> dict[str, Any]:
             "ok": not lacking,
         },
     }
+
+
+def _seconds(age: timedelta | None) -> float | None:
+    return None if age is None else round(age.total_seconds(), 1)
+
+
+def _ago(seconds: float | None) -> str:
+    return "none yet" if seconds is None else f"{seconds:.0f} s old"
 
 
 def _behind(events: int) -> str:
@@ -160,6 +189,24 @@ def parts(system: System, found: Mapping[str, Any] | None = None) -> list[Part]:
             says="none yet" if signed["age_seconds"] is None else f"{signed['age_seconds']:.0f} s old",
             ok=signed["ok"],
             detail=f"signed size {signed['size']:,}{_unsigned(signed['unsigned_seconds'])}",
+        ),
+        Part(
+            name="Archive",
+            says=_behind(found["archive"]["behind"]),
+            ok=found["archive"]["ok"],
+            detail=f"{found['archive']['done']:,} in files",
+        ),
+        Part(
+            name="Monitor",
+            says=f"{found['monitor']['mismatches']} findings" if found["monitor"]["mismatches"] else "sound",
+            ok=found["monitor"]["ok"],
+            detail=f"sample {_ago(found['monitor']['sample_seconds'])}, whole {_ago(found['monitor']['full_seconds'])}",
+        ),
+        Part(
+            name="Witness",
+            says=_ago(found["witness"]["seen_seconds"]),
+            ok=found["witness"]["ok"],
+            detail=found["witness"]["error"] or f"a folder, rated {found['witness']['rating'] or 'nothing yet'}",
         ),
         Part(
             name="Letters",

@@ -39,6 +39,26 @@ def checkpoint_line(house: Installation) -> tuple[str, bool, str]:
     return part.says, part.ok, part.detail
 
 
+def log_lines(house: Installation) -> dict[str, tuple[str, bool, str]]:
+    wanted = ("Archive", "Monitor", "Witness")
+    return {part.name: (part.says, part.ok, part.detail) for part in health.parts(house.system) if part.name in wanted}
+
+
+def test_archive_monitor_and_witness_have_their_lines(house: Installation, clock: StillClock) -> None:
+    size = health.lag(house.system)["log"]["head"]
+    assert log_lines(house)["Monitor"] == ("sound", True, "sample none yet, whole none yet")
+    house.turn()
+    house.arrive()
+    house.system.signer.sign(clock.now())
+    house.system.rounds.sample(clock.now())
+    clock.move(timedelta(seconds=30))
+    found = log_lines(house)
+    assert found["Monitor"] == ("sound", True, "sample 30 s old, whole none yet")
+    assert found["Witness"] == ("30 s old", True, "a folder, rated weak")
+    assert found["Archive"][:2] == ("up to date", True)
+    assert health.lag(house.system)["archive"]["done"] >= size
+
+
 def letters_line(house: Installation) -> tuple[str, bool, str]:
     (part,) = [part for part in health.parts(house.system) if part.name == "Letters"]
     return part.says, part.ok, part.detail

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.kernel.clock import StillClock
@@ -18,8 +19,10 @@ from app.kernel.metrics import Metrics
 from app.kernel.words import NoText, SecretInText
 from detectors import alerts
 from detectors.alerts import AlertState, Verdict
+from detectors.models import coverage
 from detectors.runner import standings
 from detectors.settings import DetectorSettings
+from ingest import models as ingest
 from ingest.events.detection import FindingEvent
 from ingest.log import read
 from ingest.store.memory import MemoryStore
@@ -193,6 +196,27 @@ def test_a_gap_in_the_store_stops_every_rule_and_is_told_once(tmp_path: Path) ->
     assert pipeline.shipper.resend() == [range(4, 5)]
     pipeline.detect()
     assert "login_burst_source" in {one.slug for one in pipeline.alerts()}
+    pipeline.close()
+
+
+def test_what_was_lawfully_dropped_is_no_gap_and_is_counted_as_dropped(tmp_path: Path) -> None:
+    pipeline = make_pipeline(tmp_path / "home", store=MemoryStore())
+    burst(pipeline)
+    pipeline.arrive()
+    store, at = pipeline.store, clock(pipeline).now()
+    assert isinstance(store, MemoryStore)
+    store.drop("security", START + timedelta(days=60), {})
+    pipeline.runner.run()
+    with pipeline.ground.db.begin() as session:
+        unit = {"class": "security", "month": f"{START:%Y-%m}", "first": 1, "last": 10, "count": 10, "held": 0}
+        done = {"state": "gone", "run": "run_1", "begun_at": at, "ended_at": at}
+        session.execute(sa.insert(ingest.forgotten).values({**unit, **done}))
+    pipeline.detect()
+    with pipeline.ground.db.read() as session:
+        rows = session.execute(sa.select(coverage.c.lo, coverage.c.present, coverage.c.dropped)).all()
+    assert rows
+    assert {(row.lo, row.dropped) for row in rows} == {(0, 10)}
+    assert "detection.coverage.broken" not in kinds(pipeline)
     pipeline.close()
 
 
