@@ -341,7 +341,7 @@ def _read(payload: Mapping[str, Any]) -> _Asked:
 
 def _lines(asked: _Asked) -> list[str]:
     word = roles.WORD_OF_ROLE.get(asked.role, asked.role)
-    lines = [f"{asked.account_id} becomes {word.lower()}, with every permission of that role."]
+    lines = [f"{asked.account_id} becomes {word.lower()}.", "They get every permission of that role."]
     if asked.terms.until is not None:
         lines.append(f"It ends by itself on {_day(asked.terms.until)}.")
     else:

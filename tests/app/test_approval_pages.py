@@ -83,7 +83,7 @@ def test_one_asks_another_agrees_and_the_role_is_there(house: Installation, ada:
     assert there in queue.text
     assert "Asked for by Ada" in told(queue)
     page = basil.get(there)
-    assert "becomes incident commander, with every permission of that role." in told(page)
+    assert "becomes incident commander. They get every permission of that role." in told(page)
     assert WHY in told(page)
     assert 'name="code"' not in page.text  # the sign-in was a moment ago
     assert basil.post(there, {"verdict": "approved", "reason": ""}).status_code == 303

@@ -114,7 +114,8 @@ def test_who_asks_sees_what_will_happen_in_words(office: Office, two, maren: str
     with office.people.ground.db.begin() as session:
         lines = office.book.show(session, id, office.as_(two[1])).lines
     assert lines == (
-        f"{maren} becomes incident commander, with every permission of that role.",
+        f"{maren} becomes incident commander.",
+        "They get every permission of that role.",
         "It ends by itself on 2 December 2026, 10:00 (Europe/Berlin).",
         "Their sessions end; they sign in again with the role.",
     )
