@@ -10,6 +10,7 @@ from waitress.server import create_server
 
 from app import console, edge, problems, unparsed
 from app.api import description, money, sessions
+from app.api import privacy as api_privacy
 from app.compose import System
 from app.gateway import pipeline
 from app.gateway.policy import BODY_MAX
@@ -41,6 +42,7 @@ def make_app(system: System) -> Flask:
         approvals.blueprint,
         sessions.blueprint,
         money.blueprint,
+        api_privacy.blueprint,
         description.blueprint,
     ):
         app.register_blueprint(blueprint)

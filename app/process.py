@@ -127,9 +127,9 @@ def start(system: System, lock: HomeLock) -> Running:
     )
     admin_url = f"http://127.0.0.1:{admin_server.effective_port}"  # type: ignore[union-attr]  # one address, one server
     lock.tell(system.settings.url, admin_url)
-    _forget_again(system)
     worker = Worker(system, jobs.all_jobs(system))
     _look_back(system)
+    _forget_again(system)
     threading.Thread(target=lambda: serve_quietly(admin_server), name="admin", daemon=True).start()
     worker.start()
     system.is_served = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from app.kernel.access import (
 from app.kernel.errors import Invalid, Unavailable
 from app.web import pages
 from compliance.catalog import purposes, retention
+from compliance.catalog.retention import RetentionClass
 from compliance.privacy import consent, delivery, erase, graph, history, rights
 from compliance.privacy import package as content
 from compliance.privacy import requests as asked
@@ -97,7 +98,9 @@ def data_map() -> Response:
         row["purposes"].update(store.purposes)
         row["classes"].add(store.retention)
         row["origins"].add(store.origin)
-    return _page("map.html", rows=sorted(rows.items()), known=purposes.shipped(), classes=retention.shipped())
+    classes = retention.shipped()
+    kept = {category: _longest_last(row["classes"], classes) for category, row in rows.items()}
+    return _page("map.html", rows=sorted(rows.items()), known=purposes.shipped(), kept=kept)
 
 
 @route(blueprint, "GET", "/privacy/download", _ASK)
@@ -273,8 +276,12 @@ def _request_page(request_id: str, status: int = 200, **values: Any) -> Response
     with system().db.read() as session:
         story = asked.own_story(session, request_id, ctx)
         package = delivery.standing(session, request_id, ctx, parts=parts)
-    found = [item for item in story.items if item.found or item.skipped]
-    return _page("request.html", status, story=story, package=package, found=found, **values)
+    return _page("request.html", status, story=story, package=package, found=_summed(story.items), **values)
+
+
+def _longest_last(names: set[str], classes: Mapping[str, RetentionClass]) -> list[RetentionClass]:
+    found = [classes[name] for name in names if name in classes]
+    return sorted(found, key=lambda each: (each.keep.months, each.keep.span))
 
 
 def _empty() -> pages.Form:
@@ -290,6 +297,24 @@ def _foreseen() -> dict[str, Any]:
     ctx, parts = context(), system().compliance.privacy
     with system().db.read() as session:
         return {"foreseen": erase.foresee(session, ctx, parts=parts)}
+
+
+def _summed(items: Sequence[asked.Item]) -> list[dict[str, Any]]:
+    """Return what was found by category: how much in how many places, what of it stays, and what was not searched.
+
+    What the event store indexes is what the log holds, so it is counted once.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for item in items:
+        if item.store.startswith("events.") or not (item.found or item.skipped):
+            continue
+        row = rows.setdefault(item.category, {"found": 0, "held": 0, "places": 0, "skipped": False, "until": set()})
+        row["found"] += item.found
+        row["held"] += item.held
+        row["places"] += 1
+        row["skipped"] |= item.skipped is not None
+        row["until"] |= {item.stays_until} if item.stays_until else set()
+    return [{"category": category, **row} for category, row in sorted(rows.items())]
 
 
 def _looks(since: datetime | None) -> Sequence[Look] | None:

@@ -1,0 +1,143 @@
+"""The privacy centre as its person uses it: one press each, a code where one is due, nothing of anybody else."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from datetime import timedelta
+
+import pytest
+
+from compliance.privacy.gate import Gate
+from tests.compliance.privacy.rights import Rights
+from tests.support.installation import Browser, Person
+
+
+def signed_in(rights: Rights, name: str) -> tuple[Person, Browser]:
+    person = rights.house.customer(name, euros=5)
+    rights.calm()
+    browser = rights.house.browser()
+    browser.sign_in(person)
+    return person, browser
+
+
+def step_up(rights: Rights, person: Person, browser: Browser) -> None:
+    rights.clock.move(timedelta(seconds=31))
+    browser.get("/step-up")
+    assert browser.post("/step-up", {"code": rights.house.code(str(person.secret))}).status_code == 303
+
+
+def test_a_copy_is_asked_for_and_fetched(rights: Rights) -> None:
+    amber, browser = signed_in(rights, "page_copy")
+    browser.get("/privacy/download")
+    asked = browser.post("/privacy/download", {"kind": "access"})
+    assert asked.status_code == 303
+    page = browser.get(asked.location)
+    assert "Yours by" in page.text
+    rights.work()
+    page = browser.get(asked.location)
+    assert "Fetch the copy" in page.text
+    rights.clock.move(timedelta(minutes=4, seconds=50))
+    browser.get(asked.location)
+    rights.clock.move(timedelta(seconds=30))
+    late = browser.post(f"{asked.location}/copy", {})
+    assert (late.status_code, late.location.startswith("/step-up")) == (303, True)
+    step_up(rights, amber, browser)
+    browser.get(asked.location)
+    answer = browser.post(f"{asked.location}/copy", {})
+    assert answer.mimetype == "application/zip"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "report.html" in zipfile.ZipFile(io.BytesIO(answer.data)).namelist()
+    again = browser.post(f"{asked.location}/copy", {})
+    assert again.status_code == 303, "each time needs a code of its own"
+
+
+def test_consent_is_given_and_taken_back_with_one_press(rights: Rights) -> None:
+    amber, browser = signed_in(rights, "page_consent")
+    browser.get("/privacy")
+    assert browser.post("/privacy/consents/news/give", {}).status_code == 303
+    with rights.db.read() as session:
+        assert Gate().allowed(session, amber.account, "news")
+    assert "Withdraw" in browser.get("/privacy").text
+    assert browser.post("/privacy/consents/news/withdraw", {}).status_code == 303
+    with rights.db.read() as session:
+        assert not Gate().allowed(session, amber.account, "news")
+    page = browser.get("/privacy/consents/news").text
+    assert page.count("Text version 1") == 2
+    assert browser.post("/privacy/consents/service/give", {}).status_code == 422
+
+
+def test_of_another_there_is_no_page(rights: Rights) -> None:
+    _, browser = signed_in(rights, "page_own")
+    other = rights.house.customer("page_other")
+    rights.calm()
+    request_id = rights.ask(other)
+    rights.work()
+    browser = rights.house.browser()
+    browser.sign_in(rights.house.people["page_own"])
+    for path in (f"/privacy/requests/{request_id}", f"/privacy/requests/{request_id}/certificate"):
+        assert browser.get(path).status_code == 404
+    for path in (f"/privacy/requests/{request_id}/copy", f"/privacy/requests/{request_id}/withdraw"):
+        assert browser.post(path, {}).status_code == 404
+    assert browser.api("GET", f"/privacy/requests/{request_id}").status_code == 404
+    assert request_id not in browser.get("/privacy").text
+
+
+def test_every_right_has_its_page_and_says_what_is_missing(rights: Rights) -> None:
+    _, browser = signed_in(rights, "page_rights")
+    for path in ("/privacy/map", "/privacy/access", "/privacy/erase", "/privacy/restrict"):
+        assert browser.get(path).status_code == 200
+    browser.get("/privacy/correct")
+    refused = browser.post("/privacy/correct", {"detail": ""})
+    assert refused.status_code == 422
+    assert "Say what it is about" in refused.text
+    browser.get("/privacy/object")
+    assert browser.post("/privacy/object", {"purpose": "security"}).status_code == 422
+    done = browser.post("/privacy/object", {"purpose": "profiling"})
+    assert done.status_code == 303
+    erase = browser.get("/privacy/erase").text
+    assert "HGB" in erase
+    assert "There is money in a wallet" in erase
+
+
+def test_the_link_of_a_letter_changes_nothing_before_its_button(rights: Rights) -> None:
+    amber, _ = signed_in(rights, "page_stop")
+    request_id = rights.ask(amber)
+    (letter,) = [each for each in rights.letters_to(amber) if "We have your request" in each]
+    token = letter.partition("/privacy/link/")[2].split()[0]
+    stranger = rights.house.browser("203.0.113.9")
+    assert stranger.get(f"/privacy/link/{token}").status_code == 200
+    assert rights.get(request_id).is_open
+    done = stranger.post(f"/privacy/link/{token}", {})
+    assert "The request is stopped" in done.text
+    assert rights.get(request_id).state.value == "stopped"
+    assert stranger.get("/privacy/link/wrong").status_code == 404
+
+
+def test_words_of_a_request_come_back_as_words(rights: Rights) -> None:
+    _, browser = signed_in(rights, "page_words")
+    browser.get("/privacy/correct")
+    evil = "<script>alert(1)</script> my name"
+    made = browser.post("/privacy/correct", {"detail": evil})
+    assert "<script>alert" not in browser.get(made.location).text
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"kind": "restriction"}, 201, None),
+        ({"kind": "everything"}, 422, "kind_unknown"),
+        ({"kind": "rectification"}, 422, "detail_missing"),
+        ({"kind": "objection", "purpose": "service"}, 422, "detail_missing"),
+        ({"kind": "access", "subject": "acc_x"}, 422, "invalid"),
+    ],
+)
+def test_the_api_takes_what_it_knows(rights: Rights, body: dict[str, str], status: int, code: str | None) -> None:
+    _, browser = signed_in(rights, f"api_{body['kind'][:8]}{'_x' if 'subject' in body else ''}")
+    answer = browser.api("POST", "/privacy/requests", body)
+    assert (answer.status_code, answer.json.get("code")) == (status, code)
+    if status == 201:
+        assert browser.api("GET", "/privacy/requests").json["data"][0]["id"] == answer.json["id"]
+        assert browser.api("GET", "/privacy/consents").json["data"] == []
+        rights.house.arrive()
+        assert isinstance(browser.api("GET", "/privacy/access-history").json["data"], list)
