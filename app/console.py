@@ -47,6 +47,7 @@ class ConsoleSources:
         self.store: EventStore = system.store
         self.rules: Mapping[str, Rule] = system.runner.rules
         self.controls = system.controls
+        self.retention = system.retention
         self.is_demo = system.settings.demo
 
     @property

@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import pyotp
 from sqlalchemy.orm import Session
 
-from app import health, jobs, process
+from app import health, jobs, process, prologue
 from app.compose import System
 from app.config import Settings
 from app.identity import letters, links, mfa, role_grants, roles, signup
@@ -39,6 +40,7 @@ from app.simulator.drivers.live import Live
 from app.simulator.truth import Truth
 from app.simulator.world import DAYS, Person, World, build
 from app.worker import run_guarded
+from ingest.events.envelope import EventClass
 from ingest.log import forgotten
 from payments.verification import verify as ledger
 
@@ -47,7 +49,7 @@ ATTACKS: Final = ("credential_stuffing",)
 FILE: Final = "demo.json"
 SEEDING: Final = "seeding"
 # A history steps by the hour, and a control is looked at by the minute: what nobody looked at is no evidence.
-STAND_STILL: Final = ("compliance.observe",)
+STAND_STILL: Final = ("compliance.observe", "retention.plan")
 # Nothing is delivered while a world is made, so an invitation lies behind all letters of the last days.
 LETTERS_MAX: Final = 100_000
 FREE_BYTES_MIN: Final = 500 * 2**20
@@ -67,6 +69,7 @@ STAFF: Final = (
     ("dpo", roles.DPO, "Hanna Weiss"),
     ("dpo2", roles.DPO, "Rui Moreno"),
 )
+OFFICE: Final = (roles.ADMINISTRATOR, roles.COMPLIANCE_OFFICER, roles.DPO)
 AUDITOR: Final = ("auditor", roles.AUDITOR, "Selma Dorn")
 CUSTOMER: Final = ("customer", "Amber Finch", "amber_finch")
 
@@ -310,6 +313,8 @@ class _Made:
 
     accounts: list[Account] = field(default_factory=list)
     administrators: list[str] = field(default_factory=list)
+    staff: dict[str, str] = field(default_factory=dict)
+    office: tuple[tuple[str, str, str], ...] = ()
     handles: list[str] = field(default_factory=list)
 
 
@@ -327,16 +332,21 @@ def _make(settings: Settings, size: str, seed: int, show: Shows) -> None:
     real = SystemClock()
     start = _first_instant(real, size)
     world = build(seed, size, start)
-    clock = SteppedClock(start, real)
+    clock = SteppedClock(world.dawn, real)
     ids = SeededIds(world.stream("ids").generator)
     made = _Made()
     with process.opened(inside, clock=clock, ids=ids) as system:
-        _people(system, made)
+        driver = History(system, clock, lambda at: _jobs_of_history(system, at, besides=STAND_STILL), dense=start)
+        secrets = _months_before(system, world, driver, made, show)
+        _people(system, made, [one for one in STAFF if one not in made.office])
         total = max(1, world.days)
         show.phase("A week of life" if world.days else "An empty world", total)
-        driver = History(system, clock, lambda at: _jobs_of_history(system, at, besides=STAND_STILL))
         run.run(
-            [*(customers.live(person, world) for person in world.people), *_visitor(world, made)],
+            [
+                *(customers.live(person, world) for person in world.people),
+                *(customers.stay(person, world, secrets) for person in world.founders),
+                *_visitor(world, made),
+            ],
             driver,
             until=real.now() - timedelta(seconds=1),
             progress=lambda at, count: show.step(min(total, (at - start).days), total),
@@ -344,6 +354,7 @@ def _make(settings: Settings, size: str, seed: int, show: Shows) -> None:
         show.step(total, total)
         clock.release()
         _auditor(system, made, start)
+        _office_now(system, world, driver, made)
         _jobs_of_history(system, system.clock.now())
         made.handles = [person.handle for person in world.people[:2]]
         show.phase("Proving the world")
@@ -354,7 +365,7 @@ def _make(settings: Settings, size: str, seed: int, show: Shows) -> None:
         "world": size,
         "start": rfc3339(start),
         "handles": made.handles,
-        "accounts": [_kept(account) for account in made.accounts],
+        "accounts": [_kept(account) for account in sorted(made.accounts, key=_on_the_board)],
     }
     for child in sorted(building.iterdir()):
         child.rename(settings.home / child.name)
@@ -363,9 +374,59 @@ def _make(settings: Settings, size: str, seed: int, show: Shows) -> None:
     building.rmdir()
 
 
-def _people(system: System, made: _Made) -> None:
-    """Make the staff by their own doors: the first two from the command line, the rest by invitation."""
-    for n, (name, role, full_name) in enumerate(STAFF):
+def _months_before(system: System, world: World, driver: History, made: _Made, show: Shows) -> dict[str, str | None]:
+    """Live the months before the week: founders, a bastion's log, an office that removes what is due."""
+    secrets: dict[str, str | None] = {}
+    if not world.founders:
+        return secrets
+    opens = world.start + timedelta(days=world.days) - prologue.OFFICE_OPENS
+    months = prologue.months(world, world.start)
+
+    def office() -> None:
+        made.office = tuple(one for one in STAFF if one[1] in OFFICE)
+        _people(system, made, made.office)
+
+    for at in months:
+        driver.meet(at, partial(prologue.read_bastion, system, system.settings.home, at))
+    driver.meet(opens, office)
+    driver.meet(
+        opens + timedelta(hours=5),
+        lambda: prologue.remove_what_is_due(system, made.staff, EventClass.OPERATIONS.value, lambda: _settled(system)),
+    )
+    total = (world.start - world.dawn).days
+    show.phase("The months before", total)
+    run.run(
+        [customers.found(person, world, world.start, secrets) for person in world.founders],
+        driver,
+        until=world.start,
+        progress=lambda at, count: show.step(min(total, (at - world.dawn).days), total),
+    )
+    show.step(total, total)
+    return secrets
+
+
+def _office_now(system: System, world: World, driver: History, made: _Made) -> None:
+    """Leave what waits for people now: a hold for a claim, and a run that is counted and not yet approved."""
+    if not world.founders:
+        return
+    review = (system.clock.now() + timedelta(days=45)).date()
+    prologue.hold(system, made.staff, driver.account_of(world.founders[0].id), review)
+    _settled(system)
+    prologue.plan(system, made.staff, EventClass.OPERATIONS.value)
+
+
+def _settled(system: System) -> None:
+    """Bring what was recorded into store and archive."""
+    for _ in range(2):
+        system.sequencer.drain()
+        while system.shipper.step().value == "busy":
+            pass
+        system.signer.sign(system.clock.now())
+
+
+def _people(system: System, made: _Made, people: Sequence[tuple[str, str, str]]) -> None:
+    """Make staff by their own doors: the first two from the command line, the rest by invitation."""
+    for n, (name, role, full_name) in enumerate(people):
         address, password = f"{name}@onepay.example", _password()
         with system.db.begin() as session:
             if role == roles.ADMINISTRATOR:
@@ -384,6 +445,7 @@ def _people(system: System, made: _Made) -> None:
                     made.administrators if n % 2 == 0 else made.administrators[::-1],
                 )
         secret = _accept(system, account, address, password)
+        made.staff[name] = account
         made.accounts.append(Account(role=role, address=address, password=password, secret=secret))
 
 
@@ -546,6 +608,12 @@ def _free_port(settings: Settings, say: Callable[[str], None]) -> int:
 def _first_instant(real: Clock, size: str) -> datetime:
     start = real.now() - timedelta(days=DAYS[size])
     return start.replace(minute=0, second=0, microsecond=0)
+
+
+def _on_the_board(account: Account) -> int:
+    """Customers first, then staff in the order of the list, whenever each began."""
+    order = [f"{name}@onepay.example" for name, _, _ in (*STAFF, AUDITOR)]
+    return order.index(account.address) if account.address in order else -1
 
 
 def _clear(home: Path) -> None:

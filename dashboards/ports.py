@@ -13,6 +13,7 @@ from app.kernel.access import Actor, Permission
 from app.kernel.context import Context
 from app.kernel.errors import OnePayError
 from compliance.engine.observe import Observer
+from compliance.retention.parts import Retention
 from detectors.sigma.ast import Rule
 from ingest.log.receipts import Receipt
 from ingest.store.port import EventStore
@@ -45,6 +46,7 @@ class Sources(Protocol):
     store: EventStore
     rules: Mapping[str, Rule]
     controls: Observer
+    retention: Retention
     is_demo: bool
 
     @property

@@ -12,6 +12,7 @@ from dash import html
 from app.kernel.access import (
     COMPLIANCE_CONTROL_READ,
     EVENT_RECORD_READ,
+    PRIVACY_REQUEST_READ,
     SOC_ALERT_READ,
     SOC_HEALTH_READ,
     SOC_INCIDENT_READ,
@@ -46,6 +47,7 @@ _COMPLIANCE: Final[Menu] = (
             ("Controls", "controls", COMPLIANCE_CONTROL_READ),
         ),
     ),
+    ("Privacy", (("Retention", "retention", PRIVACY_REQUEST_READ),)),
 )
 MENUS: Final[Mapping[str, Menu]] = {SOC: _SECURITY, COMPLIANCE: _COMPLIANCE}
 AREAS: Final = ((SOC, "Security"), (COMPLIANCE, "Compliance"))

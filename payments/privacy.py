@@ -13,7 +13,7 @@ from app.kernel import canonical
 from app.kernel.crypto import Secret, Unreadable
 from app.kernel.marks import Mark
 from compliance.contracts.personal import Obstacle
-from compliance.contracts.tables import MarkedTables, Reader, Row
+from compliance.contracts.tables import Ended, MarkedTables, Reader, Row
 from payments import models, signed_text
 from payments.money import DIGITS, Currency
 from payments.signed_text import TextKeys
@@ -58,7 +58,7 @@ def source(keys: TextKeys, hashing: Secret) -> MarkedTables:
         read={**_amounts(), "payments_transfer.signed_ct": signed},
         write={"payments_transfer.signed_ct": write},
         key_class={"payments_transfer.signed_ct": signed_text.CLASS},
-        ended={"payments_idempotency": "expires_at"},
+        ended={"payments_idempotency": Ended(column="expires_at", retention="operations")},
         examples={
             "payments_idempotency.fingerprint": bytes(32),
             "payments_idempotency.state": "done",

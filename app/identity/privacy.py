@@ -18,7 +18,7 @@ from app.kernel.access import ActorKind
 from app.kernel.context import Context
 from app.kernel.crypto import Secret, Unreadable
 from app.kernel.errors import Gone, NotFound
-from compliance.contracts.tables import MarkedTables, Reader, Row, Writer
+from compliance.contracts.tables import Ended, MarkedTables, Reader, Row, Writer
 
 HASHING: Final = "rectification"
 
@@ -77,7 +77,11 @@ def source(parts: Identity) -> MarkedTables:
             "app_approval.payload_ct": ACCOUNT_CLASS,
             "app_contact.value_ct": ACCOUNT_CLASS,
         },
-        ended={"app_session": "ended_at", "app_device": "last_seen_at", "app_message": "created_at"},
+        ended={
+            "app_session": Ended(column="ended_at", retention="session"),
+            "app_device": Ended(column="last_seen_at", retention="device"),
+            "app_message": Ended(column="created_at", retention="message.sent"),
+        },
         examples={
             "app_account.kind": "probe",
             "app_account.state": "closed",

@@ -12,6 +12,7 @@ from app.simulator.world import Person, World
 
 NOTES: Final = ("Coffee", "Lunch", "Groceries", "Rent share", "Cinema", "Bus ticket", "Book", "Garden", "Gift", "")
 SPENDING: Final = ((0.45, 2_400), (0.18, 1_800), (0.12, 990), (0.12, 1_400), (0.10, 5_200), (0.03, 62_000))
+EARLY_VISITS_MAX: Final = 40
 # Two humps, at noon and in the evening, by hour of the day.
 HOURS: Final = (1, 1, 1, 1, 1, 2, 4, 7, 8, 8, 8, 9, 11, 10, 8, 7, 7, 8, 10, 12, 12, 9, 5, 2)
 
@@ -22,6 +23,34 @@ def live(person: Person, world: World) -> Life:
     """Yield what a person wants over the days of the world, reacting to what comes of it."""
     stream = world.stream("life", person.id)
     joined = world.start + timedelta(hours=8 + stream.between(0.0, 10.0))
+    paid_at, secret = yield from _join(person, stream, joined)
+    for day in range(world.days):
+        yield from _day(person, world, stream, day, paid_at, secret)
+
+
+def found(person: Person, world: World, until: datetime, secrets: dict[str, str | None]) -> Life:
+    """Yield the sparse life of a founder before the days of the world: signs up, then comes by every week or two."""
+    stream = world.stream("founder", person.id)
+    joined = world.dawn + timedelta(hours=stream.between(8.0, 60.0))
+    _, secret = yield from _join(person, stream, joined)
+    secrets[person.id] = secret
+    at = joined + timedelta(days=1)
+    for visit in range(EARLY_VISITS_MAX):
+        at += timedelta(hours=stream.between(100.0, 260.0))
+        if at >= until:
+            return
+        yield from _visit(person, stream, at, f"early-{visit}", secret)
+
+
+def stay(person: Person, world: World, secrets: dict[str, str | None]) -> Life:
+    """Yield the life of a founder through the days of the world."""
+    stream = world.stream("life", person.id)
+    for day in range(world.days):
+        yield from _day(person, world, stream, day, world.start, secrets.get(person.id))
+
+
+def _join(person: Person, stream: Stream, joined: datetime) -> Generator[Wish, Outcome, tuple[datetime, str | None]]:
+    """Sign up, add a factor where one has it, and be paid; return when, and the factor's secret."""
     yield SignUp(
         at=joined,
         actor=person.id,
@@ -38,8 +67,7 @@ def live(person: Person, world: World) -> Life:
     yield SignOut(at=joined + timedelta(minutes=4), actor=person.id, key="leave")
     paid_at = joined + timedelta(minutes=stream.whole(20, 90))
     yield TopUp(at=paid_at, actor=person.id, key="wage", owner=person.id, minor=person.wage_minor)
-    for day in range(world.days):
-        yield from _day(person, world, stream, day, paid_at, secret)
+    return paid_at, secret
 
 
 def _day(person: Person, world: World, stream: Stream, day: int, after: datetime, secret: str | None) -> Life:

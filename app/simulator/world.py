@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +11,9 @@ from app.simulator.streams import Stream
 
 CUSTOMERS: Final = {"small": 20, "empty": 0}
 DAYS: Final = {"small": 7, "empty": 0}
+FOUNDERS: Final = {"small": 4, "empty": 0}
+"""Customers of the first hour: they live sparsely through the months before."""
+PROLOGUE: Final = {"small": timedelta(days=176), "empty": timedelta(0)}
 _CHROME: Final = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0"
 _WEBKIT: Final = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
 AGENTS: Final = (
@@ -52,6 +55,12 @@ class World:
     start: datetime
     days: int
     people: tuple[Person, ...]
+    founders: tuple[Person, ...] = ()
+
+    @property
+    def dawn(self) -> datetime:
+        """When the first customer could sign up."""
+        return self.start - PROLOGUE[self.size]
 
     def person(self, id: str) -> Person:
         """Return a person by id."""
@@ -65,22 +74,28 @@ class World:
 def build(seed: int, size: str, start: datetime) -> World:
     """Return the world of a seed and size."""
     count = CUSTOMERS[size]
-    names = _names(Stream(seed, "names"), count)
+    early = FOUNDERS[size]
+    names = _names(Stream(seed, "names"), count + early)
     handles = [name.lower().replace(" ", "_")[:20] for name in names]
-    people = tuple(_person(seed, n, names[n], handles, count) for n in range(count))
-    return World(seed=seed, size=size, start=start, days=DAYS[size], people=people)
+    people = tuple(_person(seed, n, names[n], handles[:count], count) for n in range(count))
+    founders = tuple(
+        replace(_person(seed, n, names[n], handles[count:], early, place=n - count), id=f"founder-{n - count:04d}")
+        for n in range(count, count + early)
+    )
+    return World(seed=seed, size=size, start=start, days=DAYS[size], people=people, founders=founders)
 
 
-def _person(seed: int, n: int, name: str, handles: list[str], count: int) -> Person:
+def _person(seed: int, n: int, name: str, handles: list[str], count: int, place: int | None = None) -> Person:
     stream = Stream(seed, "person", n)
-    others = [handle for place, handle in enumerate(handles) if place != n]
+    place = n if place is None else place
+    others = [handle for other, handle in enumerate(handles) if other != place]
     # Who never sends has no second factor: they were paid, and look at it now and then.
     has_factor = n % 5 != 4
     return Person(
         id=f"customer-{n:04d}",
         name=name,
-        handle=handles[n],
-        address=f"{handles[n].replace('_', '.')}@onepay.example",
+        handle=handles[place],
+        address=f"{handles[place].replace('_', '.')}@onepay.example",
         password=" ".join(stream.some_of(_WORDS, 5)),
         home_ip=f"198.18.{16 + n // 200}.{1 + n % 200}",
         mobile_ip=f"100.64.{stream.whole(0, 7)}.{stream.whole(1, 50)}",

@@ -85,6 +85,19 @@ def mark_of(column: Column) -> Mark | None:
     return mark if isinstance(mark, Mark) else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """By which column a row of a table has ended, and by which class it is kept from then on.
+
+    `key` names the column by which other tables of the owner say that their rows belong to one of this table: they go
+    with it.
+    """
+
+    column: str
+    retention: str
+    key: str | None = None
+
+
 class MarkedTables:
     """All tables of one owner, read by their marks.
 
@@ -102,7 +115,7 @@ class MarkedTables:
         read: Mapping[str, Reader] | None = None,
         write: Mapping[str, Writer] | None = None,
         key_class: Mapping[str, str] | None = None,
-        ended: Mapping[str, str] | None = None,
+        ended: Mapping[str, Ended] | None = None,
         examples: Mapping[str, Any] | None = None,
         unplanted: Collection[str] = (),
     ) -> None:
@@ -225,11 +238,13 @@ class MarkedTables:
 
     def due(self, session: Session, class_: str, before: datetime, limit: int) -> Iterator[Target]:
         for name, ended in self._ended.items():
-            table = self._by_name[name]
-            columns = [column for column in _personal(table) if _mark(column).retention == class_]
-            if not columns:
+            # The row ends by the class of its table; a column of a shorter class is no reason to end the rest.
+            if ended.retention != class_:
                 continue
-            query = sa.select(table).where(table.c[ended] < before).order_by(table.c[ended]).limit(limit)
+            table, at = self._by_name[name], self._by_name[name].c[ended.column]
+            columns = [column for column in _personal(table) if _mark(column).retention == class_]
+            assert columns, f"nothing in {name} is of the class {class_}"
+            query = sa.select(table).where(at < before).order_by(at).limit(limit)
             for row in session.execute(query).mappings():
                 mark = _mark(columns[0])
                 subject = str(row.get(str(mark.subject), ""))
@@ -262,6 +277,8 @@ class MarkedTables:
             table = self._by_name[store]
             where = _with_ids(table, sorted(ids))
             if action == "delete":
+                for child, key in self._children(store):
+                    session.execute(sa.delete(child).where(child.c[key].in_(sorted(ids))))
                 result = session.execute(sa.delete(table).where(where))
             else:
                 values = {name: _blank(table.c[name]) for name in fields}
@@ -269,6 +286,12 @@ class MarkedTables:
                 result = session.execute(sa.update(table).where(where, is_full).values(**values))
             done[action] += int(result.rowcount)  # type: ignore[attr-defined]  # both answer with a cursor result
         return done
+
+    def _children(self, store: str) -> Iterator[tuple[sa.Table, str]]:
+        """Yield the tables of this owner whose rows belong to one of a store, and the column that says to which."""
+        key = self._ended[store].key if store in self._ended else None
+        if key is not None:
+            yield from ((table, key) for table in self._by_name.values() if key in table.c)
 
     def remaining(self, session: Session, targets: Sequence[Target]) -> int:
         left = 0

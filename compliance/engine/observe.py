@@ -38,7 +38,7 @@ from ingest.log import outbox
 from ingest.store.port import EventStore
 
 EVERY: Final = timedelta(seconds=60)
-_SOON: Final = timedelta(seconds=60)
+_SOON: Final = timedelta(minutes=2)
 
 
 class LeaseLost(RuntimeError):
@@ -155,7 +155,7 @@ class Observer:
 
     def _keep(self, session: Session, probe: Probe, taken: _Taken, seen: Seen, ctx: Context) -> None:
         table = models.probe
-        is_unread = seen.window.hi == seen.window.lo and seen.verdict.state is State.NOT_EVALUABLE
+        is_unknown = seen.verdict.state is State.NOT_EVALUABLE
         says = _said(reading.named(seen.reading), len(seen.reading.violations), seen.verdict.reason)
         is_news = taken.violations != says or taken.state != seen.verdict.state
         is_hour = taken.sealed_at is None or ctx.at - taken.sealed_at >= self.parts.settings.sealed_every
@@ -168,8 +168,8 @@ class Observer:
             "observed_at": ctx.at,
             "canary": seen.tested.canary,
             "canary_at": seen.tested.at,
-            # What could not be read is asked again soon; what could waits half of what may pass.
-            "due_at": ctx.at + (min(_SOON, pace) if is_unread else pace),
+            # What could not be judged is asked again soon; what could waits half of what may pass.
+            "due_at": ctx.at + (min(_SOON, pace) if is_unknown else pace),
             "taken_until": None,
         }
         if is_news or is_hour or taken.is_new:

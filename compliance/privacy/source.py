@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.kernel.crypto import Secret
 from app.kernel.errors import Gone
-from compliance.contracts.tables import MarkedTables, Row
+from compliance.contracts.tables import Ended, MarkedTables, Row
 from compliance.privacy import models
 from compliance.privacy.models import REQUEST_CLASS
 from ingest.log.subject_keys import SubjectKeys
@@ -30,7 +30,7 @@ def source(keys: SubjectKeys, hashing: Secret) -> MarkedTables:
         hashing=hashing,
         read={"compliance_request.detail_ct": detail},
         write={"compliance_request.detail_ct": write},
-        ended={"compliance_request": "closed_at"},
+        ended={"compliance_request": Ended(column="closed_at", retention="rights.request", key="request_id")},
         examples={
             "compliance_request.kind": "access",
             "compliance_request.received_on": "2026-01-02",

@@ -17,6 +17,7 @@ from app.kernel.db import Database
 from compliance.contracts.planting import plant
 from compliance.contracts.probes import VIOLATIONS_KEPT, Kind, Look, Probe, Reading, Violation
 from ingest import models
+from ingest.events import catalog
 from ingest.events.auth import LoginFailed
 from ingest.events.envelope import at_path
 from ingest.log import checkpoint, read
@@ -27,13 +28,15 @@ from ingest.store.query import Window as StoreWindow
 SIGNED_MAX: Final = timedelta(minutes=10)
 COMPARED_MAX: Final = 30_000
 ARRIVED: Final = timedelta(seconds=60)
+# Kinds that say in the catalogue how they ended; others begin something or change a state.
+_WITH_OUTCOME: Final = tuple(sorted(kind.kind for kind in catalog.KINDS if kind.outcome_of_kind is not None))
 # Who acted (10.2.2): a person, one of our own services, or at least from where.
 _INCOMPLETE: Final[Where] = Or(
     (
         Not(Exists("event.action")),
         Not(Exists("@timestamp")),
         And((Not(Exists("user.id")), Not(Exists("source.ip")), In("onepay.class", ("security", "governance")))),
-        And((Not(Exists("event.outcome")), In("event.category", ("authentication", "iam", "configuration")))),
+        And((Not(Exists("event.outcome")), In("event.action", _WITH_OUTCOME))),
         And((Not(Exists("trace.id")), Not(Exists("event.provider")))),
     )
 )

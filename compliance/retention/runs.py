@@ -206,7 +206,13 @@ def expire(session: Session, ctx: Context, *, parts: Retention) -> int:
     count = 0
     for run in in_state(session, PLANNED):
         if ctx.at - run.planned_at > parts.settings.plan_valid:
-            count += _move(session, run.id, (PLANNED,), EXPIRED, why="nobody proposed it in time")
+            count += 1
+            if run.planned_by is not None:
+                _move(session, run.id, (PLANNED,), EXPIRED, why="nobody proposed it in time")
+                continue
+            # What the clock counted is counted anew; the log keeps that it was planned.
+            session.execute(sa.delete(models.target).where(models.target.c.run_id == run.id))
+            session.execute(sa.delete(models.run).where(models.run.c.id == run.id))
     return count
 
 

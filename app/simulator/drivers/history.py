@@ -27,6 +27,7 @@ from payments.topups import BankLine
 from payments.transfers import TransferOrder
 
 JOBS_EVERY: Final = timedelta(hours=1)
+SPARSELY_EVERY: Final = timedelta(days=7)
 WHOLE_WAY_EVERY: Final = 100
 
 
@@ -42,21 +43,49 @@ class _Standing:
 
 
 class History:
-    """Keeps `Driver` on a stepped clock. `run_jobs` does what the alarm clock would, at each simulated hour."""
+    """Keeps `Driver` on a stepped clock. `run_jobs` does what the alarm clock would, at each simulated hour.
 
-    def __init__(self, system: System, clock: SteppedClock, run_jobs: Callable[[datetime], None]) -> None:
+    Before `dense`, where little happens, that is once in a week only.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        clock: SteppedClock,
+        run_jobs: Callable[[datetime], None],
+        *,
+        dense: datetime | None = None,
+    ) -> None:
         self._system, self._clock, self._run_jobs = system, clock, run_jobs
+        self._dense = dense or clock.now()
+        self._appointments: list[tuple[datetime, Callable[[], None]]] = []
         self._standing: dict[str, _Standing] = {}
         self._jobs_at = clock.now() + JOBS_EVERY
         self._sign_ins = 0
 
     def advance(self, to: datetime) -> None:
-        """Step the clock, running the jobs of every hour in between."""
-        while self._jobs_at <= to:
-            self._clock.step_to(self._jobs_at)
-            self._run_jobs(self._jobs_at)
-            self._jobs_at += JOBS_EVERY
+        """Step the clock, running the jobs and keeping the appointments in between."""
+        while True:
+            meets = bool(self._appointments) and self._appointments[0][0] <= min(to, self._jobs_at)
+            if meets:
+                at, keep = self._appointments.pop(0)
+                self._clock.step_to(at)
+                keep()
+            elif self._jobs_at <= to:
+                self._clock.step_to(self._jobs_at)
+                self._run_jobs(self._jobs_at)
+                self._jobs_at = self._next_jobs(self._jobs_at)
+            else:
+                break
         self._clock.step_to(to)
+
+    def meet(self, at: datetime, keep: Callable[[], None]) -> None:
+        """Make an appointment: something that is done once the clock has come there."""
+        self._appointments.append((at, keep))
+        self._appointments.sort(key=lambda one: one[0])
+
+    def _next_jobs(self, at: datetime) -> datetime:
+        return at + JOBS_EVERY if at >= self._dense else min(at + SPARSELY_EVERY, self._dense)
 
     def carry_out(self, intent: Wish) -> Outcome:
         """Do it; a refusal is an outcome, anything unexpected stops the run."""

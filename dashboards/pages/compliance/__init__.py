@@ -7,7 +7,7 @@ from typing import Final
 
 from dashboards.mount import Console
 from dashboards.page import Page
-from dashboards.pages.compliance import controls, posture
+from dashboards.pages.compliance import controls, posture, retention
 
-PAGES: Final[Sequence[Page]] = (posture.PAGE, controls.PAGE)
-WIRES: Final[Sequence[Callable[[Console], None]]] = (controls.wire,)
+PAGES: Final[Sequence[Page]] = (posture.PAGE, controls.PAGE, retention.PAGE)
+WIRES: Final[Sequence[Callable[[Console], None]]] = (controls.wire, retention.wire)

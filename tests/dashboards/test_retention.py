@@ -1,0 +1,91 @@
+"""The retention page: counting, asking two people, certificates; holds and periods; and who may do what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from app.identity import roles
+from app.identity.models import session as sessions
+from app.kernel.clock import StillClock
+from compliance.retention import holds, policies, runs
+from tests.dashboards.desk import Desk, Room
+from tests.support.installation import Installation, installed
+
+START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+PATH = "/console/compliance/retention"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Installation]:
+    with installed(tmp_path / "home", clock=StillClock(START)) as made:
+        made.customer("amber_one")
+        with made.system.db.begin() as session:
+            session.execute(sa.update(sessions).values(ended_at=START - timedelta(days=100)))
+        yield made
+
+
+@pytest.fixture
+def officer(house: Installation) -> Desk:
+    return Room(installation=house).desk("olga", roles.COMPLIANCE_OFFICER)
+
+
+def the_run(house: Installation) -> runs.Run:
+    with house.system.db.read() as session:
+        (run,) = runs.in_state(session, runs.PLANNED, runs.WAITING)
+    return run
+
+
+def test_an_officer_counts_and_asks_two_people(house: Installation, officer: Desk) -> None:
+    assert "As far as was counted, yes." in officer.draw(PATH)
+    assert officer.press("retention-plan", "session").status_code == 200
+    run = the_run(house)
+    drawn = officer.draw(PATH, f"?sel={run.id}")
+    assert "Not all." in drawn
+    assert "app_session" in drawn
+    assert "Ask approval for 1" in drawn
+    officer.press("retention-propose", run.id, fields={"reason": "old sessions are of no use"})
+    assert the_run(house).state == runs.WAITING
+    assert "waits for two people" in officer.draw(PATH, f"?sel={run.id}")
+    answer = officer.press("retention-plan", "session")
+    assert "run_open" in answer.text
+
+
+def test_a_hold_and_a_period_are_written_by_forms(house: Installation, officer: Desk) -> None:
+    assert "By whose authority" in officer.draw(PATH, "?do=hold")
+    form = {
+        "case": "claim-17",
+        "authority": "Regional court",
+        "review_on": "2027-01-31",
+        "items": "subject acc_1\nsequences 1:20",
+        "reason": "a claim about a payment",
+    }
+    officer.press("hold-place", "new", fields=form)
+    with house.system.db.read() as session:
+        (hold,) = holds.active(session)
+    assert [(item.kind, item.value) for item in hold.items] == [("sequences", "1:20"), ("subject", "acc_1")]
+    assert (
+        "hold_invalid"
+        in officer.press("hold-place", "new", fields={**form, "case": "claim-18", "review_on": "soon"}).text
+    )
+    assert "claim-17" in officer.draw(PATH, f"?do=release&of={hold.id}")
+
+    assert "Keep for" in officer.draw(PATH, "?do=policy&of=session")
+    fields = {"keep": "P5M", "ground": "", "reason": "five months are enough for disputes"}
+    officer.press("policy-propose", "session", fields=fields)
+    with house.system.db.read() as session:
+        assert policies.in_force(session)["session"].proposal is not None
+    assert "policy_below_floor" in officer.press("policy-propose", "money", fields=fields).text
+
+
+def test_an_auditor_reads_and_changes_nothing(house: Installation) -> None:
+    auditor = Room(installation=house).desk("aude", roles.AUDITOR)
+    drawn = auditor.draw(PATH)
+    assert "Is old data really gone?" in drawn
+    assert "Dry run" not in drawn
+    assert "Place a hold" not in drawn
+    assert auditor.press("retention-plan", "session").status_code == 403
