@@ -36,7 +36,7 @@ class Period:
         years, months = divmod(self.months, 12)
         parts = [(years, "year"), (months, "month"), (self.span.days, "day"), (self.span.seconds // 60, "minute")]
         said = [f"{count} {word}{'s' if count != 1 else ''}" for count, word in parts if count]
-        return " and ".join(said) or "no time"
+        return " and ".join(said) or "not longer than used"
 
 
 def parse(text: str) -> Period:

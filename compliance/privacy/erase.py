@@ -30,6 +30,7 @@ from compliance.privacy import requests as asked
 from compliance.privacy.models import erasure_certificate, erasure_target, request, request_item
 from compliance.privacy.parts import Privacy
 from compliance.privacy.requests import Kind, Request, State
+from compliance.retention import holds
 from ingest.events.access import DataRead
 from ingest.events.privacy import RequestApproved, RequestCompleted, SubjectErased
 from ingest.log import entries, merkle, outbox, shredding
@@ -39,6 +40,8 @@ from ingest.log.shredding import Parts as Shredding
 ERASURE: Final = "privacy.erasure"
 LAW: Final = "GDPR Art. 17"
 KEYS: Final = "subject keys"
+HOLD: Final = "legal_hold"
+"""By what a row stays that a legal hold keeps: its case and reason are for nobody but those who placed it."""
 EPOCH_MAX: Final = timedelta(days=31)
 BACKUPS: Final = timedelta(days=30)
 """The backup horizon: until its end a backup may hold a key."""
@@ -221,6 +224,7 @@ def step(db: Database, request_id: str, ctx: Context, *, parts: Privacy, shreds:
             return _check(session, found, ctx, parts, shreds)
         if found.state is not State.EXECUTING:
             return False
+        _give_way(session, found)
         if _next_batch(session, found, ctx, parts):
             return True
     # Keys lie in a database of their own: they go first, and what says so follows. A kill between repeats it.
@@ -275,6 +279,50 @@ def _begin(session: Session, found: Request, ctx: Context, parts: Privacy, *, te
     for place, row in enumerate(_batches(planned, parts.settings.batch)):
         session.execute(sa.insert(erasure_target).values(request_id=found.id, place=place, **row))
     asked.move(session, found, State.EXECUTING, ctx, note="begun: access has ended", plan_root=planned.root)
+
+
+def _give_way(session: Session, found: Request) -> None:
+    """Leave what a legal hold keeps, also one that was placed since the plan; asked before each batch (PRV-40).
+
+    If holds cannot be read nothing is erased, since the transaction ends here.
+    """
+    standing = holds.active(session)
+    if not standing:
+        return
+    of = erasure_target.c
+    undone = sa.select(erasure_target).where(of.request_id == found.id, of.done_at.is_(None), of.action.in_(_GOES))
+    last = sa.select(sa.func.max(of.place)).where(of.request_id == found.id)
+    place = session.execute(last).scalar_one_or_none() or 0
+    for row in session.execute(undone.order_by(of.place)).all():
+        targets = _targets_of(row, found.subject)
+        held = [target.id for target in targets if any(hold.keeps(target) for hold in standing)]
+        if not held:
+            continue
+        free = [target.id for target in targets if target.id not in held]
+        place += 1
+        kept = {**row._mapping, "place": place, "ids": held, "rows": len(held), "action": "keep"}
+        session.execute(sa.insert(erasure_target).values({**kept, "retention": HOLD}))
+        this = (of.request_id == found.id) & (of.place == row.place)
+        if free:
+            session.execute(sa.update(erasure_target).where(this).values(ids=free, rows=len(free)))
+        else:
+            session.execute(sa.delete(erasure_target).where(this))
+    _spare_keys(session, found)
+
+
+def _spare_keys(session: Session, found: Request) -> None:
+    """Leave the keys that open what a hold keeps, and with them what only their destruction would erase."""
+    of = erasure_target.c
+    held = sa.select(of.key_class).where(of.request_id == found.id, of.retention == HOLD, of.key_class.is_not(None))
+    needed = set(session.execute(held).scalars())
+    if not needed:
+        return
+    those = (of.request_id == found.id) & of.key_class.in_(needed) & of.done_at.is_(None) & (of.retention != HOLD)
+    shreds = those & (of.action == "shred")
+    session.execute(sa.update(erasure_target).where(shreds).values(action="keep", retention=HOLD))
+    # Also of rows that went already: they went themselves, and their key opens nothing of them any more.
+    went = (of.request_id == found.id) & of.key_class.in_(needed) & of.action.in_(("delete", "null"))
+    session.execute(sa.update(erasure_target).where(went).values(key_class=None))
 
 
 def _next_batch(session: Session, found: Request, ctx: Context, parts: Privacy) -> bool:

@@ -18,6 +18,7 @@ from compliance.privacy import rights as services
 from compliance.privacy.gate import Gate
 from compliance.privacy.models import erasure_target
 from compliance.privacy.requests import State
+from compliance.retention import holds
 from ingest.log import checkpoint, merkle, proofs, read
 from tests.compliance.privacy.rights import Rights
 from tests.compliance.privacy.test_access import send
@@ -289,3 +290,44 @@ def test_an_older_database_brings_nobody_back(staffed: tuple[Rights, Person, Per
         assert not session.execute(sa.select(contact).where(contact.c.account_id == amber.account)).all()
         assert json.dumps(erase.certificate(session, request_id))
     assert journal.replay(rights.db, ctx, parts=rights.parts, shreds=rights.house.system.shredding) == 0
+
+
+def test_a_hold_that_is_placed_meanwhile_keeps_its_rows_and_is_named_by_its_class_alone(
+    staffed: tuple[Rights, Person, Person],
+) -> None:
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_held")
+    rights.calm()
+    request_id = rights.approved_erasure(amber, officer, dpo)
+    rights.clock.move(timedelta(hours=72))
+    ctx = rights.house.system.job_context("privacy", rights.clock.now())
+    with rights.db.begin() as session:
+        erase.start(session, ctx, parts=rights.parts)
+        (kept,) = session.scalars(sa.select(contact.c.id).where(contact.c.account_id == amber.account))
+        order = holds.Order(
+            case="court-42",
+            reason="a secret reason",
+            authority="District court",
+            review_on=rights.clock.now().date() + timedelta(days=90),
+            items=(holds.Item(kind="object", value=kept),),
+        )
+        holds.place(session, order, rights.colleague(officer, roles.COMPLIANCE_OFFICER))
+    rights.work()
+    assert rights.get(request_id).state is State.CLOSED
+    with rights.db.read() as session:
+        body = erase.certificate(session, request_id)
+        assert session.scalar(sa.select(contact.c.id).where(contact.c.account_id == amber.account)) == kept
+        assert not session.execute(sa.select(password).where(password.c.account_id == amber.account)).all()
+    assert ("app_contact", "legal_hold") in {(line["store"], line["class"]) for line in body["stays"]}
+    assert "account" not in body["keys_destroyed"], "what is held can still be read"
+    assert accounts_address(rights, amber) == amber.address
+    said = json.dumps(body) + "".join(rights.letters_to(amber)) + repr(_steps(rights, request_id))
+    assert "secret reason" not in said
+    assert "court-42" not in said
+
+
+def accounts_address(rights: Rights, person: Person) -> str:
+    from app.identity import accounts
+
+    with rights.db.read() as session:
+        return accounts.address_of(session, person.account, parts=rights.house.system.identity)
