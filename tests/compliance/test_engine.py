@@ -21,6 +21,7 @@ from compliance.engine.observe import row_hash
 from compliance.engine.standing import Standing
 from compliance.states import Reason, State
 from ingest import models as log
+from playbooks.models import incident
 from tests.support.installation import Installation, installed
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -285,3 +286,38 @@ def test_a_locked_account_with_a_live_session_is_found(house: Installation) -> N
         session.execute(sa.update(account).values(state="closed"))
     observe(house, "identity.leavers")
     assert stands(house, "8.2.5").state is State.FAIL
+
+
+def test_a_failing_critical_control_becomes_an_incident(house: Installation, clock: StillClock) -> None:
+    observe(house, "identity.two_factors")
+    take_factor_away(house, START)
+    clock.move(timedelta(minutes=8))
+    observe(house, "identity.two_factors")
+    house.turn()
+    house.turn()
+    with house.system.db.read() as session:
+        found = session.execute(sa.select(incident.c.playbook, incident.c.severity)).all()
+    assert [tuple(row) for row in found] == [("control_failure", 2)]
+
+
+def test_a_flipped_byte_turns_the_integrity_of_the_log_red_until_it_is_put_back(
+    house: Installation, clock: StillClock
+) -> None:
+    observe(house, "log.integrity")
+    assert stands(house, "10.3.4").state is State.PASS
+    with house.system.db.begin() as session:
+        row = session.execute(sa.select(log.body).where(log.body.c.sequence == 3)).one()
+        flipped = bytes([row.body[0] ^ 1]) + row.body[1:]
+        session.execute(sa.update(log.body).where(log.body.c.sequence == 3).values(body=flipped))
+    clock.move(timedelta(minutes=3))
+    observe(house, "log.integrity")
+    assert stands(house, "10.3.4").state is State.FAIL
+    with house.system.db.read() as session:
+        (leg,) = [leg for leg in stands(house, "10.3.4").legs if leg.state is State.FAIL]
+        seen = rerun.find(session, str(leg.observation_id), READER)
+    assert seen.violations[0]["says"] == "the body of #3 is not what was sealed"
+    with house.system.db.begin() as session:
+        session.execute(sa.update(log.body).where(log.body.c.sequence == 3).values(body=row.body))
+    clock.move(timedelta(minutes=3))
+    observe(house, "log.integrity")
+    assert stands(house, "10.3.4").state is State.PASS

@@ -59,6 +59,13 @@ def test_every_shipped_rule_reads_and_names_a_playbook() -> None:
         "login_burst_account",
         "password_spray",
         "burst_then_success",
+        "control_failed",
         "customer_says_not_me",
+        "log_tampered",
     }
-    assert {rule.playbook for rule in rules} == {"credential_stuffing", "account_takeover"}
+    assert {rule.playbook for rule in rules} == {
+        "account_takeover",
+        "control_failure",
+        "credential_stuffing",
+        "record_integrity",
+    }
