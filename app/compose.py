@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import Final
 from urllib.parse import urlsplit
 
-from app import deployed, doors
+from app import canaries, deployed, doors
 from app.config import Settings
 from app.doors import Doors
 from app.failing import Failing
@@ -42,6 +42,7 @@ from app.kernel.metrics import Metrics
 from app.messaging.console import ConsoleMessenger
 from app.oauth.guard import PLAIN, SECURE
 from compliance.catalog import controls
+from compliance.contracts.probes import Probe
 from compliance.contracts.tables import MarkedTables
 from compliance.engine.observe import Observer
 from compliance.engine.parts import Papers
@@ -263,6 +264,7 @@ def make_system(
     approvals = ApprovalBook(identity)
     forgetting = Forgetting(db=db, store=working_store, target=shipper.target, archive=archive)
     retention = Retention(sources=compliance.sources, log=forgetting, approvals=approvals)
+    engine = _engine(settings, shipper, probes=_probes(db, identity, runner, entrances, response))
     _declare(approvals, identity, compliance)
     return System(
         settings=settings,
@@ -297,7 +299,7 @@ def make_system(
         gateway=gateway,
         metrics=metrics,
         runner=runner,
-        controls=Observer(db, working_store, clock, ids, _engine(settings, db, identity, runner, shipper, entrances)),
+        controls=Observer(db, working_store, clock, ids, engine),
         doors=entrances,
         watch=Watch(db, recording, settings.home, ids=ids),
         failing=Failing(db=db),
@@ -307,20 +309,25 @@ def make_system(
     )
 
 
-def _engine(
-    settings: Settings, db: Database, identity: Identity, runner: Runner, shipper: Shipper, entrances: Doors
-) -> Engine:
+def _probes(
+    db: Database, identity: Identity, runner: Runner, entrances: Doors, response: Response
+) -> Mapping[str, Probe]:
     asked = (
         *evidence.probes(identity),
         *detection.probes(runner),
         *deployed.probes(),
         doors.probe(entrances),
+        canaries.probe(list(runner.rules.values()), response),
         *log_probes.probes(db),
         *marks.probes(TABLES),
         *scanner.probes(TABLES),
     )
     probes = {probe.name: probe for probe in asked}
     assert len(probes) == len(asked), "two probes have one name"
+    return probes
+
+
+def _engine(settings: Settings, shipper: Shipper, *, probes: Mapping[str, Probe]) -> Engine:
     return Engine(
         catalogue=controls.shipped(probes),
         probes=probes,

@@ -21,15 +21,11 @@ class Period:
 
     def after(self, at: datetime) -> datetime:
         """Return the end of the period that begins at an instant; the last day of a short month stands for its end."""
-        year, month = divmod(at.year * 12 + at.month - 1 + self.months, 12)
-        day = min(at.day, monthrange(year, month + 1)[1])
-        return at.replace(year=year, month=month + 1, day=day) + self.span
+        return add_months(at, self.months) + self.span
 
     def before(self, at: datetime) -> datetime:
         """Return the instant before which a period that began has ended by now."""
-        year, month = divmod(at.year * 12 + at.month - 1 - self.months, 12)
-        day = min(at.day, monthrange(year, month + 1)[1])
-        return at.replace(year=year, month=month + 1, day=day) - self.span
+        return add_months(at, -self.months) - self.span
 
     def in_words(self) -> str:
         """Return the period as people say it."""
@@ -37,6 +33,12 @@ class Period:
         parts = [(years, "year"), (months, "month"), (self.span.days, "day"), (self.span.seconds // 60, "minute")]
         said = [f"{count} {word}{'s' if count != 1 else ''}" for count, word in parts if count]
         return " and ".join(said) or "not longer than used"
+
+
+def add_months(at: datetime, months: int) -> datetime:
+    """Return the same day and time so many months later, or the month's last day where it lacks that day."""
+    year, month = divmod(at.year * 12 + at.month - 1 + months, 12)
+    return at.replace(year=year, month=month + 1, day=min(at.day, monthrange(year, month + 1)[1]))
 
 
 def parse(text: str) -> Period:

@@ -14,19 +14,23 @@ from app.kernel import crypto
 from app.kernel.access import ANONYMOUS
 from app.kernel.context import Source
 from app.kernel.db import Database
+from compliance.catalog.periods import add_months
 from compliance.contracts.planting import plant
 from compliance.contracts.probes import VIOLATIONS_KEPT, Kind, Look, Probe, Reading, Violation
 from ingest import models
 from ingest.events import catalog
 from ingest.events.auth import LoginFailed
 from ingest.events.envelope import at_path
-from ingest.log import checkpoint, read
+from ingest.log import checkpoint, forgetting, forgotten, read, rounds
+from ingest.store.columns import month_end
 from ingest.store.port import walk
 from ingest.store.query import And, Eq, Exists, In, Not, Or, Search, Where
 from ingest.store.query import Window as StoreWindow
 
 SIGNED_MAX: Final = timedelta(minutes=10)
 COMPARED_MAX: Final = 30_000
+MONTHS_KEPT: Final = 12
+AUDITED: Final = ("security", "governance")
 ARRIVED: Final = timedelta(seconds=60)
 # Kinds that say in the catalogue how they ended; others begin something or change a state.
 _WITH_OUTCOME: Final = tuple(sorted(kind.kind for kind in catalog.KINDS if kind.outcome_of_kind is not None))
@@ -75,6 +79,13 @@ def probes(db: Database) -> tuple[Probe, ...]:
             asks="The head, its newest signature and bodies against entries; wrong is what is not as it was sealed.",
             read=_integrity,
             plant=_plant_flipped,
+        ),
+        Probe(
+            name="log.retrievable",
+            kind=Kind.STATE,
+            asks="Months of the log in the last twelve; wrong is one of which a body is missing, or that was removed.",
+            read=_retrievable,
+            plant=_plant_missing,
         ),
         Probe(
             name="log.activities",
@@ -162,6 +173,12 @@ def _integrity(look: Look) -> Reading:
         minutes = int(signed.waits.total_seconds() // 60)
         wrong.append(Violation(component="checkpoint", object_id="checkpoint", says=f"unsigned for {minutes} minutes"))
     compared = 0
+    newest = [one for kind in rounds.Kind if (one := rounds.newest(look.session, kind)) is not None]
+    wrong += [
+        Violation(component="rounds", object_id=one.id, says=f"found {one.mismatches} places that differ")
+        for one in newest
+        if one.mismatches
+    ]
     for lo, hi in _slices(head.size, look):
         look.deadline.check()
         bodies = {body.sequence: body for body in read.bodies(look.session, lo, hi)}
@@ -174,7 +191,9 @@ def _integrity(look: Look) -> Reading:
                 says = f"the body of #{entry.sequence} is not what was sealed"
                 wrong.append(Violation(component="bodies", object_id=entry.event_id, says=says))
     return Reading(
-        population={"bodies": compared, "head": 1, "checkpoint": 1}, violations=wrong, asked={"size": head.size}
+        population={"bodies": compared, "head": 1, "checkpoint": 1, "rounds": len(newest)},
+        violations=wrong,
+        asked={"size": head.size},
     )
 
 
@@ -197,6 +216,36 @@ def _plant_flipped(look: Look) -> str:
     flipped = bytes([body.body[0] ^ 1]) + body.body[1:]
     look.session.execute(sa.update(models.body).where(models.body.c.sequence == head).values(body=flipped))
     return entry.event_id
+
+
+def _retrievable(look: Look) -> Reading:
+    """Count the bodies of every month of sign-ins, access and governance against its entries (10.5.1)."""
+    since = add_months(look.at, -MONTHS_KEPT)
+    units = [one for one in forgetting.units(look.session) if one.class_ in AUDITED and month_end(one.month) > since]
+    wrong = []
+    for unit in units:
+        look.deadline.check()
+        of = models.body.c
+        count = sa.select(sa.func.count()).select_from(models.body)
+        kept = look.session.scalar(count.where(of["class"] == unit.class_, of.sequence.between(unit.first, unit.last)))
+        if kept != unit.count:
+            says = f"{unit.count - (kept or 0)} of {unit.count} bodies are missing"
+            wrong.append(Violation(component="months", object_id=f"{unit.class_} {unit.month}", says=says))
+    gone = [one for one in forgotten.removals(look.session) if one.class_ in AUDITED and month_end(one.month) > since]
+    wrong += [
+        Violation(component="months", object_id=f"{one.class_} {one.month}", says="was removed before twelve months")
+        for one in gone
+    ]
+    return Reading(population={"months": len(units) + len(gone)}, violations=wrong, asked={"months": MONTHS_KEPT})
+
+
+def _plant_missing(look: Look) -> str:
+    """Take one body of the newest audited month away."""
+    unit = [one for one in forgetting.units(look.session) if one.class_ in AUDITED][-1]
+    of = models.body.c
+    one = sa.select(sa.func.max(of.sequence)).where(of["class"] == unit.class_).scalar_subquery()
+    look.session.execute(sa.delete(models.body).where(of.sequence == one))
+    return f"{unit.class_} {unit.month}"
 
 
 def _activities(look: Look) -> Reading:

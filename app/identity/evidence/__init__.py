@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from app.identity.evidence import behaviour, people, secrets
+from app.identity.evidence import behaviour, grants, people, secrets
 from app.identity.parts import Identity
 from compliance.contracts.probes import Probe
 
 
 def probes(parts: Identity) -> tuple[Probe, ...]:
     """Return every probe of identity."""
-    return (*people.PROBES, *secrets.probes(parts), *behaviour.probes(parts))
+    return (*people.PROBES, *grants.PROBES, *secrets.probes(parts), *behaviour.probes(parts))
