@@ -238,6 +238,41 @@ def control_rerun(number: str, home: Path | None) -> None:
     _run("control rerun", {"number": number}, home)
 
 
+@cli.group("retention")
+def retention_group() -> None:
+    """Old data: what is due, what went, and the epochs of keys."""
+
+
+@retention_group.command("plan")
+@click.argument("class_", metavar="CLASS", required=False)
+@_HOME
+def retention_plan(class_: str | None, home: Path | None) -> None:
+    """Print what of a class is due, or of every class; changes nothing."""
+    _run("retention plan", {"class": class_}, home)
+
+
+@retention_group.command("runs")
+@_HOME
+def retention_runs(home: Path | None) -> None:
+    """Print the newest runs."""
+    _run("retention runs", {}, home)
+
+
+@retention_group.command("verify")
+@click.argument("run")
+@_HOME
+def retention_verify(run: str, home: Path | None) -> None:
+    """Look again for what a run removed; exit 6 where some of it is there."""
+    _run("retention verify", {"run": run}, home)
+
+
+@retention_group.command("rotate-epoch")
+@_HOME
+def retention_rotate_epoch(home: Path | None) -> None:
+    """End the present epoch of subject keys, as happens each month by itself."""
+    _run("retention rotate-epoch", {}, home)
+
+
 @cli.group("demo")
 def demo_group() -> None:
     """A demonstration: simulated people, and an attack."""

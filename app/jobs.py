@@ -15,6 +15,7 @@ from app.kernel.jobs import Job
 from app.kernel.logs import logger
 from compliance.privacy import jobs as privacy
 from compliance.retention import jobs as retention
+from ingest.log import epochs, shredding
 from payments import idempotency
 from playbooks import jobs as playbooks
 
@@ -39,10 +40,21 @@ def all_jobs(system: System) -> Sequence[Job]:
         Job(name="detectors.run", every=timedelta(seconds=2), run=lambda at: system.runner.run()),
         *privacy.jobs(system.db, system.ids, system.compliance.privacy, lambda: system.shredding),
         *retention.jobs(system.ids, system.retention),
+        Job(name="privacy.epoch", every=timedelta(hours=6), run=lambda at: _roll(system, at)),
         *playbooks.jobs(system.db, system.clock, system.ids, system.response),
         system.watch.job(),
         system.controls.job(),
     )
+
+
+def _roll(system: System, at: datetime) -> str | None:
+    """End the epoch of subject keys once in a calendar month; a roll that broke off goes on at once."""
+    with system.keys_db.read() as session:
+        begun, pending = epochs.current_since(session), epochs.retiring(session)
+    if not pending and (begun.year, begun.month) == (at.year, at.month):
+        return None
+    done = shredding.roll_epoch(system.job_context("retention", at), parts=system.shredding)
+    return f"epoch {done.epoch}, {done.rewrapped} keys wrapped anew"
 
 
 def _expire(system: System, at: datetime) -> str | None:

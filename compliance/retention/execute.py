@@ -57,19 +57,22 @@ def carry_out(run: Run, ctx: Context, *, parts: Retention) -> str:
 def verify(run: Run, ctx: Context, *, parts: Retention) -> str:
     """Look for what a run removed, as another reader, and certify that it is gone; else the run stays open."""
     db = parts.log.db
-    left: list[str] = []
     with db.read() as session:
-        for batch in _all(session, run):
-            left += _left(session, run, batch, parts)
-    if left:
+        there = left(session, run, parts=parts)
+    if there:
         with db.begin() as session:
-            runs.move(session, run.id, (runs.VERIFYING,), runs.EXECUTING, why=f"still there: {left[0]}")
+            runs.move(session, run.id, (runs.VERIFYING,), runs.EXECUTING, why=f"still there: {there[0]}")
             session.execute(sa.update(models.target).where(models.target.c.run_id == run.id).values(state=WAITS))
         return runs.EXECUTING
     with db.begin() as session:
         if runs.move(session, run.id, (runs.VERIFYING,), runs.CERTIFIED, certified_at=ctx.at):
             _certify(session, runs.by_id(session, run.id), ctx, parts)
     return runs.CERTIFIED
+
+
+def left(session: Session, run: Run, *, parts: Retention) -> list[str]:
+    """Return what is still there of a run and should not be, by looking everywhere."""
+    return [one for batch in _all(session, run) for one in _left(session, run, batch, parts)]
 
 
 def _stale(session: Session, run: Run) -> str | None:

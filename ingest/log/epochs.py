@@ -132,6 +132,12 @@ def current(session: Session, *, locked: bool = False) -> int:
     return int(found)
 
 
+def current_since(session: Session) -> datetime:
+    """Return when the current epoch began."""
+    at: datetime = session.execute(sa.select(epoch.c.created_at).where(epoch.c.state == CURRENT)).scalar_one()
+    return at
+
+
 def retiring(session: Session) -> list[int]:
     """Return the epochs whose keys are still there though newer ones are in use, oldest first."""
     return list(session.scalars(sa.select(epoch.c.epoch).where(epoch.c.state == RETIRING).order_by(epoch.c.epoch)))

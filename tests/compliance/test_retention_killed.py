@@ -1,0 +1,92 @@
+"""A retention run killed at any statement goes on: nothing is half done, counted twice, or claimed that is not so."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from app.identity import roles
+from app.identity.models import session as sessions
+from app.kernel.approvals import Verdict
+from app.kernel.clock import StillClock
+from compliance.retention import execute, runs
+from ingest import models as log
+from tests.compliance.test_retention import ctx, is_sound, planned, settle
+from tests.support.installation import installed
+
+START = datetime(2025, 9, 2, 9, 0, tzinfo=UTC)
+LATER = timedelta(days=430)
+KILLS_MAX = 8
+
+
+@pytest.mark.parametrize("where", ["sqlite", "postgresql"])
+def test_a_run_that_is_killed_again_and_again_ends_whole(
+    tmp_path: Path, where: str, request: pytest.FixtureRequest
+) -> None:
+    url = "" if where == "sqlite" else request.getfixturevalue("server").empty_database()
+    clock, home = StillClock(START), tmp_path / "home"
+    database: dict[str, Any] = {"database_url": url} if url else {}
+    with installed(home, clock=clock, **database) as house:
+        for name, role in (("olga", roles.COMPLIANCE_OFFICER), ("dora", roles.DPO), ("dirk", roles.DPO)):
+            house.staff(name, role)
+        house.customer("amber_one", euros=20)
+        settle(house)
+        clock.move(LATER)
+        for name in ("olga", "dora", "dirk"):
+            house.browser().sign_in(house.people[name], surface="staff")
+        settle(house)
+        with house.system.db.begin() as session:
+            session.execute(sa.update(sessions).values(ended_at=clock.now() - timedelta(days=100)))
+        made = [planned(house, class_) for class_ in ("security", "session")]
+        for run in made:
+            with house.system.db.begin() as session:
+                asker = ctx(house, "olga")
+                approval = runs.propose(session, run.id, "due by its policy", asker, parts=house.system.retention)
+            for name in ("dora", "dirk"):
+                with house.system.db.begin() as session:
+                    house.system.approvals.decide(session, approval, Verdict.APPROVED, "", ctx(house, name))
+        at = clock.now().isoformat()
+
+    draw, kills = random.Random(11), 0
+    command = [sys.executable, "-m", "tests.compliance.dying", str(home), url, at]
+    while True:
+        stop_after = draw.randint(3, 60) if kills < KILLS_MAX else 1_000_000
+        ended = subprocess.run([*command, str(stop_after)], capture_output=True, text=True, check=False, timeout=120)
+        if ended.returncode == 0:
+            break
+        assert ended.returncode == -signal.SIGKILL, ended.stderr
+        kills += 1
+    assert kills >= KILLS_MAX // 2
+
+    with installed(home, clock=StillClock(START + LATER), **database) as house:
+        house.arrive()
+        for before in made:
+            with house.system.db.read() as session:
+                run = runs.by_id(session, before.id)
+                certificate = execute.certificate_of(session, run.id)
+            assert run.state == runs.CERTIFIED, run.why
+            assert run.done == before.total
+            assert certificate is not None
+            assert certificate["body"]["removed"] == before.total
+        with house.system.db.read() as session:
+            assert session.scalar(sa.select(sa.func.count()).select_from(sessions)) == 0
+            told = session.execute(
+                sa.select(log.entry.c.kind, sa.func.count())
+                .where(log.entry.c.kind.like("privacy.retention.%"))
+                .group_by(log.entry.c.kind)
+            ).all()
+        assert {row[0]: row[1] for row in told} == {
+            "privacy.retention.planned": 2,
+            "privacy.retention.approved": 2,
+            "privacy.retention.executed": 2,
+            "privacy.retention.certified": 2,
+        }
+        assert is_sound(house)
