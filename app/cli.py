@@ -273,6 +273,21 @@ def retention_rotate_epoch(home: Path | None) -> None:
     _run("retention rotate-epoch", {}, home)
 
 
+@cli.group("report")
+def report_group() -> None:
+    """Reports: made from rows and log as they stand at an instant."""
+
+
+@report_group.command("make")
+@click.argument("kind")
+@click.option("--from", "since", default=None, help="First day of the period (YYYY-MM-DD); 90 days ago by default.")
+@click.option("--as-of", "as_of", default=None, help="Day whose end the report is about; now by default.")
+@_HOME
+def report_make(kind: str, since: str | None, as_of: str | None, home: Path | None) -> None:
+    """Make a report and write its files here; KIND is a name such as pci_status, or `list` for all of them."""
+    _run("report make", {"kind": kind, "since": since, "as_of": as_of}, home)
+
+
 @cli.group("demo")
 def demo_group() -> None:
     """A demonstration: simulated people, and an attack."""

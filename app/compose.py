@@ -41,6 +41,7 @@ from app.kernel.logs import logger
 from app.kernel.metrics import Metrics
 from app.messaging.console import ConsoleMessenger
 from app.oauth.guard import PLAIN, SECURE
+from compliance.audit.models import metadata as audit_tables
 from compliance.catalog import controls
 from compliance.contracts.probes import Probe
 from compliance.contracts.tables import MarkedTables
@@ -57,6 +58,9 @@ from compliance.privacy.models import metadata as privacy_tables
 from compliance.privacy.parts import Privacy
 from compliance.probes import log as log_probes
 from compliance.probes import marks, scanner
+from compliance.reports import kinds as report_kinds
+from compliance.reports.models import metadata as report_tables
+from compliance.reports.parts import Reports
 from compliance.retention import holds as retention_holds
 from compliance.retention import policies as retention_policies
 from compliance.retention import runs as retention_runs
@@ -102,6 +106,8 @@ TABLES: Final = (
     compliance_tables,
     privacy_tables,
     retention_tables,
+    report_tables,
+    audit_tables,
     detectors_tables,
     ingest_tables,
     payments_tables,
@@ -146,6 +152,7 @@ class System:
     runner: Runner
     controls: Observer
     retention: Retention
+    reports: Reports
     doors: Doors
     watch: Watch
     failing: Failing
@@ -266,6 +273,22 @@ def make_system(
     retention = Retention(sources=compliance.sources, log=forgetting, approvals=approvals)
     engine = _engine(settings, shipper, probes=_probes(db, identity, runner, entrances, response))
     _declare(approvals, identity, compliance)
+    rounds = Rounds(
+        db=db, store=working_store, target=shipper.target, archive=archive, key=log_key, clock=clock, ids=ids
+    )
+    reports = Reports(
+        db=db,
+        clock=clock,
+        store=working_store,
+        engine=engine,
+        sources=compliance.sources,
+        archive=archive,
+        rounds=rounds,
+        policy=lambda: checkpoint.read_policy(keys),
+        approvals=approvals,
+        folder=settings.home / "reports",
+        makers=report_kinds.MAKERS,
+    )
     return System(
         settings=settings,
         clock=clock,
@@ -279,17 +302,10 @@ def make_system(
         sequencer=sequencer,
         archive=archive,
         signer=Signer(db=db, key=log_key, archive=archive, witnesses=(witness,)),
-        rounds=Rounds(
-            db=db,
-            store=working_store,
-            target=shipper.target,
-            archive=archive,
-            key=log_key,
-            clock=clock,
-            ids=ids,
-        ),
+        rounds=rounds,
         forgetting=forgetting,
         retention=retention,
+        reports=reports,
         store=store,
         working_store=working_store,
         shipper=shipper,
@@ -366,6 +382,8 @@ def _compliance(
         playbooks_privacy.source(hashing),
         MarkedTables("compliance", compliance_tables, hashing=hashing),
         MarkedTables("compliance.retention", retention_tables, hashing=hashing),
+        MarkedTables("compliance.reports", report_tables, hashing=hashing),
+        MarkedTables("compliance.audit", audit_tables, hashing=hashing),
         privacy_source.source(subject_keys, hashing),
         EventSource(store, subject_keys),
     )

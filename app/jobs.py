@@ -14,6 +14,7 @@ from app.identity import expiry, letters, role_grants, sessions
 from app.kernel.jobs import Job
 from app.kernel.logs import logger
 from compliance.privacy import jobs as privacy
+from compliance.reports import jobs as reports
 from compliance.retention import jobs as retention
 from ingest.log import epochs, shredding
 from payments import idempotency
@@ -41,6 +42,7 @@ def all_jobs(system: System) -> Sequence[Job]:
         *privacy.jobs(system.db, system.ids, system.compliance.privacy, lambda: system.shredding),
         *retention.jobs(system.ids, system.retention),
         Job(name="privacy.epoch", every=timedelta(hours=6), run=lambda at: _roll(system, at)),
+        *reports.jobs(system.ids, system.reports),
         *playbooks.jobs(system.db, system.clock, system.ids, system.response),
         system.watch.job(),
         system.controls.job(),

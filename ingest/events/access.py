@@ -81,4 +81,22 @@ class SearchExecuted(Event):
     hits: int = ecs("onepay.access.hits", FieldType.LONG)
 
 
-KINDS: tuple[type[Event], ...] = (RequestDenied, RequestBlocked, CspViolated, DataRead, SearchExecuted)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataExported(Event):
+    """Data left the system as a file: in which format, how much, and the hash of what it was asked by."""
+
+    kind: ClassVar[str] = "access.data.exported"
+    event_class: ClassVar[EventClass] = EventClass.SECURITY
+    category: ClassVar[tuple[str, ...]] = ("database",)
+    types: ClassVar[tuple[str, ...]] = ("access",)
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    strict: ClassVar[bool] = True
+    is_reserved: ClassVar[bool] = True
+    view: str = ecs("onepay.access.view")
+    format: str = ecs("onepay.access.format")
+    rows: int = ecs("onepay.access.rows", FieldType.LONG)
+    bytes: int = ecs("onepay.access.bytes", FieldType.LONG)
+    query_hash: str = ecs("onepay.access.query_hash")
+
+
+KINDS: tuple[type[Event], ...] = (RequestDenied, RequestBlocked, CspViolated, DataRead, SearchExecuted, DataExported)

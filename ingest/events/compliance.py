@@ -76,4 +76,39 @@ class DocumentApproved(ComplianceEvent):
     sha256: str = ecs("onepay.compliance.sha256")
 
 
-KINDS: tuple[type[Event], ...] = (ProbeObserved, ControlChanged, EvidenceContradicted, DocumentApproved)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportIssued(ComplianceEvent):
+    """A report was made: the hash over the hashes and names of its files, its period, and how many findings it has."""
+
+    kind: ClassVar[str] = "compliance.report.issued"
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    report: str = ecs("onepay.report.id")
+    report_kind: str = ecs("onepay.report.kind")
+    sha256: str = ecs("onepay.compliance.sha256")
+    period: str = ecs("onepay.report.period")
+    findings: int = ecs("onepay.report.findings", FieldType.LONG)
+    files: int = ecs("onepay.report.files", FieldType.LONG)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleDrawn(ComplianceEvent):
+    """A sample of the trail was drawn: hashes of seed and filter, how many were drawn of how many that matched."""
+
+    kind: ClassVar[str] = "compliance.sample.drawn"
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    is_reserved: ClassVar[bool] = True
+    seed_hash: str = ecs("onepay.compliance.seed_hash")
+    query_hash: str = ecs("onepay.access.query_hash")
+    count: int = ecs("onepay.access.count", FieldType.LONG)
+    hits: int = ecs("onepay.access.hits", FieldType.LONG)
+    sha256: str = ecs("onepay.compliance.sha256")
+
+
+KINDS: tuple[type[Event], ...] = (
+    ProbeObserved,
+    ControlChanged,
+    EvidenceContradicted,
+    DocumentApproved,
+    ReportIssued,
+    SampleDrawn,
+)

@@ -237,6 +237,11 @@ def newest(session: Session) -> Checkpoint | None:
     return _one(session, sa.select(models.checkpoint).order_by(models.checkpoint.c.size.desc()).limit(1))
 
 
+def of_size(session: Session, size: int) -> Checkpoint | None:
+    """Return the checkpoint of a size, or None where none was published."""
+    return _one(session, sa.select(models.checkpoint).where(models.checkpoint.c.size == size))
+
+
 def covering(session: Session, sequence: int) -> Checkpoint | None:
     """Return the newest checkpoint if its tree holds this sequence."""
     found = newest(session)

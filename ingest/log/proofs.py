@@ -91,11 +91,20 @@ def tlog_proof(session: Session, event_id: str, ctx: Context) -> str:
     return _tlog_proof(session, entry, sealed)
 
 
-def pack(session: Session, event_ids: Sequence[str], ctx: Context, *, policy: str, since: int | None = None) -> Pack:
+def pack(
+    session: Session,
+    event_ids: Sequence[str],
+    ctx: Context,
+    *,
+    policy: str,
+    since: int | None = None,
+    sealed: Checkpoint | None = None,
+) -> Pack:
     """Return a zip with everything needed to verify these events offline.
 
-    `since` adds the proof that the log begins with a checkpoint of that size. Demands `log:proof:read`; raises as
-    `tlog_proof`, and `PackTooLarge` or `PackEmpty`.
+    `since` adds the proof that the log begins with a checkpoint of that size. It stands under the newest checkpoint, or
+    under one that is given and covers all events. Demands `log:proof:read`; raises as `tlog_proof`, and `PackTooLarge`
+    or `PackEmpty`.
     """
     ctx.actor.require(LOG_PROOF_READ)
     wanted = list(dict.fromkeys(event_ids))
@@ -104,8 +113,8 @@ def pack(session: Session, event_ids: Sequence[str], ctx: Context, *, policy: st
     if len(wanted) > PACK_EVENTS_MAX:
         raise PackTooLarge
     entries = sorted((read.entry(session, event_id) for event_id in wanted), key=lambda entry: entry.sequence)
-    sealed = checkpoint.covering(session, entries[-1].sequence)
-    if sealed is None:
+    sealed = sealed or checkpoint.covering(session, entries[-1].sequence)
+    if sealed is None or sealed.size < entries[-1].sequence:
         raise NotYetSealed(retry_after=int(checkpoint.EVERY.total_seconds()))
     files = _files(session, entries, sealed, policy)
     if since is not None and 0 < since < sealed.size:

@@ -8,8 +8,10 @@ import sqlalchemy as sa
 from app.gateway.networks import metadata as gateway
 from app.identity.models import metadata as identity
 from app.kernel.marks import Mark
+from compliance.audit.models import metadata as audit
 from compliance.models import metadata as compliance
 from compliance.privacy.models import metadata as privacy
+from compliance.reports.models import metadata as reports
 from compliance.retention.models import metadata as retention
 from detectors.models import metadata as detectors
 from ingest.models import keys_metadata as keys
@@ -23,6 +25,8 @@ ALL = (
     ("compliance_", compliance),
     ("compliance_", retention),
     ("compliance_", privacy),
+    ("compliance_", reports),
+    ("compliance_", audit),
     ("detectors_", detectors),
     ("ingest_", ingest),
     ("payments_", payments),

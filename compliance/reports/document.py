@@ -1,0 +1,93 @@
+"""A report as one built object: facts, tables, and the head of the log it stands on. Pages and files are made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel.clock import rfc3339
+from ingest import models as log
+
+Cell: TypeAlias = str | int | None
+FORMAT: Final = "onepay-report/1"
+PROPOSED: Final = (
+    "Every state here is a proposed finding, made by OnePay about itself; an assessor decides. "
+    "This is neither a report on compliance nor an attestation of it."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """The newest signed head of the log that is not younger than the report."""
+
+    size: int
+    root: str
+    note: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """One table: `name` for machines, `title` and `says` for people; whole numbers and texts alone."""
+
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    says: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """Everything a report says."""
+
+    kind: str
+    title: str
+    lead: str
+    since: datetime
+    as_of: datetime
+    build: str
+    seal: Seal
+    facts: tuple[tuple[str, Cell], ...]
+    tables: tuple[Table, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain values, each row under the names of its columns."""
+        return {
+            "format": FORMAT,
+            "kind": self.kind,
+            "title": self.title,
+            "lead": self.lead,
+            "notice": PROPOSED,
+            "since": rfc3339(self.since),
+            "as_of": rfc3339(self.as_of),
+            "build": self.build,
+            "log": {"size": self.seal.size, "root": self.seal.root, "checkpoint": self.seal.note},
+            "facts": [{"name": name, "value": value} for name, value in self.facts],
+            "tables": [
+                {
+                    "name": table.name,
+                    "title": table.title,
+                    "rows": [dict(zip(table.columns, row, strict=True)) for row in table.rows],
+                }
+                for table in self.tables
+            ],
+        }
+
+
+def seal_at(session: Session, at: datetime) -> Seal:
+    """Return the newest signed head at an instant; of a log that nothing was signed of, an empty one."""
+    of = log.checkpoint
+    row = session.execute(sa.select(of).where(of.c.at <= at).order_by(of.c.size.desc()).limit(1)).one_or_none()
+    if row is None:
+        return Seal(size=0, root="", note="", at=None)
+    return Seal(size=row.size, root=row.root.hex(), note=row.note, at=row.at)
+
+
+def minute(at: datetime | None) -> str | None:
+    """Return an instant as reports write it."""
+    return f"{at:%Y-%m-%d %H:%M} UTC" if at is not None else None

@@ -1,0 +1,143 @@
+"""What is known of each control at the instant of a report: state, reason, and the newest evidence of its probes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel.access import COMPLIANCE_CONTROL_READ, COMPLIANCE_EVIDENCE_READ, service
+from compliance import models
+from compliance.catalog.controls import Control
+from compliance.engine import history, standing
+from compliance.engine.history import Interval
+from compliance.engine.rerun import Observation, number_of
+from compliance.engine.standing import Leg
+from compliance.reports.parts import Making, Reports
+from compliance.states import REASON_WORDS, Reason, State
+from ingest import models as log
+
+READER = service("reports", COMPLIANCE_CONTROL_READ, COMPLIANCE_EVIDENCE_READ)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """One control as a report tells it."""
+
+    control: Control
+    state: State
+    reason: str
+    since: datetime | None
+    legs: Sequence[Leg]
+    observations: Sequence[Observation]
+    """The newest of each of its probes."""
+    intervals: Sequence[Interval]
+
+    @property
+    def observed_at(self) -> datetime | None:
+        """When the oldest of its probes looked last."""
+        return min((one.ended_at for one in self.observations), default=None)
+
+    @property
+    def numbers(self) -> str:
+        """Its evidence numbers."""
+        return " ".join(one.number for one in self.observations)
+
+    @property
+    def population(self) -> int | None:
+        """How many things its probes looked at; None where none looked."""
+        return sum(one.counted for one in self.observations) if self.observations else None
+
+    @property
+    def violations(self) -> int | None:
+        """How many of them violate it."""
+        return sum(one.total for one in self.observations) if self.observations else None
+
+    @property
+    def owner(self) -> str:
+        """The role that answers for it."""
+        return self.control.owner_role.replace("_", " ")
+
+    @property
+    def methods(self) -> str:
+        """The test methods that are supplied."""
+        return ", ".join(self.control.legs)
+
+
+def known(session: Session, making: Making, parts: Reports, framework: str | None = None) -> list[Known]:
+    """Return every control, or those of a framework, in the order of the catalogue."""
+    now = standing.all_of(session, making.as_of, parts.engine)
+    past = history.as_of(session, READER, making.as_of, parts.engine.catalogue) if making.is_past else {}
+    found = history.intervals(session, READER, making.since, making.as_of)
+    seen = newest(session, making.as_of)
+    since = {(row.framework, row.key): row.since for row in session.execute(sa.select(models.standing))}
+    made = []
+    for key, one in now.items():
+        if framework not in (None, key[0]):
+            continue
+        mine = found.get(key, ())
+        current = next((each for each in reversed(mine) if each.to_at is None or each.to_at >= making.as_of), None)
+        state = past.get(key, one.state)
+        reason = (current.reason if current else None) if making.is_past else one.reason
+        made.append(
+            Known(
+                control=one.control,
+                state=state,
+                reason=REASON_WORDS[Reason(reason)] if reason else "",
+                since=current.from_at if making.is_past and current else since.get(key),
+                legs=() if making.is_past else one.legs,
+                observations=[seen[name] for name in one.control.probes if name in seen],
+                intervals=mine,
+            )
+        )
+    return made
+
+
+def newest(session: Session, at: datetime) -> Mapping[str, Observation]:
+    """Return the newest observation of each probe that had begun by an instant and has its number."""
+    table = models.observation
+    latest = (
+        sa.select(table.c.probe, sa.func.max(table.c.ended_at).label("ended_at"))
+        .where(table.c.ended_at <= at)
+        .group_by(table.c.probe)
+        .subquery()
+    )
+    rows = session.execute(
+        _numbered()
+        .join(latest, sa.and_(table.c.probe == latest.c.probe, table.c.ended_at == latest.c.ended_at))
+        .order_by(table.c.probe, table.c.id)
+    )
+    return {row.probe: _observation(row) for row in rows}
+
+
+def within(session: Session, probe: str, since: datetime, until: datetime) -> list[Observation]:
+    """Return the observations of a probe that touch a period, oldest first."""
+    table = models.observation
+    rows = session.execute(
+        _numbered()
+        .where(table.c.probe == probe, table.c.ended_at >= since, table.c.ended_at <= until)
+        .order_by(table.c.ended_at, table.c.id)
+    )
+    return [_observation(row) for row in rows]
+
+
+def number(one: Observation) -> str:
+    """Return the evidence number as files name it."""
+    return number_of(one.sequence) if one.sequence is not None else one.event_id
+
+
+def _numbered() -> Any:  # a select of observations with the sequence of their event
+    table = models.observation
+    return (
+        sa.select(table, log.entry.c.sequence)
+        .select_from(table)
+        .join(log.entry, log.entry.c.event_id == table.c.event_id, isouter=True)
+    )
+
+
+def _observation(row: Any) -> Observation:  # a row of `_numbered`
+    return Observation(**dict(row._mapping))

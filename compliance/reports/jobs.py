@@ -1,0 +1,30 @@
+"""The recurring work of reports: one at a time, the oldest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from app.kernel.access import service
+from app.kernel.context import Context
+from app.kernel.ids import Ids
+from app.kernel.jobs import Job
+from compliance.reports import runs
+from compliance.reports.parts import Reports
+
+EVERY: Final = timedelta(seconds=5)
+_MAKER: Final = service("reports")
+
+
+def jobs(ids: Ids, parts: Reports) -> Sequence[Job]:
+    """Return the job with its pace."""
+    return (
+        Job(
+            name="compliance.reports",
+            every=EVERY,
+            run=lambda at: runs.carry_on(
+                Context(actor=_MAKER, at=at, request_id=ids.new("run", at), ids=ids), parts=parts
+            ),
+        ),
+    )

@@ -1,0 +1,378 @@
+"""Work that somebody asked for: a row with progress that survives the page, made by a worker, its files hashed.
+
+`queued → running → done | failed | cancelled`. A worker holds a row for a while and holds it longer with each progress
+it tells; where it is killed the row goes back and what it wrote is removed. After three tries it has failed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel import crypto
+from app.kernel.access import COMPLIANCE_REPORT_CREATE, COMPLIANCE_REPORT_READ, Actor
+from app.kernel.clock import rfc3339
+from app.kernel.context import Context
+from app.kernel.errors import Conflict, Gone, NotFound, OnePayError
+from app.kernel.jobs import guarded
+from app.kernel.logs import logger
+from compliance.engine.history import PERIOD_MAX, PeriodInvalid
+from compliance.reports import models
+from compliance.reports.parts import Making, Reports
+from ingest.events.compliance import ReportIssued
+from ingest.log import outbox
+
+QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
+OPEN: Final = (QUEUED, RUNNING)
+LIST_MAX: Final = 50
+NOTE_CHARS: Final = 400
+_log: Final = logger(__name__)
+
+
+class KindUnknown(NotFound):
+    """There is no report of this kind."""
+
+    code = "report_kind_unknown"
+
+
+class ReportNotOpen(Conflict):
+    """This is made already, or is over."""
+
+    code = "report_not_open"
+
+
+class FileGone(Gone):
+    """The file is not what was kept, or is not there any more."""
+
+    code = "report_file_gone"
+
+
+class Overtaken(Exception):
+    """The row was cancelled, or another worker has it; what was begun is put away."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """One kept file."""
+
+    name: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A report, export or verification as it stands."""
+
+    id: str
+    kind: str
+    params: Mapping[str, Any]
+    since: datetime
+    as_of: datetime
+    asked_by: str | None
+    asked_at: datetime
+    state: str
+    done: int
+    total: int
+    tries: int
+    finished_at: datetime | None
+    note: str | None
+    size: int | None
+    root: str | None
+    approval_id: str | None
+    files: tuple[File, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether it is still to be made."""
+        return self.state in OPEN
+
+
+def ask(
+    session: Session,
+    kind: str,
+    since: datetime,
+    ctx: Context,
+    *,
+    as_of: datetime | None = None,
+    parts: Reports,
+) -> str:
+    """Ask for a report over a period that ends now, or at an instant of the past; returns its id.
+
+    Raises `KindUnknown`, and `PeriodInvalid` for a period that is reversed, in the future or longer than five years.
+    """
+    ctx.actor.require(COMPLIANCE_REPORT_CREATE)
+    if kind not in parts.makers or "." in kind:
+        raise KindUnknown(object_id=kind)
+    return put(session, kind, {}, (since, as_of or ctx.at), ctx)
+
+
+def put(session: Session, kind: str, params: Mapping[str, Any], period: tuple[datetime, datetime], ctx: Context) -> str:
+    """Queue work of any kind; whoever calls has demanded what it needs."""
+    since, as_of = period
+    if since > as_of or as_of > ctx.at or as_of - since > PERIOD_MAX:
+        raise PeriodInvalid("A period begins before it ends, ends now or earlier, and is at most five years long.")
+    id = ctx.new_id("rep")
+    session.execute(
+        sa.insert(models.report).values(
+            id=id,
+            kind=kind,
+            params=dict(params),
+            since=since,
+            as_of=as_of,
+            asked_by=ctx.actor.id,
+            asked_at=ctx.at,
+            state=QUEUED,
+            done=0,
+            total=0,
+            tries=0,
+        )
+    )
+    return id
+
+
+def cancel(session: Session, report_id: str, ctx: Context, *, parts: Reports) -> None:
+    """End work that is still to be done; raises `NotFound` and `ReportNotOpen`."""
+    found = by_id(session, report_id, ctx.actor, parts=parts)
+    if found.asked_by != ctx.actor.id:
+        ctx.actor.require(COMPLIANCE_REPORT_CREATE)
+    table = models.report
+    ended = session.execute(
+        sa.update(table)
+        .where(table.c.id == report_id, table.c.state.in_(OPEN))
+        .values(state=CANCELLED, finished_at=ctx.at, taken_until=None)
+    )
+    if ended.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
+        raise ReportNotOpen
+
+
+def by_id(session: Session, report_id: str, actor: Actor, *, parts: Reports) -> Report:
+    """Return what was asked for, with its files; what lies outside an auditor's period looks as what is not there."""
+    _demand(actor)
+    row = session.execute(sa.select(models.report).where(models.report.c.id == report_id)).one_or_none()
+    found = None if row is None else _report(session, row)
+    if found is None or not _may_see(found, actor):
+        raise NotFound(object_id=report_id)
+    return found
+
+
+def listed(session: Session, actor: Actor, *, kinds: Sequence[str] = (), limit: int = LIST_MAX) -> list[Report]:
+    """Return what was asked for, newest first; of an auditor's period alone where the actor is one."""
+    _demand(actor)
+    table = models.report
+    query = sa.select(table).order_by(table.c.asked_at.desc(), table.c.id.desc()).limit(limit)
+    if kinds:
+        query = query.where(table.c.kind.in_(kinds))
+    if actor.period is not None:
+        begin, end = actor.period
+        within = sa.and_(table.c.since >= begin, table.c.as_of <= end)
+        query = query.where(sa.or_(within, table.c.asked_by == actor.id))
+    return [found for row in session.execute(query) if _may_see(found := _report(session, row), actor)]
+
+
+def read(session: Session, report_id: str, name: str, actor: Actor, *, parts: Reports) -> bytes:
+    """Return a kept file, which is compared with the hash it was kept under; raises `NotFound` or `FileGone`."""
+    found = by_id(session, report_id, actor, parts=parts)
+    kept = next((one for one in found.files if one.name == name), None)
+    if kept is None:
+        raise NotFound(object_id=name)
+    try:
+        data = (parts.folder / found.id / kept.name).read_bytes()
+    except OSError as error:
+        raise FileGone from error
+    if crypto.sha256(data).hex() != kept.sha256:
+        raise FileGone("The file in the folder is not the one that was kept; make the report again.")
+    return data
+
+
+def carry_on(ctx: Context, *, parts: Reports) -> str | None:
+    """Give back what a killed worker held, and make the oldest that waits."""
+    _give_back(ctx, parts)
+    found = _claim(ctx, parts)
+    if found is None:
+        return None
+    error = guarded(f"report {found.kind}", lambda: _make(found, ctx, parts))
+    if error is not None:
+        _put_away(parts, found.id)
+        if not isinstance(error, Overtaken):
+            _missed(found, error, parts)
+    return f"{found.kind} {'made' if error is None else 'not made'}"
+
+
+def _give_back(ctx: Context, parts: Reports) -> None:
+    table = models.report
+    now = parts.clock.now()
+    with parts.db.begin() as session:
+        dead = list(
+            session.execute(
+                sa.select(table.c.id, table.c.tries).where(table.c.state == RUNNING, table.c.taken_until <= now)
+            )
+        )
+        for row in dead:
+            _put_away(parts, row.id)
+            is_over = row.tries >= parts.settings.tries_max
+            session.execute(
+                sa.update(table)
+                .where(table.c.id == row.id, table.c.state == RUNNING, table.c.tries == row.tries)
+                .values(
+                    state=FAILED if is_over else QUEUED,
+                    taken_until=None,
+                    done=0,
+                    finished_at=now if is_over else None,
+                    note="The worker was killed each time" if is_over else None,
+                )
+            )
+    if dead:
+        _log.warning("reports of a worker that was killed went back", extra={"onepay__reports": len(dead)})
+
+
+def _claim(ctx: Context, parts: Reports) -> Report | None:
+    table = models.report
+    with parts.db.begin() as session:
+        row = session.execute(
+            sa.select(table)
+            .where(table.c.state == QUEUED)
+            .order_by(table.c.asked_at, table.c.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        ).one_or_none()
+        if row is None:
+            return None
+        session.execute(
+            sa.update(table)
+            .where(table.c.id == row.id, table.c.state == QUEUED)
+            .values(state=RUNNING, tries=row.tries + 1, taken_until=parts.clock.now() + parts.settings.lease)
+        )
+        row = session.execute(sa.select(table).where(table.c.id == row.id)).one()
+        return _report(session, row)
+
+
+def _make(found: Report, ctx: Context, parts: Reports) -> None:
+    folder = parts.folder / f"{found.id}.part"
+    _put_away(parts, found.id)
+    folder.mkdir(parents=True, mode=0o700)
+    making = making_of(found, folder, ctx, progress=lambda done, total: _tell(found, done, total, parts))
+    making.progress(0, found.total or 1)
+    made = parts.makers[found.kind](making, parts)
+    files = [File(name=one.name, sha256=_hash(one), bytes=one.stat().st_size) for one in sorted(folder.iterdir())]
+    folder.rename(parts.folder / found.id)
+    table = models.report
+    with parts.db.begin() as session:
+        ended = session.execute(
+            _mine(found).values(
+                state=DONE,
+                done=table.c.total,
+                finished_at=parts.clock.now(),
+                taken_until=None,
+                note=made.note or None,
+                size=made.size,
+                root=made.root,
+            )
+        )
+        if ended.rowcount != 1:  # type: ignore[attr-defined]  # as above
+            raise Overtaken
+        if files:
+            session.execute(
+                sa.insert(models.file),
+                [{"report_id": found.id, "name": one.name, "sha256": one.sha256, "bytes": one.bytes} for one in files],
+            )
+        events = list(made.events)
+        if "." not in found.kind:
+            whole = "\n".join(f"{one.sha256} {one.name}" for one in files)
+            events.append(
+                ReportIssued(
+                    report=found.id,
+                    report_kind=found.kind,
+                    sha256=crypto.sha256(whole.encode()).hex(),
+                    period=f"{rfc3339(found.since)}/{rfc3339(found.as_of)}",
+                    findings=made.findings,
+                    files=len(files),
+                )
+            )
+        outbox.record_many(session, events, ctx)
+
+
+def making_of(found: Report, folder: Path, ctx: Context, *, progress: Any = lambda done, total: None) -> Making:
+    """Return what a maker is handed."""
+    return Making(
+        id=found.id,
+        kind=found.kind,
+        params=found.params,
+        since=found.since,
+        as_of=found.as_of,
+        asked_at=found.asked_at,
+        folder=folder,
+        progress=progress,
+        ctx=ctx,
+    )
+
+
+def _tell(found: Report, done: int, total: int, parts: Reports) -> None:
+    until = parts.clock.now() + parts.settings.lease
+    with parts.db.begin() as session:
+        told = session.execute(_mine(found).values(done=done, total=total, taken_until=until))
+    if told.rowcount != 1:  # type: ignore[attr-defined]  # as above
+        raise Overtaken
+
+
+def _mine(found: Report) -> Any:  # an update of the row as this worker took it
+    table = models.report
+    return sa.update(table).where(table.c.id == found.id, table.c.state == RUNNING, table.c.tries == found.tries)
+
+
+def _missed(found: Report, error: BaseException, parts: Reports) -> None:
+    # What is refused is refused again; what broke may go another time.
+    is_over = isinstance(error, OnePayError) or found.tries >= parts.settings.tries_max
+    note = (
+        f"{error} ({error.code})" if isinstance(error, OnePayError) else "It broke off; the log of the process says why"
+    )
+    with parts.db.begin() as session:
+        session.execute(
+            _mine(found).values(
+                state=FAILED if is_over else QUEUED,
+                taken_until=None,
+                done=0,
+                finished_at=parts.clock.now() if is_over else None,
+                note=note[:NOTE_CHARS],
+            )
+        )
+
+
+def _put_away(parts: Reports, report_id: str) -> None:
+    for folder in (parts.folder / f"{report_id}.part", parts.folder / report_id):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _hash(file: Path) -> str:
+    return crypto.sha256(file.read_bytes()).hex()
+
+
+def _demand(actor: Actor) -> None:
+    actor.require(COMPLIANCE_REPORT_READ)
+
+
+def _may_see(found: Report, actor: Actor) -> bool:
+    if "." in found.kind:
+        # What somebody verified or takes away is their own.
+        return found.asked_by == actor.id
+    if actor.period is None:
+        return True
+    begin, end = actor.period
+    return begin <= found.since and found.as_of <= end
+
+
+def _report(session: Session, row: sa.Row[Any]) -> Report:
+    of = dict(row._mapping)
+    of.pop("taken_until")
+    files = session.execute(
+        sa.select(models.file).where(models.file.c.report_id == of["id"]).order_by(models.file.c.name)
+    )
+    kept = tuple(File(name=one.name, sha256=one.sha256, bytes=one.bytes) for one in files)
+    return Report(**of, files=kept)

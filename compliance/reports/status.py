@@ -1,0 +1,272 @@
+"""The two status reports: every row of a framework, what changed, what was out of place, what ends soon."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from compliance import posture
+from compliance.catalog.controls import GDPR, PCI
+from compliance.engine import history
+from compliance.privacy import models as privacy
+from compliance.reports import evidence
+from compliance.reports.document import Document, Table, minute, seal_at
+from compliance.reports.evidence import Known
+from compliance.reports.parts import Making, Reports
+from compliance.retention import models as retention
+from compliance.states import State
+
+QUARTERS: Final = 4
+SOON_DAYS: Final = (30, 60, 90)
+TITLES: Final = {PCI: "PCI DSS v4.0.1: status of controls", GDPR: "GDPR: status of controls and duties"}
+
+
+def build(session: Session, framework: str, making: Making, parts: Reports) -> Document:
+    """Return the status of one framework."""
+    rows = evidence.known(session, making, parts, framework)
+    counts = Counter(one.state for one in rows)
+    applicable = sum(count for state, count in counts.items() if state is not State.NOT_APPLICABLE)
+    held = sum(count for state, count in counts.items() if state.is_in_place)
+    shares = [history.share_in_place(one.intervals, making.since, making.as_of) for one in rows]
+    tables = [_controls(rows), _changes(rows, making), _outages(rows), _exceptions(rows), _soon(rows, making.as_of)]
+    tables.append(_quarters(session, rows, making))
+    if framework == GDPR:
+        tables += _duties(session, making)
+    return Document(
+        kind=making.kind,
+        title=TITLES[framework],
+        lead=(
+            f"{held} of {applicable} applicable rows are in place; {counts.get(State.FAIL, 0)} fail, "
+            f"{counts.get(State.NOT_EVALUABLE, 0)} cannot be judged."
+        ),
+        since=making.since,
+        as_of=making.as_of,
+        build=parts.engine.build,
+        seal=seal_at(session, making.as_of),
+        facts=(
+            ("Company", parts.settings.legal_name),
+            ("Profile", parts.engine.profile),
+            ("Rows", len(rows)),
+            ("Requirement ids", sum(len(one.control.ids) for one in rows)),
+            ("In place over the period", _share(sum(one for one, _ in shares), sum(all_ for _, all_ in shares))),
+            *((state.value, counts[state]) for state in State if counts.get(state)),
+        ),
+        tables=tuple(tables),
+    )
+
+
+def _controls(rows: Sequence[Known]) -> Table:
+    columns = (
+        "Key", "Requires", "State", "Proposed finding", "Why", "Since", "Last looked", "Population", "Violations",
+        "Evidence", "Owner", "Ids",
+    )  # fmt: skip
+    return Table(
+        name="controls",
+        title="Controls",
+        columns=columns,
+        rows=tuple(
+            (
+                one.control.key,
+                one.control.title,
+                one.state.value,
+                one.state.finding,
+                one.reason or None,
+                minute(one.since),
+                minute(one.observed_at),
+                one.population,
+                one.violations,
+                one.numbers or None,
+                one.owner,
+                " ".join(one.control.ids),
+            )
+            for one in rows
+        ),
+    )
+
+
+def _changes(rows: Sequence[Known], making: Making) -> Table:
+    found = []
+    for one in rows:
+        for before, after in zip(one.intervals, one.intervals[1:], strict=False):
+            if before.state is not after.state and after.from_at >= making.since:
+                found.append((after.from_at, one.control.key, before.state.value, after.state.value))
+    return Table(
+        name="changes",
+        title="Changes of state",
+        says="A first reading is no change.",
+        columns=("When", "Key", "Before", "After"),
+        rows=tuple((minute(at), key, before, after) for at, key, before, after in sorted(found)),
+    )
+
+
+def _outages(rows: Sequence[Known]) -> Table:
+    found = [(one, lost) for one in rows for lost in history.outages(one.intervals)]
+    return Table(
+        name="outages",
+        title="Outages of controls",
+        says="Times out of place after a control had been in place (PCI DSS 10.7.3); cause and fix by people.",
+        columns=("Key", "State", "From", "To", "Cause", "Fix", "Incident"),
+        rows=tuple(
+            (
+                one.control.key,
+                lost.state.value,
+                minute(lost.from_at),
+                minute(lost.to_at) or "goes on",
+                lost.cause,
+                lost.fix,
+                lost.incident_ref,
+            )
+            for one, lost in found
+        ),
+    )
+
+
+def _exceptions(rows: Sequence[Known]) -> Table:
+    return Table(
+        name="exceptions",
+        title="Exceptions in force",
+        says="Each stands over a failure, which is shown beneath it; none makes a control count as in place.",
+        columns=("Key", "Probe", "Beneath", "Until"),
+        rows=tuple(
+            (one.control.key, leg.name, leg.beneath.value if leg.beneath else None, minute(leg.until))
+            for one in rows
+            for leg in one.legs
+            if leg.state is State.EXCEPTED
+        ),
+    )
+
+
+def _soon(rows: Sequence[Known], at: datetime) -> Table:
+    found = []
+    for one in rows:
+        for leg in one.legs:
+            # What a probe saw goes stale within hours; only what people signed is awaited by days.
+            if leg.until is None or (leg.name in one.control.probes and leg.state is not State.EXCEPTED):
+                continue
+            left = leg.until - at
+            if left <= timedelta(days=SOON_DAYS[-1]):
+                within = next((days for days in SOON_DAYS if left <= timedelta(days=days)), SOON_DAYS[-1])
+                found.append(
+                    (leg.until, one.control.key, leg.name, leg.state.value, "over" if left < timedelta() else within)
+                )
+    return Table(
+        name="expiries",
+        title="What ends within 30, 60 and 90 days",
+        columns=("Until", "Key", "What", "State", "Within days"),
+        rows=tuple((minute(at), key, name, state, days) for at, key, name, state, days in sorted(found, key=str)),
+    )
+
+
+def _quarters(session: Session, rows: Sequence[Known], making: Making) -> Table:
+    end, made = posture.quarter_of(making.as_of), []
+    for _ in range(QUARTERS):
+        begin = posture.quarter_of(end - timedelta(days=1))
+        found = history.intervals(session, evidence.READER, begin, end)
+        shares = [
+            history.share_in_place(found.get((one.control.framework, one.control.key), ()), begin, end) for one in rows
+        ]
+        in_place, judged = sum(one for one, _ in shares), sum(all_ for _, all_ in shares)
+        made.append((f"{begin:%Y} Q{(begin.month + 2) // 3}", minute(begin), minute(end), _share(in_place, judged)))
+        end = begin
+    return Table(
+        name="quarters",
+        title="Closed quarters",
+        says="Share of the time in place, over all applicable rows; time before the first reading is not in place.",
+        columns=("Quarter", "From", "To", "In place"),
+        rows=tuple(made),
+    )
+
+
+def _duties(session: Session, making: Making) -> list[Table]:
+    """Requests of people, consents, retention runs and holds, without names or ids of people."""
+    of = privacy.request.c
+    period = (of.received_at >= making.since) & (of.received_at <= making.as_of)
+    requests = session.execute(
+        sa.select(privacy.request)
+        .where(period | (of.closed_at.is_(None) & (of.received_at <= making.as_of)))
+        .order_by(of.received_at, of.id)
+    )
+    receipt = privacy.consent_receipt.c
+    consents = session.execute(
+        sa.select(receipt.purpose, receipt.action, sa.func.count())
+        .where(receipt.at <= making.as_of, receipt.at >= making.since)
+        .group_by(receipt.purpose, receipt.action)
+        .order_by(receipt.purpose, receipt.action)
+    )
+    run = retention.run.c
+    runs = session.execute(
+        sa.select(retention.run)
+        .where(run.planned_at >= making.since, run.planned_at <= making.as_of)
+        .order_by(run.planned_at, run.id)
+    )
+    held = retention.hold.c
+    holds = session.execute(sa.select(retention.hold).where(held.placed_at <= making.as_of).order_by(held.placed_at))
+    return [
+        Table(
+            name="requests",
+            title="Requests of people",
+            says="By their clock; who asked is not told here.",
+            columns=("Request", "Kind", "Received", "Due", "State", "Answered", "Clock"),
+            rows=tuple(
+                (
+                    one.id,
+                    one.kind,
+                    one.received_on,
+                    one.due,
+                    one.state,
+                    minute(one.answered_at),
+                    _clock(one.due_at, one.answered_at or one.closed_at, making.as_of),
+                )
+                for one in requests
+            ),
+        ),
+        Table(
+            name="consents",
+            title="Consents",
+            columns=("Purpose", "Act", "Receipts"),
+            rows=tuple((purpose, action, count) for purpose, action, count in consents),
+        ),
+        Table(
+            name="retention",
+            title="Retention runs",
+            columns=("Run", "Class", "Before", "Due", "Removed", "State", "Planned", "Certified"),
+            rows=tuple(
+                (
+                    one.id,
+                    one._mapping["class"],
+                    minute(one.before),
+                    one.total,
+                    one.done,
+                    one.state,
+                    minute(one.planned_at),
+                    minute(one.certified_at),
+                )
+                for one in runs
+            ),
+        ),
+        Table(
+            name="holds",
+            title="Legal holds",
+            columns=("Case", "Authority", "Placed", "Review on", "State", "Released"),
+            rows=tuple(
+                (one.case, one.authority, minute(one.placed_at), one.review_on, one.state, minute(one.released_at))
+                for one in holds
+            ),
+        ),
+    ]
+
+
+def _clock(due: datetime, ended: datetime | None, at: datetime) -> str:
+    if ended is not None:
+        return "late" if ended > due else "in time"
+    return "late" if at > due else f"{(due - at).days} days left"
+
+
+def _share(in_place: int, judged: int) -> str | None:
+    """Return a share with one decimal, cut and never rounded up."""
+    return f"{in_place * 1000 // judged / 10:.1f} %" if judged else None

@@ -1,0 +1,440 @@
+"""Reports: a row that survives page and worker, the same bytes for the same inputs, files kept under their hashes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from app.identity import roles
+from app.kernel import crypto
+from app.kernel.access import Actor, ActorKind, service
+from app.kernel.clock import StillClock
+from app.kernel.context import Context
+from app.kernel.errors import Forbidden, NotFound
+from compliance.engine.history import PeriodInvalid
+from compliance.reports import document, kinds, models, oscal, runs, writing
+from compliance.reports.document import Document, Seal, Table
+from compliance.reports.kinds import KINDS
+from compliance.reports.parts import Made, Making, Reports
+from compliance.reports.runs import FileGone, KindUnknown, Report, ReportNotOpen
+from ingest import models as log
+from tests.support.installation import Installation, installed
+
+START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+PERIOD = timedelta(days=30)
+
+
+@pytest.fixture(scope="module")
+def clock() -> StillClock:
+    return StillClock(START)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, clock: StillClock) -> Iterator[Installation]:
+    """A company with an officer and a day of readings."""
+    with installed(tmp_path_factory.mktemp("reports") / "home", clock=clock) as made:
+        made.staff("olga", roles.COMPLIANCE_OFFICER)
+        made.staff("ada", roles.ADMINISTRATOR)
+        made.customer("amber_one", euros=20)
+        made.turn()
+        clock.move(timedelta(hours=2))
+        made.turn()
+        made.system.signer.sign(clock.now())
+        made.arrive()
+        yield made
+
+
+def ctx(house: Installation, role: str = roles.COMPLIANCE_OFFICER, id: str = "acc_olga", **more: object) -> Context:
+    actor = Actor(id=id, kind=ActorKind.STAFF, roles=frozenset({role}), permissions=roles.ROLES[role])
+    return house.system.context(replace(actor, **more))
+
+
+def asked(house: Installation, kind: str, *, as_of: datetime | None = None) -> str:
+    with house.system.db.begin() as session:
+        now = as_of or house.system.clock.now()
+        return runs.ask(session, kind, now - PERIOD, ctx(house), as_of=as_of, parts=house.system.reports)
+
+
+def worked(house: Installation, parts: Reports | None = None) -> None:
+    runs.carry_on(house.system.context(service("reports")), parts=parts or house.system.reports)
+
+
+def found(house: Installation, id: str) -> Report:
+    with house.system.db.read() as session:
+        return runs.by_id(session, id, ctx(house).actor, parts=house.system.reports)
+
+
+def made(house: Installation, kind: str) -> Report:
+    id = asked(house, kind)
+    worked(house)
+    done = found(house, id)
+    assert done.state == runs.DONE, done.note
+    return done
+
+
+def content(house: Installation, report: Report, name: str) -> bytes:
+    with house.system.db.read() as session:
+        return runs.read(session, report.id, name, ctx(house).actor, parts=house.system.reports)
+
+
+def folder_of(house: Installation, report: Report) -> Path:
+    return house.system.reports.folder / report.id
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_report_is_made_kept_and_told(house: Installation, kind: str) -> None:
+    report = made(house, kind)
+    assert report.files
+    assert {Path(one.name).suffix[1:].upper() for one in report.files} == set(KINDS[kind].formats)
+    for one in report.files:
+        assert crypto.sha256(content(house, report, one.name)).hex() == one.sha256
+    assert report.done == report.total > 0
+    assert (report.size, len(report.root or "")) == (_signed(house), 64)
+    assert kind in _told(house, "compliance.report.issued")[-1]
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_the_same_inputs_give_the_same_bytes(house: Installation, clock: StillClock, kind: str) -> None:
+    report = made(house, kind)
+    clock.move(timedelta(minutes=1))
+    again = house.system.reports.folder / f"again-{report.id}"
+    again.mkdir()
+    making = runs.making_of(report, again, house.system.context(service("reports")))
+    kinds.MAKERS[kind](making, house.system.reports)
+    assert {one.name: crypto.sha256(one.read_bytes()).hex() for one in again.iterdir()} == {
+        one.name: one.sha256 for one in report.files
+    }
+
+
+def test_page_json_and_csv_say_the_same(house: Installation) -> None:
+    report = made(house, "pci_status")
+    said = json.loads(content(house, report, "pci_status.json"))
+    rows = list(csv.DictReader(io.StringIO(content(house, report, "pci_status-controls.csv").decode())))
+    (controls,) = (table for table in said["tables"] if table["name"] == "controls")
+    assert len(rows) == len(controls["rows"]) == 103
+    page = _Page.of(content(house, report, "pci_status.html"))
+    for row, told in zip(rows, controls["rows"], strict=True):
+        assert (row["Key"], row["State"]) == (told["Key"], told["State"])
+        assert told["Requires"] in page.text
+    assert f"size {report.size:,}" in page.text
+    assert str(report.root) in page.text
+    assert page.text.count(str(report.root)) >= 2  # in the foot of each printed page, too
+    assert not page.fetched
+
+
+def test_the_status_names_the_evidence(house: Installation) -> None:
+    report = made(house, "pci_status")
+    said = json.loads(content(house, report, "pci_status.json"))
+    row = next(row for row in said["tables"][0]["rows"] if row["Key"] == "8.4.1")
+    assert row["State"] == "PASS"
+    assert row["Evidence"].startswith("EV-")
+    sequence = int(row["Evidence"].removeprefix("EV-"))
+    with house.system.db.read() as session:
+        kind = session.scalar(sa.select(log.entry.c.kind).where(log.entry.c.sequence == sequence))
+    assert kind == "compliance.probe.observed"
+
+
+def test_no_row_passes_where_nothing_was_looked_at(house: Installation) -> None:
+    report = made(house, "pci_status")
+    said = json.loads(content(house, report, "pci_status.json"))
+    passed = [row for row in said["tables"][0]["rows"] if row["State"] == "PASS"]
+    assert passed
+    assert all(row["Population"] > 0 and row["Evidence"] for row in passed)
+
+
+def test_a_report_of_the_past_has_the_states_of_then(house: Installation) -> None:
+    id = asked(house, "pci_status", as_of=START - timedelta(days=1))
+    worked(house)
+    said = json.loads(content(house, found(house, id), "pci_status.json"))
+    assert {row["State"] for row in said["tables"][0]["rows"]} <= {"NOT_EVALUABLE"}
+    assert said["log"]["size"] == 0
+
+
+def test_a_stopped_worker_shows_as_stale_in_the_report(house: Installation, clock: StillClock) -> None:
+    before = clock.now()
+    clock.move(timedelta(days=2))
+    try:
+        report = made(house, "pci_status")
+        said = json.loads(content(house, report, "pci_status.json"))
+        states = {row["Key"]: row["State"] for row in said["tables"][0]["rows"]}
+        assert states["8.4.1"] == "STALE"
+    finally:
+        clock.move(before - clock.now())
+
+
+def test_the_pack_has_no_empty_cell_and_verifies_alone(house: Installation, tmp_path: Path) -> None:
+    report = made(house, "evidence_pack")
+    with zipfile.ZipFile(io.BytesIO(content(house, report, "evidence_pack.zip"))) as pack:
+        pack.extractall(tmp_path)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "index.csv").read_text())))
+    assert len({row["Control"] for row in rows}) == 131 == len(list((tmp_path / "controls").iterdir()))
+    for row in rows:
+        assert all(row[name] for name in ("Date", "Population", "Sample", "Owner")), row
+        assert (tmp_path / "controls" / row["Folder"] / "observations.ndjson").exists()
+    shown = next(row for row in rows if row["Control"] == "PCI DSS 8.4.1")
+    lines = (tmp_path / "controls" / shown["Folder"] / "observations.ndjson").read_text().splitlines()
+    assert shown["Evidence"] in {json.loads(line)["evidence"] for line in lines}
+    answer = subprocess.run(
+        [sys.executable, "onepay_verify.py", "proofs.zip"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def test_the_feed_has_a_line_for_each_of_the_250_ids(house: Installation) -> None:
+    report = made(house, "roc_feed")
+    rows = list(csv.DictReader(io.StringIO(content(house, report, "roc_feed.csv").decode())))
+    assert len(rows) == len({row["Id"] for row in rows}) == 250
+    assert all(row["Proposed finding"] and row["Narrative"] and row["Left to interview"] for row in rows)
+
+
+def test_the_integrity_report_names_what_was_changed(house: Installation) -> None:
+    system = house.system
+    with system.db.begin() as session:
+        session.execute(sa.text("DROP TRIGGER IF EXISTS ingest_body_fixed"))
+        kept = session.scalar(sa.select(log.body.c.body).where(log.body.c.sequence == 3))
+        session.execute(sa.update(log.body).where(log.body.c.sequence == 3).values(body=kept + b" "))
+    try:
+        system.rounds.full(system.clock.now())
+        report = made(house, "audit_integrity")
+        said = json.loads(content(house, report, "audit_integrity.json"))
+        (findings,) = (table["rows"] for table in said["tables"] if table["name"] == "findings")
+        assert any("3" in row["What"] for row in findings)
+        assert "differences" in said["lead"]
+    finally:
+        with system.db.begin() as session:
+            session.execute(sa.update(log.body).where(log.body.c.sequence == 3).values(body=kept))
+
+
+def test_the_register_tells_purposes_and_what_changed(house: Installation) -> None:
+    first = made(house, "art30")
+    file = folder_of(house, first) / "art30.json"
+    said = json.loads(file.read_text())
+    (register,) = (table["rows"] for table in said["tables"] if table["name"] == "controller")
+    service_row = next(row for row in register if row["Purpose"] == "service")
+    assert service_row["Law"] == "GDPR Art. 6(1)(b)"
+    assert "payments" in service_row["Stores"]
+    assert "customers" in service_row["People"]
+    service_row["Law"] = "another law"
+    file.write_text(json.dumps(said))
+    house.system.clock.move(timedelta(minutes=1))  # type: ignore[attr-defined]  # a still clock
+    second = json.loads(content(house, made(house, "art30"), "art30.json"))
+    (changed,) = (table["rows"] for table in second["tables"] if table["name"] == "difference")
+    assert changed == [{"Purpose": "service", "What": "Law", "Before": "another law", "Now": "GDPR Art. 6(1)(b)"}]
+
+
+def test_oscal_has_what_its_schema_asks_for(house: Installation) -> None:
+    report = made(house, "oscal")
+    said = json.loads(content(house, report, "oscal-assessment-results.json"))["assessment-results"]
+    assert {"uuid", "metadata", "import-ap", "results"} <= said.keys()
+    assert {"title", "last-modified", "version", "oscal-version"} <= said["metadata"].keys()
+    (result,) = said["results"]
+    assert {"uuid", "title", "description", "start", "reviewed-controls"} <= result.keys()
+    assert result["observations"]
+    for one in result["observations"]:
+        assert {"uuid", "description", "methods", "collected", "expires"} <= one.keys()
+        assert one["relevant-evidence"][0]["href"].startswith("onepay:log:")
+    known = {one["uuid"] for one in result["observations"]}
+    for one in result["findings"]:
+        assert {"uuid", "title", "description", "target"} <= one.keys()
+        assert one["target"]["status"]["state"] in ("satisfied", "not-satisfied")
+        assert {each["observation-uuid"] for each in one.get("related-observations", ())} <= known
+    for name, value in _uuids(said):
+        assert value[14] == "5", name
+    assert len({token for selection in _selected(result) for token in selection}) == 131
+
+
+def test_a_cell_is_never_a_formula() -> None:
+    table = Table(name="t", title="T", columns=("a", "b"), rows=(("=1+1", 3), ("@x", -4), ("plain", None), ("-5", 0)))
+    assert writing.rows_of(table).decode().splitlines() == ["a,b", "'=1+1,3", "'@x,-4", "plain,", "'-5,0"]
+
+
+def test_a_page_shows_what_was_written_and_runs_nothing() -> None:
+    table = Table(name="t", title="T", columns=("a",), rows=(("<script>alert(1)</script>",),))
+    seal = Seal(size=1, root="ab", note="n", at=START)
+    shown = Document(
+        kind="k", title="<b>", lead="&", since=START, as_of=START, build="1", seal=seal, facts=(), tables=(table,)
+    )
+    page = _Page.of(writing.page(shown))
+    assert "<script>alert(1)</script>" in page.text
+    assert "script" not in page.tags
+
+
+def test_a_killed_worker_gives_the_row_back_and_leaves_nothing(house: Installation, clock: StillClock) -> None:
+    system, killed = house.system, []
+
+    def dying(making: Making, parts: Reports) -> Made:
+        (making.folder / "half.json").write_text("{")
+        killed.append(making.folder)
+        raise KeyboardInterrupt  # as a signal ends a process: nobody tidies up
+
+    parts = replace(system.reports, makers={**system.reports.makers, "pci_status": dying})
+    id = asked(house, "pci_status")
+    for turn in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            worked(house, parts)
+        assert found(house, id).state == runs.RUNNING
+        assert killed[-1].exists()
+        clock.move(timedelta(minutes=3))
+        if turn < 2:
+            continue
+        worked(house, parts)
+    over = found(house, id)
+    assert (over.state, over.tries) == (runs.FAILED, 3)
+    assert not list(system.reports.folder.glob(f"{id}*"))
+
+
+def test_what_was_killed_once_is_made_the_second_time(house: Installation, clock: StillClock) -> None:
+    def dying(making: Making, parts: Reports) -> Made:
+        raise KeyboardInterrupt
+
+    id = asked(house, "art30")
+    with pytest.raises(KeyboardInterrupt):
+        worked(house, replace(house.system.reports, makers={"art30": dying}))
+    worked(house)
+    assert found(house, id).state == runs.RUNNING  # it may still be at work
+    clock.move(timedelta(minutes=3))
+    worked(house)
+    assert (found(house, id).state, found(house, id).tries) == (runs.DONE, 2)
+
+
+def test_a_report_that_breaks_is_tried_three_times(house: Installation) -> None:
+    def broken(making: Making, parts: Reports) -> Made:
+        raise RuntimeError("disk on fire")
+
+    id = asked(house, "oscal")
+    for _ in range(3):
+        worked(house, replace(house.system.reports, makers={"oscal": broken}))
+    assert (found(house, id).state, found(house, id).tries) == (runs.FAILED, 3)
+    assert "disk" not in str(found(house, id).note)
+
+
+def test_a_cancelled_report_is_not_made(house: Installation) -> None:
+    waiting = asked(house, "art30")
+    with house.system.db.begin() as session:
+        runs.cancel(session, waiting, ctx(house), parts=house.system.reports)
+    worked(house)
+    assert found(house, waiting).state == runs.CANCELLED
+    with pytest.raises(ReportNotOpen), house.system.db.begin() as session:
+        runs.cancel(session, waiting, ctx(house), parts=house.system.reports)
+
+    def overtaken(making: Making, parts: Reports) -> Made:
+        with house.system.db.begin() as session:
+            runs.cancel(session, running, ctx(house), parts=house.system.reports)
+        making.progress(1, 2)
+        raise AssertionError("progress ends what was cancelled")
+
+    running = asked(house, "art30")
+    worked(house, replace(house.system.reports, makers={"art30": overtaken}))
+    assert found(house, running).state == runs.CANCELLED
+    assert not list(house.system.reports.folder.glob(f"{running}*"))
+
+
+def test_bad_input_is_refused_with_its_limit(house: Installation) -> None:
+    now, parts = house.system.clock.now(), house.system.reports
+    with house.system.db.begin() as session:
+        with pytest.raises(KindUnknown):
+            runs.ask(session, "no_such", now - PERIOD, ctx(house), parts=parts)
+        for since, until in (
+            (now, now - PERIOD),
+            (now - PERIOD, now + timedelta(minutes=1)),
+            (now - timedelta(days=6 * 366), now),
+        ):
+            with pytest.raises(PeriodInvalid):
+                runs.ask(session, "art30", since, ctx(house), as_of=until, parts=parts)
+        with pytest.raises(Forbidden):
+            runs.ask(session, "art30", now - PERIOD, ctx(house, roles.AUDITOR), parts=parts)
+        with pytest.raises(NotFound):
+            runs.by_id(session, "rep_no", ctx(house).actor, parts=parts)
+
+
+def test_an_auditor_sees_reports_of_their_period_alone(house: Installation) -> None:
+    report, now = made(house, "art30"), house.system.clock.now()
+    inside = ctx(house, roles.AUDITOR, "acc_a", period=(now - 2 * PERIOD, now + PERIOD)).actor
+    outside = ctx(house, roles.AUDITOR, "acc_a", period=(now - 2 * PERIOD, now - PERIOD)).actor
+    with house.system.db.read() as session:
+        assert runs.by_id(session, report.id, inside, parts=house.system.reports).id == report.id
+        assert report.id in {one.id for one in runs.listed(session, inside)}
+        assert not runs.listed(session, outside)
+        with pytest.raises(NotFound):
+            runs.by_id(session, report.id, outside, parts=house.system.reports)
+
+
+def test_a_file_that_was_changed_is_not_handed_out(house: Installation) -> None:
+    report = made(house, "roc_feed")
+    (folder_of(house, report) / "roc_feed.csv").write_text("all in place")
+    with pytest.raises(FileGone):
+        content(house, report, "roc_feed.csv")
+    with pytest.raises(NotFound):
+        content(house, report, "../../keys/log.key")
+
+
+def _signed(house: Installation) -> int:
+    with house.system.db.read() as session:
+        return document.seal_at(session, house.system.clock.now()).size
+
+
+def _told(house: Installation, kind: str) -> list[str]:
+    house.arrive()
+    with house.system.db.read() as session:
+        rows = session.execute(
+            sa.select(log.body.c.body)
+            .join(log.entry, log.entry.c.sequence == log.body.c.sequence)
+            .where(log.entry.c.kind == kind)
+            .order_by(log.entry.c.sequence)
+        )
+        return [row.body.decode() for row in rows]
+
+
+def _uuids(value: object, name: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _uuids(item, key)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _uuids(item, name)
+    elif name.endswith("uuid"):
+        yield name, str(value)
+
+
+def _selected(result: dict[str, object]) -> Iterator[list[str]]:
+    for one in result["reviewed-controls"]["control-selections"]:  # type: ignore[index]  # as the schema has it
+        yield [each["control-id"] for each in one["include-controls"]]
+
+
+class _Page(HTMLParser):
+    """What a page says, which elements it has, and what it would fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text, self.tags, self.fetched = "", set[str](), list[str]()
+
+    @classmethod
+    def of(cls, data: bytes) -> _Page:
+        page = cls()
+        page.feed(data.decode())
+        return page
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.fetched += [value or "" for name, value in attrs if name in ("src", "srcset") or tag == "link"]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_every_row_of_the_catalogue_has_a_token_of_its_own(house: Installation) -> None:
+    tokens = [oscal.token(one) for one in house.system.controls.parts.catalogue.controls.values()]
+    assert len(set(tokens)) == len(tokens)
+    assert models.report.name == "compliance_report"
