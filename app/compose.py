@@ -20,7 +20,7 @@ from app.gateway.networks import Blocked, BlockNetwork
 from app.gateway.networks import metadata as gateway_tables
 from app.gateway.pipeline import Gateway
 from app.gateway.proxies import TrustedProxies
-from app.identity import contradictions, evidence, password_filter, role_grants
+from app.identity import contradictions, evidence, password_filter, reminders, role_grants
 from app.identity import privacy as identity_privacy
 from app.identity.approvals import ApprovalBook
 from app.identity.containment import LockAccount, RevokeSessions, ToldHold
@@ -41,12 +41,16 @@ from app.kernel.logs import logger
 from app.kernel.metrics import Metrics
 from app.messaging.console import ConsoleMessenger
 from app.oauth.guard import PLAIN, SECURE
+from compliance.attest import baselines
+from compliance.attest import kinds as paper_kinds
+from compliance.attest import reading as papers
+from compliance.attest.models import metadata as papers_tables
+from compliance.attest.parts import Desk
 from compliance.audit.models import metadata as audit_tables
 from compliance.catalog import controls
 from compliance.contracts.probes import Probe
 from compliance.contracts.tables import MarkedTables
 from compliance.engine.observe import Observer
-from compliance.engine.parts import Papers
 from compliance.engine.parts import Parts as Engine
 from compliance.models import metadata as compliance_tables
 from compliance.privacy import graph
@@ -104,6 +108,7 @@ TABLES: Final = (
     identity_tables,
     gateway_tables,
     compliance_tables,
+    papers_tables,
     privacy_tables,
     retention_tables,
     report_tables,
@@ -151,6 +156,8 @@ class System:
     response: Response
     runner: Runner
     controls: Observer
+    desk: Desk
+    """Where people sign: attestations, exceptions, risk analyses, baselines."""
     retention: Retention
     reports: Reports
     doors: Doors
@@ -272,6 +279,12 @@ def make_system(
     forgetting = Forgetting(db=db, store=working_store, target=shipper.target, archive=archive)
     retention = Retention(sources=compliance.sources, log=forgetting, approvals=approvals)
     engine = _engine(settings, shipper, probes=_probes(db, identity, runner, entrances, response))
+    desk = Desk(
+        catalogue=engine.catalogue,
+        approvals=approvals,
+        live={evidence.people.MATRIX: lambda session: evidence.people.matrix()},
+        remind=reminders.sender(identity),
+    )
     _declare(approvals, identity, compliance)
     rounds = Rounds(
         db=db, store=working_store, target=shipper.target, archive=archive, key=log_key, clock=clock, ids=ids
@@ -289,6 +302,7 @@ def make_system(
         folder=settings.home / "reports",
         makers=report_kinds.MAKERS,
     )
+    approvals.declare(*paper_kinds.kinds(desk))
     return System(
         settings=settings,
         clock=clock,
@@ -316,6 +330,7 @@ def make_system(
         metrics=metrics,
         runner=runner,
         controls=Observer(db, working_store, clock, ids, engine),
+        desk=desk,
         doors=entrances,
         watch=Watch(db, recording, settings.home, ids=ids),
         failing=Failing(db=db),
@@ -350,8 +365,8 @@ def _engine(settings: Settings, shipper: Shipper, *, probes: Mapping[str, Probe]
         profile=settings.profile,
         build=version("onepay"),
         host=platform.node(),
-        papers=lambda session, at: Papers(),
-        baseline=lambda session, name: None,
+        papers=papers.papers,
+        baseline=baselines.in_force,
         shipped=shipper.standing,
     )
 
@@ -381,6 +396,7 @@ def _compliance(
         detectors_privacy.source(hashing),
         playbooks_privacy.source(hashing),
         MarkedTables("compliance", compliance_tables, hashing=hashing),
+        MarkedTables("compliance.papers", papers_tables, hashing=hashing),
         MarkedTables("compliance.retention", retention_tables, hashing=hashing),
         MarkedTables("compliance.reports", report_tables, hashing=hashing),
         MarkedTables("compliance.audit", audit_tables, hashing=hashing),

@@ -13,6 +13,7 @@ from app.gateway import folding, networks
 from app.identity import expiry, letters, role_grants, sessions
 from app.kernel.jobs import Job
 from app.kernel.logs import logger
+from compliance.attest import jobs as papers
 from compliance.privacy import jobs as privacy
 from compliance.reports import jobs as reports
 from compliance.retention import jobs as retention
@@ -40,6 +41,7 @@ def all_jobs(system: System) -> Sequence[Job]:
         *system.rounds.jobs(is_on=lambda: system.is_served),
         Job(name="detectors.run", every=timedelta(seconds=2), run=lambda at: system.runner.run()),
         *privacy.jobs(system.db, system.ids, system.compliance.privacy, lambda: system.shredding),
+        *papers.jobs(system.db, system.ids, system.desk),
         *retention.jobs(system.ids, system.retention),
         Job(name="privacy.epoch", every=timedelta(hours=6), run=lambda at: _roll(system, at)),
         *reports.jobs(system.ids, system.reports),

@@ -23,6 +23,8 @@ MODES: Final = frozenset("PHA")
 APPLIES: Final = frozenset({"all", "service_provider", "issuer"})
 LEGS: Final = frozenset({"configuration", "records", "observation"})
 BY_RECORD: Final = "record"
+CHOSEN: Final = frozenset(("5.2.3.1", "5.3.2.1", "7.2.5.1", "8.6.3", "10.4.2.1", "11.3.1.1", "11.6.1", "12.10.4.1"))
+"""Requirements of PCI DSS whose frequency the company chooses, by a targeted risk analysis."""
 _NEEDED: Final = ("key", "ids", "title", "holds_when", "mode", "legs", "owner_role", "wave")
 _FIELDS: Final = frozenset((*_NEEDED, "fresh", "expires", "profiles", "applies", "scope", "critical"))
 FRESH_MIN: Final = timedelta(minutes=5)
@@ -87,6 +89,11 @@ class Control:
     def probes(self) -> tuple[str, ...]:
         """Names of the probes that speak for it."""
         return tuple(edge.probe for edge in self.edges)
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The ids of it whose frequency the company chooses."""
+        return tuple(one for one in self.ids if one in CHOSEN) if self.framework == PCI else ()
 
     @property
     def name(self) -> str:

@@ -22,12 +22,11 @@ class Paper:
     state: State
     id: str
     expires_at: datetime | None = None
-    is_expired: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exemption:
-    """An exception in force for a control, or for one component of it."""
+    """An exception for a control, or for one component of it, until an instant."""
 
     id: str
     component: str | None
@@ -35,11 +34,24 @@ class Exemption:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """How often something is done, by a risk analysis that holds until its review is due."""
+
+    id: str
+    fresh: timedelta
+    review_by: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Papers:
-    """What people signed, by framework and key."""
+    """What people signed: by framework and key, and by requirement id where the company chooses how often.
+
+    Exceptions that ended by their day are among them: they tell since when a control fails again.
+    """
 
     attestations: Mapping[tuple[str, str], Paper] = field(default_factory=dict)
     exceptions: Mapping[tuple[str, str], tuple[Exemption, ...]] = field(default_factory=dict)
+    chosen: Mapping[str, Chosen] = field(default_factory=dict)
 
 
 ReadPapers: TypeAlias = Callable[[Session, datetime], Papers]

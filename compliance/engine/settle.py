@@ -43,6 +43,8 @@ def _change(session: Session, now: Standing, before: sa.Row[tuple[object, ...]] 
     framework, key = now.control.framework, now.control.key
     # What ended by itself ended then, not when somebody looked.
     since = ctx.at if before is None or now.turned_at is None else max(now.turned_at, before.since)
+    if before is not None and now.state is State.FAIL and before.state != State.EXCEPTED:
+        since = ctx.at  # no exception ended here; it is a failure of its own
     if before is not None and before.state == now.state:
         session.execute(_where(models.standing, framework, key).values(reason=now.reason))
         return

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from compliance import models
 from compliance.catalog.controls import Catalogue, Control
-from compliance.engine.parts import Papers, Parts
+from compliance.engine.parts import Exemption, Papers, Parts
 from compliance.states import Reason, State, worst
 
 
@@ -26,6 +26,8 @@ class ProbeRow:
     observation_id: str | None
     canary: str | None
     canary_at: datetime | None
+    failing: frozenset[str] | None = None
+    """The components in which it fails; None where not all violations were kept, so that nobody knows them all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,8 @@ class Leg:
     observation_id: str | None = None
     beneath: State | None = None
     """What stands beneath an exception."""
+    turned_at: datetime | None = None
+    """When its state came about by time alone, where it did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +56,7 @@ class Standing:
     legs: Sequence[Leg]
     observed_at: datetime | None
     turned_at: datetime | None
-    """Since when it is stale or expired by time alone, where it is."""
+    """Since when it is so by time alone: stale, expired, or failing again after an exception."""
 
     @property
     def name(self) -> str:
@@ -65,14 +69,14 @@ def judge(control: Control, probes: Mapping[str, ProbeRow], papers: Papers, at: 
     state = worst(leg.state for leg in legs)
     leading = next((leg for leg in legs if leg.state is state), None)
     seen = [leg.at for leg in legs if leg.at is not None]
-    turned = [leg.until for leg in legs if leg.until is not None and leg.until <= at and leg.state is state]
+    turned = [leg.turned_at for leg in legs if leg.turned_at is not None and leg.state is state]
     return Standing(
         control=control,
         state=state,
         reason=leading.reason if leading else Reason.NO_PROBE,
         legs=legs,
         observed_at=min(seen) if seen else None,
-        turned_at=min(turned) if turned and state in (State.STALE, State.EXPIRED) else None,
+        turned_at=min(turned) if turned else None,
     )
 
 
@@ -84,7 +88,8 @@ def all_of(session: Session, at: datetime, parts: Parts) -> dict[tuple[str, str]
 
 def rows(session: Session) -> dict[str, ProbeRow]:
     """Return what every probe last saw."""
-    table = models.probe
+    table, kept = models.probe, models.observation
+    found = sa.select(table, kept.c.violations, kept.c.total).outerjoin(kept, kept.c.id == table.c.observation_id)
     return {
         row.name: ProbeRow(
             name=row.name,
@@ -94,9 +99,16 @@ def rows(session: Session) -> dict[str, ProbeRow]:
             observation_id=row.observation_id,
             canary=row.canary,
             canary_at=row.canary_at,
+            failing=_failing(row.violations, row.total),
         )
-        for row in session.execute(sa.select(table))
+        for row in session.execute(found)
     }
+
+
+def _failing(violations: Sequence[Mapping[str, str]] | None, total: int | None) -> frozenset[str] | None:
+    if not violations or len(violations) != total:
+        return None
+    return frozenset(one["component"] for one in violations)
 
 
 def _legs(
@@ -110,28 +122,62 @@ def _legs(
         return (paper,)
     if parts.profile not in control.profiles:
         return (Leg(name=parts.profile, state=State.NOT_EVALUABLE, reason=Reason.PROFILE),)
+    unchosen = _unchosen(control, papers, at)
     if control.mode == "A":
-        return (paper or _unsigned(),)
-    seen = tuple(_excepted(_seen(name, control, probes, at), control, papers, at) for name in control.probes)
+        return (paper, *unchosen) if paper is not None else (_unsigned(),)
+    fresh = _fresh(control, papers)
+    seen = tuple(
+        _excepted(_seen(name, fresh, probes, at), probes.get(name), control, papers, at) for name in control.probes
+    )
     if not seen:
         # Known by hand where nothing looks: shown as such, and better than a promise.
         by_hand = paper and Leg(name=paper.name, state=paper.state, reason=Reason.BY_HAND, until=paper.until)
-        return (by_hand or Leg(name="none", state=State.NOT_EVALUABLE, reason=Reason.NO_PROBE),)
-    return seen if control.mode == "P" else (*seen, paper or _unsigned())
+        if by_hand is None:
+            return (Leg(name="none", state=State.NOT_EVALUABLE, reason=Reason.NO_PROBE),)
+        return (by_hand, *unchosen)
+    return (*seen, *unchosen) if control.mode == "P" else (*seen, paper or _unsigned(), *unchosen)
+
+
+def _unchosen(control: Control, papers: Papers, at: datetime) -> tuple[Leg, ...]:
+    """Return a leg for each frequency that is the company's choice and that no risk analysis in force makes."""
+    return tuple(
+        Leg(
+            name=f"risk analysis {requirement}",
+            state=State.STALE,
+            reason=Reason.ANALYSIS_EXPIRED,
+            until=made.review_by if made else None,
+            turned_at=made.review_by if made else None,
+        )
+        for requirement in control.chosen
+        if (made := papers.chosen.get(requirement)) is None or made.review_by <= at
+    )
+
+
+def _fresh(control: Control, papers: Papers) -> timedelta:
+    """Return how old a reading may be: what the risk analyses say where the company chooses."""
+    assert control.fresh is not None or not control.probes, "a control with probes says how old their readings may be"
+    chosen = [made.fresh for one in control.chosen if (made := papers.chosen.get(one)) is not None]
+    return min(chosen, default=control.fresh or timedelta(0))
 
 
 def _unsigned() -> Leg:
     return Leg(name="attestation", state=State.NOT_EVALUABLE, reason=Reason.NEVER_ATTESTED)
 
 
-def _seen(name: str, control: Control, probes: Mapping[str, ProbeRow], at: datetime) -> Leg:
+def _seen(name: str, fresh: timedelta, probes: Mapping[str, ProbeRow], at: datetime) -> Leg:
     row = probes.get(name)
     if row is None or row.observed_at is None:
         return Leg(name=name, state=State.NOT_EVALUABLE, reason=Reason.NOT_OBSERVED)
-    assert control.fresh is not None, "a control with probes says how old their readings may be"
-    until = row.observed_at + control.fresh
+    until = row.observed_at + fresh
     if until < at and row.state is not State.FAIL:
-        return Leg(name=name, state=State.STALE, at=row.observed_at, until=until, observation_id=row.observation_id)
+        return Leg(
+            name=name,
+            state=State.STALE,
+            at=row.observed_at,
+            until=until,
+            observation_id=row.observation_id,
+            turned_at=until,
+        )
     return Leg(
         name=name,
         state=row.state,
@@ -142,21 +188,30 @@ def _seen(name: str, control: Control, probes: Mapping[str, ProbeRow], at: datet
     )
 
 
-def _excepted(leg: Leg, control: Control, papers: Papers, at: datetime) -> Leg:
-    if leg.state is not State.FAIL:
+def _excepted(leg: Leg, row: ProbeRow | None, control: Control, papers: Papers, at: datetime) -> Leg:
+    """Return the leg with an exception laid over its failure: of the whole control, or of each component that fails."""
+    known = papers.exceptions.get((control.framework, control.key), ())
+    if leg.state is not State.FAIL or not known:
         return leg
-    found = [one for one in papers.exceptions.get((control.framework, control.key), ()) if one.until_at > at]
-    whole = next((one for one in found if one.component is None), None)
-    if whole is None:
-        return leg
-    return Leg(
-        name=leg.name,
-        state=State.EXCEPTED,
-        at=leg.at,
-        until=whole.until_at,
-        observation_id=leg.observation_id,
-        beneath=State.FAIL,
-    )
+    parts = row.failing if row is not None else None
+    until = _covered(parts, [one for one in known if one.until_at > at])
+    if until is not None:
+        return replace(leg, state=State.EXCEPTED, until=until, beneath=State.FAIL)
+    # It fails again since the exception ended, not since somebody looked.
+    ended = [one.until_at for one in known if one.until_at <= at]
+    return replace(leg, turned_at=max(ended)) if ended else leg
+
+
+def _covered(parts: frozenset[str] | None, found: Sequence[Exemption]) -> datetime | None:
+    """Return until when exceptions cover what fails, or None where they do not."""
+    ends: dict[str | None, datetime] = {}
+    for one in found:
+        ends[one.component] = max(one.until_at, ends.get(one.component, one.until_at))
+    if None in ends:
+        return ends[None]
+    if not parts or not parts <= ends.keys():
+        return None
+    return min(ends[part] for part in parts)
 
 
 def _paper(control: Control, papers: Papers, at: datetime) -> Leg | None:
@@ -164,8 +219,9 @@ def _paper(control: Control, papers: Papers, at: datetime) -> Leg | None:
     if paper is None:
         return None
     if paper.expires_at is not None and paper.expires_at <= at:
-        return Leg(name=paper.id, state=State.EXPIRED, until=paper.expires_at)
-    return Leg(name=paper.id, state=paper.state, until=paper.expires_at)
+        return Leg(name=paper.id, state=State.EXPIRED, until=paper.expires_at, turned_at=paper.expires_at)
+    reason = Reason.APPROVED if paper.state is State.NOT_APPLICABLE else None
+    return Leg(name=paper.id, state=paper.state, reason=reason, until=paper.expires_at)
 
 
 def of_framework(catalogue: Catalogue, framework: str, standings: Mapping[tuple[str, str], Standing]) -> list[Standing]:

@@ -104,6 +104,40 @@ class SampleDrawn(ComplianceEvent):
     sha256: str = ecs("onepay.compliance.sha256")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paper(ComplianceEvent):
+    """Something that people signed about a control, by its hash, and until when it holds."""
+
+    strict: ClassVar[bool] = True
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    control: str = ecs("onepay.control.id")
+    until: datetime = ecs("onepay.compliance.until", FieldType.DATE)
+    sha256: str = ecs("onepay.compliance.sha256")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttestationSigned(Paper):
+    """A person answers for a control; where much hangs on it, a second one agreed."""
+
+    kind: ClassVar[str] = "compliance.attestation.signed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExceptionGranted(Paper):
+    """Two people bear that a control fails, until an instant."""
+
+    kind: ClassVar[str] = "compliance.exception.granted"
+    types: ClassVar[tuple[str, ...]] = ("change",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExceptionEnded(Paper):
+    """An exception ended, by its day or by a person: what fails shows again."""
+
+    kind: ClassVar[str] = "compliance.exception.ended"
+    types: ClassVar[tuple[str, ...]] = ("change",)
+
+
 KINDS: tuple[type[Event], ...] = (
     ProbeObserved,
     ControlChanged,
@@ -111,4 +145,7 @@ KINDS: tuple[type[Event], ...] = (
     DocumentApproved,
     ReportIssued,
     SampleDrawn,
+    AttestationSigned,
+    ExceptionGranted,
+    ExceptionEnded,
 )

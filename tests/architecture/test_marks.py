@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from app.gateway.networks import metadata as gateway
 from app.identity.models import metadata as identity
 from app.kernel.marks import Mark
+from compliance.attest.models import metadata as papers
 from compliance.audit.models import metadata as audit
 from compliance.models import metadata as compliance
 from compliance.privacy.models import metadata as privacy
@@ -23,6 +24,7 @@ ALL = (
     ("app_", identity),
     ("app_", gateway),
     ("compliance_", compliance),
+    ("compliance_", papers),
     ("compliance_", retention),
     ("compliance_", privacy),
     ("compliance_", reports),

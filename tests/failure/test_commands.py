@@ -162,7 +162,7 @@ def test_a_verdict_says_what_it_did_not_compare(house: Installation, monkeypatch
     house.system.sequencer.drain()
     (line,) = lines_of(house, "log verify")
     assert line.startswith(
-        "log sound: sequences 1 to 6 of 6, 5 store documents (1 not in the store yet), 0 checkpoints"
+        "log sound: sequences 1 to 6 of 6, 5 store documents (1 not in the store yet), 0 archive lines, 0 checkpoints"
     )
 
     monkeypatch.setattr(monitor, "FINDINGS_MAX", 1)

@@ -1,0 +1,224 @@
+"""Targeted risk analyses: where the company chooses how often, it says why, and a second person agrees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel import canonical, crypto, words
+from app.kernel.access import COMPLIANCE_CONTROL_READ, COMPLIANCE_RISK_APPROVE, COMPLIANCE_RISK_PROPOSE, Actor
+from app.kernel.approvals import ApprovalKind, Payload, State
+from app.kernel.clock import rfc3339
+from app.kernel.context import Context
+from app.kernel.errors import NotFound
+from compliance.attest import models
+from compliance.attest.parts import (
+    IN_FORCE,
+    PROPOSED,
+    REJECTED,
+    SUPERSEDED,
+    TEXT_MAX,
+    WITHDRAWN,
+    YEAR,
+    Desk,
+    PaperInvalid,
+    PaperMoved,
+    PaperOpen,
+    demand_end,
+)
+from compliance.catalog.controls import CHOSEN
+from compliance.catalog.periods import parse
+from ingest.events.compliance import DocumentApproved
+from ingest.log import outbox
+
+APPROVAL: Final = "compliance.risk_analysis"
+FIELDS: Final = ("asset", "threats", "factors", "justification")
+SELDOMEST: Final = timedelta(days=366)
+OFTENEST: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A risk analysis as somebody writes it: of one requirement id, choosing how often it is done."""
+
+    requirement: str
+    frequency: str
+    body: Mapping[str, str]
+    review_by: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """One version as it stands."""
+
+    id: str
+    requirement: str
+    version: int
+    frequency: str
+    body: Mapping[str, str]
+    proposed_by: str
+    approved_at: datetime | None
+    review_by: datetime
+    state: str
+    approval_id: str | None
+    event_id: str | None
+
+    @property
+    def span(self) -> timedelta:
+        """How often."""
+        return parse(self.frequency).span
+
+
+def propose(session: Session, draft: Draft, ctx: Context, *, desk: Desk) -> Analysis:
+    """Propose how often something is done, and why that is enough.
+
+    Raises `NotFound` for a requirement that leaves no choice, `PaperInvalid`, `PaperTooLong`, `PaperOpen`.
+    """
+    ctx.actor.require(COMPLIANCE_RISK_PROPOSE)
+    if draft.requirement not in CHOSEN:
+        raise NotFound(object_id=draft.requirement)
+    frequency = _frequency(draft.frequency)
+    end = draft.review_by or YEAR.after(ctx.at)
+    demand_end(end, ctx.at, YEAR.after(ctx.at), YEAR.in_words(), param="review_by")
+    body = {name: words.checked(draft.body.get(name, ""), param=name, longest=TEXT_MAX) for name in FIELDS}
+    table = models.risk_analysis
+    of = table.c.requirement == draft.requirement
+    if session.scalar(sa.select(table.c.id).where(of, table.c.state == PROPOSED)) is not None:
+        raise PaperOpen
+    version = (session.scalar(sa.select(sa.func.max(table.c.version)).where(of)) or 0) + 1
+    analysis_id = ctx.new_id("tra")
+    session.execute(
+        sa.insert(table).values(
+            id=analysis_id,
+            requirement=draft.requirement,
+            version=version,
+            frequency=frequency,
+            body=body,
+            proposed_by=ctx.actor.own_id,
+            review_by=end,
+            state=PROPOSED,
+        )
+    )
+    payload = _payload(by_id(session, analysis_id))
+    approval = desk.approvals.ask(session, APPROVAL, payload, ctx, object_id=analysis_id, reason=body["justification"])
+    session.execute(sa.update(table).where(table.c.id == analysis_id).values(approval_id=approval))
+    return by_id(session, analysis_id)
+
+
+def withdraw(session: Session, analysis_id: str, ctx: Context, *, desk: Desk) -> None:
+    """Take an analysis back; raises `NotFound` or `PaperMoved`."""
+    ctx.actor.require(COMPLIANCE_RISK_PROPOSE)
+    found, table = by_id(session, analysis_id), models.risk_analysis
+    if found.state == PROPOSED and found.approval_id is not None:
+        desk.approvals.cancel(session, found.approval_id, ctx)
+    done = session.execute(
+        sa.update(table)
+        .where(table.c.id == analysis_id, table.c.state.in_((PROPOSED, IN_FORCE)))
+        .values(state=WITHDRAWN)
+    )
+    if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
+        raise PaperMoved
+
+
+def kind(desk: Desk) -> ApprovalKind:
+    """Return what a second person decides about a risk analysis."""
+
+    def run(session: Session, payload: Payload, id: str, ctx: Context) -> str:
+        analysis_id, table = str(payload["analysis"]), models.risk_analysis
+        found = by_id(session, analysis_id)
+        desk.approvals.take(session, id, APPROVAL, _payload(found), ctx)
+        of = table.c.requirement == found.requirement
+        session.execute(sa.update(table).where(of, table.c.state == IN_FORCE).values(state=SUPERSEDED))
+        event = DocumentApproved(
+            document=f"risk_analysis.{found.requirement}", version=found.version, sha256=content_hash(found)
+        )
+        event_id = outbox.record(session, event, ctx)
+        done = session.execute(
+            sa.update(table)
+            .where(table.c.id == analysis_id, table.c.state == PROPOSED)
+            .values(state=IN_FORCE, approved_at=ctx.at, event_id=event_id)
+        )
+        if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
+            raise PaperMoved
+        return f"every {parse(found.frequency).in_words()}, reviewed by {found.review_by:%Y-%m-%d}"
+
+    def closed(session: Session, id: str, state: State, ctx: Context) -> None:
+        table = models.risk_analysis
+        session.execute(
+            sa.update(table).where(table.c.approval_id == id, table.c.state == PROPOSED).values(state=REJECTED)
+        )
+
+    return ApprovalKind(
+        name=APPROVAL,
+        title="Choose how often, by a risk analysis",
+        asks=COMPLIANCE_RISK_PROPOSE,
+        decides=COMPLIANCE_RISK_APPROVE,
+        render=_rendered,
+        run=run,
+        ttl=timedelta(hours=72),
+        closed=closed,
+    )
+
+
+def by_id(session: Session, analysis_id: str) -> Analysis:
+    """Return one version; raises `NotFound`."""
+    table = models.risk_analysis
+    row = session.execute(sa.select(table).where(table.c.id == analysis_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFound(object_id=analysis_id)
+    return _analysis(row)
+
+
+def listed(session: Session, actor: Actor) -> list[Analysis]:
+    """Return every version, by requirement, the newest first."""
+    actor.require(COMPLIANCE_CONTROL_READ)
+    table = models.risk_analysis
+    rows = session.execute(sa.select(table).order_by(table.c.requirement, table.c.version.desc())).mappings()
+    return [_analysis(row) for row in rows]
+
+
+def content_hash(found: Analysis) -> str:
+    """Return the SHA-256 of all that was agreed to."""
+    return crypto.sha256(canonical.encode(_content(found))).hex()
+
+
+def _frequency(text: str) -> str:
+    try:
+        period = parse(text.strip().upper())
+    except ValueError as error:
+        raise PaperInvalid("How often is a length of time such as P7D or PT12H.", param="frequency") from error
+    if period.months or not OFTENEST <= period.span <= SELDOMEST:
+        raise PaperInvalid("How often lies between every hour and every 366 days.", param="frequency")
+    return period.text
+
+
+def _content(found: Analysis) -> dict[str, Any]:
+    return {
+        "requirement": found.requirement,
+        "version": found.version,
+        "frequency": found.frequency,
+        "body": dict(found.body),
+        "review_by": rfc3339(found.review_by),
+    }
+
+
+def _payload(found: Analysis) -> dict[str, Any]:
+    return {**_content(found), "analysis": found.id}
+
+
+def _rendered(payload: Payload) -> list[str]:
+    return [
+        f"PCI DSS {payload['requirement']}, version {payload['version']}: "
+        f"every {parse(payload['frequency']).in_words()}.",
+        *(f"{name.capitalize()}: {payload['body'][name]}" for name in FIELDS if name in payload["body"]),
+        f"To be reviewed by {payload['review_by'][:10]}; then its rows go stale.",
+    ]
+
+
+def _analysis(row: Any) -> Analysis:
+    return Analysis(**{name: value for name, value in row.items() if name != "reminded"})

@@ -1,0 +1,321 @@
+"""Attestations: a person answers for a control, until a day. Where much hangs on it, a second person agrees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel import canonical, crypto, words
+from app.kernel.access import (
+    COMPLIANCE_ATTESTATION_APPROVE,
+    COMPLIANCE_ATTESTATION_PROPOSE,
+    COMPLIANCE_CONTROL_READ,
+    Actor,
+)
+from app.kernel.approvals import ApprovalKind, Payload, State
+from app.kernel.clock import rfc3339
+from app.kernel.context import Context
+from app.kernel.errors import Conflict, NotFound
+from compliance.attest import models
+from compliance.attest.parts import (
+    EXPIRED,
+    IN_FORCE,
+    PROPOSED,
+    REJECTED,
+    SUPERSEDED,
+    TEXT_MAX,
+    WITHDRAWN,
+    YEAR,
+    Desk,
+    PaperInvalid,
+    PaperMoved,
+    PaperOpen,
+    control_of,
+    demand_end,
+)
+from compliance.catalog.controls import Control
+from ingest.events.compliance import AttestationSigned
+from ingest.log import outbox
+
+APPROVAL: Final = "compliance.attestation"
+FACT_MAX: Final = 500
+FILES_MAX: Final = 20
+
+
+class Kind(StrEnum):
+    """What stands behind a signature."""
+
+    STATEMENT = "statement"
+    FILE = "file"
+    INHERITED = "inherited"
+    NOT_APPLICABLE = "not_applicable"
+    ACKNOWLEDGEMENT = "acknowledgement"
+
+
+FACTS: Final[Mapping[Kind, tuple[str, ...]]] = {Kind.INHERITED: ("provider", "aoc_date", "responsibility")}
+"""What a kind says beside its statement."""
+
+
+class ProbeDecides(Conflict):
+    """A probe looks at this control, so nobody's word stands for it."""
+
+    code = "probe_decides"
+
+
+class FileUnknown(PaperInvalid):
+    """There is no such file among the evidence of this control."""
+
+    code = "file_unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """An attestation as somebody writes it; without an end it holds as long as its control lets it."""
+
+    framework: str
+    key: str
+    kind: Kind
+    statement: str
+    owner: str | None = None
+    valid_from: datetime | None = None
+    expires_at: datetime | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+    files: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attestation:
+    """One version of an attestation as it stands."""
+
+    id: str
+    framework: str
+    key: str
+    kind: Kind
+    version: int
+    statement: str
+    facts: Mapping[str, str]
+    files: Sequence[str]
+    owner: str
+    valid_from: datetime
+    expires_at: datetime
+    state: str
+    signed_at: datetime | None
+    approval_id: str | None
+    event_id: str | None
+
+
+def propose(session: Session, draft: Draft, ctx: Context, *, desk: Desk) -> Attestation:
+    """Sign an attestation: in force at once, or once a second person agreed.
+
+    Raises `NotFound`, `ProbeDecides`, `PaperInvalid`, `PaperTooLong`, and `PaperOpen` while another version waits.
+    """
+    ctx.actor.require(COMPLIANCE_ATTESTATION_PROPOSE)
+    control = control_of(desk.catalogue, draft.framework, draft.key)
+    if control.mode == "P" and control.probes and draft.kind is not Kind.NOT_APPLICABLE:
+        raise ProbeDecides
+    facts = _facts(draft)
+    begin = draft.valid_from or ctx.at
+    if not ctx.at - timedelta(days=366) <= begin <= ctx.at:
+        raise PaperInvalid("It holds from today, or from a day of the last twelve months.", param="valid_from")
+    limit = (control.expires or YEAR).after(begin)
+    end = draft.expires_at or limit
+    demand_end(end, ctx.at, limit, (control.expires or YEAR).in_words(), param="expires_at")
+    table = models.attestation
+    of = sa.and_(table.c.framework == control.framework, table.c.key == control.key, table.c.kind == draft.kind)
+    if session.scalar(sa.select(table.c.id).where(of, table.c.state == PROPOSED)) is not None:
+        raise PaperOpen
+    version = (session.scalar(sa.select(sa.func.max(table.c.version)).where(of)) or 0) + 1
+    paper_id = ctx.new_id("att")
+    session.execute(
+        sa.insert(table).values(
+            id=paper_id,
+            framework=control.framework,
+            key=control.key,
+            kind=draft.kind,
+            version=version,
+            statement=words.checked(draft.statement, param="statement", longest=TEXT_MAX),
+            facts=facts,
+            files=_files(session, draft),
+            owner=draft.owner or ctx.actor.own_id,
+            valid_from=begin,
+            expires_at=end,
+            state=PROPOSED,
+        )
+    )
+    if asks(control, draft.kind):
+        payload = _payload(session, paper_id, desk)
+        approval = desk.approvals.ask(session, APPROVAL, payload, ctx, object_id=paper_id, reason=payload["statement"])
+        session.execute(sa.update(table).where(table.c.id == paper_id).values(approval_id=approval))
+    else:
+        _put_in_force(session, paper_id, ctx)
+    return by_id(session, paper_id)
+
+
+def asks(control: Control, kind: Kind) -> bool:
+    """Tell whether a second person has to agree: where a signature carries a probe's weight, or takes a row out."""
+    return control.mode == "H" or control.scope == "cde" or kind in (Kind.INHERITED, Kind.NOT_APPLICABLE)
+
+
+def withdraw(session: Session, paper_id: str, ctx: Context, *, desk: Desk) -> None:
+    """Take an attestation back; raises `NotFound` or `PaperMoved`."""
+    ctx.actor.require(COMPLIANCE_ATTESTATION_PROPOSE)
+    found = by_id(session, paper_id)
+    if found.state == PROPOSED and found.approval_id is not None:
+        desk.approvals.cancel(session, found.approval_id, ctx)
+    table = models.attestation
+    done = session.execute(
+        sa.update(table)
+        .where(table.c.id == paper_id, table.c.state.in_((PROPOSED, IN_FORCE, EXPIRED)))
+        .values(state=WITHDRAWN)
+    )
+    if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
+        raise PaperMoved
+
+
+def kind(desk: Desk) -> ApprovalKind:
+    """Return what a second person decides about an attestation."""
+
+    def run(session: Session, payload: Payload, id: str, ctx: Context) -> str:
+        paper_id = str(payload["attestation"])
+        desk.approvals.take(session, id, APPROVAL, _payload(session, paper_id, desk), ctx)
+        found = _put_in_force(session, paper_id, ctx)
+        return f"in force until {found.expires_at:%Y-%m-%d}"
+
+    def closed(session: Session, id: str, state: State, ctx: Context) -> None:
+        table = models.attestation
+        session.execute(
+            sa.update(table).where(table.c.approval_id == id, table.c.state == PROPOSED).values(state=REJECTED)
+        )
+
+    return ApprovalKind(
+        name=APPROVAL,
+        title="Put an attestation in force",
+        asks=COMPLIANCE_ATTESTATION_PROPOSE,
+        decides=COMPLIANCE_ATTESTATION_APPROVE,
+        render=_rendered,
+        run=run,
+        ttl=timedelta(hours=72),
+        closed=closed,
+    )
+
+
+def by_id(session: Session, paper_id: str) -> Attestation:
+    """Return one version; raises `NotFound`."""
+    table = models.attestation
+    row = session.execute(sa.select(table).where(table.c.id == paper_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFound(object_id=paper_id)
+    return _attestation(row)
+
+
+def listed(session: Session, actor: Actor, *, of: tuple[str, str] | None = None) -> list[Attestation]:
+    """Return every version, or those of one control, the newest first."""
+    actor.require(COMPLIANCE_CONTROL_READ)
+    table = models.attestation
+    query = sa.select(table).order_by(table.c.valid_from.desc(), table.c.version.desc())
+    if of is not None:
+        query = query.where(table.c.framework == of[0], table.c.key == of[1])
+    return [_attestation(row) for row in session.execute(query).mappings()]
+
+
+def _facts(draft: Draft) -> dict[str, str]:
+    wanted = FACTS.get(draft.kind, ())
+    if unknown := set(draft.facts) - set(wanted):
+        raise PaperInvalid(f"This kind says nothing of {sorted(unknown)[0]}.", param="facts")
+    found = {
+        name: words.checked(draft.facts.get(name, ""), param=name, shortest=2, longest=FACT_MAX) for name in wanted
+    }
+    if "aoc_date" in found:
+        try:
+            datetime.strptime(found["aoc_date"], "%Y-%m-%d")  # noqa: DTZ007 - a day
+        except ValueError as error:
+            raise PaperInvalid("The date of the AOC is a day such as 2026-03-31.", param="aoc_date") from error
+    return found
+
+
+def _files(session: Session, draft: Draft) -> list[str]:
+    given = list(dict.fromkeys(draft.files))
+    if draft.kind is Kind.FILE and not given:
+        raise PaperInvalid("This kind needs a file.", param="files")
+    if len(given) > FILES_MAX:
+        raise PaperInvalid(f"At most {FILES_MAX} files stand behind a paper.", param="files")
+    use = models.evidence_use
+    known = set(
+        session.scalars(sa.select(use.c.sha256).where(use.c.framework == draft.framework, use.c.key == draft.key))
+    )
+    if set(given) - known:
+        raise FileUnknown(param="files")
+    return given
+
+
+def _put_in_force(session: Session, paper_id: str, ctx: Context) -> Attestation:
+    found, table = by_id(session, paper_id), models.attestation
+    of = sa.and_(table.c.framework == found.framework, table.c.key == found.key, table.c.kind == found.kind)
+    session.execute(sa.update(table).where(of, table.c.state.in_((IN_FORCE, EXPIRED))).values(state=SUPERSEDED))
+    event = AttestationSigned(
+        control=f"{found.framework} {found.key}", until=found.expires_at, sha256=content_hash(found)
+    )
+    event_id = outbox.record(session, event, ctx)
+    done = session.execute(
+        sa.update(table)
+        .where(table.c.id == paper_id, table.c.state == PROPOSED)
+        .values(state=IN_FORCE, signed_at=ctx.at, event_id=event_id)
+    )
+    if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
+        raise PaperMoved
+    return found
+
+
+def content_hash(found: Attestation) -> str:
+    """Return the SHA-256 of all that a signature stands under."""
+    return crypto.sha256(canonical.encode(_content(found))).hex()
+
+
+def _content(found: Attestation) -> dict[str, Any]:
+    return {
+        "framework": found.framework,
+        "key": found.key,
+        "kind": found.kind.value,
+        "version": found.version,
+        "statement": found.statement,
+        "facts": dict(found.facts),
+        "files": list(found.files),
+        "owner": found.owner,
+        "valid_from": rfc3339(found.valid_from),
+        "expires_at": rfc3339(found.expires_at),
+    }
+
+
+def _payload(session: Session, paper_id: str, desk: Desk) -> dict[str, Any]:
+    found = by_id(session, paper_id)
+    control = control_of(desk.catalogue, found.framework, found.key)
+    return {
+        **_content(found),
+        "attestation": paper_id,
+        "control": control.name,
+        "title": control.title,
+        "sha256": content_hash(found),
+    }
+
+
+def _rendered(payload: Payload) -> list[str]:
+    said = str(payload["kind"]).replace("_", " ")
+    files = payload["files"]
+    return [
+        f"{payload['control']}, {payload['title']}: {said}, version {payload['version']}.",
+        f"“{payload['statement']}”",
+        *(f"{name.replace('_', ' ').capitalize()}: {value}." for name, value in sorted(payload["facts"].items())),
+        *([f"{len(files)} file{'s' if len(files) != 1 else ''} of evidence behind it."] if files else []),
+        f"From {payload['valid_from'][:10]} until {payload['expires_at'][:10]}.",
+    ]
+
+
+def _attestation(row: Any) -> Attestation:
+    values = {name: value for name, value in row.items() if name != "reminded"}
+    return Attestation(**{**values, "kind": Kind(row["kind"])})

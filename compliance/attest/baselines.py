@@ -1,0 +1,225 @@
+"""Baselines: what runs is compared with what two people approved. Proposed from what runs now, never typed in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel import canonical, crypto, words
+from app.kernel.access import (
+    COMPLIANCE_BASELINE_APPROVE,
+    COMPLIANCE_BASELINE_PROPOSE,
+    COMPLIANCE_CONTROL_READ,
+    Actor,
+)
+from app.kernel.approvals import ApprovalKind, Payload, State
+from app.kernel.context import Context
+from app.kernel.errors import Conflict, NotFound
+from compliance.attest import models
+from compliance.attest.parts import (
+    IN_FORCE,
+    PROPOSED,
+    REJECTED,
+    SUPERSEDED,
+    TEXT_MAX,
+    Desk,
+    PaperMoved,
+    PaperOpen,
+)
+from compliance.contracts.probes import Baseline
+from ingest.events.compliance import DocumentApproved
+from ingest.log import outbox
+
+APPROVAL: Final = "compliance.baseline"
+LINES_SHOWN: Final = 40
+
+
+class NothingNew(Conflict):
+    """What runs now is what was approved."""
+
+    code = "nothing_new"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """What may be approved under a name: what runs now, what is in force, and whether somebody proposed."""
+
+    name: str
+    live_hash: str
+    in_force: Baseline | None
+    approved_at: datetime | None
+    waits: str | None
+    differences: tuple[str, ...]
+
+    @property
+    def is_same(self) -> bool:
+        """Tell whether what runs is what was approved."""
+        return self.in_force is not None and self.in_force.sha256 == self.live_hash
+
+
+def digest(body: Any) -> str:
+    """Return the hash of a document: of its canonical form."""
+    return crypto.sha256(canonical.encode(body)).hex()
+
+
+def propose(session: Session, name: str, reason: str, ctx: Context, *, desk: Desk) -> str:
+    """Propose what runs now under a name; returns the approval's id.
+
+    Raises `NotFound`, `NothingNew` where it is in force already, and `PaperOpen` while another version waits.
+    """
+    ctx.actor.require(COMPLIANCE_BASELINE_PROPOSE)
+    read = desk.live.get(name)
+    if read is None:
+        raise NotFound(object_id=name)
+    body = read(session)
+    before = in_force(session, name)
+    if before is not None and before.sha256 == digest(body):
+        raise NothingNew
+    table = models.baseline
+    if session.scalar(sa.select(table.c.id).where(table.c.name == name, table.c.state == PROPOSED)) is not None:
+        raise PaperOpen
+    version = (session.scalar(sa.select(sa.func.max(table.c.version)).where(table.c.name == name)) or 0) + 1
+    baseline_id = ctx.new_id("bas")
+    session.execute(
+        sa.insert(table).values(
+            id=baseline_id,
+            name=name,
+            version=version,
+            sha256=digest(body),
+            body=body,
+            proposed_by=ctx.actor.own_id,
+            state=PROPOSED,
+        )
+    )
+    approval = desk.approvals.ask(
+        session,
+        APPROVAL,
+        _payload(session, baseline_id),
+        ctx,
+        object_id=baseline_id,
+        reason=words.reason(reason, longest=TEXT_MAX),
+    )
+    session.execute(sa.update(table).where(table.c.id == baseline_id).values(approval_id=approval))
+    return approval
+
+
+def kind(desk: Desk) -> ApprovalKind:
+    """Return what a second person decides about a baseline."""
+
+    def run(session: Session, payload: Payload, id: str, ctx: Context) -> str:
+        baseline_id, table = str(payload["baseline"]), models.baseline
+        desk.approvals.take(session, id, APPROVAL, _payload(session, baseline_id), ctx)
+        name, version = str(payload["name"]), int(payload["version"])
+        session.execute(
+            sa.update(table).where(table.c.name == name, table.c.state == IN_FORCE).values(state=SUPERSEDED)
+        )
+        event = DocumentApproved(document=f"baseline.{name}", version=version, sha256=str(payload["sha256"]))
+        event_id = outbox.record(session, event, ctx)
+        done = session.execute(
+            sa.update(table)
+            .where(table.c.id == baseline_id, table.c.state == PROPOSED)
+            .values(state=IN_FORCE, approved_at=ctx.at, event_id=event_id)
+        )
+        if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
+            raise PaperMoved
+        return f"version {version} of {name.replace('_', ' ')} is in force"
+
+    def closed(session: Session, id: str, state: State, ctx: Context) -> None:
+        table = models.baseline
+        session.execute(
+            sa.update(table).where(table.c.approval_id == id, table.c.state == PROPOSED).values(state=REJECTED)
+        )
+
+    return ApprovalKind(
+        name=APPROVAL,
+        title="Approve what runs as the baseline",
+        asks=COMPLIANCE_BASELINE_PROPOSE,
+        decides=COMPLIANCE_BASELINE_APPROVE,
+        render=_rendered,
+        run=run,
+        ttl=timedelta(hours=72),
+        closed=closed,
+    )
+
+
+def in_force(session: Session, name: str) -> Baseline | None:
+    """Return the approved document of a name; its hash is that of the body as it lies there now."""
+    table = models.baseline
+    row = session.execute(sa.select(table).where(table.c.name == name, table.c.state == IN_FORCE)).one_or_none()
+    if row is None:
+        return None
+    # A body that somebody changed behind our back is not the one that was approved.
+    return Baseline(name=name, version=row.version, sha256=digest(row.body), body=row.body)
+
+
+def documents(session: Session, actor: Actor, *, desk: Desk) -> list[Document]:
+    """Return every document that can be approved, beside what was."""
+    actor.require(COMPLIANCE_CONTROL_READ)
+    table = models.baseline
+    found = []
+    for name, read in sorted(desk.live.items()):
+        body, approved = read(session), in_force(session, name)
+        of = sa.and_(table.c.name == name)
+        found.append(
+            Document(
+                name=name,
+                live_hash=digest(body),
+                in_force=approved,
+                approved_at=session.scalar(sa.select(table.c.approved_at).where(of, table.c.state == IN_FORCE)),
+                waits=session.scalar(sa.select(table.c.approval_id).where(of, table.c.state == PROPOSED)),
+                differences=tuple(differences(approved.body if approved else None, body)),
+            )
+        )
+    return found
+
+
+def differences(before: Any, after: Any) -> list[str]:
+    """Return what was added and taken away, a line each; the first version adds everything and says how much."""
+    old, new = set(_lines(before)), set(_lines(after))
+    if before is None:
+        return [f"The first version, of {len(new):,} lines."]
+    return [*(f"+ {line}" for line in sorted(new - old)), *(f"- {line}" for line in sorted(old - new))]
+
+
+def _lines(value: Any, path: str = "") -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, part in value.items():
+            yield from _lines(part, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list | tuple):
+        for part in value:
+            if isinstance(part, Mapping | list | tuple):
+                yield f"{path}: {canonical.encode(part).decode()}"
+            else:
+                yield f"{path}: {part}"
+    elif value is not None:
+        yield f"{path}: {value}"
+
+
+def _payload(session: Session, baseline_id: str) -> dict[str, Any]:
+    table = models.baseline
+    row = session.execute(sa.select(table).where(table.c.id == baseline_id)).one_or_none()
+    if row is None:
+        raise NotFound(object_id=baseline_id)
+    before = in_force(session, row.name)
+    changed = differences(before.body if before else None, row.body)
+    more = [f"and {len(changed) - LINES_SHOWN:,} more"] if len(changed) > LINES_SHOWN else []
+    return {
+        "baseline": baseline_id,
+        "name": row.name,
+        "version": row.version,
+        "sha256": digest(row.body),
+        "changes": changed[:LINES_SHOWN] + more,
+    }
+
+
+def _rendered(payload: Payload) -> list[str]:
+    return [
+        f"{payload['name'].replace('_', ' ').capitalize()}, version {payload['version']}, as it runs now.",
+        *payload["changes"],
+        f"SHA-256 {payload['sha256']}.",
+    ]
