@@ -45,7 +45,7 @@ totp: ## Passwords and present codes of the demo accounts
 lock: ## Resolve the locks anew; releases younger than 7 days are left out (NOW=1 takes them)
 	@sh deploy/lock.sh
 
-bench: ## Measure against a named reference (NAME=ledger|ingest|log)
+bench: ## Measure against a named reference (NAME=ledger|ingest|log|compliance|retention|verify)
 	$(BIN)/python -m benchmarks.$(NAME)
 
 reset: ## Remove the demonstration's data

@@ -1,0 +1,78 @@
+"""What forgetting costs: `python -m benchmarks.retention [--events N]`.
+
+A month is planned, removed from store, log and archive, and looked for; its reference is deleting the same rows of the
+log's table bare, in the same run. Then a person is found everywhere, packed and planned for erasure.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import sqlalchemy as sa
+
+from app.kernel.access import LOG_SEGMENT_PRUNE, service
+from benchmarks.filled import Spent, filled
+from compliance.privacy import graph
+from compliance.retention import plan, policies
+from ingest import models
+from ingest.log import forgetting
+from tests.support.installation import Installation
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure retention.")
+    parser.add_argument("--events", type=int, default=100_000)
+    chosen = parser.parse_args()
+    with filled(chosen.events) as house:
+        person(house)
+        bare = reference(house)
+        month(house, bare)
+
+
+def person(house: Installation) -> None:
+    system, subject = house.system, house.people["amber_one"].account
+    sources = system.compliance.sources
+    with system.db.read() as session:
+        with Spent() as finding:
+            seeds = graph.walk(session, sources, subject)
+            records = sum(1 for source in sources for _ in source.collect(session, seeds))
+        with Spent() as planning:
+            targets = sum(1 for source in sources for _ in source.plan(session, seeds))
+    print(
+        f"a person: {records} records found in {finding.wall:.2f} s, {targets} targets planned in {planning.wall:.2f} s"
+    )
+
+
+def reference(house: Installation) -> float:
+    """Delete the bodies bare, in one statement, and take it back."""
+    system = house.system
+    with system.db.begin() as session, Spent() as spent:
+        unit = next(one for one in forgetting.units(session) if one.class_ == "security")
+        of = models.body.c
+        session.execute(sa.delete(models.body).where(of["class"] == "security", of.sequence <= unit.last))
+        session.rollback()
+    print(f"reference: {unit.count:,} bodies deleted by one statement in {spent.wall:.2f} s")
+    return spent.wall
+
+
+def month(house: Installation, bare: float) -> None:
+    system = house.system
+    with system.db.read() as session, Spent() as planning:
+        policy = policies.in_force(session)["security"]
+        made = plan.make(session, policy, system.clock.now(), parts=system.retention)
+    (unit, *_) = [batch.store.split("|") for batch in made.batches]
+    ctx = system.context(service("bench", LOG_SEGMENT_PRUNE))
+    with Spent() as dropping:
+        done = forgetting.drop(unit[0], unit[1], {}, "ret_bench", ctx, parts=system.forgetting)
+    with system.db.read() as session, Spent() as looking:
+        left = forgetting.remaining(session, unit[0], unit[1], store=system.working_store, archive=system.archive)
+    assert left.is_gone
+    print(
+        f"a month of {done.count:,} events: planned in {planning.wall:.2f} s, removed in {dropping.wall:.2f} s "
+        f"({dropping.cpu / done.count * 1e6:.1f} µs CPU an event, {dropping.wall / bare:.1f} of the reference), "
+        f"looked for in {looking.wall * 1e3:.0f} ms"
+    )
+
+
+if __name__ == "__main__":
+    main()
