@@ -48,6 +48,7 @@ class ConsoleSources:
         self.rules: Mapping[str, Rule] = system.runner.rules
         self.controls = system.controls
         self.retention = system.retention
+        self.privacy = system.compliance.privacy
         self.is_demo = system.settings.demo
 
     @property

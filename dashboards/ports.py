@@ -13,6 +13,7 @@ from app.kernel.access import Actor, Permission
 from app.kernel.context import Context
 from app.kernel.errors import OnePayError
 from compliance.engine.observe import Observer
+from compliance.privacy.parts import Privacy
 from compliance.retention.parts import Retention
 from detectors.sigma.ast import Rule
 from ingest.log.receipts import Receipt
@@ -47,6 +48,7 @@ class Sources(Protocol):
     rules: Mapping[str, Rule]
     controls: Observer
     retention: Retention
+    privacy: Privacy
     is_demo: bool
 
     @property

@@ -12,6 +12,7 @@ from dash import html
 from app.kernel.access import (
     COMPLIANCE_CONTROL_READ,
     EVENT_RECORD_READ,
+    PRIVACY_CONSENT_READ,
     PRIVACY_REQUEST_READ,
     SOC_ALERT_READ,
     SOC_HEALTH_READ,
@@ -47,7 +48,14 @@ _COMPLIANCE: Final[Menu] = (
             ("Controls", "controls", COMPLIANCE_CONTROL_READ),
         ),
     ),
-    ("Privacy", (("Retention", "retention", PRIVACY_REQUEST_READ),)),
+    (
+        "Privacy",
+        (
+            ("Requests", "requests", PRIVACY_REQUEST_READ),
+            ("Consent", "consent", PRIVACY_CONSENT_READ),
+            ("Retention", "retention", PRIVACY_REQUEST_READ),
+        ),
+    ),
 )
 MENUS: Final[Mapping[str, Menu]] = {SOC: _SECURITY, COMPLIANCE: _COMPLIANCE}
 AREAS: Final = ((SOC, "Security"), (COMPLIANCE, "Compliance"))

@@ -56,6 +56,19 @@ class Standing:
     latest: Receipt | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How many people stand by one version of a text: consented and not taken back, taken back."""
+
+    purpose: str
+    version: int
+    sha256: str
+    given: int
+    withdrawn: int
+    is_present: bool
+    newest_at: datetime
+
+
 def give(session: Session, purpose: str, ctx: Context, *, channel: str = "web") -> Receipt:
     """Record one's own consent to the present text of a purpose; raises `PurposeUnknown`."""
     ctx.actor.require(PRIVACY_SELF_CONSENT)
@@ -104,6 +117,34 @@ def receipts_of(session: Session, subject: str, ctx: Context) -> Sequence[Receip
     ctx.actor.require(PRIVACY_CONSENT_READ)
     outbox.record(session, DataRead(view="consents", count=1, about=(subject,)), ctx)
     return receipts(session, subject)
+
+
+def tallies(session: Session, ctx: Context) -> Sequence[Tally]:
+    """Count by purpose and version of its text how people stand: the newest receipt of each decides."""
+    ctx.actor.require(PRIVACY_CONSENT_READ)
+    of = consent_receipt.c
+    newest = sa.select(sa.func.max(of.n)).group_by(of.subject, of.purpose)
+    given = sa.func.sum(sa.case((of.action == GIVEN, 1), else_=0))
+    query = (
+        sa.select(of.purpose, of.version, of.sha256, given.label("given"), sa.func.count().label("all"))
+        .add_columns(sa.func.max(of.at).label("at"))
+        .where(of.n.in_(newest))
+        .group_by(of.purpose, of.version, of.sha256)
+        .order_by(of.purpose, of.version.desc())
+    )
+    known = purposes.shipped()
+    return [
+        Tally(
+            purpose=row.purpose,
+            version=row.version,
+            sha256=row.sha256,
+            given=row.given,
+            withdrawn=row.all - row.given,
+            is_present=row.purpose in known and known[row.purpose].text_hash == row.sha256,
+            newest_at=row.at,
+        )
+        for row in session.execute(query)
+    ]
 
 
 def is_given(session: Session, subject: str, purpose: Purpose) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy.orm import Session
@@ -46,6 +47,24 @@ def rectify(
     outbox.record(session, event, ctx)
     asked.move(session, found, State.EXECUTING, ctx, note=f"corrected: {field} in {store}", handled_by=ctx.actor.id)
     return change
+
+
+def correctable(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> Sequence[tuple[str, str, str]]:
+    """Return (store, id, field) of what a person gave us and could have corrected; names of fields, no values."""
+    ctx.actor.require(PRIVACY_REQUEST_HANDLE)
+    found = _handled(session, request_id, Kind.RECTIFICATION, ctx)
+    seeds = graph.walk(session, parts.sources, found.subject)
+    places: set[tuple[str, str, str]] = set()
+    for source in parts.sources:
+        given = {
+            (info.name, info.category)
+            for info in source.stores()
+            if info.origin == "provided" and info.on_erase != "keep_to_class_end" and info.category != "account.id"
+        }
+        for record in source.collect(session, seeds) if given else ():
+            if (record.store, record.category) in given and not record.counterparty:
+                places.update((record.store, record.id, field) for field in record.data)
+    return sorted(places)
 
 
 def complete(session: Session, request_id: str, outcome: str, ctx: Context, *, parts: Privacy) -> None:

@@ -23,7 +23,7 @@ from app.kernel.context import Context
 from app.kernel.errors import NotFound, ReasonMissing, SamePerson, WrongState
 from compliance.catalog import purposes
 from compliance.privacy import clock, letters
-from compliance.privacy.models import REQUEST_CLASS, package, request, request_item, request_step
+from compliance.privacy.models import REQUEST_CLASS, package, redaction, request, request_item, request_step
 from compliance.privacy.parts import DetailMissing, ExtensionLate, KindUnknown, Privacy, ReceiptInvalid
 from ingest.events.access import DataRead
 from ingest.events.auth import ActivityDisowned
@@ -116,6 +116,15 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """What a copy does not say: by which rule, why, and how often."""
+
+    rule: str
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A request as it stands."""
 
@@ -173,6 +182,7 @@ class Story:
     request: Request
     steps: Sequence[Step]
     items: Sequence[Item]
+    left_out: Sequence[LeftOut] = ()
 
 
 def ask(session: Session, asked: Asked, ctx: Context, *, parts: Privacy) -> str:
@@ -324,7 +334,12 @@ def story(session: Session, request_id: str, ctx: Context, *, parts: Privacy) ->
     ctx.actor.require(PRIVACY_REQUEST_READ)
     found = get(session, request_id, parts=parts)
     _record_read(session, "privacy_request", [found.subject], ctx)
-    return Story(request=found, steps=steps(session, request_id), items=items(session, request_id))
+    return Story(
+        request=found,
+        steps=steps(session, request_id),
+        items=items(session, request_id),
+        left_out=left_out(session, request_id),
+    )
 
 
 def own_requests(session: Session, ctx: Context) -> Sequence[Request]:
@@ -400,6 +415,14 @@ def items(session: Session, request_id: str) -> Sequence[Item]:
         )
         for row in session.execute(query)
     ]
+
+
+def left_out(session: Session, request_id: str) -> Sequence[LeftOut]:
+    """Return what a copy leaves out, by rule."""
+    of = redaction.c
+    query = sa.select(of.rule, of.reason, of["count"].label("times")).where(of.request_id == request_id)
+    rows = session.execute(query.order_by(of.rule))
+    return [LeftOut(rule=row.rule, reason=row.reason, count=row.times) for row in rows]
 
 
 def move(

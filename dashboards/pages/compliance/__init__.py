@@ -7,7 +7,14 @@ from typing import Final
 
 from dashboards.mount import Console
 from dashboards.page import Page
-from dashboards.pages.compliance import controls, posture, retention
+from dashboards.pages.compliance import consent, controls, posture, request, request_acts, requests, retention
 
-PAGES: Final[Sequence[Page]] = (posture.PAGE, controls.PAGE, retention.PAGE)
-WIRES: Final[Sequence[Callable[[Console], None]]] = (controls.wire, retention.wire)
+PAGES: Final[Sequence[Page]] = (
+    posture.PAGE,
+    controls.PAGE,
+    requests.PAGE,
+    request.PAGE,
+    consent.PAGE,
+    retention.PAGE,
+)
+WIRES: Final[Sequence[Callable[[Console], None]]] = (controls.wire, requests.wire, request_acts.wire, retention.wire)

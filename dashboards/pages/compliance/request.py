@@ -1,0 +1,387 @@
+"""Request. *Is the answer complete?* Stores with what was found or goes, the clock, the steps, what is to be done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from dash import html
+
+from app.kernel.access import PRIVACY_REQUEST_READ
+from app.kernel.errors import NotFound
+from compliance.catalog import retention
+from compliance.privacy import erase
+from compliance.privacy.requests import Item, Kind, Request, State, Step, Story
+from dashboards import rights
+from dashboards.kit import (
+    Part,
+    chain,
+    copy,
+    counted_words,
+    empty,
+    facts,
+    mark,
+    ok,
+    page,
+    panel,
+    readable,
+    short,
+    span,
+    table,
+    updated,
+    when,
+)
+from dashboards.page import COMPLIANCE, Page, View
+from dashboards.pages.compliance import request_acts
+from dashboards.pages.compliance.request_acts import Standing
+
+_PACKED: Final = ("Received", "Identity", "Search", "Pack", "Ready", "Fetched")
+_ERASED: Final = ("Received", "Identity", "Plan", "Second person", "Wait", "Erase", "Look again", "Certified")
+_WORKED: Final = ("Received", "Identity", "A person looks", "Answered")
+# Where each state stands among the stages of its kind.
+_AT: Final[Mapping[Kind, Mapping[State, int]]] = {
+    Kind.ACCESS: {State.IDENTITY: 1, State.SCOPED: 2, State.IN_REVIEW: 3, State.READY: 5, State.DELIVERED: 6},
+    Kind.ERASURE: {
+        State.IDENTITY: 1,
+        State.SCOPED: 2,
+        State.IN_REVIEW: 3,
+        State.WAITING: 4,
+        State.EXECUTING: 5,
+        State.EXECUTED: 6,
+        State.VERIFIED: 7,
+        State.CLOSED: 8,
+    },
+    Kind.RECTIFICATION: {
+        State.IDENTITY: 1,
+        State.SCOPED: 2,
+        State.IN_REVIEW: 2,
+        State.EXECUTING: 2,
+        State.EXECUTED: 4,
+        State.CLOSED: 4,
+    },
+}
+
+
+def layout(view: View) -> Any:  # a Dash component
+    """Return all that is known of one request, and the form that is asked for."""
+    sources, context = view.sources, view.sources.context()
+    now = sources.acted(lambda session: _standing(view, session, context))
+    found = now.story.request
+    words, article = rights.KINDS[found.kind]
+    crumb = [html.A("Requests", href=view.href("requests")), " / ", short(found.id), copy(found.id, "id")]
+    left: list[Part] = [_stores(found, now.story.items)]
+    if now.story.left_out:
+        left.append(_left_out(now.story))
+    if now.certificate is not None:
+        left.insert(0, _certificate(view, now.certificate))
+    right = [_clock(view, now.story), _facts(view, now), _steps(view, now.story.steps)]
+    return page(
+        f"{words}, {article}",
+        "Is the answer complete?",
+        _answer(view, now),
+        *request_acts.opened(view, now),
+        _stages(view, now.story),
+        html.Div([html.Div(left, className="stack"), html.Div(right, className="stack")], className="cols"),
+        crumb=crumb,
+        right=[updated(view.now), *request_acts.offered(view, now)],
+    )
+
+
+def _standing(view: View, session: Any, context: Any) -> Standing:
+    standing = request_acts.standing(view.sources, session, str(view.id), context)
+    try:
+        certificate = erase.certificate(session, standing.story.request.id)
+    except NotFound:
+        return standing
+    return request_acts.certified(standing, certificate)
+
+
+def _answer(view: View, now: Standing) -> Part:
+    found, items = now.story.request, now.story.items
+    skipped = sorted({one.store for one in items if not one.searched})
+    total, held = sum(one.found for one in items), sum(one.held for one in items)
+    left_out = sum(one.count for one in now.story.left_out)
+    said, small = _sentence(view, now, skipped)
+    last = (f"{left_out:,}", "left out, by rule")
+    if found.kind is Kind.ERASURE:
+        last = (f"{held:,}", "stay by law")
+    cells = [(f"{total:,}", "entries found"), last, (_left(view, found), _left_words(found))]
+    return html.Div(
+        [
+            html.Div([*said, html.Small(small)], className="say"),
+            html.Div(
+                [html.Div([html.B(value), html.Small(words, className="dim")]) for value, words in cells],
+                className="cells",
+            ),
+        ],
+        className="answer",
+    )
+
+
+def _sentence(view: View, now: Standing, skipped: Sequence[str]) -> tuple[list[Part], str]:
+    found = now.story.request
+    if found.is_overdue(view.now):
+        late = mark("No, and late.", "cross", "bad")
+        return [
+            late,
+            " The law's day has ended.",
+        ], f"It was due by {rights.day(found.due, view.now)}; say why when you answer."
+    if skipped and found.is_open:
+        stores = counted_words(len(skipped), "store")
+        return [mark("Not yet.", "clock", "medium"), f" {stores} could not be searched."], (
+            f"{', '.join(skipped)}: somebody has to answer for a copy without it."
+        )
+    if now.waits:
+        return [mark("Not yet.", "clock", "medium"), " A second person decides."], (
+            "It stands on Approvals, for the data protection officer who did not prepare it."
+        )
+    match found.state:
+        case State.IDENTITY:
+            return [mark("Not yet.", "clock", "medium"), " Who asks is not shown."], "Nothing is given out before that."
+        case State.SCOPED:
+            return [
+                mark("Not yet.", "run", "accent"),
+                " Every store is being searched.",
+            ], "A job does it within a minute."
+        case State.IN_REVIEW | State.EXECUTING if found.kind is not Kind.ERASURE:
+            return [
+                mark("Not yet.", "clock", "medium"),
+                " It needs a person.",
+            ], "Do what is asked, then answer in words."
+        case State.IN_REVIEW:
+            return [mark("Not yet.", "clock", "medium"), " The plan waits for an officer."], (
+                "Look at what goes and what stays, then put it before the data protection officer."
+            )
+        case State.WAITING:
+            begins = found.not_before or view.now
+            return [
+                mark("Not yet.", "clock", "medium"),
+                f" It begins in {span(max(begins - view.now, timedelta()))}.",
+            ], ("The person is restricted meanwhile, and can call it off until then.")
+        case State.EXECUTING | State.EXECUTED | State.VERIFIED if found.kind is Kind.ERASURE:
+            return [
+                mark("Under way.", "run", "accent"),
+                " Batch by batch, then another reader looks.",
+            ], "A kill loses nothing."
+        case State.REFUSED:
+            return [mark("Refused.", "cross", "ink-2")], found.outcome or ""
+        case State.WITHDRAWN | State.STOPPED:
+            return [mark("It ended.", "empty", "ink-2"), f" {rights.stage_words(found.state.value).capitalize()}."], ""
+        case _:
+            return [ok("Yes, it is answered.")], found.outcome or _answered(view, found)
+
+
+def _answered(view: View, found: Request) -> str:
+    if found.answered_at is None:
+        return ""
+    days = (found.answered_at.date() - found.received_on).days
+    return f"Answered {rights.day(found.answered_at.date(), view.now)}, {counted_words(days, 'day')} after receipt."
+
+
+def _left(view: View, found: Request) -> str:
+    end = found.answered_at or view.now
+    return str(max(0, (found.internal_due - end.date()).days)) + " d"
+
+
+def _left_words(found: Request) -> str:
+    return "were left, internal" if found.answered_at else "left, internal"
+
+
+def _stages(view: View, story: Story) -> Part:
+    found = story.request
+    names = {Kind.ACCESS: _PACKED, Kind.PORTABILITY: _PACKED, Kind.ERASURE: _ERASED}.get(found.kind, _WORKED)
+    like = Kind.ACCESS if names is _PACKED else Kind.ERASURE if names is _ERASED else Kind.RECTIFICATION
+    first = {step.state: step.at for step in reversed(story.steps)}
+    if found.state in (State.REFUSED, State.WITHDRAWN, State.STOPPED):
+        reached = max((_AT[like].get(State(step.state), 0) for step in story.steps), default=0)
+    elif found.state is State.CLOSED and names is _PACKED:
+        reached = len(names)
+    else:
+        reached = _AT[like].get(found.state, len(names))
+    when_at = {
+        0: rights.day(found.received_on, view.now) + f", {found.channel.replace('_', ' ')}",
+        1: _day_of(first.get(State.SCOPED.value), view),
+    }
+    if found.kind is Kind.ERASURE:
+        when_at |= {
+            2: _day_of(first.get(State.IN_REVIEW.value), view),
+            3: _day_of(first.get(State.WAITING.value), view),
+            5: _day_of(first.get(State.EXECUTED.value), view),
+            6: _day_of(first.get(State.VERIFIED.value), view),
+            7: _day_of(first.get(State.CLOSED.value), view),
+        }
+    shown = []
+    is_going = found.is_open
+    for place, name in enumerate(names):
+        small = html.Small(when_at.get(place, "–") or "–")
+        if place < reached:
+            shown.append(html.Li([ok(name), small], className="done"))
+        elif place == reached and is_going:
+            shown.append(html.Li([html.B(name), small], className="now", **{"aria-current": "step"}))
+        else:
+            shown.append(html.Li([html.Span(name, className="dim"), html.Small("–")]))
+    return html.Section(html.Ol(shown, className="stages"), className="panel", **{"aria-label": "Stages"})
+
+
+def _day_of(at: datetime | None, view: View) -> str:
+    return rights.day(at.date(), view.now) if at is not None else ""
+
+
+def _stores(found: Request, items: Sequence[Item]) -> Part:
+    if not items:
+        why = "They are searched once it is shown who asks." if found.is_open else "Nothing was searched for this."
+        return panel("Stores", empty("No store was searched.", why))
+    erases = found.kind is Kind.ERASURE
+    heads: list[tuple[str, str]] = [("Store", ""), ("Category", "roomy"), ("Entries", "num"), ("State", "")]
+    heads += [("Stays", "num"), ("Until, by", "")] if erases else [("Kept by", "roomy")]
+    ordered = sorted(items, key=lambda one: (one.searched, one.held == 0, one.store, one.category))
+    rows = [_line(one, erases) for one in ordered]
+    listed = html.Div(
+        table(heads, rows, caption="Stores"),
+        className="scroll",
+        tabIndex="0",
+        role="group",
+        **{"aria-label": "Stores, scrolls"},
+    )
+    searched = len({one.store for one in items if one.searched})
+    return panel("Stores", listed, sub=f"{searched} of {len({one.store for one in items})} searched")
+
+
+def _line(one: Item, erases: bool) -> list[Part]:
+    known = retention.shipped().get(one.retention or "")
+    if not one.searched:
+        state: Part = mark(f"not searched: {one.skipped}", "cross", "bad")
+    elif not erases:
+        state = ok("answered")
+    elif one.held == one.found:
+        state = mark("stays", "clock", "ink-2")
+    else:
+        state = ok({"shred": "goes with its key"}.get(one.action or "", "goes"))
+    cells: list[Part] = [one.store, html.Span(one.category, className="dim"), f"{one.found:,}", state]
+    ground = known.ground if known else (one.retention or "–").replace("_", " ")
+    if erases:
+        until = f"{one.stays_until}, {ground}" if one.held else "–"
+        return [*cells, f"{one.held:,}" if one.held else "–", html.Span(until, className="dim")]
+    return [*cells, html.Span(known.says if known else ground, className="dim")]
+
+
+def _left_out(story: Story) -> Part:
+    rows = [
+        [one.rule.replace("_", " "), html.Span(one.reason, className="dim"), f"{one.count:,}"] for one in story.left_out
+    ]
+    return panel("Left out, by rule", table([("Rule", ""), ("Why", ""), ("Times", "num")], rows, caption="Left out"))
+
+
+def _certificate(view: View, body: Mapping[str, Any]) -> Part:
+    gone = sum(one["entries"] for one in body["erased"])
+    stays = [
+        [
+            html.Span(one["store"], className="cut"),
+            html.Span(f"{one['law']}, until {one['until']}"),
+            f"{one['entries']:,}",
+        ]
+        for one in body["stays"]
+    ]
+    inner = html.Div(
+        [
+            html.P(
+                f"{gone:,} {'entry' if gone == 1 else 'entries'} erased, and another reader found nothing of "
+                f"them. {body['why_not_before']}",
+            ),
+            facts(
+                ("Erased at", when(datetime.fromisoformat(body["erased_at"]), view.now)),
+                ("Irrecoverable from", when(datetime.fromisoformat(body["irrecoverable_from"]), view.now)),
+                ("Keys destroyed", ", ".join(body["keys_destroyed"]) or "none"),
+                ("Decided by", " and ".join(body["decided_by"])),
+                ("Plan", short(body["plan_root"])),
+                ("What stays is", f"{body['word']}. {body['in_clear']}"),
+                ("Disputed", body["disputed"]),
+            ),
+            *([html.H3("What stays", className="mt8"), chain(stays, cls="words-of")] if stays else []),
+        ],
+        className="body",
+    )
+    link = html.A("event and proof", href=f"/console/soc/events?sel={body['event']}", className="more")
+    return panel("Certificate of erasure", inner, sub=body["law"], right=link)
+
+
+def _clock(view: View, story: Story) -> Part:
+    found = story.request
+    left = [
+        html.Div(
+            [
+                html.B(_left(view, found), className="big"),
+                html.Small(f"internal, {rights.day(found.internal_due, view.now)}", className="dim"),
+            ]
+        ),
+        html.Div(
+            [
+                html.Span(rights.clock(found, view.now)),
+                html.Small("by law, three months" if found.is_extended else "by law, one month", className="dim block"),
+            ]
+        ),
+    ]
+    rows: list[list[Part]] = [["received", html.Span(rights.day(found.received_on, view.now)), ""]]
+    for step in story.steps:
+        note = step.note or ""
+        if "asked who" in note or "the clock stood" in note:
+            rows.append([rights.day(step.at.date(), view.now), html.Span(note), ""])
+    rows.append(
+        ["due", html.Span(rights.day(found.due, view.now)), "extended" if found.is_extended else "not extended"]
+    )
+    if found.answered_at is not None:
+        rows.append(["answered", html.Span(rights.day(found.answered_at.date(), view.now)), ""])
+    inner = [html.Div(left, className="pair"), html.Div(chain(rows), className="mt8")]
+    return panel("Clock", html.Div(inner, className="body"), sub=f"rules, version {found.rules}")
+
+
+def _facts(view: View, now: Standing) -> Part:
+    found, name = now.story.request, view.sources.name_of_colleague
+    pairs: list[tuple[str, Part]] = [
+        ("Person", [short(found.subject), copy(found.subject, "id")]),
+        ("Identity", rights.identity(found, view.now)),
+        ("Stage", rights.stage(found)),
+    ]
+    if found.detail:
+        pairs.append(("In their words", found.detail))
+    if found.purpose:
+        pairs.append(("Which use", found.purpose))
+    if found.linked_to:
+        pairs.append(("Stands beside", html.A(short(found.linked_to), href=view.href(f"requests/{found.linked_to}"))))
+    pairs.append(("Prepared by", name(found.handled_by) or "–" if found.handled_by else "–"))
+    pairs.append(("Approved by", name(found.approved_by) or "–" if found.approved_by else "–"))
+    if found.not_before is not None:
+        pairs.append(("Not before", when(found.not_before, view.now)))
+    if found.outcome:
+        pairs.append(("Answer", found.outcome))
+    return panel("Facts", html.Div(facts(*pairs), className="body"))
+
+
+def _steps(view: View, steps: Sequence[Step]) -> Part:
+    items = []
+    for place, step in reversed(list(enumerate(steps))):
+        said = readable(step.note) if step.note else rights.stage_words(step.state) if place else "received"
+        if step.event_id:
+            said = html.A(said, href=f"/console/soc/events?sel={step.event_id}", title="event and proof")
+        role = step.role.replace("_", " ") if step.role != "you" else "the person"
+        items.append(
+            html.Li(
+                [
+                    html.Span([said, html.Small(role, className="dim block")], className="grow"),
+                    html.Span(when(step.at, view.now), className="dim"),
+                ]
+            )
+        )
+    return panel("Steps", html.Ol(items, className="rows"), sub=f"{len(steps)}, newest first")
+
+
+PAGE: Final = Page(
+    slug="requests",
+    title="Request",
+    question="Is the answer complete?",
+    permission=PRIVACY_REQUEST_READ,
+    layout=layout,
+    takes_id=True,
+    area=COMPLIANCE,
+)

@@ -1,0 +1,248 @@
+"""Requests. *Which breaks its deadline?* What people ask of their data, those due first; entering one by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from functools import partial
+from typing import Any, Final
+
+import dash_mantine_components as dmc
+from dash import html
+from sqlalchemy.orm import Session
+
+from app.kernel.access import PRIVACY_REQUEST_HANDLE, PRIVACY_REQUEST_READ
+from app.kernel.context import Context
+from compliance.catalog import purposes
+from compliance.privacy import requests as asked
+from compliance.privacy.parts import ReceiptInvalid
+from compliance.privacy.requests import Asked, Kind, Request, RequestFilter
+from dashboards import acts, rights
+from dashboards.acts import Deed
+from dashboards.kit import Part, act, choices, counted_words, empty, mark, ok, page, panel, short, table, updated
+from dashboards.mount import Console
+from dashboards.page import COMPLIANCE, Page, View
+from dashboards.ports import Sources
+
+SOON: Final = timedelta(days=7)
+CHANNELS: Final = ("letter", "call", "e-mail", "in person")
+_FIELDS: Final = ("kind", "subject", "received_on", "channel", "purpose", "detail", "reason")
+
+
+def layout(view: View) -> Any:  # a Dash component
+    """Return what is open, those due first, or what was asked so far; the form where it is called for."""
+    viewer, shows_all = view.sources.viewer(), view.words.get("show") == "all"
+    wanted = RequestFilter(is_open=None if shows_all else True, kind=_kind(view))
+    after, context = view.words.get("after"), view.sources.context()
+    found = view.sources.acted(lambda session: asked.requests(session, wanted, context, after=after))
+    right: list[Part] = [updated(view.now)]
+    if viewer.may(PRIVACY_REQUEST_HANDLE):
+        right.append(act("Enter one by hand", view.here("requests", do="enter"), main=True))
+    return page(
+        "Requests",
+        "Which breaks its deadline?",
+        _answer(view, found),
+        *_form(view),
+        _filters(view, shows_all),
+        _list(view, found),
+        right=right,
+    )
+
+
+def _answer(view: View, found: Sequence[Request]) -> Part:
+    running = [one for one in found if one.is_open and one.answered_at is None]
+    late = [one for one in running if one.is_overdue(view.now)]
+    soon = [one for one in running if not one.is_overdue(view.now) and one.due_at - view.now <= SOON]
+    behind = [one for one in running if one.internal_due < view.now.date() and one not in late]
+    unknown = [one for one in running if not one.is_verified]
+    if late:
+        said: list[Part] = [mark("One is late." if len(late) == 1 else f"{len(late)} are late.", "cross", "bad")]
+    elif soon:
+        said = [mark("None yet.", "clock", "medium"), f" {counted_words(len(soon), 'request')} due within 7 days."]
+    else:
+        said = [ok("None.")]
+    small = (
+        "One month from receipt by the calendar of the law; the clock stands only while a question of identity does."
+    )
+    cells = [
+        (str(len(running)), "waiting for an answer"),
+        (str(len(late)), "past the day of the law"),
+        (str(len(behind)), "past our own day 20"),
+        (str(len(unknown)), "of whom we do not know who asks"),
+    ]
+    return html.Div(
+        [
+            html.Div([*said, html.Small(small)], className="say"),
+            html.Div(
+                [html.Div([html.B(value), html.Small(words, className="dim")]) for value, words in cells],
+                className="cells",
+            ),
+        ],
+        className="answer",
+    )
+
+
+def _filters(view: View, shows_all: bool) -> Part:
+    which = [
+        ("Open", view.here("requests", show=None, after=None), not shows_all),
+        ("All", view.here("requests", show="all", after=None), shows_all),
+    ]
+    chosen = _kind(view)
+    kinds = [("Every kind", view.here("requests", kind=None, after=None), chosen is None)]
+    for kind, (words, _) in rights.KINDS.items():
+        kinds.append((words, view.here("requests", kind=kind.value, after=None), chosen is kind))
+    return html.Div(
+        [choices("Which", which, cls="ranges fit"), choices("Kind", kinds, cls="ranges fit")], className="chips"
+    )
+
+
+def _list(view: View, found: Sequence[Request]) -> Part:
+    if not found:
+        return panel("Requests", empty("Nobody waits.", "What people ask on their pages or by letter stands here."))
+    heads = [
+        ("Request", ""),
+        ("Kind", ""),
+        ("Person", ""),
+        ("Identity", ""),
+        ("Stage", ""),
+        ("Internal", "roomy"),
+        ("By law", ""),
+        ("Clock", "roomy"),
+        ("Owner", "roomy"),
+    ]
+    rows = [
+        [
+            html.A(short(one.id), href=view.href(f"requests/{one.id}")),
+            rights.kind(one),
+            short(one.subject),
+            rights.identity(one, view.now),
+            rights.stage(one),
+            _internal(view, one),
+            rights.clock(one, view.now),
+            html.Span(rights.pause(one, view.now) + (", extended" if one.is_extended else ""), className="dim"),
+            html.Span(_owner(view, one), className="dim"),
+        ]
+        for one in found
+    ]
+    listed = html.Div(
+        table(heads, rows, caption="Requests", cls="r44"),
+        className="scroll",
+        tabIndex="0",
+        role="group",
+        **{"aria-label": "Requests, scrolls"},
+    )
+    further = []
+    if len(found) == asked.PAGE_MAX:
+        further = [html.A("those due later", href=view.here("requests", after=found[-1].id), className="more")]
+    return panel("Requests", listed, sub=f"{len(found)}, due first", right=further)
+
+
+def _internal(view: View, found: Request) -> Part:
+    said = rights.day(found.internal_due, view.now)
+    if found.answered_at is None and found.internal_due < view.now.date():
+        return mark(said, "clock", "medium")
+    return html.Span(said, className="nowrap")
+
+
+def _owner(view: View, found: Request) -> str:
+    if found.handled_by is None:
+        return "–"
+    return view.sources.name_of_colleague(found.handled_by) or "a colleague who left"
+
+
+def _form(view: View) -> list[Part]:
+    if view.words.get("do") != "enter" or not view.sources.viewer().may(PRIVACY_REQUEST_HANDLE):
+        return []
+
+    def id_(name: str) -> dict[str, Any]:
+        return acts.field(name, "request-enter", "new")
+
+    kinds = [{"value": kind.value, "label": f"{words}, {law}"} for kind, (words, law) in rights.KINDS.items()]
+    uses = [
+        {"value": one.id, "label": one.says}
+        for one in purposes.shipped().values()
+        if one.may_be_objected_to or one.needs_consent
+    ]
+    under = {"comboboxProps": {"withinPortal": False}}
+    fields = acts.form(
+        "Enter a request",
+        dmc.Select(id=id_("kind"), label="What is asked", data=kinds, value=Kind.ACCESS.value, **under),
+        dmc.TextInput(
+            id=id_("subject"),
+            label="Of whom",
+            description="The account's id; whether it is them is shown afterwards",
+            placeholder="acc_…",
+            attributes={"input": {"data-first": "true", "maxLength": 40}},
+        ),
+        dmc.TextInput(
+            id=id_("received_on"),
+            label="Received on",
+            description="The day it reached us; the clock runs from it",
+            value=view.now.date().isoformat(),
+        ),
+        dmc.Select(id=id_("channel"), label="How it came", data=list(CHANNELS), value=CHANNELS[0], **under),
+        dmc.Select(
+            id=id_("purpose"),
+            label="Which use, for an objection",
+            data=uses,
+            placeholder="Choose",
+            clearable=True,
+            **under,
+        ),
+        dmc.Textarea(
+            id=id_("detail"),
+            label="What is wrong, or which decision",
+            description="For a rectification or a review; sealed under the person's key",
+            autosize=True,
+            minRows=2,
+        ),
+        dmc.TextInput(id=id_("reason"), label="Why so late", description="Only where it is older than 60 days"),
+        buttons=[acts.press("Enter it", "request-enter", "new", main=True)],
+        says=acts.place("request-enter", "new"),
+    )
+    back = html.A("Cancel", href=view.here("requests", do=None), className="more", **{"data-key": "Escape"})
+    return [panel("Enter a request", html.Div(fields, className="body deed"), cls="opened", right=back)]
+
+
+def _kind(view: View) -> Kind | None:
+    said = view.words.get("kind", "")
+    return Kind(said) if said in set(Kind) else None
+
+
+def wire(console: Console) -> None:
+    """Register the form."""
+    fields = [(name, "value") for name in _FIELDS]
+    acts.wire(console, "request-enter", PRIVACY_REQUEST_HANDLE, partial(_enter, console.sources), fields=fields)
+
+
+def _enter(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
+    try:
+        received = date.fromisoformat(deed.text("received_on").strip())
+    except ValueError as error:
+        raise ReceiptInvalid("Write the day of receipt as 2027-01-31.", param="received_on") from error
+    wanted = Asked(
+        kind=deed.text("kind"),
+        detail=deed.text("detail").strip() or None,
+        purpose=deed.text("purpose") or None,
+        channel=deed.text("channel").replace(" ", "_") or CHANNELS[0],
+    )
+    asked.enter(
+        session,
+        wanted,
+        deed.text("subject").strip(),
+        received,
+        ctx,
+        parts=sources.privacy,
+        reason=deed.text("reason") or None,
+    )
+    return "It is entered; now it is to be shown who asks"
+
+
+PAGE: Final = Page(
+    slug="requests",
+    title="Requests",
+    question="Which breaks its deadline?",
+    permission=PRIVACY_REQUEST_READ,
+    layout=layout,
+    area=COMPLIANCE,
+)

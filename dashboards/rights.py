@@ -1,0 +1,92 @@
+"""Words of requests of people: kinds with their articles, stages, clocks; the same on every page that shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Final
+
+from dash import html
+
+from compliance.privacy.requests import Kind, Request, State
+from dashboards.kit import Part, due, mark, ok
+
+KINDS: Final[Mapping[Kind, tuple[str, str]]] = {
+    Kind.ACCESS: ("Access and copy", "Art. 15"),
+    Kind.PORTABILITY: ("Portability", "Art. 20"),
+    Kind.RECTIFICATION: ("Rectification", "Art. 16"),
+    Kind.ERASURE: ("Erasure", "Art. 17"),
+    Kind.RESTRICTION: ("Restriction", "Art. 18"),
+    Kind.OBJECTION: ("Objection", "Art. 21"),
+    Kind.HUMAN_REVIEW: ("Review by a person", "Art. 22"),
+}
+_STATES: Final[Mapping[State, tuple[str, str, str]]] = {
+    State.IDENTITY: ("who is it?", "clock", "medium"),
+    State.SCOPED: ("being searched", "run", "accent"),
+    State.IN_REVIEW: ("a person looks", "clock", "medium"),
+    State.WAITING: ("waits, can be called off", "clock", "medium"),
+    State.APPROVED: ("approved", "run", "accent"),
+    State.EXECUTING: ("under way", "run", "accent"),
+    State.REFUSED: ("refused", "cross", "ink-2"),
+    State.WITHDRAWN: ("taken back", "empty", "ink-2"),
+    State.STOPPED: ("stopped, “not me”", "cross", "ink-2"),
+}
+_DONE: Final[Mapping[State, str]] = {
+    State.READY: "ready to fetch",
+    State.DELIVERED: "fetched",
+    State.EXECUTED: "done",
+    State.VERIFIED: "done and looked at",
+    State.CLOSED: "closed",
+}
+
+
+def kind(found: Request) -> Part:
+    """Return the kind of a request with its article."""
+    words, article = KINDS[found.kind]
+    return html.Span([words, html.Small(article, className="dim block")])
+
+
+def stage(found: Request) -> Part:
+    """Return how far a request has come."""
+    if found.state in _DONE:
+        return ok(_DONE[found.state])
+    words, shape, token = _STATES[found.state]
+    return mark(words, shape, token)
+
+
+def stage_words(state: str) -> str:
+    """Return the stage of a step in words."""
+    known = State(state)
+    return _DONE[known] if known in _DONE else _STATES[known][0]
+
+
+def identity(found: Request, now: datetime) -> Part:
+    """Return whether it is known who asks."""
+    if found.is_verified:
+        return ok("shown")
+    if found.asked_at is not None:
+        return mark(f"asked {day(found.asked_at.date(), now)}", "clock", "medium")
+    return mark("not shown", "clock", "medium")
+
+
+def clock(found: Request, now: datetime) -> Part:
+    """Return the time left by law, or when it was answered."""
+    if found.answered_at is not None:
+        late = found.answered_at >= found.due_at
+        said = f"answered {day(found.answered_at.date(), now)}"
+        return mark(f"{said}, late", "cross", "bad") if late else html.Span(said, className="dim nowrap")
+    return due(found.due_at, now, f"by {day(found.due, now)}")
+
+
+def pause(found: Request, now: datetime) -> str:
+    """Return whether and why the clock stands or stood."""
+    if found.asked_at is not None:
+        return f"stands since {day(found.asked_at.date(), now)}: identity asked"
+    if found.paused_days:
+        return f"stood {found.paused_days} {'day' if found.paused_days == 1 else 'days'}: identity asked"
+    return "–"
+
+
+def day(at: date, now: datetime) -> str:
+    """Return a day, with its year where it is another one."""
+    return f"{at:%-d %b}" if at.year == now.year else f"{at:%-d %b %Y}"

@@ -1,0 +1,229 @@
+"""Requests in the console: from a letter to the answer, an erasure to its certificate, and who may do what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from app.identity import roles
+from app.identity.models import account
+from app.kernel.approvals import Verdict
+from app.kernel.clock import StillClock
+from compliance.privacy import consent
+from compliance.privacy import requests as asked
+from compliance.privacy.requests import Kind, Request, State
+from tests.compliance.privacy.rights import Rights
+from tests.dashboards.desk import Desk, Room
+from tests.support.installation import Installation, installed
+
+START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
+PATH = "/console/compliance/requests"
+
+
+@pytest.fixture
+def clock() -> StillClock:
+    return StillClock(START)
+
+
+@pytest.fixture
+def house(tmp_path: Path, clock: StillClock) -> Iterator[Installation]:
+    with installed(tmp_path / "home", clock=clock) as made:
+        made.customer("amber_one")
+        clock.move(timedelta(hours=73))
+        yield made
+
+
+@pytest.fixture
+def rights(house: Installation, clock: StillClock) -> Rights:
+    return Rights(house=house, clock=clock)
+
+
+@pytest.fixture
+def room(house: Installation) -> Room:
+    return Room(installation=house)
+
+
+@pytest.fixture
+def officer(room: Room) -> Desk:
+    return room.desk("olga", roles.COMPLIANCE_OFFICER)
+
+
+def now(rights: Rights, request_id: str) -> Request:
+    with rights.db.read() as session:
+        return asked.get(session, request_id)
+
+
+def form(rights: Rights, **more: str) -> dict[str, str]:
+    return {
+        "kind": "access",
+        "subject": rights.house.people["amber_one"].account,
+        "received_on": "2026-11-24",
+        "channel": "letter",
+        "purpose": "",
+        "detail": "",
+        "reason": "",
+        **more,
+    }
+
+
+def entered(rights: Rights, officer: Desk, **more: str) -> str:
+    assert officer.said("request-enter", "new", fields=form(rights, **more)) == ""
+    with rights.db.read() as session:
+        return str(session.execute(asked.request.select().order_by(asked.request.c.id.desc())).first().id)
+
+
+def test_a_letter_is_entered_and_its_clock_runs_from_receipt(rights: Rights, officer: Desk) -> None:
+    assert "None." in officer.draw(PATH)
+    assert "Received on" in officer.draw(PATH, "?do=enter")
+    request_id = entered(rights, officer)
+    found = now(rights, request_id)
+    assert (found.state, found.channel, f"{found.due}") == (State.IDENTITY, "letter", "2026-12-24")
+    listed = officer.draw(PATH)
+    assert "not shown" in listed
+    assert found.id[-6:] in listed
+    assert "24 Dec" in listed
+
+    # It is asked who they are, which stops the clock, and noted how that was shown.
+    assert officer.said("request-ask", request_id, fields={}) == ""
+    assert "stands since" in officer.draw(PATH)
+    drawn = officer.draw(f"{PATH}/{request_id}", "?do=request-identify")
+    assert "How it was shown" in drawn
+    assert officer.said("request-identify", request_id, fields={"reason": "short"}) == "reason_missing"
+    assert officer.said("request-identify", request_id, fields={"reason": "codes to two channels"}) == ""
+    rights.work()
+    assert now(rights, request_id).state is State.READY
+    drawn = officer.draw(f"{PATH}/{request_id}")
+    assert "Yes, it is answered." in drawn
+    assert "app_account" in drawn
+
+
+def test_what_cannot_be_entered_says_why(rights: Rights, officer: Desk) -> None:
+    def said(**more: str) -> str:
+        return officer.said("request-enter", "new", fields=form(rights, **more))
+
+    for day in ("soon", "2027-01-01", "2026-05-01"):
+        assert said(received_on=day) == "receipt_invalid"
+    assert said(received_on="2026-05-01", reason="it lay in a branch that was closed") == ""
+    assert said(subject="acc_nobody") == "not_found"
+    assert said(kind="magic") == "kind_unknown"
+    assert said(subject=officer.person.account) == "same_person"
+
+
+def test_it_is_extended_once_and_in_time(rights: Rights, officer: Desk, clock: StillClock) -> None:
+    request_id = entered(rights, officer)
+    reasons = {"reason": "many stores, and two colleagues are ill"}
+    assert officer.said("request-extend", request_id, fields={"reason": ""}) == "reason_missing"
+    assert officer.said("request-extend", request_id, fields=reasons) == ""
+    assert f"{now(rights, request_id).due}" == "2027-02-24"
+    assert officer.said("request-extend", request_id, fields=reasons) == "extension_late"
+    late = entered(rights, officer, kind="portability")
+    clock.move(timedelta(days=32))
+    officer.browser.sign_in(officer.person, surface="staff")
+    assert officer.said("request-extend", late, fields=reasons) == "extension_late"
+    assert "One is late." in officer.draw(PATH)
+    assert "No, and late." in officer.draw(f"{PATH}/{late}")
+
+
+def test_an_erasure_goes_from_the_ask_to_the_certificate(
+    rights: Rights, officer: Desk, room: Room, clock: StillClock
+) -> None:
+    dpo = room.desk("dora", roles.DPO)
+    request_id = rights.ask(rights.house.people["amber_one"], "erasure")
+    rights.work()
+    drawn = officer.draw(f"{PATH}/{request_id}")
+    assert "The plan waits for an officer." in drawn
+    assert "Propose erasure" in drawn
+    assert officer.said("request-erase", request_id, fields={"reason": "as they asked on their page"}) == ""
+    assert "A second person decides." in officer.draw(f"{PATH}/{request_id}")
+    approval = now(rights, request_id).approval_id
+    assert approval is not None
+    rights.vote(approval, rights.colleague(dpo.person, roles.DPO))
+    assert now(rights, request_id).state is State.WAITING
+    assert "can call it off until then" in officer.draw(f"{PATH}/{request_id}")
+    clock.move(rights.parts.settings.erase_delay + timedelta(minutes=1))
+    rights.work()
+    for desk in (officer, dpo):
+        desk.browser.sign_in(desk.person, surface="staff")
+        drawn = desk.draw(f"{PATH}/{request_id}")
+        assert "Certificate of erasure" in drawn
+        assert "Irrecoverable from" in drawn
+    assert now(rights, request_id).state is State.CLOSED
+
+
+def test_a_refusal_is_said_by_two_people(rights: Rights, officer: Desk, room: Room) -> None:
+    dpo = room.desk("dora", roles.DPO)
+    request_id = entered(rights, officer)
+    reasons = {"reason": "it was answered a week ago, and nothing changed"}
+    assert officer.said("request-refuse", request_id, fields=reasons) == ""
+    assert now(rights, request_id).state is State.IDENTITY
+    rights.vote(str(now(rights, request_id).approval_id), rights.colleague(dpo.person, roles.DPO))
+    assert now(rights, request_id).state is State.REFUSED
+    assert reasons["reason"] in officer.draw(f"{PATH}/{request_id}")
+
+
+def test_a_refused_approval_leaves_the_request_to_the_officer(rights: Rights, officer: Desk, room: Room) -> None:
+    dpo = room.desk("dora", roles.DPO)
+    request_id = entered(rights, officer)
+    officer.said("request-refuse", request_id, fields={"reason": "it was answered a week ago"})
+    no = str(now(rights, request_id).approval_id)
+    rights.vote(no, rights.colleague(dpo.person, roles.DPO), Verdict.REJECTED, "They may ask again")
+    drawn = officer.draw(f"{PATH}/{request_id}")
+    assert "A second person decides." not in drawn
+    assert "Propose refusal" in drawn
+
+
+def test_a_value_is_corrected_and_answered(rights: Rights, officer: Desk) -> None:
+    person = rights.house.people["amber_one"]
+    request_id = rights.ask(person, "rectification", detail="My name is spelled wrong")
+    drawn = officer.draw(f"{PATH}/{request_id}", "?do=request-correct")
+    assert "My name is spelled wrong" in drawn
+    assert "app_account: name" in drawn
+    assert officer.said("request-correct", request_id, fields={"place": "", "reason": "Amber"}) == "field_unknown"
+    place = f"app_account\t{person.account}\tname_ct"
+    assert officer.said("request-correct", request_id, fields={"place": place, "reason": "Amber Fynch"}) == ""
+    assert officer.said("request-answer", request_id, fields={"reason": "Your name is right now."}) == ""
+    assert now(rights, request_id).kind is Kind.RECTIFICATION
+    assert now(rights, request_id).state is State.CLOSED
+    with rights.db.read() as session:
+        row = session.execute(account.select().where(account.c.id == person.account)).one()
+        assert row.id == person.account
+
+
+def test_an_objection_is_decided(rights: Rights, officer: Desk) -> None:
+    request_id = rights.ask(rights.house.people["amber_one"], "objection", purpose="profiling")
+    assert "Grounds" in officer.draw(f"{PATH}/{request_id}", "?do=request-decide")
+    fields = {"decision": "upheld", "reason": "We do without it for them."}
+    assert officer.said("request-decide", request_id, fields=fields) == ""
+    assert now(rights, request_id).state is State.CLOSED
+    assert officer.said("request-decide", request_id, fields=fields) == "wrong_state"
+
+
+def test_an_auditor_reads_and_changes_nothing(rights: Rights, officer: Desk, room: Room) -> None:
+    request_id = entered(rights, officer)
+    auditor = room.desk("aude", roles.AUDITOR)
+    assert request_id[-6:] in auditor.draw(PATH)
+    drawn = auditor.draw(f"{PATH}/{request_id}")
+    assert "Note identity" not in drawn
+    assert auditor.press("request-identify", request_id, fields={"reason": "codes to two channels"}).status_code == 403
+    assert auditor.press("request-enter", "new", fields=form(rights)).status_code == 403
+    assert "Stages" not in auditor.draw(f"{PATH}/req_nothing")
+
+
+def test_consents_are_counted_by_text_and_shown_by_person(rights: Rights, officer: Desk) -> None:
+    person = rights.house.people["amber_one"]
+    assert "0 consents to the present texts." in officer.draw("/console/compliance/consent")
+    with rights.db.begin() as session:
+        consent.give(session, "news", rights.me(person))
+    drawn = officer.draw("/console/compliance/consent")
+    assert "1 consent to the present texts." in drawn
+    with rights.db.begin() as session:
+        consent.withdraw(session, "news", rights.me(person))
+    with rights.db.read() as session:
+        (one,) = consent.tallies(session, rights.staff(roles.DPO))
+    assert (one.given, one.withdrawn) == (0, 1)
+    drawn = officer.draw("/console/compliance/consent", f"?of={person.account}")
+    assert "took back" in drawn
+    assert "No receipt." in officer.draw("/console/compliance/consent", "?of=acc_nobody")
