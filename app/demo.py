@@ -188,7 +188,7 @@ def board(settings: Settings, facts: dict[str, Any], seconds: float) -> str:
         f"OnePay is up after {seconds:.0f} s. Demonstration data: simulated people, no real money.",
         "",
         f"  Customers       {url}/",
-        f"  Console         {url}/console/soc/overview",
+        f"  Console         {url}/console/",
         f"  People          {url}/admin/users",
         f"  API             {url}/api/v1/openapi.json",
         "",

@@ -16,7 +16,7 @@ from app.gateway import pipeline
 from app.gateway.policy import BODY_MAX
 from app.kernel import access
 from app.kernel.errors import OnePayError
-from app.web import approvals, assets, coming_in, general, pages, privacy, security, send, signing_in, wallet
+from app.web import approvals, assets, coming_in, general, pages, privacy, records, security, send, signing_in, wallet
 from app.web.admin import people
 
 _TEMPLATES = Path(__file__).parent / "web" / "templates"
@@ -39,6 +39,7 @@ def make_app(system: System) -> Flask:
         wallet.blueprint,
         send.blueprint,
         people.blueprint,
+        records.blueprint,
         approvals.blueprint,
         sessions.blueprint,
         money.blueprint,

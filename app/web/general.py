@@ -12,7 +12,7 @@ from app import problems
 from app.edge import context, system
 from app.gateway import told
 from app.gateway.policy import Policy, Public, route
-from app.kernel.access import IAM_ACCOUNT_READ, SECURITY_OWN_READ, SOC_OVERVIEW_READ, ActorKind
+from app.kernel.access import COMPLIANCE_CONTROL_READ, IAM_ACCOUNT_READ, SECURITY_OWN_READ, SOC_OVERVIEW_READ, ActorKind
 from app.oauth import guard
 from app.web import pages
 from ingest.events.access import CspViolated
@@ -32,8 +32,8 @@ def home() -> Response:
 @route(blueprint, "GET", "/staff", Policy(permission=SECURITY_OWN_READ, surface=guard.STAFF))
 def staff_home() -> Response:
     """Lead to where this member of staff works."""
-    if g.actor.may(SOC_OVERVIEW_READ):
-        return pages.go("/console/soc/overview")
+    if g.actor.may(SOC_OVERVIEW_READ) or g.actor.may(COMPLIANCE_CONTROL_READ):
+        return pages.go("/console/")
     return pages.go("/admin/users" if g.actor.may(IAM_ACCOUNT_READ) else "/staff/account")
 
 

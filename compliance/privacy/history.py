@@ -21,6 +21,7 @@ VIEWS: Final = {
     "privacy_package": "Preparing the copy of your data",
     "privacy_plan": "Planning an erasure",
     "search": "Search for an account",
+    "record": "Your record",
 }
 PURPOSES: Final = {
     "people": "Look after accounts",

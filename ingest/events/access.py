@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ingest.events.envelope import Event, EventClass, FieldType, Outcome, ecs
+from ingest.events.envelope import Event, EventClass, FieldType, Outcome, ecs, sealed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +68,21 @@ class DataRead(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FieldRevealed(Event):
+    """Staff saw one masked field of a person in clear; the reason says for which purpose, in words it is sealed."""
+
+    kind: ClassVar[str] = "access.field.revealed"
+    event_class: ClassVar[EventClass] = EventClass.SECURITY
+    category: ClassVar[tuple[str, ...]] = ("database",)
+    types: ClassVar[tuple[str, ...]] = ("access",)
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    strict: ClassVar[bool] = True
+    view: str = ecs("onepay.access.view")
+    field: str = ecs("onepay.access.field")
+    why: str | None = sealed("why", about="free_text")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchExecuted(Event):
     """Staff searched for a person: what they typed as its keyed hash, and how many it found."""
 
@@ -99,4 +114,12 @@ class DataExported(Event):
     query_hash: str = ecs("onepay.access.query_hash")
 
 
-KINDS: tuple[type[Event], ...] = (RequestDenied, RequestBlocked, CspViolated, DataRead, SearchExecuted, DataExported)
+KINDS: tuple[type[Event], ...] = (
+    RequestDenied,
+    RequestBlocked,
+    CspViolated,
+    DataRead,
+    FieldRevealed,
+    SearchExecuted,
+    DataExported,
+)
