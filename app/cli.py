@@ -36,6 +36,20 @@ MAKING: Final = ("admin invite",)
 _NO_SIGNS: Final = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 _HOME = click.option("--home", type=click.Path(path_type=Path), default=None, help="Folder of the installation.")
 
+FILTER_WORDS: Final = (
+    ("actor", "Who did it: an account or service."),
+    ("subject", "Whom it is about."),
+    ("object", "Id of a thing: a transfer, an incident, an event."),
+    ("action", "Kind of event; a star at its end stands for the rest."),
+    ("outcome", "success, failure or unknown."),
+    ("address", "From which address or network."),
+    ("request", "Id of a request."),
+    ("since", "From this day (YYYY-MM-DD) or instant."),
+    ("until", "Up to this day, included, or instant."),
+    ("first", "First sequence."),
+    ("last", "Last sequence."),
+)
+
 
 @click.group()
 @click.version_option(package_name="onepay")
@@ -286,6 +300,46 @@ def report_group() -> None:
 def report_make(kind: str, since: str | None, as_of: str | None, home: Path | None) -> None:
     """Make a report and write its files here; KIND is a name such as pci_status, or `list` for all of them."""
     _run("report make", {"kind": kind, "since": since, "as_of": as_of}, home)
+
+
+@cli.group("audit")
+def audit_group() -> None:
+    """The audit trail: searched, sampled and taken away; each leaves its own event."""
+
+
+def _filtered(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the words of a filter."""
+    for name, says in reversed(FILTER_WORDS):
+        command = click.option(f"--{name}", default=None, help=says)(command)
+    return command
+
+
+@audit_group.command("query")
+@_filtered
+@click.option("-n", "limit", type=click.IntRange(1, 500), default=50, help="How many of the newest.")
+@click.option("--json", "as_json", is_flag=True, help="Whole documents, masked.")
+@_HOME
+def audit_query(limit: int, as_json: bool, home: Path | None, **words: str | None) -> None:
+    """Print the newest events that fit."""
+    _run("audit query", {"filter": words, "limit": limit, "json": as_json}, home)
+
+
+@audit_group.command("export")
+@_filtered
+@_HOME
+def audit_export(home: Path | None, **words: str | None) -> None:
+    """Write all events that fit as JSON lines, CSV and packs with proofs."""
+    _run("audit export", {"filter": words}, home)
+
+
+@audit_group.command("sample")
+@click.option("--seed", required=True, help="Any text of the auditor's own.")
+@click.option("-n", "count", type=click.IntRange(1, 1_000), default=25, help="How many events.")
+@_filtered
+@_HOME
+def audit_sample(seed: str, count: int, home: Path | None, **words: str | None) -> None:
+    """Draw events that fit, by a seed that draws the same ones again."""
+    _run("audit sample", {"filter": words, "seed": seed, "count": count}, home)
 
 
 @cli.group("demo")

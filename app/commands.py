@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app import controls, health, reporting, retention
+from app import auditing, controls, health, reporting, retention
 from app.compose import System
 from app.identity import signup
 from app.kernel import crypto
@@ -433,6 +433,7 @@ COMMANDS: Final[Mapping[str, Run]] = {
     **controls.COMMANDS,
     **retention.COMMANDS,
     **reporting.COMMANDS,
+    **auditing.COMMANDS,
     "log tail": log_tail,
     "log archive": log_archive,
     "log sample": log_sample,

@@ -46,6 +46,8 @@ from compliance.attest import kinds as paper_kinds
 from compliance.attest import reading as papers
 from compliance.attest.models import metadata as papers_tables
 from compliance.attest.parts import Desk
+from compliance.audit import export as audit_export
+from compliance.audit import kinds as audit_kinds
 from compliance.audit.models import metadata as audit_tables
 from compliance.catalog import controls
 from compliance.contracts.probes import Probe
@@ -300,7 +302,7 @@ def make_system(
         policy=lambda: checkpoint.read_policy(keys),
         approvals=approvals,
         folder=settings.home / "reports",
-        makers=report_kinds.MAKERS,
+        makers={**report_kinds.MAKERS, **audit_kinds.MAKERS},
     )
     approvals.declare(*paper_kinds.kinds(desk))
     return System(
@@ -425,6 +427,7 @@ def _declare(book: ApprovalBook, identity: Identity, compliance: Compliance) -> 
     """Put the kinds of every owner into the book of approvals."""
     book.declare(*role_grants.kinds(book, parts=identity))
     book.declare(*privacy_kinds.kinds(compliance.privacy, book))
+    book.declare(audit_export.kind(book))
     book.declare(retention_policies.kind(book), retention_holds.kind(book), retention_runs.kind(book))
 
 

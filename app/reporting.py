@@ -36,9 +36,14 @@ def make(system: System, args: Arguments) -> Iterator[Line]:
     since = _day(args.get("since"), as_of - timedelta(days=DAYS))
     with system.db.begin() as session:
         id = runs.ask(session, kind, since, ctx, as_of=as_of, parts=system.reports)
+    yield from written(system, id)
+
+
+def written(system: System, id: str) -> Iterator[Line]:
+    """Make what was asked for, and write its files."""
     found = _done(system, id)
     if found.state != runs.DONE:
-        yield text(f"{kind} was not made: {found.note}")
+        yield text(f"{found.kind} was not made: {found.note}")
         yield leave(FAILED)
         return
     yield text(f"{found.note} (log size {found.size}, root {found.root})")

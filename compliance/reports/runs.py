@@ -17,14 +17,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.kernel import crypto
-from app.kernel.access import COMPLIANCE_REPORT_CREATE, COMPLIANCE_REPORT_READ, Actor
+from app.kernel.access import COMPLIANCE_REPORT_CREATE, COMPLIANCE_REPORT_READ, Actor, ActorKind, service
 from app.kernel.clock import rfc3339
 from app.kernel.context import Context
-from app.kernel.errors import Conflict, Gone, NotFound, OnePayError
+from app.kernel.errors import Conflict, Gone, NotFound, OnePayError, Unavailable
 from app.kernel.jobs import guarded
 from app.kernel.logs import logger
 from compliance.engine.history import PERIOD_MAX, PeriodInvalid
-from compliance.reports import models
+from compliance.reports import models, writing
 from compliance.reports.parts import Making, Reports
 from ingest.events.compliance import ReportIssued
 from ingest.log import outbox
@@ -261,7 +261,11 @@ def _make(found: Report, ctx: Context, parts: Reports) -> None:
     making = making_of(found, folder, ctx, progress=lambda done, total: _tell(found, done, total, parts))
     making.progress(0, found.total or 1)
     made = parts.makers[found.kind](making, parts)
-    files = [File(name=one.name, sha256=_hash(one), bytes=one.stat().st_size) for one in sorted(folder.iterdir())]
+    files = [
+        File(name=one.name, sha256=sha256, bytes=size)
+        for one in sorted(folder.iterdir())
+        for sha256, size in [writing.hashed(one)]
+    ]
     folder.rename(parts.folder / found.id)
     table = models.report
     with parts.db.begin() as session:
@@ -296,7 +300,7 @@ def _make(found: Report, ctx: Context, parts: Reports) -> None:
                     files=len(files),
                 )
             )
-        outbox.record_many(session, events, ctx)
+        outbox.record_many(session, events, _as_asker(found, ctx))
 
 
 def making_of(found: Report, folder: Path, ctx: Context, *, progress: Any = lambda done, total: None) -> Making:
@@ -314,6 +318,15 @@ def making_of(found: Report, folder: Path, ctx: Context, *, progress: Any = lamb
     )
 
 
+def _as_asker(found: Report, ctx: Context) -> Context:
+    """Return the context in which what was made is told: it was done for whoever asked."""
+    if found.asked_by is None:
+        return ctx
+    if found.asked_by.startswith("svc_"):
+        return ctx.acting_as(service(found.asked_by.removeprefix("svc_")))
+    return ctx.acting_as(Actor(id=found.asked_by, kind=ActorKind.STAFF))
+
+
 def _tell(found: Report, done: int, total: int, parts: Reports) -> None:
     until = parts.clock.now() + parts.settings.lease
     with parts.db.begin() as session:
@@ -328,8 +341,9 @@ def _mine(found: Report) -> Any:  # an update of the row as this worker took it
 
 
 def _missed(found: Report, error: BaseException, parts: Reports) -> None:
-    # What is refused is refused again; what broke may go another time.
-    is_over = isinstance(error, OnePayError) or found.tries >= parts.settings.tries_max
+    # What is refused is refused again; what broke or does not answer may go another time.
+    is_refused = isinstance(error, OnePayError) and not isinstance(error, Unavailable)
+    is_over = is_refused or found.tries >= parts.settings.tries_max
     note = (
         f"{error} ({error.code})" if isinstance(error, OnePayError) else "It broke off; the log of the process says why"
     )
@@ -348,10 +362,6 @@ def _missed(found: Report, error: BaseException, parts: Reports) -> None:
 def _put_away(parts: Reports, report_id: str) -> None:
     for folder in (parts.folder / f"{report_id}.part", parts.folder / report_id):
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _hash(file: Path) -> str:
-    return crypto.sha256(file.read_bytes()).hex()
 
 
 def _demand(actor: Actor) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Final
 
 from compliance.reports.document import PROPOSED, Cell, Document, Table, minute
@@ -156,6 +158,12 @@ def _text(cell: Cell) -> str:
     if cell is None:
         return "–"
     return f"{cell:,}" if isinstance(cell, int) else escape(cell)
+
+
+def hashed(file: Path) -> tuple[str, int]:
+    """Return hash and size of a file."""
+    with file.open("rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest(), file.stat().st_size
 
 
 def manifest(files: Mapping[str, tuple[str, int]], more: Mapping[str, object]) -> bytes:

@@ -106,7 +106,6 @@ class DataExported(Event):
     types: ClassVar[tuple[str, ...]] = ("access",)
     outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
     strict: ClassVar[bool] = True
-    is_reserved: ClassVar[bool] = True
     view: str = ecs("onepay.access.view")
     format: str = ecs("onepay.access.format")
     rows: int = ecs("onepay.access.rows", FieldType.LONG)

@@ -96,7 +96,6 @@ class SampleDrawn(ComplianceEvent):
 
     kind: ClassVar[str] = "compliance.sample.drawn"
     outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
-    is_reserved: ClassVar[bool] = True
     seed_hash: str = ecs("onepay.compliance.seed_hash")
     query_hash: str = ecs("onepay.access.query_hash")
     count: int = ecs("onepay.access.count", FieldType.LONG)

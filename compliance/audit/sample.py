@@ -1,0 +1,120 @@
+"""Samples of a filtered population, by a seed: whoever has seed, filter and log draws the same ones.
+
+Events that match are ranked by SHA-256(seed in UTF-8 ‖ leaf hash), and the lowest are drawn: the order in which they
+are met does not matter, and nobody can steer it without changing leaves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from app.kernel import canonical, crypto
+from app.kernel.access import AUDIT_SAMPLE_DRAW
+from app.kernel.context import Context
+from app.kernel.errors import Conflict, Invalid
+from compliance.audit import masking, trail
+from compliance.audit.filters import Filter
+from compliance.reports.parts import Reports
+from ingest.events.compliance import SampleDrawn
+from ingest.events.envelope import at_path
+from ingest.log import outbox, read
+from ingest.store.port import walk
+from ingest.store.query import PAGE_MAX, Document, Eq, Order, Search, Window
+
+DRAWN_MAX: Final = 1_000
+SEED_CHARS_MAX: Final = 200
+_RANKED: Final = ("event.sequence", "event.hash")
+
+
+class SampleInvalid(Invalid):
+    """A sample draws 1 to 1,000 events by a seed of 1 to 200 characters."""
+
+    code = "filtered_sample_invalid"
+
+
+class SampleUnsound(Conflict):
+    """The store ranks an event by a hash that is not its leaf in the log: verify the log before you sample it."""
+
+    code = "sample_unsound"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What was drawn, lowest rank first, of how many that match; `filter` says what was asked and in which period."""
+
+    seed: str
+    filter: Filter
+    population: int
+    size: int
+    sequences: Sequence[int]
+    events: Sequence[Document]
+
+
+def draw(session: Session, seed: str, wanted: Filter, count: int, ctx: Context, *, parts: Reports) -> Sample:
+    """Draw a sample; raises `SampleInvalid`, `SampleUnsound` or `StoreBehind`. It is recorded with both hashes."""
+    ctx.actor.require(AUDIT_SAMPLE_DRAW)
+    if not 1 <= count <= DRAWN_MAX or not 1 <= len(seed) <= SEED_CHARS_MAX or not seed.isprintable():
+        raise SampleInvalid
+    inside = wanted.within(ctx.actor)
+    hi = read.head(session).size
+    trail.demand_whole(session, parts.store, hi)
+    search = Search(
+        where=inside.where(), window=inside.window(hi), order=Order.SEQUENCE, limit=PAGE_MAX, fields=_RANKED
+    )
+    pairs = (
+        (int(at_path(document, "event.sequence")), bytes.fromhex(at_path(document, "event.hash")))
+        for document in walk(parts.store, search)
+    )
+    population, drawn = lowest(seed, pairs, count)
+    _demand_sound(session, drawn)
+    sequences = [sequence for sequence, _ in drawn]
+    said = canonical.encode({"filter": inside.plain(), "seed": seed, "sequences": sequences, "size": hi})
+    told = SampleDrawn(
+        seed_hash=crypto.sha256(seed.encode()).hex(),
+        query_hash=inside.hash,
+        count=len(sequences),
+        hits=population,
+        sha256=crypto.sha256(said).hex(),
+    )
+    outbox.record(session, told, ctx)
+    return Sample(
+        seed=seed,
+        filter=inside,
+        population=population,
+        size=hi,
+        sequences=sequences,
+        events=[masking.mask(_document(parts, sequence), ctx.actor) for sequence in sequences],
+    )
+
+
+def lowest(seed: str, pairs: Iterable[tuple[int, bytes]], count: int) -> tuple[int, list[tuple[int, bytes]]]:
+    """Return how many (sequence, leaf) there are, and the `count` lowest by rank; in one pass, keeping `count`."""
+    prefix, population = seed.encode(), 0
+    kept: list[tuple[int, int, bytes]] = []
+    for sequence, leaf in pairs:
+        population += 1
+        # The heap has its smallest on top, so ranks are kept negative: on top is the one to be pushed out.
+        rank = -int.from_bytes(hashlib.sha256(prefix + leaf).digest())
+        if len(kept) < count:
+            heapq.heappush(kept, (rank, sequence, leaf))
+        elif rank > kept[0][0]:
+            heapq.heapreplace(kept, (rank, sequence, leaf))
+    return population, [(sequence, leaf) for _, sequence, leaf in sorted(kept, reverse=True)]
+
+
+def _demand_sound(session: Session, drawn: Sequence[tuple[int, bytes]]) -> None:
+    leaves = {one.sequence: one.leaf for one in read.entries_of(session, sorted(sequence for sequence, _ in drawn))}
+    if any(leaves.get(sequence) != leaf for sequence, leaf in drawn):
+        raise SampleUnsound
+
+
+def _document(parts: Reports, sequence: int) -> Document:
+    window = Window(lo=sequence - 1, hi=sequence)
+    (document,) = parts.store.search(Search(where=Eq("event.sequence", sequence), window=window, limit=1)).documents
+    return document
