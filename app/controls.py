@@ -53,7 +53,11 @@ def show(system: System, args: Arguments) -> Iterator[Line]:
         now = standings[control.framework, control.key]
         why = f": {REASON_WORDS[now.reason]}" if now.reason else ""
         yield text(f"{control.name}  {control.title}")
-        yield text(f"  ids {' '.join(control.ids)}; holds when: {control.holds_when}")
+        yield text(f"  ids {' '.join(control.ids)}")
+        for edge in control.edges:
+            yield text(f"  {edge.probe}: {edge.reason}")
+        if not control.edges:
+            yield text(f"  to be shown: {control.holds_when}")
         yield text(f"  {now.state.value}{why}; proposed finding: {now.state.finding}")
         for leg in now.legs:
             yield text(f"  {leg.name}: {leg.state.value}" + (f", as of {leg.at:%Y-%m-%d %H:%M:%S}Z" if leg.at else ""))

@@ -410,6 +410,7 @@ def _office_now(system: System, world: World, driver: History, made: _Made) -> N
     if not world.founders:
         return
     review = (system.clock.now() + timedelta(days=45)).date()
+    prologue.look_up(system, made.staff, driver.account_of(world.founders[0].id))
     prologue.hold(system, made.staff, driver.account_of(world.founders[0].id), review)
     _settled(system)
     prologue.plan(system, made.staff, EventClass.OPERATIONS.value)

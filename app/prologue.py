@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from app.compose import System
-from app.identity import roles
+from app.identity import records, roles
 from app.kernel import crypto
 from app.kernel.access import EVENT_IMPORT_RUN as MAY_IMPORT
 from app.kernel.access import Acr, Actor, ActorKind, service
@@ -100,6 +100,14 @@ def hold(system: System, people: dict[str, str], account: str, review_on: date) 
     )
     with system.db.begin() as session:
         holds.place(session, order, staff(system, people, "compliance2"))
+
+
+def look_up(system: System, people: dict[str, str], account: str) -> None:
+    """Find a customer who asked something of their data, and read the record, as an officer does."""
+    with system.db.begin() as session:
+        ctx = staff(system, people, "compliance")
+        found = records.find(session, account, "request", ctx, parts=system.identity)
+        records.read(session, found, "request", ctx, parts=system.identity)
 
 
 def staff(system: System, people: dict[str, str], name: str) -> Context:

@@ -10,6 +10,7 @@ from dash import html
 
 from app.kernel.access import COMPLIANCE_CONTROL_RUN, COMPLIANCE_EVIDENCE_READ
 from compliance import posture
+from compliance.catalog.controls import Control
 from compliance.engine import history, rerun
 from compliance.engine.history import Interval
 from compliance.engine.rerun import Observation
@@ -41,7 +42,7 @@ def dock_of(view: View, now: Standing, since: datetime | None, found: Sequence[I
         html.H3("What it is"),
         facts(
             ("Ids", " ".join(control.ids)),
-            ("Holds when", control.holds_when),
+            _known(control),
             ("Proposed finding", f"{now.state.finding}; an assessor decides"),
             ("Test methods", f"{', '.join(control.legs)}; interviews stay with people"),
             ("Answers for it", control.owner_role.replace("_", " ")),
@@ -55,6 +56,13 @@ def dock_of(view: View, now: Standing, since: datetime | None, found: Sequence[I
     return dock(
         f"Evidence for {controls.key(control)}", bar=bar, title=control.title, inner=inner, close=close, footer=footer
     )
+
+
+def _known(control: Control) -> tuple[str, Part]:
+    """Return why its probes speak for it, or what somebody or something would have to show."""
+    if control.edges:
+        return "Known because", html.Div([html.Span(edge.reason, className="block") for edge in control.edges])
+    return ("To be shown" if control.mode == "A" else "A probe would ask"), control.holds_when
 
 
 def _sentence(now: Standing) -> str:

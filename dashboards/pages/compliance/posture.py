@@ -138,7 +138,7 @@ def _changes(found: Posture, view: View) -> Any:
                 ),
                 html.Span(
                     [
-                        html.Span(f"{controls.SHORT[one.before] if one.before else '–'} to ", className="dim"),
+                        *_from(one.before),
                         controls.state(one.after),
                     ],
                     className="grow",
@@ -151,6 +151,13 @@ def _changes(found: Posture, view: View) -> Any:
     ]
     listed = html.Ol(items, className="rows r30") if items else empty("Nothing changed.", "No row moved in seven days.")
     return panel("Changed in 7 days", listed, sub=str(len(found.changes)))
+
+
+def _from(before: State | None) -> list[Any]:
+    """Return the state it was in; that nobody could say is not worth a line of its own."""
+    if before is None or before is State.NOT_EVALUABLE:
+        return []
+    return [html.Span(f"{controls.SHORT[before]} to ", className="dim")]
 
 
 def _failing(found: Posture, view: View) -> Any:
