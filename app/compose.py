@@ -29,6 +29,7 @@ from app.identity.models import metadata as identity_tables
 from app.identity.parts import Identity
 from app.identity.passwords import Hasher
 from app.identity.policy import SecurityPolicy
+from app.identity.reviewing import RoleReviews
 from app.kernel import crypto
 from app.kernel.access import Actor, service
 from app.kernel.clock import Clock, SystemClock
@@ -45,7 +46,7 @@ from compliance.attest import baselines
 from compliance.attest import kinds as paper_kinds
 from compliance.attest import reading as papers
 from compliance.attest.models import metadata as papers_tables
-from compliance.attest.parts import Desk
+from compliance.attest.parts import Cabinet, Desk
 from compliance.audit import export as audit_export
 from compliance.audit import kinds as audit_kinds
 from compliance.audit.models import metadata as audit_tables
@@ -64,6 +65,8 @@ from compliance.privacy.models import metadata as privacy_tables
 from compliance.privacy.parts import Privacy
 from compliance.probes import log as log_probes
 from compliance.probes import marks, scanner
+from compliance.probes import reviews as review_probes
+from compliance.probes import scans as scan_probes
 from compliance.reports import kinds as report_kinds
 from compliance.reports.models import metadata as report_tables
 from compliance.reports.parts import Reports
@@ -72,6 +75,10 @@ from compliance.retention import policies as retention_policies
 from compliance.retention import runs as retention_runs
 from compliance.retention.models import metadata as retention_tables
 from compliance.retention.parts import Retention
+from compliance.reviews.campaigns import Sources
+from compliance.reviews.models import metadata as reviews_tables
+from compliance.scans import standing as scan_standing
+from compliance.scans.models import metadata as scans_tables
 from compliance.settings import PrivacySettings
 from compliance.system import Compliance
 from detectors import catalog as rules
@@ -111,6 +118,8 @@ TABLES: Final = (
     gateway_tables,
     compliance_tables,
     papers_tables,
+    reviews_tables,
+    scans_tables,
     privacy_tables,
     retention_tables,
     report_tables,
@@ -160,6 +169,7 @@ class System:
     controls: Observer
     desk: Desk
     """Where people sign: attestations, exceptions, risk analyses, baselines."""
+    reviews: Sources
     retention: Retention
     reports: Reports
     doors: Doors
@@ -280,12 +290,19 @@ def make_system(
     approvals = ApprovalBook(identity)
     forgetting = Forgetting(db=db, store=working_store, target=shipper.target, archive=archive)
     retention = Retention(sources=compliance.sources, log=forgetting, approvals=approvals)
-    engine = _engine(settings, shipper, probes=_probes(db, identity, runner, entrances, response))
+    reviews = (RoleReviews(approvals),)
+    engine = _engine(settings, shipper, probes=_probes(db, identity, runner, entrances, response, reviews))
     desk = Desk(
         catalogue=engine.catalogue,
         approvals=approvals,
         live={evidence.people.MATRIX: lambda session: evidence.people.matrix()},
         remind=reminders.sender(identity),
+        lack=lambda session, key, at: scan_standing.lack(session, key, at.date()),
+        cabinet=Cabinet(
+            folder=settings.home / "evidence",
+            key=crypto.derive(keys.secret("identity"), "evidence"),
+            catalogue=engine.catalogue,
+        ),
     )
     _declare(approvals, identity, compliance)
     rounds = Rounds(
@@ -333,6 +350,7 @@ def make_system(
         runner=runner,
         controls=Observer(db, working_store, clock, ids, engine),
         desk=desk,
+        reviews=reviews,
         doors=entrances,
         watch=Watch(db, recording, settings.home, ids=ids),
         failing=Failing(db=db),
@@ -343,7 +361,7 @@ def make_system(
 
 
 def _probes(
-    db: Database, identity: Identity, runner: Runner, entrances: Doors, response: Response
+    db: Database, identity: Identity, runner: Runner, entrances: Doors, response: Response, reviews: Sources
 ) -> Mapping[str, Probe]:
     asked = (
         *evidence.probes(identity),
@@ -354,6 +372,8 @@ def _probes(
         *log_probes.probes(db),
         *marks.probes(TABLES),
         *scanner.probes(TABLES),
+        *review_probes.probes(reviews),
+        *scan_probes.probes(),
     )
     probes = {probe.name: probe for probe in asked}
     assert len(probes) == len(asked), "two probes have one name"
@@ -399,6 +419,8 @@ def _compliance(
         playbooks_privacy.source(hashing),
         MarkedTables("compliance", compliance_tables, hashing=hashing),
         MarkedTables("compliance.papers", papers_tables, hashing=hashing),
+        MarkedTables("compliance.reviews", reviews_tables, hashing=hashing),
+        MarkedTables("compliance.scans", scans_tables, hashing=hashing),
         MarkedTables("compliance.retention", retention_tables, hashing=hashing),
         MarkedTables("compliance.reports", report_tables, hashing=hashing),
         MarkedTables("compliance.audit", audit_tables, hashing=hashing),

@@ -17,6 +17,7 @@ from compliance.attest import jobs as papers
 from compliance.privacy import jobs as privacy
 from compliance.reports import jobs as reports
 from compliance.retention import jobs as retention
+from compliance.reviews import jobs as reviews
 from ingest.log import epochs, shredding
 from payments import idempotency
 from playbooks import jobs as playbooks
@@ -41,6 +42,7 @@ def all_jobs(system: System) -> Sequence[Job]:
         *system.rounds.jobs(is_on=lambda: system.is_served),
         Job(name="detectors.run", every=timedelta(seconds=2), run=lambda at: system.runner.run()),
         *privacy.jobs(system.db, system.ids, system.compliance.privacy, lambda: system.shredding),
+        *reviews.jobs(system.db, system.ids, system.reviews),
         *papers.jobs(system.db, system.ids, system.desk),
         *retention.jobs(system.ids, system.retention),
         Job(name="privacy.epoch", every=timedelta(hours=6), run=lambda at: _roll(system, at)),

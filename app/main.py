@@ -16,7 +16,20 @@ from app.gateway import pipeline
 from app.gateway.policy import BODY_MAX
 from app.kernel import access
 from app.kernel.errors import OnePayError
-from app.web import approvals, assets, coming_in, general, pages, privacy, records, security, send, signing_in, wallet
+from app.web import (
+    approvals,
+    assets,
+    coming_in,
+    evidence,
+    general,
+    pages,
+    privacy,
+    records,
+    security,
+    send,
+    signing_in,
+    wallet,
+)
 from app.web.admin import people
 
 _TEMPLATES = Path(__file__).parent / "web" / "templates"
@@ -41,6 +54,7 @@ def make_app(system: System) -> Flask:
         people.blueprint,
         records.blueprint,
         approvals.blueprint,
+        evidence.blueprint,
         sessions.blueprint,
         money.blueprint,
         api_privacy.blueprint,
@@ -67,7 +81,7 @@ def serve(app: Flask, system: System) -> Any:  # waitress has no types of its se
         clear_untrusted_proxy_headers=False,  # the gateway decides which it believes
         channel_timeout=60,
         max_request_header_size=32_768,
-        max_request_body_size=BODY_MAX * 2,
+        max_request_body_size=evidence.UPLOAD_MAX + BODY_MAX,  # what a path takes, the gateway says
     )
     server.channel_class = unparsed.channel(system)  # type: ignore[union-attr]  # one address, one server
     return server

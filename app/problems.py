@@ -36,6 +36,7 @@ TABLE: Final[tuple[tuple[type[OnePayError], HTTPStatus], ...]] = (
     (errors.NotFound, HTTPStatus.NOT_FOUND),
     (errors.Conflict, HTTPStatus.CONFLICT),
     (errors.Gone, HTTPStatus.GONE),
+    (errors.ContentRefused, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     (errors.TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (errors.Invalid, HTTPStatus.UNPROCESSABLE_ENTITY),
     (errors.TooManyAttempts, HTTPStatus.TOO_MANY_REQUESTS),

@@ -8,7 +8,7 @@ own.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -76,7 +76,14 @@ def install(app: Flask, gateway: Gateway, render: Render) -> None:
     )
     app.before_request(lambda: _before(app, gateway))
     app.after_request(lambda response: _after(response, gateway))
-    app.wsgi_app = _Doors(app.wsgi_app, gateway, render)  # type: ignore[method-assign,assignment]  # Flask's own way
+    app.wsgi_app = _Doors(app.wsgi_app, gateway, render, _larger(app))  # type: ignore[method-assign,assignment]  # Flask's own way
+
+
+def _larger(app: Flask) -> dict[str, int]:
+    """Return how much may be sent to the few paths that take more than others."""
+    policies: dict[str, Policy] = app.extensions["onepay_policies"]
+    limits = ((rule.rule, policies.get(rule.endpoint)) for rule in app.url_map.iter_rules())
+    return {path: policy.body_max for path, policy in limits if policy is not None and policy.body_max > BODY_MAX}
 
 
 def check(app: Flask) -> None:
@@ -95,8 +102,8 @@ def policy_of(app: Flask) -> Policy | None:
 class _Doors:
     """Steps 1 to 5, before a framework sees the request."""
 
-    def __init__(self, inner: Callable[..., Any], gateway: Gateway, render: Render) -> None:
-        self._inner, self._gateway, self._render = inner, gateway, render
+    def __init__(self, inner: Callable[..., Any], gateway: Gateway, render: Render, larger: Mapping[str, int]) -> None:
+        self._inner, self._gateway, self._render, self._larger = inner, gateway, render, larger
 
     def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         gate = self._gateway
@@ -108,7 +115,7 @@ class _Doors:
             if asked and "HTTP_X_REQUEST_ID" in environ and is_request_id(asked):
                 environ["onepay.request_id"] = asked
             layer = "shape"
-            shape.check(environ, gate.hosts, BODY_MAX)
+            shape.check(environ, gate.hosts, self._larger.get(environ.get("PATH_INFO", ""), BODY_MAX))
             layer = "network"
             if client in gate.blocked:
                 raise NetworkRefused
@@ -164,6 +171,8 @@ def _before(app: Flask, gate: Gateway) -> None:
     if _LOST in request.environ:
         raise request.environ[_LOST]
     policy = policy_of(app)
+    if policy is not None:
+        request.max_content_length = policy.body_max
     surface = policy.surface if policy else surface_of(request.path)
     ctx = Context(actor=ANONYMOUS, at=g.at, request_id=g.request_id, source=g.source, ids=gate.ids)
     if not is_static(request.path):

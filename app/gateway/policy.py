@@ -25,12 +25,14 @@ class Public:
 class Policy:
     """What a request must fulfil. `surface` names whose session counts: customer or staff.
 
-    `acr` must have been proven within the step-up time of the installation's security policy.
+    `acr` must have been proven within the step-up time of the installation's security policy. A larger `body_max` is
+    for a route whose path has no variable.
     """
 
     permission: Permission | Public
     surface: str = "customer"
     acr: Acr | None = None
+    body_max: int = BODY_MAX
     idempotent: bool = False
     passive: bool = False
     csrf: bool = True

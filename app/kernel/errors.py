@@ -123,6 +123,12 @@ class TooLarge(OnePayError):
     code = "too_large"
 
 
+class ContentRefused(OnePayError):
+    """What this holds is not what it is said to be, or nothing that is taken here."""
+
+    code = "content_refused"
+
+
 class TooManyAttempts(OnePayError):
     """Please wait before the next try."""
 

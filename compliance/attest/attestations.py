@@ -39,7 +39,7 @@ from compliance.attest.parts import (
     control_of,
     demand_end,
 )
-from compliance.catalog.controls import Control
+from compliance.catalog.controls import PCI, Control
 from ingest.events.compliance import AttestationSigned
 from ingest.log import outbox
 
@@ -66,6 +66,12 @@ class ProbeDecides(Conflict):
     """A probe looks at this control, so nobody's word stands for it."""
 
     code = "probe_decides"
+
+
+class RegisterLacks(Conflict):
+    """What we keep ourselves speaks against it."""
+
+    code = "register_lacks"
 
 
 class FileUnknown(PaperInvalid):
@@ -113,12 +119,17 @@ class Attestation:
 def propose(session: Session, draft: Draft, ctx: Context, *, desk: Desk) -> Attestation:
     """Sign an attestation: in force at once, or once a second person agreed.
 
-    Raises `NotFound`, `ProbeDecides`, `PaperInvalid`, `PaperTooLong`, and `PaperOpen` while another version waits.
+    Raises `NotFound`, `ProbeDecides`, `RegisterLacks`, `PaperInvalid`, `PaperTooLong`, and `PaperOpen` while another
+    version waits.
     """
     ctx.actor.require(COMPLIANCE_ATTESTATION_PROPOSE)
     control = control_of(desk.catalogue, draft.framework, draft.key)
     if control.mode == "P" and control.probes and draft.kind is not Kind.NOT_APPLICABLE:
         raise ProbeDecides
+    if draft.kind in (Kind.STATEMENT, Kind.FILE) and control.framework == PCI:
+        lack = desk.lack(session, control.key, ctx.at)
+        if lack is not None:
+            raise RegisterLacks(lack)
     facts = _facts(draft)
     begin = draft.valid_from or ctx.at
     if not ctx.at - timedelta(days=366) <= begin <= ctx.at:

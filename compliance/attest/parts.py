@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
 from app.kernel.approvals import Approvals
 from app.kernel.context import Context
+from app.kernel.crypto import Secret
 from app.kernel.errors import Conflict, Invalid, NotFound
 from compliance.catalog.controls import Catalogue, Control
 from compliance.catalog.periods import parse
@@ -19,7 +21,7 @@ PROPOSED, IN_FORCE, EXPIRED, SUPERSEDED = "proposed", "in_force", "expired", "su
 WITHDRAWN, REJECTED, ENDED = "withdrawn", "rejected", "ended"
 YEAR: Final = parse("P12M")
 TEXT_MAX: Final = 2_000
-WAITING: Final = (PROPOSED,)
+MIB: Final = 1024 * 1024
 
 
 class PaperInvalid(Invalid):
@@ -49,8 +51,20 @@ class PaperMoved(Conflict):
 Remind = Callable[[Session, str, str, str, Context], None]
 """Port to those who can be reached: writes a title and a text to an owner, or to whoever may sign in their place."""
 
+Lack = Callable[[Session, str, datetime], str | None]
+"""Says why a register of ours speaks against an attestation of a row of PCI DSS, or nothing."""
 Live = Callable[[Session], Any]
 """Reads a document as it runs now: what a baseline of its name approves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cabinet:
+    """Where files lie sealed, and under which key."""
+
+    folder: Path
+    key: Secret
+    catalogue: Catalogue
+    bytes_max: int = 25 * MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +75,8 @@ class Desk:
     approvals: Approvals
     live: Mapping[str, Live]
     remind: Remind
+    cabinet: Cabinet
+    lack: Lack
 
 
 def control_of(catalogue: Catalogue, framework: str, key: str) -> Control:

@@ -82,6 +82,14 @@ class RoleRevoked(AdminEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRecertified(AdminEvent):
+    """A grant was looked at in a review of access: kept, removed, lapsed, or left as nobody else holds it."""
+
+    kind: ClassVar[str] = "admin.access.recertified"
+    decision: str = ecs("onepay.admin.decision")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoleLapsed(AdminEvent):
     """A role came to its end."""
 
@@ -165,6 +173,7 @@ KINDS: tuple[type[Event], ...] = (
     RoleRefused,
     RoleRevoked,
     RoleLapsed,
+    AccessRecertified,
     ApprovalRequested,
     ApprovalDecided,
     ApprovalExecuted,

@@ -137,6 +137,52 @@ class ExceptionEnded(Paper):
     types: ClassVar[tuple[str, ...]] = ("change",)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceUploaded(ComplianceEvent):
+    """A file stands as evidence of a control: by its hash, never by its content."""
+
+    kind: ClassVar[str] = "compliance.evidence.uploaded"
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    control: str = ecs("onepay.control.id")
+    sha256: str = ecs("onepay.compliance.sha256")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reviewed(ComplianceEvent):
+    """A campaign in which people look at what everybody may, and how many grants it lists."""
+
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    review: str = ecs("onepay.compliance.review")
+    count: int = ecs("onepay.access.count", FieldType.LONG)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewOpened(Reviewed):
+    """A review of access began."""
+
+    kind: ClassVar[str] = "compliance.review.opened"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewClosed(Reviewed):
+    """A review of access ended: every line of it is decided."""
+
+    kind: ClassVar[str] = "compliance.review.closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanImported(ComplianceEvent):
+    """A scan was entered: its kind, its day, how much it found, and the hash of its row."""
+
+    kind: ClassVar[str] = "compliance.scan.imported"
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    scan: str = ecs("onepay.compliance.scan")
+    scan_kind: str = ecs("onepay.compliance.scan_kind")
+    period: str = ecs("onepay.report.period")
+    findings: int = ecs("onepay.report.findings", FieldType.LONG)
+    sha256: str = ecs("onepay.compliance.sha256")
+
+
 KINDS: tuple[type[Event], ...] = (
     ProbeObserved,
     ControlChanged,
@@ -147,4 +193,8 @@ KINDS: tuple[type[Event], ...] = (
     AttestationSigned,
     ExceptionGranted,
     ExceptionEnded,
+    EvidenceUploaded,
+    ReviewOpened,
+    ReviewClosed,
+    ScanImported,
 )

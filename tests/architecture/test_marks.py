@@ -14,6 +14,8 @@ from compliance.models import metadata as compliance
 from compliance.privacy.models import metadata as privacy
 from compliance.reports.models import metadata as reports
 from compliance.retention.models import metadata as retention
+from compliance.reviews.models import metadata as reviews
+from compliance.scans.models import metadata as scans
 from detectors.models import metadata as detectors
 from ingest.models import keys_metadata as keys
 from ingest.models import metadata as ingest
@@ -26,6 +28,8 @@ ALL = (
     ("compliance_", compliance),
     ("compliance_", papers),
     ("compliance_", retention),
+    ("compliance_", reviews),
+    ("compliance_", scans),
     ("compliance_", privacy),
     ("compliance_", reports),
     ("compliance_", audit),

@@ -1,0 +1,312 @@
+"""Campaigns: a list of every grant, decided line by line by others than their holders; what nobody decides lapses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel import words
+from app.kernel.access import COMPLIANCE_CONTROL_READ, COMPLIANCE_REVIEW_DECIDE, Actor
+from app.kernel.context import Context
+from app.kernel.errors import Conflict, NotFound, SamePerson
+from compliance.contracts.review import AccessReviewSource, Grant
+from compliance.reviews import models
+from ingest.events.admin import AccessRecertified
+from ingest.events.compliance import ReviewClosed, ReviewOpened
+from ingest.log import outbox
+
+EVERY: Final = timedelta(days=180)
+LAPSES: Final = timedelta(days=183)
+REASON_MAX: Final = 500
+
+
+class Decision(StrEnum):
+    """What became of a line. `stayed` is a last holder whom nobody decided about; `gone` ended by another way."""
+
+    KEEP = "keep"
+    REMOVE = "remove"
+    LAPSED = "lapsed"
+    STAYED = "stayed"
+    GONE = "gone"
+
+
+class ReviewOpen(Conflict):
+    """A campaign is open already."""
+
+    code = "review_open"
+
+
+class NothingToReview(Conflict):
+    """Nobody holds anything that could be reviewed."""
+
+    code = "nothing_to_review"
+
+
+class LineDecided(Conflict):
+    """Somebody decided this line already."""
+
+    code = "line_decided"
+
+
+class LastHolder(Conflict):
+    """Nobody else holds this role. Give it to somebody else first."""
+
+    code = "last_holder"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One grant in a campaign."""
+
+    review_id: str
+    source: str
+    grant_ref: str
+    holder: str
+    what: str
+    giver: str | None
+    since: datetime
+    last_use: datetime | None
+    decision: Decision | None
+    reason: str | None
+    decided_by: str | None
+    decided_at: datetime | None
+
+    @property
+    def lapses_at(self) -> datetime:
+        """When it ends where nobody decides."""
+        return self.since + LAPSES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """One campaign."""
+
+    id: str
+    opened_at: datetime
+    due_at: datetime
+    closed_at: datetime | None
+    event_id: str
+    lines: Sequence[Line]
+
+    @property
+    def left(self) -> int:
+        """How many lines wait."""
+        return sum(1 for one in self.lines if one.decision is None)
+
+
+Sources = Sequence[AccessReviewSource]
+
+
+def open_by_hand(session: Session, ctx: Context, *, sources: Sources) -> Review:
+    """Open a campaign before its day; raises `ReviewOpen` or `NothingToReview`."""
+    ctx.actor.require(COMPLIANCE_REVIEW_DECIDE)
+    if _open(session) is not None:
+        raise ReviewOpen
+    return _begin(session, ctx, sources)
+
+
+def decide(
+    session: Session, line: tuple[str, str, str], decision: Decision, reason: str, ctx: Context, *, sources: Sources
+) -> None:
+    """Keep or remove one grant, as somebody else than its holder; `line` is (review, source, reference).
+
+    Raises `NotFound`, `SamePerson`, `LineDecided`, `LastHolder`, and what the owner of the grant refuses with.
+    """
+    ctx.actor.require(COMPLIANCE_REVIEW_DECIDE)
+    review_id, source, ref = line
+    found = next((one for one in _lines(session, review_id) if (one.source, one.grant_ref) == (source, ref)), None)
+    by_name = {one.name: one for one in sources}
+    if found is None or source not in by_name or decision not in (Decision.KEEP, Decision.REMOVE):
+        raise NotFound(object_id=ref)
+    if found.holder == ctx.actor.id:
+        raise SamePerson
+    if found.decision is not None:
+        raise LineDecided
+    why = words.reason(reason, longest=REASON_MAX)
+    if decision is Decision.REMOVE:
+        grant = next((one for one in by_name[source].grants(session, ctx.at) if one.ref == ref), None)
+        if grant is not None and grant.is_last:
+            raise LastHolder
+        if grant is not None:
+            by_name[source].lapse(session, ref, why, ctx)
+    _write(session, found, decision, why, ctx)
+    _close_if_done(session, review_id, ctx)
+
+
+def turn(session: Session, ctx: Context, *, sources: Sources) -> str | None:
+    """Open a campaign that is due, let lapse what nobody decided in time, and close one that is done."""
+    said = []
+    review_id = _open(session)
+    if review_id is None:
+        oldest = min((basis for _, _, basis in bases(session, ctx.at, sources)), default=ctx.at)
+        if oldest <= ctx.at - EVERY:
+            review_id = _begin(session, ctx, sources).id
+            said.append("a campaign was opened")
+    if review_id is not None:
+        lapsed = _lapse(session, review_id, ctx, sources)
+        if lapsed:
+            said.append(f"{lapsed} grants lapsed")
+        _close_if_done(session, review_id, ctx)
+    return ", ".join(said) or None
+
+
+def bases(session: Session, at: datetime, sources: Sources) -> list[tuple[str, Grant, datetime]]:
+    """Return every living grant with its source, and since when it stands undecided: a gift is a decision, too."""
+    of = models.line.c
+    kept = session.execute(
+        sa.select(of.source, of.grant_ref, sa.func.max(of.decided_at, type_=of.decided_at.type).label("at"))
+        .where(of.decision == Decision.KEEP)
+        .group_by(of.source, of.grant_ref)
+    )
+    decided = {(row.source, row.grant_ref): row.at for row in kept}
+    return [
+        (source.name, grant, decided.get((source.name, grant.ref), grant.given_at))
+        for source in sources
+        for grant in source.grants(session, at)
+    ]
+
+
+def listed(session: Session, actor: Actor) -> list[Review]:
+    """Return the campaigns, the newest first."""
+    actor.require(COMPLIANCE_CONTROL_READ)
+    table = models.review
+    rows = session.execute(sa.select(table).order_by(table.c.opened_at.desc(), table.c.id.desc())).mappings()
+    return [_review(session, row) for row in rows]
+
+
+def _begin(session: Session, ctx: Context, sources: Sources) -> Review:
+    found = bases(session, ctx.at, sources)
+    if not found:
+        raise NothingToReview
+    review_id = ctx.new_id("rev")
+    event_id = outbox.record(session, ReviewOpened(review=review_id, count=len(found)), ctx)
+    session.execute(
+        sa.insert(models.review).values(
+            id=review_id,
+            opened_at=ctx.at,
+            due_at=min(basis for _, _, basis in found) + LAPSES,
+            event_id=event_id,
+            open=1,
+        )
+    )
+    session.execute(
+        sa.insert(models.line),
+        [
+            {
+                "review_id": review_id,
+                "source": source,
+                "grant_ref": grant.ref,
+                "holder": grant.holder,
+                "what": grant.what,
+                "giver": grant.giver,
+                "since": basis,
+                "last_use": grant.last_use,
+            }
+            for source, grant, basis in found
+        ],
+    )
+    row = session.execute(sa.select(models.review).where(models.review.c.id == review_id)).mappings().one()
+    return _review(session, row)
+
+
+def _lapse(session: Session, review_id: str, ctx: Context, sources: Sources) -> int:
+    living = {
+        (source.name, grant.ref): (source, grant) for source in sources for grant in source.grants(session, ctx.at)
+    }
+    count = 0
+    for line in _lines(session, review_id):
+        if line.decision is not None:
+            continue
+        found = living.get((line.source, line.grant_ref))
+        if found is None:
+            _write(session, line, Decision.GONE, "It ended meanwhile.", ctx)
+        elif line.lapses_at <= ctx.at:
+            count += _lapse_one(session, line, *found, ctx)
+    return count
+
+
+def _lapse_one(session: Session, line: Line, source: AccessReviewSource, grant: Grant, ctx: Context) -> bool:
+    # Asked anew each time: those before may have left somebody as the last one.
+    is_last = next((one.is_last for one in source.grants(session, ctx.at) if one.ref == grant.ref), False)
+    # Too few may be left to decide something: then it stays, and the control fails until people decide.
+    is_last = is_last or not _is_ended(session, grant, source, ctx)
+    decision = Decision.STAYED if is_last else Decision.LAPSED
+    _write(session, line, decision, "Nobody decided in time.", ctx)
+    return not is_last
+
+
+def _is_ended(session: Session, grant: Grant, source: AccessReviewSource, ctx: Context) -> bool:
+    try:
+        with session.begin_nested():
+            source.lapse(session, grant.ref, "Nobody confirmed it in the review of access", ctx)
+    except Conflict:
+        return False
+    return True
+
+
+def _write(session: Session, line: Line, decision: Decision, reason: str, ctx: Context) -> None:
+    is_person = decision in (Decision.KEEP, Decision.REMOVE)
+    of = models.line.c
+    done = session.execute(
+        sa.update(models.line)
+        .where(
+            of.review_id == line.review_id,
+            of.source == line.source,
+            of.grant_ref == line.grant_ref,
+            of.decision.is_(None),
+        )
+        .values(
+            decision=decision,
+            reason=reason,
+            decided_by=ctx.actor.id if is_person else None,
+            decided_at=ctx.at,
+        )
+    )
+    if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
+        raise LineDecided
+    if decision is not Decision.GONE:
+        event = AccessRecertified(target=line.holder, decision=decision.value, reason=reason, about=(line.holder,))
+        outbox.record(session, event, ctx)
+
+
+def _close_if_done(session: Session, review_id: str, ctx: Context) -> None:
+    lines = _lines(session, review_id)
+    if any(line.decision is None for line in lines):
+        return
+    table = models.review
+    event_id = outbox.record(session, ReviewClosed(review=review_id, count=len(lines)), ctx)
+    session.execute(
+        sa.update(table)
+        .where(table.c.id == review_id, table.c.closed_at.is_(None))
+        .values(closed_at=ctx.at, closed_event_id=event_id, open=None)
+    )
+
+
+def _open(session: Session) -> str | None:
+    table = models.review
+    return session.scalar(sa.select(table.c.id).where(table.c.open == 1))
+
+
+def _lines(session: Session, review_id: str) -> list[Line]:
+    table = models.line
+    rows = session.execute(
+        sa.select(table).where(table.c.review_id == review_id).order_by(table.c.what, table.c.since, table.c.grant_ref)
+    ).mappings()
+    return [Line(**{**row, "decision": Decision(row["decision"]) if row["decision"] else None}) for row in rows]
+
+
+def _review(session: Session, row: Any) -> Review:
+    return Review(
+        id=row["id"],
+        opened_at=row["opened_at"],
+        due_at=row["due_at"],
+        closed_at=row["closed_at"],
+        event_id=row["event_id"],
+        lines=_lines(session, row["id"]),
+    )

@@ -1,0 +1,1 @@
+"""The register of scans: what was looked at from outside and inside, when, by whom, and what was found."""

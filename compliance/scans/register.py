@@ -1,0 +1,274 @@
+"""Entering a scan: what was looked at, what passed, what was found; an external one stands by its file alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel import canonical, crypto, words
+from app.kernel.access import COMPLIANCE_CONTROL_READ, COMPLIANCE_SCAN_WRITE, Actor
+from app.kernel.context import Context
+from app.kernel.errors import Conflict, Invalid, NotFound
+from compliance.attest.models import evidence_use
+from compliance.catalog.controls import PCI
+from compliance.scans import models
+from ingest.events.compliance import ScanImported
+from ingest.log import outbox
+
+COMPONENTS_MAX: Final = 200
+FINDINGS_MAX: Final = 500
+TEXT_MAX: Final = 200
+
+
+class Kind(StrEnum):
+    """What kind of look it was."""
+
+    INTERNAL = "internal"
+    ASV = "asv"
+    PENETRATION_INTERNAL = "penetration_internal"
+    PENETRATION_EXTERNAL = "penetration_external"
+    SEGMENTATION = "segmentation"
+
+
+CONTROL: Final = {
+    Kind.INTERNAL: "11.3.1",
+    Kind.ASV: "11.3.2",
+    Kind.PENETRATION_INTERNAL: "11.4.1",
+    Kind.PENETRATION_EXTERNAL: "11.4.1",
+    Kind.SEGMENTATION: "11.4.5",
+}
+"""The PCI row each kind speaks for."""
+
+
+class Severity(StrEnum):
+    """How bad a finding is."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class ScanInvalid(Invalid):
+    """A scan names its day, its scanner, what it looked at, and what of that passed."""
+
+    code = "scan_invalid"
+
+
+class ScanNeedsFile(Invalid):
+    """A scan by an approved vendor stands by its report: bring the file first. Absent findings are no pass."""
+
+    code = "scan_needs_file"
+
+
+class FindingFixed(Conflict):
+    """This finding was mended already."""
+
+    code = "finding_fixed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One finding as a scan reports it."""
+
+    severity: Severity
+    component: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A scan as somebody enters it; `failed` are the components that did not pass."""
+
+    kind: Kind
+    performed_on: date
+    scanner: str
+    authenticated: bool
+    components: Sequence[str]
+    failed: Sequence[str] = ()
+    findings: Sequence[Found] = ()
+    rescan_of: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """A scan as it stands in the register."""
+
+    id: str
+    kind: Kind
+    performed_on: date
+    scanner: str
+    authenticated: bool
+    components: tuple[str, ...]
+    passed: tuple[str, ...]
+    rescan_of: str | None
+    sha256: str | None
+    entered_by: str
+    entered_at: datetime
+    event_id: str
+
+    @property
+    def is_passed(self) -> bool:
+        """Tell whether everything it looked at passed."""
+        return set(self.passed) == set(self.components)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something a scan found, open until the day it was mended."""
+
+    id: str
+    scan_id: str
+    severity: Severity
+    component: str
+    says: str
+    opened_on: date
+    fixed_on: date | None
+
+
+def enter(session: Session, draft: Draft, ctx: Context) -> Scan:
+    """Enter a scan; raises `ScanInvalid`, `ScanNeedsFile`, and `NotFound` for a file or scan that is not there."""
+    ctx.actor.require(COMPLIANCE_SCAN_WRITE)
+    if not ctx.at.date() - timedelta(days=731) <= draft.performed_on <= ctx.at.date():
+        raise ScanInvalid("It was done today or in the last two years.", param="performed_on")
+    components = _names(draft.components)
+    failed = set(_names(draft.failed)) if draft.failed else set()
+    if not components or len(components) > COMPONENTS_MAX:
+        raise ScanInvalid(f"Name 1 to {COMPONENTS_MAX} components.", param="components")
+    if failed - set(components):
+        raise ScanInvalid(f"It did not look at {sorted(failed - set(components))[0]}.", param="failed")
+    if len(draft.findings) > FINDINGS_MAX:
+        raise ScanInvalid(f"At most {FINDINGS_MAX} findings are entered with a scan.", param="findings")
+    passed = tuple(name for name in components if name not in failed)
+    _demand_file(session, draft, passed)
+    _demand_scan(session, draft)
+    findings = [
+        {
+            "id": ctx.new_id("fnd"),
+            "severity": one.severity.value,
+            "component": words.checked(one.component, param="findings", shortest=1, longest=TEXT_MAX),
+            "says": words.checked(one.says, param="findings", shortest=3, longest=TEXT_MAX),
+            "opened_on": draft.performed_on.isoformat(),
+        }
+        for one in draft.findings
+    ]
+    scan_id = ctx.new_id("scn")
+    row: dict[str, Any] = {
+        "id": scan_id,
+        "kind": draft.kind.value,
+        "performed_on": draft.performed_on.isoformat(),
+        "scanner": words.checked(draft.scanner, param="scanner", shortest=2, longest=TEXT_MAX),
+        "authenticated": draft.authenticated,
+        "components": list(components),
+        "passed": list(passed),
+        "rescan_of": draft.rescan_of,
+        "sha256": draft.sha256,
+    }
+    digest = crypto.sha256(canonical.encode({**row, "findings": findings})).hex()
+    event = ScanImported(
+        scan=scan_id, scan_kind=draft.kind.value, period=row["performed_on"], findings=len(findings), sha256=digest
+    )
+    event_id = outbox.record(session, event, ctx)
+    session.execute(
+        sa.insert(models.scan).values(**row, entered_by=ctx.actor.own_id, entered_at=ctx.at, event_id=event_id)
+    )
+    if findings:
+        session.execute(sa.insert(models.finding), [{**one, "scan_id": scan_id} for one in findings])
+    return next(one for one in all_of(session) if one.id == scan_id)
+
+
+def fix(session: Session, finding_id: str, fixed_on: date, ctx: Context) -> None:
+    """Say when a finding was mended; raises `NotFound`, `ScanInvalid` or `FindingFixed`."""
+    ctx.actor.require(COMPLIANCE_SCAN_WRITE)
+    table = models.finding
+    row = session.execute(sa.select(table).where(table.c.id == finding_id)).one_or_none()
+    if row is None:
+        raise NotFound(object_id=finding_id)
+    if not date.fromisoformat(row.opened_on) <= fixed_on <= ctx.at.date():
+        raise ScanInvalid("It was mended between the scan and today.", param="fixed_on")
+    done = session.execute(
+        sa.update(table)
+        .where(table.c.id == finding_id, table.c.fixed_on.is_(None))
+        .values(fixed_on=fixed_on.isoformat())
+    )
+    if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
+        raise FindingFixed
+
+
+def listed(session: Session, actor: Actor) -> list[Scan]:
+    """Return every scan, the newest first."""
+    actor.require(COMPLIANCE_CONTROL_READ)
+    return list(reversed(all_of(session)))
+
+
+def findings(session: Session, actor: Actor) -> list[Finding]:
+    """Return the findings that are open, the oldest first."""
+    actor.require(COMPLIANCE_CONTROL_READ)
+    table = models.finding
+    rows = session.execute(
+        sa.select(table).where(table.c.fixed_on.is_(None)).order_by(table.c.opened_on, table.c.id)
+    ).mappings()
+    return [
+        Finding(
+            **{
+                **row,
+                "severity": Severity(row["severity"]),
+                "opened_on": date.fromisoformat(row["opened_on"]),
+                "fixed_on": None,
+            }
+        )
+        for row in rows
+    ]
+
+
+def all_of(session: Session, *kinds: Kind) -> list[Scan]:
+    """Return the scans of some kinds, or all, the oldest first."""
+    table = models.scan
+    query = sa.select(table).order_by(table.c.performed_on, table.c.entered_at, table.c.id)
+    if kinds:
+        query = query.where(table.c.kind.in_(kinds))
+    return [_scan(row) for row in session.execute(query).mappings()]
+
+
+def _names(given: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(words.checked(name, param="components", shortest=1, longest=TEXT_MAX) for name in given))
+
+
+def _demand_file(session: Session, draft: Draft, passed: Sequence[str]) -> None:
+    if draft.sha256 is None:
+        if draft.kind is Kind.ASV and passed:
+            raise ScanNeedsFile(param="file")
+        return
+    use = evidence_use.c
+    mine = sa.and_(use.sha256 == draft.sha256, use.framework == PCI, use.key == CONTROL[draft.kind])
+    if session.scalar(sa.select(use.sha256).where(mine)) is None:
+        raise NotFound(object_id=draft.sha256)
+
+
+def _demand_scan(session: Session, draft: Draft) -> None:
+    if draft.rescan_of is None:
+        return
+    before = next((one for one in all_of(session, draft.kind) if one.id == draft.rescan_of), None)
+    if before is None:
+        raise NotFound(object_id=draft.rescan_of)
+    if before.performed_on > draft.performed_on:
+        raise ScanInvalid("A rescan comes after its scan.", param="rescan_of")
+
+
+def _scan(row: Any) -> Scan:
+    return Scan(
+        **{
+            **row,
+            "kind": Kind(row["kind"]),
+            "performed_on": date.fromisoformat(row["performed_on"]),
+            "components": tuple(row["components"]),
+            "passed": tuple(row["passed"]),
+        }
+    )

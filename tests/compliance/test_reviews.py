@@ -1,0 +1,186 @@
+"""Access reviews: every half year somebody else decides of each role; what nobody decides lapses, but not the last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from app.identity.models import role_grant
+from app.kernel.access import COMPLIANCE_CONTROL_READ, service
+from app.kernel.clock import StillClock
+from app.kernel.errors import Forbidden, NotFound, ReasonMissing, SamePerson
+from compliance.reviews import campaigns
+from compliance.reviews.campaigns import Decision, LastHolder, Line, LineDecided, Review, ReviewOpen
+from compliance.states import State
+from tests.compliance.office import ctx, opened
+from tests.support.installation import Installation, installed
+
+START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+READER = service("officer", COMPLIANCE_CONTROL_READ)
+
+
+@pytest.fixture
+def clock() -> StillClock:
+    return StillClock(START)
+
+
+@pytest.fixture
+def house(tmp_path: Path, clock: StillClock) -> Iterator[Installation]:
+    with installed(tmp_path / "home", clock=clock) as made:
+        opened(made, "olga", "omar", "dora", "dirk", "ines", "ivan")
+        yield made
+
+
+def turn(house: Installation) -> str | None:
+    system = house.system
+    with system.db.begin() as session:
+        return campaigns.turn(session, system.job_context("compliance", system.clock.now()), sources=system.reviews)
+
+
+def newest(house: Installation) -> Review:
+    with house.system.db.read() as session:
+        return campaigns.listed(session, READER)[0]
+
+
+def line_of(house: Installation, name: str) -> Line:
+    return next(one for one in newest(house).lines if one.holder == house.people[name].account)
+
+
+def decide(house: Installation, about: str, decision: Decision, by: str = "olga", reason: str = "They need it") -> None:
+    line = line_of(house, about)
+    with house.system.db.begin() as session:
+        campaigns.decide(
+            session,
+            (line.review_id, line.source, line.grant_ref),
+            decision,
+            reason,
+            ctx(house, by),
+            sources=house.system.reviews,
+        )
+
+
+def opened_by_hand(house: Installation) -> Review:
+    with house.system.db.begin() as session:
+        return campaigns.open_by_hand(session, ctx(house, "olga"), sources=house.system.reviews)
+
+
+def holds(house: Installation, name: str) -> bool:
+    with house.system.db.read() as session:
+        mine = sa.and_(role_grant.c.account_id == house.people[name].account, role_grant.c.ended_at.is_(None))
+        return session.scalar(sa.select(role_grant.c.id).where(mine)) is not None
+
+
+def judged(house: Installation) -> tuple[State, list[str]]:
+    controls = house.system.controls
+    seen = controls.observe(controls.parts.probes["reviews.decided"], is_test_due=True)
+    assert seen is not None
+    return seen.verdict.state, [one.object_id for one in seen.reading.violations]
+
+
+def test_a_campaign_opens_after_180_days_and_lists_every_role(house: Installation, clock: StillClock) -> None:
+    assert turn(house) is None
+    clock.move(179 * DAY)
+    assert turn(house) is None
+    clock.move(DAY)
+    assert turn(house) == "a campaign was opened"
+    found = newest(house)
+    assert {one.what for one in found.lines} == {
+        "Compliance officer",
+        "Data protection officer",
+        "Analyst",
+        "Incident commander",
+    }
+    assert found.due_at == START + 183 * DAY
+    assert "compliance.review.opened" in house.waiting_kinds()
+    assert turn(house) is None
+
+
+def test_what_nobody_decides_lapses_but_each_role_keeps_a_holder(house: Installation, clock: StillClock) -> None:
+    clock.move(180 * DAY)
+    turn(house)
+    clock.move(3 * DAY)
+    turn(house)
+    found = newest(house)
+    assert found.closed_at is not None
+    by_role: dict[str, list[Decision | None]] = {}
+    for one in found.lines:
+        by_role.setdefault(one.what, []).append(one.decision)
+    # An analyst and a commander are the last ones; of two officers neither may go where too few could approve.
+    assert by_role["Analyst"] == [Decision.STAYED]
+    assert by_role["Incident commander"] == [Decision.STAYED]
+    assert all(any(holds(house, name) for name in pair) for pair in (("olga", "omar"), ("dora", "dirk")))
+    state, named = judged(house)
+    assert state is State.FAIL
+    assert line_of(house, "ines").grant_ref in named
+
+
+def test_an_analyst_of_two_lapses_and_the_other_stays(house: Installation, clock: StillClock) -> None:
+    second = house.staff("iris", "analyst")
+    clock.move(180 * DAY)
+    turn(house)
+    clock.move(3 * DAY)
+    turn(house)
+    analysts = {one.decision for one in newest(house).lines if one.what == "Analyst"}
+    assert analysts == {Decision.LAPSED, Decision.STAYED}
+    assert holds(house, "ines") is not holds(house, "iris")
+    assert second.account
+
+
+def test_a_decision_holds_for_the_next_half_year(house: Installation, clock: StillClock) -> None:
+    clock.move(100 * DAY)
+    opened_by_hand(house)
+    for name in ("ines", "ivan", "omar", "dora", "dirk"):
+        decide(house, name, Decision.KEEP)
+    decide(house, "olga", Decision.KEEP, by="omar")
+    assert newest(house).closed_at is not None
+    assert {"compliance.review.closed", "admin.access.recertified"} <= set(house.waiting_kinds())
+    clock.move(179 * DAY)
+    assert judged(house)[0] is State.PASS
+    assert turn(house) is None
+    clock.move(5 * DAY)
+    assert judged(house)[0] is State.FAIL
+
+
+def test_nobody_decides_about_themselves(house: Installation) -> None:
+    opened_by_hand(house)
+    with pytest.raises(SamePerson):
+        decide(house, "olga", Decision.KEEP)
+    assert line_of(house, "olga").decision is None
+
+
+def test_a_removed_role_ends_at_once(house: Installation) -> None:
+    house.staff("iris", "analyst")
+    opened_by_hand(house)
+    decide(house, "ines", Decision.REMOVE, reason="They moved to another team")
+    assert not holds(house, "ines")
+    with pytest.raises(LineDecided):
+        decide(house, "ines", Decision.KEEP)
+    with pytest.raises(LastHolder):
+        decide(house, "ivan", Decision.REMOVE, reason="They moved to another team")
+    assert holds(house, "ivan")
+
+
+def test_what_ended_meanwhile_is_no_open_line(house: Installation, clock: StillClock) -> None:
+    opened_by_hand(house)
+    with house.system.db.begin() as session:
+        mine = role_grant.c.account_id == house.people["ines"].account
+        session.execute(sa.update(role_grant).where(mine).values(ended_at=clock.now()))
+    turn(house)
+    assert line_of(house, "ines").decision is Decision.GONE
+
+
+def test_what_is_refused(house: Installation) -> None:
+    opened_by_hand(house)
+    with pytest.raises(ReviewOpen):
+        opened_by_hand(house)
+    with pytest.raises(ReasonMissing):
+        decide(house, "ines", Decision.KEEP, reason="ok")
+    with pytest.raises(NotFound):
+        decide(house, "ines", Decision.LAPSED)
+    with pytest.raises(Forbidden):
+        decide(house, "ines", Decision.KEEP, by="dora")

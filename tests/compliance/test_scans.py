@@ -1,0 +1,191 @@
+"""The register of scans: closed quarters from the anchor, the weakest component, gaps, files that a pass needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from app.kernel.access import COMPLIANCE_CONTROL_READ, service
+from app.kernel.clock import StillClock
+from app.kernel.errors import Forbidden, NotFound
+from compliance.attest import attestations, files
+from compliance.attest.attestations import Kind as Paper
+from compliance.attest.attestations import RegisterLacks
+from compliance.attest.files import Upload
+from compliance.catalog.controls import PCI
+from compliance.scans import register, standing
+from compliance.scans.quarters import begin_of
+from compliance.scans.register import Draft, FindingFixed, Found, Kind, Scan, ScanInvalid, ScanNeedsFile, Severity
+from compliance.states import State
+from tests.compliance.office import ctx, opened
+from tests.support.installation import Installation, installed
+
+START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+READER = service("officer", COMPLIANCE_CONTROL_READ)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Installation]:
+    with installed(tmp_path / "home", clock=StillClock(START)) as made:
+        opened(made, "olga", "omar", "dora")
+        yield made
+
+
+def enter(house: Installation, day: str, *failed: str, by: str = "olga", **changed: object) -> Scan:
+    values = {
+        "kind": Kind.INTERNAL,
+        "performed_on": date.fromisoformat(day),
+        "scanner": "Lantern 4",
+        "authenticated": True,
+        "components": ("web", "worker"),
+        "failed": failed,
+    }
+    with house.system.db.begin() as session:
+        return register.enter(session, Draft(**{**values, **changed}), ctx(house, by))  # type: ignore[arg-type]  # in pieces
+
+
+def stands(house: Installation, kind: Kind = Kind.INTERNAL) -> standing.Standing:
+    with house.system.db.read() as session:
+        return standing.of_kind(session, kind, START.date())
+
+
+def judged(house: Installation) -> State:
+    controls = house.system.controls
+    seen = controls.observe(controls.parts.probes["scans.internal"], is_test_due=True)
+    assert seen is not None
+    return seen.verdict.state
+
+
+@pytest.mark.parametrize(
+    ("number", "day"),
+    [(0, "2026-01-31"), (1, "2026-04-30"), (2, "2026-07-31"), (3, "2026-10-31"), (4, "2027-01-31")],
+)
+def test_quarters_count_from_the_anchor_and_do_not_drift(number: int, day: str) -> None:
+    assert begin_of(date(2026, 1, 31), number) == date.fromisoformat(day)
+
+
+def test_a_closed_quarter_needs_a_pass_inside_and_the_open_one_is_not_counted(house: Installation) -> None:
+    assert judged(house) is State.NOT_EVALUABLE
+    enter(house, "2026-05-04")
+    found = stands(house)
+    assert [(one.begin.isoformat(), one.is_closed, one.is_passed) for one in found.quarters] == [
+        ("2026-04-01", True, True),
+        ("2026-07-01", True, False),
+        ("2026-10-01", False, False),
+    ]
+    assert judged(house) is State.FAIL
+    enter(house, "2026-07-01")
+    assert judged(house) is State.PASS
+
+
+def test_the_weakest_component_decides_and_a_rescan_mends(house: Installation) -> None:
+    first = enter(house, "2026-08-03", "worker")
+    (quarter, _) = stands(house).quarters
+    assert quarter.lacking == ("worker",)
+    assert judged(house) is State.FAIL
+    enter(house, "2026-09-30", components=("worker",), rescan_of=first.id)
+    assert judged(house) is State.PASS
+
+
+def test_a_later_failure_in_a_quarter_is_one(house: Installation) -> None:
+    enter(house, "2026-08-03")
+    enter(house, "2026-09-01", "web")
+    assert stands(house).quarters[0].lacking == ("web",)
+
+
+def test_a_component_that_is_left_out_later_is_missed(house: Installation) -> None:
+    enter(house, "2026-05-04")
+    enter(house, "2026-08-03", components=("web",))
+    assert stands(house).closed[-1].lacking == ("worker",)
+
+
+def test_long_gaps_are_named(house: Installation) -> None:
+    enter(house, "2026-04-02")
+    enter(house, "2026-07-03")
+    enter(house, "2026-10-04")
+    assert stands(house).gaps == (
+        ("web", date(2026, 7, 3), date(2026, 10, 4)),
+        ("worker", date(2026, 7, 3), date(2026, 10, 4)),
+    )
+
+
+def test_a_pass_by_an_approved_vendor_needs_its_file(house: Installation) -> None:
+    with pytest.raises(ScanNeedsFile):
+        enter(house, "2026-08-03", kind=Kind.ASV)
+    with pytest.raises(NotFound):
+        enter(house, "2026-08-03", kind=Kind.ASV, sha256="00" * 32)
+    report = Upload(framework=PCI, key="11.3.2", name="asv.txt", content=b"Everything passed, says the vendor")
+    with house.system.db.begin() as session:
+        sha256 = files.upload(session, report, ctx(house, "olga"), cabinet=house.system.desk.cabinet)
+    assert enter(house, "2026-08-03", kind=Kind.ASV, sha256=sha256).is_passed
+    # That nothing was found and nothing passed needs none, and is no pass.
+    assert not enter(house, "2026-08-04", "web", "worker", kind=Kind.ASV).is_passed
+
+
+def sign(house: Installation, key: str) -> None:
+    draft = attestations.Draft(framework=PCI, key=key, kind=Paper.STATEMENT, statement="Scanned as it should be")
+    with house.system.db.begin() as session:
+        attestations.propose(session, draft, ctx(house, "olga"), desk=house.system.desk)
+
+
+def test_nobody_attests_what_the_register_does_not_bear_out(house: Installation) -> None:
+    with pytest.raises(RegisterLacks):
+        sign(house, "11.4.1")
+    enter(house, "2026-06-01", kind=Kind.PENETRATION_INTERNAL)
+    with pytest.raises(RegisterLacks):
+        sign(house, "11.4.1")
+    enter(house, "2026-06-01", kind=Kind.PENETRATION_EXTERNAL)
+    sign(house, "11.4.1")
+    enter(house, "2026-05-04")
+    with pytest.raises(RegisterLacks):
+        sign(house, "11.3.1")
+
+
+def test_findings_are_open_until_they_are_mended(house: Installation) -> None:
+    enter(
+        house,
+        "2026-08-03",
+        "web",
+        findings=(Found(severity=Severity.HIGH, component="web", says="Old cipher offered"),),
+    )
+    with house.system.db.read() as session:
+        (found,) = register.findings(session, READER)
+    with pytest.raises(ScanInvalid), house.system.db.begin() as session:
+        register.fix(session, found.id, date(2026, 8, 1), ctx(house, "olga"))
+    with house.system.db.begin() as session:
+        register.fix(session, found.id, date(2026, 8, 9), ctx(house, "olga"))
+    with house.system.db.read() as session:
+        assert register.findings(session, READER) == []
+    with pytest.raises(FindingFixed), house.system.db.begin() as session:
+        register.fix(session, found.id, date(2026, 8, 9), ctx(house, "olga"))
+    assert "compliance.scan.imported" in house.waiting_kinds()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"performed_on": date(2026, 11, 3)},
+        {"performed_on": date(2023, 1, 1)},
+        {"components": ()},
+        {"failed": ("printer",)},
+    ],
+)
+def test_a_scan_that_is_none_is_refused(house: Installation, changed: dict[str, object]) -> None:
+    with pytest.raises(ScanInvalid):
+        enter(house, "2026-08-03", **changed)
+
+
+def test_a_rescan_follows_its_scan(house: Installation) -> None:
+    first = enter(house, "2026-08-03", "web")
+    with pytest.raises(ScanInvalid):
+        enter(house, "2026-08-02", rescan_of=first.id)
+    with pytest.raises(NotFound):
+        enter(house, "2026-08-04", rescan_of="scn_none")
+
+
+def test_who_may_not_enter_scans_does_not(house: Installation) -> None:
+    with pytest.raises(Forbidden):
+        enter(house, "2026-08-03", by="dora")
