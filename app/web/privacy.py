@@ -11,12 +11,15 @@ from flask import Blueprint, Response, g
 
 from app.edge import acted, context, system
 from app.gateway.policy import Policy, Public, route
+from app.identity import accounts, letters
+from app.identity.accounts import State
 from app.kernel.access import (
     PRIVACY_SELF_CONSENT,
     PRIVACY_SELF_DOWNLOAD,
     PRIVACY_SELF_HISTORY,
     PRIVACY_SELF_REQUEST,
     Acr,
+    ActorKind,
 )
 from app.kernel.errors import Invalid, Unavailable
 from app.web import pages
@@ -30,6 +33,16 @@ from compliance.privacy.requests import Asked, Kind
 
 blueprint = Blueprint("privacy", __name__)
 _ASK: Final = Policy(permission=PRIVACY_SELF_REQUEST)
+_OUTSIDE: Final = Policy(
+    permission=Public(reason="who cannot sign in has the same rights; nothing is given before we know who it is")
+)
+_OUTSIDE_KINDS: Final = {
+    "access": "A copy of what you hold about me",
+    "portability": "My data in a form that another service reads",
+    "erasure": "To be erased",
+    "restriction": "That you only keep my data and do not use it",
+    "rectification": "That something about me is corrected",
+}
 _ASK_FRESH: Final = Policy(permission=PRIVACY_SELF_REQUEST, acr=Acr.MFA)
 _CONSENT: Final = Policy(permission=PRIVACY_SELF_CONSENT)
 _HISTORY: Final = Policy(permission=PRIVACY_SELF_HISTORY)
@@ -178,6 +191,47 @@ def erase_form() -> Response:
 def erase_me() -> Response:
     """Ask to be erased."""
     return _take(Asked(kind=Kind.ERASURE), "erase.html", **_foreseen())
+
+
+@route(blueprint, "GET", "/privacy/ask", _OUTSIDE)
+def ask_form() -> Response:
+    """Ask without signing in: which right, and whose data."""
+    return _ask_form(pages.Form(values={"email": "", "kind": "access", "detail": ""}), 200)
+
+
+@route(blueprint, "POST", "/privacy/ask", _OUTSIDE)
+def ask_outside() -> Response:
+    """Take a request of somebody who is not signed in; the answer tells nothing about the address."""
+    form, parts, ctx = pages.read("email", "kind", "detail"), system(), context()
+    wanted = Asked(kind=form.values["kind"], detail=form.values["detail"] or None, channel="form")
+    if form.wrong:
+        return _ask_form(form, 422)
+    try:
+        typed = accounts.normal_address(form.values["email"])
+        known = accounts.identifier_of(typed, parts=parts.identity)
+        # Everything that can be wrong with the words is said before anybody is looked for.
+        asked.kind_of(wanted)
+        with parts.db.begin() as session:
+            is_let = letters.may_be_asked_for(session, "privacy", known, ctx, parts=parts.identity)
+            found = accounts.find(session, ActorKind.CUSTOMER, known)
+            if is_let and found is not None and found.state is not State.CLOSED:
+                asked.ask_from_outside(session, wanted, found.id, ctx, parts=parts.compliance.privacy)
+    except Invalid as error:
+        form.refuse(error, "email")
+        return _ask_form(form, 422)
+    return _page("asked.html", address=typed)
+
+
+def _ask_form(form: pages.Form, status: int) -> Response:
+    return _page("ask.html", status, form=form, rights=_OUTSIDE_KINDS)
+
+
+@route(blueprint, "POST", "/privacy/requests/<request_id>/confirm", _ASK_FRESH)
+def confirm(request_id: str) -> Response:
+    """Confirm that a request that came from outside is one's own."""
+    parts = system().compliance.privacy
+    acted(lambda session: rights.confirm(session, request_id, context(), parts=parts))
+    return pages.go(f"/privacy/requests/{request_id}")
 
 
 @route(blueprint, "GET", "/privacy/requests/<request_id>/certificate", _ASK)

@@ -198,6 +198,33 @@ def ask(session: Session, asked: Asked, ctx: Context, *, parts: Privacy) -> str:
     return request_id
 
 
+def ask_from_outside(session: Session, wanted: Asked, subject: str, ctx: Context, *, parts: Privacy) -> str:
+    """Take a request that somebody made without signing in; who it was is asked at once, so the clock stands.
+
+    Only the person it is about hears of it, on the channels they had before, and only they can confirm it.
+    """
+    today = clock.of(parts.settings).day_of(ctx.at)
+    request_id = _take(session, wanted, subject, today, ctx, parts)
+    session.execute(sa.update(request).where(request.c.id == request_id).values(asked_at=ctx.at))
+    found = get(session, request_id)
+    letters.identity_question(session, found, ctx, parts=parts)
+    note = "asked who they are: it came without a sign-in"
+    move(session, found, State.IDENTITY, ctx, event=_event(RequestPaused, found), note=note)
+    return request_id
+
+
+def confirm(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> None:
+    """Confirm, signed in with a fresh proof, that a request that came from outside is one's own; the clock goes on."""
+    ctx.actor.require(PRIVACY_SELF_REQUEST)
+    ctx.actor.require_fresh(Acr.MFA, parts.settings.step_up, ctx.at)
+    found = own(session, request_id, ctx)
+    if found.state is not State.IDENTITY:
+        raise WrongState
+    if found.asked_at is not None:
+        _resume(session, found, ctx, parts)
+    _identified(session, request_id, "confirmed, signed in, with a fresh proof", ctx)
+
+
 def enter(
     session: Session,
     asked: Asked,
@@ -482,13 +509,31 @@ def recall(session: Session, request_id: str, kind: Kind, subject: str, ctx: Con
     move(session, get(session, request_id), State.SCOPED, ctx, note=note)
 
 
+def kind_of(asked: Asked) -> Kind:
+    """Return which right is asked for, in words that say enough; raises `KindUnknown` or `DetailMissing`."""
+    try:
+        kind = Kind(asked.kind)
+    except ValueError as error:
+        raise KindUnknown(param="kind") from error
+    detail = (asked.detail or "").strip()
+    if len(detail) > DETAIL_MAX:
+        raise DetailMissing("Say it in 2,000 characters.", param="detail")
+    if kind in (Kind.RECTIFICATION, Kind.HUMAN_REVIEW) and not detail:
+        raise DetailMissing(param="detail")
+    if kind is Kind.OBJECTION:
+        purpose = purposes.shipped().get(asked.purpose or "")
+        if purpose is None or not (purpose.may_be_objected_to or purpose.needs_consent):
+            raise DetailMissing("Say which use you object to.", param="purpose")
+    return kind
+
+
 def seal_detail(detail: str, subject: str, request_id: str, parts: Privacy) -> bytes:
     """Return the words of a request as their column holds them."""
     return parts.keys.seal_value(detail, subject, REQUEST_CLASS, f"compliance_request.detail_ct.{request_id}")
 
 
 def _take(session: Session, asked: Asked, subject: str, received_on: date, ctx: Context, parts: Privacy) -> str:
-    kind = _kind(asked)
+    kind = kind_of(asked)
     first = _open_of(session, subject, kind, asked)
     request_id, token = ctx.new_id("req"), crypto.token()
     changed = parts.people.last_change(session, subject)
@@ -531,23 +576,6 @@ def _values(
         "is_extended": False,
         "is_incomplete": False,
     }
-
-
-def _kind(asked: Asked) -> Kind:
-    try:
-        kind = Kind(asked.kind)
-    except ValueError as error:
-        raise KindUnknown(param="kind") from error
-    detail = (asked.detail or "").strip()
-    if len(detail) > DETAIL_MAX:
-        raise DetailMissing("Say it in 2,000 characters.", param="detail")
-    if kind in (Kind.RECTIFICATION, Kind.HUMAN_REVIEW) and not detail:
-        raise DetailMissing(param="detail")
-    if kind is Kind.OBJECTION:
-        purpose = purposes.shipped().get(asked.purpose or "")
-        if purpose is None or not (purpose.may_be_objected_to or purpose.needs_consent):
-            raise DetailMissing("Say which use you object to.", param="purpose")
-    return kind
 
 
 def _open_of(session: Session, subject: str, kind: Kind, asked: Asked) -> str | None:

@@ -24,6 +24,12 @@ def answer_identity(session: Session, request_id: str, reason: str, ctx: Context
     begin(session, request_id, ctx, parts=parts)
 
 
+def confirm(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> None:
+    """Confirm that a request that came from outside is one's own, and begin with it."""
+    asked.confirm(session, request_id, ctx, parts=parts)
+    begin(session, request_id, ctx, parts=parts)
+
+
 def begin(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> None:
     """Do at once what is due at once: stop a use, restrict; what a person has to look at is put before them."""
     found = asked.locked(session, request_id)

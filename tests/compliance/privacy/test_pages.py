@@ -8,6 +8,8 @@ from datetime import timedelta
 
 import pytest
 
+from app.identity import roles
+from compliance.privacy import requests as asked
 from compliance.privacy.gate import Gate
 from tests.compliance.privacy.rights import Rights
 from tests.support.installation import Browser, Person
@@ -112,6 +114,37 @@ def test_the_link_of_a_letter_changes_nothing_before_its_button(rights: Rights) 
     assert "The request is stopped" in done.text
     assert rights.get(request_id).state.value == "stopped"
     assert stranger.get("/privacy/link/wrong").status_code == 404
+
+
+def test_who_cannot_sign_in_asks_and_nobody_learns_who_is_a_customer(rights: Rights) -> None:
+    amber = rights.house.customer("page_outside", euros=5)
+    rights.calm()
+    outside = rights.house.browser("203.0.113.10")
+    outside.get("/privacy/ask")
+    unknown = outside.post("/privacy/ask", {"email": "nobody@nowhere.example", "kind": "access", "detail": ""})
+    known = outside.post("/privacy/ask", {"email": amber.address, "kind": "access", "detail": ""})
+    assert unknown.status_code == known.status_code == 200
+    assert unknown.text.replace("nobody@nowhere.example", "X") == known.text.replace(amber.address, "X")
+    for address in ("nobody@nowhere.example", amber.address):
+        vague = outside.post("/privacy/ask", {"email": address, "kind": "rectification", "detail": " "})
+        assert vague.status_code == 422
+        assert "Say what it is about" in vague.text
+
+    browser = rights.house.browser()
+    browser.sign_in(amber)
+    with rights.db.read() as session:
+        wanted = asked.RequestFilter(subject=amber.account)
+        (request,) = asked.requests(session, wanted, rights.staff(roles.COMPLIANCE_OFFICER))
+    assert (request.channel, request.is_verified, request.asked_at is not None) == ("form", False, True)
+    rights.work()
+    assert rights.get(request.id).state.value == "identity", "nothing begins before we know who it is"
+    step_up(rights, amber, browser)
+    page = browser.get(f"/privacy/requests/{request.id}")
+    assert "It is mine" in page.text
+    assert browser.post(f"/privacy/requests/{request.id}/confirm", {}).status_code == 303
+    rights.work()
+    found = rights.get(request.id)
+    assert (found.state.value, found.is_verified, found.asked_at) == ("ready", True, None)
 
 
 def test_words_of_a_request_come_back_as_words(rights: Rights) -> None:
