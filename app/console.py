@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from flask import Blueprint, Flask, Response, g, request
@@ -17,10 +18,19 @@ from app.gateway import told
 from app.gateway.policy import Policy, route
 from app.identity import accounts, roles
 from app.kernel import numbers
-from app.kernel.access import SECURITY_OWN_READ, SOC_INCIDENT_WRITE, Actor, ActorKind, Permission
+from app.kernel.access import (
+    COMPLIANCE_REPORT_READ,
+    LOG_PROOF_READ,
+    SECURITY_OWN_READ,
+    SOC_INCIDENT_WRITE,
+    Actor,
+    ActorKind,
+    Permission,
+)
 from app.kernel.context import Context
 from app.kernel.errors import Forbidden, NotFound, OnePayError
 from app.oauth import guard
+from compliance.reports import runs
 from dashboards import console as dash_console
 from dashboards import feeds, mount
 from dashboards.mount import Console
@@ -29,7 +39,7 @@ from dashboards.pages import soc
 from dashboards.ports import Colleague, Part
 from detectors.sigma.ast import Rule
 from ingest.events.access import RequestDenied
-from ingest.log import receipts
+from ingest.log import checkpoint, receipts, verify
 from ingest.log.receipts import Receipt
 from ingest.store.port import EventStore
 from playbooks.parts import Parts
@@ -47,6 +57,7 @@ class ConsoleSources:
         self.store: EventStore = system.store
         self.rules: Mapping[str, Rule] = system.runner.rules
         self.controls = system.controls
+        self.reports = system.reports
         self.retention = system.retention
         self.privacy = system.compliance.privacy
         self.is_demo = system.settings.demo
@@ -128,12 +139,50 @@ def install(app: Flask, system: System) -> Console:
     """Put the console on the application; everything it serves is behind a staff session."""
     sources = ConsoleSources(system)
     app.register_blueprint(_feeds(sources))
+    app.register_blueprint(_files(system))
     made = dash_console.make(app, sources)
     app.extensions["onepay_console"] = made
     policies = app.extensions["onepay_policies"]
     for endpoint in mount.endpoints(app):
         policies.setdefault(endpoint, STAFF)
     return made
+
+
+def _files(system: System) -> Blueprint:
+    """Return where files of reports and exports are fetched, and what verifies them; always as attachments."""
+    blueprint = Blueprint("console_files", __name__)
+
+    @route(
+        blueprint,
+        "GET",
+        "/console/files/<report_id>/<name>",
+        Policy(permission=COMPLIANCE_REPORT_READ, surface=guard.STAFF),
+    )
+    def kept(report_id: str, name: str) -> Response:
+        with system.db.read() as session:
+            data = runs.read(session, report_id, name, g.actor, parts=system.reports)
+        return _attached(name, data)
+
+    @route(blueprint, "GET", "/console/files/log/<name>", Policy(permission=LOG_PROOF_READ, surface=guard.STAFF))
+    def of_log(name: str) -> Response:
+        if name == "onepay_verify.py":
+            return _attached(name, Path(verify.__file__).read_bytes())
+        if name == "policy":
+            return _attached(name, system.reports.policy().encode())
+        with system.db.read() as session:
+            signed = checkpoint.newest(session)
+        if name != "checkpoint" or signed is None:
+            raise NotFound(object_id=name)
+        return _attached(name, signed.note.encode())
+
+    return blueprint
+
+
+def _attached(name: str, data: bytes) -> Response:
+    answer = Response(data, mimetype="application/octet-stream")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
 
 
 def _feeds(sources: ConsoleSources) -> Blueprint:

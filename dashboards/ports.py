@@ -14,6 +14,7 @@ from app.kernel.context import Context
 from app.kernel.errors import OnePayError
 from compliance.engine.observe import Observer
 from compliance.privacy.parts import Privacy
+from compliance.reports.parts import Reports
 from compliance.retention.parts import Retention
 from detectors.sigma.ast import Rule
 from ingest.log.receipts import Receipt
@@ -48,6 +49,7 @@ class Sources(Protocol):
     rules: Mapping[str, Rule]
     controls: Observer
     retention: Retention
+    reports: Reports
     privacy: Privacy
     is_demo: bool
 

@@ -10,7 +10,9 @@ import dash_mantine_components as dmc
 from dash import html
 
 from app.kernel.access import (
+    AUDIT_TRAIL_READ,
     COMPLIANCE_CONTROL_READ,
+    COMPLIANCE_REPORT_READ,
     EVENT_RECORD_READ,
     PRIVACY_CONSENT_READ,
     PRIVACY_REQUEST_READ,
@@ -54,6 +56,15 @@ _COMPLIANCE: Final[Menu] = (
             ("Requests", "requests", PRIVACY_REQUEST_READ),
             ("Consent", "consent", PRIVACY_CONSENT_READ),
             ("Retention", "retention", PRIVACY_REQUEST_READ),
+        ),
+    ),
+    (
+        "Proof",
+        (
+            ("Audit log", "audit", AUDIT_TRAIL_READ),
+            ("Verifier", "verifier", AUDIT_TRAIL_READ),
+            ("Reports", "reports", COMPLIANCE_REPORT_READ),
+            ("Audit requests", "audit-requests", AUDIT_TRAIL_READ),
         ),
     ),
 )

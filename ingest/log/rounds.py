@@ -199,6 +199,13 @@ def tell(session: Session, made: Round, ctx: Context) -> None:
     outbox.record_many(session, broken, ctx)
 
 
+def recent(session: Session, limit: int) -> list[Round]:
+    """Return the newest rounds, newest first."""
+    run = models.monitor_run.c
+    rows = session.execute(sa.select(models.monitor_run).order_by(run.at.desc(), run.id.desc()).limit(limit))
+    return [Round(**{**row._mapping, "findings": tuple(row.findings)}) for row in rows]
+
+
 def newest(session: Session, kind: Kind | None = None) -> Round | None:
     """Return the newest round, of a kind or of any."""
     run = models.monitor_run.c

@@ -7,7 +7,19 @@ from typing import Final
 
 from dashboards.mount import Console
 from dashboards.page import Page
-from dashboards.pages.compliance import consent, controls, posture, request, request_acts, requests, retention
+from dashboards.pages.compliance import (
+    audit,
+    audit_requests,
+    consent,
+    controls,
+    posture,
+    reports,
+    request,
+    request_acts,
+    requests,
+    retention,
+    verifier,
+)
 
 PAGES: Final[Sequence[Page]] = (
     posture.PAGE,
@@ -16,5 +28,18 @@ PAGES: Final[Sequence[Page]] = (
     request.PAGE,
     consent.PAGE,
     retention.PAGE,
+    audit.PAGE,
+    verifier.PAGE,
+    reports.PAGE,
+    audit_requests.PAGE,
 )
-WIRES: Final[Sequence[Callable[[Console], None]]] = (controls.wire, requests.wire, request_acts.wire, retention.wire)
+WIRES: Final[Sequence[Callable[[Console], None]]] = (
+    controls.wire,
+    requests.wire,
+    request_acts.wire,
+    retention.wire,
+    audit.wire,
+    verifier.wire,
+    reports.wire,
+    audit_requests.wire,
+)

@@ -1,0 +1,258 @@
+"""Audit log. *Who did what?* The trail by filter, masked; a sample by seed; exports; one event beside the list."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import dash_mantine_components as dmc
+from dash import html
+from sqlalchemy.orm import Session
+
+from app.kernel import canonical, numbers
+from app.kernel.access import AUDIT_SAMPLE_DRAW, AUDIT_TRAIL_EXPORT, AUDIT_TRAIL_READ, COMPLIANCE_REPORT_READ
+from app.kernel.clock import parse_rfc3339
+from app.kernel.context import Context
+from app.kernel.errors import OnePayError
+from compliance.audit import export, filters, sample, trail
+from compliance.audit.filters import Filter, FilterInvalid
+from compliance.audit.sample import Sample
+from compliance.audit.trail import Trail
+from compliance.engine.rerun import number_of
+from compliance.reports import runs
+from compliance.reports.runs import Report
+from dashboards import acts
+from dashboards.acts import Deed
+from dashboards.kit import Part, act, counted_words, dock, empty, ident, mark, page, panel, short_text, table, when
+from dashboards.mount import Console
+from dashboards.page import COMPLIANCE, Page, View
+from dashboards.pages.compliance import work
+from ingest.events import catalog
+from ingest.events.envelope import at_path
+from ingest.log import checkpoint, read
+from ingest.store.query import Document
+
+SHOWN: Final = 50
+SAMPLED: Final = 25
+EXPORT: Final = "audit-export"
+CANCEL: Final = "export-cancel"
+EXPORTS_SHOWN: Final = 5
+_FIELDS: Final = (
+    ("actor", "Actor", "acc_… or svc_…"),
+    ("subject", "Subject", "acc_…"),
+    ("object", "Object", "trf_…, inc_…, evt_…"),
+    ("action", "Action", "auth.* or a kind"),
+    ("outcome", "Outcome", "success, failure"),
+    ("address", "Address", "198.19.0.0/16"),
+    ("request", "Request", "req_…"),
+    ("since", "From", "2026-11-01"),
+    ("until", "Until", "2026-11-30"),
+    ("first", "First sequence", "1"),
+    ("last", "Last sequence", ""),
+)
+
+
+def layout(view: View) -> Any:  # a Dash component
+    """Return the filter, what fits or what was drawn, and what was taken away."""
+    sources, viewer = view.sources, view.sources.viewer()
+    words = {name: value for name, _, _ in _FIELDS if (value := view.words.get(name))}
+    wanted, mistake = _read(words, view)
+    seed = view.words.get("seed", "")
+    context = sources.context()
+
+    def asked(session: Session) -> tuple[Trail | None, Sample | None, Document | None, str]:
+        if seed and viewer.may(AUDIT_SAMPLE_DRAW):
+            count = numbers.whole(view.words.get("n")) or SAMPLED
+            try:
+                return None, sample.draw(session, seed, wanted, count, context, parts=sources.reports), None, ""
+            except OnePayError as refused:
+                return None, None, None, f"{refused} ({refused.code})"
+        found = trail.query(
+            session, wanted, context, parts=sources.reports, limit=SHOWN, after=view.words.get("after") or None
+        )
+        sel = view.words.get("sel")
+        one = trail.event(session, sel, context, parts=sources.reports) if sel else None
+        return found, None, one, ""
+
+    found, drawn, chosen, refused = sources.acted(asked)
+    with sources.read() as session:
+        size, signed = read.head(session).size, checkpoint.newest(session)
+        taken = runs.listed(session, viewer, kinds=(export.KIND,), limit=EXPORTS_SHOWN)
+    said = f"{size:,} events, signed up to {signed.size:,}" if signed else f"{size:,} events"
+    mistakes = [one for one in (mistake, refused) if one]
+    body = [
+        _form(view, viewer.may(AUDIT_SAMPLE_DRAW)),
+        *(html.P(mark(one, "cross", "bad"), className="qmistake") for one in mistakes),
+        *([_trail(view, found)] if found is not None else []),
+        *([_sample(view, drawn)] if drawn is not None else []),
+        *([_away(view, wanted, taken, found)] if viewer.may(AUDIT_TRAIL_EXPORT) else []),
+    ]
+    beside = _dock(view, chosen) if chosen is not None else None
+    return page("Audit log", "Who did what?", *body, right=html.Span(said, className="dim"), dock=beside)
+
+
+def _read(words: Mapping[str, str], view: View) -> tuple[Filter, str]:
+    try:
+        return filters.read(words, view.now), ""
+    except OnePayError as wrong:
+        return Filter(), f"{wrong} Nothing of the filter is applied."
+
+
+def _form(view: View, may_sample: bool) -> Part:
+    inputs = [
+        dmc.TextInput(name=name, label=label, placeholder=hint, value=view.words.get(name, ""), size="xs")
+        for name, label, hint in _FIELDS
+    ]
+    if may_sample:
+        inputs += [
+            dmc.TextInput(name="seed", label="Sample by seed", value=view.words.get("seed", ""), size="xs"),
+            dmc.TextInput(
+                name="n", label="Sample size", placeholder=str(SAMPLED), value=view.words.get("n", ""), size="xs"
+            ),
+        ]
+    buttons = [
+        html.Button("Search", className="btn main-act", type="submit"),
+        act("Clear", view.href("audit")),
+    ]
+    inner = html.Form(
+        [html.Div(inputs, className="fields"), html.Div(buttons, className="chips mt8")],
+        action=view.href("audit"),
+        method="get",
+        className="body",
+    )
+    return panel("Filter", inner, sub="all words must fit; each search is an event")
+
+
+def _trail(view: View, found: Trail) -> Part:
+    behind = f", {found.missing:,} sequences are not in the store yet" if found.missing else ""
+    if not found.events:
+        why = "Nothing in the period that is locked to you." if view.sources.viewer().period else "Widen the filter."
+        return panel("Events", empty("No event fits.", why))
+    more = (
+        [html.A("older", href=view.here("audit", after=found.after, sel=None), className="more")] if found.after else []
+    )
+    if view.words.get("after"):
+        more.insert(0, html.A("newest", href=view.here("audit", after=None, sel=None), className="more"))
+    return panel(
+        f"{counted_words(found.matches, 'event')} that fit",
+        work.scrolling("Events", _events(view, found.events)),
+        sub=f"{len(found.events)} shown{behind}",
+        right=more or None,
+    )
+
+
+def _sample(view: View, drawn: Sample) -> Part:
+    return panel(
+        f"{len(drawn.sequences)} drawn of {drawn.population:,} that fit",
+        work.scrolling("Sample", _events(view, drawn.events)),
+        sub=f"by the seed {drawn.seed}, up to sequence {drawn.size:,}: the same seed draws the same again",
+        right=html.A("all that fit", href=view.here("audit", seed=None, n=None), className="more"),
+    )
+
+
+def _events(view: View, events: Sequence[Document]) -> Part:
+    rows = [
+        [
+            when(parse_rfc3339(one["@timestamp"]), view.now),
+            html.A(str(at_path(one, "event.action")), href=view.here("audit", sel=at_path(one, "event.id"), seed=None)),
+            str(at_path(one, "event.outcome") or "–"),
+            ident(short_text(str(at_path(one, "user.id") or "–"))),
+            ident(", ".join(short_text(str(each)) for each in at_path(one, "onepay.subject.id") or ()) or "–"),
+            ident(str(at_path(one, "source.ip") or "–")),
+            f"{at_path(one, 'event.sequence'):,}",
+        ]
+        for one in events
+    ]
+    heads = [
+        ("Time, UTC", "nowrap"),
+        ("Action", ""),
+        ("Outcome", ""),
+        ("Actor", ""),
+        ("Subject", "roomy"),
+        ("Network", "roomy"),
+        ("Sequence", "num"),
+    ]
+    return table(heads, rows, caption="Events")
+
+
+def _away(view: View, wanted: Filter, taken: Sequence[Report], found: Trail | None) -> Part:
+    is_auditor = view.sources.viewer().period is not None
+    says = "An officer or the data protection officer agrees first." if is_auditor else "Made within seconds."
+    fields: list[Part] = [
+        dmc.TextInput(
+            id=acts.field("filter", EXPORT, "trail"),
+            label="What is taken away",
+            description=f"The filter of this page, as JSON lines, CSV, and packs with proofs. {says}",
+            value=canonical.encode(wanted.plain()).decode(),
+            readOnly=True,
+        )
+    ]
+    if is_auditor:
+        fields.append(dmc.TextInput(id=acts.field("reason", EXPORT, "trail"), label="Reason", value=""))
+    else:
+        fields.append(dmc.TextInput(id=acts.field("reason", EXPORT, "trail"), value="", display="none"))
+    count = f" {found.matches:,}" if found is not None else ""
+    inner: list[Part] = [
+        acts.form(
+            "Take away",
+            *fields,
+            buttons=[acts.press(f"Export{count}", EXPORT, "trail")],
+            says=acts.place(EXPORT, "trail"),
+        )
+    ]
+    if taken:
+        rows = [
+            [
+                when(one.asked_at, view.now),
+                html.Div([work.state(one), work.ending(one, CANCEL)]),
+                work.files(one),
+            ]
+            for one in taken
+        ]
+        heads = [("Asked", "nowrap"), ("State", ""), ("Files, SHA-256", "")]
+        inner.append(work.scrolling("Exports", table(heads, rows, caption="Your exports", cls="tall")))
+    return panel("Take away", html.Div(inner, className="body"))
+
+
+def _dock(view: View, one: Document) -> Part:
+    sequence = int(at_path(one, "event.sequence"))
+    return dock(
+        f"Event {sequence}",
+        bar=[ident(number_of(sequence)), when(parse_rfc3339(one["@timestamp"]), view.now)],
+        title=catalog.headline(str(at_path(one, "event.action"))),
+        inner=[html.Pre(json.dumps(one, indent=2, ensure_ascii=False), className="json")],
+        close=view.here("audit", sel=None),
+    )
+
+
+def wire(console: Console) -> None:
+    """Register exporting and its end."""
+
+    def away(session: Session, deed: Deed, context: Context) -> str:
+        try:
+            said = json.loads(deed.text("filter") or "{}")
+        except ValueError as error:
+            raise FilterInvalid(param="filter") from error
+        if not isinstance(said, dict):
+            raise FilterInvalid(param="filter")
+        wanted = filters.read(said, context.at)
+        _, waits = export.ask(session, wanted, deed.text("reason"), context, parts=console.sources.reports)
+        return "Asked: an officer or the data protection officer decides" if waits else "The export is being made"
+
+    def cancel(session: Session, deed: Deed, context: Context) -> str:
+        runs.cancel(session, deed.of, context, parts=console.sources.reports)
+        return "Cancelled"
+
+    acts.wire(console, EXPORT, AUDIT_TRAIL_EXPORT, away, fields=[("filter", "value"), ("reason", "value")])
+    acts.wire(console, CANCEL, COMPLIANCE_REPORT_READ, cancel)
+
+
+PAGE: Final = Page(
+    slug="audit",
+    title="Audit log",
+    question="Who did what?",
+    permission=AUDIT_TRAIL_READ,
+    layout=layout,
+    area=COMPLIANCE,
+)

@@ -1,0 +1,180 @@
+"""Reports. *What do I hand over?* Kinds with what they hold, making one, and what was made, with hash and files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import dash_mantine_components as dmc
+from dash import html
+from sqlalchemy.orm import Session
+
+from app.kernel.access import COMPLIANCE_REPORT_CREATE, COMPLIANCE_REPORT_READ
+from app.kernel.context import Context
+from app.kernel.errors import Invalid
+from compliance.reports import runs
+from compliance.reports.kinds import KINDS
+from compliance.reports.runs import Report
+from dashboards import acts
+from dashboards.acts import Deed
+from dashboards.kit import Part, counted_words, empty, mark, ok, page, panel, short, table, updated, when
+from dashboards.mount import Console
+from dashboards.page import COMPLIANCE, Page, View
+from dashboards.pages.compliance import work
+
+DAYS: Final = 90
+MAKE: Final = "report-make"
+CANCEL: Final = "report-cancel"
+
+
+class DayInvalid(Invalid):
+    """A day is written like 2026-11-30."""
+
+    code = "report_day_invalid"
+
+
+def layout(view: View) -> Any:  # a Dash component
+    """Return the kinds, the form that makes one, and the history."""
+    viewer = view.sources.viewer()
+    with view.sources.read() as session:
+        found = runs.listed(session, viewer, kinds=tuple(KINDS))
+    side = [_form(view)] if viewer.may(COMPLIANCE_REPORT_CREATE) else []
+    body = html.Div(
+        [html.Div([_history(view, found)], className="stack"), html.Div([*side, _kinds()], className="stack")],
+        className="cols",
+    )
+    return page("Reports", "What do I hand over?", _answer(found), body, right=updated(view.now), live=True)
+
+
+def _answer(found: Sequence[Report]) -> Part:
+    made = {one.kind for one in found if one.state == runs.DONE}
+    going = sum(one.is_open for one in found)
+    if going:
+        said: list[Part] = [mark("Being made.", "run", "accent"), f" {counted_words(going, 'report')} to come."]
+    elif made:
+        said = [ok("Made and kept."), f" {len(made)} of {len(KINDS)} kinds."]
+    else:
+        said = [mark("Nothing yet.", "clock", "medium"), " No report was made."]
+    small = (
+        "A report says what stood at its instant; its files are compared with their hashes before they are handed out."
+    )
+    return html.Div([html.Div([*said, html.Small(small)], className="say")], className="answer")
+
+
+def _form(view: View) -> Part:
+    def id_(name: str) -> dict[str, Any]:
+        return acts.field(name, MAKE, "report")
+
+    chosen = view.words.get("kind", "")
+    inner = acts.form(
+        "Make a report",
+        dmc.Select(
+            id=id_("kind"),
+            label="Report",
+            data=[{"value": one.name, "label": one.title} for one in KINDS.values()],
+            value=chosen if chosen in KINDS else "pci_status",
+            allowDeselect=False,
+            comboboxProps={"withinPortal": False},
+        ),
+        dmc.TextInput(
+            id=id_("since"),
+            label="From, a day",
+            value=f"{view.now - timedelta(days=DAYS):%Y-%m-%d}",
+            attributes={"input": {"maxLength": 10}},
+        ),
+        dmc.TextInput(
+            id=id_("as_of"),
+            label="As of the end of a day",
+            description="Empty is now",
+            value="",
+            attributes={"input": {"maxLength": 10}},
+        ),
+        buttons=[acts.press("Make it", MAKE, "report", main=True)],
+        says=acts.place(MAKE, "report"),
+    )
+    return panel("Make a report", html.Div(inner, className="body"))
+
+
+def _kinds() -> Part:
+    items = [
+        html.Li(
+            [
+                html.Div([html.Span(one.title, className="strong"), html.Small(one.says, className="dim block")]),
+                html.Span(", ".join(one.formats), className="dim nowrap push"),
+            ]
+        )
+        for one in KINDS.values()
+    ]
+    return panel("Kinds", html.Ol(items, className="rows kinds"))
+
+
+def _history(view: View, found: Sequence[Report]) -> Part:
+    if not found:
+        why = "Reports of the period that is locked to you stand here." if view.sources.viewer().period else "Make one."
+        return panel("Made", empty("No report yet.", why))
+    rows = [
+        [
+            html.Div(
+                [
+                    html.Span(KINDS[one.kind].title, className="strong"),
+                    html.Small(f"{one.since:%d %b %Y} to {one.as_of:%d %b %Y %H:%M} UTC", className="dim block"),
+                ]
+            ),
+            html.Div([work.state(one), work.ending(one, CANCEL)]),
+            html.Div([work.files(one), html.Small(one.note, className="dim block") if one.files else None]),
+            html.Div([f"{one.size:,}", html.Small(short(one.root or ""), className="block")]) if one.size else "–",
+            when(one.asked_at, view.now),
+        ]
+        for one in found
+    ]
+    heads = [
+        ("Report, period", ""),
+        ("State", ""),
+        ("Files, SHA-256", ""),
+        ("Log size, root", "num roomy"),
+        ("Asked", "roomy"),
+    ]
+    return panel(
+        "Made",
+        work.scrolling("Made", table(heads, rows, caption="Reports that were made", cls="tall")),
+        sub=str(len(found)),
+    )
+
+
+def wire(console: Console) -> None:
+    """Register making and cancelling."""
+
+    def make(session: Session, deed: Deed, context: Context) -> str:
+        as_of = _day(deed.text("as_of"), "as_of")
+        until = min(as_of + timedelta(days=1), context.at) if as_of is not None else context.at
+        since = _day(deed.text("since"), "since") or until - timedelta(days=DAYS)
+        runs.ask(session, deed.text("kind"), since, context, as_of=until, parts=console.sources.reports)
+        return "The report is being made"
+
+    def cancel(session: Session, deed: Deed, context: Context) -> str:
+        runs.cancel(session, deed.of, context, parts=console.sources.reports)
+        return "Cancelled"
+
+    fields = [("kind", "value"), ("since", "value"), ("as_of", "value")]
+    acts.wire(console, MAKE, COMPLIANCE_REPORT_CREATE, make, fields=fields)
+    acts.wire(console, CANCEL, COMPLIANCE_REPORT_READ, cancel)
+
+
+def _day(text: str, param: str) -> datetime | None:
+    if not text.strip():
+        return None
+    try:
+        return datetime.strptime(text.strip(), "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise DayInvalid(param=param) from error
+
+
+PAGE: Final = Page(
+    slug="reports",
+    title="Reports",
+    question="What do I hand over?",
+    permission=COMPLIANCE_REPORT_READ,
+    layout=layout,
+    area=COMPLIANCE,
+)

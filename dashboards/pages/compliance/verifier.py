@@ -1,0 +1,210 @@
+"""Verifier. *Has anything been changed?* Rounds, root, witness, what was verified, and verifying a range or all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import dash_mantine_components as dmc
+from dash import html
+from sqlalchemy.orm import Session
+
+from app.kernel import numbers
+from app.kernel.access import AUDIT_TRAIL_READ, AUDIT_TRAIL_VERIFY, COMPLIANCE_REPORT_READ
+from app.kernel.context import Context
+from compliance.audit import verifying
+from compliance.reports import runs
+from compliance.reports.runs import Report
+from dashboards import acts
+from dashboards.acts import Deed
+from dashboards.kit import Part, age, empty, facts, mark, ok, page, panel, short, table, updated, when
+from dashboards.mount import Console
+from dashboards.page import COMPLIANCE, Page, View
+from dashboards.pages.compliance import work
+from ingest.log import checkpoint, read, rounds, witness
+from ingest.log.monitor import RangeInvalid
+from ingest.log.rounds import Round
+
+VERIFY: Final = "audit-verify"
+CANCEL: Final = "verify-cancel"
+ROUNDS_SHOWN: Final = 10
+
+
+def layout(view: View) -> Any:  # a Dash component
+    """Return what was compared, by whom it was seen, and what is asked for."""
+    viewer = view.sources.viewer()
+    with view.sources.read() as session:
+        head = read.head(session)
+        signed = checkpoint.newest(session)
+        seen = witness.standing(session)
+        kept = rounds.recent(session, ROUNDS_SHOWN)
+        full = rounds.newest(session, rounds.Kind.FULL)
+        mine = runs.listed(session, viewer, kinds=(verifying.KIND,))
+    # What a later comparison of everything did not find any more was mended.
+    since = full.at if full is not None and not full.mismatches else None
+    broken = next((one for one in kept if one.mismatches and (since is None or one.at > since)), None)
+    pairs: list[tuple[str, Part]] = [
+        ("Size", f"{head.size:,}"),
+        ("Root", html.Span(head.root.hex(), className="id wrap")),
+        ("Signed", [f"{signed.size:,}  ", when(signed.at, view.now)] if signed else "nothing yet"),
+        (
+            "Witness",
+            f"{seen.name}, {seen.rating}: has seen {seen.size:,}, {age(view.now - seen.at)} ago"
+            if seen and seen.at
+            else "none has seen it",
+        ),
+        ("First bad sequence", broken.findings[0] if broken else "none is known"),
+    ]
+    files = [
+        html.A(words, href=f"{work.FILES}/log/{name}", className="more", download=name)
+        for words, name in (
+            ("onepay_verify.py", "onepay_verify.py"),
+            ("checkpoint", "checkpoint"),
+            ("policy", "policy"),
+        )
+    ]
+    side = [panel("Head", html.Div(facts(*pairs), className="body")), panel("Take away", _away(view, files))]
+    if viewer.may(AUDIT_TRAIL_VERIFY):
+        side.insert(0, _form(head.size))
+    body = html.Div(
+        [html.Div([_mine(view, mine), _rounds(view, kept)], className="stack"), html.Div(side, className="stack")],
+        className="cols",
+    )
+    return page(
+        "Verifier",
+        "Has anything been changed?",
+        _answer(view, full, broken),
+        body,
+        right=updated(view.now),
+        live=True,
+    )
+
+
+def _answer(view: View, full: Round | None, broken: Round | None) -> Part:
+    if broken is not None:
+        said: list[Part] = [mark("Yes.", "cross", "bad"), f" {broken.findings[0]}."]
+        small = f"Found {age(view.now - broken.at)} ago. The incident of it says what to do."
+    elif full is None:
+        said = [mark("Not known yet.", "clock", "medium"), " The whole log was not compared so far."]
+        small = "Samples are compared every five minutes, everything every night."
+    else:
+        said = [
+            ok("Nothing that can be seen."),
+            f" All {full.size:,} events were compared {age(view.now - full.at)} ago.",
+        ]
+        small = "Bodies, entries, tree, signatures, archive and store agree; what was removed by law is told apart."
+    return html.Div([html.Div([*said, html.Small(small)], className="say")], className="answer")
+
+
+def _form(size: int) -> Part:
+    inner = acts.form(
+        "Verify",
+        dmc.TextInput(id=acts.field("first", VERIFY, "log"), label="From sequence", description="Empty is 1", value=""),
+        dmc.TextInput(
+            id=acts.field("last", VERIFY, "log"),
+            label="To sequence",
+            description=f"Empty is all, {size:,} now",
+            value="",
+        ),
+        buttons=[acts.press("Verify", VERIFY, "log", main=True)],
+        says=acts.place(VERIFY, "log"),
+    )
+    return panel("Verify a range or all", html.Div(inner, className="body"))
+
+
+def _away(view: View, files: Sequence[Part]) -> Part:
+    pack = html.A("events with proofs", href=view.href("audit"), className="more")
+    return html.Div(
+        [
+            html.P(["Verifier, signed head, and whose signature is believed: ", *_joined(files)]),
+            html.P(["A proof pack is part of an export of ", pack, "."]),
+        ],
+        className="body",
+    )
+
+
+def _joined(parts: Sequence[Part]) -> list[Part]:
+    made: list[Part] = []
+    for part in parts:
+        made += [", ", part] if made else [part]
+    return made
+
+
+def _mine(view: View, mine: Sequence[Report]) -> Part:
+    if not mine:
+        return panel("What you verified", empty("Nothing yet.", "What you verify stands here with its result."))
+    rows = [
+        [
+            f"{one.params['first']:,} to {one.params['last']:,}" if one.params["last"] else "all",
+            html.Div([work.state(one), work.ending(one, CANCEL)]),
+            html.Span(one.note or "–"),
+            work.files(one),
+            when(one.asked_at, view.now),
+        ]
+        for one in mine
+    ]
+    heads = [("Sequences", "nowrap"), ("State", ""), ("Result", ""), ("File", "roomy"), ("Asked", "roomy")]
+    return panel(
+        "What you verified",
+        work.scrolling("What you verified", table(heads, rows, caption="What you verified", cls="tall")),
+    )
+
+
+def _rounds(view: View, kept: Sequence[Round]) -> Part:
+    if not kept:
+        return panel("Rounds", empty("No round yet.", "The monitor samples every five minutes once it is served."))
+    rows = [
+        [
+            when(one.at, view.now),
+            one.kind,
+            f"{one.lo:,} to {one.hi:,}",
+            f"{one.compared:,}",
+            mark(str(one.mismatches), "cross", "bad") if one.mismatches else ok("none"),
+            short(one.root.hex()),
+        ]
+        for one in kept
+    ]
+    heads = [
+        ("When", ""),
+        ("Kind", ""),
+        ("Range", "nowrap"),
+        ("Compared", "num"),
+        ("Differences", ""),
+        ("Root", "roomy"),
+    ]
+    return panel("Rounds", work.scrolling("Rounds", table(heads, rows, caption="Rounds")), sub=f"newest {len(rows)}")
+
+
+def wire(console: Console) -> None:
+    """Register verifying and its end."""
+
+    def verify(session: Session, deed: Deed, context: Context) -> str:
+        verifying.ask(session, context, first=_number(deed.text("first")), last=_number(deed.text("last")))
+        return "The log is being verified"
+
+    def cancel(session: Session, deed: Deed, context: Context) -> str:
+        runs.cancel(session, deed.of, context, parts=console.sources.reports)
+        return "Cancelled"
+
+    acts.wire(console, VERIFY, AUDIT_TRAIL_VERIFY, verify, fields=[("first", "value"), ("last", "value")])
+    acts.wire(console, CANCEL, COMPLIANCE_REPORT_READ, cancel)
+
+
+def _number(text: str) -> int | None:
+    text = text.strip().replace(",", "")
+    if not text:
+        return None
+    found = numbers.whole(text)
+    if found is None:
+        raise RangeInvalid("A sequence is a whole number.")
+    return found
+
+
+PAGE: Final = Page(
+    slug="verifier",
+    title="Verifier",
+    question="Has anything been changed?",
+    permission=AUDIT_TRAIL_READ,
+    layout=layout,
+    area=COMPLIANCE,
+)

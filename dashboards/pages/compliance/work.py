@@ -1,0 +1,74 @@
+"""How long work is shown on the pages of proof: state, progress, files with their hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dash import html
+
+from compliance.reports import runs
+from compliance.reports.runs import Report
+from dashboards import acts
+from dashboards.kit import Part, mark, ok, short
+
+FILES: Final = "/console/files"
+_STATES: Final[Mapping[str, tuple[str, str, str]]] = {
+    runs.QUEUED: ("waits", "clock", "medium"),
+    runs.RUNNING: ("under way", "run", "accent"),
+    runs.FAILED: ("failed", "cross", "bad"),
+    runs.CANCELLED: ("cancelled", "empty", "ink-2"),
+}
+
+
+def state(found: Report) -> Part:
+    """Return the state in words, with how far it is while it goes on."""
+    if found.state == runs.DONE:
+        return ok("made")
+    words, shape, token = _STATES[found.state]
+    parts: list[Any] = [mark(words, shape, token)]
+    if found.state == runs.RUNNING and found.total:
+        done = html.Progress(value=str(found.done), max=str(found.total), title=f"{found.done:,} of {found.total:,}")
+        parts += [" ", done]
+    return html.Span(parts, className="nowrap")
+
+
+def ending(found: Report, act: str) -> Part:
+    """Return the act that ends what still goes on."""
+    if not found.is_open:
+        return None
+    return html.Span([acts.press("Cancel", act, found.id), acts.place(act, found.id)])
+
+
+def files(found: Report) -> Part:
+    """Return the files as links, each with the hash it is kept under."""
+    if not found.files:
+        return html.Span(found.note or "–", className="dim")
+    return html.Ul(
+        [
+            html.Li(
+                [
+                    html.A(one.name, href=f"{FILES}/{found.id}/{one.name}", className="more", download=one.name),
+                    html.Span(f" {_size(one.bytes)} ", className="dim nowrap"),
+                    short(one.sha256),
+                ]
+            )
+            for one in found.files
+        ],
+        className="files",
+    )
+
+
+def _size(count: int) -> str:
+    return (
+        f"{count:,} B"
+        if count < 10_000
+        else f"{count / 1_000:,.0f} kB"
+        if count < 10_000_000
+        else f"{count / 1_000_000:,.0f} MB"
+    )
+
+
+def scrolling(label: str, listed: Part) -> Part:
+    """Return a table that scrolls inside itself."""
+    return html.Div(listed, className="scroll", tabIndex="0", role="group", **{"aria-label": f"{label}, scrolls"})
