@@ -65,8 +65,11 @@ from compliance.privacy.models import metadata as privacy_tables
 from compliance.privacy.parts import Privacy
 from compliance.probes import log as log_probes
 from compliance.probes import marks, scanner
+from compliance.probes import privacy as privacy_probes
 from compliance.probes import reviews as review_probes
 from compliance.probes import scans as scan_probes
+from compliance.registers import source as registers_source
+from compliance.registers.models import metadata as register_tables
 from compliance.reports import kinds as report_kinds
 from compliance.reports.models import metadata as report_tables
 from compliance.reports.parts import Reports
@@ -121,6 +124,7 @@ TABLES: Final = (
     reviews_tables,
     scans_tables,
     privacy_tables,
+    register_tables,
     retention_tables,
     report_tables,
     audit_tables,
@@ -291,7 +295,8 @@ def make_system(
     forgetting = Forgetting(db=db, store=working_store, target=shipper.target, archive=archive)
     retention = Retention(sources=compliance.sources, log=forgetting, approvals=approvals)
     reviews = (RoleReviews(approvals),)
-    engine = _engine(settings, shipper, probes=_probes(db, identity, runner, entrances, response, reviews))
+    asked = _probes(db, identity, runner, entrances, response, reviews, compliance, retention)
+    engine = _engine(settings, shipper, probes=asked)
     desk = Desk(
         catalogue=engine.catalogue,
         approvals=approvals,
@@ -361,7 +366,14 @@ def make_system(
 
 
 def _probes(
-    db: Database, identity: Identity, runner: Runner, entrances: Doors, response: Response, reviews: Sources
+    db: Database,
+    identity: Identity,
+    runner: Runner,
+    entrances: Doors,
+    response: Response,
+    reviews: Sources,
+    compliance: Compliance,
+    retention: Retention,
 ) -> Mapping[str, Probe]:
     asked = (
         *evidence.probes(identity),
@@ -374,6 +386,7 @@ def _probes(
         *scanner.probes(TABLES),
         *review_probes.probes(reviews),
         *scan_probes.probes(),
+        *privacy_probes.probes(compliance.privacy, retention, compliance.gate),
     )
     probes = {probe.name: probe for probe in asked}
     assert len(probes) == len(asked), "two probes have one name"
@@ -424,6 +437,7 @@ def _compliance(
         MarkedTables("compliance.retention", retention_tables, hashing=hashing),
         MarkedTables("compliance.reports", report_tables, hashing=hashing),
         MarkedTables("compliance.audit", audit_tables, hashing=hashing),
+        registers_source.source(hashing),
         privacy_source.source(subject_keys, hashing),
         EventSource(store, subject_keys),
     )

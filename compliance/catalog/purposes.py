@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from importlib import resources
 
@@ -56,6 +57,14 @@ class Purpose:
 def shipped() -> Mapping[str, Purpose]:
     """Return the shipped purposes by their id."""
     return read(resources.files("compliance.catalog").joinpath("purposes.yaml").read_text("utf-8"))
+
+
+@cache
+def as_of() -> date:
+    """Return the day on which the shipped purposes, and the interests in them, were last weighed."""
+    text = resources.files("compliance.catalog").joinpath("purposes.yaml").read_text("utf-8")
+    said = documents.load(text, name="purposes.yaml")["as_of"]
+    return said if isinstance(said, date) else date.fromisoformat(str(said))
 
 
 def read(text: str) -> Mapping[str, Purpose]:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.kernel import crypto, documents
 from app.kernel.context import Context
-from compliance.privacy.models import request
+from compliance.privacy.models import request, request_letter
 from compliance.privacy.parts import Privacy
 
 if TYPE_CHECKING:
@@ -112,6 +112,8 @@ def _tell(session: Session, name: str, found: Request, ctx: Context, parts: Priv
     )
     text = "\n".join(line for line in filled.splitlines() if line.strip()) + "\n"
     parts.people.tell(session, found.subject, template["title"], text, f"privacy_{name}", ctx)
+    kept = {"request_id": found.id, "template": name, "title": template["title"], "sent_at": ctx.at}
+    session.execute(sa.insert(request_letter).values(**kept))
 
 
 def _renewed_token(session: Session, found: Request) -> str:

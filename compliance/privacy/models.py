@@ -77,6 +77,7 @@ request = sa.Table(
     sa.Column("not_before", UtcDateTime, nullable=True, info=_T),
     sa.Column("claimed_until", UtcDateTime, nullable=True, info=_T),
     sa.Column("plan_root", sa.Text, nullable=True, info=_T),
+    sa.Column("extended_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("answered_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("closed_at", UtcDateTime, nullable=True, info=_T),
     sa.CheckConstraint("approved_by IS NULL OR approved_by <> handled_by", name="compliance_request_two_people"),
@@ -92,6 +93,15 @@ request_step = sa.Table(
     sa.Column("actor", sa.Text, nullable=True, info=_staff("actor")),
     sa.Column("event_id", sa.Text, nullable=True, info=_T),
     sa.Column("note", sa.Text, nullable=True, info=_own("free_text", _OF_REQUEST)),
+)
+request_letter = sa.Table(
+    "compliance_request_letter",
+    metadata,
+    sa.Column("n", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True, info=_T),
+    sa.Column("request_id", sa.Text, nullable=False, index=True, info=_T),
+    sa.Column("template", sa.Text, nullable=False, info=_T),
+    sa.Column("title", sa.Text, nullable=False, info=_own("communication", _OF_REQUEST)),
+    sa.Column("sent_at", UtcDateTime, nullable=False, info=_T),
 )
 request_item = sa.Table(
     "compliance_request_item",

@@ -22,6 +22,8 @@ from ingest.log import outbox
 
 REFUSAL: Final = "privacy.refusal"
 VALUE_MAX: Final = 500
+CORRECTED: Final = "corrected"
+"""How the note of a step begins that changed a value; its event holds the hashes of before and after."""
 
 
 def rectify(
@@ -44,8 +46,8 @@ def rectify(
     event = RecordRectified(
         request=request_id, before_hash=change.before_hash, after_hash=change.after_hash, about=(found.subject,)
     )
-    outbox.record(session, event, ctx)
-    asked.move(session, found, State.EXECUTING, ctx, note=f"corrected: {field} in {store}", handled_by=ctx.actor.id)
+    note = f"{CORRECTED}: {field} in {store}"
+    asked.move(session, found, State.EXECUTING, ctx, event=event, note=note, handled_by=ctx.actor.id)
     return change
 
 

@@ -23,7 +23,15 @@ from app.kernel.context import Context
 from app.kernel.errors import NotFound, ReasonMissing, SamePerson, WrongState
 from compliance.catalog import purposes
 from compliance.privacy import clock, letters
-from compliance.privacy.models import REQUEST_CLASS, package, redaction, request, request_item, request_step
+from compliance.privacy.models import (
+    REQUEST_CLASS,
+    package,
+    redaction,
+    request,
+    request_item,
+    request_letter,
+    request_step,
+)
 from compliance.privacy.parts import DetailMissing, ExtensionLate, KindUnknown, Privacy, ReceiptInvalid
 from ingest.events.access import DataRead
 from ingest.events.auth import ActivityDisowned
@@ -183,6 +191,8 @@ class Story:
     steps: Sequence[Step]
     items: Sequence[Item]
     left_out: Sequence[LeftOut] = ()
+    letters: Sequence[tuple[str, datetime]] = ()
+    """Titles of what was written to the person, with the instant, oldest first."""
 
 
 def ask(session: Session, asked: Asked, ctx: Context, *, parts: Privacy) -> str:
@@ -290,7 +300,7 @@ def extend(session: Session, request_id: str, reasons: str, ctx: Context, *, par
         raise ExtensionLate
     calendar = clock.of(parts.settings)
     due = calendar.due(found.received_on, clock.EXTENDED_MONTHS, found.paused_days)
-    values = {"is_extended": True, "due": due.isoformat(), "due_at": calendar.end_of(due)}
+    values = {"is_extended": True, "extended_at": ctx.at, "due": due.isoformat(), "due_at": calendar.end_of(due)}
     session.execute(sa.update(request).where(request.c.id == request_id).values(**values))
     renewed = get(session, request_id)
     letters.extended(session, renewed, reasons.strip(), ctx, parts=parts)
@@ -366,6 +376,12 @@ def story(session: Session, request_id: str, ctx: Context, *, parts: Privacy) ->
         steps=steps(session, request_id),
         items=items(session, request_id),
         left_out=left_out(session, request_id),
+        letters=[
+            (row.title, row.sent_at)
+            for row in session.execute(
+                sa.select(request_letter).where(request_letter.c.request_id == request_id).order_by(request_letter.c.n)
+            )
+        ],
     )
 
 

@@ -12,6 +12,7 @@ from compliance.attest.models import metadata as papers
 from compliance.audit.models import metadata as audit
 from compliance.models import metadata as compliance
 from compliance.privacy.models import metadata as privacy
+from compliance.registers.models import metadata as registers
 from compliance.reports.models import metadata as reports
 from compliance.retention.models import metadata as retention
 from compliance.reviews.models import metadata as reviews
@@ -31,6 +32,7 @@ ALL = (
     ("compliance_", reviews),
     ("compliance_", scans),
     ("compliance_", privacy),
+    ("compliance_", registers),
     ("compliance_", reports),
     ("compliance_", audit),
     ("detectors_", detectors),

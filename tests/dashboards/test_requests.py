@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from app.identity import roles
 from app.identity.models import account
@@ -71,8 +72,10 @@ def form(rights: Rights, **more: str) -> dict[str, str]:
 
 def entered(rights: Rights, officer: Desk, **more: str) -> str:
     assert officer.said("request-enter", "new", fields=form(rights, **more)) == ""
+    kind = form(rights, **more)["kind"]
     with rights.db.read() as session:
-        return str(session.execute(asked.request.select().order_by(asked.request.c.id.desc())).first().id)
+        query = sa.select(asked.request.c.id).where(asked.request.c.kind == kind)
+        return str(session.execute(query).scalar_one())
 
 
 def test_a_letter_is_entered_and_its_clock_runs_from_receipt(rights: Rights, officer: Desk) -> None:

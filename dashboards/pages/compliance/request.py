@@ -75,7 +75,7 @@ def layout(view: View) -> Any:  # a Dash component
         left.append(_left_out(now.story))
     if now.certificate is not None:
         left.insert(0, _certificate(view, now.certificate))
-    right = [_clock(view, now.story), _facts(view, now), _steps(view, now.story.steps)]
+    right = [_clock(view, now.story), _facts(view, now), _letters(view, now.story), _steps(view, now.story.steps)]
     return page(
         f"{words}, {article}",
         "Is the answer complete?",
@@ -278,7 +278,7 @@ def _certificate(view: View, body: Mapping[str, Any]) -> Part:
     stays = [
         [
             html.Span(one["store"], className="cut"),
-            html.Span(f"{one['law']}, until {one['until']}"),
+            html.Span(_why_it_stays(one)),
             f"{one['entries']:,}",
         ]
         for one in body["stays"]
@@ -291,19 +291,25 @@ def _certificate(view: View, body: Mapping[str, Any]) -> Part:
             ),
             facts(
                 ("Erased at", when(datetime.fromisoformat(body["erased_at"]), view.now)),
-                ("Irrecoverable from", when(datetime.fromisoformat(body["irrecoverable_from"]), view.now)),
+                ("Irrecoverable from", f"{datetime.fromisoformat(body['irrecoverable_from']):%-d %B %Y, %H:%M} UTC"),
                 ("Keys destroyed", ", ".join(body["keys_destroyed"]) or "none"),
                 ("Decided by", " and ".join(body["decided_by"])),
                 ("Plan", short(body["plan_root"])),
                 ("What stays is", f"{body['word']}. {body['in_clear']}"),
                 ("Disputed", body["disputed"]),
             ),
-            *([html.H3("What stays", className="mt8"), chain(stays, cls="words-of")] if stays else []),
+            *([html.P("What stays", className="strong mt8"), chain(stays, cls="words-of")] if stays else []),
         ],
         className="body",
     )
     link = html.A("event and proof", href=f"/console/soc/events?sel={body['event']}", className="more")
     return panel("Certificate of erasure", inner, sub=body["law"], right=link)
+
+
+def _why_it_stays(one: Mapping[str, Any]) -> str:
+    """Return law and day, or once that it is not settled."""
+    until = str(one["until"])
+    return f"{one['law']}, until {until}" if not str(one["law"]).endswith(until) else str(one["law"])
 
 
 def _clock(view: View, story: Story) -> Part:
@@ -356,6 +362,16 @@ def _facts(view: View, now: Standing) -> Part:
     if found.outcome:
         pairs.append(("Answer", found.outcome))
     return panel("Facts", html.Div(facts(*pairs), className="body"))
+
+
+def _letters(view: View, story: Story) -> Part:
+    if not story.letters:
+        return panel("Letters", empty("None yet.", "The person is written to on every verified channel."))
+    items = [
+        html.Li([html.Span(title, className="grow"), html.Span(when(at, view.now), className="dim")])
+        for title, at in story.letters
+    ]
+    return panel("Letters", html.Ol(items, className="rows r30"), sub=str(len(items)))
 
 
 def _steps(view: View, steps: Sequence[Step]) -> Part:

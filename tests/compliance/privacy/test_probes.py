@@ -1,0 +1,163 @@
+"""What the probes over requests, consents and periods say while something is wrong, and once it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from app.identity import roles
+from app.kernel.clock import StillClock
+from compliance.privacy import consent, rectify, restrict
+from compliance.privacy import requests as asked
+from compliance.privacy.models import objection, request, restriction
+from compliance.privacy.requests import Asked
+from compliance.states import State
+from ingest.events.access import DataRead
+from ingest.log import outbox
+from tests.compliance.privacy.rights import Rights
+from tests.support.installation import Person, installed
+
+START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def rights(tmp_path: Path) -> Iterator[Rights]:
+    clock = StillClock(START)
+    with installed(tmp_path / "home", clock=clock) as made:
+        made.customer("amber_one")
+        made.staff("olga", roles.COMPLIANCE_OFFICER)
+        clock.move(timedelta(days=4))
+        yield Rights(house=made, clock=clock)
+
+
+@pytest.fixture
+def person(rights: Rights) -> Person:
+    return rights.house.people["amber_one"]
+
+
+def said(rights: Rights, name: str) -> tuple[State, list[str]]:
+    """Ask a probe now; return its state and what it names."""
+    observer = rights.house.system.controls
+    seen = observer.observe(observer.parts.probes[name], is_test_due=True)
+    assert seen is not None
+    assert seen.error is None
+    return seen.verdict.state, [one.says for one in seen.reading.violations]
+
+
+def test_a_clock_that_ran_out_fails_article_12(rights: Rights, person: Person) -> None:
+    assert said(rights, "privacy.clocks") == (State.NOT_APPLICABLE, [])
+    request_id = rights.ask(person, "human_review", detail="Why was my payment refused?")
+    assert said(rights, "privacy.clocks")[0] is State.PASS
+    rights.clock.move(timedelta(days=33))
+    state, says = said(rights, "privacy.clocks")
+    assert state is State.FAIL
+    assert "is not answered" in says[0]
+    ctx = rights.colleague(rights.house.people["olga"], roles.COMPLIANCE_OFFICER)
+    with rights.db.begin() as session:
+        rectify.complete(session, request_id, "It was right, since the wallet was empty.", ctx, parts=rights.parts)
+    assert "was answered after" in said(rights, "privacy.clocks")[1][0]  # late stays late for a quarter
+    rights.clock.move(timedelta(days=91))
+    assert said(rights, "privacy.clocks")[0] is State.PASS
+
+
+def test_an_extension_in_time_is_none_that_was_late(rights: Rights, person: Person) -> None:
+    ctx = rights.colleague(rights.house.people["olga"], roles.COMPLIANCE_OFFICER)
+    today = rights.clock.now().date()
+    with rights.db.begin() as session:
+        id_ = asked.enter(session, Asked(kind="access"), person.account, today, ctx, parts=rights.parts)
+        asked.extend(session, id_, "many stores and two of us ill", ctx, parts=rights.parts)
+    assert said(rights, "privacy.clocks")[0] is State.PASS
+    late = rights.clock.now() + timedelta(days=60)
+    with rights.db.begin() as session:
+        session.execute(sa.update(request).where(request.c.id == id_).values(extended_at=late))
+    assert said(rights, "privacy.clocks")[1] == ["was extended after its first day, 2026-12-29"]
+
+
+def test_what_is_due_and_waits_for_nobody_fails_storage(rights: Rights, person: Person) -> None:
+    assert said(rights, "privacy.storage")[0] is State.PASS
+    request_id = rights.ask(person, "objection", purpose="news")  # ends at once
+    rights.clock.move(timedelta(days=366 * 3 + 1))
+    state, says = said(rights, "privacy.storage")
+    assert not [one for one in says if "compliance_request" in one]
+    rights.clock.move(timedelta(days=3))
+    state, says = said(rights, "privacy.storage")
+    assert state is State.FAIL
+    observer = rights.house.system.controls
+    seen = observer.observe(observer.parts.probes["privacy.storage"], is_test_due=True)
+    assert seen is not None
+    assert "rights.request compliance_request" in {one.object_id for one in seen.reading.violations}
+    assert request_id
+
+
+def test_every_purpose_and_store_has_its_basis(rights: Rights) -> None:
+    assert said(rights, "privacy.basis") == (State.PASS, [])
+    rights.clock.move(timedelta(days=730))
+    state, says = said(rights, "privacy.basis")
+    assert state is State.FAIL
+    assert "was weighed on 2026-11-01" in says
+
+
+def test_a_use_after_consent_was_taken_back_fails_article_7(rights: Rights, person: Person) -> None:
+    with rights.db.begin() as session:
+        consent.give(session, "news", rights.me(person))
+    assert said(rights, "privacy.consent")[0] is State.PASS
+    with rights.db.begin() as session:
+        consent.withdraw(session, "news", rights.me(person))
+    assert said(rights, "privacy.consent")[0] is State.PASS
+    # Somebody writes all the same: an event of that purpose about the person, ten minutes later.
+    rights.clock.move(timedelta(minutes=10))
+    ctx = rights.house.system.context(rights.me(person).actor)
+    with rights.db.begin() as session:
+        read = DataRead(view="newsletter", count=1, about=(person.account,))
+        outbox.record(session, read, replace(ctx, purpose="news"))
+    rights.house.arrive()
+    state, says = said(rights, "privacy.consent")
+    assert state is State.FAIL
+    assert says == ["used data for news without a receipt that stood"]
+
+
+def test_a_correction_without_its_hashes_fails_articles_5_and_16(rights: Rights, person: Person) -> None:
+    request_id = rights.ask(person, "rectification", detail="My name is spelled wrong")
+    ctx = rights.colleague(rights.house.people["olga"], roles.COMPLIANCE_OFFICER)
+    with rights.db.begin() as session:
+        place = ("app_account", person.account, "name_ct", "Amber Fynch")
+        rectify.rectify(session, request_id, *place, ctx, parts=rights.parts)
+        rectify.complete(session, request_id, "Your name is right now.", ctx, parts=rights.parts)
+    rights.house.arrive()
+    assert said(rights, "privacy.corrections") == (State.PASS, [])
+    step = asked.request_step
+    with rights.db.begin() as session:
+        of = step.c.note.startswith("corrected:")
+        session.execute(sa.update(step).where(of).values(event_id="evt_lost"))
+    rights.clock.move(timedelta(minutes=11))
+    assert said(rights, "privacy.corrections")[1] == ["changed a value that the log does not know"]
+
+
+def test_a_restriction_that_is_not_in_force_fails_article_18(rights: Rights, person: Person) -> None:
+    request_id = rights.ask(person, "restriction")
+    assert said(rights, "privacy.restrictions") == (State.PASS, [])
+    with rights.db.begin() as session:
+        session.execute(sa.update(restriction).values(lifted_at=rights.clock.now()))
+    state, says = said(rights, "privacy.restrictions")
+    assert (state, says) == (State.FAIL, ["was carried out, and no restriction stands"])
+    assert request_id
+
+
+def test_an_objection_nobody_decides_fails_article_21(rights: Rights, person: Person) -> None:
+    request_id = rights.ask(person, "objection", purpose="profiling")
+    assert said(rights, "privacy.objections") == (State.PASS, [])
+    rights.clock.move(timedelta(days=35))
+    assert said(rights, "privacy.objections")[1] == ["is not decided, and its day has ended"]
+    ctx = rights.colleague(rights.house.people["olga"], roles.COMPLIANCE_OFFICER)
+    with rights.db.begin() as session:
+        grounds = "Misuse of this account was shown by a court."
+        restrict.decide_objection(session, request_id, "compelling_grounds", grounds, ctx, parts=rights.parts)
+    assert said(rights, "privacy.objections") == (State.PASS, [])
+    with rights.db.begin() as session:
+        session.execute(sa.update(objection).values(grounds=None))
+    assert said(rights, "privacy.objections")[1] == ["was overruled and no ground is kept"]
