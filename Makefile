@@ -9,7 +9,7 @@ NAME ?= ledger
 BIN := .venv/bin
 UP_OPTIONS := --world $(WORLD) --seed $(SEED) $(if $(PORT),--port $(PORT))
 
-.PHONY: up test check fix docs figures mail totp lock bench reset help
+.PHONY: up test check fix docs figures reports mail totp lock bench reset help
 
 up: ## A running, populated system with a board (WORLD=small|empty SEED=42 PORT=8080)
 	@sh deploy/environment.sh run
@@ -35,6 +35,9 @@ docs: ## Write the generated pages anew
 
 figures: ## The ten longest files and functions: to look at, not to obey
 	@$(BIN)/python -m benchmarks.figures
+
+reports: ## PDF of reports: adds the Typst compiler (34 MB) to the environment
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r deploy/reports.lock
 
 mail: ## The newest letters of the console messenger (TO=address)
 	@$(BIN)/onepay mail $(if $(TO),--to $(TO))

@@ -8,10 +8,12 @@ from typing import Final, TypeAlias
 
 from sqlalchemy.orm import Session
 
+from app.kernel import crypto
 from compliance.catalog.controls import GDPR, PCI
-from compliance.reports import integrity, oscal, pack, register, roc, status, writing
+from compliance.reports import integrity, oscal, pack, pdf, register, roc, status, writing
 from compliance.reports.document import Document, Seal, seal_at
 from compliance.reports.parts import Made, Maker, Making, Reports
+from compliance.reports.pdf import GlyphMissing
 
 Build: TypeAlias = Callable[[Session, Making, Reports], Document]
 
@@ -34,9 +36,20 @@ def _documented(build: Build) -> Maker:
         with parts.db.read() as session:
             document = build(session, making, parts)
         making.progress(1, 2)
-        _put(making, writing.files_of(document))
+        files, note = writing.files_of(document), document.lead
+        why = pdf.lacking()
+        if why is None:
+            try:
+                files[f"{making.kind}.pdf"] = pdf.render(document)
+            except GlyphMissing as missing:
+                why = str(missing)
+                note = f"{note} No PDF: {missing}"
+        _put(making, files)
+        compiler = {"typst": pdf.VERSION, "template_sha256": pdf.template_hash()} if why is None else {"lacking": why}
+        hashes = {name: (crypto.sha256(data).hex(), len(data)) for name, data in files.items()}
+        _put(making, {"manifest.json": writing.manifest(hashes, {"kind": making.kind, "pdf": compiler})})
         making.progress(2, 2)
-        return _made(document.lead, document.seal, document)
+        return _made(note, document.seal, document)
 
     return make
 
@@ -82,7 +95,7 @@ def _put(making: Making, files: Mapping[str, bytes]) -> None:
         (making.folder / name).write_bytes(data)
 
 
-_ALL: Final = ("HTML", "JSON", "CSV")
+_ALL: Final = ("HTML", "JSON", "CSV", "PDF")
 KINDS: Final[Mapping[str, Kind]] = {
     one.name: one
     for one in (

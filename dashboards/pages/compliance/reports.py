@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.kernel.access import COMPLIANCE_REPORT_CREATE, COMPLIANCE_REPORT_READ
 from app.kernel.context import Context
 from app.kernel.errors import Invalid
-from compliance.reports import runs
+from compliance.reports import pdf, runs
 from compliance.reports.kinds import KINDS
 from compliance.reports.runs import Report
 from dashboards import acts
@@ -106,7 +106,9 @@ def _kinds() -> Part:
         )
         for one in KINDS.values()
     ]
-    return panel("Kinds", html.Ol(items, className="rows kinds"))
+    why = pdf.lacking()
+    note = [html.P(mark(f"No PDF now. {why}.", "clock", "medium"), className="body")] if why else []
+    return panel("Kinds", html.Ol(items, className="rows kinds"), *note)
 
 
 def _history(view: View, found: Sequence[Report]) -> Part:
