@@ -20,7 +20,7 @@ from app.gateway.networks import Blocked, BlockNetwork
 from app.gateway.networks import metadata as gateway_tables
 from app.gateway.pipeline import Gateway
 from app.gateway.proxies import TrustedProxies
-from app.identity import contradictions, evidence, password_filter, reminders, role_grants
+from app.identity import accounts, contradictions, evidence, password_filter, reminders, role_grants
 from app.identity import privacy as identity_privacy
 from app.identity.approvals import ApprovalBook
 from app.identity.containment import LockAccount, RevokeSessions, ToldHold
@@ -403,6 +403,7 @@ def _engine(settings: Settings, shipper: Shipper, *, probes: Mapping[str, Probe]
         papers=papers.papers,
         baseline=baselines.in_force,
         shipped=shipper.standing,
+        in_use=accounts.any_held,
     )
 
 

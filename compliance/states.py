@@ -73,6 +73,7 @@ class Reason(StrEnum):
     """Why a control could not be judged, or does not apply."""
 
     NO_POPULATION = "no_population"
+    NOT_IN_USE = "not_in_use"
     CANARY_MISSED = "canary_missed"
     CANARY_OLD = "canary_old"
     PROBE_ERROR = "probe_error"
@@ -92,6 +93,7 @@ class Reason(StrEnum):
 
 REASON_WORDS: Final = {
     Reason.NO_POPULATION: "there is nothing to judge by",
+    Reason.NOT_IN_USE: "nobody has an account here yet: nothing has operated that could be judged",
     Reason.CANARY_MISSED: "the probe did not see a planted violation",
     Reason.CANARY_OLD: "the probe was not tested by a planted violation lately",
     Reason.PROBE_ERROR: "the probe failed",

@@ -396,6 +396,11 @@ def count_active(session: Session, role: str, at: datetime) -> int:
     ).scalar_one()
 
 
+def any_held(session: Session) -> bool:
+    """Tell whether anybody has, or had, an account here."""
+    return session.execute(sa.select(account.c.id).limit(1)).first() is not None
+
+
 def page_of(session: Session, kind: ActorKind, *, after: str | None, limit: int) -> Sequence[Account]:
     """Return accounts of a kind, newest first, by key."""
     query = sa.select(account).where(account.c.kind == kind.value)

@@ -57,6 +57,7 @@ class Papers:
 ReadPapers: TypeAlias = Callable[[Session, datetime], Papers]
 ReadShipped: TypeAlias = Callable[[Session], Standing]
 ReadBaseline: TypeAlias = Callable[[Session, str], Baseline | None]
+ReadUse: TypeAlias = Callable[[Session], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,4 +86,5 @@ class Parts:
     papers: ReadPapers
     shipped: ReadShipped
     baseline: ReadBaseline
+    in_use: ReadUse
     settings: Settings = field(default_factory=Settings)

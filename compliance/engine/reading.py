@@ -78,12 +78,12 @@ def read_window(
     parts: Parts,
 ) -> Seen:
     """Read one window, whole, and judge it."""
-    made: list[Reading] = []
+    made: list[tuple[Reading, bool]] = []
 
     def call() -> None:
         with db.read() as session:
             look = _look(session, probe, ctx, window, store, parts)
-            made.append(probe.read(look))
+            made.append((probe.read(look), parts.in_use(session)))
             look.deadline.check()
 
     error = guarded(f"compliance.probe.{probe.name}", call)
@@ -98,14 +98,16 @@ def read_window(
             tested=tested,
             error=type(error).__name__,
         )
+    read_now, is_in_use = made[0]
     verdict = judge(
-        made[0],
+        read_now,
         tested,
         at=ctx.at,
         canary_max_age=parts.settings.canary_max_age,
         empty_means=probe.empty_means,
+        is_in_use=is_in_use,
     )
-    return Seen(reading=made[0], verdict=verdict, window=window, tested=tested)
+    return Seen(reading=read_now, verdict=verdict, window=window, tested=tested)
 
 
 def named(found: Reading) -> list[dict[str, str]]:

@@ -34,11 +34,22 @@ class Verdict:
 
 
 def judge(
-    reading: Reading, tested: Tested, *, at: datetime, canary_max_age: timedelta, empty_means: WhenEmpty
+    reading: Reading,
+    tested: Tested,
+    *,
+    at: datetime,
+    canary_max_age: timedelta,
+    empty_means: WhenEmpty,
+    is_in_use: bool,
 ) -> Verdict:
-    """Return the verdict on a reading that was made whole: violations first, then canary, unknowns, population."""
+    """Return the verdict on a reading that was made whole: violations first, then use, canary, unknowns, population.
+
+    A program that nobody uses has operated no control, though its own parts can be looked at already.
+    """
     if reading.violations:
         return Verdict(state=State.FAIL)
+    if not is_in_use:
+        return Verdict(state=State.NOT_EVALUABLE, reason=Reason.NOT_IN_USE)
     if tested.canary is Canary.MISSED:
         return Verdict(state=State.NOT_EVALUABLE, reason=Reason.CANARY_MISSED)
     if tested.canary is None or tested.at is None or at - tested.at > canary_max_age:

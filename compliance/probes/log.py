@@ -14,6 +14,7 @@ from app.kernel import crypto
 from app.kernel.access import ANONYMOUS
 from app.kernel.context import Source
 from app.kernel.db import Database
+from app.kernel.errors import Unavailable
 from compliance.catalog.periods import add_months
 from compliance.contracts.planting import plant
 from compliance.contracts.probes import VIOLATIONS_KEPT, Kind, Look, Probe, Reading, Violation
@@ -241,7 +242,10 @@ def _retrievable(look: Look) -> Reading:
 
 def _plant_missing(look: Look) -> str:
     """Take one body of the newest audited month away."""
-    unit = [one for one in forgetting.units(look.session) if one.class_ in AUDITED][-1]
+    units = [one for one in forgetting.units(look.session) if one.class_ in AUDITED]
+    if not units:
+        raise Unavailable("There is no month to take anything from.")
+    unit = units[-1]
     of = models.body.c
     one = sa.select(sa.func.max(of.sequence)).where(of["class"] == unit.class_).scalar_subquery()
     look.session.execute(sa.delete(models.body).where(of.sequence == one))

@@ -16,6 +16,7 @@ from app.kernel.clock import StillClock
 from app.kernel.db import Database
 from compliance.catalog.controls import CROSSWALK
 from compliance.contracts.probes import Probe, Reading
+from compliance.engine import standing
 from compliance.engine.observe import Observer
 from compliance.states import Reason, State
 from tests.support.installation import Installation, installed
@@ -98,5 +99,7 @@ def test_on_an_empty_home_nothing_passes(tmp_path: Path) -> None:
         for probe in made.system.controls.parts.probes.values():
             seen = made.system.controls.observe(probe, is_test_due=True)
             assert seen is not None
-            if seen.reading.counted == 0:
-                assert seen.verdict.state is not State.PASS, probe.name
+            assert seen.verdict.state is not State.PASS, probe.name
+        with made.system.db.read() as session:
+            found = standing.all_of(session, START, made.system.controls.parts)
+        assert [key for key, one in found.items() if one.state is State.PASS] == []
