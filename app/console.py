@@ -59,6 +59,8 @@ class ConsoleSources:
         self.controls = system.controls
         self.reports = system.reports
         self.retention = system.retention
+        self.desk = system.desk
+        self.reviews = system.reviews
         self.privacy = system.compliance.privacy
         self.is_demo = system.settings.demo
 

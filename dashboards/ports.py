@@ -12,10 +12,12 @@ from sqlalchemy.orm import Session
 from app.kernel.access import Actor, Permission
 from app.kernel.context import Context
 from app.kernel.errors import OnePayError
+from compliance.attest.parts import Desk
 from compliance.engine.observe import Observer
 from compliance.privacy.parts import Privacy
 from compliance.reports.parts import Reports
 from compliance.retention.parts import Retention
+from compliance.reviews.campaigns import Sources as ReviewSources
 from detectors.sigma.ast import Rule
 from ingest.log.receipts import Receipt
 from ingest.store.port import EventStore
@@ -50,6 +52,8 @@ class Sources(Protocol):
     controls: Observer
     retention: Retention
     reports: Reports
+    desk: Desk
+    reviews: ReviewSources
     privacy: Privacy
     is_demo: bool
 

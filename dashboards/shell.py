@@ -48,6 +48,9 @@ _COMPLIANCE: Final[Menu] = (
         (
             ("Posture", "posture", COMPLIANCE_CONTROL_READ),
             ("Controls", "controls", COMPLIANCE_CONTROL_READ),
+            ("Tasks", "tasks", COMPLIANCE_CONTROL_READ),
+            ("Scans", "scans", COMPLIANCE_CONTROL_READ),
+            ("Access reviews", "reviews", COMPLIANCE_CONTROL_READ),
         ),
     ),
     (

@@ -18,12 +18,18 @@ from dashboards.pages.compliance import (
     request_acts,
     requests,
     retention,
+    reviews,
+    scans,
+    tasks,
     verifier,
 )
 
 PAGES: Final[Sequence[Page]] = (
     posture.PAGE,
     controls.PAGE,
+    tasks.PAGE,
+    scans.PAGE,
+    reviews.PAGE,
     requests.PAGE,
     request.PAGE,
     consent.PAGE,
@@ -35,6 +41,9 @@ PAGES: Final[Sequence[Page]] = (
 )
 WIRES: Final[Sequence[Callable[[Console], None]]] = (
     controls.wire,
+    tasks.wire,
+    scans.wire,
+    reviews.wire,
     requests.wire,
     request_acts.wire,
     retention.wire,

@@ -19,6 +19,7 @@ from compliance.states import State
 from dashboards import acts, controls
 from dashboards.kit import Part, age, chain, dock, facts, ident, mark, ok, readable, short, when
 from dashboards.page import View
+from dashboards.pages.compliance import papers
 
 EARLIER_SHOWN: Final = 8
 VIOLATIONS_SHOWN: Final = 10
@@ -36,6 +37,7 @@ def dock_of(view: View, now: Standing, since: datetime | None, found: Sequence[I
     may_read = viewer.may(COMPLIANCE_EVIDENCE_READ)
     for leg in now.legs:
         inner += _leg(view, leg) if may_read else []
+    inner += papers.of(view, control) if may_read else []
     inner += _days(found, view)
     inner += _outages(found)
     inner += [
@@ -53,6 +55,7 @@ def dock_of(view: View, now: Standing, since: datetime | None, found: Sequence[I
     if control.probes and viewer.may(COMPLIANCE_CONTROL_RUN):
         slug = controls.slug(control)
         footer = [acts.press("Run again", "control-run", slug, main=True), acts.place("control-run", slug)]
+    footer += papers.acts_of(view, control)
     return dock(
         f"Evidence for {controls.key(control)}", bar=bar, title=control.title, inner=inner, close=close, footer=footer
     )
@@ -71,8 +74,14 @@ def _sentence(now: Standing) -> str:
         return "A probe sees what must not be; each object is named below."
     if now.state is State.STALE:
         return "What was seen last is too old to count. Does the worker run?"
+    if now.state is State.EXPIRED:
+        return "What somebody signed for it has ended. It counts again once it is signed anew."
+    if now.state is State.EXCEPTED:
+        return "It fails, and two people bear that until a day. It does not count as in place."
     if reasons:
         return "; ".join(reasons.values()).capitalize() + "."
+    if now.state in (State.ATTESTED, State.INHERITED):
+        return "Somebody answers for it with their name, until a day."
     return "Every probe was tested by a planted violation, looked at somebody, and found nothing wrong."
 
 

@@ -1,0 +1,167 @@
+"""What the office of a demonstration has signed: a baseline, attestations, an exception, scans with their report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Final
+
+from app import prologue
+from app.compose import System
+from app.identity.evidence.people import MATRIX
+from app.kernel.approvals import Verdict
+from compliance.attest import analyses, attestations, baselines, exceptions, files
+from compliance.attest.attestations import Draft, Kind
+from compliance.attest.files import Upload
+from compliance.catalog.controls import GDPR, PCI
+from compliance.scans import register
+from compliance.scans.quarters import begin_of
+from compliance.scans.register import Draft as Looked
+from compliance.scans.register import Found, Severity
+from compliance.scans.register import Kind as Look
+from compliance.scans.standing import ANCHOR
+
+SIGNED: Final[tuple[tuple[str, str, Kind, str, int], ...]] = (
+    (PCI, "12.6.1", Kind.STATEMENT, "All who work here were trained in September, and again when they began", 240),
+    (PCI, "6.2.2", Kind.STATEMENT, "Those who write code took the yearly course on safe code in autumn", 5),
+    (PCI, "12.1.1", Kind.ACKNOWLEDGEMENT, "The policy of this year was read and signed by everybody", 20),
+    (PCI, "policies", Kind.STATEMENT, "Every procedure has an owner and was gone through this quarter", 130),
+    (PCI, "11.2.1", Kind.NOT_APPLICABLE, "There is no office with a network of ours; all work is remote", 60),
+    (PCI, "12.10.1", Kind.STATEMENT, "The response plan stands, somebody is on call at every hour", 190),
+    (GDPR, "37-39", Kind.STATEMENT, "Two data protection officers are named, and told to the authority", 300),
+)
+"""(framework, key, kind, statement, days it still holds)."""
+INHERITED: Final[Mapping[str, str]] = {
+    "provider": "Northern Racks",
+    "aoc_date": "2026-06-30",
+    "responsibility": "Doors, visitors and media of both sites are theirs; nothing of it is ours",
+}
+
+
+def sign(system: System, people: dict[str, str]) -> None:
+    """Sign what the office has signed by now: some of it ends in a few days."""
+    _approve_matrix(system, people)
+    for framework, key, kind, statement, days in SIGNED:
+        _attest(system, people, Draft(framework=framework, key=key, kind=kind, statement=statement), days)
+    inherited = Draft(
+        framework=PCI,
+        key="physical",
+        kind=Kind.INHERITED,
+        statement="The provider's attestation was read and is kept",
+        facts=INHERITED,
+    )
+    _attest(system, people, inherited, 90)
+    _analyse(system, people)
+    _scan(system, people)
+    _bear(system, people, "6.3.2")
+
+
+def _approve_matrix(system: System, people: dict[str, str]) -> None:
+    with system.db.begin() as session:
+        ctx = prologue.staff(system, people, "compliance")
+        approval = baselines.propose(session, MATRIX, "The roles as they were gone through", ctx, desk=system.desk)
+    _agree(system, people, approval)
+
+
+def _attest(system: System, people: dict[str, str], draft: Draft, days: int) -> None:
+    with system.db.begin() as session:
+        ctx = prologue.staff(system, people, "compliance")
+        control = system.desk.catalogue.controls[draft.framework, draft.key]
+        begin, end = ctx.at, ctx.at + timedelta(days=days)
+        limit = control.expires.after(begin) if control.expires else end
+        values = {name: getattr(draft, name) for name in ("framework", "key", "kind", "statement", "facts")}
+        made = attestations.propose(session, Draft(**values, expires_at=min(end, limit)), ctx, desk=system.desk)
+    _agree(system, people, made.approval_id)
+
+
+def _analyse(system: System, people: dict[str, str]) -> None:
+    draft = analyses.Draft(
+        requirement="11.3.1.1",
+        frequency="P30D",
+        body={
+            "asset": "Findings of internal scans that are neither high nor critical",
+            "threats": "Several small weaknesses used one after the other",
+            "factors": "Few services, one network, fixes within days",
+            "justification": "A month is shorter than such chains took to be used in the past",
+        },
+    )
+    with system.db.begin() as session:
+        made = analyses.propose(session, draft, prologue.staff(system, people, "compliance"), desk=system.desk)
+    _agree(system, people, made.approval_id)
+
+
+def _bear(system: System, people: dict[str, str], key: str) -> None:
+    with system.db.begin() as session:
+        ctx = prologue.staff(system, people, "compliance2")
+        draft = exceptions.Draft(
+            framework=PCI,
+            key=key,
+            kind=exceptions.Kind.COMPENSATING,
+            why="Tools of developers lie beside what is deployed until the next release",
+            worksheet="The operator compares the list with the lock file every morning until then",
+            until=ctx.at + timedelta(days=4),
+        )
+        made = exceptions.propose(session, draft, ctx, desk=system.desk)
+    _agree(system, people, made.approval_id)
+
+
+def _scan(system: System, people: dict[str, str]) -> None:
+    """Enter what was scanned in the last two closed quarters, a rescan among it, and the vendor's report."""
+    ctx, number = prologue.staff(system, people, "compliance"), 0
+    while begin_of(ANCHOR, number + 2) <= ctx.at.date():
+        number += 1
+    last, before = begin_of(ANCHOR, number), begin_of(ANCHOR, max(0, number - 1))
+    _enter(system, people, before + timedelta(days=40), ())
+    first = _enter(system, people, last + timedelta(days=15), ("worker",))
+    _enter(system, people, last + timedelta(days=22), (), rescan_of=first)
+    day = last + timedelta(days=30)
+    report = Upload(
+        framework=PCI,
+        key="11.3.2",
+        name="asv-report.txt",
+        content=f"External scan of {day}: every component passed.\n".encode(),
+    )
+    with system.db.begin() as session:
+        sha256 = files.upload(session, report, ctx, cabinet=system.desk.cabinet)
+    _enter(system, people, day, (), kind=Look.ASV, sha256=sha256)
+    lately = begin_of(ANCHOR, number + 1) + timedelta(days=10)
+    if lately <= ctx.at.date():
+        _enter(system, people, lately, ())
+
+
+def _enter(
+    system: System,
+    people: dict[str, str],
+    day: date,
+    failed: tuple[str, ...],
+    *,
+    kind: Look = Look.INTERNAL,
+    rescan_of: str | None = None,
+    sha256: str | None = None,
+) -> str:
+    says = "A library lacks its last fix"
+    findings = tuple(Found(severity=Severity.MEDIUM, component=one, says=says) for one in failed)
+    looked = Looked(
+        kind=kind,
+        performed_on=day,
+        scanner="Lantern 4.2",
+        authenticated=kind is Look.INTERNAL,
+        components=("web", "worker"),
+        failed=failed,
+        findings=findings,
+        rescan_of=rescan_of,
+        sha256=sha256,
+    )
+    with system.db.begin() as session:
+        return register.enter(session, looked, prologue.staff(system, people, "compliance")).id
+
+
+def _agree(system: System, people: dict[str, str], approval: str | None) -> None:
+    if approval is None:
+        return
+    with system.db.begin() as session:
+        outcome = system.approvals.decide(
+            session, approval, Verdict.APPROVED, "", prologue.staff(system, people, "dpo")
+        )
+    if outcome.error is not None:
+        raise outcome.error

@@ -1,0 +1,270 @@
+"""Scans. *Is the quarter's scan in?* Closed and open quarters, what was entered, findings by age."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any, Final
+
+import dash_mantine_components as dmc
+from dash import html
+from sqlalchemy.orm import Session
+
+from app.kernel.access import COMPLIANCE_CONTROL_READ, COMPLIANCE_SCAN_WRITE
+from app.kernel.context import Context
+from compliance.attest import files
+from compliance.catalog.controls import PCI
+from compliance.scans import register, standing
+from compliance.scans.quarters import Quarter
+from compliance.scans.register import CONTROL, Draft, Finding, Kind, Scan, ScanInvalid
+from compliance.scans.standing import QUARTERLY, Standing
+from dashboards import acts
+from dashboards.acts import Deed
+from dashboards.kit import Part, act, counted_words, empty, mark, ok, page, panel, severity, short, table, updated
+from dashboards.mount import Console
+from dashboards.page import COMPLIANCE, Page, View
+
+WORDS: Final = {
+    Kind.INTERNAL: "Internal",
+    Kind.ASV: "External, approved vendor",
+    Kind.PENETRATION_INTERNAL: "Penetration, internal",
+    Kind.PENETRATION_EXTERNAL: "Penetration, external",
+    Kind.SEGMENTATION: "Segmentation",
+}
+QUARTERS_SHOWN: Final = 5
+
+
+def layout(view: View) -> Any:  # a Dash component
+    """Return quarters, scans and findings, and above them the form that is asked for."""
+    viewer, today = view.sources.viewer(), view.now.date()
+    with view.sources.read() as session:
+        found = [standing.of_kind(session, kind, today) for kind in QUARTERLY]
+        scans = register.listed(session, viewer)
+        open_ = register.findings(session, viewer)
+        form = _form(view, session) if viewer.may(COMPLIANCE_SCAN_WRITE) else []
+    right: list[Part] = [updated(view.now)]
+    if viewer.may(COMPLIANCE_SCAN_WRITE):
+        right.append(act("Enter a scan", view.here("scans", do="enter", kind=None)))
+    return page(
+        "Scans",
+        "Is the quarter's scan in?",
+        _answer(found, open_),
+        *form,
+        *[_quarters(one) for one in found],
+        html.Div([_scans(scans), _findings(view, open_)], className="cols"),
+        right=right,
+    )
+
+
+def _answer(found: Sequence[Standing], open_: Sequence[Finding]) -> Part:
+    missed = sum(1 for one in found for quarter in one.closed if not quarter.is_passed)
+    empty_ = [one for one in found if not one.closed]
+    running = [one.quarters[-1] for one in found if one.quarters]
+    if missed:
+        said = [mark("No.", "cross", "bad"), f" {counted_words(missed, 'closed quarter')} without a pass."]
+    elif empty_:
+        names = " and ".join(WORDS[one.kind].lower() for one in empty_)
+        said = [mark("Not known.", "empty", "medium"), f" No closed quarter is in the register: {names}."]
+    elif all(one.is_passed for one in running):
+        said = [ok("Yes.")]
+    else:
+        said = [mark("Not yet.", "clock", "medium"), f" The open quarter ends on {running[0].end:%d %b %Y}."]
+    cells = [
+        (str(missed), "closed quarters missed"),
+        (str(sum(len(one.gaps) for one in found)), "gaps above 92 days"),
+        (str(len(open_)), "open findings"),
+    ]
+    small = "Quarters count from the assessment anchor; the weakest component decides; the open quarter is not counted."
+    return html.Div(
+        [
+            html.Div([*said, html.Small(small)], className="say"),
+            html.Div(
+                [html.Div([html.B(value), html.Small(words, className="dim")]) for value, words in cells],
+                className="cells",
+            ),
+        ],
+        className="answer",
+    )
+
+
+def _quarters(found: Standing) -> Part:
+    title = WORDS[found.kind]
+    if not found.quarters or not any(one.passes for one in found.quarters):
+        return panel(title, empty("No scan yet.", "The register begins with the first one that is entered."))
+    rows = [
+        [
+            html.Span(f"{one.begin:%d %b %Y} to {one.end:%d %b %Y}", className="nowrap"),
+            "closed" if one.is_closed else html.Span("open, not counted", className="dim nowrap"),
+            _passed(one),
+            html.Span(", ".join(one.lacking) or "–", className="dim"),
+        ]
+        for one in reversed(found.quarters[-QUARTERS_SHOWN:])
+    ]
+    heads = [("Quarter", ""), ("State", ""), ("Passed", ""), ("Lacking", "roomy")]
+    gaps = [
+        html.P(mark(f"{name}: nothing passed from {begin:%d %b} to {end:%d %b %Y}", "clock", "medium"))
+        for name, begin, end in found.gaps
+    ]
+    listed = html.Div(
+        [table(heads, rows, caption=title), *([html.Div(gaps, className="body")] if gaps else [])],
+        className="scroll",
+        tabIndex="0",
+        role="group",
+        **{"aria-label": f"{title}, scrolls"},
+    )
+    return panel(title, listed, sub=f"PCI DSS {CONTROL[found.kind]}")
+
+
+def _passed(quarter: Quarter) -> Part:
+    if quarter.is_passed:
+        return ok(f"{max(day for day in quarter.passes.values() if day):%d %b %Y}")
+    return mark("no", "cross", "bad") if quarter.is_closed else mark("not yet", "clock", "medium")
+
+
+def _scans(found: Sequence[Scan]) -> Part:
+    if not found:
+        return panel("Scans", empty("None entered.", "Enter one with its day, scanner and components."), cls="last")
+    rows = [
+        [
+            html.Span(f"{one.performed_on:%d %b %Y}", className="nowrap"),
+            WORDS[one.kind],
+            one.scanner,
+            counted_words(len(one.components), "component"),
+            ok("passed") if one.is_passed else mark(f"{len(one.components) - len(one.passed)} failed", "cross", "bad"),
+            html.A(short(one.sha256), href=f"/staff/evidence/{one.sha256}") if one.sha256 else "–",
+        ]
+        for one in found
+    ]
+    heads = [("Day", ""), ("Kind", ""), ("Scanner", "roomy"), ("Looked at", "roomy"), ("Result", ""), ("File", "roomy")]
+    listed = html.Div(
+        table(heads, rows, caption="Scans"),
+        className="scroll",
+        tabIndex="0",
+        role="group",
+        **{"aria-label": "Scans, scrolls"},
+    )
+    return panel("Scans", listed, sub=str(len(found)), cls="last")
+
+
+def _findings(view: View, found: Sequence[Finding]) -> Part:
+    if not found:
+        return panel("Open findings", empty("None.", "What scans found stands here until it was mended."), cls="last")
+    may_fix = view.sources.viewer().may(COMPLIANCE_SCAN_WRITE)
+    items = [
+        html.Li(
+            [
+                severity(one.severity.value),
+                html.Span(f"{one.component}: {one.says}", className="grow cut"),
+                html.Span(f"{(view.now.date() - one.opened_on).days} days", className="dim nowrap"),
+                *([acts.press("Mended", "finding-fix", one.id)] if may_fix else []),
+                acts.place("finding-fix", one.id),
+            ]
+        )
+        for one in found
+    ]
+    return panel("Open findings", html.Ol(items, className="rows r30"), sub=str(len(found)), cls="last")
+
+
+def _form(view: View, session: Session) -> list[Part]:
+    if view.words.get("do") != "enter":
+        return []
+    reports = {
+        one.sha256: one
+        for key in sorted(set(CONTROL.values()))
+        for one in files.of_control(session, view.sources.viewer(), PCI, key)
+    }
+    back = html.A("Cancel", href=view.here("scans", do=None), className="more", **{"data-key": "Escape"})
+
+    def id_(name: str) -> dict[str, Any]:
+        return acts.field(name, "scan-enter", "new")
+
+    form = acts.form(
+        "Enter a scan",
+        dmc.Select(
+            id=id_("kind"),
+            label="Kind",
+            data=[{"value": kind.value, "label": words} for kind, words in WORDS.items()],
+            value=Kind.INTERNAL.value,
+            comboboxProps={"withinPortal": False},
+        ),
+        dmc.TextInput(
+            id=id_("performed_on"),
+            label="Done on",
+            placeholder=f"{view.now:%Y-%m-%d}",
+            attributes={"input": {"data-first": "true"}},
+        ),
+        dmc.TextInput(id=id_("scanner"), label="Scanner", description="Product and version, or who tested"),
+        dmc.Select(
+            id=id_("authenticated"),
+            label="Signed in while scanning",
+            data=[{"value": "yes", "label": "Yes"}, {"value": "no", "label": "No"}],
+            value="yes",
+            comboboxProps={"withinPortal": False},
+        ),
+        dmc.Textarea(id=id_("components"), label="Looked at", description="One a line", autosize=True, minRows=2),
+        dmc.Textarea(id=id_("failed"), label="Did not pass", description="One a line", autosize=True, minRows=1),
+        dmc.Select(
+            id=id_("sha256"),
+            label="Report",
+            description="A pass by an approved vendor needs it; bring it to its control first",
+            data=[{"value": sha256, "label": f"{one.number or '…'} {one.name}"} for sha256, one in reports.items()],
+            clearable=True,
+            comboboxProps={"withinPortal": False},
+        ),
+        html.Div(
+            [
+                html.A(f"Bring a file for {key}", href=f"/staff/evidence?control=pci:{key}", className="more")
+                for key in sorted(set(CONTROL.values()))
+            ],
+            className="chips",
+        ),
+        buttons=[acts.press("Enter it", "scan-enter", "new", main=True)],
+        says=acts.place("scan-enter", "new"),
+    )
+    return [panel("Enter a scan", html.Div([form], className="body deed"), cls="opened", right=back)]
+
+
+def wire(console: Console) -> None:
+    """Register the acts of the page."""
+
+    def enter(session: Session, deed: Deed, ctx: Context) -> str:
+        try:
+            kind, day = Kind(deed.text("kind")), date.fromisoformat(deed.text("performed_on").strip())
+        except ValueError as error:
+            raise ScanInvalid("Choose a kind, and write the day such as 2026-10-31.", param="performed_on") from error
+        made = register.enter(
+            session,
+            Draft(
+                kind=kind,
+                performed_on=day,
+                scanner=deed.text("scanner"),
+                authenticated=deed.text("authenticated") == "yes",
+                components=_listed(deed.text("components")),
+                failed=_listed(deed.text("failed")),
+                sha256=deed.text("sha256") or None,
+            ),
+            ctx,
+        )
+        return f"Entered: {'passed' if made.is_passed else 'not passed'}"
+
+    def fix(session: Session, deed: Deed, ctx: Context) -> str:
+        register.fix(session, deed.of, ctx.at.date(), ctx)
+        return "Mended"
+
+    names = ("kind", "performed_on", "scanner", "authenticated", "components", "failed", "sha256")
+    acts.wire(console, "scan-enter", COMPLIANCE_SCAN_WRITE, enter, fields=[(name, "value") for name in names])
+    acts.wire(console, "finding-fix", COMPLIANCE_SCAN_WRITE, fix)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
+PAGE: Final = Page(
+    slug="scans",
+    title="Scans",
+    question="Is the quarter's scan in?",
+    permission=COMPLIANCE_CONTROL_READ,
+    layout=layout,
+    area=COMPLIANCE,
+)
