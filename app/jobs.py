@@ -15,6 +15,7 @@ from app.kernel.jobs import Job
 from app.kernel.logs import logger
 from compliance.attest import jobs as papers
 from compliance.privacy import jobs as privacy
+from compliance.privacy import selftest
 from compliance.reports import jobs as reports
 from compliance.retention import jobs as retention
 from compliance.reviews import jobs as reviews
@@ -44,6 +45,9 @@ def all_jobs(system: System) -> Sequence[Job]:
         *privacy.jobs(system.db, system.ids, system.compliance.privacy, lambda: system.shredding),
         *reviews.jobs(system.db, system.ids, system.reviews),
         *papers.jobs(system.db, system.ids, system.desk),
+        selftest.job(
+            system.db, system.ids, system.compliance.privacy, system.compliance.gate, lambda: system.shredding
+        ),
         *retention.jobs(system.ids, system.retention),
         Job(name="privacy.epoch", every=timedelta(hours=6), run=lambda at: _roll(system, at)),
         *reports.jobs(system.ids, system.reports),

@@ -74,7 +74,7 @@ def make(db: Database, taken: Request, ctx: Context, *, parts: Privacy) -> None:
     """Search, pack and seal the copy, then say that it is ready: killed anywhere, it is made anew."""
     with db.read() as session:
         found = collecting.collect(session, parts.sources, taken.subject)
-        content = _content(session, found, taken, ctx, parts)
+        content = content_of(session, found, taken, ctx, parts=parts)
     data = package.build(content)
     if len(data) > BYTES_MAX:
         raise DiskFull("The copy is larger than one file may be.")
@@ -113,7 +113,8 @@ def sign_incomplete(session: Session, request_id: str, reason: str, ctx: Context
     _ready(session, found, ctx, parts, note=reason.strip())
 
 
-def _content(session: Session, found: Collected, taken: Request, ctx: Context, parts: Privacy) -> package.Content:
+def content_of(session: Session, found: Collected, taken: Request, ctx: Context, *, parts: Privacy) -> package.Content:
+    """Return all that goes into the copy of a request."""
     documents = _documents(session, found, parts)
     proven = _proven(session, documents, found, ctx, parts)
     since = ctx.at - timedelta(days=3_650)

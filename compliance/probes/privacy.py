@@ -17,13 +17,14 @@ from compliance.catalog import retention as classes
 from compliance.catalog.purposes import Purpose
 from compliance.contracts.gate import ProcessingGate
 from compliance.contracts.probes import VIOLATIONS_KEPT, Kind, Look, Probe, Reading, Violation, WhenEmpty
-from compliance.privacy import clock, consent, graph, letters, rectify, restrict
+from compliance.privacy import clock, consent, graph, letters, rectify, restrict, selftest
 from compliance.privacy.gate import COMPELLING
 from compliance.privacy.models import consent_receipt, consent_text, objection, request, request_step, restriction
 from compliance.privacy.parts import Privacy
 from compliance.privacy.requests import ANSWERED, ENDED, REASON_MIN
 from compliance.privacy.requests import Kind as Right
 from compliance.privacy.requests import State as Stage
+from compliance.registers.models import selftest_run
 from compliance.retention import holds, policies, runs
 from compliance.retention.parts import Retention
 from compliance.retention.plan import due_by_store
@@ -40,6 +41,8 @@ GRACE: Final = timedelta(hours=48)
 """So long after falling due something may wait for a run."""
 BALANCED_MONTHS: Final = 24
 STOPS: Final = timedelta(minutes=5)
+NIGHTS: Final = timedelta(hours=49)
+"""So old a self-test may be: one night can fail to come."""
 NUMBERED: Final = timedelta(minutes=10)
 OPEN_RUNS: Final = (runs.PLANNED, runs.WAITING, runs.APPROVED, runs.EXECUTING, runs.VERIFYING)
 _PLANTED: Final = "acc_planted"
@@ -101,6 +104,20 @@ def probes(parts: Privacy, retention: Retention, gate: ProcessingGate) -> tuple[
             read=partial(_objections, gate=gate),
             plant=_plant_groundless,
             empty_means=WhenEmpty.NOT_APPLICABLE,
+        ),
+        Probe(
+            name="privacy.selftest",
+            kind=Kind.STATE,
+            asks="Stores in the newest self-test; wrong is what was not found, stopped or erased, or no new test.",
+            read=_selftest,
+            plant=partial(_plant_night, leg="erasure"),
+        ),
+        Probe(
+            name="privacy.portability",
+            kind=Kind.STATE,
+            asks="The portable copy of the newest self-test; wrong is what its schema or Art. 20 does not allow.",
+            read=_portability,
+            plant=partial(_plant_night, leg="portability"),
         ),
     )
 
@@ -422,6 +439,56 @@ def _plant_groundless(look: Look) -> str:
     }
     look.session.execute(sa.insert(objection).values(**values))
     return str(values["id"])
+
+
+def _selftest(look: Look) -> Reading:
+    """Return all that the newest night found: a person who is nowhere has no data, and everything of them is a leg."""
+    done = selftest.newest(look.session)
+    if done is None:
+        return Reading(population={"stores": 0})
+    wrong = [_of_night(done, problem) for problem in done.problems]
+    return _night(look, done, wrong, {"stores": done.stores, "markers": done.planted})
+
+
+def _portability(look: Look) -> Reading:
+    done = selftest.newest(look.session)
+    if done is None:
+        return Reading(population={"copies": 0})
+    # Of a copy that could not be made nothing is known: that is no copy that is right.
+    own = [one for one in done.problems if one.leg == "portability" or one.place == "package"]
+    return _night(look, done, [_of_night(done, one) for one in own], {"copies": 1})
+
+
+def _of_night(done: selftest.Run, problem: selftest.Problem) -> Violation:
+    return Violation(component=problem.leg, object_id=f"{done.id} {problem.place}", says=problem.says)
+
+
+def _night(look: Look, done: selftest.Run, wrong: list[Violation], population: Mapping[str, int]) -> Reading:
+    if look.at - done.ended_at > NIGHTS:
+        says = f"was last tested in the night of {done.night}"
+        wrong.append(Violation(component="nights", object_id="selftest", says=says))
+    return Reading(population=population, violations=wrong, asked={"run": done.id, "held": len(done.held)})
+
+
+def _plant_night(look: Look, *, leg: str) -> str:
+    id_ = look.ctx.new_id("slf")
+    values = {
+        "id": id_,
+        "night": look.at.date().isoformat(),
+        "subject": _PLANTED,
+        "started_at": look.at,
+        "ended_at": look.at + timedelta(seconds=1),
+        "stores": 1,
+        "planted": 1,
+        "found": 1,
+        "left": 1,
+        "held": [],
+        "problems": [[leg, "planted", "was left out"]],
+        "result": selftest.FAILED,
+        "event_id": "evt_planted",
+    }
+    look.session.execute(sa.insert(selftest_run).values(**values))
+    return f"{id_} planted"
 
 
 _ENDED: Final = frozenset(state.value for state in ANSWERED | ENDED)

@@ -183,6 +183,17 @@ class ScanImported(ComplianceEvent):
     sha256: str = ecs("onepay.compliance.sha256")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelftestCompleted(ComplianceEvent):
+    """A synthetic person was planted everywhere, exported, restricted and erased: how much went wrong."""
+
+    kind: ClassVar[str] = "compliance.selftest.completed"
+    selftest: str = ecs("onepay.compliance.selftest")
+    period: str = ecs("onepay.report.period")
+    findings: int = ecs("onepay.report.findings", FieldType.LONG)
+    sha256: str = ecs("onepay.compliance.sha256")
+
+
 KINDS: tuple[type[Event], ...] = (
     ProbeObserved,
     ControlChanged,
@@ -197,4 +208,5 @@ KINDS: tuple[type[Event], ...] = (
     ReviewOpened,
     ReviewClosed,
     ScanImported,
+    SelftestCompleted,
 )

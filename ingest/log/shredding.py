@@ -83,23 +83,32 @@ def destroy(
     _record_once(parts, event, ctx, event_id)
     if parts.wait is not None:
         parts.wait(event_id)
+    had = end_keys(subject, wanted, why, ctx.at, keys=parts.keys)
+    return Destroyed(subject=subject, classes=wanted, had_key=tuple(had), at=ctx.at, event_id=event_id)
+
+
+def end_keys(subject: str, classes: Collection[str], why: str, at: datetime, *, keys: SubjectKeys) -> list[str]:
+    """Destroy keys without a word to the log, and return the classes that had one: `destroy` tells of it before.
+
+    The self-test calls it where nothing that it wrote is kept, and tells afterwards.
+    """
     had = []
-    with parts.keys.db.begin() as session:
+    with keys.db.begin() as session:
         statements.delete_for_good(session)
-        for class_ in wanted:
+        for class_ in sorted(set(classes)):
             is_this = (subject_key.c.subject == subject) & (subject_key.c["class"] == class_)
             gone = session.execute(
                 sa.update(subject_key)
                 .where(is_this, subject_key.c.destroyed_at.is_(None))
-                .values(wrapped=None, destroyed_at=ctx.at, why=why)
+                .values(wrapped=None, destroyed_at=at, why=why)
             )
             if gone.rowcount == 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
                 had.append(class_)
                 continue
             # Who never had a key gets a row without one, so that none is made later.
             row = {"subject": subject, "class": class_, "epoch": NO_EPOCH, "wrapped": None}
-            insert_once(session, subject_key, {**row, "created_at": ctx.at, "destroyed_at": ctx.at, "why": why})
-    return Destroyed(subject=subject, classes=wanted, had_key=tuple(had), at=ctx.at, event_id=event_id)
+            insert_once(session, subject_key, {**row, "created_at": at, "destroyed_at": at, "why": why})
+    return had
 
 
 def remaining(session: Session, subject: str, classes: Collection[str]) -> list[str]:
