@@ -125,3 +125,12 @@ def test_a_role_is_kept_in_a_review(house: Installation, officer: Desk, clock: S
     assert officer.press("review-decide", of, fields=kept).status_code == 200
     clock.move(timedelta(minutes=1))
     assert "kept" in officer.draw("/console/compliance/reviews")
+
+
+def test_an_attestation_is_withdrawn(house: Installation, officer: Desk) -> None:
+    officer.press("attest", "pci:12.6.1", fields=STATEMENT)
+    with house.system.db.read() as session:
+        paper = session.scalar(sa.select(models.attestation.c.id))
+    assert "It counts no more at once." in officer.draw("/console/compliance/tasks", f"?do=withdraw&of={paper}")
+    assert officer.press("attest-withdraw", str(paper)).status_code == 200
+    assert count(house, models.attestation, "withdrawn") == 1

@@ -171,7 +171,7 @@ def _acts(view: View, one: Task) -> list[Part]:
         slug = controls.slug(one.control)
         found.append(link("sign" if one.id is None else "sign anew", "attest", slug))
         if one.id is not None:
-            found += [acts.press("Withdraw", "attest-withdraw", one.id), acts.place("attest-withdraw", one.id)]
+            found.append(link("withdraw", "withdraw", one.id))
         else:
             found.append(link("inherited", "inherit", slug))
     if one.what is What.EXCEPTION and one.id is not None and viewer.may(COMPLIANCE_EXCEPTION_PROPOSE):
@@ -191,6 +191,7 @@ def _form(view: View, session: Session) -> list[Part]:
     known = {
         "attest": (COMPLIANCE_ATTESTATION_PROPOSE, _attest_form),
         "inherit": (COMPLIANCE_ATTESTATION_PROPOSE, _inherit_form),
+        "withdraw": (COMPLIANCE_ATTESTATION_PROPOSE, _withdraw_form),
         "except": (COMPLIANCE_EXCEPTION_PROPOSE, _except_form),
         "end": (COMPLIANCE_EXCEPTION_PROPOSE, _end_form),
         "analyse": (COMPLIANCE_RISK_PROPOSE, _analyse_form),
@@ -244,6 +245,18 @@ def _inherit_form(view: View, session: Session, of: str) -> tuple[str, list[Part
             _until("inherit", of),
             buttons=[acts.press("Sign it", "inherit", of, main=True)],
             says=acts.place("inherit", of),
+        ),
+    ]
+
+
+def _withdraw_form(view: View, session: Session, of: str) -> tuple[str, list[Part]]:
+    found = attestations.by_id(session, of)
+    return "Withdraw an attestation", [
+        html.P(f"{found.statement}. It counts no more at once."),
+        acts.form(
+            "Withdraw",
+            buttons=[acts.press("Withdraw it", "attest-withdraw", of, main=True)],
+            says=acts.place("attest-withdraw", of),
         ),
     ]
 
