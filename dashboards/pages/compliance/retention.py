@@ -147,7 +147,7 @@ def _classes(view: View, found: Mapping[str, Policy], known: Sequence[Run]) -> P
         ("Version", "roomy"),
         ("Gone", "num"),
         ("Newest run", ""),
-        ("", ""),
+        ("Act", ""),
     ]
     listed = html.Div(
         table(heads, rows, caption="Classes", cls="r36"),
