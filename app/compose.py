@@ -66,10 +66,13 @@ from compliance.privacy.parts import Privacy
 from compliance.probes import log as log_probes
 from compliance.probes import marks, scanner
 from compliance.probes import privacy as privacy_probes
+from compliance.probes import registers as register_probes
 from compliance.probes import reviews as review_probes
 from compliance.probes import scans as scan_probes
+from compliance.registers import breaches, processing
 from compliance.registers import source as registers_source
 from compliance.registers.models import metadata as register_tables
+from compliance.registers.parts import Registers
 from compliance.reports import kinds as report_kinds
 from compliance.reports.models import metadata as report_tables
 from compliance.reports.parts import Reports
@@ -175,6 +178,7 @@ class System:
     """Where people sign: attestations, exceptions, risk analyses, baselines."""
     reviews: Sources
     retention: Retention
+    registers: Registers
     reports: Reports
     doors: Doors
     watch: Watch
@@ -294,8 +298,10 @@ def make_system(
     approvals = ApprovalBook(identity)
     forgetting = Forgetting(db=db, store=working_store, target=shipper.target, archive=archive)
     retention = Retention(sources=compliance.sources, log=forgetting, approvals=approvals)
+    registers = Registers(sources=compliance.sources, approvals=approvals, settings=compliance.privacy.settings)
+    approvals.declare(breaches.kind(approvals), processing.kind(approvals, registers))
     reviews = (RoleReviews(approvals),)
-    asked = _probes(db, identity, runner, entrances, response, reviews, compliance, retention)
+    asked = _probes(db, identity, runner, entrances, response, reviews, compliance, retention, registers)
     engine = _engine(settings, shipper, probes=asked)
     desk = Desk(
         catalogue=engine.catalogue,
@@ -343,6 +349,7 @@ def make_system(
         rounds=rounds,
         forgetting=forgetting,
         retention=retention,
+        registers=registers,
         reports=reports,
         store=store,
         working_store=working_store,
@@ -374,6 +381,7 @@ def _probes(
     reviews: Sources,
     compliance: Compliance,
     retention: Retention,
+    registers: Registers,
 ) -> Mapping[str, Probe]:
     asked = (
         *evidence.probes(identity),
@@ -387,6 +395,7 @@ def _probes(
         *review_probes.probes(reviews),
         *scan_probes.probes(),
         *privacy_probes.probes(compliance.privacy, retention, compliance.gate),
+        *register_probes.probes(registers),
     )
     probes = {probe.name: probe for probe in asked}
     assert len(probes) == len(asked), "two probes have one name"

@@ -62,6 +62,7 @@ class ConsoleSources:
         self.desk = system.desk
         self.reviews = system.reviews
         self.privacy = system.compliance.privacy
+        self.registers = system.registers
         self.is_demo = system.settings.demo
 
     @property

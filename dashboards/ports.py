@@ -15,6 +15,7 @@ from app.kernel.errors import OnePayError
 from compliance.attest.parts import Desk
 from compliance.engine.observe import Observer
 from compliance.privacy.parts import Privacy
+from compliance.registers.parts import Registers
 from compliance.reports.parts import Reports
 from compliance.retention.parts import Retention
 from compliance.reviews.campaigns import Sources as ReviewSources
@@ -55,6 +56,7 @@ class Sources(Protocol):
     desk: Desk
     reviews: ReviewSources
     privacy: Privacy
+    registers: Registers
     is_demo: bool
 
     @property

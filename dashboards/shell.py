@@ -56,9 +56,12 @@ _COMPLIANCE: Final[Menu] = (
     (
         "Privacy",
         (
+            ("Register", "register", PRIVACY_REQUEST_READ),
             ("Requests", "requests", PRIVACY_REQUEST_READ),
             ("Consent", "consent", PRIVACY_CONSENT_READ),
             ("Retention", "retention", PRIVACY_REQUEST_READ),
+            ("Breaches", "breaches", PRIVACY_REQUEST_READ),
+            ("Processors", "processors", PRIVACY_REQUEST_READ),
         ),
     ),
     (

@@ -265,6 +265,41 @@ class RetentionAborted(RetentionEvent):
     outcome_of_kind: ClassVar[Outcome] = Outcome.FAILURE
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreachEvent(PrivacyEvent):
+    """Something about a breach of personal data: which, until when its authority is to be told, its incident."""
+
+    breach: str = ecs("onepay.breach.id")
+    due_at: str = ecs("onepay.breach.due_at")
+    incident: str | None = ecs("onepay.breach.incident", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreachOpened(BreachEvent):
+    """Somebody became aware of a breach: its clock runs from then."""
+
+    kind: ClassVar[str] = "privacy.breach.opened"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreachAssessed(BreachEvent):
+    """What is known of a breach was written down, or two people decided whether it is notified."""
+
+    kind: ClassVar[str] = "privacy.breach.assessed"
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    decision: str | None = ecs("onepay.privacy.decision", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreachNotified(BreachEvent):
+    """The authority, people, or the controller were told of a breach, in words named by their hash."""
+
+    kind: ClassVar[str] = "privacy.breach.notified"
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    recipient: str = ecs("onepay.breach.recipient")
+    sha256: str = ecs("onepay.privacy.sha256")
+
+
 KINDS: tuple[type[Event], ...] = (
     ConsentGiven,
     ConsentWithdrawn,
@@ -291,4 +326,7 @@ KINDS: tuple[type[Event], ...] = (
     RetentionExecuted,
     RetentionCertified,
     RetentionAborted,
+    BreachOpened,
+    BreachAssessed,
+    BreachNotified,
 )

@@ -1,0 +1,266 @@
+"""Whom we hand data to (GDPR Art. 28, PCI DSS 12.8): contract with its eight points, countries, days to look again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel import words
+from app.kernel.access import PRIVACY_REGISTER_WRITE, PRIVACY_REQUEST_READ
+from app.kernel.context import Context
+from app.kernel.errors import Conflict, Invalid, NotFound
+from compliance.catalog import purposes
+from compliance.registers.models import officer, processor
+
+POINTS: Final[Mapping[str, str]] = {
+    "instructions": "acts on our written instructions alone, transfers included",
+    "confidentiality": "its people are bound to keep what they learn to themselves",
+    "security": "takes the measures of Art. 32",
+    "sub_processors": "engages others with our permission and the same duties only",
+    "rights": "helps us to answer what people ask",
+    "assistance": "helps us with security, breaches and impact assessments",
+    "end": "deletes or returns everything when the work ends",
+    "audits": "shows that it keeps to this, and lets us look",
+}
+"""Art. 28(3)(a) to (h), in our own words."""
+_EEA: Final = "AT BE BG HR CY CZ DK EE FI FR DE GR HU IE IT LV LT LU MT NL PL PT RO SK SI ES SE IS LI NO"
+EEA: Final = frozenset(_EEA.split())
+REMIND_DAYS: Final = (30, 7, 0)
+TEXT_MAX: Final = 500
+
+
+class ProcessorInvalid(Invalid):
+    """What is said of a processor cannot be."""
+
+    code = "processor_invalid"
+
+
+class ProcessorKnown(Conflict):
+    """There is a processor of this name."""
+
+    code = "processor_known"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What is written down of a processor. `points` are references by point of Art. 28(3)."""
+
+    name: str
+    does: str
+    purposes: tuple[str, ...]
+    countries: tuple[str, ...]
+    review_on: date
+    contract: str | None = None
+    points: Mapping[str, str] = field(default_factory=dict)
+    sub_processors: tuple[str, ...] = ()
+    transfer: str | None = None
+    hosts: tuple[str, ...] = ()
+    has_cards: bool = False
+    aoc_on: date | None = None
+    aoc_until: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Processor:
+    """A processor as it stands."""
+
+    id: str
+    name: str
+    does: str
+    purposes: Sequence[str]
+    contract: str | None
+    points: Mapping[str, str]
+    sub_processors: Sequence[str]
+    countries: Sequence[str]
+    transfer: str | None
+    hosts: Sequence[str]
+    has_cards: bool
+    aoc_on: date | None
+    aoc_until: date | None
+    review_on: date
+    changed_at: datetime
+    ended_at: datetime | None
+
+    @property
+    def outside(self) -> Sequence[str]:
+        """Return the countries outside the European Economic Area."""
+        return [one for one in self.countries if one not in EEA]
+
+    def lacks(self, at: date) -> list[str]:
+        """Return what is missing or over, in words."""
+        missing = [f"no word that it {says}" for point, says in POINTS.items() if not self.points.get(point)]
+        if not self.contract:
+            missing.insert(0, "no contract")
+        if self.outside and not self.transfer:
+            missing.append(f"nothing that allows the transfer to {', '.join(self.outside)}")
+        if self.has_cards and (self.aoc_until is None or self.aoc_until < at):
+            missing.append("no attestation of compliance that holds")
+        if self.review_on < at:
+            missing.append(f"was to be looked at by {self.review_on}")
+        return missing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Officer:
+    """The record of the data protection officer (Art. 37 to 39)."""
+
+    contact: str
+    published: str
+    reports_to: str
+    independence: str
+    from_at: datetime
+
+
+def add(session: Session, entry: Entry, ctx: Context) -> str:
+    """Write down a processor; raises `ProcessorInvalid` or `ProcessorKnown`."""
+    ctx.actor.require(PRIVACY_REGISTER_WRITE)
+    values = _values(entry, ctx)
+    if session.execute(sa.select(processor.c.id).where(processor.c.name == values["name"])).first() is not None:
+        raise ProcessorKnown
+    id_ = ctx.new_id("prc")
+    session.execute(sa.insert(processor).values(id=id_, **values))
+    return id_
+
+
+def change(session: Session, processor_id: str, entry: Entry, ctx: Context) -> None:
+    """Write down anew what is known of a processor."""
+    ctx.actor.require(PRIVACY_REGISTER_WRITE)
+    get(session, processor_id)
+    values = {**_values(entry, ctx), "reminded": None}
+    session.execute(sa.update(processor).where(processor.c.id == processor_id).values(**values))
+
+
+def tick(session: Session, processor_id: str, point: str, reference: str, ctx: Context) -> None:
+    """Note where the contract says one of the eight points."""
+    ctx.actor.require(PRIVACY_REGISTER_WRITE)
+    if point not in POINTS:
+        raise ProcessorInvalid("There are eight points, and this is none of them.", param="point")
+    said = words.checked(reference, param="reference", shortest=1, longest=TEXT_MAX)
+    points = {**get(session, processor_id).points, point: said}
+    session.execute(
+        sa.update(processor)
+        .where(processor.c.id == processor_id)
+        .values(points=points, changed_at=ctx.at, changed_by=ctx.actor.id)
+    )
+
+
+def end(session: Session, processor_id: str, ctx: Context) -> None:
+    """Note that a processor works for us no more; the row stays until its class ends."""
+    ctx.actor.require(PRIVACY_REGISTER_WRITE)
+    get(session, processor_id)
+    session.execute(sa.update(processor).where(processor.c.id == processor_id).values(ended_at=ctx.at))
+
+
+def listed(session: Session, *, with_ended: bool = False) -> list[Processor]:
+    """Return the processors by name."""
+    query = sa.select(processor).order_by(processor.c.name)
+    if not with_ended:
+        query = query.where(processor.c.ended_at.is_(None))
+    return [_of(row) for row in session.execute(query)]
+
+
+def register(session: Session, ctx: Context) -> list[Processor]:
+    """Return the processors to staff."""
+    ctx.actor.require(PRIVACY_REQUEST_READ)
+    return listed(session)
+
+
+def get(session: Session, processor_id: str) -> Processor:
+    """Return a processor; raises `NotFound`."""
+    row = session.execute(sa.select(processor).where(processor.c.id == processor_id)).one_or_none()
+    if row is None:
+        raise NotFound
+    return _of(row)
+
+
+def reminders(session: Session, at: date) -> list[tuple[str, str]]:
+    """Return (processor, words) of what is near its day, each once at 30, 7 and 0 days, and note that it was told."""
+    told = []
+    for one in listed(session):
+        nearest = min([one.review_on, *([one.aoc_until] if one.has_cards and one.aoc_until else [])])
+        left = (nearest - at).days
+        step = next((days for days in sorted(REMIND_DAYS) if left <= days), None)
+        last = session.execute(sa.select(processor.c.reminded).where(processor.c.id == one.id)).scalar_one()
+        if step is None or (last is not None and last <= step):
+            continue
+        session.execute(sa.update(processor).where(processor.c.id == one.id).values(reminded=step))
+        told.append((one.id, f"{one.name} is to be looked at by {nearest.isoformat()}"))
+    return told
+
+
+def appoint(session: Session, contact: str, published: str, reports_to: str, independence: str, ctx: Context) -> None:
+    """Write down the data protection officer: how they are reached, where that is published, to whom they report."""
+    ctx.actor.require(PRIVACY_REGISTER_WRITE)
+    said = {"contact": contact, "published": published, "reports_to": reports_to, "independence": independence}
+    values = {name: words.checked(text, param=name, shortest=3, longest=TEXT_MAX) for name, text in said.items()}
+    session.execute(sa.insert(officer).values(**values, changed_by=ctx.actor.id, from_at=ctx.at))
+
+
+def appointed(session: Session) -> Officer | None:
+    """Return the record of the data protection officer in force."""
+    row = session.execute(sa.select(officer).order_by(officer.c.n.desc()).limit(1)).one_or_none()
+    if row is None:
+        return None
+    return Officer(
+        contact=row.contact,
+        published=row.published,
+        reports_to=row.reports_to,
+        independence=row.independence,
+        from_at=row.from_at,
+    )
+
+
+def _values(entry: Entry, ctx: Context) -> dict[str, Any]:
+    unknown = [name for name in entry.purposes if name not in purposes.shipped()]
+    wrong = [name for name in entry.points if name not in POINTS]
+    codes = [one for one in entry.countries if len(one) != 2 or not one.isalpha() or not one.isupper()]
+    if unknown or wrong or codes or not entry.purposes or not entry.countries:
+        raise ProcessorInvalid("Name purposes of ours, countries by two capital letters, and points of the eight.")
+    if entry.aoc_on is not None and entry.aoc_until is not None and entry.aoc_until <= entry.aoc_on:
+        raise ProcessorInvalid("An attestation ends after it was made.", param="aoc_until")
+    return {
+        "name": words.checked(entry.name, param="name", shortest=2, longest=100),
+        "does": words.checked(entry.does, param="does", longest=TEXT_MAX),
+        "contract": entry.contract,
+        "points": dict(entry.points),
+        "sub_processors": list(entry.sub_processors),
+        "countries": list(entry.countries),
+        "transfer": entry.transfer,
+        "hosts": list(entry.hosts),
+        "purposes": list(entry.purposes),
+        "has_cards": entry.has_cards,
+        "aoc_on": entry.aoc_on.isoformat() if entry.aoc_on else None,
+        "aoc_until": entry.aoc_until.isoformat() if entry.aoc_until else None,
+        "review_on": entry.review_on.isoformat(),
+        "changed_by": ctx.actor.id,
+        "changed_at": ctx.at,
+    }
+
+
+def _of(row: Any) -> Processor:  # a row of `processor`
+    def day(text: str | None) -> date | None:
+        return date.fromisoformat(text) if text else None
+
+    return Processor(
+        id=row.id,
+        name=row.name,
+        does=row.does,
+        purposes=row.purposes,
+        contract=row.contract,
+        points=row.points,
+        sub_processors=row.sub_processors,
+        countries=row.countries,
+        transfer=row.transfer,
+        hosts=row.hosts,
+        has_cards=row.has_cards,
+        aoc_on=day(row.aoc_on),
+        aoc_until=day(row.aoc_until),
+        review_on=date.fromisoformat(row.review_on),
+        changed_at=row.changed_at,
+        ended_at=row.ended_at,
+    )

@@ -1,0 +1,338 @@
+"""Processors. *Whom do we hand data to?* Contracts with their eight points, countries, attestations; the officer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from functools import partial
+from typing import Any, Final
+
+import dash_mantine_components as dmc
+from dash import html
+from sqlalchemy.orm import Session
+
+from app.kernel.access import PRIVACY_REGISTER_WRITE, PRIVACY_REQUEST_READ
+from app.kernel.context import Context
+from compliance.catalog import purposes
+from compliance.registers import processors
+from compliance.registers.processors import POINTS, Entry, Officer, Processor, ProcessorInvalid
+from dashboards import acts
+from dashboards.acts import Deed
+from dashboards.kit import (
+    Part,
+    act,
+    chain,
+    counted_words,
+    dock,
+    empty,
+    facts,
+    mark,
+    ok,
+    page,
+    panel,
+    table,
+    updated,
+    when,
+)
+from dashboards.mount import Console
+from dashboards.page import COMPLIANCE, Page, View
+from dashboards.ports import Sources
+
+_ENTRY: Final = (
+    "name", "does", "purposes", "countries", "contract", "transfer", "sub_processors", "hosts", "cards", "aoc_on",
+    "aoc_until", "review_on",
+)  # fmt: skip
+_OFFICER: Final = ("contact", "published", "reports_to", "independence")
+
+
+def layout(view: View) -> Any:  # a Dash component
+    """Return the processors, the form that is asked for, the officer's record, and what is open beside it."""
+    context, viewer = view.sources.context(), view.sources.viewer()
+    with view.sources.read() as session:
+        found, officer = processors.register(session, context), processors.appointed(session)
+    chosen = next((one for one in found if one.id == view.words.get("sel")), None)
+    right: list[Part] = [updated(view.now)]
+    if viewer.may(PRIVACY_REGISTER_WRITE):
+        right += [
+            act("Name the officer", view.here("processors", do="officer", sel=None)),
+            act("Add a processor", view.here("processors", do="add", sel=None), main=True),
+        ]
+    return page(
+        "Processors",
+        "Whom do we hand data to?",
+        _answer(view, found, officer),
+        *_form(view, officer),
+        html.Div([_list(view, found), _officer(view, officer)], className="cols"),
+        right=right,
+        dock=_dock(view, chosen) if chosen is not None else None,
+    )
+
+
+def _answer(view: View, found: Sequence[Processor], officer: Officer | None) -> Part:
+    wrong = [one for one in found if one.lacks(view.now.date())]
+    if wrong:
+        says = f" Of {counted_words(len(wrong), 'processor')} something is missing."
+        said: list[Part] = [mark("Not in order.", "cross", "bad"), says]
+    elif officer is None:
+        said = [mark("Nobody is named.", "clock", "medium"), " The data protection officer has no record."]
+    elif not found:
+        said = [ok("To nobody.")]
+    else:
+        said = [ok(f"To {counted_words(len(found), 'processor')}, by contract.")]
+    outside = {country for one in found for country in one.outside}
+    cells = [
+        (str(len(found)), "processors"),
+        (str(sum(one.has_cards for one in found)), "that touch cards"),
+        (", ".join(sorted(outside)) or "none", "countries outside the EEA"),
+    ]
+    small = "One register for Art. 28 and PCI DSS 12.8; each is looked at again on its day."
+    return html.Div(
+        [
+            html.Div([*said, html.Small(small)], className="say"),
+            html.Div(
+                [html.Div([html.B(value), html.Small(words, className="dim")]) for value, words in cells],
+                className="cells",
+            ),
+        ],
+        className="answer",
+    )
+
+
+def _list(view: View, found: Sequence[Processor]) -> Part:
+    if not found:
+        return panel("Processors", empty("None.", "Whoever works on data for us stands here with the contract."))
+    heads = [
+        ("Processor", ""),
+        ("Does", ""),
+        ("Points", "num"),
+        ("Countries", ""),
+        ("AOC until", "roomy"),
+        ("Look again", ""),
+        ("State", ""),
+    ]
+    rows = []
+    for one in found:
+        missing = one.lacks(view.now.date())
+        state = mark(f"{len(missing)} missing", "cross", "bad") if missing else ok("in order")
+        rows.append(
+            [
+                html.A(one.name, href=view.here("processors", sel=one.id, do=None)),
+                html.Span(one.does, className="dim"),
+                f"{len(one.points)} of {len(POINTS)}",
+                ", ".join(one.countries),
+                str(one.aoc_until or ("missing" if one.has_cards else "–")),
+                str(one.review_on),
+                state,
+            ]
+        )
+    listed = html.Div(
+        table(heads, rows, caption="Processors", cls="r36"),
+        className="scroll",
+        tabIndex="0",
+        role="group",
+        **{"aria-label": "Processors, scrolls"},
+    )
+    return panel("Processors", listed, sub=str(len(found)))
+
+
+def _officer(view: View, officer: Officer | None) -> Part:
+    if officer is None:
+        return panel(
+            "Data protection officer", empty("No record.", "Contact, publication, reporting line, independence.")
+        )
+    shown = facts(
+        ("Contact", officer.contact),
+        ("Published", officer.published),
+        ("Reports to", officer.reports_to),
+        ("Independence", officer.independence),
+        ("Since", when(officer.from_at, view.now)),
+    )
+    return panel("Data protection officer", html.Div(shown, className="body"), sub="Art. 37 to 39")
+
+
+def _dock(view: View, one: Processor) -> Part:
+    missing = one.lacks(view.now.date())
+    inner: list[Part] = [
+        *([html.P([mark("Missing: ", "cross", "bad"), "; ".join(missing)])] if missing else []),
+        facts(
+            ("Does", one.does),
+            ("For", ", ".join(one.purposes)),
+            ("Contract", one.contract or "none"),
+            ("Countries", ", ".join(one.countries)),
+            ("Transfer by", one.transfer or "–"),
+            ("Sub-processors", ", ".join(one.sub_processors) or "none"),
+            ("Hosts", ", ".join(one.hosts) or "none"),
+            ("AOC", f"{one.aoc_on} to {one.aoc_until}" if one.aoc_until else "–"),
+            ("Look again", str(one.review_on)),
+        ),
+        html.H3("Art. 28(3)"),
+        chain(
+            [
+                [point.replace("_", " "), html.Span(says), one.points.get(point) or mark("missing", "cross", "bad")]
+                for point, says in POINTS.items()
+            ]
+        ),
+    ]
+    if view.sources.viewer().may(PRIVACY_REGISTER_WRITE):
+        name = "processor-tick"
+        points = [{"value": point, "label": says} for point, says in POINTS.items()]
+        inner.append(
+            acts.form(
+                "Note a point",
+                dmc.Select(
+                    id=acts.field("point", name, one.id),
+                    label="The contract says that it",
+                    data=points,
+                    placeholder="Choose",
+                    comboboxProps={"withinPortal": False},
+                ),
+                dmc.TextInput(id=acts.field("reference", name, one.id), label="Where", placeholder="DPA, section 4.2"),
+                buttons=[
+                    acts.press("Note it", name, one.id, main=True),
+                    acts.press("Works for us no more", "processor-end", one.id),
+                ],
+                says=html.Div([acts.place(name, one.id), acts.place("processor-end", one.id)]),
+            )
+        )
+    state = mark("not in order", "cross", "bad") if missing else ok("in order")
+    close = view.here("processors", sel=None)
+    return dock(f"Processor {one.name}", bar=[state], title=one.name, inner=inner, close=close)
+
+
+def _form(view: View, officer: Officer | None) -> list[Part]:
+    do = view.words.get("do")
+    if not view.sources.viewer().may(PRIVACY_REGISTER_WRITE) or do not in ("add", "officer"):
+        return []
+    back = html.A("Cancel", href=view.here("processors", do=None), className="more", **{"data-key": "Escape"})
+    title, form = ("Add a processor", _adding()) if do == "add" else ("Name the officer", _naming(officer))
+    return [panel(title, html.Div(form, className="body deed"), cls="opened", right=back)]
+
+
+def _adding() -> Part:
+    def id_(name: str) -> dict[str, Any]:
+        return acts.field(name, "processor-add", "new")
+
+    uses = [{"value": name, "label": one.says} for name, one in purposes.shipped().items()]
+    return acts.form(
+        "Add a processor",
+        dmc.TextInput(id=id_("name"), label="Name", attributes={"input": {"data-first": "true", "maxLength": 100}}),
+        dmc.TextInput(id=id_("does"), label="What it does for us"),
+        dmc.Select(
+            id=id_("purposes"),
+            label="For which purpose",
+            data=uses,
+            placeholder="Choose",
+            comboboxProps={"withinPortal": False},
+        ),
+        dmc.TextInput(id=id_("countries"), label="Countries", placeholder="DE, IE", description="Two letters each"),
+        dmc.TextInput(id=id_("contract"), label="Contract", placeholder="DPA of 2026-03-01"),
+        dmc.TextInput(id=id_("transfer"), label="What allows a transfer", placeholder="Standard contractual clauses"),
+        dmc.TextInput(id=id_("sub_processors"), label="Sub-processors", description="With commas between"),
+        dmc.TextInput(id=id_("hosts"), label="Hosts", description="With commas between"),
+        dmc.Select(
+            id=id_("cards"),
+            label="Touches card data",
+            data=["no", "yes"],
+            value="no",
+            comboboxProps={"withinPortal": False},
+        ),
+        dmc.TextInput(id=id_("aoc_on"), label="Attestation of compliance of", placeholder="2026-05-01"),
+        dmc.TextInput(id=id_("aoc_until"), label="Holds until", placeholder="2027-05-01"),
+        dmc.TextInput(id=id_("review_on"), label="Looked at again on", placeholder="2027-05-01"),
+        buttons=[acts.press("Add it", "processor-add", "new", main=True)],
+        says=acts.place("processor-add", "new"),
+    )
+
+
+def _naming(officer: Officer | None) -> Part:
+    labels = {
+        "contact": "How they are reached",
+        "published": "Where that is published",
+        "reports_to": "To whom they report",
+        "independence": "What keeps them independent",
+    }
+    return acts.form(
+        "Name the officer",
+        *(
+            dmc.TextInput(
+                id=acts.field(name, "officer-name", "now"), label=label, value=getattr(officer, name) if officer else ""
+            )
+            for name, label in labels.items()
+        ),
+        buttons=[acts.press("Write it down", "officer-name", "now", main=True)],
+        says=acts.place("officer-name", "now"),
+    )
+
+
+def wire(console: Console) -> None:
+    """Register every act."""
+    sources = console.sources
+    for name, does, fields in (
+        ("processor-add", _add, _ENTRY),
+        ("processor-tick", _tick, ("point", "reference")),
+        ("processor-end", _end, ()),
+        ("officer-name", _name, _OFFICER),
+    ):
+        work = partial(does, sources)
+        acts.wire(console, name, PRIVACY_REGISTER_WRITE, work, fields=[(field, "value") for field in fields])
+
+
+def _add(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
+    review = _day(deed.text("review_on"), "review_on")
+    if review is None:
+        raise ProcessorInvalid("Say when it is looked at again.", param="review_on")
+    entry = Entry(
+        name=deed.text("name"),
+        does=deed.text("does"),
+        purposes=_many(deed.text("purposes")),
+        countries=_many(deed.text("countries")),
+        contract=deed.text("contract").strip() or None,
+        transfer=deed.text("transfer").strip() or None,
+        sub_processors=_many(deed.text("sub_processors")),
+        hosts=_many(deed.text("hosts")),
+        has_cards=deed.text("cards") == "yes",
+        aoc_on=_day(deed.text("aoc_on"), "aoc_on"),
+        aoc_until=_day(deed.text("aoc_until"), "aoc_until"),
+        review_on=review,
+    )
+    processors.add(session, entry, ctx)
+    return f"{entry.name} stands in the register"
+
+
+def _tick(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
+    processors.tick(session, deed.of, deed.text("point"), deed.text("reference"), ctx)
+    return "It is noted"
+
+
+def _end(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
+    processors.end(session, deed.of, ctx)
+    return "It works for us no more"
+
+
+def _name(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
+    contact, published, reports_to, independence = (deed.text(name) for name in _OFFICER)
+    processors.appoint(session, contact, published, reports_to, independence, ctx)
+    return "It is written down"
+
+
+def _many(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _day(text: str, param: str) -> date | None:
+    if not text.strip():
+        return None
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError as error:
+        raise ProcessorInvalid("Write a day as 2027-05-01.", param=param) from error
+
+
+PAGE: Final = Page(
+    slug="processors",
+    title="Processors",
+    question="Whom do we hand data to?",
+    permission=PRIVACY_REQUEST_READ,
+    layout=layout,
+    area=COMPLIANCE,
+)

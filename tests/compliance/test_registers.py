@@ -1,0 +1,310 @@
+"""Breaches by their clock and two people, the record of processing by its hash, processors by their eight points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from app.identity import roles
+from app.kernel.approvals import Verdict
+from app.kernel.clock import StillClock
+from app.kernel.context import Context
+from app.kernel.errors import Forbidden, SamePerson, WrongState
+from compliance.catalog import purposes
+from compliance.registers import breaches, processing, processors
+from compliance.registers.breaches import (
+    Assessment,
+    AwarenessInvalid,
+    Breach,
+    BreachIncomplete,
+    Found,
+    LateReasonMissing,
+    PeopleUntold,
+)
+from compliance.registers.models import activity_approval, breach
+from compliance.registers.processors import POINTS, Entry, ProcessorInvalid
+from compliance.states import State
+from tests.compliance.privacy.rights import Rights
+from tests.support.installation import installed
+
+START = datetime(2026, 11, 27, 16, 0, tzinfo=UTC)  # a Friday: weekends count
+KNOWN = Assessment(
+    nature="A mailbox with letters of customers was read by a stranger",
+    categories=("contact", "communication"),
+    people=140,
+    records=900,
+    consequences="Letters could be used to deceive those who wrote them",
+    measures="The mailbox was closed and its owner has a new factor",
+    high_risk=True,
+)
+
+
+@pytest.fixture
+def rights(tmp_path: Path) -> Iterator[Rights]:
+    clock = StillClock(START)
+    with installed(tmp_path / "home", clock=clock) as made:
+        made.staff("olga", roles.COMPLIANCE_OFFICER)
+        made.staff("dora", roles.DPO)
+        made.staff("dirk", roles.DPO)
+        yield Rights(house=made, clock=clock)
+
+
+def as_(rights: Rights, name: str) -> Context:
+    role = roles.COMPLIANCE_OFFICER if name == "olga" else roles.DPO
+    return rights.colleague(rights.house.people[name], role)
+
+
+def opened(rights: Rights, ago: timedelta = timedelta(hours=1), **more: str) -> str:
+    ctx = as_(rights, "olga")
+    found = Found(title="A mailbox was read", aware_at=rights.clock.now() - ago, **more)
+    with rights.db.begin() as session:
+        return breaches.open_breach(session, found, ctx)
+
+
+def assessed(rights: Rights, made: Assessment = KNOWN) -> str:
+    id_ = opened(rights)
+    with rights.db.begin() as session:
+        breaches.assess(session, id_, made, as_(rights, "olga"))
+    return id_
+
+
+def now(rights: Rights, id_: str) -> Breach:
+    with rights.db.read() as session:
+        return breaches.get(session, id_)
+
+
+def said(rights: Rights, name: str) -> tuple[State, list[str]]:
+    observer = rights.house.system.controls
+    seen = observer.observe(observer.parts.probes[name], is_test_due=True)
+    assert seen is not None
+    assert seen.error is None
+    return seen.verdict.state, [one.says for one in seen.reading.violations]
+
+
+def decided(rights: Rights, id_: str, decision: str, by: str = "dora") -> None:
+    approvals = rights.house.system.approvals
+    with rights.db.begin() as session:
+        reasons = "Strangers may deceive the people concerned"
+        approval = breaches.propose(session, id_, decision, reasons, as_(rights, "olga"), approvals=approvals)
+    rights.vote(approval, as_(rights, by))
+
+
+def test_the_clock_runs_to_the_minute_through_the_weekend(rights: Rights) -> None:
+    id_ = opened(rights)
+    assert now(rights, id_).due_at == START - timedelta(hours=1) + timedelta(hours=72)
+    assert said(rights, "privacy.breaches")[0] is State.PASS
+    rights.clock.move(timedelta(hours=71, minutes=1))
+    assert said(rights, "privacy.breaches") == (State.FAIL, ["is past its 72 hours without a decision"])
+
+
+def test_nobody_was_aware_after_it_was_written_down(rights: Rights) -> None:
+    with pytest.raises(AwarenessInvalid):
+        opened(rights, -timedelta(minutes=1))
+    id_ = opened(rights)
+    rights.clock.move(timedelta(hours=5))
+    ctx = as_(rights, "olga")
+    later = START + timedelta(minutes=1)
+    with rights.db.begin() as session, pytest.raises(AwarenessInvalid):
+        breaches.correct_awareness(session, id_, later, "the mail came later", ctx)
+    earlier = START - timedelta(hours=6)
+    with rights.db.begin() as session:
+        breaches.correct_awareness(session, id_, earlier, "the night shift had seen it", ctx)
+    found = now(rights, id_)
+    assert found.due_at == earlier + timedelta(hours=72)
+    assert [(step.what, step.before, step.after) for step in found.steps][-1] == (
+        "awareness",
+        "2026-11-27T15:00:00.000000Z",
+        "2026-11-27T10:00:00.000000Z",
+    )
+
+
+def test_one_incident_is_one_breach(rights: Rights) -> None:
+    assert opened(rights, incident="inc_1") == opened(rights, incident="inc_1")
+
+
+def test_two_people_decide_and_the_notice_is_drafted(rights: Rights) -> None:
+    id_ = opened(rights, incident="inc_7")
+    approvals, ctx = rights.house.system.approvals, as_(rights, "olga")
+    with rights.db.begin() as session, pytest.raises(BreachIncomplete):
+        breaches.propose(session, id_, breaches.NOTIFY, "so that they know", ctx, approvals=approvals)
+    with rights.db.begin() as session:
+        breaches.assess(session, id_, KNOWN, ctx)
+    with rights.db.begin() as session, pytest.raises(WrongState):
+        breaches.notify(session, id_, breaches.AUTHORITY, "We tell you of a breach", ctx)
+    decided(rights, id_, breaches.NOTIFY)
+    found = now(rights, id_)
+    assert (found.state, found.decision) == (breaches.TO_NOTIFY, breaches.NOTIFY)
+    text = breaches.draft(found, parts=rights.house.system.registers, contact="dpo@onepay.example")
+    for part in ("inc_7", KNOWN.nature, "about 140 people", "dpo@onepay.example", KNOWN.consequences, KNOWN.measures):
+        assert part in text
+    with rights.db.begin() as session:
+        breaches.notify(session, id_, breaches.AUTHORITY, text, ctx)
+    assert said(rights, "privacy.breaches") == (State.PASS, [])
+    with rights.db.begin() as session, pytest.raises(PeopleUntold):
+        breaches.complete(session, id_, ctx)
+    with rights.db.begin() as session:
+        breaches.notify(session, id_, breaches.AUTHORITY, "More is known: it was forty people", ctx)
+        breaches.notify(session, id_, breaches.PEOPLE, "Your letters were read by a stranger", ctx)
+        breaches.complete(session, id_, ctx)
+    assert [(one.recipient, one.phase) for one in now(rights, id_).notices] == [
+        ("authority", 1),
+        ("authority", 2),
+        ("people", 1),
+    ]
+    kinds = rights.kinds()
+    assert [kinds.count(f"privacy.breach.{one}") for one in ("opened", "assessed", "notified")] == [1, 2, 3]
+
+
+def test_who_proposed_does_not_decide(rights: Rights) -> None:
+    id_ = assessed(rights)
+    approvals = rights.house.system.approvals
+    with rights.db.begin() as session:
+        approval = breaches.propose(
+            session,
+            id_,
+            breaches.KEEP,
+            "Nothing in it leads to anybody",
+            as_(rights, "dora"),
+            approvals=approvals,
+        )
+    with pytest.raises(SamePerson):
+        rights.vote(approval, as_(rights, "dora"))
+    rights.vote(approval, as_(rights, "dirk"), Verdict.REJECTED, "It leads to people")
+    found = now(rights, id_)
+    assert (found.decision, found.approval_id) == (None, None)
+
+
+def test_what_changed_meanwhile_is_not_what_was_decided(rights: Rights) -> None:
+    id_ = assessed(rights)
+    approvals = rights.house.system.approvals
+    with rights.db.begin() as session:
+        approval = breaches.propose(
+            session,
+            id_,
+            breaches.KEEP,
+            "Nothing in it leads to anybody",
+            as_(rights, "olga"),
+            approvals=approvals,
+        )
+    with rights.db.begin() as session:
+        session.execute(sa.update(breach).values(people=1_000_000))
+    rights.vote(approval, as_(rights, "dora"))
+    assert now(rights, id_).decision is None
+
+
+def test_a_late_notice_says_why(rights: Rights) -> None:
+    id_ = assessed(rights)
+    rights.clock.move(timedelta(hours=72))
+    decided(rights, id_, breaches.NOTIFY)
+    ctx = as_(rights, "olga")
+    with rights.db.begin() as session, pytest.raises(LateReasonMissing):
+        breaches.notify(session, id_, breaches.AUTHORITY, "We tell you of a breach", ctx)
+    assert said(rights, "privacy.breaches")[1] == ["is to be notified, and its 72 hours are over"]
+    with rights.db.begin() as session:
+        why = "We could not tell before whose letters these were"
+        text = "We tell you of a breach"
+        made = breaches.notify(session, id_, breaches.AUTHORITY, text, ctx, late_reason=why)
+    assert made.late_reason == why
+    assert said(rights, "privacy.breaches") == (State.PASS, [])
+
+
+def test_people_at_high_risk_are_written_to_or_it_says_why_not(rights: Rights) -> None:
+    id_ = assessed(rights)
+    decided(rights, id_, breaches.NOTIFY)
+    assert said(rights, "privacy.high_risk") == (State.PASS, [])
+    rights.clock.move(timedelta(hours=73))
+    assert said(rights, "privacy.high_risk")[0] is State.FAIL
+    with rights.db.begin() as session, pytest.raises(Forbidden):
+        breaches.except_letters(session, id_, "The mail was encrypted", as_(rights, "olga"))
+    with rights.db.begin() as session:
+        why = "The mail was encrypted, and the key was elsewhere"
+        breaches.except_letters(session, id_, why, as_(rights, "dora"))
+    assert said(rights, "privacy.high_risk") == (State.PASS, [])
+
+
+def test_the_register_is_approved_by_its_hash_and_its_difference_is_shown(
+    rights: Rights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = rights.house.system.registers
+    assert said(rights, "privacy.register")[1] == ["was never approved"]
+    with rights.db.begin() as session:
+        approval = processing.propose(session, "the first one", as_(rights, "olga"), parts=parts)
+    with rights.db.begin() as session, pytest.raises(processing.RegisterUnchanged):
+        processing.propose(session, "the first one", as_(rights, "olga"), parts=parts)
+    rights.vote(approval, as_(rights, "dora"))
+    assert said(rights, "privacy.register") == (State.PASS, [])
+    assert "compliance.document.approved" in rights.kinds()
+    with rights.db.read() as session:
+        last = processing.approved(session)
+        assert last is not None
+        assert last.sha256 == processing.digest(processing.document(session, parts=parts))
+    # A processor in another country changes what was approved.
+    with rights.db.begin() as session:
+        processors.add(session, entry(countries=("US",), transfer="Standard contractual clauses"), as_(rights, "olga"))
+        changed = processing.differences(last.body, processing.document(session, parts=parts))
+    assert ("service", "processors", "", "Mail GmbH") in changed
+    assert ("service", "transfers", "", "US") in changed
+    assert said(rights, "privacy.register")[1] == ["differs in 2 places from the one that was approved"]
+    # Who changes the kept words behind our back changes their hash.
+    with rights.db.begin() as session:
+        body = '{"activities":{},"controller":"Other"}'
+        session.execute(sa.update(activity_approval).values(body=body))
+    assert "differs in" in said(rights, "privacy.register")[1][0]
+
+
+def test_a_purpose_nobody_names_is_a_store_left_out(rights: Rights, monkeypatch: pytest.MonkeyPatch) -> None:
+    fewer = {name: one for name, one in purposes.shipped().items() if name != "rights"}
+    monkeypatch.setattr(processing.purposes, "shipped", lambda: fewer)
+    with rights.db.read() as session:
+        left_out = processing.undocumented(session, parts=rights.house.system.registers)
+    assert ("compliance_request", "stands in no activity") in left_out
+
+
+def entry(**more: object) -> Entry:
+    said = {
+        "name": "Mail GmbH",
+        "does": "Delivers our letters",
+        "purposes": ("service",),
+        "countries": ("DE",),
+        "contract": "DPA of 2026-03-01",
+        "points": dict.fromkeys(POINTS, "section 4"),
+        "review_on": date(2027, 3, 1),
+    }
+    return Entry(**{**said, **more})  # type: ignore[arg-type]  # fields of the entry
+
+
+def test_a_processor_has_eight_points_a_country_and_its_attestation(rights: Rights) -> None:
+    today = rights.clock.now().date()
+    ctx = as_(rights, "olga")
+    with rights.db.begin() as session:
+        id_ = processors.add(session, entry(points={}, has_cards=True, countries=("DE", "US")), ctx)
+        lacks = processors.get(session, id_).lacks(today)
+    assert len([one for one in lacks if one.startswith("no word that")]) == 8
+    assert "nothing that allows the transfer to US" in lacks
+    assert "no attestation of compliance that holds" in lacks
+    with rights.db.begin() as session:
+        for point in POINTS:
+            processors.tick(session, id_, point, "section 4", ctx)
+        whole = entry(has_cards=True, aoc_on=date(2026, 5, 1), aoc_until=date(2027, 5, 1))
+        processors.change(session, id_, whole, ctx)
+        assert processors.get(session, id_).lacks(today) == []
+        assert processors.get(session, id_).lacks(date(2027, 6, 1)) == [
+            "no attestation of compliance that holds",
+            "was to be looked at by 2027-03-01",
+        ]
+    with rights.db.begin() as session:
+        days = [date(2027, 1, 1), date(2027, 2, 1), date(2027, 2, 2), date(2027, 2, 23), date(2027, 3, 1)]
+        told = [bool(processors.reminders(session, day)) for day in days]
+    assert told == [False, True, False, True, True]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"purposes": ("magic",)}, {"countries": ("Germany",)}, {"points": {"ninth": "x"}}, {"purposes": ()}]
+)
+def test_what_cannot_be_of_a_processor_is_said(rights: Rights, wrong: dict[str, object]) -> None:
+    with rights.db.begin() as session, pytest.raises(ProcessorInvalid):
+        processors.add(session, entry(**wrong), as_(rights, "olga"))

@@ -1,0 +1,137 @@
+"""Breaches, register and processors in the console: entered, assessed, decided by two, approved by hash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from app.identity import roles
+from app.kernel.clock import StillClock
+from compliance.registers import breaches, processing, processors
+from tests.compliance.privacy.rights import Rights
+from tests.dashboards.desk import Desk, Room
+from tests.support.installation import Installation, installed
+
+START = datetime(2026, 11, 27, 16, 0, tzinfo=UTC)
+BASE = "/console/compliance"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Installation]:
+    with installed(tmp_path / "home", clock=StillClock(START)) as made:
+        yield made
+
+
+@pytest.fixture
+def room(house: Installation) -> Room:
+    return Room(installation=house)
+
+
+@pytest.fixture
+def officer(room: Room) -> Desk:
+    return room.desk("olga", roles.COMPLIANCE_OFFICER)
+
+
+def test_a_breach_is_worked_to_its_notice(house: Installation, room: Room, officer: Desk) -> None:
+    dpo = room.desk("dora", roles.DPO)
+    rights = Rights(house=house, clock=house.system.clock)  # type: ignore[arg-type]  # a still clock
+    assert "Nothing is open." in officer.draw(f"{BASE}/breaches")
+    assert "Known since, UTC" in officer.draw(f"{BASE}/breaches", "?do=enter")
+    form = {"title": "A mailbox was read", "aware_at": "2026-11-27 15:00", "incident": "", "controller": ""}
+    assert officer.said("breach-enter", "new", fields={**form, "aware_at": "soon"}) == "awareness_invalid"
+    assert officer.said("breach-enter", "new", fields={**form, "aware_at": "2026-11-27 16:01"}) == "awareness_invalid"
+    assert officer.said("breach-enter", "new", fields=form) == ""
+    with house.system.db.read() as session:
+        (one,) = breaches.register(session, rights.colleague(officer.person, roles.COMPLIANCE_OFFICER))
+    drawn = officer.draw(f"{BASE}/breaches", f"?sel={one.id}")
+    assert "Not decided." in drawn
+    assert "Write what is known" in drawn
+    known = {
+        "nature": "A mailbox with letters was read by a stranger",
+        "categories": "contact, communication",
+        "people": "140",
+        "records": "",
+        "consequences": "Letters could be used to deceive people",
+        "measures": "The mailbox was closed and secured anew",
+        "risk": "high",
+    }
+    assert officer.said("breach-assess", one.id, fields=known) == ""
+    reasons = {"decision": "notify", "reason": "Strangers may deceive the people concerned"}
+    assert officer.said("breach-propose", one.id, fields=reasons) == ""
+    assert "A second person decides." in officer.draw(f"{BASE}/breaches", f"?sel={one.id}")
+    with house.system.db.read() as session:
+        approval = breaches.get(session, one.id).approval_id
+    rights.vote(str(approval), rights.colleague(dpo.person, roles.DPO))
+    drawn = officer.draw(f"{BASE}/breaches", f"?sel={one.id}")
+    assert "Two people decided to notify." in drawn
+    assert "(c) Likely consequences: Letters could be used" in drawn
+    sent = {"recipient": "authority", "text": "We tell you of a breach", "reference": "AZ 17", "late_reason": ""}
+    assert officer.said("breach-notify", one.id, fields=sent) == ""
+    assert "notified in time" in officer.draw(f"{BASE}/breaches")
+    assert officer.said("breach-complete", one.id) == "people_untold"
+    assert "Write nobody" not in officer.draw(f"{BASE}/breaches", f"?sel={one.id}")
+    assert "Write nobody" in dpo.draw(f"{BASE}/breaches", f"?sel={one.id}")
+    assert dpo.said("breach-except", one.id, fields={"reason": "The letters were encrypted"}) == ""
+    assert officer.said("breach-complete", one.id) == ""
+    assert "Nothing is open." in officer.draw(f"{BASE}/breaches")
+
+
+def test_the_register_is_approved_and_shows_what_changed(house: Installation, room: Room, officer: Desk) -> None:
+    dpo = room.desk("dora", roles.DPO)
+    rights = Rights(house=house, clock=house.system.clock)  # type: ignore[arg-type]  # a still clock
+    assert "Not approved yet." in officer.draw(f"{BASE}/register")
+    assert officer.said("register-propose", "now", fields={"reason": "the first register"}) == ""
+    with house.system.db.read() as session:
+        approval = processing.waiting(session)
+    rights.vote(str(approval), rights.colleague(dpo.person, roles.DPO))
+    assert "As approved." in officer.draw(f"{BASE}/register")
+    assert "None." in officer.draw(f"{BASE}/register")
+    entry = {
+        "name": "Mail GmbH",
+        "does": "Delivers our letters",
+        "purposes": "service",
+        "countries": "US",
+        "contract": "DPA of 2026-03-01",
+        "transfer": "",
+        "sub_processors": "",
+        "hosts": "mail.example",
+        "cards": "no",
+        "aoc_on": "",
+        "aoc_until": "",
+        "review_on": "2027-03-01",
+    }
+    assert "What allows a transfer" in officer.draw(f"{BASE}/processors", "?do=add")
+    assert officer.said("processor-add", "new", fields={**entry, "review_on": "soon"}) == "processor_invalid"
+    assert officer.said("processor-add", "new", fields=entry) == ""
+    assert officer.said("processor-add", "new", fields=entry) == "processor_known"
+    drawn = officer.draw(f"{BASE}/register")
+    assert "2 differences since approval." in drawn
+    assert "Mail GmbH" in drawn
+    with house.system.db.read() as session:
+        (one,) = processors.listed(session)
+    drawn = officer.draw(f"{BASE}/processors", f"?sel={one.id}")
+    assert "Not in order." in drawn
+    assert "nothing that allows the transfer to US" in drawn
+    assert officer.said("processor-tick", one.id, fields={"point": "audits", "reference": "section 9"}) == ""
+    assert "section 9" in officer.draw(f"{BASE}/processors", f"?sel={one.id}")
+
+
+def test_the_officer_is_written_down_and_an_auditor_only_reads(room: Room, officer: Desk) -> None:
+    fields = {
+        "contact": "dpo@onepay.example",
+        "published": "privacy pages",
+        "reports_to": "the board",
+        "independence": "No instructions, and no other task that conflicts",
+    }
+    assert officer.said("officer-name", "now", fields=fields) == ""
+    auditor = room.desk("aude", roles.AUDITOR)
+    for page in ("breaches", "register", "processors"):
+        drawn = auditor.draw(f"{BASE}/{page}")
+        assert "Ask for approval" not in drawn
+        assert "Enter a breach" not in drawn
+        assert "Add a processor" not in drawn
+    assert "the board" in auditor.draw(f"{BASE}/processors")
+    assert auditor.press("officer-name", "now", fields=fields).status_code == 403
