@@ -388,6 +388,7 @@ def _months_before(system: System, world: World, driver: History, made: _Made, s
 
     for at in months:
         driver.meet(at, partial(prologue.read_bastion, system, system.settings.home, at))
+    driver.meet(world.dawn + timedelta(days=12), lambda: _builder(system))
     driver.meet(opens, office)
     driver.meet(
         opens + timedelta(hours=5),
@@ -449,6 +450,15 @@ def _people(system: System, made: _Made, people: Sequence[tuple[str, str, str]])
         secret = _accept(system, account, address, password)
         made.staff[name] = account
         made.accounts.append(Account(role=role, address=address, password=password, secret=secret))
+
+
+def _builder(system: System) -> None:
+    """Make who built the first version and has not signed in since: an account that sleeps, without any role."""
+    address = "builder@onepay.example"
+    with system.db.begin() as session:
+        ctx = system.context(service("operator", IAM_ACCOUNT_INVITE))
+        account = signup.invite(session, address, "Jule Hartmann", roles.ANALYST, ctx, parts=system.identity)
+    _accept(system, account, address, _password())
 
 
 def _auditor(system: System, made: _Made, start: datetime) -> None:

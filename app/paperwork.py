@@ -53,7 +53,7 @@ def sign(system: System, people: dict[str, str]) -> None:
     _attest(system, people, inherited, 90)
     _analyse(system, people)
     _scan(system, people)
-    _bear(system, people, "6.3.2")
+    _bear(system, people, "8.2.6")
 
 
 def _approve_matrix(system: System, people: dict[str, str]) -> None:
@@ -97,8 +97,8 @@ def _bear(system: System, people: dict[str, str], key: str) -> None:
             framework=PCI,
             key=key,
             kind=exceptions.Kind.COMPENSATING,
-            why="Tools of developers lie beside what is deployed until the next release",
-            worksheet="The operator compares the list with the lock file every morning until then",
+            why="Whoever built the first version is called in again in some days and needs the account then",
+            worksheet="The account holds no role, so it opens no page; its sign-ins are watched until then",
             until=ctx.at + timedelta(days=4),
         )
         made = exceptions.propose(session, draft, ctx, desk=system.desk)
@@ -106,14 +106,17 @@ def _bear(system: System, people: dict[str, str], key: str) -> None:
 
 
 def _scan(system: System, people: dict[str, str]) -> None:
-    """Enter what was scanned in the last two closed quarters, a rescan among it, and the vendor's report."""
+    """Enter what was scanned in the last two closed quarters, and the vendor's report.
+
+    What was found in the first was mended and scanned again; what was found in the second was not: 11.3.1 fails.
+    """
     ctx, number = prologue.staff(system, people, "compliance"), 0
     while begin_of(ANCHOR, number + 2) <= ctx.at.date():
         number += 1
     last, before = begin_of(ANCHOR, number), begin_of(ANCHOR, max(0, number - 1))
-    _enter(system, people, before + timedelta(days=40), ())
-    first = _enter(system, people, last + timedelta(days=15), ("worker",))
-    _enter(system, people, last + timedelta(days=22), (), rescan_of=first)
+    first = _enter(system, people, before + timedelta(days=40), ("worker",))
+    _enter(system, people, before + timedelta(days=47), (), rescan_of=first)
+    _enter(system, people, last + timedelta(days=15), ("worker",))
     day = last + timedelta(days=30)
     report = Upload(
         framework=PCI,
