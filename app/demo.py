@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 import pyotp
 from sqlalchemy.orm import Session
 
-from app import health, jobs, paperwork, process, prologue
+from app import health, jobs, paperwork, process, prologue, rights_office
 from app.compose import System
 from app.config import Settings
 from app.identity import letters, links, mfa, role_grants, roles, signup
@@ -413,6 +413,8 @@ def _office_now(system: System, world: World, driver: History, made: _Made) -> N
     review = (system.clock.now() + timedelta(days=45)).date()
     prologue.look_up(system, made.staff, driver.account_of(world.founders[0].id))
     paperwork.sign(system, made.staff)
+    asking = [driver.account_of(person.id) for person in world.people[-len(rights_office.ASKED) :]]
+    rights_office.open_doors(system, made.staff, asking)
     prologue.hold(system, made.staff, driver.account_of(world.founders[0].id), review)
     _settled(system)
     prologue.plan(system, made.staff, EventClass.OPERATIONS.value)

@@ -1,0 +1,118 @@
+"""What the office of a demonstration has before it: requests at all points of their clock, registers, a breach."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from app.compose import System
+from app.kernel.approvals import Verdict
+from app.prologue import staff
+from compliance.privacy import requests, rights
+from compliance.privacy.requests import Asked
+from compliance.registers import breaches, processing, processors
+from compliance.registers.breaches import Assessment, Found
+from compliance.registers.processors import POINTS, Entry
+
+# What is asked, so many days ago, and how far it has come: nobody asked who it is, asked, or shown.
+ASKED: Final = (
+    (Asked(kind="access", channel="letter"), 26, "new"),
+    (Asked(kind="portability", channel="e_mail"), 3, "asked"),
+    (Asked(kind="rectification", channel="call", detail="My name is written with one n too few"), 9, "shown"),
+    (Asked(kind="erasure", channel="letter"), 17, "shown"),
+    (Asked(kind="restriction", channel="letter"), 6, "shown"),
+    (Asked(kind="objection", channel="e_mail", purpose="profiling"), 12, "shown"),
+    (Asked(kind="human_review", channel="call", detail="Why was my transfer of Monday refused?"), 2, "shown"),
+)
+_SHOWN: Final = "codes sent to two channels came back"
+
+
+def open_doors(system: System, people: dict[str, str], accounts: Sequence[str]) -> None:
+    """Fill the registers and let customers ask, all by the services that officers use."""
+    _name(system, people)
+    _hand_over(system, people)
+    _approve(system, people)
+    _notice(system, people)
+    for (asked, ago, how), account in zip(ASKED, accounts, strict=False):
+        _ask(system, people, account, asked, ago, how)
+
+
+def _name(system: System, people: dict[str, str]) -> None:
+    with system.db.begin() as session:
+        processors.appoint(
+            session,
+            system.compliance.privacy.settings.dpo_contact,
+            "privacy pages of OnePay, and told to the authority",
+            "the board, directly",
+            "Takes no instructions in this office, and holds no other that could conflict",
+            staff(system, people, "compliance"),
+        )
+
+
+def _hand_over(system: System, people: dict[str, str]) -> None:
+    today = system.clock.now().date()
+    mail = Entry(
+        name="Brieftaube Mail GmbH",
+        does="Delivers our letters to customers",
+        purposes=("service", "rights"),
+        countries=("DE",),
+        contract="Data processing agreement of 2 March 2026",
+        points={point: f"section {place}" for place, point in enumerate(POINTS, start=4)},
+        hosts=("mail.brieftaube.example",),
+        review_on=today + timedelta(days=95),
+    )
+    cloud = Entry(
+        name="Harbour Hosting Ltd",
+        does="Runs the machines on which everything lies, sealed",
+        purposes=("service", "accounting", "security"),
+        countries=("IE", "CH"),
+        contract="Master agreement of 9 January 2026, annex 3",
+        points={point: f"annex 3, no. {place}" for place, point in enumerate(POINTS, start=1)},
+        sub_processors=("Harbour Power Ltd",),
+        transfer="Adequacy decision 2000/518/EC for Switzerland",
+        hosts=("console.harbour.example",),
+        has_cards=True,
+        aoc_on=today - timedelta(days=120),
+        aoc_until=today + timedelta(days=245),
+        review_on=today + timedelta(days=24),
+    )
+    for entry in (mail, cloud):
+        with system.db.begin() as session:
+            processors.add(session, entry, staff(system, people, "compliance"))
+
+
+def _approve(system: System, people: dict[str, str]) -> None:
+    with system.db.begin() as session:
+        ctx = staff(system, people, "compliance")
+        approval = processing.propose(session, "The record with both processors", ctx, parts=system.registers)
+    with system.db.begin() as session:
+        system.approvals.decide(session, approval, Verdict.APPROVED, "", staff(system, people, "dpo"))
+
+
+def _notice(system: System, people: dict[str, str]) -> None:
+    """Leave a breach whose clock runs: known since yesterday, assessed, not decided."""
+    ctx = staff(system, people, "compliance2")
+    found = Found(title="A letter with statements went to the wrong customer", aware_at=ctx.at - timedelta(hours=21))
+    known = Assessment(
+        nature="Statements of one customer were put into the envelope of another, who called and returned them",
+        categories=("name", "money"),
+        people=1,
+        records=3,
+        consequences="One stranger read balances and payees of another customer",
+        measures="The letters came back, and two people now look at what is put into envelopes by hand",
+        high_risk=False,
+    )
+    with system.db.begin() as session:
+        breaches.assess(session, breaches.open_breach(session, found, ctx), known, ctx)
+
+
+def _ask(system: System, people: dict[str, str], account: str, asked: Asked, ago: int, how: str) -> None:
+    parts, received = system.compliance.privacy, (system.clock.now() - timedelta(days=ago)).date()
+    with system.db.begin() as session:
+        ctx = staff(system, people, "compliance")
+        request_id = requests.enter(session, asked, account, received, ctx, parts=parts)
+        if how == "asked":
+            requests.ask_identity(session, request_id, ctx, parts=parts)
+        if how == "shown":
+            rights.answer_identity(session, request_id, _SHOWN, ctx, parts=parts)
