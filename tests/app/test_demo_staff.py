@@ -18,7 +18,7 @@ def test_administrators_that_exist_invite_the_rest(tmp_path: Path) -> None:
     made = demo._Made()
     with installed(tmp_path / "home") as house:
         start = house.system.clock.now() - timedelta(days=7)
-        demo._people(house.system, made)
+        demo._people(house.system, made, demo.STAFF)
         demo._auditor(house.system, made, start)
         with house.system.db.read() as session:
             grants = session.execute(sa.select(role_grant)).all()
