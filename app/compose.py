@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from importlib.metadata import version
 from typing import Final
 from urllib.parse import urlsplit
+
+from sqlalchemy.orm import Session
 
 from app import canaries, deployed, doors
 from app.config import Settings
@@ -31,7 +33,7 @@ from app.identity.passwords import Hasher
 from app.identity.policy import SecurityPolicy
 from app.identity.reviewing import RoleReviews
 from app.kernel import crypto
-from app.kernel.access import Actor, service
+from app.kernel.access import PRIVACY_BREACH_WRITE, Actor, service
 from app.kernel.clock import Clock, SystemClock
 from app.kernel.containment import Containment
 from app.kernel.context import Context
@@ -290,7 +292,9 @@ def make_system(
     archive = Archive(ArchiveSettings(folder=settings.archive_folder), ids=ids)
     witness = FileWitness(db, log_key.verifier, settings.witness_folder, beside=settings.home, ids=ids)
     metrics = Metrics()
-    response = playbooks.parts({action.name: action for action in actions}, contradictions=contradictions.KNOWN)
+    response = playbooks.parts(
+        {action.name: action for action in actions}, contradictions=contradictions.KNOWN, open_breach=_open_breach
+    )
     runner = Runner(
         db, working_store, clock, ids, rules.shipped(), sink=partial(joining.accept, parts=response), metrics=metrics
     )
@@ -475,6 +479,12 @@ def _declare(book: ApprovalBook, identity: Identity, compliance: Compliance) -> 
     book.declare(*privacy_kinds.kinds(compliance.privacy, book))
     book.declare(audit_export.kind(book))
     book.declare(retention_policies.kind(book), retention_holds.kind(book), retention_runs.kind(book))
+
+
+def _open_breach(session: Session, incident: str, title: str, ctx: Context) -> str:
+    """Start the clock of a breach for a playbook: whoever runs it was certain at that instant."""
+    ours = replace(ctx, actor=service("breaches", PRIVACY_BREACH_WRITE))
+    return breaches.open_breach(session, breaches.Found(title=title, aware_at=ctx.at, incident=incident), ours)
 
 
 def _store_settings(settings: Settings) -> StoreSettings:

@@ -162,6 +162,14 @@ REGISTRY: Final[Mapping[str, ActionType]] = {
             undo=Undo.NEVER,
             undo_in_words="Each action can be done again.",
         ),
+        ActionType(
+            name="breach.open",
+            title="Start the clock of a breach",
+            is_automatic=True,
+            is_own=True,
+            undo=Undo.NEVER,
+            undo_in_words="Not undone: every breach stays in the register, and two people decide about it.",
+        ),
     )
 }
 

@@ -69,10 +69,27 @@ def undo_all(session: Session, case: Incident, params: Mapping[str, str], ctx: C
         raise PartlyUndone(f"Still standing: {names}.")
 
 
+def open_breach(session: Session, case: Incident, params: Mapping[str, str], ctx: Context, parts: Parts) -> None:
+    """Start the clock of a breach of personal data for the incident: twice is once, and the register keeps it."""
+    if parts.open_breach is None:
+        raise NoBreachRegister
+    parts.open_breach(session, case.id, case.title, ctx)
+
+
+class NoBreachRegister(ContainmentRefused):
+    """There is no register of breaches here; enter it by hand."""
+
+    code = "no_breach_register"
+
+
 class PartlyUndone(ContainmentRefused):
     """Some actions could not be undone; those that could are."""
 
     code = "partly_undone"
 
 
-OWN: Final[Mapping[str, Own]] = {"evidence.snapshot": snapshot, "actions.undo_all": undo_all}
+OWN: Final[Mapping[str, Own]] = {
+    "evidence.snapshot": snapshot,
+    "actions.undo_all": undo_all,
+    "breach.open": open_breach,
+}

@@ -8,7 +8,7 @@ from app.kernel.containment import Containment
 from playbooks import clocks
 from playbooks.engine import load, validate
 from playbooks.form import Playbook
-from playbooks.parts import Contradiction, Parts
+from playbooks.parts import BreachRegister, Contradiction, Parts
 from playbooks.settings import PlaybookSettings
 
 
@@ -18,6 +18,7 @@ def parts(
     contradictions: Mapping[str, Contradiction] | None = None,
     settings: PlaybookSettings | None = None,
     library: Mapping[str, Playbook] | None = None,
+    open_breach: BreachRegister | None = None,
 ) -> Parts:
     """Join the parts of response; a broken playbook or clock, or an unknown probe, stops the start with its reason."""
     found = load.folder() if library is None else library
@@ -28,4 +29,5 @@ def parts(
         clock_rules=clocks.load(),
         contradictions=contradictions or {},
         settings=settings or PlaybookSettings(),
+        open_breach=open_breach,
     )

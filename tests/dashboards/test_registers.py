@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from app.identity import roles
+from app.kernel.access import service
 from app.kernel.clock import StillClock
 from compliance.registers import breaches, processing, processors
+from compliance.registers.models import breach
+from playbooks import jobs as playbooks
+from playbooks.engine import own
 from tests.compliance.privacy.rights import Rights
 from tests.dashboards.desk import Desk, Room
 from tests.support.installation import Installation, installed
@@ -135,3 +141,22 @@ def test_the_officer_is_written_down_and_an_auditor_only_reads(room: Room, offic
         assert "Add a processor" not in drawn
     assert "the board" in auditor.draw(f"{BASE}/processors")
     assert auditor.press("officer-name", "now", fields=fields).status_code == 403
+
+
+def test_a_playbook_starts_the_clock_once(house: Installation, room: Room) -> None:
+    incident = room.incident(severity="critical", playbook="personal_data_breach")
+    for _ in range(2):
+        for job in playbooks.jobs(house.system.db, house.system.clock, house.system.ids, house.system.response):
+            job.run(house.system.clock.now())
+    with house.system.db.read() as session:
+        (one,) = session.execute(sa.select(breach)).all()
+    assert (one.incident_ref, one.aware_at, one.recorded_by) == (incident, START, None)
+    assert (one.due_at - one.aware_at).total_seconds() == 72 * 3600
+    with house.system.db.begin() as session:
+        ctx, case = house.system.context(service("playbooks")), room.page(incident).incident
+        own.open_breach(session, case, {}, ctx, house.system.response)
+        without = replace(house.system.response, open_breach=None)
+        with pytest.raises(own.NoBreachRegister):
+            own.open_breach(session, case, {}, ctx, without)
+    with house.system.db.read() as session:
+        assert len(session.execute(sa.select(breach)).all()) == 1
