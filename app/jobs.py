@@ -16,6 +16,7 @@ from app.kernel.logs import logger
 from compliance.attest import jobs as papers
 from compliance.privacy import jobs as privacy
 from compliance.privacy import selftest
+from compliance.registers import jobs as registers
 from compliance.reports import jobs as reports
 from compliance.retention import jobs as retention
 from compliance.reviews import jobs as reviews
@@ -48,6 +49,7 @@ def all_jobs(system: System) -> Sequence[Job]:
         selftest.job(
             system.db, system.ids, system.compliance.privacy, system.compliance.gate, lambda: system.shredding
         ),
+        registers.job(system.db, system.ids, system.desk.remind),
         *retention.jobs(system.ids, system.retention),
         Job(name="privacy.epoch", every=timedelta(hours=6), run=lambda at: _roll(system, at)),
         *reports.jobs(system.ids, system.reports),

@@ -179,17 +179,18 @@ def get(session: Session, processor_id: str) -> Processor:
 
 
 def reminders(session: Session, at: date) -> list[tuple[str, str]]:
-    """Return (processor, words) of what is near its day, each once at 30, 7 and 0 days, and note that it was told."""
+    """Return (who wrote it down, words) of what is near its day, at 30, 7 and 0 days, and note that it was told."""
     told = []
     for one in listed(session):
         nearest = min([one.review_on, *([one.aoc_until] if one.has_cards and one.aoc_until else [])])
         left = (nearest - at).days
         step = next((days for days in sorted(REMIND_DAYS) if left <= days), None)
-        last = session.execute(sa.select(processor.c.reminded).where(processor.c.id == one.id)).scalar_one()
-        if step is None or (last is not None and last <= step):
+        of = processor.c
+        row = session.execute(sa.select(of.reminded, of.changed_by).where(of.id == one.id)).one()
+        if step is None or row.changed_by is None or (row.reminded is not None and row.reminded <= step):
             continue
-        session.execute(sa.update(processor).where(processor.c.id == one.id).values(reminded=step))
-        told.append((one.id, f"{one.name} is to be looked at by {nearest.isoformat()}"))
+        session.execute(sa.update(processor).where(of.id == one.id).values(reminded=step))
+        told.append((row.changed_by, f"{one.name} is to be looked at by {nearest.isoformat()}"))
     return told
 
 

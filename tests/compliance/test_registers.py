@@ -15,7 +15,7 @@ from app.kernel.clock import StillClock
 from app.kernel.context import Context
 from app.kernel.errors import Forbidden, SamePerson, WrongState
 from compliance.catalog import purposes
-from compliance.registers import breaches, processing, processors
+from compliance.registers import breaches, jobs, processing, processors
 from compliance.registers.breaches import (
     Assessment,
     AwarenessInvalid,
@@ -308,3 +308,14 @@ def test_a_processor_has_eight_points_a_country_and_its_attestation(rights: Righ
 def test_what_cannot_be_of_a_processor_is_said(rights: Rights, wrong: dict[str, object]) -> None:
     with rights.db.begin() as session, pytest.raises(ProcessorInvalid):
         processors.add(session, entry(**wrong), as_(rights, "olga"))
+
+
+def test_whoever_wrote_a_processor_down_is_told_of_its_day(rights: Rights) -> None:
+    system, olga = rights.house.system, rights.house.people["olga"]
+    with rights.db.begin() as session:
+        soon = rights.clock.now().date() + timedelta(days=7)
+        processors.add(session, entry(review_on=soon), as_(rights, "olga"))
+    work = jobs.job(system.db, system.ids, system.desk.remind)
+    assert work.run(rights.clock.now()) == "1 reminders"
+    assert work.run(rights.clock.now()) is None
+    assert any("Mail GmbH is to be looked at by 2026-12-04" in letter for letter in rights.letters_to(olga))

@@ -62,7 +62,7 @@ def layout(view: View) -> Any:  # a Dash component
         "Whom do we hand data to?",
         _answer(view, found, officer),
         *_form(view, officer),
-        html.Div([_list(view, found), _officer(view, officer)], className="cols"),
+        html.Div([_list(view, found), _officer(view, officer)], className="stack" if chosen else "cols"),
         right=right,
         dock=_dock(view, chosen) if chosen is not None else None,
     )
@@ -83,7 +83,7 @@ def _answer(view: View, found: Sequence[Processor], officer: Officer | None) -> 
     cells = [
         (str(len(found)), "processors"),
         (str(sum(one.has_cards for one in found)), "that touch cards"),
-        (", ".join(sorted(outside)) or "none", "countries outside the EEA"),
+        (", ".join(sorted(outside)) or "none", "outside the EEA"),
     ]
     small = "One register for Art. 28 and PCI DSS 12.8; each is looked at again on its day."
     return html.Div(
