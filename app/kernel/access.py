@@ -188,6 +188,10 @@ class Actor:
             raise SignInRequired
         raise Forbidden(f"This needs the permission {permission}.", permission=permission.name)
 
+    def sees(self, at: datetime) -> bool:
+        """Tell whether what happened at an instant lies in the period that is locked to an auditor."""
+        return self.period is None or self.period[0] <= at < self.period[1]
+
     def require_fresh(self, acr: Acr, max_age: timedelta, at: datetime) -> None:
         """Raise `StepUpRequired` unless the actor proved this level within the span (RFC 9470)."""
         recent = self.authenticated_at is not None and at - self.authenticated_at <= max_age

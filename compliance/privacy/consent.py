@@ -113,10 +113,10 @@ def own_receipts(session: Session, ctx: Context) -> Sequence[Receipt]:
 
 
 def receipts_of(session: Session, subject: str, ctx: Context) -> Sequence[Receipt]:
-    """Return the receipts of a person to staff; recorded as a reading."""
+    """Return the receipts of a person to staff, to an auditor those of their period; recorded as a reading."""
     ctx.actor.require(PRIVACY_CONSENT_READ)
     outbox.record(session, DataRead(view="consents", count=1, about=(subject,)), ctx)
-    return receipts(session, subject)
+    return [one for one in receipts(session, subject) if ctx.actor.sees(one.at)]
 
 
 def tallies(session: Session, ctx: Context) -> Sequence[Tally]:

@@ -344,7 +344,7 @@ def of_token(session: Session, token: str) -> Request:
 
 
 def requests(session: Session, wanted: RequestFilter, ctx: Context, *, after: str | None = None) -> Sequence[Request]:
-    """Return requests, those due first; recorded as a reading of personal data."""
+    """Return requests, those due first, an auditor's of their period; recorded as a reading of personal data."""
     ctx.actor.require(PRIVACY_REQUEST_READ)
     query = sa.select(request).order_by(request.c.due_at, request.c.id).limit(PAGE_MAX)
     if wanted.kind is not None:
@@ -358,6 +358,9 @@ def requests(session: Session, wanted: RequestFilter, ctx: Context, *, after: st
         query = query.where(request.c.due_at <= ctx.at, request.c.answered_at.is_(None))
     if wanted.subject is not None:
         query = query.where(request.c.subject == wanted.subject)
+    if ctx.actor.period is not None:
+        begin, end = ctx.actor.period
+        query = query.where(request.c.received_at >= begin, request.c.received_at < end)
     if after is not None:
         last = sa.select(request.c.due_at).where(request.c.id == after).scalar_subquery()
         query = query.where(sa.or_(request.c.due_at > last, (request.c.due_at == last) & (request.c.id > after)))
@@ -370,6 +373,8 @@ def story(session: Session, request_id: str, ctx: Context, *, parts: Privacy) ->
     """Return a request with its steps and items; recorded as a reading of personal data."""
     ctx.actor.require(PRIVACY_REQUEST_READ)
     found = get(session, request_id, parts=parts)
+    if not ctx.actor.sees(found.received_at):
+        raise NotFound(object_id=request_id)
     _record_read(session, "privacy_request", [found.subject], ctx)
     return Story(
         request=found,

@@ -18,7 +18,7 @@ from app.kernel.context import Context
 from app.kernel.errors import NotFound, TooLarge, Unavailable
 from ingest.log import checkpoint, merkle, read, verify
 from ingest.log.checkpoint import Checkpoint
-from ingest.log.read import Entry
+from ingest.log.read import Entry, EventUnknown
 
 PACK_EVENTS_MAX: Final = 5_000
 _README: Final = """OnePay: proof of events
@@ -81,10 +81,11 @@ def consistency(session: Session, old: int, new: int) -> list[bytes]:
 def tlog_proof(session: Session, event_id: str, ctx: Context) -> str:
     """Return the C2SP tlog-proof of one event under the newest checkpoint, its entry in the `extra` line.
 
-    Demands `log:proof:read`; raises `EventUnknown`, and `NotYetSealed` until a checkpoint covers the event.
+    Demands `log:proof:read`; raises `EventUnknown`, also for what lies outside of an auditor's period, and
+    `NotYetSealed` until a checkpoint covers the event.
     """
     ctx.actor.require(LOG_PROOF_READ)
-    entry = read.entry(session, event_id)
+    entry = _seen(session, event_id, ctx)
     sealed = checkpoint.covering(session, entry.sequence)
     if sealed is None:
         raise NotYetSealed(object_id=event_id, retry_after=int(checkpoint.EVERY.total_seconds()))
@@ -112,7 +113,7 @@ def pack(
         raise PackEmpty
     if len(wanted) > PACK_EVENTS_MAX:
         raise PackTooLarge
-    entries = sorted((read.entry(session, event_id) for event_id in wanted), key=lambda entry: entry.sequence)
+    entries = sorted((_seen(session, event_id, ctx) for event_id in wanted), key=lambda entry: entry.sequence)
     sealed = sealed or checkpoint.covering(session, entries[-1].sequence)
     if sealed is None or sealed.size < entries[-1].sequence:
         raise NotYetSealed(retry_after=int(checkpoint.EVERY.total_seconds()))
@@ -121,6 +122,13 @@ def pack(
         lines = [_text(value) for value in consistency(session, since, sealed.size)]
         files[verify.CONSISTENCY.format(old=since, new=sealed.size)] = "".join(f"{line}\n" for line in lines).encode()
     return Pack(data=_zipped(files), events=len(entries), size=sealed.size, root=sealed.root)
+
+
+def _seen(session: Session, event_id: str, ctx: Context) -> Entry:
+    entry = read.entry(session, event_id)
+    if not ctx.actor.sees(entry.at):
+        raise EventUnknown(object_id=event_id)
+    return entry
 
 
 def _files(session: Session, entries: Sequence[Entry], sealed: Checkpoint, policy: str) -> dict[str, bytes]:

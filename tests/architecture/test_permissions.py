@@ -10,50 +10,8 @@ from app.kernel.access import Permission
 from tests.architecture import tree
 
 GRANTED_IN = ("app/kernel/access.py", "app/identity/roles.py")
-# Roles hold these since compliance, privacy and audit began; each leaves this list with the service that demands it.
-AWAITED = frozenset(
-    (
-        "AUDIT_REQUEST_ANSWER",
-        "AUDIT_REQUEST_WRITE",
-        "AUDIT_SAMPLE_DRAW",
-        "AUDIT_TRAIL_EXPORT",
-        "AUDIT_TRAIL_READ",
-        "AUDIT_TRAIL_VERIFY",
-        "COMPLIANCE_ATTESTATION_APPROVE",
-        "COMPLIANCE_ATTESTATION_PROPOSE",
-        "COMPLIANCE_BASELINE_APPROVE",
-        "COMPLIANCE_BASELINE_PROPOSE",
-        "COMPLIANCE_EVIDENCE_UPLOAD",
-        "COMPLIANCE_EXCEPTION_APPROVE",
-        "COMPLIANCE_EXCEPTION_PROPOSE",
-        "COMPLIANCE_REPORT_CREATE",
-        "COMPLIANCE_REPORT_READ",
-        "COMPLIANCE_REVIEW_DECIDE",
-        "COMPLIANCE_RISK_APPROVE",
-        "COMPLIANCE_RISK_PROPOSE",
-        "COMPLIANCE_SCAN_WRITE",
-        "COMPLIANCE_SCOPE_APPROVE",
-        "COMPLIANCE_SCOPE_WRITE",
-        "PRIVACY_BREACH_DECIDE",
-        "PRIVACY_BREACH_WRITE",
-        "PRIVACY_CONSENT_READ",
-        "PRIVACY_HOLD_PLACE",
-        "PRIVACY_HOLD_RELEASE",
-        "PRIVACY_POLICY_APPROVE",
-        "PRIVACY_POLICY_PROPOSE",
-        "PRIVACY_REGISTER_APPROVE",
-        "PRIVACY_REGISTER_WRITE",
-        "PRIVACY_REQUEST_APPROVE",
-        "PRIVACY_REQUEST_HANDLE",
-        "PRIVACY_REQUEST_READ",
-        "PRIVACY_RUN_APPROVE",
-        "PRIVACY_RUN_PROPOSE",
-        "PRIVACY_SELF_CONSENT",
-        "PRIVACY_SELF_DOWNLOAD",
-        "PRIVACY_SELF_HISTORY",
-        "PRIVACY_SELF_REQUEST",
-    )
-)
+# Roles hold these for the scope of an assessment; they leave this list with the service that demands them.
+AWAITED = frozenset(("COMPLIANCE_SCOPE_APPROVE", "COMPLIANCE_SCOPE_WRITE"))
 
 
 def demanded(module: ast.AST) -> Iterator[str]:

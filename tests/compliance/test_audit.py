@@ -32,12 +32,14 @@ from compliance.audit.requests import EvidenceUnknown, RequestAnswered
 from compliance.audit.sample import SampleInvalid, SampleUnsound
 from compliance.audit.trail import PageTooLong, StoreBehind
 from compliance.engine.history import PeriodInvalid
+from compliance.privacy import requests as rights
+from compliance.privacy.requests import Asked, RequestFilter
 from compliance.reports import runs
 from compliance.reports.parts import Settings
 from compliance.reports.runs import KindUnknown
 from ingest import models as log
 from ingest.events.envelope import at_path
-from ingest.log import read
+from ingest.log import proofs, read
 from ingest.log.monitor import RangeInvalid
 from tests.support.installation import Installation, installed
 
@@ -190,6 +192,25 @@ def test_an_auditor_sees_their_period_alone(house: Installation) -> None:
             with pytest.raises(NotFound) as refused:
                 trail.event(session, id, ctx(house, "audrey"), parts=house.system.reports)
             assert (refused.value.code, str(refused.value)) == ("not_found", str(NotFound()))
+
+
+def test_proofs_and_rights_keep_to_the_period_too(house: Installation) -> None:
+    amber_two = house.people["amber_two"].account
+    outside = str(at_path(queried(house, "olga", Filter(subject=amber_two)).events[0], "event.id"))
+    inside = str(at_path(queried(house, "audrey").events[0], "event.id"))
+    parts = house.system.compliance.privacy
+    with house.system.db.begin() as session:
+        asked = Asked(kind="access", channel="letter")
+        late = rights.enter(session, asked, amber_two, house.system.clock.now().date(), ctx(house, "olga"), parts=parts)
+    with house.system.db.begin() as session:
+        mine = ctx(house, "audrey")
+        assert proofs.pack(session, [inside], mine, policy="").events == 1
+        with pytest.raises(read.EventUnknown):
+            proofs.pack(session, [inside, outside], mine, policy="")
+        assert late in {one.id for one in rights.requests(session, RequestFilter(), ctx(house, "olga"))}
+        assert rights.requests(session, RequestFilter(), mine) == []
+        with pytest.raises(NotFound):
+            rights.story(session, late, mine, parts=parts)
 
 
 def test_a_search_leaves_its_event_with_filter_and_count(house: Installation) -> None:
