@@ -328,7 +328,7 @@ def make_system(
         clock=clock,
         store=working_store,
         engine=engine,
-        sources=compliance.sources,
+        registers=registers,
         archive=archive,
         rounds=rounds,
         policy=lambda: checkpoint.read_policy(keys),

@@ -123,7 +123,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         Kind(
             name="art30",
             title="Records of processing, Art. 30",
-            says="Purposes, stores, recipients and periods from the marks; what changed",
+            says="Purposes, stores, processors and periods; what differs from the register approved",
             formats=_ALL,
             make=_documented(register.build),
         ),

@@ -123,6 +123,7 @@ def build(session: Session, making: Making, parts: Reports) -> dict[str, Any]:
     if apart:
         listed = ", ".join(f"{token(one.control)} ({one.reason or 'no reason'})" for one in apart)
         result["remarks"] = f"Not applicable, and so without a finding: {listed}."
+    company = parts.registers.settings.controller_name
     return {
         "assessment-results": {
             "uuid": _id("report", making.id),
@@ -131,9 +132,7 @@ def build(session: Session, making: Making, parts: Reports) -> dict[str, Any]:
                 "last-modified": rfc3339(making.as_of),
                 "version": parts.engine.build,
                 "oscal-version": VERSION,
-                "parties": [
-                    {"uuid": _id("party", "onepay"), "type": "organization", "name": parts.settings.legal_name}
-                ],
+                "parties": [{"uuid": _id("party", "onepay"), "type": "organization", "name": company}],
                 "remarks": PROPOSED,
             },
             "import-ap": {"href": f"#{catalogue}"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,8 +12,8 @@ from app.kernel.approvals import Approvals
 from app.kernel.clock import Clock
 from app.kernel.context import Context
 from app.kernel.db import Database
-from compliance.contracts.personal import PersonalDataSource
 from compliance.engine.parts import Parts as Engine
+from compliance.registers.parts import Registers
 from ingest.log.archive import Archive
 from ingest.log.rounds import Rounds
 from ingest.store.port import EventStore
@@ -26,8 +26,6 @@ class Settings:
     lease: timedelta = timedelta(minutes=2)
     tries_max: int = 3
     export_events_max: int = 1_000_000
-    legal_name: str = "OnePay"
-    dpo_contact: str = "dpo@onepay.example"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +36,7 @@ class Reports:
     clock: Clock
     store: EventStore
     engine: Engine
-    sources: Sequence[PersonalDataSource]
+    registers: Registers
     archive: Archive
     rounds: Rounds
     policy: Callable[[], str]

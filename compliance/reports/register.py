@@ -1,19 +1,17 @@
-"""Records of processing (GDPR Art. 30), made from the marks on every column and field and the purposes they name."""
+"""Records of processing (GDPR Art. 30) as a report: the register as it is now, what was approved, and what differs."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from compliance.catalog import purposes, retention
+from compliance.catalog import purposes
 from compliance.contracts.personal import StoreInfo
 from compliance.privacy import graph
-from compliance.reports import models
-from compliance.reports.document import Cell, Document, Table, seal_at
+from compliance.registers import processing, processors
+from compliance.reports.document import Cell, Document, Table, minute, seal_at
 from compliance.reports.parts import Making, Reports
 
 MEASURES: Final = (
@@ -21,42 +19,43 @@ MEASURES: Final = (
     "one tamper-evident log; two people for what cannot be taken back."
 )
 _COLUMNS: Final = (
-    "Purpose", "Why", "Basis", "Law", "People", "Categories of data", "Stores", "Recipients", "Third countries",
-    "Kept", "Measures",
+    "Purpose", "Why", "Basis", "Law", "People", "Categories of data", "Stores", "Recipients", "Processors",
+    "Third countries", "Kept", "Measures",
 )  # fmt: skip
 
 
 def build(session: Session, making: Making, parts: Reports) -> Document:
-    """Return both registers, what holds what, and what changed since the report before."""
-    stores = graph.stores(parts.sources)
-    register = _register(stores)
-    before = _before(session, making, parts)
-    changed = _changed(before, register)
-    used = {name for store in stores for name in store.purposes}
+    """Return both registers, what holds what, whom data is handed to, and what differs from what was approved."""
+    stores = graph.stores(parts.registers.sources)
+    body = processing.document(session, parts=parts.registers)
+    approved, officer = processing.approved(session), processors.appointed(session)
+    changed = processing.differences(approved.body if approved else None, body)
     return Document(
         kind=making.kind,
         title="Records of processing (GDPR Art. 30)",
         lead=(
-            f"{len(register)} purposes over {len({store.name for store in stores})} stores, from the marks that "
-            "every column and event field carries; a field without a mark does not start."
+            f"{len(body['activities'])} purposes over {len({store.name for store in stores})} stores, from the marks "
+            "that every column and event field carries; a field without a mark does not start. "
+            + _standing(approved, body)
         ),
         since=making.since,
         as_of=making.as_of,
         build=parts.engine.build,
         seal=seal_at(session, making.as_of),
         facts=(
-            ("Controller", parts.settings.legal_name),
-            ("Data protection officer", parts.settings.dpo_contact),
-            ("Purposes in use", len(used)),
-            ("Purposes described and not used", len(purposes.shipped().keys() - used)),
-            ("Changes since the report before", len(changed) if before is not None else None),
+            ("Controller", body["controller"]),
+            ("Data protection officer", officer.contact if officer else parts.registers.settings.dpo_contact),
+            ("SHA-256 of the register", processing.digest(body)),
+            ("Approved", minute(approved.at) if approved else None),
+            ("SHA-256 of what was approved", approved.sha256 if approved else None),
+            ("Purposes described and not used", len(purposes.shipped().keys() - body["activities"].keys())),
         ),
         tables=(
             Table(
                 name="controller",
                 title="Controller: processing by purpose, Art. 30(1)",
                 columns=_COLUMNS,
-                rows=tuple(register.values()),
+                rows=tuple(_row(name, one) for name, one in sorted(body["activities"].items())),
             ),
             Table(
                 name="processor",
@@ -65,11 +64,12 @@ def build(session: Session, making: Making, parts: Reports) -> Document:
                 columns=("Controller", "Processing", "Third countries", "Measures"),
                 rows=(),
             ),
+            _hands(session, making),
             _holdings(stores),
             Table(
                 name="difference",
-                title="Difference since the report before",
-                says="" if before is not None else "This is the first register that was made.",
+                title="Difference from the register that was approved",
+                says="" if approved is not None else "None was approved yet, so that everything is new.",
                 columns=("Purpose", "What", "Before", "Now"),
                 rows=tuple(changed),
             ),
@@ -77,36 +77,52 @@ def build(session: Session, making: Making, parts: Reports) -> Document:
     )
 
 
-def _register(stores: list[StoreInfo]) -> dict[str, tuple[Cell, ...]]:
-    classes = retention.shipped()
-    made: dict[str, tuple[Cell, ...]] = {}
-    for name, purpose in sorted(purposes.shipped().items()):
-        mine = [store for store in stores if name in store.purposes]
-        if not mine:
-            continue
-        kept = sorted({store.retention for store in mine if store.retention in classes})
-        made[name] = (
-            name,
-            purpose.says,
-            purpose.basis.replace("_", " "),
-            purpose.law,
-            ", ".join(_people(mine)),
-            ", ".join(sorted({store.category for store in mine})),
-            ", ".join(sorted({store.name for store in mine})),
-            "; ".join(purpose.recipients),
-            "none",
-            "; ".join(f"{one} {classes[one].keep.text}" for one in kept),
-            MEASURES,
-        )
-    return made
+def _standing(approved: processing.Approved | None, body: Mapping[str, Any]) -> str:
+    if approved is None:
+        return "Nobody has approved it yet."
+    is_same = approved.sha256 == processing.digest(body)
+    return "It is what was approved." if is_same else "It differs from what was approved."
 
 
-def _people(stores: list[StoreInfo]) -> list[str]:
-    categories = {store.category for store in stores}
-    return [*(["customers"] if categories - {"staff"} else []), *(["staff"] if "staff" in categories else [])]
+def _row(name: str, one: Mapping[str, Any]) -> tuple[Cell, ...]:
+    return (
+        name,
+        one["says"],
+        str(one["basis"]).replace("_", " "),
+        one["law"],
+        one["people"],
+        ", ".join(one["categories"]),
+        ", ".join(one["stores"]),
+        "; ".join(one["recipients"]),
+        ", ".join(one["processors"]) or "none",
+        ", ".join(one["transfers"]) or "none",
+        "; ".join(one["kept"]),
+        MEASURES,
+    )
 
 
-def _holdings(stores: list[StoreInfo]) -> Table:
+def _hands(session: Session, making: Making) -> Table:
+    found = processors.listed(session)
+    return Table(
+        name="processors",
+        title="Processors and their contracts, Art. 28",
+        columns=("Name", "Does", "Purposes", "Countries", "Contract", "Review on", "Lacks"),
+        rows=tuple(
+            (
+                one.name,
+                one.does,
+                ", ".join(one.purposes),
+                ", ".join(one.countries),
+                one.contract,
+                one.review_on.isoformat(),
+                "; ".join(one.lacks(making.as_of.date())) or "nothing",
+            )
+            for one in found
+        ),
+    )
+
+
+def _holdings(stores: Sequence[StoreInfo]) -> Table:
     rows = sorted(
         (
             store.name,
@@ -126,39 +142,3 @@ def _holdings(stores: list[StoreInfo]) -> Table:
         columns=("Store", "Kind", "Category", "Fields", "Purposes", "Retention class", "When erased", "Origin"),
         rows=tuple(rows),
     )
-
-
-def _before(session: Session, making: Making, parts: Reports) -> Mapping[str, Any] | None:
-    """Return the register of the report before, by purpose; None where there is none, or its file is gone."""
-    of = models.report.c
-    before = session.scalar(
-        sa.select(of.id)
-        .where(of.kind == making.kind, of.state == "done", of.as_of < making.as_of)
-        .order_by(of.as_of.desc(), of.id.desc())
-        .limit(1)
-    )
-    if before is None:
-        return None
-    try:
-        said = json.loads((parts.folder / before / f"{making.kind}.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    table = next(one for one in said["tables"] if one["name"] == "controller")
-    return {row["Purpose"]: row for row in table["rows"]}
-
-
-def _changed(before: Mapping[str, Any] | None, now: Mapping[str, tuple[Cell, ...]]) -> list[tuple[Cell, ...]]:
-    if before is None:
-        return []
-    changed: list[tuple[Cell, ...]] = []
-    for name in sorted(before.keys() | now.keys()):
-        if name not in now or name not in before:
-            changed.append((name, "the purpose", *(("there", "gone") if name not in now else ("not there", "new"))))
-            continue
-        fields = dict(zip(_COLUMNS, now[name], strict=True))
-        changed += [
-            (name, field, before[name].get(field), value)
-            for field, value in fields.items()
-            if before[name].get(field) != value
-        ]
-    return changed

@@ -14,11 +14,14 @@ from compliance import posture
 from compliance.catalog.controls import GDPR, PCI
 from compliance.engine import history
 from compliance.privacy import models as privacy
+from compliance.registers import models as breaches
+from compliance.registers import processors
 from compliance.reports import evidence
 from compliance.reports.document import Document, Table, minute, seal_at
 from compliance.reports.evidence import Known
 from compliance.reports.parts import Making, Reports
 from compliance.retention import models as retention
+from compliance.scans import standing as scans
 from compliance.states import State
 
 QUARTERS: Final = 4
@@ -37,6 +40,8 @@ def build(session: Session, framework: str, making: Making, parts: Reports) -> D
     tables.append(_quarters(session, rows, making))
     if framework == GDPR:
         tables += _duties(session, making)
+    else:
+        tables.append(_scans(session, making))
     return Document(
         kind=making.kind,
         title=TITLES[framework],
@@ -49,7 +54,7 @@ def build(session: Session, framework: str, making: Making, parts: Reports) -> D
         build=parts.engine.build,
         seal=seal_at(session, making.as_of),
         facts=(
-            ("Company", parts.settings.legal_name),
+            ("Company", parts.registers.settings.controller_name),
             ("Profile", parts.engine.profile),
             ("Rows", len(rows)),
             ("Requirement ids", sum(len(one.control.ids) for one in rows)),
@@ -182,8 +187,26 @@ def _quarters(session: Session, rows: Sequence[Known], making: Making) -> Table:
     )
 
 
+def _scans(session: Session, making: Making) -> Table:
+    """Return the quarters of scans that closed, with what has no pass: the two kinds that are due each quarter."""
+    today = making.as_of.date()
+    rows = [
+        (kind.value, one.begin.isoformat(), one.end.isoformat(), "passed" if one.is_passed else "not passed",
+         ", ".join(one.lacking) or None)
+        for kind in scans.QUARTERLY
+        for one in scans.of_kind(session, kind, today).closed
+    ]  # fmt: skip
+    return Table(
+        name="scans",
+        title="Closed quarters of scans",
+        says="As the register says now; a quarter passes with a pass of each component that is dated inside it.",
+        columns=("Kind", "From", "To", "Result", "Without a pass"),
+        rows=tuple(rows),
+    )
+
+
 def _duties(session: Session, making: Making) -> list[Table]:
-    """Requests of people, consents, retention runs and holds, without names or ids of people."""
+    """Requests of people, consents, runs, holds, breaches and processors, without names or ids of people."""
     of = privacy.request.c
     period = (of.received_at >= making.since) & (of.received_at <= making.as_of)
     requests = session.execute(
@@ -204,7 +227,7 @@ def _duties(session: Session, making: Making) -> list[Table]:
         .where(run.planned_at >= making.since, run.planned_at <= making.as_of)
         .order_by(run.planned_at, run.id)
     )
-    held = retention.hold.c
+    held, day = retention.hold.c, making.as_of.date()
     holds = session.execute(sa.select(retention.hold).where(held.placed_at <= making.as_of).order_by(held.placed_at))
     return [
         Table(
@@ -258,7 +281,47 @@ def _duties(session: Session, making: Making) -> list[Table]:
                 for one in holds
             ),
         ),
+        _breaches(session, making),
+        Table(
+            name="processors",
+            title="Processors",
+            says="As they stand now.",
+            columns=("Name", "Does", "Contract", "Review on", "Lacks"),
+            rows=tuple(
+                (one.name, one.does, one.contract, one.review_on.isoformat(), "; ".join(one.lacks(day)) or "nothing")
+                for one in processors.listed(session)
+            ),
+        ),
     ]
+
+
+def _breaches(session: Session, making: Making) -> Table:
+    of, sent = breaches.breach.c, breaches.breach_notice.c
+    told = sa.select(sa.func.min(sent.sent_at)).where(sent.breach_id == of.id, sent.recipient == "authority")
+    rows = session.execute(
+        sa.select(breaches.breach, told.scalar_subquery().label("told_at"))
+        .where(of.recorded_at <= making.as_of, sa.or_(of.closed_at.is_(None), of.closed_at >= making.since))
+        .order_by(of.aware_at, of.id)
+    )
+    return Table(
+        name="breaches",
+        title="Breaches of personal data",
+        says="The authority is told within 72 hours of becoming aware, or it is written down why not (Art. 33).",
+        columns=("Breach", "Title", "Aware", "Due", "State", "Decision", "Authority told", "Clock"),
+        rows=tuple(
+            (
+                one.id,
+                one.title,
+                minute(one.aware_at),
+                minute(one.due_at),
+                one.state,
+                one.decision,
+                minute(one.told_at),
+                _clock(one.due_at, one.told_at or one.closed_at, making.as_of),
+            )
+            for one in rows
+        ),
+    )
 
 
 def _clock(due: datetime, ended: datetime | None, at: datetime) -> str:

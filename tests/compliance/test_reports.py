@@ -19,11 +19,14 @@ import sqlalchemy as sa
 
 from app.identity import roles
 from app.kernel import crypto
-from app.kernel.access import Actor, ActorKind, service
+from app.kernel.access import Acr, Actor, ActorKind, service
+from app.kernel.approvals import Verdict
 from app.kernel.clock import StillClock
 from app.kernel.context import Context
 from app.kernel.errors import Forbidden, NotFound
 from compliance.engine.history import PeriodInvalid
+from compliance.registers import processing, processors
+from compliance.registers.processors import Entry
 from compliance.reports import document, kinds, models, oscal, pdf, runs, writing
 from compliance.reports.document import Document, Seal, Table
 from compliance.reports.kinds import KINDS
@@ -46,6 +49,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, clock: StillClock) -> Iterat
     """A company with an officer and a day of readings."""
     with installed(tmp_path_factory.mktemp("reports") / "home", clock=clock) as made:
         made.staff("olga", roles.COMPLIANCE_OFFICER)
+        made.staff("dora", roles.DPO)
         made.staff("ada", roles.ADMINISTRATOR)
         made.customer("amber_one", euros=20)
         made.turn()
@@ -218,21 +222,43 @@ def test_the_integrity_report_names_what_was_changed(house: Installation) -> Non
             session.execute(sa.update(log.body).where(log.body.c.sequence == 3).values(body=kept))
 
 
-def test_the_register_tells_purposes_and_what_changed(house: Installation) -> None:
-    first = made(house, "art30")
-    file = folder_of(house, first) / "art30.json"
-    said = json.loads(file.read_text())
-    (register,) = (table["rows"] for table in said["tables"] if table["name"] == "controller")
-    service_row = next(row for row in register if row["Purpose"] == "service")
+def test_the_register_is_that_of_the_registers_and_names_what_was_not_approved(house: Installation) -> None:
+    said = json.loads(content(house, made(house, "art30"), "art30.json"))
+    tables = {table["name"]: table["rows"] for table in said["tables"]}
+    service_row = next(row for row in tables["controller"] if row["Purpose"] == "service")
     assert service_row["Law"] == "GDPR Art. 6(1)(b)"
     assert "payments" in service_row["Stores"]
     assert "customers" in service_row["People"]
-    service_row["Law"] = "another law"
-    file.write_text(json.dumps(said))
+    assert "Nobody has approved it yet." in said["lead"]
+    assert {row["Purpose"] for row in tables["difference"]} == {row["Purpose"] for row in tables["controller"]}
+
+    with house.system.db.begin() as session:
+        entry = Entry(
+            name="Quiet Post",
+            does="carries letters",
+            purposes=("service",),
+            countries=("US",),
+            review_on=house.system.clock.now().date() + timedelta(days=90),
+        )
+        processors.add(session, entry, ctx(house))
+        registers = house.system.reports.registers
+        register = processing.document(session, parts=registers)
+        olga = ctx(house, id=house.people["olga"].account)
+        approval = processing.propose(session, "as it lies", olga, parts=registers)
+    now = house.system.clock.now()
+    dora = ctx(house, roles.DPO, house.people["dora"].account, acr=Acr.MFA, authenticated_at=now)
+    with house.system.db.begin() as session:
+        outcome = house.system.approvals.decide(session, approval, Verdict.APPROVED, "", dora)
+    assert outcome.error is None
     house.system.clock.move(timedelta(minutes=1))  # type: ignore[attr-defined]  # a still clock
-    second = json.loads(content(house, made(house, "art30"), "art30.json"))
-    (changed,) = (table["rows"] for table in second["tables"] if table["name"] == "difference")
-    assert changed == [{"Purpose": "service", "What": "Law", "Before": "another law", "Now": "GDPR Art. 6(1)(b)"}]
+    after = json.loads(content(house, made(house, "art30"), "art30.json"))
+    tables = {table["name"]: table["rows"] for table in after["tables"]}
+    assert "It is what was approved." in after["lead"]
+    assert tables["difference"] == []
+    assert processing.digest(register) in json.dumps(after["facts"])
+    (hand,) = tables["processors"]
+    assert "no contract" in hand["Lacks"]
+    assert next(row for row in tables["controller"] if row["Purpose"] == "service")["Third countries"] == "US"
 
 
 def test_oscal_has_what_its_schema_asks_for(house: Installation) -> None:
