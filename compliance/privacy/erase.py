@@ -45,7 +45,7 @@ HOLD: Final = "legal_hold"
 EPOCH_MAX: Final = timedelta(days=31)
 BACKUPS: Final = timedelta(days=30)
 """The backup horizon: until its end a backup may hold a key."""
-_GOES: Final = ("delete", "null", "shred")
+GOES: Final = ("delete", "null", "shred")
 _WORDS: Final = {"delete": "erased", "null": "erased", "shred": "erased by destroying its key", "keep": "stays"}
 
 
@@ -98,7 +98,7 @@ def foresee(session: Session, ctx: Context, *, parts: Privacy) -> Foreseen:
     planned = plan(session, subject, parts=parts)
     kept = {target.forced_by or target.retention for target in planned.every if target.action == "keep"}
     stays = [(known[name].says, known[name].ground, _until(name, ctx)) for name in sorted(kept) if name in known]
-    goes = sorted({target.category for target in planned.every if target.action in _GOES})
+    goes = sorted({target.category for target in planned.every if target.action in GOES})
     return Foreseen(
         goes=goes, stays=stays, obstacles=[each for port in parts.obstacles for each in port(session, subject)]
     )
@@ -205,8 +205,22 @@ def start(session: Session, ctx: Context, *, parts: Privacy) -> str | None:
     if request_id is None:
         return None
     found = asked.get(session, request_id)
-    _begin(session, found, ctx, parts)
+    begin(session, found, ctx, parts=parts)
     return str(request_id)
+
+
+def begin(session: Session, found: Request, ctx: Context, *, parts: Privacy, tell: bool = True) -> None:
+    """End access and write down, anew, what is to be done; batches follow. `tell` writes the last letter."""
+    planned = plan(session, found.subject, parts=parts)
+    if tell:
+        # While there is an address; the letter is none of the rows that are planned.
+        letters.done_erasure(session, found, _stays(planned, ctx), ctx, parts=parts)
+    parts.people.shut_out(session, found.subject, ctx)
+    session.execute(sa.delete(erasure_target).where(erasure_target.c.request_id == found.id))
+    _show(session, found, planned, ctx)
+    for place, row in enumerate(_batches(planned, parts.settings.batch)):
+        session.execute(sa.insert(erasure_target).values(request_id=found.id, place=place, **row))
+    asked.move(session, found, State.EXECUTING, ctx, note="begun: access has ended", plan_root=planned.root)
 
 
 def running(session: Session) -> Sequence[str]:
@@ -261,24 +275,11 @@ def replay(db: Database, erased: Iterable[tuple[str, str]], ctx: Context, *, par
                 continue
             found = _found_again(session, request_id, subject, ctx, parts)
             if found.state not in (State.EXECUTING, State.EXECUTED):
-                _begin(session, found, ctx, parts, tell=False)
+                begin(session, found, ctx, parts=parts, tell=False)
         while step(db, request_id, ctx, parts=parts, shreds=shreds):
-            again += 0
+            pass
         again += 1
     return again
-
-
-def _begin(session: Session, found: Request, ctx: Context, parts: Privacy, *, tell: bool = True) -> None:
-    planned = plan(session, found.subject, parts=parts)
-    if tell:
-        # While there is an address; the letter is none of the rows that are planned.
-        letters.done_erasure(session, found, _stays(planned, ctx), ctx, parts=parts)
-    parts.people.shut_out(session, found.subject, ctx)
-    session.execute(sa.delete(erasure_target).where(erasure_target.c.request_id == found.id))
-    _show(session, found, planned, ctx)
-    for place, row in enumerate(_batches(planned, parts.settings.batch)):
-        session.execute(sa.insert(erasure_target).values(request_id=found.id, place=place, **row))
-    asked.move(session, found, State.EXECUTING, ctx, note="begun: access has ended", plan_root=planned.root)
 
 
 def _give_way(session: Session, found: Request) -> None:
@@ -290,7 +291,7 @@ def _give_way(session: Session, found: Request) -> None:
     if not standing:
         return
     of = erasure_target.c
-    undone = sa.select(erasure_target).where(of.request_id == found.id, of.done_at.is_(None), of.action.in_(_GOES))
+    undone = sa.select(erasure_target).where(of.request_id == found.id, of.done_at.is_(None), of.action.in_(GOES))
     last = sa.select(sa.func.max(of.place)).where(of.request_id == found.id)
     place = session.execute(last).scalar_one_or_none() or 0
     for row in session.execute(undone.order_by(of.place)).all():
@@ -368,7 +369,7 @@ def _check(session: Session, found: Request, ctx: Context, parts: Privacy, shred
     ).all()
     left = Counter[str]()
     for row in rows:
-        if row.action in _GOES:
+        if row.action in GOES:
             left[row.store] += _source(parts, row.source).remaining(session, _targets_of(row, found.subject))
     with shreds.keys.db.read() as keys:
         left[KEYS] += len(shredding.remaining(keys, found.subject, _classes(rows)))
@@ -392,6 +393,7 @@ def _certify(session: Session, found: Request, rows: Sequence[Any], ctx: Context
     body = {
         "certificate": "erasure",
         "request": found.id,
+        "completes": found.linked_to,
         "subject": found.subject,
         "law": LAW,
         "received_on": found.received_on.isoformat(),
@@ -402,7 +404,7 @@ def _certify(session: Session, found: Request, rows: Sequence[Any], ctx: Context
         "erased": [
             {"store": row.store, "category": row.category, "how": _WORDS[row.action], "entries": row.rows}
             for row in _summed(rows)
-            if row.action in _GOES
+            if row.action in GOES
         ],
         "keys_destroyed": classes,
         "disputed": "Whether destroying a key is erasing is disputed; what can be rewritten is erased itself.",
@@ -429,7 +431,7 @@ def _certify(session: Session, found: Request, rows: Sequence[Any], ctx: Context
 
 
 def _obstacle_of(target: Target, obstacles: Sequence[Obstacle]) -> Obstacle | None:
-    if target.action not in _GOES:
+    if target.action not in GOES:
         return None
     return next((each for each in obstacles if target.category in each.keeps), None)
 
@@ -591,7 +593,7 @@ def _key_classes(db: Database, request_id: str) -> list[str]:
 
 
 def _classes(rows: Sequence[Any]) -> list[str]:
-    return sorted({row.key_class for row in rows if row.action in _GOES and row.key_class})
+    return sorted({row.key_class for row in rows if row.action in GOES and row.key_class})
 
 
 def _source(parts: Privacy, name: str) -> PersonalDataSource:

@@ -12,7 +12,7 @@ from app.kernel.context import Context
 from app.kernel.db import Database
 from app.kernel.ids import Ids
 from app.kernel.jobs import Job, guarded
-from compliance.privacy import delivery, erase, journal, packing, restrict
+from compliance.privacy import delivery, erase, journal, packing, remainder, restrict
 from compliance.privacy.models import PACKAGE_CLASS
 from compliance.privacy.parts import Privacy
 from ingest.log import shredding
@@ -36,6 +36,7 @@ def jobs(db: Database, ids: Ids, parts: Privacy, shreds: Callable[[], Shredding]
             run=lambda at: execute(db, context(at), parts, shreds()),
         ),
         Job(name="privacy.packages", every=timedelta(hours=1), run=lambda at: expire(db, context(at), parts, shreds())),
+        Job(name="privacy.remainder", every=timedelta(hours=1), run=lambda at: rest(db, context(at), parts, shreds())),
         Job(name="privacy.journal", every=timedelta(hours=1), run=lambda at: recall(db, context(at), parts, shreds())),
     )
 
@@ -53,6 +54,12 @@ def recall(db: Database, ctx: Context, parts: Privacy, shreds: Shredding) -> str
     """Erase again who is back, as after an older database was put in place; asked at each start, too."""
     again = journal.replay(db, ctx, parts=parts, shreds=shreds)
     return f"{again} people erased again" if again else None
+
+
+def rest(db: Database, ctx: Context, parts: Privacy, shreds: Shredding) -> str | None:
+    """Begin to erase what earlier erasures had to leave and nothing keeps any more."""
+    begun = remainder.begin(db, ctx, parts=parts, shreds=shreds)
+    return f"{len(begun)} erasures completed by another" if begun else None
 
 
 def expire(db: Database, ctx: Context, parts: Privacy, shreds: Shredding) -> str | None:

@@ -49,6 +49,8 @@ from ingest.log import outbox
 REASON_MIN: Final = 10
 DETAIL_MAX: Final = 2_000
 PAGE_MAX: Final = 100
+FOLLOWING: Final = "remainder"
+"""The channel of an erasure that nobody asked for again: it completes an earlier one."""
 
 
 class Kind(StrEnum):
@@ -528,6 +530,17 @@ def recall(session: Session, request_id: str, kind: Kind, subject: str, ctx: Con
     session.execute(sa.insert(request).values(**values, is_verified=True))
     note = "known from the log alone, as an older database was put back"
     move(session, get(session, request_id), State.SCOPED, ctx, note=note)
+
+
+def follow(session: Session, first: Request, ctx: Context, *, parts: Privacy) -> str:
+    """Write down an erasure that completes an earlier one; what two people decided for that one holds for it."""
+    request_id, today = ctx.new_id("req"), clock.of(parts.settings).day_of(ctx.at)
+    values = _values(request_id, first.kind, first.subject, FOLLOWING, today, ctx, parts)
+    decided = {name: getattr(first, name) for name in ("handled_by", "approved_by")}
+    session.execute(sa.insert(request).values(**values, **decided, is_verified=True, linked_to=first.id))
+    note = f"what {first.id} had to leave is kept by nothing any more"
+    move(session, get(session, request_id), State.SCOPED, ctx, note=note)
+    return request_id
 
 
 def kind_of(asked: Asked) -> Kind:

@@ -45,7 +45,6 @@ PASSED: Final = "passed"
 FAILED: Final = "failed"
 KEPT_PROBLEMS: Final = 100
 WHY: Final = "the self-test is over"
-_GOES: Final = ("delete", "null", "shred")
 Result = TypeVar("Result")
 
 
@@ -260,7 +259,7 @@ def _erase(session: Session, night: _Night) -> None:
                 night.held.add(f"{target.store} ({target.category}) by {target.forced_by or target.retention}")
             elif target.key_class is not None:
                 night.classes.add(target.key_class)
-        goes = [target for target in targets if target.action in _GOES]
+        goes = [target for target in targets if target.action in erase.GOES]
         night.tried("erasure", name, partial(_within, session, partial(_gone, session, sources[name], goes, night)), 0)
     if night.classes:
         keys = night.shreds.keys
@@ -269,7 +268,7 @@ def _erase(session: Session, night: _Night) -> None:
             for class_ in shredding.remaining(reader, night.subject, night.classes):
                 night.say("erasure", f"key {class_}", "is still there")
     for name, targets in planned.targets.items():
-        goes = [target for target in targets if target.action in _GOES]
+        goes = [target for target in targets if target.action in erase.GOES]
         left = night.tried("erasure", name, partial(sources[name].remaining, session, goes), 0)
         if left:
             night.left += left

@@ -16,9 +16,10 @@ from app.kernel.errors import Forbidden, NotFound, SamePerson, WrongState
 from compliance.privacy import erase
 from compliance.privacy import rights as services
 from compliance.privacy.gate import Gate
-from compliance.privacy.models import erasure_target
+from compliance.privacy.models import erasure_target, request
 from compliance.privacy.requests import State
 from compliance.retention import holds
+from compliance.retention.models import hold as hold_table
 from ingest.log import checkpoint, merkle, proofs, read
 from tests.compliance.privacy.rights import Rights
 from tests.compliance.privacy.test_access import send
@@ -324,6 +325,53 @@ def test_a_hold_that_is_placed_meanwhile_keeps_its_rows_and_is_named_by_its_clas
     said = json.dumps(body) + "".join(rights.letters_to(amber)) + repr(_steps(rights, request_id))
     assert "secret reason" not in said
     assert "court-42" not in said
+
+
+def test_what_a_hold_kept_goes_once_it_is_released_and_is_certified_again(
+    staffed: tuple[Rights, Person, Person],
+) -> None:
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_released")
+    rights.calm()
+    request_id = rights.approved_erasure(amber, officer, dpo)
+    rights.clock.move(timedelta(hours=72))
+    ctx = rights.house.system.job_context("privacy", rights.clock.now())
+    with rights.db.begin() as session:
+        erase.start(session, ctx, parts=rights.parts)
+        (kept,) = session.scalars(sa.select(contact.c.id).where(contact.c.account_id == amber.account))
+        order = holds.Order(
+            case="court-43",
+            reason="a claim before court",
+            authority="District court",
+            review_on=rights.clock.now().date() + timedelta(days=90),
+            items=(holds.Item(kind="object", value=kept),),
+        )
+        hold = holds.place(session, order, rights.colleague(officer, roles.COMPLIANCE_OFFICER))
+    for _ in range(2):
+        rights.work()
+    assert _following(rights, request_id) == [], "a hold in force keeps what it keeps"
+
+    with rights.db.begin() as session:
+        session.execute(sa.update(hold_table).where(hold_table.c.id == hold).values(state="released"))
+    for _ in range(2):
+        rights.work()
+    (second,) = _following(rights, request_id)
+    assert rights.get(second).state is State.CLOSED
+    with rights.db.read() as session:
+        first, body = erase.certificate(session, request_id), erase.certificate(session, second)
+        assert not session.execute(sa.select(contact).where(contact.c.account_id == amber.account)).all()
+    assert (first["completes"], body["completes"]) == (None, request_id)
+    assert "account" in body["keys_destroyed"]
+    assert "legal_hold" not in {line["class"] for line in body["stays"]}
+    for _ in range(2):
+        rights.work()
+    assert _following(rights, request_id) == [second]
+    assert _following(rights, second) == []
+
+
+def _following(rights: Rights, request_id: str) -> list[str]:
+    with rights.db.read() as session:
+        return list(session.scalars(sa.select(request.c.id).where(request.c.linked_to == request_id)))
 
 
 def accounts_address(rights: Rights, person: Person) -> str:

@@ -1,0 +1,89 @@
+"""What an erasure had to leave, gone once nothing keeps it: a hold released, a balance paid out, a dispute closed.
+
+What stays by the period of a class goes with a retention run of that class; here goes what somebody had to settle. It
+becomes an erasure of its own, beside the first, with a certificate of its own (PRV-33).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel.context import Context
+from app.kernel.db import Database
+from compliance.catalog import retention
+from compliance.privacy import erase
+from compliance.privacy import requests as asked
+from compliance.privacy.models import erasure_certificate, erasure_target, request
+from compliance.privacy.parts import Privacy
+from compliance.privacy.requests import Kind, Request, State
+from compliance.retention import holds
+from ingest.log import shredding
+from ingest.log.shredding import Parts as Shredding
+
+
+def begin(db: Database, ctx: Context, *, parts: Privacy, shreds: Shredding) -> list[str]:
+    """Begin the erasure of what earlier ones left and nothing keeps any more; returns the ids of the new ones."""
+    with db.read() as session:
+        waiting = _left_something(session)
+    begun = []
+    for first in waiting:
+        with db.begin() as session:
+            found = asked.locked(session, first)
+            if _is_followed(session, first) or not _is_free(session, found, parts, shreds):
+                continue
+            begun.append(asked.follow(session, found, ctx, parts=parts))
+            erase.begin(session, asked.get(session, begun[-1]), ctx, parts=parts, tell=False)
+    return begun
+
+
+def _left_something(session: Session) -> Sequence[str]:
+    """Return certified erasures that left what no class keeps, and that no other one followed."""
+    other = request.alias("other")
+    followed = sa.exists().where(other.c.linked_to == request.c.id, other.c.channel == asked.FOLLOWING)
+    query = (
+        sa.select(request.c.id)
+        .join(erasure_certificate, erasure_certificate.c.request_id == request.c.id)
+        .where(request.c.kind == Kind.ERASURE.value, request.c.state == State.CLOSED.value)
+        .where(sa.exists().where(_settled(request.c.id)), ~followed)
+        .order_by(request.c.closed_at, request.c.id)
+    )
+    return list(session.scalars(query))
+
+
+def _is_followed(session: Session, request_id: str) -> bool:
+    of = request.c
+    query = sa.select(of.id).where(of.linked_to == request_id, of.channel == asked.FOLLOWING).limit(1)
+    return session.execute(query).first() is not None
+
+
+def _is_free(session: Session, first: Request, parts: Privacy, shreds: Shredding) -> bool:
+    """Tell whether anything that the first erasure left would be erased by one of now."""
+    of = erasure_target.c
+    rows = session.execute(sa.select(of.store, of.ids).where(_settled(first.id))).all()
+    left = {(row.store, id) for row in rows for id in row.ids}
+    standing = holds.active(session)
+    planned = erase.plan(session, first.subject, parts=parts)
+    held = {each.leaf for each in planned.every if any(hold.keeps(each) for hold in standing)}
+    # A key that opens what a hold keeps stays as well, and with it what only its destruction would erase.
+    needed = {each.key_class for each in planned.every if each.leaf in held}
+    classes = set[str]()
+    for source in parts.sources:
+        free = [
+            each
+            for each in planned.targets[source.name]
+            if each.action in erase.GOES and each.leaf not in held and (each.store, each.id) in left
+        ]
+        if source.remaining(session, [each for each in free if each.action != "shred"]):
+            return True
+        classes |= {each.key_class for each in free if each.key_class is not None} - needed
+    with shreds.keys.db.read() as keys:
+        return bool(shredding.remaining(keys, first.subject, classes))
+
+
+def _settled(request_id: str | sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """What an erasure left for something that had to be settled, and not by the period of a class."""
+    of = erasure_target.c
+    return sa.and_(of.request_id == request_id, of.action == "keep", of.retention.not_in(sorted(retention.shipped())))
