@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,11 +17,12 @@ from app.kernel.clock import StillClock
 from compliance.retention import execute, runs
 from ingest import models as log
 from tests.compliance.test_retention import ctx, is_sound, planned, settle
+from tests.support.dying import KILLED, killed
 from tests.support.installation import installed
 
 START = datetime(2025, 9, 2, 9, 0, tzinfo=UTC)
 LATER = timedelta(days=430)
-KILLS_MAX = 8
+KILLS, NEVER = 32, 0
 
 
 @pytest.mark.parametrize("where", ["sqlite", "postgresql"])
@@ -53,18 +51,12 @@ def test_a_run_that_is_killed_again_and_again_ends_whole(
             for name in ("dora", "dirk"):
                 with house.system.db.begin() as session:
                     house.system.approvals.decide(session, approval, Verdict.APPROVED, "", ctx(house, name))
-        at = clock.now().isoformat()
 
-    draw, kills = random.Random(11), 0
-    command = [sys.executable, "-m", "tests.compliance.dying", str(home), url, at]
-    while True:
-        stop_after = draw.randint(3, 60) if kills < KILLS_MAX else 1_000_000
-        ended = subprocess.run([*command, str(stop_after)], capture_output=True, text=True, check=False, timeout=120)
-        if ended.returncode == 0:
-            break
-        assert ended.returncode == -signal.SIGKILL, ended.stderr
-        kills += 1
-    assert kills >= KILLS_MAX // 2
+    draw = random.Random(11)
+    numbers = [draw.randint(2, 45) for _ in range(KILLS)]
+    ends = killed("retention", home, url, clock.now(), timedelta(), [*numbers, NEVER])
+    assert ends.count(KILLED) >= KILLS * 2 // 3
+    assert ends[-1] == 0
 
     with installed(home, clock=StillClock(START + LATER), **database) as house:
         house.arrive()

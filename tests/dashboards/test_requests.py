@@ -206,6 +206,7 @@ def test_an_objection_is_decided(rights: Rights, officer: Desk) -> None:
 
 def test_an_auditor_reads_and_changes_nothing(rights: Rights, officer: Desk, room: Room) -> None:
     request_id = entered(rights, officer)
+    rights.clock.move(timedelta(minutes=1))
     auditor = room.desk("aude", roles.AUDITOR)
     assert request_id[-6:] in auditor.draw(PATH)
     drawn = auditor.draw(f"{PATH}/{request_id}")

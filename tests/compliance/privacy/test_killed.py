@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,10 +18,10 @@ from compliance.privacy.requests import State
 from tests.compliance.privacy.conftest import START
 from tests.compliance.privacy.rights import Copy, Rights
 from tests.support import postgres
+from tests.support.dying import KILLED, killed
 from tests.support.installation import installed
 
-ROOT = Path(__file__).parents[3]
-KILLED = -9
+KILLS = 32
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +47,13 @@ def test_an_erasure_that_is_killed_again_and_again_ends_whole(
         request_id = rights.approved_erasure(amber, officer, dpo)
         copy_id = rights.ask(dpo_customer := made.customer("basil_kill"))
     clock.move(timedelta(hours=72))
-    dice, kills = random.Random(11), 0
-    for _ in range(9):
-        kills += _is_killed(home, url, clock, dice.randint(4, 130))
-        clock.move(timedelta(minutes=11))
+    dice, pace = random.Random(11), timedelta(minutes=11)
+    ends = killed("privacy", home, url, clock.now(), pace, [dice.randint(2, 110) for _ in range(KILLS)])
+    clock.move(pace * KILLS)
     with installed(home, clock=clock, **settings) as made:
         rights = Rights(house=made, clock=clock)
         rights.work()
-        assert kills >= 3
+        assert ends.count(KILLED) >= KILLS * 2 // 3
         assert rights.get(request_id).state is State.CLOSED
         assert rights.get(copy_id).state is State.READY
         assert Copy(rights.fetch(dpo_customer, copy_id)).json("manifest.json")["complete"]
@@ -70,18 +67,3 @@ def test_an_erasure_that_is_killed_again_and_again_ends_whole(
         kinds = rights.kinds()
         assert kinds.count("privacy.subject.erased") == 1
         assert kinds.count("privacy.request.completed") == 2
-
-
-def _is_killed(home: Path, url: str, clock: StillClock, stop_after: int) -> bool:
-    line = [
-        sys.executable,
-        "-m",
-        "tests.compliance.privacy.dying",
-        str(home),
-        url,
-        clock.now().isoformat(),
-        str(stop_after),
-    ]
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode in (0, KILLED), done.stderr
-    return done.returncode == KILLED
