@@ -41,7 +41,7 @@ def _turns(*names: str, times: int = 1) -> Callable[[System, datetime], None]:
 WORKS: Final[Mapping[str, Callable[[System, datetime], None]]] = {
     "retention": _turns("retention.execute", times=3),
     "privacy": _turns("privacy.execute"),
-    "reports": _turns("compliance.reports", times=4),
+    "reports": _turns("compliance.reports", times=2),
 }
 
 
