@@ -34,7 +34,7 @@ def test_reports_whose_worker_is_killed_again_and_again(
     database: dict[str, Any] = {"database_url": url} if url else {}
     with installed(home, clock=clock, **database) as house:
         olga = house.staff("olga", roles.COMPLIANCE_OFFICER)
-        house.turn()
+        house.arrive()
         house.system.signer.sign(clock.now())
         ids = [asked(house, kind, olga.account) for _ in range(COPIES) for kind in MADE]
 
