@@ -58,7 +58,15 @@ class RoleReviews:
         if row is None:
             raise NotFound(object_id=ref)
         reason = reason[: role_grants.REASON_MAX]
-        role_grants.end(session, row.account_id, row.role, reason, ctx.acting_as(_ENDER), approvals=self._approvals)
+        role_grants.end(
+            session,
+            row.account_id,
+            row.role,
+            reason,
+            ctx.acting_as(_ENDER),
+            approvals=self._approvals,
+            through=role_grants.BY_REVIEW,
+        )
 
     def plant(self, look: Look, given_at: datetime) -> str:
         id_ = look.ctx.new_id("acc")

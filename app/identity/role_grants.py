@@ -29,6 +29,8 @@ from ingest.log.subject_keys import SubjectErased
 
 GRANT: Final = "role.grant"
 REASON_MAX: Final = 200
+BY_HAND: Final = "by_hand"
+BY_REVIEW: Final = "by_review"
 LAPSE_MAX: Final = 100
 
 
@@ -192,8 +194,17 @@ def give(
     return "The role was given."
 
 
-def end(session: Session, account_id: str, role: str, reason: str, ctx: Context, *, approvals: Book) -> None:
-    """End a role of a colleague at once: what they are signed in with ends too.
+def end(
+    session: Session,
+    account_id: str,
+    role: str,
+    reason: str,
+    ctx: Context,
+    *,
+    approvals: Book,
+    through: str = BY_HAND,
+) -> None:
+    """End a role of a colleague at once: what they are signed in with ends too. The words are sealed under their key.
 
     Raises `OwnRole`, and `NoSecondApprover` where too few people would be left to decide something that enough could.
     """
@@ -213,7 +224,7 @@ def end(session: Session, account_id: str, role: str, reason: str, ctx: Context,
         others = f" and {len(left) - 1} more" if len(left) > 1 else ""
         text = f"Too few people would be left to decide: {left[0]}{others}. Give the role to somebody else first."
         raise NoSecondApprover(text).of(account_id, role)
-    event = RoleRevoked(target=account_id, target_roles=(role,), reason=why, about=(account_id,))
+    event = RoleRevoked(target=account_id, target_roles=(role,), reason=through, why=why, about=(account_id,))
     outbox.record(session, event, ctx)
     _signed_out(session, account_id, ctx)
 

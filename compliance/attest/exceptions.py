@@ -148,7 +148,7 @@ def expire(session: Session, ctx: Context) -> int:
     ).mappings()
     found = [_exemption(row) for row in due]
     for one in found:
-        _end(session, one, EXPIRED, "expired", ctx)
+        _end(session, one, EXPIRED, None, ctx)
     return len(found)
 
 
@@ -243,7 +243,7 @@ def _rendered(payload: Payload) -> list[str]:
     ]
 
 
-def _end(session: Session, found: Exemption, state: str, reason: str, ctx: Context) -> None:
+def _end(session: Session, found: Exemption, state: str, why: str | None, ctx: Context) -> None:
     table = models.exception
     ended = found.until_at if state == EXPIRED else ctx.at
     done = session.execute(
@@ -251,8 +251,15 @@ def _end(session: Session, found: Exemption, state: str, reason: str, ctx: Conte
     )
     if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
         raise PaperMoved
-    control = f"{found.framework} {found.key}"
-    outbox.record(session, ExceptionEnded(control=control, until=ended, sha256=content_hash(found), reason=reason), ctx)
+    event = ExceptionEnded(
+        control=f"{found.framework} {found.key}",
+        until=ended,
+        sha256=content_hash(found),
+        reason=state,
+        why=why,
+        about=(ctx.actor.own_id,) if why else (),  # whose words they are; their key seals them
+    )
+    outbox.record(session, event, ctx)
 
 
 def _exemption(row: Any) -> Exemption:

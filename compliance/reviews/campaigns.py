@@ -271,7 +271,7 @@ def _write(session: Session, line: Line, decision: Decision, reason: str, ctx: C
     if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
         raise LineDecided
     if decision is not Decision.GONE:
-        event = AccessRecertified(target=line.holder, decision=decision.value, reason=reason, about=(line.holder,))
+        event = AccessRecertified(target=line.holder, decision=decision.value, why=reason, about=(line.holder,))
         outbox.record(session, event, ctx)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ingest.events.envelope import Event, EventClass, FieldType, Outcome, ecs
+from ingest.events.envelope import Event, EventClass, FieldType, Outcome, ecs, sealed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,18 +75,23 @@ class RoleRefused(AdminEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleRevoked(AdminEvent):
-    """A role was taken back before its end."""
+    """A role was taken back before its end: by hand or by a review (`event.reason`); the words are sealed."""
 
     kind: ClassVar[str] = "admin.role.revoked"
     strict: ClassVar[bool] = True
+    why: str | None = sealed("why", about="free_text")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessRecertified(AdminEvent):
-    """A grant was looked at in a review of access: kept, removed, lapsed, or left as nobody else holds it."""
+    """A grant was looked at in a review of access: kept, removed, lapsed, or left as nobody else holds it.
+
+    Why is sealed.
+    """
 
     kind: ClassVar[str] = "admin.access.recertified"
     decision: str = ecs("onepay.admin.decision")
+    why: str | None = sealed("why", about="free_text")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

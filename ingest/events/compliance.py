@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from ingest.events.envelope import Event, EventClass, FieldType, Outcome, ecs
+from ingest.events.envelope import Event, EventClass, FieldType, Outcome, ecs, sealed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,10 +131,11 @@ class ExceptionGranted(Paper):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExceptionEnded(Paper):
-    """An exception ended, by its day or by a person: what fails shows again."""
+    """An exception ended, by its day or by a person: what fails shows again. Why a person ended it is sealed."""
 
     kind: ClassVar[str] = "compliance.exception.ended"
     types: ClassVar[tuple[str, ...]] = ("change",)
+    why: str | None = sealed("why", about="free_text")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ AT_MIN: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """No event happened before, for no store takes an older instant."""
 AT_END: Final = datetime(9999, 1, 1, tzinfo=UTC)
 """All events happened before. Dates end a year later, so that spans around an event may reach beyond it."""
+_CODE: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
 class EventInvalid(OnePayError):
@@ -117,7 +119,8 @@ def sealed(name: str, *, about: str, default: Any = None) -> Any:  # as `ecs`
 class Event:
     """Something that happened. `about` are the pseudonymous ids of the persons it is about, the first one its owner.
 
-    A reserved kind has its published form already, and nothing records it yet.
+    A reserved kind has its published form already, and nothing records it yet. `reason` is a code of a closed set: what
+    a person wrote goes into a sealed field.
     """
 
     kind: ClassVar[str]
@@ -231,6 +234,8 @@ def render(event: Event, ctx: Context, *, event_id: str, origin: str, version: s
     """Return the ECS document of an event: no nulls, empty strings, empty arrays or floats."""
     if not AT_MIN <= ctx.at < AT_END:
         raise EventInvalid(f"{rfc3339(ctx.at)} is no instant that a store takes")
+    if event.reason and not _CODE.fullmatch(event.reason):
+        raise EventInvalid(f"the reason of {event.kind} is no code; words of people are sealed")
     flat = _envelope(event, ctx, event_id, origin, version, environment)
     personal: dict[str, str] = {}
     truncated: list[str] = []

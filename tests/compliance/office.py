@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from app.identity import roles
-from app.kernel.access import Acr, Actor, ActorKind
+from app.kernel.access import EVENT_PERSONAL_READ, Acr, Actor, ActorKind, service
 from app.kernel.approvals import Verdict
 from app.kernel.context import Context
 from tests.support.installation import Installation
@@ -45,3 +47,9 @@ def agree(house: Installation, approval: str | None, *names: str) -> None:
     for name in names:
         with house.system.db.begin() as session:
             house.system.approvals.decide(session, approval, Verdict.APPROVED, "", ctx(house, name))
+
+
+def unsealed(house: Installation, event: str) -> dict[str, dict[str, str]]:
+    """Return what an event keeps sealed, by the person under whose key it is."""
+    reader = house.system.context(service("reader", EVENT_PERSONAL_READ))
+    return house.system.subject_keys.reveal(json.loads(event), reader)

@@ -29,7 +29,7 @@ from compliance.engine import history, settle, standing
 from compliance.engine.standing import Standing
 from compliance.states import Reason, State
 from ingest import models as log
-from tests.compliance.office import agree, ctx, opened
+from tests.compliance.office import agree, ctx, opened, unsealed
 from tests.support.installation import Installation, installed
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -348,7 +348,10 @@ def test_an_exception_that_is_ended_early_is_over(house: Installation) -> None:
     with house.system.db.begin() as session:
         exceptions.end(session, made.id, "The authenticators are here", ctx(house, "olga"))
     assert stands(house, "8.4.1").state is State.FAIL
-    assert len(told(house, "compliance.exception.ended")) == 1
+    (event,) = told(house, "compliance.exception.ended")
+    assert '"reason":"ended"' in event
+    assert "authenticators" not in event, "why a person ended it is sealed"
+    assert unsealed(house, event) == {house.people["olga"].account: {"why": "The authenticators are here"}}
     with pytest.raises(PaperMoved), house.system.db.begin() as session:
         exceptions.end(session, made.id, "The authenticators are here", ctx(house, "olga"))
 

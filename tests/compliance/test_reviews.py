@@ -16,7 +16,8 @@ from app.kernel.errors import Forbidden, NotFound, ReasonMissing, SamePerson
 from compliance.reviews import campaigns
 from compliance.reviews.campaigns import Decision, LastHolder, Line, LineDecided, Review, ReviewOpen
 from compliance.states import State
-from tests.compliance.office import ctx, opened
+from ingest import models as log
+from tests.compliance.office import ctx, opened, unsealed
 from tests.support.installation import Installation, installed
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -129,6 +130,19 @@ def test_an_analyst_of_two_lapses_and_the_other_stays(house: Installation, clock
     assert analysts == {Decision.LAPSED, Decision.STAYED}
     assert holds(house, "ines") is not holds(house, "iris")
     assert second.account
+
+
+def test_words_of_a_decision_are_sealed_and_its_code_is_not(house: Installation) -> None:
+    opened_by_hand(house)
+    decide(house, "ivan", Decision.KEEP, reason="Ivan leads the next shift")
+    house.arrive()
+    of = log.entry.c
+    with house.system.db.read() as session:
+        query = sa.select(log.body.c.body).join(log.entry, of.sequence == log.body.c.sequence)
+        event = session.scalars(query.where(of.kind == "admin.access.recertified")).one().decode()
+    assert '"decision":"keep"' in event
+    assert "next shift" not in event
+    assert unsealed(house, event) == {house.people["ivan"].account: {"why": "Ivan leads the next shift"}}
 
 
 def test_a_decision_holds_for_the_next_half_year(house: Installation, clock: StillClock) -> None:

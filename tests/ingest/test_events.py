@@ -281,6 +281,14 @@ def test_personal_fields_without_a_person_are_refused(ground: Ground) -> None:
         sealing.record(ground, ExternalLoginFailed(provider="sshd", user_name="fztu"))
 
 
+@pytest.mark.parametrize("words", ["Has left the team", "Grace", "no\nlines", "x" * 65])
+def test_words_of_people_are_no_reason_in_clear(ground: Ground, words: str) -> None:
+    with pytest.raises(EventInvalid, match="sealed"):
+        sealing.record(ground, LoginFailed(reason=words))
+
+    assert bodies(ground) == []
+
+
 def test_an_import_is_an_import_whatever_the_installation_is(ground: Ground) -> None:
     ground.recording.origin = "simulated"
     sealing.record(ground, ExternalLoginFailed(provider="sshd"), LoginFailed())

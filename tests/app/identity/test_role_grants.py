@@ -228,7 +228,8 @@ def test_an_end_takes_the_role_and_what_was_signed_in_with(office: Office, two, 
     assert office.roles(maren) == frozenset()
     with office.people.ground.db.read() as session:
         assert accounts.get(session, maren).epoch > before
-    assert office.told("revoked") == [(maren, [roles.ANALYST], "Has left the team")]
+    assert office.told("revoked") == [(maren, [roles.ANALYST], "by_hand")]
+    assert "Has left the team" not in str(office.people.events("admin.role.revoked")), "the words are sealed"
     with pytest.raises(NotFound):
         office.end(two[0], maren, roles.ANALYST)
 
