@@ -233,7 +233,8 @@ class ApprovalBook:
                 raise Used().of(row, "used")
             case state:
                 raise Closed().of(row, state.value)
-        assert rows.move(session, id, State.APPROVED, State.EXECUTED, executed_at=ctx.at), "the row is held"
+        if not rows.move(session, id, State.APPROVED, State.EXECUTED, executed_at=ctx.at):
+            raise Used().of(row, "used")
         self._record(session, ApprovalExecuted, row, ctx)
 
     def withdraw(self, session: Session, id: str, ctx: Context) -> None:
@@ -376,7 +377,8 @@ class ApprovalBook:
             "at": ctx.at,
             "session_id": ctx.actor.session_id,
         }
-        assert insert_once(session, approval_vote, vote), "the row is held, so nobody votes twice"
+        if not insert_once(session, approval_vote, vote):
+            raise Closed("You have decided this already.").of(row, "decided")
         self._record(session, ApprovalDecided, row, ctx, decision=verdict.value)
 
     def _count(self, session: Session, row: Any, kind: ApprovalKind, ctx: Context) -> int:

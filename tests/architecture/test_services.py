@@ -72,6 +72,27 @@ HOMES = {
 # Who may catch everything and go on: the guarded loop, and a stream of lines that has begun. Others raise it again.
 CATCHES_ALL = ("app/kernel/jobs.py", "app/admin.py")
 ALL = {"Exception", "BaseException"}
+# What an assertion may call, for it only looks: a program must do the same where assertions are off.
+LOOKS = frozenset(
+    [
+        "all",
+        "any",
+        "fields",
+        "isinstance",
+        "issubclass",
+        "len",
+        "set",
+        "sorted",
+        "type",
+        "endswith",
+        "exists",
+        "fullmatch",
+        "startswith",
+        "values",
+        "is_expected",
+        "is_stored",
+    ]
+)
 COMMITS = ("app/kernel/db.py", "app/migrations/main/env.py", "app/migrations/keys/env.py")
 
 
@@ -134,6 +155,39 @@ def test_only_its_homes_catch_everything() -> None:
     assert found == set(CATCHES_ALL)
 
 
+def acting(module: ast.Module) -> list[int]:
+    """Return the lines of assertions that may change something: they call more than what looks, or assign."""
+    return [
+        node.lineno
+        for node in ast.walk(module)
+        if isinstance(node, ast.Assert)
+        if any(
+            isinstance(part, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom)
+            or (isinstance(part, ast.Call) and _called(part.func) not in LOOKS)
+            for part in ast.walk(node.test)
+        )
+    ]
+
+
+def test_no_assertion_does_anything() -> None:
+    assert not [f"{path}:{line}" for path, module in tree.modules().items() for line in acting(module)]
+
+
+@pytest.mark.parametrize(
+    ("assertion", "is_found"),
+    [
+        ("assert rows.move(session, id)", True),
+        ("assert insert_once(session, table, row), 'the row is held'", True),
+        ("assert (found := first(rows))", True),
+        ("assert not cache.pop(key, None)", True),
+        ("assert isinstance(mark, Mark) and all(len(one) > 2 for one in rows)", False),
+        ("assert found is not None", False),
+    ],
+)
+def test_the_check_of_assertions_sees_planted_ones(assertion: str, is_found: bool) -> None:
+    assert acting(ast.parse(assertion)) == ([1] if is_found else [])
+
+
 @pytest.mark.parametrize(
     ("handler", "swallows", "catches"),
     [
@@ -164,6 +218,10 @@ def _does_nothing(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Pass) or (
         isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
     )
+
+
+def _called(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
 def _names(kind: ast.expr) -> set[str]:
