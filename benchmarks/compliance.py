@@ -1,7 +1,8 @@
 """What judging controls costs: `python -m benchmarks.compliance [--events N]`.
 
 All probes are asked once, each with its planted violation. Their reference is a bare SHA-256 over every body of the log
-in the same run. Then the matrix as it is drawn, and as of a day of the past over two years of intervals.
+in the same run. Then the matrix as it is drawn, and as of a day of the past over two years of intervals; a sample of 60
+events; the copy of a person with 500 events and 1,000 entries, whose reference is finding the same records bare.
 """
 
 from __future__ import annotations
@@ -12,15 +13,20 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from app.kernel.access import COMPLIANCE_CONTROL_READ, service
-from benchmarks.filled import Spent, filled
+from app.identity import roles
+from app.kernel.access import COMPLIANCE_CONTROL_READ, Actor, ActorKind, service
+from benchmarks.filled import Spent, filled, rights_of
 from compliance import models
+from compliance.audit import sample as audit
+from compliance.audit.filters import Filter
 from compliance.engine import history, standing
+from compliance.privacy import graph
 from ingest.log import read
 from tests.support.installation import Installation
 
 READER = service("bench", COMPLIANCE_CONTROL_READ)
 YEARS = 2
+DRAWN = 60
 
 
 def main() -> None:
@@ -31,6 +37,8 @@ def main() -> None:
         bare = hashed(house)
         probes(house, bare)
         matrix(house)
+        sample(house)
+        package(house)
 
 
 def hashed(house: Installation) -> float:
@@ -86,6 +94,31 @@ def matrix(house: Installation) -> None:
                 history.as_of(session, READER, past, system.controls.parts.catalogue)
     print(
         f"matrix {drawing.wall * 50:.1f} ms; as of a past day over {len(rows):,} intervals {looking.wall * 50:.1f} ms"
+    )
+
+
+def sample(house: Installation) -> None:
+    system = house.system
+    actor = Actor(id="acc_bench", kind=ActorKind.STAFF, permissions=roles.ROLES[roles.COMPLIANCE_OFFICER])
+    with system.db.begin() as session, Spent() as spent:
+        drawn = audit.draw(session, "7", Filter(), DRAWN, system.context(actor), parts=system.reports)
+    print(f"a sample of {len(drawn.events)} from {drawn.population:,} events: {spent.wall:.2f} s")
+
+
+def package(house: Installation) -> None:
+    rights, amber = rights_of(house), house.people["amber_one"]
+    sources = house.system.compliance.sources
+    with house.system.db.read() as session, Spent() as finding:
+        seeds = graph.walk(session, sources, amber.account)
+        records = sum(1 for source in sources for _ in source.collect(session, seeds))
+    request_id = rights.ask(amber)
+    house.arrive()
+    with Spent() as packing:
+        rights.work()
+    copy = rights.fetch(amber, request_id)
+    print(
+        f"a copy of {records:,} records, {len(copy):,} bytes: {packing.wall:.2f} s, {packing.cpu:.2f} s CPU, "
+        f"{packing.wall / finding.wall:.1f} of finding them ({finding.wall:.2f} s)"
     )
 
 

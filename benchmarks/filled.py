@@ -13,11 +13,13 @@ from app.identity import roles
 from app.kernel.clock import StillClock
 from ingest.events.auth import LoginFailed
 from ingest.log import outbox
+from tests.compliance.privacy.rights import Rights
 from tests.support.installation import Installation, installed
 
 START = datetime(2025, 9, 2, 9, 0, tzinfo=UTC)
 LATER = timedelta(days=430)
 PEOPLE = 200
+MOVED, SEEN = 500, 500
 BATCH = 1_000
 
 
@@ -33,6 +35,23 @@ class Spent:
         self.cpu += time.process_time()
 
 
+def live(house: Installation, account: str) -> None:
+    """Let money reach a person `MOVED` times (two entries each), and somebody fail at their door `SEEN` times."""
+    system = house.system
+    for _ in range(MOVED):
+        house.top_up(account, 1)
+    some = [LoginFailed(identifier=f"{0:064x}", step="password", reason="password", account=account, about=(account,))]
+    with system.db.begin() as session:
+        outbox.record_many(session, some * SEEN, system.job_context("bench", system.clock.now()))
+
+
+def rights_of(house: Installation) -> Rights:
+    """Return what asks and answers for people in a filled installation."""
+    clock = house.system.clock
+    assert isinstance(clock, StillClock)
+    return Rights(house=house, clock=clock)
+
+
 @contextmanager
 def filled(events: int) -> Iterator[Installation]:
     """Open an installation with staff, a customer and so many sign-ins that were refused fourteen months ago."""
@@ -42,7 +61,8 @@ def filled(events: int) -> Iterator[Installation]:
             system = house.system
             for name, role in (("olga", roles.COMPLIANCE_OFFICER), ("dora", roles.DPO), ("dirk", roles.DPO)):
                 house.staff(name, role)
-            house.customer("amber_one", euros=20)
+            amber = house.customer("amber_one", euros=20)
+            live(house, amber.account)
             with Spent() as spent:
                 for first in range(0, events, BATCH):
                     some = [
