@@ -16,11 +16,14 @@ from flask import Flask
 
 import app.demo  # noqa: F401 - errors are listed once imported, and this and `process` import whatever can refuse
 from app import config, problems, process
+from app.compose import System
 from app.gateway.policy import Policy
 from app.identity import roles
 from app.identity.policy import BOUNDS, SecurityPolicy
 from app.kernel.access import PERMISSIONS, Permission
 from app.main import make_app
+from compliance.catalog import retention
+from compliance.privacy import graph
 from dashboards import theme
 from ingest.events import published
 
@@ -37,6 +40,7 @@ def pages(app: Flask) -> Mapping[str, str]:
         "docs/settings.md": settings(),
         "docs/security-policy.md": security_policy(),
         "docs/routes.md": routes(app),
+        "docs/data.md": data(app.extensions["onepay"]),
         "dashboards/assets/00-tokens.css": theme.tokens_css(),
         "dashboards/assets/20-grid-theme.js": "(function () {" + theme.GRID_THEME_JS + "})();\n",
     }
@@ -89,6 +93,30 @@ def routes(app: Flask) -> str:
         else:
             who, surface = f"public: {policy.permission.reason}", "–"
         lines.append(f"| `{rule.rule}` | {methods} | {surface} | {who} |")
+    return "\n".join(lines) + "\n"
+
+
+def data(system: System) -> str:
+    """Return where personal data lies, whole as the marks say it: stores, then the classes they are kept by."""
+    lines = [
+        "# Personal data",
+        _WORDS,
+        "Each line is what the marks say of one category in one store. Copies, erasures, retention and the register of",
+        "processing are made from the same marks; there is no second list.\n",
+        "| store | category | fields | origin | for | kept by | when erased | in a copy |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for one in sorted(graph.stores(system.compliance.sources), key=lambda one: (one.name, one.category, one.on_erase)):
+        fields = " ".join(f"`{name}`" for name in one.fields)
+        lines.append(
+            f"| `{one.name}` | {one.category} | {fields} | {one.origin} | {' '.join(one.purposes)} | "
+            f"`{one.retention}` | {one.on_erase} | {one.export} |"
+        )
+    lines += ["", "## Classes", "| class | what | from | for | then | ground |", "|---|---|---|---|---|---|"]
+    for known in retention.shipped().values():
+        lines.append(
+            f"| `{known.id}` | {known.says} | {known.anchor} | {known.keep.text} | {known.then} | {known.ground} |"
+        )
     return "\n".join(lines) + "\n"
 
 

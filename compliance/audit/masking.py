@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from app.kernel.access import Actor
 from ingest.events import catalog
-from ingest.events.envelope import CATEGORY_OF, fields_of
 from ingest.store.query import Document
 
 MASKED: Final = "masked"
@@ -18,6 +17,8 @@ _ADDRESSES: Final = frozenset({"network.address", "location", "device.id"})
 _MONEY: Final = frozenset({"money"})
 _WORDS: Final = frozenset({"free_text"})
 _HIDDEN: Final = frozenset({"onepay.personal"})
+_SHOWN: Final = frozenset({"onepay.session.id", "user.id", "user.target.id", "onepay.subject.id"})
+"""Ids by which acts are followed. A session names nobody and opens nothing; it is how acts of one visit are found."""
 _NETWORK_BITS: Final = {4: 16, 6: 32}
 
 
@@ -60,15 +61,5 @@ def _short(path: str, value: Any) -> Any:  # a value of a document
 
 @cache
 def _categories() -> Mapping[str, str]:
-    """Return the category of every field, the strictest where kinds differ."""
-    found = dict(CATEGORY_OF)
-    for kind in catalog.KINDS:
-        for _, declared in fields_of(kind):  # type: ignore[arg-type]  # mypy takes the class for its instance
-            category = "free_text" if declared.free_text else declared.mark.category
-            if category != "none":
-                found.setdefault(declared.path, category)
-    # A session names nobody and opens nothing; it is how acts of one visit are found.
-    found.pop("onepay.session.id", None)
-    for path in ("user.id", "user.target.id", "onepay.subject.id"):
-        found.pop(path, None)
-    return found
+    """Return the category of every field that may be masked."""
+    return {path: category for path, category in catalog.categories().items() if path not in _SHOWN}

@@ -20,7 +20,7 @@ from ingest.events import (
     privacy,
     transaction,
 )
-from ingest.events.envelope import ENVELOPE, Event, EventClass, FieldType, family_of, fields_of
+from ingest.events.envelope import CATEGORY_OF, ENVELOPE, Event, EventClass, FieldType, family_of, fields_of
 from ingest.events.expected import is_expected
 
 KINDS: tuple[type[Event], ...] = (
@@ -112,3 +112,16 @@ def columns() -> Mapping[str, FieldType]:
         both = [".".join(parents[:n]) for n in range(1, len(parents) + 1) if ".".join(parents[:n]) in table]
         assert not both, f"{path} lies below {both[0]}, which has a value of its own"
     return dict(sorted(table.items()))
+
+
+@cache
+def categories() -> Mapping[str, str]:
+    """Return the privacy category of every field that says something of a person, by path, as the marks say it."""
+    found = dict(CATEGORY_OF)
+    for kind in KINDS:
+        for _, declared in fields_of(kind):  # type: ignore[arg-type]  # mypy takes the class for its instance
+            category = "free_text" if declared.free_text else declared.mark.category
+            if category != "none":
+                known = found.setdefault(declared.path, category)
+                assert known == category, f"{declared.path} is {known} and {category}"
+    return dict(sorted(found.items()))

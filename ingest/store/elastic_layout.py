@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from app.kernel.errors import ConfigurationRefused
+from ingest.events import catalog
 from ingest.store.columns import ELASTIC, Schema, month_end
 from ingest.store.elastic_client import Answer, Requester, error_type
 from ingest.store.placing import CLASSES, hold_case
@@ -158,7 +159,8 @@ class Layout:
         return {"dynamic": "strict", "_meta": self._meta(), "properties": properties}
 
     def _meta(self) -> Answer:
-        return {"origin": self.origin, "catalogue": self.schema.hash}
+        said = {path: category for path, category in catalog.categories().items() if path in self.schema.fields}
+        return {"origin": self.origin, "catalogue": self.schema.hash, "onepay": {"personal": said}}
 
     def _replicas(self) -> int:
         status, answer = self._request.request("GET", "/_cluster/health")

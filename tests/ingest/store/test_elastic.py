@@ -178,6 +178,16 @@ def test_a_new_field_is_added_to_what_exists(client: OfficialClient, namespace: 
     assert store.count(Not(Exists("user.id")), ALL) == 1
 
 
+def test_an_index_says_which_of_its_fields_are_about_people(elastic: ElasticStore, client: OfficialClient) -> None:
+    elastic.append([sequenced(1)])
+    _, found = client.request("GET", f"/{elastic.namespace}-*/_mapping")
+    assert found
+    for index in found.values():
+        said = index["mappings"]["_meta"]["onepay"]["personal"]
+        assert (said["user.id"], said["source.ip"]) == ("account.id", "network.address")
+        assert "event.action" not in said
+
+
 def test_a_retyped_field_stops_the_start(elastic: ElasticStore, client: OfficialClient) -> None:
     elastic.append([sequenced(1)])
     retyped = Schema({**shipped().fields, "user.id": FieldType.LONG})
