@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from app.kernel.db import UtcDateTime
-from app.kernel.marks import personal, technical
+from app.kernel.marks import personal, technical, written
 
 metadata = sa.MetaData()
 _T = technical("governance")
@@ -26,14 +26,7 @@ def _about(subject: str, *, export: str = "never") -> dict[str, object]:
 
 
 def _text(author: str) -> dict[str, object]:
-    return personal(
-        "free_text",
-        author,
-        retention="incident",
-        on_erase="keep_to_class_end",
-        export="never",
-        purposes=("security",),
-    )
+    return written(author, retention="incident", purposes=("security",))
 
 
 def _staff(column: str) -> dict[str, object]:
@@ -48,7 +41,7 @@ incident = sa.Table(
     metadata,
     sa.Column("id", sa.Text, primary_key=True, info=_T),
     sa.Column("number", sa.BigInteger, nullable=False, unique=True, info=_T),
-    sa.Column("title", sa.Text, nullable=False, info=_T),
+    sa.Column("title", sa.Text, nullable=False, info=_text("owner")),
     sa.Column("reason", sa.Text, nullable=False, info=_about(f"id>{_ENTITY}")),
     sa.Column("kind", sa.Text, nullable=False, info=_T),
     sa.Column("severity", sa.Integer, nullable=False, info=_T),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from app.kernel.db import UtcDateTime
-from app.kernel.marks import NOBODY, personal, technical
+from app.kernel.marks import NOBODY, personal, technical, written
 
 metadata = sa.MetaData()
 ACCOUNT_CLASS = "account"
@@ -190,7 +190,12 @@ role_grant = sa.Table(
     sa.Column("from_at", UtcDateTime, nullable=False, info=_T),
     sa.Column("until_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("given_by", sa.Text, nullable=True, info=personal("staff", "given_by", retention="governance")),
-    sa.Column("reason", sa.Text, nullable=False, info=_T),
+    sa.Column(
+        "reason",
+        sa.Text,
+        nullable=False,
+        info=written("given_by", retention="governance", purposes=("security",)),
+    ),
     sa.Column("ended_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("approval_id", sa.Text, nullable=True, info=_T),
     sa.Column("period_from", UtcDateTime, nullable=True, info=_T),

@@ -88,3 +88,14 @@ def personal(
         origin=origin,
         purposes=purposes,
     ).as_info()
+
+
+def written(author: str, *, retention: str, purposes: tuple[str, ...] = ("claims",)) -> dict[str, object]:
+    """Return the mark of what people write at work: reasons, statements, findings, names of files.
+
+    `author` is the path to who wrote it. It may name anybody, so it is looked through as words are, told to nobody in a
+    copy of their data, and stays with what it was written about.
+    """
+    return personal(
+        "free_text", author, retention=retention, on_erase="keep_to_class_end", export="never", purposes=purposes
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from app.kernel.db import UtcDateTime
-from app.kernel.marks import personal, technical
+from app.kernel.marks import personal, technical, written
 
 metadata = sa.MetaData()
 EVIDENCE = "evidence"
@@ -14,6 +14,10 @@ _T = technical(EVIDENCE)
 
 def _staff(column: str) -> dict[str, object]:
     return personal("staff", column, retention=EVIDENCE, export="never", purposes=("claims",))
+
+
+def _words(author: str) -> dict[str, object]:
+    return written(author, retention=EVIDENCE)
 
 
 def _one(name: str, table: sa.Table, *columns: sa.Column[str]) -> None:
@@ -30,8 +34,8 @@ attestation = sa.Table(
     sa.Column("key", sa.Text, nullable=False, info=_T),
     sa.Column("kind", sa.Text, nullable=False, info=_T),
     sa.Column("version", sa.Integer, nullable=False, info=_T),
-    sa.Column("statement", sa.Text, nullable=False, info=_T),
-    sa.Column("facts", sa.JSON, nullable=False, info=_T),
+    sa.Column("statement", sa.Text, nullable=False, info=_words("owner")),
+    sa.Column("facts", sa.JSON, nullable=False, info=_words("owner")),
     sa.Column("files", sa.JSON, nullable=False, info=_T),
     sa.Column("owner", sa.Text, nullable=False, info=_staff("owner")),
     sa.Column("valid_from", UtcDateTime, nullable=False, info=_T),
@@ -52,8 +56,8 @@ exception = sa.Table(
     sa.Column("key", sa.Text, nullable=False, info=_T),
     sa.Column("component", sa.Text, nullable=True, info=_T),
     sa.Column("kind", sa.Text, nullable=False, info=_T),
-    sa.Column("why", sa.Text, nullable=False, info=_T),
-    sa.Column("worksheet", sa.Text, nullable=True, info=_T),
+    sa.Column("why", sa.Text, nullable=False, info=_words("proposed_by")),
+    sa.Column("worksheet", sa.Text, nullable=True, info=_words("proposed_by")),
     sa.Column("proposed_by", sa.Text, nullable=False, info=_staff("proposed_by")),
     sa.Column("from_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("until_at", UtcDateTime, nullable=False, info=_T),
@@ -71,7 +75,7 @@ risk_analysis = sa.Table(
     sa.Column("requirement", sa.Text, nullable=False, info=_T),
     sa.Column("version", sa.Integer, nullable=False, info=_T),
     sa.Column("frequency", sa.Text, nullable=False, info=_T),
-    sa.Column("body", sa.JSON, nullable=False, info=_T),
+    sa.Column("body", sa.JSON, nullable=False, info=_words("proposed_by")),
     sa.Column("proposed_by", sa.Text, nullable=False, info=_staff("proposed_by")),
     sa.Column("approved_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("review_by", UtcDateTime, nullable=False, info=_T),
@@ -104,7 +108,7 @@ evidence_file = sa.Table(
     sa.Column("sha256", sa.Text, primary_key=True, info=_T),
     sa.Column("size", sa.BigInteger, nullable=False, info=_T),
     sa.Column("media_type", sa.Text, nullable=False, info=_T),
-    sa.Column("name", sa.Text, nullable=False, info=_T),
+    sa.Column("name", sa.Text, nullable=False, info=_words("uploaded_by")),
     sa.Column("uploaded_by", sa.Text, nullable=False, info=_staff("uploaded_by")),
     sa.Column("uploaded_at", UtcDateTime, nullable=False, info=_T),
     sa.Column("event_id", sa.Text, nullable=False, info=_T),
@@ -115,7 +119,7 @@ evidence_use = sa.Table(
     sa.Column("sha256", sa.Text, primary_key=True, info=_T),
     sa.Column("framework", sa.Text, primary_key=True, info=_T),
     sa.Column("key", sa.Text, primary_key=True, info=_T),
-    sa.Column("reason", sa.Text, nullable=True, info=_T),
+    sa.Column("reason", sa.Text, nullable=True, info=_words("used_by")),
     sa.Column("used_by", sa.Text, nullable=False, info=_staff("used_by")),
     sa.Column("used_at", UtcDateTime, nullable=False, info=_T),
 )

@@ -7,17 +7,24 @@ from typing import Final
 import sqlalchemy as sa
 
 from app.kernel.db import UtcDateTime
-from app.kernel.marks import personal, technical
+from app.kernel.marks import NOBODY, personal, technical, written
 
 metadata = sa.MetaData()
 EVIDENCE: Final = "evidence"
 BREACH: Final = "breach"
 _T = technical(EVIDENCE)
 _B = technical(BREACH)
+_CONTACT = personal(
+    "contact", NOBODY, retention=EVIDENCE, on_erase="keep_to_class_end", export="never", purposes=("rights",)
+)
 
 
 def _staff(column: str, class_: str = EVIDENCE) -> dict[str, object]:
     return personal("staff", column, retention=class_, export="never", purposes=("rights",))
+
+
+def _words(author: str, class_: str = EVIDENCE) -> dict[str, object]:
+    return written(author, retention=class_, purposes=("rights",))
 
 
 def _counted() -> sa.Column[int]:
@@ -48,28 +55,28 @@ breach = sa.Table(
     metadata,
     sa.Column("id", sa.Text, primary_key=True, info=_B),
     sa.Column("incident_ref", sa.Text, nullable=True, unique=True, info=_B),
-    sa.Column("title", sa.Text, nullable=False, info=_B),
+    sa.Column("title", sa.Text, nullable=False, info=_words("recorded_by", BREACH)),
     sa.Column("aware_at", UtcDateTime, nullable=False, info=_B),
     sa.Column("due_at", UtcDateTime, nullable=False, index=True, info=_B),
     sa.Column("hours", sa.Integer, nullable=False, info=_B),
     sa.Column("recorded_at", UtcDateTime, nullable=False, info=_B),
     sa.Column("recorded_by", sa.Text, nullable=True, info=_staff("recorded_by", BREACH)),
     sa.Column("state", sa.Text, nullable=False, index=True, info=_B),
-    sa.Column("nature", sa.Text, nullable=True, info=_B),
+    sa.Column("nature", sa.Text, nullable=True, info=_words("recorded_by", BREACH)),
     sa.Column("categories", sa.JSON, nullable=False, info=_B),
     sa.Column("people", sa.BigInteger, nullable=True, info=_B),
     sa.Column("records", sa.BigInteger, nullable=True, info=_B),
-    sa.Column("consequences", sa.Text, nullable=True, info=_B),
-    sa.Column("measures", sa.Text, nullable=True, info=_B),
+    sa.Column("consequences", sa.Text, nullable=True, info=_words("recorded_by", BREACH)),
+    sa.Column("measures", sa.Text, nullable=True, info=_words("recorded_by", BREACH)),
     sa.Column("high_risk", sa.Boolean, nullable=True, info=_B),
-    sa.Column("controller", sa.Text, nullable=True, info=_B),
+    sa.Column("controller", sa.Text, nullable=True, info=_words("recorded_by", BREACH)),
     sa.Column("decision", sa.Text, nullable=True, info=_B),
-    sa.Column("reasons", sa.Text, nullable=True, info=_B),
+    sa.Column("reasons", sa.Text, nullable=True, info=_words("proposed_by", BREACH)),
     sa.Column("proposed_by", sa.Text, nullable=True, info=_staff("proposed_by", BREACH)),
     sa.Column("decided_by", sa.Text, nullable=True, info=_staff("decided_by", BREACH)),
     sa.Column("decided_at", UtcDateTime, nullable=True, info=_B),
     sa.Column("approval_id", sa.Text, nullable=True, index=True, info=_B),
-    sa.Column("letters_exception", sa.Text, nullable=True, info=_B),
+    sa.Column("letters_exception", sa.Text, nullable=True, info=_words("recorded_by", BREACH)),
     sa.Column("closed_at", UtcDateTime, nullable=True, info=_B),
     sa.CheckConstraint("decision IN ('notify', 'no_notice')", name="compliance_breach_decision"),
     sa.CheckConstraint("aware_at <= recorded_at", name="compliance_breach_aware"),
@@ -89,9 +96,9 @@ breach_step = sa.Table(
     sa.Column("at", UtcDateTime, nullable=False, info=_B),
     sa.Column("actor", sa.Text, nullable=True, info=_staff("actor", BREACH)),
     sa.Column("what", sa.Text, nullable=False, info=_B),
-    sa.Column("before", sa.Text, nullable=True, info=_B),
-    sa.Column("after", sa.Text, nullable=True, info=_B),
-    sa.Column("reason", sa.Text, nullable=True, info=_B),
+    sa.Column("before", sa.Text, nullable=True, info=_words("actor", BREACH)),
+    sa.Column("after", sa.Text, nullable=True, info=_words("actor", BREACH)),
+    sa.Column("reason", sa.Text, nullable=True, info=_words("actor", BREACH)),
     sa.Column("event_id", sa.Text, nullable=True, info=_B),
 )
 breach_notice = sa.Table(
@@ -100,12 +107,12 @@ breach_notice = sa.Table(
     sa.Column("breach_id", sa.Text, primary_key=True, info=_B),
     sa.Column("recipient", sa.Text, primary_key=True, info=_B),
     sa.Column("phase", sa.Integer, primary_key=True, autoincrement=False, info=_B),
-    sa.Column("text", sa.Text, nullable=False, info=_B),
+    sa.Column("text", sa.Text, nullable=False, info=_words("sent_by", BREACH)),
     sa.Column("sha256", sa.Text, nullable=False, info=_B),
-    sa.Column("reference", sa.Text, nullable=True, info=_B),
+    sa.Column("reference", sa.Text, nullable=True, info=_words("sent_by", BREACH)),
     sa.Column("sent_at", UtcDateTime, nullable=False, info=_B),
     sa.Column("sent_by", sa.Text, nullable=True, info=_staff("sent_by", BREACH)),
-    sa.Column("late_reason", sa.Text, nullable=True, info=_B),
+    sa.Column("late_reason", sa.Text, nullable=True, info=_words("sent_by", BREACH)),
     sa.Column("event_id", sa.Text, nullable=False, info=_B),
     sa.CheckConstraint("recipient IN ('authority', 'people', 'controller')", name="compliance_breach_recipient"),
 )
@@ -114,12 +121,12 @@ processor = sa.Table(
     metadata,
     sa.Column("id", sa.Text, primary_key=True, info=_T),
     sa.Column("name", sa.Text, nullable=False, unique=True, info=_T),
-    sa.Column("does", sa.Text, nullable=False, info=_T),
-    sa.Column("contract", sa.Text, nullable=True, info=_T),
+    sa.Column("does", sa.Text, nullable=False, info=_words("changed_by")),
+    sa.Column("contract", sa.Text, nullable=True, info=_words("changed_by")),
     sa.Column("points", sa.JSON, nullable=False, info=_T),
     sa.Column("sub_processors", sa.JSON, nullable=False, info=_T),
     sa.Column("countries", sa.JSON, nullable=False, info=_T),
-    sa.Column("transfer", sa.Text, nullable=True, info=_T),
+    sa.Column("transfer", sa.Text, nullable=True, info=_words("changed_by")),
     sa.Column("hosts", sa.JSON, nullable=False, info=_T),
     sa.Column("purposes", sa.JSON, nullable=False, info=_T),
     sa.Column("has_cards", sa.Boolean, nullable=False, info=_T),
@@ -135,10 +142,10 @@ officer = sa.Table(
     "compliance_officer",
     metadata,
     _counted(),
-    sa.Column("contact", sa.Text, nullable=False, info=_T),
-    sa.Column("published", sa.Text, nullable=False, info=_T),
-    sa.Column("reports_to", sa.Text, nullable=False, info=_T),
-    sa.Column("independence", sa.Text, nullable=False, info=_T),
+    sa.Column("contact", sa.Text, nullable=False, info=_CONTACT),
+    sa.Column("published", sa.Text, nullable=False, info=_words("changed_by")),
+    sa.Column("reports_to", sa.Text, nullable=False, info=_words("changed_by")),
+    sa.Column("independence", sa.Text, nullable=False, info=_words("changed_by")),
     sa.Column("changed_by", sa.Text, nullable=True, info=_staff("changed_by")),
     sa.Column("from_at", UtcDateTime, nullable=False, info=_T),
 )
@@ -148,7 +155,7 @@ activity_approval = sa.Table(
     sa.Column("id", sa.Text, primary_key=True, info=_T),
     sa.Column("sha256", sa.Text, nullable=False, info=_T),
     sa.Column("body", sa.Text, nullable=False, info=_T),
-    sa.Column("reason", sa.Text, nullable=False, info=_T),
+    sa.Column("reason", sa.Text, nullable=False, info=_words("proposed_by")),
     sa.Column("state", sa.Text, nullable=False, index=True, info=_T),
     sa.Column("proposed_by", sa.Text, nullable=True, info=_staff("proposed_by")),
     sa.Column("proposed_at", UtcDateTime, nullable=False, info=_T),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from app.kernel.db import UtcDateTime
-from app.kernel.marks import personal, technical
+from app.kernel.marks import personal, technical, written
 
 metadata = sa.MetaData()
 GOVERNANCE = "governance"
@@ -18,6 +18,10 @@ def _staff(column: str) -> dict[str, object]:
     )
 
 
+def _words(author: str) -> dict[str, object]:
+    return written(author, retention=GOVERNANCE)
+
+
 policy = sa.Table(
     "compliance_retention_policy",
     metadata,
@@ -25,8 +29,8 @@ policy = sa.Table(
     sa.Column("class", sa.Text, nullable=False, info=_T),
     sa.Column("version", sa.Integer, nullable=False, info=_T),
     sa.Column("keep", sa.Text, nullable=False, info=_T),
-    sa.Column("ground", sa.Text, nullable=False, info=_T),
-    sa.Column("reason", sa.Text, nullable=False, info=_T),
+    sa.Column("ground", sa.Text, nullable=False, info=_words("proposed_by")),
+    sa.Column("reason", sa.Text, nullable=False, info=_words("proposed_by")),
     sa.Column("hash", sa.Text, nullable=False, info=_T),
     sa.Column("state", sa.Text, nullable=False, info=_T),
     sa.Column("proposed_by", sa.Text, nullable=True, info=_staff("proposed_by")),
@@ -47,8 +51,8 @@ hold = sa.Table(
     metadata,
     sa.Column("id", sa.Text, primary_key=True, info=_T),
     sa.Column("case", sa.Text, nullable=False, unique=True, info=_T),
-    sa.Column("reason", sa.Text, nullable=False, info=_T),
-    sa.Column("authority", sa.Text, nullable=False, info=_T),
+    sa.Column("reason", sa.Text, nullable=False, info=_words("placed_by")),
+    sa.Column("authority", sa.Text, nullable=False, info=_words("placed_by")),
     sa.Column("review_on", sa.Text, nullable=False, info=_T),
     sa.Column("state", sa.Text, nullable=False, info=_T),
     sa.Column("placed_by", sa.Text, nullable=True, info=_staff("placed_by")),

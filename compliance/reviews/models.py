@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from app.kernel.db import UtcDateTime
-from app.kernel.marks import personal, technical
+from app.kernel.marks import personal, technical, written
 
 metadata = sa.MetaData()
 EVIDENCE = "evidence"
@@ -39,7 +39,7 @@ line = sa.Table(
     sa.Column("since", UtcDateTime, nullable=False, info=_T),
     sa.Column("last_use", UtcDateTime, nullable=True, info=_T),
     sa.Column("decision", sa.Text, nullable=True, info=_T),
-    sa.Column("reason", sa.Text, nullable=True, info=_T),
+    sa.Column("reason", sa.Text, nullable=True, info=written("decided_by", retention=EVIDENCE)),
     sa.Column("decided_by", sa.Text, nullable=True, info=_staff("decided_by")),
     sa.Column("decided_at", UtcDateTime, nullable=True, info=_T),
     sa.CheckConstraint("decided_by IS NULL OR decided_by <> holder", name="compliance_review_line_other"),

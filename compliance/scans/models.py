@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from app.kernel.db import UtcDateTime
-from app.kernel.marks import personal, technical
+from app.kernel.marks import personal, technical, written
 
 metadata = sa.MetaData()
 EVIDENCE = "evidence"
 _T = technical(EVIDENCE)
+_OF_SCAN = written("scan_id>compliance_scan.entered_by", retention=EVIDENCE)
 
 scan = sa.Table(
     "compliance_scan",
@@ -17,7 +18,7 @@ scan = sa.Table(
     sa.Column("id", sa.Text, primary_key=True, info=_T),
     sa.Column("kind", sa.Text, nullable=False, info=_T),
     sa.Column("performed_on", sa.Text, nullable=False, info=_T),
-    sa.Column("scanner", sa.Text, nullable=False, info=_T),
+    sa.Column("scanner", sa.Text, nullable=False, info=written("entered_by", retention=EVIDENCE)),
     sa.Column("authenticated", sa.Boolean, nullable=False, info=_T),
     sa.Column("components", sa.JSON, nullable=False, info=_T),
     sa.Column("passed", sa.JSON, nullable=False, info=_T),
@@ -40,7 +41,7 @@ finding = sa.Table(
     sa.Column("scan_id", sa.Text, nullable=False, index=True, info=_T),
     sa.Column("severity", sa.Text, nullable=False, info=_T),
     sa.Column("component", sa.Text, nullable=False, info=_T),
-    sa.Column("says", sa.Text, nullable=False, info=_T),
+    sa.Column("says", sa.Text, nullable=False, info=_OF_SCAN),
     sa.Column("opened_on", sa.Text, nullable=False, info=_T),
     sa.Column("fixed_on", sa.Text, nullable=True, info=_T),
 )

@@ -57,3 +57,56 @@ def test_a_column_has_its_mark(column: sa.Column[object]) -> None:
 @pytest.mark.parametrize(("prefix", "metadata"), ALL)
 def test_tables_carry_the_prefix_of_their_package(prefix: str, metadata: sa.MetaData) -> None:
     assert [name for name in metadata.tables if not name.startswith(prefix)] == []
+
+
+# What columns are called into which people write. Where one of these names holds a code of ours, its place is listed.
+WORDS = frozenset(
+    (
+        "answer",
+        "cause",
+        "comment",
+        "consequences",
+        "fix",
+        "ground",
+        "grounds",
+        "late_reason",
+        "measures",
+        "nature",
+        "note",
+        "reason",
+        "reasons",
+        "says",
+        "statement",
+        "text",
+        "title",
+        "why",
+        "worksheet",
+    )
+)
+CODES = frozenset(
+    (
+        "compliance_consent_text.text",
+        "compliance_interval.reason",
+        "compliance_observation.reason",
+        "compliance_probe.reason",
+        "compliance_redaction.reason",
+        "compliance_report.note",
+        "compliance_retention_run.why",
+        "compliance_standing.reason",
+        "detectors_version.title",
+        "ingest_checkpoint.note",
+        "ingest_parked.reason",
+        "ingest_subject_key.why",
+        "payments_restraint.reason",
+        "payments_transfer.reason",
+        "playbooks_step.why",
+        "playbooks_task.text",
+    )
+)
+
+
+@pytest.mark.parametrize("column", [one for one in COLUMNS if one.name in WORDS], ids=str)
+def test_a_column_that_people_write_into_is_marked_as_their_words(column: sa.Column[object]) -> None:
+    mark = column.info["mark"]
+    is_code = str(column) in CODES
+    assert (mark.category == "none") == is_code

@@ -18,6 +18,7 @@ from app.kernel.approvals import State as ApprovalState
 from app.kernel.clock import StillClock
 from app.kernel.errors import Forbidden, NotFound, ReasonMissing, SamePerson
 from app.kernel.words import SecretInText
+from compliance import models as controls
 from compliance import posture
 from compliance.attest import analyses, attestations, baselines, exceptions, jobs, models
 from compliance.attest.attestations import Attestation, FileUnknown, Kind, ProbeDecides
@@ -101,6 +102,13 @@ def except_(house: Installation, key: str = "8.4.1", **changed: object) -> Exemp
     draft = exceptions.Draft(**{**values, **changed})  # type: ignore[arg-type]  # a draft in pieces
     with house.system.db.begin() as session:
         return exceptions.propose(session, draft, ctx(house, "olga"), desk=house.system.desk)
+
+
+def violations(house: Installation, probe: str) -> list[str]:
+    of = controls.observation
+    with house.system.db.read() as session:
+        newest = session.scalars(sa.select(of.c.violations).where(of.c.probe == probe).order_by(of.c.ended_at.desc()))
+        return [one["object_id"] for one in next(iter(newest))]
 
 
 def approve_matrix(house: Installation) -> str:
@@ -321,6 +329,17 @@ def test_an_exception_covers_what_fails_until_its_day_and_never_counts(house: In
     assert (intervals[-1].state, intervals[-1].from_at) == (State.FAIL, made.until_at)
     expire(house)
     assert '"reason":"expired"' in told(house, "compliance.exception.ended")[0]
+
+
+def test_what_people_sign_is_looked_through_for_card_numbers(house: Installation) -> None:
+    made = except_(house)
+    observe(house, "scanner.card_numbers")
+    assert violations(house, "scanner.card_numbers") == []
+    with house.system.db.begin() as session:  # past the service, which refuses one
+        typed = sa.update(models.exception).where(models.exception.c.id == made.id)
+        session.execute(typed.values(why="Of the card 4111 1111 1111 1111"))
+    observe(house, "scanner.card_numbers")
+    assert violations(house, "scanner.card_numbers") == [f"compliance_exception.why {made.id}"]
 
 
 def test_an_exception_makes_nothing_better_that_does_not_fail(house: Installation) -> None:
