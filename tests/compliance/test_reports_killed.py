@@ -16,7 +16,7 @@ from app.kernel.access import Actor, ActorKind, service
 from app.kernel.clock import StillClock
 from compliance.reports import runs
 from ingest import models as log
-from tests.support.dying import KILLED, killed
+from tests.support.killing import KILLED, killed
 from tests.support.installation import Installation, installed
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
