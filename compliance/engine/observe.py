@@ -26,7 +26,7 @@ from app.kernel.ids import Ids
 from app.kernel.jobs import Job
 from compliance import models
 from compliance.contracts.probes import Probe
-from compliance.engine import reading
+from compliance.engine import code, reading
 from compliance.engine.parts import Parts
 from compliance.engine.reading import Seen
 from compliance.engine.settle import settle
@@ -141,7 +141,7 @@ class Observer:
             state=State(row.state),
             violations=last,
             tested=Tested(canary=Canary(row.canary) if row.canary else None, at=row.canary_at),
-            is_new=row.code_hash != reading.code_hash(probe),
+            is_new=row.code_hash != code.code_hash(probe),
         )
 
     def _last(self, session: Session, observation_id: str | None) -> str | None:
@@ -162,7 +162,7 @@ class Observer:
         controls = self.parts.catalogue.served_by(probe.name)
         pace = self.parts.catalogue.fresh_of(probe.name) / 2 if controls else timedelta(hours=1)
         values: dict[str, Any] = {
-            "code_hash": reading.code_hash(probe),
+            "code_hash": code.code_hash(probe),
             "state": seen.verdict.state,
             "reason": seen.verdict.reason,
             "observed_at": ctx.at,
@@ -188,7 +188,7 @@ class Observer:
         row = {
             "id": ctx.new_id("obs"),
             "probe": probe.name,
-            "code_hash": reading.code_hash(probe),
+            "code_hash": code.code_hash(probe),
             "build": self.parts.build,
             "host": self.parts.host,
             "controls": [f"{one.framework} {one.key}" for one in controls],

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import sys
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy.orm import Session
@@ -37,13 +32,6 @@ class Seen:
     window: Window
     tested: Tested
     error: str | None = None
-
-
-@cache
-def code_hash(probe: Probe) -> str:
-    """Return the hash of the source a probe is written in: its module's file, all of it."""
-    module = sys.modules[inspect.unwrap(probe.read).__module__]
-    return hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()
 
 
 def ask(

@@ -17,7 +17,7 @@ from app.kernel.db import Database
 from app.kernel.errors import Conflict, Invalid, NotFound
 from compliance import models
 from compliance.contracts.probes import Kind, Window
-from compliance.engine import reading
+from compliance.engine import code, reading
 from compliance.engine.parts import Parts
 from compliance.engine.verdict import Canary, Tested
 from ingest.events.compliance import EvidenceContradicted
@@ -134,7 +134,7 @@ def rerun(number: str, ctx: Context, *, db: Database, store: EventStore, parts: 
         raise NotReplayable("It reads rows or acts as they are at a moment, and that moment is gone.")
     if found.hi == found.lo:
         raise NotReplayable("It read nothing: its window is empty.")
-    if reading.code_hash(probe) != found.code_hash:
+    if code.code_hash(probe) != found.code_hash:
         raise NotReplayable("The probe was changed since.")
     window = Window(lo=found.lo, hi=found.hi)
     with db.read() as session:

@@ -6,10 +6,12 @@ import ast
 
 from tests.architecture import tree
 
-# Raw statement texts: the ledger's two stores, what the log prepares once, DuckDB's dialect, migrations, the engine.
+# Raw statement texts: the ledger's two stores, what the log prepares once, DuckDB's dialect, migrations, the
+# engine, the overlay of a fence.
 HOMES = (
     "app/kernel/db.py",
     "app/migrations/",
+    "compliance/engine/overlay.py",
     "ingest/log/statements.py",
     "ingest/store/",
     "payments/ledger/postgres.py",

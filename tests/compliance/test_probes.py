@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,12 +18,13 @@ from app.kernel import documents
 from app.kernel.clock import StillClock
 from app.kernel.db import Database
 from compliance.catalog.controls import CROSSWALK
-from compliance.contracts.probes import Probe, Reading
-from compliance.engine import standing
+from compliance.contracts.probes import Kind, Probe, Reading
+from compliance.engine import code, standing
 from compliance.engine.observe import Observer
 from compliance.states import Reason, State
 from tests.support.installation import Installation, installed
 
+PRODUCT = Path(__file__).parents[2]
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
 
@@ -57,6 +61,36 @@ def observer(house: Installation, probe: Probe) -> Observer:
 
 def test_every_probe_that_is_built_speaks_for_a_control(house: Installation) -> None:
     assert sorted(house.system.controls.parts.probes) == names()
+
+
+def test_the_hash_of_a_probe_is_of_its_own_source_and_of_nothing_else(house: Installation) -> None:
+    probes = house.system.controls.parts.probes.values()
+    assert len({code.code_hash(probe) for probe in probes}) == len(probes)
+    ours = {path.name for path in PRODUCT.iterdir() if (path / "__init__.py").exists()}
+    for probe in probes:
+        assert code.modules(probe), probe.name
+        assert {module.partition(".")[0] for module in code.modules(probe)} <= ours, probe.name
+
+
+def test_a_change_of_a_probes_source_or_of_what_it_is_given_changes_its_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def made(limit: int, source: str) -> str:
+        for name, text in (("asked_of", "def read(look, *, limit, helper): ..."), ("helping", source)):
+            (tmp_path / f"{name}.py").write_text(f"{text}\n", encoding="utf-8")
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        asked, helping = importlib.import_module("asked_of"), importlib.import_module("helping")
+        read = partial(asked.read, limit=limit, helper=helping.help_it)
+        return code.code_hash(Probe(name="one", kind=Kind.STATE, asks="", read=read, plant=asked.read))
+
+    first = made(1, "def help_it(): ...")
+    assert made(1, "def help_it(): ...") == first
+    assert made(2, "def help_it(): ...") != first
+    assert made(1, "def help_it(): return 1") != first
 
 
 @pytest.mark.parametrize("name", names())

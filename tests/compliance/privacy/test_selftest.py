@@ -100,6 +100,16 @@ def test_its_keys_are_really_gone(rights: Rights) -> None:
     assert len(told) == 1
 
 
+def test_a_night_that_takes_too_long_is_ended_and_says_that_nothing_is_known(rights: Rights) -> None:
+    before, system = counted(rights), rights.house.system
+    ctx = system.context(service("privacy.selftest"))
+    parts, gate, shreds = rights.parts, Gate(), system.shredding
+    done = selftest.run(rights.db, ctx, parts=parts, gate=gate, shreds=shreds, seconds=0.0)
+    assert [(one.leg, one.place) for one in done.problems] == [("erasure", "fence")]
+    assert counted(rights) == before
+    assert states(rights)["privacy.selftest"] is State.FAIL
+
+
 def test_before_the_first_night_nothing_is_known(rights: Rights) -> None:
     assert set(states(rights).values()) == {State.NOT_EVALUABLE}
 
