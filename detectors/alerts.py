@@ -15,7 +15,7 @@ from app.kernel import canonical, crypto, words
 from app.kernel.access import SOC_ALERT_READ, SOC_ALERT_TRIAGE, Actor
 from app.kernel.clock import from_micros
 from app.kernel.context import Context
-from app.kernel.db import insert_once
+from app.kernel.db import change_one, insert_once
 from app.kernel.errors import NotFound, WrongState
 from detectors.detector import Finding
 from detectors.models import alert, alert_event, alert_revision, version
@@ -161,7 +161,8 @@ def close(session: Session, alert_id: str, verdict: Verdict, reason: str, ctx: C
     ctx.actor.require(SOC_ALERT_TRIAGE)
     why = words.reason(reason, longest=REASON_MAX)
     found = _row(session, alert_id)
-    done = session.execute(
+    change_one(
+        session,
         sa.update(alert)
         .where(alert.c.id == alert_id, alert.c.state == AlertState.OPEN.value)
         .values(
@@ -170,10 +171,9 @@ def close(session: Session, alert_id: str, verdict: Verdict, reason: str, ctx: C
             verdict_reason=why,
             closed_by=ctx.actor.id,
             closed_peak=alert.c.peak,
-        )
+        ),
+        otherwise=WrongState("This alert is not open."),
     )
-    if done.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
-        raise WrongState("This alert is not open.")
     ids = [item.event_id for item in evidence(session, alert_id, ctx.actor, limit=EVIDENCE_IN_EVENT_MAX)]
     event = FindingClosed(**_told(found, found._mapping, ids), verdict=verdict.value, reason=verdict.value)
     outbox.record(session, event, ctx)
@@ -183,11 +183,11 @@ def reopen(session: Session, alert_id: str, ctx: Context) -> None:
     """Open a closed alert again."""
     ctx.actor.require(SOC_ALERT_TRIAGE)
     found = _row(session, alert_id)
-    done = session.execute(
-        sa.update(alert).where(alert.c.id == alert_id, alert.c.state == AlertState.CLOSED.value).values(_REOPENED)
+    change_one(
+        session,
+        sa.update(alert).where(alert.c.id == alert_id, alert.c.state == AlertState.CLOSED.value).values(_REOPENED),
+        otherwise=WrongState("This alert is not closed."),
     )
-    if done.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
-        raise WrongState("This alert is not closed.")
     ids = [item.event_id for item in evidence(session, alert_id, ctx.actor, limit=EVIDENCE_IN_EVENT_MAX)]
     outbox.record(session, FindingReopened(**_told(found, found._mapping, ids), reason="person"), ctx)
 

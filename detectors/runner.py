@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from app.kernel.access import SOC_RULE_READ, Actor, service
 from app.kernel.clock import Clock
 from app.kernel.context import Context
-from app.kernel.db import Database
+from app.kernel.db import Database, change_one, changed
 from app.kernel.errors import Unavailable
 from app.kernel.ids import Ids
 from app.kernel.jobs import guarded
@@ -222,7 +222,8 @@ class Runner:
         with self._db.begin() as session:
             for row in sorted(rows, key=lambda row: row.version_id):
                 slug = slugs[row.version_id]
-                moved = session.execute(
+                change_one(
+                    session,
                     sa.update(cursor)
                     .where(cursor.c.version_id == row.version_id, cursor.c.mode == LIVE, cursor.c.sequence == piece.lo)
                     .values(
@@ -233,10 +234,9 @@ class Runner:
                         next_try_at=None,
                         error=None,
                         ran_at=ctx.at,
-                    )
+                    ),
+                    otherwise=CursorMoved(slug),
                 )
-                if moved.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
-                    raise CursorMoved(slug)
                 if row.tries:
                     event = RuleRecovered(rule=slug, rule_version=self.rules[slug].content_hash)
                     outbox.record(session, event, ctx)
@@ -361,12 +361,13 @@ def _standing(session: Session, rule: Rule, row: Any, head: int, at: datetime) -
 
 def _cover(session: Session, version_id: str, lo: int, hi: int, present: int) -> None:
     """Extend the coverage of a version by (lo, hi]; contiguous runs are one row."""
-    grown = session.execute(
+    grown = changed(
+        session,
         sa.update(coverage)
         .where(coverage.c.version_id == version_id, coverage.c.hi == lo)
-        .values(hi=hi, present=coverage.c.present + present, dropped=coverage.c.dropped + hi - lo - present)
+        .values(hi=hi, present=coverage.c.present + present, dropped=coverage.c.dropped + hi - lo - present),
     )
-    if grown.rowcount == 0:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
+    if grown == 0:
         session.execute(
             sa.insert(coverage).values(version_id=version_id, lo=lo, hi=hi, present=present, dropped=hi - lo - present)
         )

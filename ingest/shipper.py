@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from app.kernel.access import service
 from app.kernel.clock import Clock, from_micros
 from app.kernel.context import Context
-from app.kernel.db import Database, insert_once
+from app.kernel.db import Database, changed, insert_once
 from app.kernel.errors import ConfigurationRefused
 from app.kernel.ids import Ids, RandomIds
 from app.kernel.jobs import Step
@@ -203,13 +203,14 @@ class Shipper:
         hi = batch[-1].document.sequence
         target = models.target
         with self._db.begin() as session:
-            moved = session.execute(
+            moved = changed(
+                session,
                 sa.update(target)
                 .where(target.c.name == self.target, target.c.done == lo)
-                .values(done=hi, at=self._clock.now())
+                .values(done=hi, at=self._clock.now()),
             )
             # Another shipper was faster; its batch was the same, and repeats are harmless.
-            if moved.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
+            if not moved:
                 return
             self._park(session, refused)
 
@@ -326,11 +327,11 @@ class Shipper:
         target = models.target
         ours = target.c.name == self.target
         with self._db.begin() as session:
-            begun = session.execute(
-                sa.update(target).where(ours, target.c.failing_since.is_(None)).values(failing_since=now)
+            begun = changed(
+                session, sa.update(target).where(ours, target.c.failing_since.is_(None)).values(failing_since=now)
             )
             session.execute(sa.update(target).where(ours).values(error=reason))
-            if begun.rowcount == 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
+            if begun:
                 self._tell_failure(session, type(error).__name__, now)
         self._error = reason
 
@@ -351,12 +352,13 @@ class Shipper:
         target = models.target
         with self._db.begin() as session:
             since = self._failing_since(session)
-            ended = session.execute(
+            ended = changed(
+                session,
                 sa.update(target)
                 .where(target.c.name == self.target, target.c.failing_since.is_not(None))
-                .values(failing_since=None, error=None)
+                .values(failing_since=None, error=None),
             )
-            if ended.rowcount == 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
+            if ended:
                 outbox.record(session, ControlRestored(control=CONTROL, since=since), self._context())
 
     def _context(self) -> Context:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.kernel.context import Context
-from app.kernel.db import insert_once
+from app.kernel.db import change_one, insert_once
 from app.kernel.errors import Conflict, Invalid
 from payments import notes
 from payments.models import handle
@@ -69,5 +69,4 @@ def claim(session: Session, owner: str, name: str, ctx: Context) -> None:
         return
     lapsed = (handle.c.name == name) & (handle.c.released_at <= ctx.at - KEPT)
     again = sa.update(handle).where(lapsed).values(row)
-    if session.execute(again).rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
-        raise HandleTaken(param="handle")
+    change_one(session, again, otherwise=HandleTaken(param="handle"))

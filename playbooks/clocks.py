@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from app.kernel import documents
 from app.kernel.clock import rfc3339
 from app.kernel.context import Context
+from app.kernel.db import changed
 from app.kernel.errors import ConfigurationRefused
 from ingest.events.incident import ClockBreached, ClockMet, ClockStarted, ClockWarned
 from ingest.log import outbox
@@ -144,7 +145,7 @@ def shorten(session: Session, case: Incident, kind: str, due_at: datetime, ctx: 
         clock.c.state == ClockState.RUNNING.value,
         clock.c.due_at > due_at,
     )
-    if _changed(session, done.values(due_at=due_at)):
+    if changed(session, done.values(due_at=due_at)):
         _tell_moved(session, case, kind, due_at, "severity", ctx)
 
 
@@ -155,7 +156,7 @@ def prolong(session: Session, case: Incident, kind: str, ref: str, due_at: datet
         .where(clock.c.incident_id == case.id, clock.c.kind == kind, clock.c.ref == ref)
         .values(started_at=ctx.at, due_at=due_at, state=ClockState.RUNNING.value, warned_percent=0, met_at=None)
     )
-    if _changed(session, done):
+    if changed(session, done):
         _tell_moved(session, case, kind, due_at, "prolonged", ctx)
 
 
@@ -249,10 +250,6 @@ def _tell_moved(session: Session, case: Incident, kind: str, due_at: datetime, w
     event = ClockStarted(**cases.told(session, case), clock=kind, due_at=due_at, reason=why)
     event_id = outbox.record(session, event, ctx)
     timeline.add(session, case.id, Code.CLOCK_MOVED, ctx, event_id=event_id, clock=kind, due=rfc3339(due_at))
-
-
-def _changed(session: Session, statement: sa.Update) -> bool:
-    return bool(session.execute(statement).rowcount)  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
 
 
 def _span(text: str, hours_a_day: int) -> tuple[timedelta, bool]:

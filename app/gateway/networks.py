@@ -19,7 +19,7 @@ from app.kernel import words
 from app.kernel.clock import Clock
 from app.kernel.containment import BadParameter, ContainmentRefused, Radius, Standing
 from app.kernel.context import Context
-from app.kernel.db import Database, UtcDateTime, insert_once
+from app.kernel.db import Database, UtcDateTime, changed, insert_once
 from app.kernel.errors import Forbidden, Unavailable
 from app.kernel.marks import NOBODY, personal, technical
 from app.kernel.networks import MAPPED, count_clients, network_of, of_client
@@ -205,8 +205,7 @@ def purge(session: Session, at: datetime, *, limit: int = PURGE_MAX) -> int:
         .order_by(network_rule.c.expires_at)
         .limit(limit)
     )
-    gone = session.execute(sa.delete(network_rule).where(network_rule.c.id.in_(over)))
-    return int(gone.rowcount)  # type: ignore[attr-defined]  # a DELETE answers with a cursor result
+    return changed(session, sa.delete(network_rule).where(network_rule.c.id.in_(over)))
 
 
 def merged(networks: Sequence[str]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -13,6 +13,7 @@ from app.identity.parts import Identity
 from app.kernel import canonical, crypto
 from app.kernel.approvals import ApprovalChanged, Payload, Standing, State, Verdict, digest
 from app.kernel.crypto import Unreadable
+from app.kernel.db import changed
 from app.kernel.errors import NotFound
 
 LIST_MAX: Final = 100
@@ -58,13 +59,13 @@ def get(session: Session, approval_id: str, *, held: bool = False) -> Any:  # a 
 
 def move(session: Session, approval_id: str, before: State, after: State, **values: object) -> bool:
     """Move a row from one state to another; false if it was not in the first."""
-    done = session.execute(
+    done = changed(
+        session,
         sa.update(approval)
         .where(approval.c.id == approval_id, approval.c.state == before.value)
         .values(state=after.value, **values),
-        execution_options={"preserve_rowcount": True},
     )
-    return bool(done.rowcount == 1)  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
+    return done == 1
 
 
 def standings(session: Session, rows: Sequence[Any]) -> list[Standing]:  # rows of `approval`

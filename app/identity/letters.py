@@ -17,6 +17,7 @@ from app.identity.parts import Identity
 from app.kernel import crypto
 from app.kernel.context import Context
 from app.kernel.crypto import Unreadable
+from app.kernel.db import changed
 from app.kernel.errors import OnePayError, TooManyAttempts
 
 KEPT: Final = timedelta(days=1)
@@ -194,12 +195,12 @@ def standing(session: Session, at: datetime) -> Waiting:
 
 def set_aside(session: Session, at: datetime) -> int:
     """Give up letters whose handing over never ended, so often that they may be what ends it; returns how many."""
-    given_up = session.execute(
+    return changed(
+        session,
         sa.update(message)
         .where(message.c.state == "queued", message.c.unended >= UNENDED_MAX, message.c.not_before <= at)
-        .values(state="unended", content_ct=b"")
+        .values(state="unended", content_ct=b""),
     )
-    return int(given_up.rowcount)  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
 
 
 def expire(session: Session, at: datetime) -> None:

@@ -13,6 +13,7 @@ from app.identity.models import link
 from app.identity.parts import Identity
 from app.kernel import crypto
 from app.kernel.context import Context
+from app.kernel.db import change_one
 from app.kernel.errors import Gone
 
 
@@ -81,11 +82,11 @@ def consume(session: Session, token: str, purpose: LinkPurpose, ctx: Context, *,
     found = look(session, token, ctx, parts=parts)
     if found.purpose is not purpose:
         raise LinkClosed
-    done = session.execute(
-        sa.update(link).where(link.c.id == found.id, link.c.used_at.is_(None)).values(used_at=ctx.at, address_ct=None)
+    change_one(
+        session,
+        sa.update(link).where(link.c.id == found.id, link.c.used_at.is_(None)).values(used_at=ctx.at, address_ct=None),
+        otherwise=LinkClosed,
     )
-    if done.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
-        raise LinkClosed
     return found
 
 

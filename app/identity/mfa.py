@@ -18,6 +18,7 @@ from app.identity.parts import Identity
 from app.kernel import crypto
 from app.kernel.access import SECURITY_OWN_MANAGE, Acr
 from app.kernel.context import Context
+from app.kernel.db import change_one, changed
 from app.kernel.errors import Conflict, Invalid, NotFound
 from ingest.events.auth import FactorEnrolled, FactorRemoved
 from ingest.log import outbox
@@ -153,12 +154,13 @@ def match_nothing(code: str, at: datetime) -> None:
 
 def use_up(session: Session, found: Match) -> bool:
     """Accept a matched step once: false if it or a later one was used before, whoever was faster (RFC 6238 5.2)."""
-    done = session.execute(
+    done = changed(
+        session,
         sa.update(factor)
         .where(factor.c.id == found.factor_id, factor.c.last_step < found.step, factor.c.removed_at.is_(None))
-        .values(last_step=found.step)
+        .values(last_step=found.step),
     )
-    return bool(done.rowcount == 1)  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
+    return done == 1
 
 
 def remove(session: Session, factor_id: str, ctx: Context, *, parts: Identity) -> None:
@@ -179,13 +181,13 @@ def remove(session: Session, factor_id: str, ctx: Context, *, parts: Identity) -
 def take_away(session: Session, account_id: str, factor_id: str, reason: str, ctx: Context) -> None:
     """Mark a factor removed and record it; another's or an unknown one is `NotFound`. Removals take their turn."""
     _lock(session, account_id)
-    done = session.execute(
+    change_one(
+        session,
         sa.update(factor)
         .where(factor.c.id == factor_id, factor.c.account_id == account_id, factor.c.removed_at.is_(None))
-        .values(removed_at=ctx.at, removed_by=ctx.actor.id, removed_reason=reason, secret_ct=b"")
+        .values(removed_at=ctx.at, removed_by=ctx.actor.id, removed_reason=reason, secret_ct=b""),
+        otherwise=NotFound,
     )
-    if done.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
-        raise NotFound
     event = FactorRemoved(
         account=account_id,
         factor=TOTP,

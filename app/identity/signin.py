@@ -19,6 +19,7 @@ from app.identity.sessions import NewSession
 from app.kernel import crypto
 from app.kernel.access import Acr, ActorKind
 from app.kernel.context import Context
+from app.kernel.db import change_one
 from app.kernel.errors import Conflict, SignInRequired, TooManyAttempts
 from ingest.events.auth import (
     AccountLocked,
@@ -247,11 +248,11 @@ def _finish(
     session: Session, made: Attempt, found: Account, proven: set[str], ctx: Context, parts: Identity
 ) -> Conclusion:
     if made.login_id is not None:
-        done = session.execute(
-            sa.update(login).where(login.c.id == made.login_id, login.c.state == "password_ok").values(state="done")
+        change_one(
+            session,
+            sa.update(login).where(login.c.id == made.login_id, login.c.state == "password_ok").values(state="done"),
+            otherwise=SignInOver,
         )
-        if done.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
-            raise SignInOver
     lockout.reset(session, _buckets(made, ctx)[0])
     is_new_device = made.device_id is None
     had_device = found.last_login_at is not None

@@ -161,6 +161,18 @@ def insert_once(session: Session, table: sa.Table, *rows: Mapping[str, object]) 
     return int(done.rowcount)  # type: ignore[attr-defined]  # an INSERT answers with a cursor result
 
 
+def changed(session: Session, statement: sa.Update | sa.Delete) -> int:
+    """Carry out a change and return how many rows it met."""
+    done = session.execute(statement, execution_options={"preserve_rowcount": True})
+    return int(done.rowcount)  # type: ignore[attr-defined]  # a change answers with a cursor result
+
+
+def change_one(session: Session, statement: sa.Update, *, otherwise: Exception | type[Exception]) -> None:
+    """Change the one row that is still as it was read; raise `otherwise` where it is not, for somebody was faster."""
+    if changed(session, statement) != 1:
+        raise otherwise
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:

@@ -15,6 +15,7 @@ from app.kernel.access import COMPLIANCE_CONTROL_READ, COMPLIANCE_RISK_APPROVE, 
 from app.kernel.approvals import ApprovalKind, Payload, State
 from app.kernel.clock import rfc3339
 from app.kernel.context import Context
+from app.kernel.db import change_one
 from app.kernel.errors import NotFound
 from compliance.attest import models
 from compliance.attest.parts import (
@@ -116,13 +117,13 @@ def withdraw(session: Session, analysis_id: str, ctx: Context, *, desk: Desk) ->
     found, table = by_id(session, analysis_id), models.risk_analysis
     if found.state == PROPOSED and found.approval_id is not None:
         desk.approvals.cancel(session, found.approval_id, ctx)
-    done = session.execute(
+    change_one(
+        session,
         sa.update(table)
         .where(table.c.id == analysis_id, table.c.state.in_((PROPOSED, IN_FORCE)))
-        .values(state=WITHDRAWN)
+        .values(state=WITHDRAWN),
+        otherwise=PaperMoved,
     )
-    if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
-        raise PaperMoved
 
 
 def kind(desk: Desk) -> ApprovalKind:
@@ -138,13 +139,13 @@ def kind(desk: Desk) -> ApprovalKind:
             document=f"risk_analysis.{found.requirement}", version=found.version, sha256=content_hash(found)
         )
         event_id = outbox.record(session, event, ctx)
-        done = session.execute(
+        change_one(
+            session,
             sa.update(table)
             .where(table.c.id == analysis_id, table.c.state == PROPOSED)
-            .values(state=IN_FORCE, approved_at=ctx.at, event_id=event_id)
+            .values(state=IN_FORCE, approved_at=ctx.at, event_id=event_id),
+            otherwise=PaperMoved,
         )
-        if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
-            raise PaperMoved
         return f"every {parse(found.frequency).in_words()}, reviewed by {found.review_by:%Y-%m-%d}"
 
     def closed(session: Session, id: str, state: State, ctx: Context) -> None:

@@ -21,6 +21,7 @@ from app.kernel.access import (
 from app.kernel.approvals import ApprovalKind, Payload, State
 from app.kernel.clock import rfc3339
 from app.kernel.context import Context
+from app.kernel.db import change_one
 from app.kernel.errors import Conflict, NotFound
 from compliance.attest import models
 from compliance.attest.parts import (
@@ -180,13 +181,13 @@ def withdraw(session: Session, paper_id: str, ctx: Context, *, desk: Desk) -> No
     if found.state == PROPOSED and found.approval_id is not None:
         desk.approvals.cancel(session, found.approval_id, ctx)
     table = models.attestation
-    done = session.execute(
+    change_one(
+        session,
         sa.update(table)
         .where(table.c.id == paper_id, table.c.state.in_((PROPOSED, IN_FORCE, EXPIRED)))
-        .values(state=WITHDRAWN)
+        .values(state=WITHDRAWN),
+        otherwise=PaperMoved,
     )
-    if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
-        raise PaperMoved
 
 
 def kind(desk: Desk) -> ApprovalKind:
@@ -273,13 +274,13 @@ def _put_in_force(session: Session, paper_id: str, ctx: Context) -> Attestation:
         control=f"{found.framework} {found.key}", until=found.expires_at, sha256=content_hash(found)
     )
     event_id = outbox.record(session, event, ctx)
-    done = session.execute(
+    change_one(
+        session,
         sa.update(table)
         .where(table.c.id == paper_id, table.c.state == PROPOSED)
-        .values(state=IN_FORCE, signed_at=ctx.at, event_id=event_id)
+        .values(state=IN_FORCE, signed_at=ctx.at, event_id=event_id),
+        otherwise=PaperMoved,
     )
-    if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
-        raise PaperMoved
     return found
 
 

@@ -19,6 +19,7 @@ from app.kernel.access import (
 )
 from app.kernel.approvals import ApprovalKind, Payload, State
 from app.kernel.context import Context
+from app.kernel.db import change_one
 from app.kernel.errors import Conflict, NotFound
 from compliance.attest import models
 from compliance.attest.parts import (
@@ -120,13 +121,13 @@ def kind(desk: Desk) -> ApprovalKind:
         )
         event = DocumentApproved(document=f"baseline.{name}", version=version, sha256=str(payload["sha256"]))
         event_id = outbox.record(session, event, ctx)
-        done = session.execute(
+        change_one(
+            session,
             sa.update(table)
             .where(table.c.id == baseline_id, table.c.state == PROPOSED)
-            .values(state=IN_FORCE, approved_at=ctx.at, event_id=event_id)
+            .values(state=IN_FORCE, approved_at=ctx.at, event_id=event_id),
+            otherwise=PaperMoved,
         )
-        if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
-            raise PaperMoved
         return f"version {version} of {name.replace('_', ' ')} is in force"
 
     def closed(session: Session, id: str, state: State, ctx: Context) -> None:

@@ -20,6 +20,7 @@ from app.kernel.access import (
 from app.kernel.approvals import ApprovalKind, Payload, State
 from app.kernel.clock import rfc3339
 from app.kernel.context import Context
+from app.kernel.db import change_one
 from app.kernel.errors import Conflict, NotFound
 from compliance.attest import models
 from compliance.attest.parts import (
@@ -164,13 +165,13 @@ def kind(desk: Desk) -> ApprovalKind:
             control=f"{found.framework} {found.key}", until=found.until_at, sha256=content_hash(found)
         )
         event_id = outbox.record(session, event, ctx)
-        done = session.execute(
+        change_one(
+            session,
             sa.update(table)
             .where(table.c.id == exception_id, table.c.state == PROPOSED)
-            .values(state=IN_FORCE, from_at=ctx.at, event_id=event_id)
+            .values(state=IN_FORCE, from_at=ctx.at, event_id=event_id),
+            otherwise=PaperMoved,
         )
-        if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
-            raise PaperMoved
         return f"in force until {found.until_at:%Y-%m-%d}"
 
     def closed(session: Session, id: str, state: State, ctx: Context) -> None:
@@ -246,11 +247,11 @@ def _rendered(payload: Payload) -> list[str]:
 def _end(session: Session, found: Exemption, state: str, why: str | None, ctx: Context) -> None:
     table = models.exception
     ended = found.until_at if state == EXPIRED else ctx.at
-    done = session.execute(
-        sa.update(table).where(table.c.id == found.id, table.c.state == IN_FORCE).values(state=state, ended_at=ended)
+    change_one(
+        session,
+        sa.update(table).where(table.c.id == found.id, table.c.state == IN_FORCE).values(state=state, ended_at=ended),
+        otherwise=PaperMoved,
     )
-    if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
-        raise PaperMoved
     event = ExceptionEnded(
         control=f"{found.framework} {found.key}",
         until=ended,

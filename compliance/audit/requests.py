@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from app.kernel import words
 from app.kernel.access import AUDIT_REQUEST_ANSWER, AUDIT_REQUEST_WRITE, AUDIT_SAMPLE_DRAW, Actor
 from app.kernel.context import Context
+from app.kernel.db import change_one
 from app.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from compliance.audit import filters, models, sample
 from compliance.audit.filters import Filter
@@ -100,13 +101,13 @@ def answer(session: Session, request_id: str, text: str, evidence: str, ctx: Con
         numbers = [rerun.number_of(sequence) for sequence in drawn.sequences]
     text = words.checked(text, param="answer", longest=BODY_MAX)
     table = models.request
-    done = session.execute(
+    change_one(
+        session,
         sa.update(table)
         .where(table.c.id == request_id, table.c.state == WAITING)
-        .values(state=ANSWERED, answer=text, evidence=numbers, answered_by=ctx.actor.id, answered_at=ctx.at)
+        .values(state=ANSWERED, answer=text, evidence=numbers, answered_by=ctx.actor.id, answered_at=ctx.at),
+        otherwise=RequestAnswered,
     )
-    if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
-        raise RequestAnswered
     return _by_id(session, request_id)
 
 

@@ -15,6 +15,7 @@ from app.kernel import canonical, crypto, words
 from app.kernel.access import PRIVACY_REGISTER_APPROVE, PRIVACY_REGISTER_WRITE
 from app.kernel.approvals import ApprovalKind, Approvals, Payload, State
 from app.kernel.context import Context
+from app.kernel.db import change_one
 from app.kernel.errors import Conflict
 from compliance.catalog import purposes, retention
 from compliance.contracts.personal import StoreInfo
@@ -159,13 +160,13 @@ def kind(approvals: Approvals, parts: Registers) -> ApprovalKind:
         session.execute(sa.update(activity_approval).where(of.state == APPROVED).values(state=SUPERSEDED))
         event = DocumentApproved(document="privacy.register", version=version, sha256=digest(body))
         event_id = outbox.record(session, event, ctx)
-        done = session.execute(
+        change_one(
+            session,
             sa.update(activity_approval)
             .where(of.id == str(payload["register"]), of.state == PROPOSED)
-            .values(state=APPROVED, approved_at=ctx.at, event_id=event_id)
+            .values(state=APPROVED, approved_at=ctx.at, event_id=event_id),
+            otherwise=RegisterMoved,
         )
-        if done.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
-            raise RegisterMoved
         return f"version {version} is approved"
 
     def closed(session: Session, id: str, state: State, ctx: Context) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from app.kernel import words
 from app.kernel.access import COMPLIANCE_CONTROL_READ, COMPLIANCE_REVIEW_DECIDE, Actor
 from app.kernel.context import Context
+from app.kernel.db import change_one
 from app.kernel.errors import Conflict, NotFound, SamePerson
 from compliance.contracts.review import AccessReviewSource, Grant
 from compliance.reviews import models
@@ -253,7 +254,8 @@ def _is_ended(session: Session, grant: Grant, source: AccessReviewSource, ctx: C
 def _write(session: Session, line: Line, decision: Decision, reason: str, ctx: Context) -> None:
     is_person = decision in (Decision.KEEP, Decision.REMOVE)
     of = models.line.c
-    done = session.execute(
+    change_one(
+        session,
         sa.update(models.line)
         .where(
             of.review_id == line.review_id,
@@ -266,10 +268,9 @@ def _write(session: Session, line: Line, decision: Decision, reason: str, ctx: C
             reason=reason,
             decided_by=ctx.actor.id if is_person else None,
             decided_at=ctx.at,
-        )
+        ),
+        otherwise=LineDecided,
     )
-    if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
-        raise LineDecided
     if decision is not Decision.GONE:
         event = AccessRecertified(target=line.holder, decision=decision.value, why=reason, about=(line.holder,))
         outbox.record(session, event, ctx)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.kernel import crypto
 from app.kernel.clock import from_micros
 from app.kernel.context import Context
-from app.kernel.db import Database, insert_once
+from app.kernel.db import Database, changed, insert_once
 from app.kernel.errors import WrongState
 from app.kernel.ids import derived
 from ingest.events.envelope import Event
@@ -97,12 +97,13 @@ def end_keys(subject: str, classes: Collection[str], why: str, at: datetime, *, 
         statements.delete_for_good(session)
         for class_ in sorted(set(classes)):
             is_this = (subject_key.c.subject == subject) & (subject_key.c["class"] == class_)
-            gone = session.execute(
+            gone = changed(
+                session,
                 sa.update(subject_key)
                 .where(is_this, subject_key.c.destroyed_at.is_(None))
-                .values(wrapped=None, destroyed_at=at, why=why)
+                .values(wrapped=None, destroyed_at=at, why=why),
             )
-            if gone.rowcount == 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
+            if gone:
                 had.append(class_)
                 continue
             # Who never had a key gets a row without one, so that none is made later.
@@ -175,10 +176,11 @@ def roll_epoch(ctx: Context, *, parts: Parts, reader: Database | None = None) ->
 
 def _begin(session: Session, number: int, old: int, fingerprint: str, at: datetime) -> None:
     """Make a new epoch the current one in one transaction; whoever makes a key at the moment is waited for."""
-    retired = session.execute(
-        sa.update(epoch).where(epoch.c.epoch == old, epoch.c.state == CURRENT).values(state=RETIRING, retired_at=at)
+    retired = changed(
+        session,
+        sa.update(epoch).where(epoch.c.epoch == old, epoch.c.state == CURRENT).values(state=RETIRING, retired_at=at),
     )
-    assert retired.rowcount == 1, "one epoch is current"  # type: ignore[attr-defined]  # as above
+    assert retired == 1, "one epoch is current"
     row = {"epoch": number, "state": CURRENT, "fingerprint": fingerprint, "created_at": at}
     session.execute(sa.insert(epoch).values(row))
 
@@ -205,7 +207,8 @@ def _rewrap(keys: SubjectKeys, old: int, new: int) -> int:
 def _moved(session: Session, keys: SubjectKeys, row: Any, old: int, new: int) -> int:  # a mapping of a row
     known = subject_key.c
     inner = crypto.unwrap(keys.epochs.secret(old), row["wrapped"])
-    done = session.execute(
+    return changed(
+        session,
         sa.update(subject_key)
         .where(
             known.subject == row["subject"],
@@ -213,9 +216,8 @@ def _moved(session: Session, keys: SubjectKeys, row: Any, old: int, new: int) ->
             known.epoch == old,
             known.wrapped == row["wrapped"],
         )
-        .values(epoch=new, wrapped=crypto.wrap(keys.epochs.secret(new), inner))
+        .values(epoch=new, wrapped=crypto.wrap(keys.epochs.secret(new), inner)),
     )
-    return int(done.rowcount)  # type: ignore[attr-defined]  # as above
 
 
 def _end(old: int, ctx: Context, parts: Parts, reader: Database) -> None:

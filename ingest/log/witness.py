@@ -15,7 +15,7 @@ from app.kernel.access import service
 from app.kernel.clock import from_micros
 from app.kernel.context import Context
 from app.kernel.crypto import write_private_once
-from app.kernel.db import Database, insert_once
+from app.kernel.db import Database, changed, insert_once
 from app.kernel.ids import Ids, RandomIds
 from app.kernel.logs import logger
 from ingest import models
@@ -102,12 +102,13 @@ class FileWitness:
         witness = models.witness
         with self._db.begin() as session:
             self._row(session)
-            begun = session.execute(
+            begun = changed(
+                session,
                 sa.update(witness)
                 .where(witness.c.name == NAME, witness.c.missed_since.is_(None))
-                .values(missed_since=at, error=str(error))
+                .values(missed_since=at, error=str(error)),
             )
-            if begun.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
+            if not begun:
                 return
             ctx = Context(actor=service("log"), at=at, request_id=self._ids.new("run", at), ids=self._ids)
             try:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from app.kernel import db as kernel
 from app.kernel.db import Database, DatabaseBusy, StorageFull
+from app.kernel.errors import WrongState
 from app.kernel.prepared import Prepared
 
 PID = sa.select(sa.func.pg_backend_pid())
@@ -114,3 +115,23 @@ def test_a_pool_without_a_free_connection_is_a_busy_database(either: Database, m
             ask()
     assert (busy.value.code, busy.value.retry_after) == ("unavailable", 1)
     assert ask() == 1
+
+
+def test_a_change_counts_its_rows_and_the_slower_of_two_is_told(either: Database) -> None:
+    things = sa.Table(
+        "things", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), sa.Column("state", sa.Text)
+    )
+    with either.begin() as session:
+        things.create(session.connection())
+        session.execute(sa.insert(things), [{"id": 1, "state": "open"}, {"id": 2, "state": "open"}])
+        assert kernel.changed(session, sa.update(things).values(state="waits")) == 2
+    close = sa.update(things).where(things.c.id == 1, things.c.state == "waits").values(state="closed")
+    with either.begin() as session:
+        kernel.change_one(session, close, otherwise=WrongState)
+    with pytest.raises(WrongState), either.begin() as session:
+        kernel.change_one(session, close, otherwise=WrongState)
+    with pytest.raises(WrongState), either.begin() as session:
+        kernel.change_one(session, sa.update(things).values(state="closed"), otherwise=WrongState)
+    with either.read() as session:
+        states = list(session.scalars(sa.select(things.c.state).order_by(things.c.id)))
+    assert states == ["closed", "waits"], "what met two rows changed none"
