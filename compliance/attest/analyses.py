@@ -12,30 +12,22 @@ from sqlalchemy.orm import Session
 
 from app.kernel import canonical, crypto, words
 from app.kernel.access import COMPLIANCE_CONTROL_READ, COMPLIANCE_RISK_APPROVE, COMPLIANCE_RISK_PROPOSE, Actor
-from app.kernel.approvals import ApprovalKind, Payload, State
+from app.kernel.approvals import ApprovalKind, Payload
 from app.kernel.clock import rfc3339
 from app.kernel.context import Context
-from app.kernel.db import change_one
 from app.kernel.errors import NotFound
-from compliance.attest import models
+from compliance.attest import models, versions
 from compliance.attest.parts import (
-    IN_FORCE,
     PROPOSED,
-    REJECTED,
-    SUPERSEDED,
     TEXT_MAX,
-    WITHDRAWN,
     YEAR,
     Desk,
     PaperInvalid,
-    PaperMoved,
-    PaperOpen,
     demand_end,
 )
 from compliance.catalog.controls import CHOSEN
 from compliance.catalog.periods import parse
 from ingest.events.compliance import DocumentApproved
-from ingest.log import outbox
 
 APPROVAL: Final = "compliance.risk_analysis"
 FIELDS: Final = ("asset", "threats", "factors", "justification")
@@ -88,10 +80,7 @@ def propose(session: Session, draft: Draft, ctx: Context, *, desk: Desk) -> Anal
     demand_end(end, ctx.at, YEAR.after(ctx.at), YEAR.in_words(), param="review_by")
     body = {name: words.checked(draft.body.get(name, ""), param=name, longest=TEXT_MAX) for name in FIELDS}
     table = models.risk_analysis
-    of = table.c.requirement == draft.requirement
-    if session.scalar(sa.select(table.c.id).where(of, table.c.state == PROPOSED)) is not None:
-        raise PaperOpen
-    version = (session.scalar(sa.select(sa.func.max(table.c.version)).where(of)) or 0) + 1
+    version = versions.following(session, table, table.c.requirement == draft.requirement)
     analysis_id = ctx.new_id("tra")
     session.execute(
         sa.insert(table).values(
@@ -114,16 +103,7 @@ def propose(session: Session, draft: Draft, ctx: Context, *, desk: Desk) -> Anal
 def withdraw(session: Session, analysis_id: str, ctx: Context, *, desk: Desk) -> None:
     """Take an analysis back; raises `NotFound` or `PaperMoved`."""
     ctx.actor.require(COMPLIANCE_RISK_PROPOSE)
-    found, table = by_id(session, analysis_id), models.risk_analysis
-    if found.state == PROPOSED and found.approval_id is not None:
-        desk.approvals.cancel(session, found.approval_id, ctx)
-    change_one(
-        session,
-        sa.update(table)
-        .where(table.c.id == analysis_id, table.c.state.in_((PROPOSED, IN_FORCE)))
-        .values(state=WITHDRAWN),
-        otherwise=PaperMoved,
-    )
+    versions.take_back(session, models.risk_analysis, analysis_id, ctx, desk=desk)
 
 
 def kind(desk: Desk) -> ApprovalKind:
@@ -133,26 +113,12 @@ def kind(desk: Desk) -> ApprovalKind:
         analysis_id, table = str(payload["analysis"]), models.risk_analysis
         found = by_id(session, analysis_id)
         desk.approvals.take(session, id, APPROVAL, _payload(found), ctx)
-        of = table.c.requirement == found.requirement
-        session.execute(sa.update(table).where(of, table.c.state == IN_FORCE).values(state=SUPERSEDED))
         event = DocumentApproved(
             document=f"risk_analysis.{found.requirement}", version=found.version, sha256=content_hash(found)
         )
-        event_id = outbox.record(session, event, ctx)
-        change_one(
-            session,
-            sa.update(table)
-            .where(table.c.id == analysis_id, table.c.state == PROPOSED)
-            .values(state=IN_FORCE, approved_at=ctx.at, event_id=event_id),
-            otherwise=PaperMoved,
-        )
+        same = table.c.requirement == found.requirement
+        versions.put_in_force(session, table, analysis_id, event, ctx, at="approved_at", replaces=same)
         return f"every {parse(found.frequency).in_words()}, reviewed by {found.review_by:%Y-%m-%d}"
-
-    def closed(session: Session, id: str, state: State, ctx: Context) -> None:
-        table = models.risk_analysis
-        session.execute(
-            sa.update(table).where(table.c.approval_id == id, table.c.state == PROPOSED).values(state=REJECTED)
-        )
 
     return ApprovalKind(
         name=APPROVAL,
@@ -162,17 +128,13 @@ def kind(desk: Desk) -> ApprovalKind:
         render=_rendered,
         run=run,
         ttl=timedelta(hours=72),
-        closed=closed,
+        closed=versions.rejecting(models.risk_analysis),
     )
 
 
 def by_id(session: Session, analysis_id: str) -> Analysis:
     """Return one version; raises `NotFound`."""
-    table = models.risk_analysis
-    row = session.execute(sa.select(table).where(table.c.id == analysis_id)).mappings().one_or_none()
-    if row is None:
-        raise NotFound(object_id=analysis_id)
-    return _analysis(row)
+    return _analysis(versions.row_of(session, models.risk_analysis, analysis_id))
 
 
 def listed(session: Session, actor: Actor) -> list[Analysis]:

@@ -18,31 +18,22 @@ from app.kernel.access import (
     COMPLIANCE_CONTROL_READ,
     Actor,
 )
-from app.kernel.approvals import ApprovalKind, Payload, State
+from app.kernel.approvals import ApprovalKind, Payload
 from app.kernel.clock import rfc3339
 from app.kernel.context import Context
-from app.kernel.db import change_one
-from app.kernel.errors import Conflict, NotFound
-from compliance.attest import models
+from app.kernel.errors import Conflict
+from compliance.attest import models, versions
 from compliance.attest.parts import (
-    EXPIRED,
-    IN_FORCE,
     PROPOSED,
-    REJECTED,
-    SUPERSEDED,
     TEXT_MAX,
-    WITHDRAWN,
     YEAR,
     Desk,
     PaperInvalid,
-    PaperMoved,
-    PaperOpen,
     control_of,
     demand_end,
 )
 from compliance.catalog.controls import PCI, Control
 from ingest.events.compliance import AttestationSigned
-from ingest.log import outbox
 
 APPROVAL: Final = "compliance.attestation"
 FACT_MAX: Final = 500
@@ -139,10 +130,7 @@ def propose(session: Session, draft: Draft, ctx: Context, *, desk: Desk) -> Atte
     end = draft.expires_at or limit
     demand_end(end, ctx.at, limit, (control.expires or YEAR).in_words(), param="expires_at")
     table = models.attestation
-    of = sa.and_(table.c.framework == control.framework, table.c.key == control.key, table.c.kind == draft.kind)
-    if session.scalar(sa.select(table.c.id).where(of, table.c.state == PROPOSED)) is not None:
-        raise PaperOpen
-    version = (session.scalar(sa.select(sa.func.max(table.c.version)).where(of)) or 0) + 1
+    version = versions.following(session, table, _same(control.framework, control.key, draft.kind))
     paper_id = ctx.new_id("att")
     session.execute(
         sa.insert(table).values(
@@ -177,17 +165,7 @@ def asks(control: Control, kind: Kind) -> bool:
 def withdraw(session: Session, paper_id: str, ctx: Context, *, desk: Desk) -> None:
     """Take an attestation back; raises `NotFound` or `PaperMoved`."""
     ctx.actor.require(COMPLIANCE_ATTESTATION_PROPOSE)
-    found = by_id(session, paper_id)
-    if found.state == PROPOSED and found.approval_id is not None:
-        desk.approvals.cancel(session, found.approval_id, ctx)
-    table = models.attestation
-    change_one(
-        session,
-        sa.update(table)
-        .where(table.c.id == paper_id, table.c.state.in_((PROPOSED, IN_FORCE, EXPIRED)))
-        .values(state=WITHDRAWN),
-        otherwise=PaperMoved,
-    )
+    versions.take_back(session, models.attestation, paper_id, ctx, desk=desk)
 
 
 def kind(desk: Desk) -> ApprovalKind:
@@ -199,12 +177,6 @@ def kind(desk: Desk) -> ApprovalKind:
         found = _put_in_force(session, paper_id, ctx)
         return f"in force until {found.expires_at:%Y-%m-%d}"
 
-    def closed(session: Session, id: str, state: State, ctx: Context) -> None:
-        table = models.attestation
-        session.execute(
-            sa.update(table).where(table.c.approval_id == id, table.c.state == PROPOSED).values(state=REJECTED)
-        )
-
     return ApprovalKind(
         name=APPROVAL,
         title="Put an attestation in force",
@@ -213,17 +185,13 @@ def kind(desk: Desk) -> ApprovalKind:
         render=_rendered,
         run=run,
         ttl=timedelta(hours=72),
-        closed=closed,
+        closed=versions.rejecting(models.attestation),
     )
 
 
 def by_id(session: Session, paper_id: str) -> Attestation:
     """Return one version; raises `NotFound`."""
-    table = models.attestation
-    row = session.execute(sa.select(table).where(table.c.id == paper_id)).mappings().one_or_none()
-    if row is None:
-        raise NotFound(object_id=paper_id)
-    return _attestation(row)
+    return _attestation(versions.row_of(session, models.attestation, paper_id))
 
 
 def listed(session: Session, actor: Actor, *, of: tuple[str, str] | None = None) -> list[Attestation]:
@@ -267,21 +235,18 @@ def _files(session: Session, draft: Draft) -> list[str]:
 
 
 def _put_in_force(session: Session, paper_id: str, ctx: Context) -> Attestation:
-    found, table = by_id(session, paper_id), models.attestation
-    of = sa.and_(table.c.framework == found.framework, table.c.key == found.key, table.c.kind == found.kind)
-    session.execute(sa.update(table).where(of, table.c.state.in_((IN_FORCE, EXPIRED))).values(state=SUPERSEDED))
+    found = by_id(session, paper_id)
     event = AttestationSigned(
         control=f"{found.framework} {found.key}", until=found.expires_at, sha256=content_hash(found)
     )
-    event_id = outbox.record(session, event, ctx)
-    change_one(
-        session,
-        sa.update(table)
-        .where(table.c.id == paper_id, table.c.state == PROPOSED)
-        .values(state=IN_FORCE, signed_at=ctx.at, event_id=event_id),
-        otherwise=PaperMoved,
-    )
+    same = _same(found.framework, found.key, found.kind)
+    versions.put_in_force(session, models.attestation, paper_id, event, ctx, at="signed_at", replaces=same)
     return found
+
+
+def _same(framework: str, key: str, kind: Kind) -> sa.ColumnElement[bool]:
+    of = models.attestation.c
+    return sa.and_(of.framework == framework, of.key == key, of.kind == kind)
 
 
 def content_hash(found: Attestation) -> str:

@@ -17,24 +17,18 @@ from app.kernel.access import (
     COMPLIANCE_CONTROL_READ,
     Actor,
 )
-from app.kernel.approvals import ApprovalKind, Payload, State
+from app.kernel.approvals import ApprovalKind, Payload
 from app.kernel.context import Context
-from app.kernel.db import change_one
 from app.kernel.errors import Conflict, NotFound
-from compliance.attest import models
+from compliance.attest import models, versions
 from compliance.attest.parts import (
     IN_FORCE,
     PROPOSED,
-    REJECTED,
-    SUPERSEDED,
     TEXT_MAX,
     Desk,
-    PaperMoved,
-    PaperOpen,
 )
 from compliance.contracts.probes import Baseline
 from ingest.events.compliance import DocumentApproved
-from ingest.log import outbox
 
 APPROVAL: Final = "compliance.baseline"
 LINES_SHOWN: Final = 40
@@ -82,9 +76,7 @@ def propose(session: Session, name: str, reason: str, ctx: Context, *, desk: Des
     if before is not None and before.sha256 == digest(body):
         raise NothingNew
     table = models.baseline
-    if session.scalar(sa.select(table.c.id).where(table.c.name == name, table.c.state == PROPOSED)) is not None:
-        raise PaperOpen
-    version = (session.scalar(sa.select(sa.func.max(table.c.version)).where(table.c.name == name)) or 0) + 1
+    version = versions.following(session, table, table.c.name == name)
     baseline_id = ctx.new_id("bas")
     session.execute(
         sa.insert(table).values(
@@ -116,25 +108,10 @@ def kind(desk: Desk) -> ApprovalKind:
         baseline_id, table = str(payload["baseline"]), models.baseline
         desk.approvals.take(session, id, APPROVAL, _payload(session, baseline_id), ctx)
         name, version = str(payload["name"]), int(payload["version"])
-        session.execute(
-            sa.update(table).where(table.c.name == name, table.c.state == IN_FORCE).values(state=SUPERSEDED)
-        )
         event = DocumentApproved(document=f"baseline.{name}", version=version, sha256=str(payload["sha256"]))
-        event_id = outbox.record(session, event, ctx)
-        change_one(
-            session,
-            sa.update(table)
-            .where(table.c.id == baseline_id, table.c.state == PROPOSED)
-            .values(state=IN_FORCE, approved_at=ctx.at, event_id=event_id),
-            otherwise=PaperMoved,
-        )
+        same = table.c.name == name
+        versions.put_in_force(session, table, baseline_id, event, ctx, at="approved_at", replaces=same)
         return f"version {version} of {name.replace('_', ' ')} is in force"
-
-    def closed(session: Session, id: str, state: State, ctx: Context) -> None:
-        table = models.baseline
-        session.execute(
-            sa.update(table).where(table.c.approval_id == id, table.c.state == PROPOSED).values(state=REJECTED)
-        )
 
     return ApprovalKind(
         name=APPROVAL,
@@ -144,7 +121,7 @@ def kind(desk: Desk) -> ApprovalKind:
         render=_rendered,
         run=run,
         ttl=timedelta(hours=72),
-        closed=closed,
+        closed=versions.rejecting(models.baseline),
     )
 
 
@@ -202,18 +179,15 @@ def _lines(value: Any, path: str = "") -> Iterator[str]:
 
 
 def _payload(session: Session, baseline_id: str) -> dict[str, Any]:
-    table = models.baseline
-    row = session.execute(sa.select(table).where(table.c.id == baseline_id)).one_or_none()
-    if row is None:
-        raise NotFound(object_id=baseline_id)
-    before = in_force(session, row.name)
-    changed = differences(before.body if before else None, row.body)
+    row = versions.row_of(session, models.baseline, baseline_id)
+    before = in_force(session, row["name"])
+    changed = differences(before.body if before else None, row["body"])
     more = [f"and {len(changed) - LINES_SHOWN:,} more"] if len(changed) > LINES_SHOWN else []
     return {
         "baseline": baseline_id,
-        "name": row.name,
-        "version": row.version,
-        "sha256": digest(row.body),
+        "name": row["name"],
+        "version": row["version"],
+        "sha256": digest(row["body"]),
         "changes": changed[:LINES_SHOWN] + more,
     }
 

@@ -17,23 +17,21 @@ from app.kernel.access import (
     COMPLIANCE_EXCEPTION_PROPOSE,
     Actor,
 )
-from app.kernel.approvals import ApprovalKind, Payload, State
+from app.kernel.approvals import ApprovalKind, Payload
 from app.kernel.clock import rfc3339
 from app.kernel.context import Context
 from app.kernel.db import change_one
-from app.kernel.errors import Conflict, NotFound
-from compliance.attest import models
+from app.kernel.errors import Conflict
+from compliance.attest import models, versions
 from compliance.attest.parts import (
     ENDED,
     EXPIRED,
     IN_FORCE,
     PROPOSED,
-    REJECTED,
     TEXT_MAX,
     YEAR,
     Desk,
     PaperMoved,
-    PaperOpen,
     control_of,
     demand_end,
 )
@@ -111,8 +109,7 @@ def propose(session: Session, draft: Draft, ctx: Context, *, desk: Desk) -> Exem
         table.c.key == control.key,
         table.c.component.is_(None) if component is None else table.c.component == component,
     )
-    if session.scalar(sa.select(table.c.id).where(twin, table.c.state == PROPOSED)) is not None:
-        raise PaperOpen
+    versions.demand_none_waits(session, table, twin)
     exception_id = ctx.new_id("exc")
     session.execute(
         sa.insert(table).values(
@@ -157,28 +154,15 @@ def kind(desk: Desk) -> ApprovalKind:
     """Return what a second person decides about an exception."""
 
     def run(session: Session, payload: Payload, id: str, ctx: Context) -> str:
-        exception_id, table = str(payload["exception"]), models.exception
+        exception_id = str(payload["exception"])
         desk.approvals.take(session, id, APPROVAL, _payload(session, exception_id, desk), ctx)
         found = by_id(session, exception_id)
         demand_end(found.until_at, ctx.at, YEAR.after(ctx.at), YEAR.in_words(), param="until")
         event = ExceptionGranted(
             control=f"{found.framework} {found.key}", until=found.until_at, sha256=content_hash(found)
         )
-        event_id = outbox.record(session, event, ctx)
-        change_one(
-            session,
-            sa.update(table)
-            .where(table.c.id == exception_id, table.c.state == PROPOSED)
-            .values(state=IN_FORCE, from_at=ctx.at, event_id=event_id),
-            otherwise=PaperMoved,
-        )
+        versions.put_in_force(session, models.exception, exception_id, event, ctx, at="from_at")
         return f"in force until {found.until_at:%Y-%m-%d}"
-
-    def closed(session: Session, id: str, state: State, ctx: Context) -> None:
-        table = models.exception
-        session.execute(
-            sa.update(table).where(table.c.approval_id == id, table.c.state == PROPOSED).values(state=REJECTED)
-        )
 
     return ApprovalKind(
         name=APPROVAL,
@@ -188,17 +172,13 @@ def kind(desk: Desk) -> ApprovalKind:
         render=_rendered,
         run=run,
         ttl=timedelta(hours=72),
-        closed=closed,
+        closed=versions.rejecting(models.exception),
     )
 
 
 def by_id(session: Session, exception_id: str) -> Exemption:
     """Return one exception; raises `NotFound`."""
-    table = models.exception
-    row = session.execute(sa.select(table).where(table.c.id == exception_id)).mappings().one_or_none()
-    if row is None:
-        raise NotFound(object_id=exception_id)
-    return _exemption(row)
+    return _exemption(versions.row_of(session, models.exception, exception_id))
 
 
 def listed(session: Session, actor: Actor, *, of: tuple[str, str] | None = None) -> list[Exemption]:
