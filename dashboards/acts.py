@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import dash_mantine_components as dmc
 from dash import ALL, MATCH, Input, Output, State, ctx, html, no_update, set_props
 from sqlalchemy.orm import Session
 
@@ -41,6 +42,30 @@ Does = Callable[[Session, Deed, Context], str]  # calls one service; returns wha
 def field(name: str, act: str, of: str, seen: int = 0) -> dict[str, Any]:
     """Return the id of a field of an act."""
     return {"field": name, "act": act, "of": of, "seen": seen}
+
+
+def reason(
+    act: str,
+    of: str,
+    seen: int = 0,
+    *,
+    name: str = "reason",
+    label: str = "Reason",
+    description: str | None = "At least ten characters",
+    longest: int = 300,
+    is_first: bool = True,
+) -> Part:
+    """Return the field into which somebody writes why; `is_first` where a form begins in it."""
+    first = {"data-first": "true"} if is_first else {}
+    return dmc.Textarea(
+        id=field(name, act, of, seen),
+        label=label,
+        description=description,
+        autosize=True,
+        minRows=2,
+        maxRows=8,
+        attributes={"input": {**first, "maxLength": longest}},
+    )
 
 
 def answer(name: str, act: str, of: str, seen: int = 0) -> dict[str, Any]:

@@ -193,6 +193,18 @@ def table(heads: Sequence[tuple[str, str]], rows: Sequence[Sequence[Part]], *, c
     )
 
 
+def scrolling(label: str, listed: Part) -> Part:
+    """Return a table that scrolls inside itself."""
+    return html.Div(listed, className="scroll", tabIndex="0", role="group", **{"aria-label": f"{label}, scrolls"})
+
+
+def answer(said: Sequence[Part], small: str, cells: Sequence[tuple[str, str]] = ()) -> Part:
+    """Return the answer to a page's question: its words, what to know of it, and the figures it rests on."""
+    figures = [html.Div([html.B(value), html.Small(words, className="dim")]) for value, words in cells]
+    beside = [html.Div(figures, className="cells")] if figures else []
+    return html.Div([html.Div([*said, html.Small(small)], className="say"), *beside], className="answer")
+
+
 def facts(*pairs: tuple[str, Part]) -> Part:
     """Return names and values."""
     return html.Dl([part for name, value in pairs for part in (html.Dt(name), html.Dd(value))], className="kv")

@@ -94,6 +94,7 @@ def test_a_letter_is_entered_and_its_clock_runs_from_receipt(rights: Rights, off
     assert "stands since" in officer.draw(PATH)
     drawn = officer.draw(f"{PATH}/{request_id}", "?do=request-identify")
     assert "How it was shown" in drawn
+    assert "identity asked" in drawn, "the clock tells by its own fields why it stands"
     assert officer.said("request-identify", request_id, fields={"reason": "short"}) == "reason_missing"
     assert officer.said("request-identify", request_id, fields={"reason": "codes to two channels"}) == ""
     rights.work()

@@ -24,7 +24,21 @@ from compliance.reports import runs
 from compliance.reports.runs import Report
 from dashboards import acts
 from dashboards.acts import Deed
-from dashboards.kit import Part, act, counted_words, dock, empty, ident, mark, page, panel, short_text, table, when
+from dashboards.kit import (
+    Part,
+    act,
+    counted_words,
+    dock,
+    empty,
+    ident,
+    mark,
+    page,
+    panel,
+    scrolling,
+    short_text,
+    table,
+    when,
+)
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
 from dashboards.pages.compliance import work
@@ -136,7 +150,7 @@ def _trail(view: View, found: Trail) -> Part:
         more.insert(0, html.A("newest", href=view.here("audit", after=None, sel=None), className="more"))
     return panel(
         f"{counted_words(found.matches, 'event')} that fit",
-        work.scrolling("Events", _events(view, found.events)),
+        scrolling("Events", _events(view, found.events)),
         sub=f"{len(found.events)} shown{behind}",
         right=more or None,
     )
@@ -145,7 +159,7 @@ def _trail(view: View, found: Trail) -> Part:
 def _sample(view: View, drawn: Sample) -> Part:
     return panel(
         f"{len(drawn.sequences)} drawn of {drawn.population:,} that fit",
-        work.scrolling("Sample", _events(view, drawn.events)),
+        scrolling("Sample", _events(view, drawn.events)),
         sub=f"by the seed {drawn.seed}, up to sequence {drawn.size:,}: the same seed draws the same again",
         right=html.A("all that fit", href=view.here("audit", seed=None, n=None), className="more"),
     )
@@ -211,7 +225,7 @@ def _away(view: View, wanted: Filter, taken: Sequence[Report], found: Trail | No
             for one in taken
         ]
         heads = [("Asked", "nowrap"), ("State", ""), ("Files, SHA-256", "")]
-        inner.append(work.scrolling("Exports", table(heads, rows, caption="Your exports", cls="tall")))
+        inner.append(scrolling("Exports", table(heads, rows, caption="Your exports", cls="tall")))
     return panel("Take away", html.Div(inner, className="body"))
 
 

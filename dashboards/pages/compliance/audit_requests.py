@@ -19,6 +19,7 @@ from dashboards import acts
 from dashboards.acts import Deed
 from dashboards.kit import (
     Part,
+    answer,
     counted_words,
     dock,
     empty,
@@ -28,6 +29,7 @@ from dashboards.kit import (
     ok,
     page,
     panel,
+    scrolling,
     short,
     table,
     updated,
@@ -35,7 +37,6 @@ from dashboards.kit import (
 )
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
-from dashboards.pages.compliance import work
 
 ASK: Final = "audit-ask"
 DRAW: Final = "audit-ask-sample"
@@ -75,7 +76,7 @@ def _answer(found: Sequence[Request]) -> Part:
     else:
         said = [ok("Nothing waits."), f" {counted_words(len(found), 'request')} answered." if found else ""]
     small = "An answer names evidence by its number; a sample is drawn by the auditor's own seed, inside their period."
-    return html.Div([html.Div([*said, html.Small(small)], className="say")], className="answer")
+    return answer(said, small)
 
 
 def _exports() -> Part:
@@ -145,7 +146,7 @@ def _list(view: View, found: Sequence[Request]) -> Part:
         for one in found
     ]
     heads = [("Request", ""), ("Kind", ""), ("Auditor", "roomy"), ("Asked", "roomy"), ("State", "nowrap")]
-    return panel("Requests", work.scrolling("Requests", table(heads, rows, caption="Requests")), sub=str(len(found)))
+    return panel("Requests", scrolling("Requests", table(heads, rows, caption="Requests")), sub=str(len(found)))
 
 
 def _dock(view: View, one: Request) -> Part:

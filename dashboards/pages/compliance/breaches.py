@@ -21,6 +21,7 @@ from dashboards.acts import Deed
 from dashboards.kit import (
     Part,
     act,
+    answer,
     chain,
     counted_words,
     dock,
@@ -31,6 +32,7 @@ from dashboards.kit import (
     ok,
     page,
     panel,
+    scrolling,
     short,
     table,
     updated,
@@ -91,16 +93,7 @@ def _answer(view: View, found: Sequence[Breach]) -> Part:
         (str(notified), "told to the authority"),
         (str(kept), "not notified, with reasons"),
     ]
-    return html.Div(
-        [
-            html.Div([*said, html.Small(small)], className="say"),
-            html.Div(
-                [html.Div([html.B(value), html.Small(words, className="dim")]) for value, words in cells],
-                className="cells",
-            ),
-        ],
-        className="answer",
-    )
+    return answer(said, small, cells)
 
 
 def _list(view: View, found: Sequence[Breach]) -> Part:
@@ -127,13 +120,7 @@ def _list(view: View, found: Sequence[Breach]) -> Part:
         ]
         for one in found
     ]
-    listed = html.Div(
-        table(heads, rows, caption="Breaches", cls="r44"),
-        className="scroll",
-        tabIndex="0",
-        role="group",
-        **{"aria-label": "Breaches, scrolls"},
-    )
+    listed = scrolling("Breaches", table(heads, rows, caption="Breaches", cls="r44"))
     return panel("Register", listed, sub=f"{len(found)}, open first")
 
 

@@ -12,7 +12,22 @@ from app.kernel.access import PRIVACY_CONSENT_READ
 from compliance.catalog import purposes
 from compliance.privacy import consent
 from compliance.privacy.consent import Receipt, Tally
-from dashboards.kit import Part, chain, counted_words, empty, mark, ok, page, panel, short, table, updated, when
+from dashboards.kit import (
+    Part,
+    answer,
+    chain,
+    counted_words,
+    empty,
+    mark,
+    ok,
+    page,
+    panel,
+    scrolling,
+    short,
+    table,
+    updated,
+    when,
+)
 from dashboards.page import COMPLIANCE, Page, View
 
 
@@ -40,16 +55,7 @@ def _answer(found: Sequence[Tally]) -> Part:
         ]
     small = "A purpose is off until somebody agrees. Taking it back works in the same transaction, at the gate itself."
     cells = [(f"{given:,}", "stand"), (f"{stale:,}", "to an older text"), (f"{back:,}", "taken back")]
-    return html.Div(
-        [
-            html.Div([*said, html.Small(small)], className="say"),
-            html.Div(
-                [html.Div([html.B(value), html.Small(words, className="dim")]) for value, words in cells],
-                className="cells",
-            ),
-        ],
-        className="answer",
-    )
+    return answer(said, small, cells)
 
 
 def _texts(view: View, found: Sequence[Tally]) -> Part:
@@ -70,13 +76,7 @@ def _texts(view: View, found: Sequence[Tally]) -> Part:
         ("SHA-256", "roomy"),
     ]
     words = chain([[one.title, html.Span(one.text), f"v{one.version}"] for one in _asked()], cls="words-of")
-    listed = html.Div(
-        table(heads, rows, caption="Purposes and texts", cls="r36"),
-        className="scroll",
-        tabIndex="0",
-        role="group",
-        **{"aria-label": "Purposes and texts, scrolls"},
-    )
+    listed = scrolling("Purposes and texts", table(heads, rows, caption="Purposes and texts", cls="r36"))
     return html.Div(
         [
             panel("Purposes and texts", listed, sub="the newest receipt of each person decides"),

@@ -20,7 +20,7 @@ from compliance.engine.history import Interval
 from compliance.engine.standing import Standing
 from compliance.states import State
 from dashboards import controls, guard
-from dashboards.kit import age, choices, page, tag, updated
+from dashboards.kit import age, choices, page, scrolling, tag, updated
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
 from dashboards.pages.compliance import evidence
@@ -59,13 +59,7 @@ def layout(view: View) -> Any:  # a Dash component
         "Which requirement fails, since when, why?",
         _filters(view, counts),
         html.Section(
-            html.Div(
-                _table(view, shown),
-                className="scroll",
-                tabIndex="0",
-                role="group",
-                **{"aria-label": "Controls, scrolls"},
-            ),
+            scrolling("Controls", _table(view, shown)),
             className="panel grow last",
             **{"aria-label": "Controls"},
         ),

@@ -12,7 +12,7 @@ from compliance.catalog.controls import PCI
 from compliance.posture import Framework, Posture
 from compliance.states import State
 from dashboards import controls
-from dashboards.kit import age, counted_words, empty, mark, ok, page, panel, table, updated
+from dashboards.kit import age, answer, counted_words, empty, mark, ok, page, panel, scrolling, table, updated
 from dashboards.page import COMPLIANCE, Page, View
 
 CHANGES_SHOWN: Final = 12
@@ -59,18 +59,7 @@ def _answer(found: Posture) -> Any:
         (_share(gdpr), "in place, GDPR, of the quarter"),
         (str(unjudged), "rows not evaluable"),
     ]
-    return html.Div(
-        [
-            html.Div(
-                [*said, html.Small(f"{held} of {applicable} applicable rows are in place. {small}")], className="say"
-            ),
-            html.Div(
-                [html.Div([html.B(value), html.Small(words, className="dim")]) for value, words in cells],
-                className="cells",
-            ),
-        ],
-        className="answer",
-    )
+    return answer(said, f"{held} of {applicable} applicable rows are in place. {small}", cells)
 
 
 def _fail_words(pci: int, gdpr: int) -> str:
@@ -110,13 +99,7 @@ def _framework(framework: Framework, title: str, head: str, view: View) -> Any:
         ("Not in place", ""),
         ("In place", "num nowrap"),
     ]
-    listed = html.Div(
-        table(heads, rows, caption=title, cls="pos"),
-        className="scroll",
-        tabIndex="0",
-        role="group",
-        **{"aria-label": f"{title}, scrolls"},
-    )
+    listed = scrolling(title, table(heads, rows, caption=title, cls="pos"))
     return panel(
         title,
         listed,

@@ -21,6 +21,7 @@ from dashboards.acts import Deed
 from dashboards.kit import (
     Part,
     act,
+    answer,
     chain,
     counted_words,
     dock,
@@ -30,6 +31,7 @@ from dashboards.kit import (
     ok,
     page,
     panel,
+    scrolling,
     table,
     updated,
     when,
@@ -86,16 +88,7 @@ def _answer(view: View, found: Sequence[Processor], officer: Officer | None) -> 
         (", ".join(sorted(outside)) or "none", "outside the EEA"),
     ]
     small = "One register for Art. 28 and PCI DSS 12.8; each is looked at again on its day."
-    return html.Div(
-        [
-            html.Div([*said, html.Small(small)], className="say"),
-            html.Div(
-                [html.Div([html.B(value), html.Small(words, className="dim")]) for value, words in cells],
-                className="cells",
-            ),
-        ],
-        className="answer",
-    )
+    return answer(said, small, cells)
 
 
 def _list(view: View, found: Sequence[Processor]) -> Part:
@@ -125,13 +118,7 @@ def _list(view: View, found: Sequence[Processor]) -> Part:
                 state,
             ]
         )
-    listed = html.Div(
-        table(heads, rows, caption="Processors", cls="r36"),
-        className="scroll",
-        tabIndex="0",
-        role="group",
-        **{"aria-label": "Processors, scrolls"},
-    )
+    listed = scrolling("Processors", table(heads, rows, caption="Processors", cls="r36"))
     return panel("Processors", listed, sub=str(len(found)))
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-import dash_mantine_components as dmc
 from dash import html
 from sqlalchemy.orm import Session
 
@@ -19,6 +18,7 @@ from dashboards.acts import Deed
 from dashboards.kit import (
     Part,
     act,
+    answer,
     chain,
     counted_words,
     empty,
@@ -27,6 +27,7 @@ from dashboards.kit import (
     ok,
     page,
     panel,
+    scrolling,
     short,
     table,
     updated,
@@ -88,16 +89,7 @@ def _answer(
         (", ".join(sorted(outside)) or "none", "countries outside the EEA"),
     ]
     small = "Made from the marks on every column and event field; there is no second list that could be wrong."
-    return html.Div(
-        [
-            html.Div([*said, html.Small(small)], className="say"),
-            html.Div(
-                [html.Div([html.B(value), html.Small(words, className="dim")]) for value, words in cells],
-                className="cells",
-            ),
-        ],
-        className="answer",
-    )
+    return answer(said, small, cells)
 
 
 def _activities(body: Mapping[str, Any]) -> Part:
@@ -120,13 +112,7 @@ def _activities(body: Mapping[str, Any]) -> Part:
         ]
         for name, one in sorted(body["activities"].items())
     ]
-    listed = html.Div(
-        table(heads, rows, caption="Activities"),
-        className="scroll",
-        tabIndex="0",
-        role="group",
-        **{"aria-label": "Activities, scrolls"},
-    )
+    listed = scrolling("Activities", table(heads, rows, caption="Activities"))
     return panel("Record of processing, Art. 30", listed, sub=f"controller: {body['controller']}")
 
 
@@ -157,13 +143,11 @@ def _form(view: View) -> list[Part]:
         return []
     form = acts.form(
         "Ask for approval",
-        dmc.Textarea(
-            id=acts.field("reason", "register-propose", "now"),
-            label="Reason",
+        acts.reason(
+            "register-propose",
+            "now",
             description="At least ten characters; the approval binds the hash of what stands here now",
-            autosize=True,
-            minRows=2,
-            attributes={"input": {"data-first": "true", "maxLength": processing.REASON_MAX}},
+            longest=processing.REASON_MAX,
         ),
         buttons=[acts.press("Ask the data protection officer", "register-propose", "now", main=True)],
         says=acts.place("register-propose", "now"),

@@ -18,7 +18,21 @@ from compliance.reports.kinds import KINDS
 from compliance.reports.runs import Report
 from dashboards import acts
 from dashboards.acts import Deed
-from dashboards.kit import Part, counted_words, empty, mark, ok, page, panel, short, table, updated, when
+from dashboards.kit import (
+    Part,
+    answer,
+    counted_words,
+    empty,
+    mark,
+    ok,
+    page,
+    panel,
+    scrolling,
+    short,
+    table,
+    updated,
+    when,
+)
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
 from dashboards.pages.compliance import work
@@ -59,7 +73,7 @@ def _answer(found: Sequence[Report]) -> Part:
     small = (
         "A report says what stood at its instant; its files are compared with their hashes before they are handed out."
     )
-    return html.Div([html.Div([*said, html.Small(small)], className="say")], className="answer")
+    return answer(said, small)
 
 
 def _form(view: View) -> Part:
@@ -139,7 +153,7 @@ def _history(view: View, found: Sequence[Report]) -> Part:
     ]
     return panel(
         "Made",
-        work.scrolling("Made", table(heads, rows, caption="Reports that were made", cls="tall")),
+        scrolling("Made", table(heads, rows, caption="Reports that were made", cls="tall")),
         sub=str(len(found)),
     )
 

@@ -16,6 +16,7 @@ from compliance.privacy.requests import Item, Kind, Request, State, Step, Story
 from dashboards import rights
 from dashboards.kit import (
     Part,
+    answer,
     chain,
     copy,
     counted_words,
@@ -26,6 +27,7 @@ from dashboards.kit import (
     page,
     panel,
     readable,
+    scrolling,
     short,
     span,
     table,
@@ -107,16 +109,7 @@ def _answer(view: View, now: Standing) -> Part:
     if found.kind is Kind.ERASURE:
         last = (f"{held:,}", "stay by law")
     cells = [(f"{total:,}", "entries found"), last, (_left(view, found), _left_words(found))]
-    return html.Div(
-        [
-            html.Div([*said, html.Small(small)], className="say"),
-            html.Div(
-                [html.Div([html.B(value), html.Small(words, className="dim")]) for value, words in cells],
-                className="cells",
-            ),
-        ],
-        className="answer",
-    )
+    return answer(said, small, cells)
 
 
 def _sentence(view: View, now: Standing, skipped: Sequence[str]) -> tuple[list[Part], str]:
@@ -237,13 +230,7 @@ def _stores(found: Request, items: Sequence[Item]) -> Part:
     heads += [("Stays", "num"), ("Until, by", "")] if erases else [("Kept by", "roomy")]
     ordered = sorted(items, key=lambda one: (one.searched, one.held == 0, one.store, one.category))
     rows = [_line(one, erases) for one in ordered]
-    listed = html.Div(
-        table(heads, rows, caption="Stores"),
-        className="scroll",
-        tabIndex="0",
-        role="group",
-        **{"aria-label": "Stores, scrolls"},
-    )
+    listed = scrolling("Stores", table(heads, rows, caption="Stores"))
     searched = len({one.store for one in items if one.searched})
     return panel("Stores", listed, sub=f"{searched} of {len({one.store for one in items})} searched")
 
@@ -329,10 +316,8 @@ def _clock(view: View, story: Story) -> Part:
         ),
     ]
     rows: list[list[Part]] = [["received", html.Span(rights.day(found.received_on, view.now)), ""]]
-    for step in story.steps:
-        note = step.note or ""
-        if "asked who" in note or "the clock stood" in note:
-            rows.append([rights.day(step.at.date(), view.now), html.Span(note), ""])
+    if found.asked_at is not None or found.paused_days:
+        rows.append(["clock", html.Span(rights.pause(found, view.now)), ""])
     rows.append(
         ["due", html.Span(rights.day(found.due, view.now)), "extended" if found.is_extended else "not extended"]
     )

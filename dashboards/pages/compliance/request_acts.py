@@ -185,13 +185,12 @@ def opened(view: View, now: Standing) -> list[Part]:
         fields.append(_decision(found))
     if one.asks:
         fields.append(
-            dmc.Textarea(
-                id=acts.field("reason", name, found.id),
+            acts.reason(
+                name,
+                found.id,
                 label=one.label,
                 description=None if name == "request-correct" else "At least ten characters",
-                autosize=True,
-                minRows=2,
-                attributes={"input": {"data-first": "true", "maxLength": _WORDS_MAX}},
+                longest=_WORDS_MAX,
             )
         )
     back = html.A("Cancel", href=view.here(f"requests/{found.id}", do=None), className="more", **{"data-key": "Escape"})

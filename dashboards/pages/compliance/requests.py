@@ -19,7 +19,22 @@ from compliance.privacy.parts import ReceiptInvalid
 from compliance.privacy.requests import Asked, Kind, Request, RequestFilter
 from dashboards import acts, rights
 from dashboards.acts import Deed
-from dashboards.kit import Part, act, choices, counted_words, empty, mark, ok, page, panel, short, table, updated
+from dashboards.kit import (
+    Part,
+    act,
+    answer,
+    choices,
+    counted_words,
+    empty,
+    mark,
+    ok,
+    page,
+    panel,
+    scrolling,
+    short,
+    table,
+    updated,
+)
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
 from dashboards.ports import Sources
@@ -70,16 +85,7 @@ def _answer(view: View, found: Sequence[Request]) -> Part:
         (str(len(behind)), "past our own day 20"),
         (str(len(unknown)), "of whom we do not know who asks"),
     ]
-    return html.Div(
-        [
-            html.Div([*said, html.Small(small)], className="say"),
-            html.Div(
-                [html.Div([html.B(value), html.Small(words, className="dim")]) for value, words in cells],
-                className="cells",
-            ),
-        ],
-        className="answer",
-    )
+    return answer(said, small, cells)
 
 
 def _filters(view: View, shows_all: bool) -> Part:
@@ -124,13 +130,7 @@ def _list(view: View, found: Sequence[Request]) -> Part:
         ]
         for one in found
     ]
-    listed = html.Div(
-        table(heads, rows, caption="Requests", cls="r44"),
-        className="scroll",
-        tabIndex="0",
-        role="group",
-        **{"aria-label": "Requests, scrolls"},
-    )
+    listed = scrolling("Requests", table(heads, rows, caption="Requests", cls="r44"))
     further = []
     if len(found) == asked.PAGE_MAX:
         further = [html.A("those due later", href=view.here("requests", after=found[-1].id), className="more")]

@@ -29,6 +29,7 @@ from dashboards.kit import (
     Part,
     act,
     age,
+    answer,
     chain,
     counted_words,
     dock,
@@ -39,6 +40,7 @@ from dashboards.kit import (
     ok,
     page,
     panel,
+    scrolling,
     short,
     table,
     updated,
@@ -101,16 +103,7 @@ def _answer(view: View, known: Sequence[Run], held: Sequence[Hold]) -> Part:
         (str(len(active)), "holds in force"),
     ]
     small = "Classes are counted every night; a month of the log and a period's first run always ask two people."
-    return html.Div(
-        [
-            html.Div([*said, html.Small(small)], className="say"),
-            html.Div(
-                [html.Div([html.B(value), html.Small(words, className="dim")]) for value, words in cells],
-                className="cells",
-            ),
-        ],
-        className="answer",
-    )
+    return answer(said, small, cells)
 
 
 def _classes(view: View, found: Mapping[str, Policy], known: Sequence[Run]) -> Part:
@@ -149,13 +142,7 @@ def _classes(view: View, found: Mapping[str, Policy], known: Sequence[Run]) -> P
         ("Newest run", ""),
         ("Act", ""),
     ]
-    listed = html.Div(
-        table(heads, rows, caption="Classes", cls="r36"),
-        className="scroll",
-        tabIndex="0",
-        role="group",
-        **{"aria-label": "Classes, scrolls"},
-    )
+    listed = scrolling("Classes", table(heads, rows, caption="Classes", cls="r36"))
     return panel("Classes", listed, sub="periods are the operator's to confirm")
 
 
@@ -183,13 +170,7 @@ def _runs(view: View, known: Sequence[Run]) -> Part:
         ("Held", "num roomy"),
         ("State", ""),
     ]
-    listed = html.Div(
-        table(heads, rows, caption="Runs"),
-        className="scroll",
-        tabIndex="0",
-        role="group",
-        **{"aria-label": "Runs, scrolls"},
-    )
+    listed = scrolling("Runs", table(heads, rows, caption="Runs"))
     return panel("Runs", listed, sub=f"newest {len(rows)}")
 
 
@@ -295,13 +276,10 @@ def _dock(view: View, run: Run, certificate: Mapping[str, Any] | None) -> Part:
         inner.append(
             acts.form(
                 "Ask two people",
-                dmc.Textarea(
-                    id=acts.field("reason", "retention-propose", run.id),
-                    label="Reason",
+                acts.reason(
+                    "retention-propose",
+                    run.id,
                     description="At least ten characters; the approval binds exactly this plan",
-                    autosize=True,
-                    minRows=2,
-                    attributes={"input": {"data-first": "true", "maxLength": 300}},
                 ),
                 buttons=[acts.press(f"Ask approval for {run.total:,}", "retention-propose", run.id, main=True)],
                 says=acts.place("retention-propose", run.id),
@@ -387,12 +365,8 @@ def _policy_form(policy: Policy) -> list[Part]:
                 attributes=_first(),
             ),
             dmc.TextInput(id=acts.field("ground", "policy-propose", name), label="Legal ground", value=policy.ground),
-            dmc.Textarea(
-                id=acts.field("reason", "policy-propose", name),
-                label="Reason",
-                description="At least ten characters; a second person decides",
-                autosize=True,
-                minRows=2,
+            acts.reason(
+                "policy-propose", name, description="At least ten characters; a second person decides", is_first=False
             ),
             buttons=[acts.press("Propose it", "policy-propose", name, main=True)],
             says=acts.place("policy-propose", name),
@@ -405,14 +379,7 @@ def _release_form(hold: Hold) -> list[Part]:
         html.P(f"Held for {hold.case} by authority of {hold.authority}. Two people who did not place it decide."),
         acts.form(
             "Release the hold",
-            dmc.Textarea(
-                id=acts.field("reason", "hold-release", hold.id),
-                label="Reason",
-                description="At least ten characters",
-                autosize=True,
-                minRows=2,
-                attributes=_first(),
-            ),
+            acts.reason("hold-release", hold.id),
             buttons=[acts.press("Ask two people", "hold-release", hold.id, main=True)],
             says=acts.place("hold-release", hold.id),
         ),

@@ -16,7 +16,21 @@ from compliance.reviews import campaigns
 from compliance.reviews.campaigns import Decision, Line, Review
 from dashboards import acts
 from dashboards.acts import Deed
-from dashboards.kit import Part, age, counted_words, empty, mark, ok, page, panel, table, updated, when
+from dashboards.kit import (
+    Part,
+    age,
+    answer,
+    counted_words,
+    empty,
+    mark,
+    ok,
+    page,
+    panel,
+    scrolling,
+    table,
+    updated,
+    when,
+)
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
 
@@ -59,16 +73,7 @@ def _answer(running: Review | None, next_on: str) -> Part:
             (f"{running.due_at:%d %b}", "the first lapse"),
         ]
     small = "Somebody else than the holder decides; after 183 days a role lapses, but never the last of its kind."
-    return html.Div(
-        [
-            html.Div([*said, html.Small(small)], className="say"),
-            html.Div(
-                [html.Div([html.B(value), html.Small(words, className="dim")]) for value, words in cells],
-                className="cells",
-            ),
-        ],
-        className="answer",
-    )
+    return answer(said, small, cells)
 
 
 def _lines(view: View, review: Review) -> Part:
@@ -93,13 +98,7 @@ def _lines(view: View, review: Review) -> Part:
         ("Decision", ""),
         ("Acts", ""),
     ]
-    listed = html.Div(
-        table(heads, rows, caption="Lines", cls="r36"),
-        className="scroll",
-        tabIndex="0",
-        role="group",
-        **{"aria-label": "Lines, scrolls"},
-    )
+    listed = scrolling("Lines", table(heads, rows, caption="Lines", cls="r36"))
     return panel("Lines", listed, sub=f"opened {review.opened_at:%d %b %Y}")
 
 
@@ -138,14 +137,7 @@ def _form(view: View, review: Review) -> list[Part]:
             placeholder="Choose",
             comboboxProps={"withinPortal": False},
         ),
-        dmc.Textarea(
-            id=acts.field("reason", "review-decide", of),
-            label="Reason",
-            description="At least ten characters",
-            autosize=True,
-            minRows=2,
-            attributes={"input": {"data-first": "true", "maxLength": campaigns.REASON_MAX}},
-        ),
+        acts.reason("review-decide", of, longest=campaigns.REASON_MAX),
         buttons=[acts.press("Decide", "review-decide", of, main=True)],
         says=acts.place("review-decide", of),
     )

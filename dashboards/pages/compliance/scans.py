@@ -20,7 +20,22 @@ from compliance.scans.register import CONTROL, Draft, Finding, Kind, Scan, ScanI
 from compliance.scans.standing import QUARTERLY, Standing
 from dashboards import acts
 from dashboards.acts import Deed
-from dashboards.kit import Part, act, counted_words, empty, mark, ok, page, panel, severity, short, table, updated
+from dashboards.kit import (
+    Part,
+    act,
+    answer,
+    counted_words,
+    empty,
+    mark,
+    ok,
+    page,
+    panel,
+    scrolling,
+    severity,
+    short,
+    table,
+    updated,
+)
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
 
@@ -75,16 +90,7 @@ def _answer(found: Sequence[Standing], open_: Sequence[Finding]) -> Part:
         (str(len(open_)), "open findings"),
     ]
     small = "Quarters count from the assessment anchor; the weakest component decides; the open quarter is not counted."
-    return html.Div(
-        [
-            html.Div([*said, html.Small(small)], className="say"),
-            html.Div(
-                [html.Div([html.B(value), html.Small(words, className="dim")]) for value, words in cells],
-                className="cells",
-            ),
-        ],
-        className="answer",
-    )
+    return answer(said, small, cells)
 
 
 def _quarters(found: Standing) -> Part:
@@ -105,13 +111,7 @@ def _quarters(found: Standing) -> Part:
         html.P(mark(f"{name}: nothing passed from {begin:%d %b} to {end:%d %b %Y}", "clock", "medium"))
         for name, begin, end in found.gaps
     ]
-    listed = html.Div(
-        table(heads, rows, caption=title),
-        className="scroll",
-        tabIndex="0",
-        role="group",
-        **{"aria-label": f"{title}, scrolls"},
-    )
+    listed = scrolling(title, table(heads, rows, caption=title))
     below = [html.Div(gaps, className="body")] if gaps else []
     return panel(title, listed, *below, sub=f"PCI DSS {CONTROL[found.kind]}")
 
@@ -137,13 +137,7 @@ def _scans(found: Sequence[Scan]) -> Part:
         for one in found
     ]
     heads = [("Day", ""), ("Kind", ""), ("Scanner", "roomy"), ("Looked at", "roomy"), ("Result", ""), ("File", "roomy")]
-    listed = html.Div(
-        table(heads, rows, caption="Scans"),
-        className="scroll",
-        tabIndex="0",
-        role="group",
-        **{"aria-label": "Scans, scrolls"},
-    )
+    listed = scrolling("Scans", table(heads, rows, caption="Scans"))
     return panel("Scans", listed, sub=str(len(found)), cls="last")
 
 

@@ -28,7 +28,7 @@ from compliance.catalog.controls import Control
 from compliance.engine import standing
 from dashboards import acts, controls
 from dashboards.acts import Deed
-from dashboards.kit import Part, choices, counted_words, mark, ok, page, panel, table, updated
+from dashboards.kit import Part, answer, choices, counted_words, mark, ok, page, panel, scrolling, table, updated
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
 
@@ -91,16 +91,7 @@ def _answer(counts: Mapping[How, int]) -> Part:
         (str(counts.get(How.UNSIGNED, 0)), "never signed"),
     ]
     small = "A paper that ends counts no more at once; an exception never counts as in place."
-    return html.Div(
-        [
-            html.Div([*said, html.Small(small)], className="say"),
-            html.Div(
-                [html.Div([html.B(value), html.Small(words, className="dim")]) for value, words in cells],
-                className="cells",
-            ),
-        ],
-        className="answer",
-    )
+    return answer(said, small, cells)
 
 
 def _filters(view: View, counts: Mapping[How, int]) -> Part:
@@ -142,13 +133,7 @@ def _list(view: View, shown: Sequence[Task]) -> Part:
         ("Owner", "roomy"),
         ("Acts", ""),
     ]
-    listed = html.Div(
-        table(heads, rows, caption="Papers", cls="r36"),
-        className="scroll",
-        tabIndex="0",
-        role="group",
-        **{"aria-label": "Papers, scrolls"},
-    )
+    listed = scrolling("Papers", table(heads, rows, caption="Papers", cls="r36"))
     return panel("Papers", listed, sub=counted_words(len(shown), "paper"), cls="last")
 
 

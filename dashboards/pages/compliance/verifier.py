@@ -17,7 +17,22 @@ from compliance.reports import runs
 from compliance.reports.runs import Report
 from dashboards import acts
 from dashboards.acts import Deed
-from dashboards.kit import Part, age, empty, facts, mark, ok, page, panel, short, table, updated, when
+from dashboards.kit import (
+    Part,
+    age,
+    answer,
+    empty,
+    facts,
+    mark,
+    ok,
+    page,
+    panel,
+    scrolling,
+    short,
+    table,
+    updated,
+    when,
+)
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
 from dashboards.pages.compliance import work
@@ -93,7 +108,7 @@ def _answer(view: View, full: Round | None, broken: Round | None) -> Part:
             f" All {full.size:,} events were compared {age(view.now - full.at)} ago.",
         ]
         small = "Bodies, entries, tree, signatures, archive and store agree; what was removed by law is told apart."
-    return html.Div([html.Div([*said, html.Small(small)], className="say")], className="answer")
+    return answer(said, small)
 
 
 def _form(size: int) -> Part:
@@ -146,7 +161,7 @@ def _mine(view: View, mine: Sequence[Report]) -> Part:
     heads = [("Sequences", "nowrap"), ("State", ""), ("Result", ""), ("File", "roomy"), ("Asked", "roomy")]
     return panel(
         "What you verified",
-        work.scrolling("What you verified", table(heads, rows, caption="What you verified", cls="tall")),
+        scrolling("What you verified", table(heads, rows, caption="What you verified", cls="tall")),
     )
 
 
@@ -172,7 +187,7 @@ def _rounds(view: View, kept: Sequence[Round]) -> Part:
         ("Differences", ""),
         ("Root", "roomy"),
     ]
-    return panel("Rounds", work.scrolling("Rounds", table(heads, rows, caption="Rounds")), sub=f"newest {len(rows)}")
+    return panel("Rounds", scrolling("Rounds", table(heads, rows, caption="Rounds")), sub=f"newest {len(rows)}")
 
 
 def wire(console: Console) -> None:

@@ -67,8 +67,3 @@ def _size(count: int) -> str:
         if count < 10_000_000
         else f"{count / 1_000_000:,.0f} MB"
     )
-
-
-def scrolling(label: str, listed: Part) -> Part:
-    """Return a table that scrolls inside itself."""
-    return html.Div(listed, className="scroll", tabIndex="0", role="group", **{"aria-label": f"{label}, scrolls"})

@@ -9,7 +9,7 @@ from dash import html
 
 from app.kernel.access import SOC_HEALTH_READ, SOC_RULE_READ
 from app.kernel.errors import Unavailable
-from dashboards.kit import act, mark, ok, page, panel, table, updated
+from dashboards.kit import act, answer, mark, ok, page, panel, table, updated
 from dashboards.page import Page, View
 from dashboards.pages.soc.rules import is_troubled, trouble_of
 from detectors import runner
@@ -52,16 +52,7 @@ def layout(view: View) -> Any:  # a Dash component
         for part in parts
     ]
     body = [
-        html.Div(
-            [
-                html.Div([*say, html.Small(why)], className="say"),
-                html.Div(
-                    [html.Div([html.B(value), html.Small(word, className="dim")]) for value, word in cells],
-                    className="cells",
-                ),
-            ],
-            className="answer",
-        ),
+        answer(say, why, cells),
         panel("Parts", table([("Part", ""), ("Stands", ""), ("More", "roomy")], rows, caption="Parts of the pipeline")),
         _store(view),
         *([_detectors(view)] if view.sources.viewer().may(SOC_RULE_READ) else []),

@@ -11,7 +11,22 @@ from dash import html
 from app.kernel.access import SOC_RULE_READ
 from app.kernel.errors import NotFound
 from dashboards import figures
-from dashboards.kit import age, facts, ident, mark, ok, page, panel, severity, span, table, updated, when
+from dashboards.kit import (
+    age,
+    answer,
+    facts,
+    ident,
+    mark,
+    ok,
+    page,
+    panel,
+    scrolling,
+    severity,
+    span,
+    table,
+    updated,
+    when,
+)
 from dashboards.page import Page, View
 from detectors import runner
 from detectors.runner import FAILING, RUNNING, WAITING, RuleStanding
@@ -53,26 +68,11 @@ def layout(view: View) -> Any:  # a Dash component
         ("ATT&CK", "roomy"),
     ]
     rows = [_row(one, view) for one in found]
-    listed = html.Div(
-        table(heads, rows, caption="Rules", cls="r36"),
-        className="scroll",
-        tabIndex="0",
-        role="group",
-        **{"aria-label": "Rules, scrolls"},
-    )
+    listed = scrolling("Rules", table(heads, rows, caption="Rules", cls="r36"))
     return page(
         "Rules",
         "What do we look for, does it work?",
-        html.Div(
-            [
-                html.Div([*say, html.Small(why)], className="say"),
-                html.Div(
-                    [html.Div([html.B(value), html.Small(word, className="dim")]) for value, word in cells],
-                    className="cells",
-                ),
-            ],
-            className="answer",
-        ),
+        answer(say, why, cells),
         html.Section(listed, className="panel grow last", **{"aria-label": "Rules"}),
         fill=True,
         right=updated(view.now),

@@ -17,6 +17,7 @@ from app.kernel.access import (
     Permission,
 )
 from app.kernel.errors import NotFound
+from app.kernel.words import TEXT_MAX
 from dashboards import acts, response, triage
 from dashboards.kit import Part, mark, panel, readable, short, short_text
 from dashboards.pages.soc.incident import containing
@@ -52,15 +53,8 @@ def _panel(title: str, parts: Sequence[Part], seen: Look) -> Part:
 
 
 def _reason(act_: str, of: str, seen: int = 0, *, label: str = "Reason", name: str = "reason") -> Part:
-    return dmc.Textarea(
-        id=acts.field(name, act_, of, seen),
-        label=label,
-        description="At least ten characters; it becomes part of the record",
-        autosize=True,
-        minRows=2,
-        maxRows=8,
-        attributes={"input": {"data-first": "true", "maxLength": 4000}},
-    )
+    says = "At least ten characters; it becomes part of the record"
+    return acts.reason(act_, of, seen, name=name, label=label, description=says, longest=TEXT_MAX)
 
 
 def _advance(seen: Look) -> tuple[str, Sequence[Part]]:
