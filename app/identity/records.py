@@ -12,11 +12,11 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, roles
+from app.identity import accounts
 from app.identity.accounts import State
 from app.identity.parts import Identity
 from app.kernel import crypto, words
-from app.kernel.access import PERSON_FIELD_REVEAL, PERSON_RECORD_FIND, ActorKind
+from app.kernel.access import PERSON_FIELD_REVEAL, PERSON_FIELD_SEE, PERSON_RECORD_FIND, ActorKind
 from app.kernel.context import Context
 from app.kernel.errors import Invalid, NotFound
 from ingest.events.access import DataRead, FieldRevealed, SearchExecuted
@@ -32,8 +32,6 @@ PURPOSES: Final[Mapping[str, str]] = {
     "control": "Examine a control",
 }
 FIELDS: Final = {"name": "Name", "email": "E-mail address"}
-# Who sees names and addresses masked, and who sees nothing of them (identity spec, field rules).
-_MASKED: Final = frozenset({roles.INCIDENT_COMMANDER, roles.COMPLIANCE_OFFICER, roles.DPO, roles.ADMINISTRATOR})
 
 
 class PurposeMissing(Invalid):
@@ -44,7 +42,7 @@ class PurposeMissing(Invalid):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What staff see of a customer: `fields` are masked, or None where the role does not see them at all."""
+    """What staff see of a customer: `fields` are masked, or None for who may not see them at all."""
 
     account_id: str
     state: State
@@ -55,7 +53,10 @@ class Record:
 
 
 def find(session: Session, typed: str, purpose: str, ctx: Context, *, parts: Identity) -> str:
-    """Return the account that has an id or a whole e-mail address; raises `NotFound`. The search is recorded."""
+    """Return the account that has an id or a whole e-mail address, or nothing where nobody has.
+
+    The search is recorded whatever it finds, so an error that would take its event back is none of its answers.
+    """
     ctx.actor.require(PERSON_RECORD_FIND)
     ctx = for_purpose(purpose, ctx)
     asked = typed.strip()
@@ -80,7 +81,7 @@ def read(session: Session, account_id: str, purpose: str, ctx: Context, *, parts
     if found.kind is not ActorKind.CUSTOMER:
         raise NotFound(object_id=account_id)
     outbox.record(session, DataRead(view=VIEW, count=1, about=(account_id,)), ctx)
-    sees = bool(_MASKED & ctx.actor.roles)
+    sees = ctx.actor.may(PERSON_FIELD_SEE)
     return Record(
         account_id=account_id,
         state=found.state,

@@ -40,6 +40,7 @@ _OVERSIGHT: Final = _OWN | {
     may.COMPLIANCE_REPORT_CREATE,
     may.COMPLIANCE_REPORT_READ,
     may.PERSON_FIELD_REVEAL,
+    may.PERSON_FIELD_SEE,
     may.PERSON_RECORD_FIND,
     may.PRIVACY_BREACH_WRITE,
     may.PRIVACY_CONSENT_READ,
@@ -81,6 +82,7 @@ ROLES: Final[dict[str, frozenset[Permission]]] = {
     INCIDENT_COMMANDER: frozenset(
         _ANALYST
         | {
+            may.PERSON_FIELD_SEE,
             may.SOC_ACTION_APPROVE,
             may.SOC_ACTION_RUN,
             may.SOC_ACTION_UNDO,
@@ -139,6 +141,7 @@ ROLES: Final[dict[str, frozenset[Permission]]] = {
         may.IAM_ROLE_DECIDE,
         may.IAM_SESSION_READ,
         may.IAM_SESSION_REVOKE,
+        may.PERSON_FIELD_SEE,
         may.PERSON_RECORD_FIND,
     },
 }

@@ -89,6 +89,7 @@ PAYMENT_TRANSFER_READ: Final = Permission("payment:transfer:read", "See one's ow
 PERSON_FIELD_REVEAL: Final = Permission(
     "person:field:reveal", "See a masked field of a person in clear, with a reason.", sensitive=True
 )
+PERSON_FIELD_SEE: Final = Permission("person:field:see", "See name and address of a person, masked.")
 PERSON_RECORD_FIND: Final = Permission("person:record:find", "Find a person and open their record.")
 PRIVACY_BREACH_DECIDE: Final = Permission("privacy:breach:decide", "Decide whether a breach is notified.")
 PRIVACY_BREACH_WRITE: Final = Permission("privacy:breach:write", "Enter a breach and assess it.")

@@ -1,4 +1,8 @@
-"""A folder as witness: every signed head as a file of its own that is made once and never changed."""
+"""A folder as witness: signed heads, each as a file that is made once and never changed.
+
+All of a week stay, one an hour of a quarter, one a day of what is older. A head that was seen a moment ago is not
+looked at again.
+"""
 
 from __future__ import annotations
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from app.identity import roles
+from app.identity import records, roles
+from app.kernel.access import PERSON_FIELD_SEE, PERSON_RECORD_FIND, Permission, service
 from app.kernel.clock import StillClock
 from ingest.events.envelope import at_path
 from ingest.store.query import Eq, Search, Window
@@ -93,3 +94,18 @@ def test_the_person_sees_that_a_role_looked_and_what_for(house: Installation) ->
     page = customer.get("/privacy/access")
     assert "Help a customer who asked for help" in page.text
     assert "Compliance officer" in page.text
+
+
+def test_whoever_holds_the_permission_sees_fields_masked_by_whatever_role(house: Installation) -> None:
+    amber = house.people["amber_one"]
+
+    def fields(*permissions: Permission) -> Mapping[str, str | None]:
+        reader = service("reader", *permissions)
+        with house.system.db.begin() as session:
+            ctx = house.system.context(reader)
+            return records.read(session, amber.account, "support", ctx, parts=house.system.identity).fields
+
+    assert fields(PERSON_RECORD_FIND) == {"name": None, "email": None}
+    masked = fields(PERSON_RECORD_FIND, PERSON_FIELD_SEE)
+    assert masked["name"] == "A… F…"
+    assert masked["email"] not in (None, amber.address)

@@ -52,6 +52,11 @@ def test_an_administrator_sees_no_data_of_privacy() -> None:
     assert may.PERSON_FIELD_REVEAL not in roles.ROLES[roles.ADMINISTRATOR]
 
 
+def test_who_sees_names_and_addresses_masked_is_said_by_a_permission() -> None:
+    seeing = (roles.INCIDENT_COMMANDER, roles.COMPLIANCE_OFFICER, roles.DPO, roles.ADMINISTRATOR)
+    assert set(roles.holders_of(may.PERSON_FIELD_SEE)) == set(seeing)
+
+
 def test_who_prepares_an_erasure_does_not_approve_it() -> None:
     assert may.PRIVACY_REQUEST_HANDLE in roles.ROLES[roles.COMPLIANCE_OFFICER]
     assert roles.holders_of(may.PRIVACY_REQUEST_APPROVE) == (roles.DPO,)
