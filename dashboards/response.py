@@ -8,10 +8,10 @@ from typing import Final
 
 from dash import html
 
-from dashboards.kit import Part, due, mark, ok, severity, short_text, span
+from dashboards.kit import Part, severity, short_text, span
 from dashboards.ports import Sources
 from playbooks.cases import Incident, State
-from playbooks.clocks import Clock, ClockState
+from playbooks.clocks import Clock
 
 SEVERITIES: Final[Mapping[int, str]] = {1: "critical", 2: "high", 3: "medium", 4: "low"}
 STATES: Final[Mapping[State, str]] = {
@@ -70,19 +70,8 @@ def person(sources: Sources, account_id: str | None) -> Part:
     return html.Span(words, title=account_id, **face)
 
 
-def acknowledgement(case: Incident, clock: Clock | None, now: datetime) -> Part:
-    """Return how the acknowledgement of an incident stands."""
-    if case.acknowledged_at is not None:
-        took = span(case.acknowledged_at - case.found_at)
-        is_late = clock is not None and clock.state is ClockState.MET_LATE
-        return mark(f"in {took}, late", "clock", "medium") if is_late else ok(f"in {took}")
-    if clock is None:
-        return html.Span("–", className="dim")
-    return due(clock.due_at, now)
-
-
 def acknowledgement_text(case: Incident, clock: Clock | None, now: datetime) -> str:
-    """Return the same as plain words, for a cell."""
+    """Return how the acknowledgement of an incident stands, for a cell."""
     if case.acknowledged_at is not None:
         return f"in {span(case.acknowledged_at - case.found_at)}"
     if not case.is_open or clock is None:

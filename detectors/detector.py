@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import islice
-from typing import Protocol
 
 from app.kernel.clock import from_micros
 from detectors.settings import DetectorSettings
@@ -35,14 +34,6 @@ class Finding:
     episode: Episode
     group: Mapping[str, str]
     entities: Mapping[str, tuple[str, ...]]
-
-
-class Detector(Protocol):
-    """One shape for all ways of finding: rules now, models and behaviour later."""
-
-    slug: str
-
-    def evaluate(self, store: EventStore, piece: Slice) -> Sequence[Finding]: ...
 
 
 class SigmaDetector:

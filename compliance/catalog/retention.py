@@ -28,11 +28,6 @@ class RetentionClass:
     blocks_erasure: str
     ground: str
 
-    @property
-    def outlives_erasure(self) -> bool:
-        """Tell whether rows of the class stay when a person is erased, wholly or in what stands in clear."""
-        return self.blocks_erasure != "no"
-
 
 @cache
 def shipped() -> Mapping[str, RetentionClass]:

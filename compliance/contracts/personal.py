@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from sqlalchemy.orm import Session
 
 from app.kernel.context import Context
-from app.kernel.errors import Invalid, Unavailable
+from app.kernel.errors import Invalid
 
 SUBJECT: Final = "subject"
 """The kind of the one seed a walk begins with: the account that a request is about."""
@@ -23,12 +23,6 @@ class FieldUnknown(Invalid):
     """There is no such field that could be corrected."""
 
     code = "field_unknown"
-
-
-class SourceFailed(Unavailable):
-    """A store of personal data could not be searched."""
-
-    code = "source_failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,9 +16,6 @@ from app.kernel.errors import Unavailable
 from ingest.store.port import EventStore
 
 VIOLATIONS_KEPT: Final = 25
-EMBEDDED: Final = "embedded"
-SERVER: Final = "server"
-EVERYWHERE: Final = frozenset({EMBEDDED, SERVER})
 
 
 class ProbeOverran(Unavailable):
