@@ -11,13 +11,14 @@ from typing import Any, Final
 from flask import Flask, Response, request
 from prometheus_client import generate_latest
 
-from app import commands, health
+from app import health
+from app.commands import operating
+from app.commands.lines import Line
 from app.compose import System
 from app.kernel import crypto
 from app.kernel.crypto import write_private_once
 from app.kernel.errors import OnePayError
 from app.kernel.logs import logger
-from app.lines import Line
 from playbooks import incidents
 
 TOKEN: Final = "admin.token"
@@ -64,7 +65,7 @@ def make_admin(system: System) -> Flask:
     def command(name: str) -> Response:
         if not allowed():
             return _json({"error": "the token of the home is needed"}, 401)
-        run = commands.COMMANDS.get(name)
+        run = operating.COMMANDS.get(name)
         if run is None:
             return _json({"error": "there is no such command"}, 404)
         arguments = request.get_json(silent=True) or {}

@@ -17,10 +17,11 @@ import sqlalchemy as sa
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from app import admin, commands, config, demo, process
+from app import admin, config, demo, process
+from app.commands import operating
+from app.commands.lines import Line
 from app.config import Settings
 from app.kernel.errors import ConfigurationRefused, OnePayError
-from app.lines import Line
 from app.lock import AlreadyRunning, HomeLock, MachineLacks, holder
 from app.migrations.run import SchemaMismatch
 
@@ -86,7 +87,7 @@ def log() -> None:
 
 
 @log.command("tail")
-@click.option("-n", "--limit", type=click.IntRange(1, commands.TAIL_MAX), default=20, help="How many events.")
+@click.option("-n", "--limit", type=click.IntRange(1, operating.TAIL_MAX), default=20, help="How many events.")
 @_HOME
 def log_tail(limit: int, home: Path | None) -> None:
     """Print the newest numbered events."""
@@ -171,7 +172,7 @@ def ledger_trial_balance(home: Path | None) -> None:
 
 @cli.command("ingest")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--format", "format_", type=click.Choice(commands.FORMATS), required=True)
+@click.option("--format", "format_", type=click.Choice(operating.FORMATS), required=True)
 @click.option("--source", required=True, help="Name of the system the log is from.")
 @click.option(
     "--year",
@@ -481,7 +482,7 @@ def _run(name: str, arguments: dict[str, Any], home: Path | None) -> None:
         raise SystemExit(_shown(name, _remote(settings, name, arguments))) from None
     try:
         raise SystemExit(
-            process.alone(settings, lambda system: _shown(name, commands.COMMANDS[name](system, arguments)))
+            process.alone(settings, lambda system: _shown(name, operating.COMMANDS[name](system, arguments)))
         )
     finally:
         lock.release()

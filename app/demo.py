@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 import pyotp
 from sqlalchemy.orm import Session
 
-from app import health, jobs, paperwork, process, prologue, rights_office
+from app import health, jobs, process
 from app.compose import System
 from app.config import Settings
 from app.identity import letters, links, mfa, role_grants, roles, signup
@@ -33,10 +33,11 @@ from app.kernel.ids import SeededIds
 from app.kernel.jobs import guarded
 from app.lock import HomeLock, MachineLacks
 from app.process import Running
-from app.simulator import customers, run
+from app.simulator import customers, prologue, run
 from app.simulator.attacks import credential_stuffing
 from app.simulator.drivers.history import History
 from app.simulator.drivers.live import Live
+from app.simulator.office import papers, rights
 from app.simulator.truth import Truth
 from app.simulator.world import DAYS, Person, World, build
 from app.worker import run_guarded
@@ -412,9 +413,9 @@ def _office_now(system: System, world: World, driver: History, made: _Made) -> N
         return
     review = (system.clock.now() + timedelta(days=45)).date()
     prologue.look_up(system, made.staff, driver.account_of(world.founders[0].id))
-    paperwork.sign(system, made.staff)
-    asking = [driver.account_of(person.id) for person in world.people[-len(rights_office.ASKED) :]]
-    rights_office.open_doors(system, made.staff, asking)
+    papers.sign(system, made.staff)
+    asking = [driver.account_of(person.id) for person in world.people[-len(rights.ASKED) :]]
+    rights.open_doors(system, made.staff, asking)
     prologue.hold(system, made.staff, driver.account_of(world.founders[0].id), review)
     _settled(system)
     prologue.plan(system, made.staff, EventClass.OPERATIONS.value)

@@ -11,7 +11,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from app import commands, config
+from app import config
+from app.commands import operating
 from app.compose import make_system
 from app.kernel.clock import SystemClock
 from ingest.log import checkpoint
@@ -52,7 +53,7 @@ def verified(home: Path) -> tuple[list[str], int]:
     """Return what `onepay log verify` prints of a home, and its exit code."""
     system = make_system(config.load({}, home=home))
     try:
-        lines = list(commands.log_verify(system, {}))
+        lines = list(operating.log_verify(system, {}))
     finally:
         system.close()
     said = [line["text"] for line in lines if "text" in line]

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from app import reporting
+from app.commands import reporting
+from app.commands.lines import Arguments, Line, Run, text
 from app.compose import System
 from app.kernel.access import (
     AUDIT_SAMPLE_DRAW,
@@ -16,7 +17,6 @@ from app.kernel.access import (
     service,
 )
 from app.kernel.context import Context
-from app.lines import Arguments, Line, Run, text
 from compliance.audit import export as exports
 from compliance.audit import filters, trail
 from compliance.audit import sample as samples

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from app.commands.lines import Arguments, Line, Run, leave, text
 from app.compose import System
 from app.kernel.access import PRIVACY_REQUEST_READ, PRIVACY_RUN_PROPOSE, service
 from app.kernel.errors import NotFound
-from app.lines import Arguments, Line, Run, leave, text
 from compliance.retention import execute, plan, policies, runs
 from ingest.log import shredding
 

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from threading import Event
 from typing import Final
 
+from app.commands.lines import Arguments, Line, Run, file, leave, text
 from app.compose import System
 from app.kernel.access import COMPLIANCE_REPORT_CREATE, COMPLIANCE_REPORT_READ, service
 from app.kernel.errors import Invalid
-from app.lines import Arguments, Line, Run, file, leave, text
 from compliance.reports import runs
 from compliance.reports.kinds import KINDS
 from compliance.reports.runs import KindUnknown

@@ -8,7 +8,7 @@ from typing import Final
 
 from app.compose import System
 from app.kernel.approvals import Verdict
-from app.prologue import staff
+from app.simulator.prologue import staff
 from compliance.privacy import requests, rights
 from compliance.privacy.requests import Asked
 from compliance.registers import breaches, processing, processors

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Final
 
-from app import prologue
 from app.compose import System
 from app.identity.evidence.people import MATRIX
 from app.kernel.approvals import Verdict
+from app.simulator import prologue
 from compliance.attest import analyses, attestations, baselines, exceptions, files
 from compliance.attest.attestations import Draft, Kind
 from compliance.attest.files import Upload

@@ -19,7 +19,9 @@ from typing import Final, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app import auditing, controls, health, reporting, retention
+from app import health
+from app.commands import auditing, controls, reporting, retention
+from app.commands.lines import Arguments, Line, Run, file, leave, progress, text
 from app.compose import System
 from app.identity import signup
 from app.kernel import crypto
@@ -37,7 +39,6 @@ from app.kernel.access import (
 from app.kernel.clock import from_micros, micros, rfc3339
 from app.kernel.context import Context
 from app.kernel.errors import Conflict, Invalid, NotFound, Unavailable
-from app.lines import Arguments, Line, Run, file, leave, progress, text
 from app.messaging.console import KEPT_MAX
 from app.web import money_input
 from dashboards import windows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from app.commands.lines import Arguments, Line, Run, leave, progress, text
 from app.compose import System
 from app.kernel.access import (
     COMPLIANCE_CONTROL_READ,
@@ -13,7 +14,6 @@ from app.kernel.access import (
     service,
 )
 from app.kernel.errors import Invalid, NotFound
-from app.lines import Arguments, Line, Run, leave, progress, text
 from compliance.catalog.controls import GDPR, PCI, Control
 from compliance.engine import rerun as reruns
 from compliance.engine import standing
