@@ -17,7 +17,8 @@ from ingest.log import read
 
 _SENSITIVE: Final = re.compile(r"(?:^|_)(?:cvv2?|cvc2?|cid|csc|track[12]?|pin(?:_?block)?|pan|card_number)(?:_|$)")
 BODIES_MAX: Final = 20_000
-_TEXTS_MAX: Final = 50_000
+TEXTS_MAX: Final = 50_000
+"""How many values of one column are looked through, the newest by key, at a reading."""
 
 
 def probes(tables: Sequence[sa.MetaData]) -> tuple[Probe, ...]:
@@ -43,7 +44,8 @@ def probes(tables: Sequence[sa.MetaData]) -> tuple[Probe, ...]:
 def _numbers(look: Look, *, tables: Sequence[sa.MetaData]) -> Reading:
     population = {"texts": 0, "bodies": 0}
     wrong: list[Violation] = []
-    for place, id_, text in _texts(look, tables):
+    cut: dict[str, int] = {}
+    for place, id_, text in _texts(look, tables, cut):
         population["texts"] += 1
         if population["texts"] % 500 == 0:
             look.deadline.check()
@@ -57,21 +59,30 @@ def _numbers(look: Look, *, tables: Sequence[sa.MetaData]) -> Reading:
             wrong.append(Violation(component="bodies", object_id=f"#{sequence}", says="the event holds a card number"))
         if len(wrong) > 10 * VIOLATIONS_KEPT:
             break
-    return Reading(population=population, violations=wrong, asked={"bodies": BODIES_MAX})
+    of = {"bodies": f"newest {population['bodies']:,} of {read.head(look.session).size:,}"}
+    columns = [f"newest {TEXTS_MAX:,} of {count:,} in {place}" for place, count in cut.items() if count > TEXTS_MAX]
+    return Reading(population=population, violations=wrong, asked={**of, "texts": "; ".join(columns) or "all"})
 
 
-def _texts(look: Look, tables: Sequence[sa.MetaData]) -> Iterator[tuple[str, str, str]]:
-    """Yield (place, key, text) of every column that holds words of people in clear."""
+def _texts(look: Look, tables: Sequence[sa.MetaData], cut: dict[str, int]) -> Iterator[tuple[str, str, str]]:
+    """Yield (place, key, text) of every column that holds words of people in clear, the newest by their key.
+
+    What is left of a column is counted in `cut`: an answer about some of it says of how much.
+    """
     for metadata in tables:
         for table in metadata.tables.values():
             key = next(iter(table.primary_key.columns))
             for column in table.columns:
-                if _is_text(column):
-                    rows = look.session.execute(
-                        sa.select(key, column).where(column.is_not(None)).order_by(key.desc()).limit(_TEXTS_MAX)
-                    )
-                    for id_, text in rows:
-                        yield f"{table.name}.{column.name}", str(id_), str(text)
+                if not _is_text(column):
+                    continue
+                place, is_written = f"{table.name}.{column.name}", column.is_not(None)
+                query = sa.select(key, column).where(is_written).order_by(key.desc()).limit(TEXTS_MAX)
+                rows = look.session.execute(query).all()
+                for id_, text in rows:
+                    yield place, str(id_), str(text)
+                if len(rows) == TEXTS_MAX:
+                    whole = sa.select(sa.func.count()).select_from(table).where(is_written)
+                    cut[place] = look.session.scalar(whole) or 0
 
 
 def _is_text(column: sa.Column[Any]) -> bool:
@@ -81,7 +92,7 @@ def _is_text(column: sa.Column[Any]) -> bool:
 
 
 def _bodies(look: Look) -> Iterator[tuple[int, str]]:
-    """Yield the newest bodies of the log; older ones were scanned when they were the newest."""
+    """Yield the newest bodies of the log, as many as one reading looks through."""
     size = read.head(look.session).size
     for lo in range(max(0, size - BODIES_MAX), size, read.SLICE_MAX):
         for body in read.bodies(look.session, lo, min(lo + read.SLICE_MAX, size)):

@@ -28,6 +28,7 @@ from compliance.attest.parts import PaperInvalid, PaperMoved, PaperOpen, PaperTo
 from compliance.catalog.controls import CHOSEN, PCI
 from compliance.engine import history, settle, standing
 from compliance.engine.standing import Standing
+from compliance.probes import scanner
 from compliance.states import Reason, State
 from ingest import models as log
 from tests.compliance.office import agree, ctx, opened, unsealed
@@ -104,11 +105,19 @@ def except_(house: Installation, key: str = "8.4.1", **changed: object) -> Exemp
         return exceptions.propose(session, draft, ctx(house, "olga"), desk=house.system.desk)
 
 
-def violations(house: Installation, probe: str) -> list[str]:
+def newest(house: Installation, probe: str) -> sa.Row[tuple[object, ...]]:
     of = controls.observation
     with house.system.db.read() as session:
-        newest = session.scalars(sa.select(of.c.violations).where(of.c.probe == probe).order_by(of.c.ended_at.desc()))
-        return [one["object_id"] for one in next(iter(newest))]
+        seen = sa.select(of.c.violations, of.c.asked).where(of.c.probe == probe)
+        return session.execute(seen.order_by(of.c.hi.desc(), of.c.id.desc()).limit(1)).one()
+
+
+def violations(house: Installation, probe: str) -> list[str]:
+    return [one["object_id"] for one in newest(house, probe).violations]
+
+
+def asked(house: Installation, probe: str) -> dict[str, str]:
+    return dict(newest(house, probe).asked)
 
 
 def approve_matrix(house: Installation) -> str:
@@ -340,6 +349,22 @@ def test_what_people_sign_is_looked_through_for_card_numbers(house: Installation
         session.execute(typed.values(why="Of the card 4111 1111 1111 1111"))
     observe(house, "scanner.card_numbers")
     assert violations(house, "scanner.card_numbers") == [f"compliance_exception.why {made.id}"]
+
+
+def test_a_search_that_looks_at_the_newest_says_of_how_many(
+    house: Installation, clock: StillClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    except_(house)
+    except_(house, component="people")
+    observe(house, "scanner.card_numbers")
+    assert asked(house, "scanner.card_numbers")["texts"] == "all"
+    clock.move(timedelta(hours=2))  # the same reading is kept once an hour
+    monkeypatch.setattr(scanner, "TEXTS_MAX", 1)
+    monkeypatch.setattr(scanner, "BODIES_MAX", 3)
+    observe(house, "scanner.card_numbers")
+    said = asked(house, "scanner.card_numbers")
+    assert said["bodies"].startswith("newest 3 of ")
+    assert "newest 1 of 2 in compliance_exception.why" in said["texts"]
 
 
 def test_an_exception_makes_nothing_better_that_does_not_fail(house: Installation) -> None:
