@@ -52,6 +52,7 @@ SAMPLED: Final = 25
 EXPORT: Final = "audit-export"
 CANCEL: Final = "export-cancel"
 EXPORTS_SHOWN: Final = 5
+SUBJECTS_SHOWN: Final = 2
 _FIELDS: Final = (
     ("actor", "Actor", "acc_… or svc_…"),
     ("subject", "Subject", "acc_…"),
@@ -172,7 +173,7 @@ def _events(view: View, events: Sequence[Document]) -> Part:
             html.A(str(at_path(one, "event.action")), href=view.here("audit", sel=at_path(one, "event.id"), seed=None)),
             str(at_path(one, "event.outcome") or "–"),
             ident(short_text(str(at_path(one, "user.id") or "–"))),
-            ident(", ".join(short_text(str(each)) for each in at_path(one, "onepay.subject.id") or ()) or "–"),
+            ident(_subjects(at_path(one, "onepay.subject.id") or ())),
             ident(str(at_path(one, "source.ip") or "–")),
             f"{at_path(one, 'event.sequence'):,}",
         ]
@@ -188,6 +189,12 @@ def _events(view: View, events: Sequence[Document]) -> Part:
         ("Sequence", "num"),
     ]
     return table(heads, rows, caption="Events")
+
+
+def _subjects(ids: Sequence[Any]) -> str:
+    """Return whom an event is about: the first ones, and how many more (one search can name fifty)."""
+    more = f" and {len(ids) - SUBJECTS_SHOWN:,} more" if len(ids) > SUBJECTS_SHOWN else ""
+    return ", ".join(short_text(str(each)) for each in ids[:SUBJECTS_SHOWN]) + more or "–"
 
 
 def _away(view: View, wanted: Filter, taken: Sequence[Report], found: Trail | None) -> Part:
