@@ -53,6 +53,7 @@ SEEDING: Final = "seeding"
 STAND_STILL: Final = ("compliance.observe", "privacy.selftest", "retention.plan")
 # Nothing is delivered while a world is made, so an invitation lies behind all letters of the last days.
 LETTERS_MAX: Final = 100_000
+ASSESSED_BEFORE: Final = timedelta(days=120)
 FREE_BYTES_MIN: Final = 500 * 2**20
 REPLAYS_MAX: Final = 3
 READY_SECONDS_MAX: Final = 30
@@ -340,6 +341,8 @@ def _make(settings: Settings, size: str, seed: int, show: Shows) -> None:
         driver = History(system, clock, lambda at: _jobs_of_history(system, at, besides=STAND_STILL), dense=start)
         secrets = _months_before(system, world, driver, made, show)
         _people(system, made, [one for one in STAFF if one not in made.office])
+        for turn in range(rights.TURNS if world.founders else 0):
+            driver.meet(start + timedelta(days=turn, hours=9 + 2 * turn), partial(_agree, system, driver, turn))
         total = max(1, world.days)
         show.phase("A week of life" if world.days else "An empty world", total)
         run.run(
@@ -354,9 +357,11 @@ def _make(settings: Settings, size: str, seed: int, show: Shows) -> None:
         )
         show.step(total, total)
         clock.release()
-        _auditor(system, made, start)
+        auditor = _auditor(system, made)
         _office_now(system, world, driver, made)
         _jobs_of_history(system, system.clock.now())
+        if world.founders:
+            papers.assess(system, made.staff, system.context(prologue.auditor(system, auditor)))
         made.handles = [person.handle for person in world.people[:2]]
         show.phase("Proving the world")
         _prove(system)
@@ -405,6 +410,10 @@ def _months_before(system: System, world: World, driver: History, made: _Made, s
     )
     show.step(total, total)
     return secrets
+
+
+def _agree(system: System, driver: History, turn: int) -> None:
+    rights.agree(system, driver.accounts(), turn)
 
 
 def _office_now(system: System, world: World, driver: History, made: _Made) -> None:
@@ -464,17 +473,19 @@ def _builder(system: System) -> None:
     _accept(system, account, address, _password())
 
 
-def _auditor(system: System, made: _Made, start: datetime) -> None:
-    """Invite the auditor once the world has been lived: what they may look at is this time, and for 90 days."""
+def _auditor(system: System, made: _Made) -> str:
+    """Invite the auditor once the world has been lived; what is locked to them reaches over what is shown after it."""
     name, role, full_name = AUDITOR
     address, password = f"{name}@onepay.example", _password()
     ctx = system.context(_administrator(system, made.administrators[0]))
-    terms = Terms(until=ctx.at + AUDITOR_GRANT_MAX, period=(start - timedelta(days=1), ctx.at))
+    until = ctx.at + AUDITOR_GRANT_MAX
+    terms = Terms(until=until, period=(ctx.at - ASSESSED_BEFORE, until))
     with system.db.begin() as session:
         account = signup.invite(session, address, full_name, role, ctx, parts=system.identity)
         _give(session, system, account, role, terms, made.administrators)
     secret = _accept(system, account, address, password)
     made.accounts.append(Account(role=role, address=address, password=password, secret=secret))
+    return account
 
 
 def _give(session: Session, system: System, account: str, role: str, terms: Terms, two: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from app.compose import System
-from app.identity import records, roles
+from app.identity import accounts, records, roles
 from app.kernel import crypto
 from app.kernel.access import EVENT_IMPORT_RUN as MAY_IMPORT
 from app.kernel.access import Acr, Actor, ActorKind, service
@@ -108,6 +108,19 @@ def look_up(system: System, people: dict[str, str], account: str) -> None:
         ctx = staff(system, people, "compliance")
         found = records.find(session, account, "request", ctx, parts=system.identity)
         records.read(session, found, "request", ctx, parts=system.identity)
+
+
+def auditor(system: System, account: str) -> Actor:
+    """Return the auditor with the period that is locked to them."""
+    with system.db.read() as session:
+        period = accounts.auditor_period(session, account, system.clock.now())
+    return Actor(
+        id=account,
+        kind=ActorKind.STAFF,
+        roles=frozenset({roles.AUDITOR}),
+        permissions=roles.ROLES[roles.AUDITOR],
+        period=period,
+    )
 
 
 def staff(system: System, people: dict[str, str], name: str) -> Context:

@@ -16,8 +16,8 @@ from app.kernel.access import Actor, ActorKind, service
 from app.kernel.clock import StillClock
 from compliance.reports import runs
 from ingest import models as log
-from tests.support.killing import KILLED, killed
 from tests.support.installation import Installation, installed
+from tests.support.killing import KILLED, killed
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 PERIOD, PACE = timedelta(days=30), timedelta(minutes=5)

@@ -17,8 +17,8 @@ from app.kernel.clock import StillClock
 from compliance.retention import execute, runs
 from ingest import models as log
 from tests.compliance.test_retention import ctx, is_sound, planned, settle
-from tests.support.killing import KILLED, killed
 from tests.support.installation import installed
+from tests.support.killing import KILLED, killed
 
 START = datetime(2025, 9, 2, 9, 0, tzinfo=UTC)
 LATER = timedelta(days=430)

@@ -120,6 +120,10 @@ class History:
         assert found is not None, f"{actor} has no account"
         return found
 
+    def accounts(self) -> list[str]:
+        """Return the accounts opened so far, oldest first."""
+        return [standing.account for standing in self._standing.values() if standing.account is not None]
+
     def _sign_up(self, who: _Standing, intent: SignUp) -> Outcome:
         system, parts = self._system, self._system.identity
         who.source = Source(ip="198.18.0.1")

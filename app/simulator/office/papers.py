@@ -9,11 +9,15 @@ from typing import Final
 from app.compose import System
 from app.identity.evidence.people import MATRIX
 from app.kernel.approvals import Verdict
+from app.kernel.context import Context
 from app.simulator import prologue
 from compliance.attest import analyses, attestations, baselines, exceptions, files
 from compliance.attest.attestations import Draft, Kind
 from compliance.attest.files import Upload
+from compliance.audit import requests
+from compliance.audit.filters import Filter
 from compliance.catalog.controls import GDPR, PCI
+from compliance.reports import runs
 from compliance.scans import register
 from compliance.scans.quarters import begin_of
 from compliance.scans.register import Draft as Looked
@@ -36,6 +40,7 @@ INHERITED: Final[Mapping[str, str]] = {
     "aoc_date": "2026-06-30",
     "responsibility": "Doors, visitors and media of both sites are theirs; nothing of it is ours",
 }
+PERIOD: Final = timedelta(days=90)
 
 
 def sign(system: System, people: dict[str, str]) -> None:
@@ -54,6 +59,24 @@ def sign(system: System, people: dict[str, str]) -> None:
     _analyse(system, people)
     _scan(system, people)
     _bear(system, people, "8.2.6")
+
+
+def assess(system: System, people: dict[str, str], auditor: Context) -> None:
+    """Begin an assessment: both reports are asked for, and the auditor asks a question and for a sample.
+
+    The worker makes the reports once it runs; the first question is answered, the sample waits for an officer.
+    """
+    officer = prologue.staff(system, people, "compliance")
+    for kind in ("pci_status", "gdpr_status"):
+        with system.db.begin() as session:
+            runs.ask(session, kind, officer.at - PERIOD, officer, parts=system.reports)
+    with system.db.begin() as session:
+        asked = requests.ask(session, "Who answers for the scans that a quarter lacks?", auditor)
+        wanted = Filter(action="auth.login.*", outcome="failure")
+        why = "Ten refused sign-ins, to see who looked at them"
+        requests.ask_sample(session, "20261126", wanted, 10, why, auditor)
+        said = "Liv Osterman: the worker is scanned again in the first week of the quarter."
+        requests.answer(session, asked, said, "", officer, parts=system.reports)
 
 
 def _approve_matrix(system: System, people: dict[str, str]) -> None:

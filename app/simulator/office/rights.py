@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
+from sqlalchemy.orm import Session
+
 from app.compose import System
+from app.identity import roles
+from app.kernel.access import Actor, ActorKind
 from app.kernel.approvals import Verdict
+from app.kernel.context import Context
 from app.simulator.prologue import staff
-from compliance.privacy import requests, rights
+from compliance.privacy import consent, requests, rights
 from compliance.privacy.requests import Asked
 from compliance.registers import breaches, processing, processors
 from compliance.registers.breaches import Assessment, Found
@@ -25,6 +30,8 @@ ASKED: Final = (
     (Asked(kind="objection", channel="e_mail", purpose="profiling"), 12, "shown"),
     (Asked(kind="human_review", channel="call", detail="Why was my transfer of Monday refused?"), 2, "shown"),
 )
+TURNS: Final = 6
+"""On so many days of the week customers agree to something."""
 _SHOWN: Final = "codes sent to two channels came back"
 
 
@@ -36,6 +43,20 @@ def open_doors(system: System, people: dict[str, str], accounts: Sequence[str]) 
     _notice(system, people)
     for (asked, ago, how), account in zip(ASKED, accounts, strict=False):
         _ask(system, people, account, asked, ago, how)
+
+
+def agree(system: System, accounts: Sequence[str], turn: int) -> None:
+    """Let two customers agree to something, others each turn; who came first takes it back in the end."""
+    for account, purpose in zip(accounts[turn::TURNS], ("news", "page_use"), strict=False):
+        _consent(system, account, consent.give, purpose)
+    if turn == TURNS - 1:
+        _consent(system, accounts[0], consent.withdraw, "news")
+
+
+def _consent(system: System, account: str, does: Callable[[Session, str, Context], object], purpose: str) -> None:
+    own = Actor(id=account, kind=ActorKind.CUSTOMER, permissions=roles.ROLES[roles.CUSTOMER])
+    with system.db.begin() as session:
+        does(session, purpose, system.context(own))
 
 
 def _name(system: System, people: dict[str, str]) -> None:

@@ -97,10 +97,10 @@ def _list(view: View, found: Sequence[Processor]) -> Part:
     heads = [
         ("Processor", ""),
         ("Does", ""),
-        ("Points", "num"),
+        ("Points", "num nowrap"),
         ("Countries", ""),
-        ("AOC until", "roomy"),
-        ("Look again", ""),
+        ("AOC until", "nowrap roomy"),
+        ("Look again", "nowrap"),
         ("State", ""),
     ]
     rows = []

@@ -18,8 +18,8 @@ from compliance.privacy.requests import State
 from tests.compliance.privacy.conftest import START
 from tests.compliance.privacy.rights import Copy, Rights
 from tests.support import postgres
-from tests.support.killing import KILLED, killed
 from tests.support.installation import installed
+from tests.support.killing import KILLED, killed
 
 KILLS = 32
 
