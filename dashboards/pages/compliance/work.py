@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from dash import html
 
 from compliance.reports import runs
-from compliance.reports.runs import Report
+from compliance.reports.runs import File, Report
 from dashboards import acts
 from dashboards.kit import Part, mark, ok, short
 
 FILES: Final = "/console/files"
+READ: Final = (".pdf", ".html", ".zip")
+"""What is for reading, in this order; the rest is for machines."""
+SHOWN: Final = 2
+"""So many files for machines are not worth folding away."""
 _STATES: Final[Mapping[str, tuple[str, str, str]]] = {
     runs.QUEUED: ("waits", "clock", "medium"),
     runs.RUNNING: ("under way", "run", "accent"),
@@ -41,9 +45,18 @@ def ending(found: Report, act: str) -> Part:
 
 
 def files(found: Report) -> Part:
-    """Return the files as links, each with the hash it is kept under."""
+    """Return the files as links, each with the hash it is kept under: what people read first, tables folded away."""
     if not found.files:
         return html.Span(found.note or "–", className="dim")
+    read = [one for suffix in READ for one in found.files if one.name.endswith(suffix)]
+    rest = [one for one in found.files if one not in read]
+    if not read or len(rest) <= SHOWN:
+        return _listed(found, [*read, *rest])
+    folded = html.Details([html.Summary(f"{len(rest)} more, for machines", className="more"), _listed(found, rest)])
+    return html.Div([_listed(found, read), folded])
+
+
+def _listed(found: Report, some: Sequence[File]) -> Part:
     return html.Ul(
         [
             html.Li(
@@ -53,7 +66,7 @@ def files(found: Report) -> Part:
                     short(one.sha256),
                 ]
             )
-            for one in found.files
+            for one in some
         ],
         className="files",
     )
