@@ -27,4 +27,3 @@ class PrivacySettings:
     batch: int = 1_000
     step_up: timedelta = timedelta(minutes=5)
     receipt_age: timedelta = timedelta(days=60)
-    identity_wait: timedelta = timedelta(days=30)

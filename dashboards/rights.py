@@ -25,7 +25,6 @@ _STATES: Final[Mapping[State, tuple[str, str, str]]] = {
     State.SCOPED: ("being searched", "run", "accent"),
     State.IN_REVIEW: ("a person looks", "clock", "medium"),
     State.WAITING: ("waits, can be called off", "clock", "medium"),
-    State.APPROVED: ("approved", "run", "accent"),
     State.EXECUTING: ("under way", "run", "accent"),
     State.REFUSED: ("refused", "cross", "ink-2"),
     State.WITHDRAWN: ("taken back", "empty", "ink-2"),

@@ -70,7 +70,6 @@ STATES: Final = {
     "scoped": ("wait", "In preparation"),
     "in_review": ("wait", "A person looks at it"),
     "waiting": ("wait", "Waits until it begins"),
-    "approved": ("wait", "Approved"),
     "executing": ("wait", "Being done"),
     "ready": ("done", "Ready"),
     "delivered": ("done", "Fetched"),

@@ -378,12 +378,9 @@ class MarkedTables:
                 value = self._value(table, column, row, subject)
                 if value in (None, "", b""):
                     continue
-                match _mark(column).export:
-                    case "masked":
-                        value, count = masking.only_own(value, own)
-                        left_out["others_in_documents"] += count
-                    case "counterparty" if counterparty:
-                        left_out["counterparty_as_seen"] += 0
+                if _mark(column).export == "masked":
+                    value, count = masking.only_own(value, own)
+                    left_out["others_in_documents"] += count
                 data[column.name] = value
             if not data:
                 continue

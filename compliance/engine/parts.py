@@ -62,7 +62,10 @@ ReadUse: TypeAlias = Callable[[Session], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What can be set; `service_provider` and `issuer` say which rows apply to this company."""
+    """The figures of the engine, the same in every installation.
+
+    `service_provider` and `issuer` say which rows apply to this company.
+    """
 
     service_provider: bool = True
     issuer: bool = False

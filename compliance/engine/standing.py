@@ -1,4 +1,4 @@
-"""Where a control stands, from the last readings of its probes and the papers in force: pure, computed by who reads."""
+"""Where a control stands, from the last readings of its probes and the papers in force: computed by who reads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from compliance import models
-from compliance.catalog.controls import Catalogue, Control
+from compliance.catalog.controls import Control
 from compliance.engine.parts import Exemption, Papers, Parts
 from compliance.states import Reason, State, worst
 
@@ -48,7 +48,7 @@ class Leg:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Where a control stands now: the worst of its legs. `turns_at` is when it goes stale or ends by itself."""
+    """Where a control stands now: the worst of its legs."""
 
     control: Control
     state: State
@@ -64,7 +64,7 @@ class Standing:
 
 
 def judge(control: Control, probes: Mapping[str, ProbeRow], papers: Papers, at: datetime, parts: Parts) -> Standing:
-    """Return where a control stands at an instant."""
+    """Return where a control stands at an instant, from what is given alone."""
     legs = _legs(control, probes, papers, at, parts)
     state = worst(leg.state for leg in legs)
     leading = next((leg for leg in legs if leg.state is state), None)
@@ -222,8 +222,3 @@ def _paper(control: Control, papers: Papers, at: datetime) -> Leg | None:
         return Leg(name=paper.id, state=State.EXPIRED, until=paper.expires_at, turned_at=paper.expires_at)
     reason = Reason.APPROVED if paper.state is State.NOT_APPLICABLE else None
     return Leg(name=paper.id, state=paper.state, reason=reason, until=paper.expires_at)
-
-
-def of_framework(catalogue: Catalogue, framework: str, standings: Mapping[tuple[str, str], Standing]) -> list[Standing]:
-    """Return the standings of one framework in its order."""
-    return [standings[framework, control.key] for control in catalogue.of(framework)]

@@ -86,11 +86,6 @@ def lifted(session: Session, found: Request, at: datetime, ctx: Context, *, part
     _tell(session, "lifted", found, ctx, parts, until=_instant(at, parts))
 
 
-def stopped(session: Session, found: Request, ctx: Context, *, parts: Privacy) -> None:
-    """Tell that a request was stopped."""
-    _tell(session, "not_me_stopped", found, ctx, parts)
-
-
 @cache
 def templates() -> Mapping[str, Mapping[str, str]]:
     """Return the templates of the language."""

@@ -72,7 +72,6 @@ class State(StrEnum):
     SCOPED = "scoped"
     IN_REVIEW = "in_review"
     WAITING = "waiting"
-    APPROVED = "approved"
     EXECUTING = "executing"
     READY = "ready"
     DELIVERED = "delivered"
@@ -221,7 +220,7 @@ def ask_from_outside(session: Session, wanted: Asked, subject: str, ctx: Context
     found = get(session, request_id)
     letters.identity_question(session, found, ctx, parts=parts)
     note = "asked who they are: it came without a sign-in"
-    move(session, found, State.IDENTITY, ctx, event=_event(RequestPaused, found), note=note)
+    move(session, found, State.IDENTITY, ctx, event=event_of(RequestPaused, found), note=note)
     return request_id
 
 
@@ -275,7 +274,7 @@ def ask_identity(session: Session, request_id: str, ctx: Context, *, parts: Priv
     if is_in_time:
         session.execute(sa.update(request).where(request.c.id == request_id).values(asked_at=ctx.at))
     letters.identity_question(session, found, ctx, parts=parts)
-    event = _event(RequestPaused, found) if is_in_time else None
+    event = event_of(RequestPaused, found) if is_in_time else None
     move(session, found, State.IDENTITY, ctx, event=event, note=note)
 
 
@@ -306,7 +305,7 @@ def extend(session: Session, request_id: str, reasons: str, ctx: Context, *, par
     session.execute(sa.update(request).where(request.c.id == request_id).values(**values))
     renewed = get(session, request_id)
     letters.extended(session, renewed, reasons.strip(), ctx, parts=parts)
-    move(session, renewed, renewed.state, ctx, event=_event(RequestExtended, renewed), note=reasons.strip())
+    move(session, renewed, renewed.state, ctx, event=event_of(RequestExtended, renewed), note=reasons.strip())
 
 
 def withdraw(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> None:
@@ -316,7 +315,7 @@ def withdraw(session: Session, request_id: str, ctx: Context, *, parts: Privacy)
     found = locked(session, found.id)
     if not found.is_open or found.state in (State.EXECUTING, State.EXECUTED, State.VERIFIED):
         raise WrongState
-    end(session, found, State.WITHDRAWN, ctx, event=_event(RequestStopped, found, reason="withdrawn"), note=None)
+    end(session, found, State.WITHDRAWN, ctx, event=event_of(RequestStopped, found, reason="withdrawn"), note=None)
 
 
 def stop(session: Session, token: str, ctx: Context, *, parts: Privacy) -> str:
@@ -331,7 +330,7 @@ def stop(session: Session, token: str, ctx: Context, *, parts: Privacy) -> str:
         raise WrongState("This request has ended.")
     disowned = ActivityDisowned(account=found.subject, about=(found.subject,), reason="privacy_request")
     outbox.record(session, disowned, ctx)
-    event = _event(RequestStopped, found, reason="not_me")
+    event = event_of(RequestStopped, found, reason="not_me")
     end(session, found, State.STOPPED, ctx, event=event, note="its person said it was not theirs")
     return found.id
 
@@ -518,11 +517,6 @@ def end(session: Session, found: Request, state: State, ctx: Context, *, event: 
             move(session, linked, State.CLOSED, ctx, note=f"ended with {found.id}")
 
 
-def event_of(kind: type[Any], found: Request, *, reason: str | None = None) -> Any:
-    """Return an event about a request."""
-    return _event(kind, found, reason=reason)
-
-
 def recall(session: Session, request_id: str, kind: Kind, subject: str, ctx: Context, *, parts: Privacy) -> None:
     """Write down again a request of which only the log knows, as after an older database was put back."""
     today = clock.of(parts.settings).day_of(ctx.at)
@@ -584,7 +578,7 @@ def _take(session: Session, asked: Asked, subject: str, received_on: date, ctx: 
     session.execute(sa.insert(request).values(**values))
     found = get(session, request_id)
     note = None if first is None else f"beside {first}, which is open"
-    move(session, found, State.IDENTITY, ctx, event=_event(RequestReceived, found), note=note)
+    move(session, found, State.IDENTITY, ctx, event=event_of(RequestReceived, found), note=note)
     letters.received(session, found, token, ctx, parts=parts)
     return request_id
 
@@ -628,7 +622,7 @@ def _open_of(session: Session, subject: str, kind: Kind, asked: Asked) -> str | 
 
 def _identified(session: Session, request_id: str, note: str, ctx: Context) -> None:
     found = get(session, request_id)
-    event = _event(RequestIdentified, found)
+    event = event_of(RequestIdentified, found)
     move(session, found, State.SCOPED, ctx, event=event, note=note, is_verified=True)
 
 
@@ -642,7 +636,7 @@ def _resume(session: Session, found: Request, ctx: Context, parts: Privacy) -> N
     session.execute(sa.update(request).where(request.c.id == found.id).values(**values))
     renewed = get(session, found.id)
     note = f"answered, after {paused} whole days in which the clock stood"
-    move(session, renewed, State.IDENTITY, ctx, event=_event(RequestResumed, renewed), note=note)
+    move(session, renewed, State.IDENTITY, ctx, event=event_of(RequestResumed, renewed), note=note)
 
 
 def _held(session: Session, request_id: str, parts: Privacy, ctx: Context) -> Request:
@@ -652,7 +646,8 @@ def _held(session: Session, request_id: str, parts: Privacy, ctx: Context) -> Re
     return found
 
 
-def _event(kind: type[Any], found: Request, *, reason: str | None = None) -> Any:  # an event about a request
+def event_of(kind: type[Any], found: Request, *, reason: str | None = None) -> Any:  # an event of the kind
+    """Return an event about a request."""
     return kind(
         request=found.id,
         right=found.kind.value,

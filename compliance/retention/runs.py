@@ -26,7 +26,7 @@ from ingest.store.placing import CLASSES
 APPROVAL: Final = "privacy.run"
 PLANNED, WAITING, APPROVED = "planned", "waiting", "approved"
 EXECUTING, VERIFYING, CERTIFIED = "executing", "verifying", "certified"
-ABORTED, FAILED, EXPIRED = "aborted", "failed", "expired"
+ABORTED, EXPIRED = "aborted", "expired"
 OPEN: Final = (PLANNED, WAITING, APPROVED, EXECUTING, VERIFYING)
 LIST_MAX: Final = 100
 

@@ -57,7 +57,6 @@ STATES: Final[Mapping[str, tuple[str, str, str]]] = {
     runs.EXECUTING: ("under way", "run", "accent"),
     runs.VERIFYING: ("being looked for", "search", "accent"),
     runs.ABORTED: ("aborted", "cross", "bad"),
-    runs.FAILED: ("failed", "cross", "bad"),
     runs.EXPIRED: ("lapsed", "empty", "ink-2"),
 }
 RUNS_SHOWN: Final = 12
