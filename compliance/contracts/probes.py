@@ -24,6 +24,12 @@ class ProbeOverran(Unavailable):
     code = "probe_timeout"
 
 
+class NothingToPlantIn(Unavailable):
+    """There is nothing yet that a violation could be planted in: whether it would be seen is not known."""
+
+    code = "probe_nothing_to_plant_in"
+
+
 class Kind(StrEnum):
     """Over what a probe looks: a window of the log, rows as they are, or a forbidden act within a fence."""
 

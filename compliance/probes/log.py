@@ -17,7 +17,7 @@ from app.kernel.db import Database
 from app.kernel.errors import Unavailable
 from compliance.catalog.periods import add_months
 from compliance.contracts.planting import plant
-from compliance.contracts.probes import VIOLATIONS_KEPT, Kind, Look, Probe, Reading, Violation
+from compliance.contracts.probes import VIOLATIONS_KEPT, Kind, Look, NothingToPlantIn, Probe, Reading, Violation
 from ingest import models
 from ingest.events import catalog
 from ingest.events.auth import LoginFailed
@@ -212,6 +212,8 @@ def _slices(size: int, look: Look) -> Sequence[tuple[int, int]]:
 def _plant_flipped(look: Look) -> str:
     """Change one bit of the newest body: the last slice is always compared."""
     head = read.head(look.session).size
+    if head == 0:
+        raise NothingToPlantIn
     body = read.body(look.session, head)
     (entry,) = read.entries(look.session, head - 1, head)
     assert body is not None, "the newest body stands"

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from app.kernel import classify
 from app.kernel.marks import Mark
-from compliance.contracts.probes import VIOLATIONS_KEPT, Kind, Look, Probe, Reading, Violation
+from compliance.contracts.probes import VIOLATIONS_KEPT, Kind, Look, NothingToPlantIn, Probe, Reading, Violation
 from ingest import models as log
 from ingest.log import read
 
@@ -102,6 +102,8 @@ def _bodies(look: Look) -> Iterator[tuple[int, str]]:
 def _plant_number(look: Look) -> str:
     """Put a number of a scheme's test range into the newest body."""
     head = read.head(look.session).size
+    if head == 0:
+        raise NothingToPlantIn
     body = b'{"message":"my card is 4' + b'111 1111 1111 1111"}'
     look.session.execute(sa.update(log.body).where(log.body.c.sequence == head).values(body=body))
     return f"#{head}"

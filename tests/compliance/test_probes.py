@@ -21,6 +21,7 @@ from compliance.catalog.controls import CROSSWALK
 from compliance.contracts.probes import Kind, Probe, Reading
 from compliance.engine import code, standing
 from compliance.engine.observe import Observer
+from compliance.engine.verdict import Canary
 from compliance.states import Reason, State
 from tests.support.installation import Installation, installed
 
@@ -134,6 +135,7 @@ def test_on_an_empty_home_nothing_passes(tmp_path: Path) -> None:
             seen = made.system.controls.observe(probe, is_test_due=True)
             assert seen is not None
             assert seen.verdict.state is not State.PASS, probe.name
+            assert seen.tested.canary is not Canary.MISSED, probe.name
         with made.system.db.read() as session:
             found = standing.all_of(session, START, made.system.controls.parts)
         assert [key for key, one in found.items() if one.state is State.PASS] == []
