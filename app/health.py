@@ -63,7 +63,7 @@ def lag(system: System) -> dict[str, Any]:
         waiting = pressure.measure(session, now, LIMITS, disk_free_percent=usage.free * 100 // usage.total)
         shipped = system.shipper.standing(session)
         signed = checkpoint.signing(session, now)
-        fresh, newest = rounds.freshness(session, now), rounds.newest(session)
+        fresh, broken = rounds.freshness(session, now), rounds.broken_since_sound(session)
         kept, seen = archive.archived(session)[0], witness.standing(session)
         waits = read.entries(session, kept, kept + 1) if kept < head.size else []
         detection = system.runner.behind(session, now)
@@ -113,8 +113,8 @@ def lag(system: System) -> dict[str, Any]:
         "monitor": {
             "sample_seconds": _seconds(fresh.sample),
             "full_seconds": _seconds(fresh.full),
-            "mismatches": newest.mismatches if newest is not None else 0,
-            "ok": newest is None or newest.mismatches == 0,
+            "mismatches": broken[0].mismatches if broken else 0,
+            "ok": not broken,
         },
         "witness": {
             "seen_seconds": _seconds(fresh.witness),

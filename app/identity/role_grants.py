@@ -252,6 +252,14 @@ def lapse(session: Session, ctx: Context) -> int:
     return len(rows)
 
 
+def is_of(payload: Payload, grant: Any) -> bool:  # a row of `role_grant`
+    """Tell whether an approval's exact content is that of a grant as it stands."""
+    period = (grant.period_from, grant.period_until) if grant.period_from is not None else None
+    terms = Terms(until=grant.until_at, period=period)
+    stands = _Asked(account_id=grant.account_id, role=grant.role, terms=terms, reason=grant.reason)
+    return stands.payload() == dict(payload)
+
+
 def held_by(session: Session, account_id: str, ctx: Context) -> list[Grant]:
     """Return the roles that somebody holds, the oldest first."""
     ctx.actor.require(IAM_ACCOUNT_READ)

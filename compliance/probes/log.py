@@ -178,8 +178,7 @@ def _integrity(look: Look) -> Reading:
     newest = [one for kind in rounds.Kind if (one := rounds.newest(look.session, kind)) is not None]
     wrong += [
         Violation(component="rounds", object_id=one.id, says=f"found {one.mismatches} places that differ")
-        for one in newest
-        if one.mismatches
+        for one in rounds.broken_since_sound(look.session)
     ]
     for lo, hi in _slices(head.size, look):
         look.deadline.check()

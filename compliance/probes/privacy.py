@@ -26,8 +26,9 @@ from compliance.privacy.requests import Kind as Right
 from compliance.privacy.requests import State as Stage
 from compliance.registers.models import selftest_run
 from compliance.retention import holds, policies, runs
+from compliance.retention.models import run, target
 from compliance.retention.parts import Retention
-from compliance.retention.plan import due_by_store
+from compliance.retention.plan import due_by_store, unit_leaf
 from ingest.log import forgetting, forgotten, read
 from ingest.store.columns import month_end
 from ingest.store.placing import CLASSES
@@ -44,7 +45,6 @@ STOPS: Final = timedelta(minutes=5)
 NIGHTS: Final = timedelta(hours=49)
 """So old a self-test may be: one night can fail to come."""
 NUMBERED: Final = timedelta(minutes=10)
-OPEN_RUNS: Final = (runs.PLANNED, runs.WAITING, runs.APPROVED, runs.EXECUTING, runs.VERIFYING)
 _PLANTED: Final = "acc_planted"
 
 
@@ -162,25 +162,25 @@ def _storage(look: Look, *, parts: Privacy, retention: Retention) -> Reading:
         for each in stores
         if each.retention not in known
     ]
-    open_of = {run.class_ for run in runs.in_state(look.session, *OPEN_RUNS)}
     standing, due = holds.active(look.session), 0
+    named = _named_by_runs(look.session)
     for class_, policy in sorted(policies.in_force(look.session).items()):
-        if class_ in open_of:
-            continue
         look.deadline.check()
         before = policy.before(look.at - GRACE)
         for _, store, targets in due_by_store(look.session, class_, before, retention):
-            free = [one for one in targets if not any(hold.keeps(one) for hold in standing)]
+            waits = [one for one in targets if one.leaf not in named]
+            free = [one for one in waits if not any(hold.keeps(one) for hold in standing)]
             due += len(targets)
             if free:
-                says = f"{len(free)} are due for more than 48 h, and no run is open"
+                says = f"{len(free)} are due for more than 48 h, and no open run names them"
                 wrong.append(Violation(component="rows", object_id=f"{class_} {store}", says=says))
         if class_ in CLASSES:
             for unit in forgetting.units(look.session):
                 if unit.class_ == class_ and month_end(unit.month) <= before:
                     due += 1
-                    if not holds.sequences(standing, look.store, class_, unit.first - 1, unit.last):
-                        says = f"{unit.count} events are due for more than 48 h, and no run is open"
+                    is_named = unit_leaf(unit) in named
+                    if not is_named and not holds.sequences(standing, look.store, class_, unit.first - 1, unit.last):
+                        says = f"{unit.count} events are due for more than 48 h, and no open run names them"
                         wrong.append(Violation(component="months", object_id=f"{class_} {unit.month}", says=says))
     gone = [one for one in forgotten.removals(look.session) if one.ended_at is not None]
     for one in gone:
@@ -192,6 +192,13 @@ def _storage(look: Look, *, parts: Privacy, retention: Retention) -> Reading:
             wrong.append(Violation(component="removed", object_id=f"{one.class_} {one.month}", says=says))
     population = {"stores": len(stores), "due": due, "removed months": len(gone)}
     return Reading(population=population, violations=wrong, asked={"grace": "PT48H"})
+
+
+def _named_by_runs(session: Session) -> frozenset[str]:
+    """Return the leaves of all open runs: what one of them names is being seen to, and nothing else of its class."""
+    of = target.c
+    mine = sa.select(of.leaves).join(run, run.c.id == of.run_id).where(run.c.state.in_(runs.OPEN))
+    return frozenset(leaf for leaves in session.scalars(mine) for leaf in leaves)
 
 
 def _plant_due(look: Look, *, parts: Privacy) -> str:

@@ -219,6 +219,18 @@ def newest(session: Session, kind: Kind | None = None) -> Round | None:
     return Round(**{**values, "findings": tuple(values["findings"])})
 
 
+def broken_since_sound(session: Session) -> list[Round]:
+    """Return the rounds that found something which no comparison of everything has found mended, newest first.
+
+    A sample that finds nothing says nothing of what it did not draw.
+    """
+    run = models.monitor_run.c
+    mended = sa.select(sa.func.max(run.at)).where(run.kind == Kind.FULL.value, run.mismatches == 0).scalar_subquery()
+    is_later = sa.or_(mended.is_(None), run.at > mended)
+    query = sa.select(models.monitor_run).where(run.mismatches > 0, is_later).order_by(run.at.desc(), run.id.desc())
+    return [Round(**{**row._mapping, "findings": tuple(row.findings)}) for row in session.execute(query)]
+
+
 def freshness(session: Session, at: datetime) -> Freshness:
     """Return how old the newest sample, full comparison, checkpoint and sight of a witness are."""
     sample, full = newest(session, Kind.SAMPLE), newest(session, Kind.FULL)

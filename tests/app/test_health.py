@@ -16,7 +16,9 @@ from app.identity.models import role_grant
 from app.kernel.clock import StillClock
 from app.migrations import run
 from detectors.runner import Behind
+from ingest import models as ingested
 from ingest.log import checkpoint
+from ingest.log.rounds import broken_since_sound
 from tests.dashboards.desk import Room
 from tests.support.installation import Installation, installed
 
@@ -57,6 +59,36 @@ def test_archive_monitor_and_witness_have_their_lines(house: Installation, clock
     assert found["Witness"] == ("30 s old", True, "a folder, rated weak")
     assert found["Archive"][:2] == ("up to date", True)
     assert health.lag(house.system)["archive"]["done"] >= size
+
+
+def test_damage_that_was_found_stays_until_everything_was_compared_and_is_sound(
+    house: Installation, clock: StillClock
+) -> None:
+    house.customer("amber_one")
+    house.turn()
+    house.system.signer.sign(clock.now())
+    rounds = house.system.rounds
+    sound = rounds.full(clock.now())
+    assert sound.mismatches == 0
+    with house.system.db.read() as session:
+        true = session.scalar(sa.select(ingested.body.c.body).where(ingested.body.c.sequence == 2))
+    for said in (b"{}", true):  # found, and then a sample that finds nothing: it might have drawn others
+        clock.move(timedelta(minutes=5))
+        with house.system.db.begin() as session:
+            session.execute(sa.update(ingested.body).where(ingested.body.c.sequence == 2).values(body=said))
+        made = rounds.sample(clock.now())
+        assert bool(made.mismatches) == (said == b"{}")
+        assert log_lines(house)["Monitor"][1] is False
+        seen = house.system.controls.observe(house.system.controls.parts.probes["log.integrity"])
+        assert seen is not None
+        assert "rounds" in {one.component for one in seen.reading.violations}
+        with house.system.db.read() as session:
+            assert [one.mismatches for one in broken_since_sound(session)] == [1]
+    clock.move(timedelta(minutes=5))
+    assert rounds.full(clock.now()).mismatches == 0
+    assert log_lines(house)["Monitor"][1] is True
+    with house.system.db.read() as session:
+        assert broken_since_sound(session) == []
 
 
 def letters_line(house: Installation) -> tuple[str, bool, str]:

@@ -9,4 +9,4 @@ from compliance.contracts.probes import Probe
 
 def probes(parts: Identity) -> tuple[Probe, ...]:
     """Return every probe of identity."""
-    return (*people.PROBES, *grants.PROBES, *secrets.probes(parts), *behaviour.probes(parts))
+    return (*people.PROBES, *grants.probes(parts), *secrets.probes(parts), *behaviour.probes(parts))

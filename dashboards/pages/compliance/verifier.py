@@ -55,9 +55,7 @@ def layout(view: View) -> Any:  # a Dash component
         kept = rounds.recent(session, ROUNDS_SHOWN)
         full = rounds.newest(session, rounds.Kind.FULL)
         mine = runs.listed(session, viewer, kinds=(verifying.KIND,))
-    # What a later comparison of everything did not find any more was mended.
-    since = full.at if full is not None and not full.mismatches else None
-    broken = next((one for one in kept if one.mismatches and (since is None or one.at > since)), None)
+        broken = next(iter(rounds.broken_since_sound(session)), None)
     pairs: list[tuple[str, Part]] = [
         ("Size", f"{head.size:,}"),
         ("Root", html.Span(head.root.hex(), className="id wrap")),

@@ -12,10 +12,12 @@ import sqlalchemy as sa
 
 from app.identity import roles
 from app.kernel.clock import StillClock
+from compliance.engine.verdict import Canary
 from compliance.privacy import consent, rectify, restrict
 from compliance.privacy import requests as asked
 from compliance.privacy.models import objection, request, restriction
 from compliance.privacy.requests import Asked
+from compliance.retention import runs
 from compliance.states import State
 from ingest.events.access import DataRead
 from ingest.log import outbox
@@ -92,6 +94,29 @@ def test_what_is_due_and_waits_for_nobody_fails_storage(rights: Rights, person: 
     assert seen is not None
     assert "rights.request compliance_request" in {one.object_id for one in seen.reading.violations}
     assert request_id
+
+
+def test_an_open_run_excuses_what_it_names_and_nothing_else_of_its_class(rights: Rights, person: Person) -> None:
+    def closed_long_ago(detail: str) -> None:
+        request_id, then = rights.ask(person, "human_review", detail=detail), START - timedelta(days=366 * 4)
+        done = {"state": "closed", "answered_at": then, "closed_at": then, "received_on": then.date().isoformat()}
+        with rights.db.begin() as session:
+            session.execute(sa.update(request).where(request.c.id == request_id).values(**done))
+
+    closed_long_ago("Why was my payment refused?")
+    assert said(rights, "privacy.storage")[0] is State.FAIL
+    ctx = rights.colleague(rights.house.people["olga"], roles.COMPLIANCE_OFFICER)
+    with rights.db.begin() as session:
+        runs.plan(session, "rights.request", ctx, parts=rights.house.system.retention)
+    observer = rights.house.system.controls
+    seen = observer.observe(observer.parts.probes["privacy.storage"], is_test_due=True)
+    assert seen is not None
+    assert (seen.verdict.state, seen.tested.canary) == (State.PASS, Canary.CAUGHT)
+
+    closed_long_ago("And why was the other one?")
+    state, says = said(rights, "privacy.storage")
+    assert state is State.FAIL
+    assert says == ["1 are due for more than 48 h, and no open run names them"]
 
 
 def test_every_purpose_and_store_has_its_basis(rights: Rights) -> None:
