@@ -6,21 +6,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from flask import Flask
+from flask import Flask, g
 from werkzeug.routing import Rule
 
 from app.gateway.policy import Policy
-from app.kernel.access import Permission
+from app.kernel.access import ANONYMOUS, Permission
 from app.kernel.errors import OnePayError
 from compliance.contracts.probes import Kind, Look, Probe, Reading, Violation
-from dashboards.mount import Console
+from dashboards import guard
+from dashboards.mount import BASE, Console
 
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """A route or a callback: `refuses` tells whether it turned a stranger away, None where anybody may pass."""
+    """A route or a callback: `refuses` tells whether it turned a stranger away, None where it has nothing to ask."""
 
     kind: str
     name: str
@@ -106,11 +107,15 @@ def _refuses(app: Flask, rule: Rule, method: str) -> bool:
 
 
 def _callbacks(app: Flask) -> Iterator[Door]:
+    """Try the guard of each callback as somebody who got past the route and is nobody."""
     console: Console | None = app.extensions.get("onepay_console")
     if console is None:
         return
-    for output, known in console.callback_map.items():
-        if "callback" in known:
-            permission = console.demands.get(output)
-            demands = permission.name if permission is not None else None
-            yield Door(kind="callback", name=output, demands=demands, is_public=False, refuses=None)
+    with app.test_request_context(f"{BASE}_dash-update-component", method="POST"):
+        g.actor = ANONYMOUS
+        for output, known in console.callback_map.items():
+            if "callback" in known:
+                permission = console.demands.get(output)
+                demands = permission.name if permission is not None else None
+                refuses = guard.refuses(console, output)
+                yield Door(kind="callback", name=output, demands=demands, is_public=False, refuses=refuses)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import dash_mantine_components as dmc
 from dash import html, no_update, set_props
-from flask import request
+from flask import g, request
 
 from app.kernel.access import Permission
 from app.kernel.errors import (
@@ -24,9 +24,14 @@ from app.kernel.errors import (
 from dashboards.kit import mark
 from dashboards.mount import Console
 
+TRIED: Final = "is_tried"
 ACTIONABLE = (Conflict, Invalid, NotFound, Gone, StepUpRequired, Unavailable)
 
 View = Callable[..., Any]  # a Dash callback
+
+
+class LetIn(Exception):
+    """Somebody who was only trying a callback was let in by its guard: the callback itself is not called."""
 
 
 def callback(
@@ -45,11 +50,15 @@ def callback(
     def bind(function: View) -> View:
         @functools.wraps(function)
         def guarded(*values: Any, **named: Any) -> Any:
+            is_tried = g.get(TRIED, False)
             try:
                 console.sources.viewer().require(permission)
             except Forbidden:
-                console.sources.denied(permission, request.path)
+                if not is_tried:
+                    console.sources.denied(permission, request.path)
                 raise
+            if is_tried:
+                raise LetIn
             caught = ACTIONABLE if refused is None else (*ACTIONABLE, Forbidden)
             try:
                 return function(*values, **named)
@@ -62,10 +71,31 @@ def callback(
                 return no_update
 
         bound: View = console.callback(*wires, **options)(guarded)
-        console.demands[next(reversed(console.callback_map))] = permission
+        output = next(reversed(console.callback_map))
+        console.demands[output], console.guarded[output] = permission, guarded
         return bound
 
     return bind
+
+
+def refuses(console: Console, output: str) -> bool | None:
+    """Tell whether the guard of a callback turns away whoever asks in this request; None where it has no guard.
+
+    It is gone through as in any call, up to the callback: nothing is done, and nothing recorded.
+    """
+    guarded = console.guarded.get(output)
+    if guarded is None:
+        return None
+    setattr(g, TRIED, True)
+    try:
+        guarded()
+    except LetIn:
+        return False
+    except OnePayError:
+        return True
+    finally:
+        setattr(g, TRIED, False)
+    return False
 
 
 def notice(problem: OnePayError) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,10 +26,11 @@ _TAGS: Final = re.compile(r"<(script|style)(?=[\s>])")
 
 
 class Console(Dash):  # type: ignore[misc]  # dash is taken as untyped
-    """A Dash app that knows what it demands: the permission of every server callback by its output."""
+    """A Dash app that knows what it demands: permission and guard of every server callback by its output."""
 
     sources: Sources
     demands: dict[str, Permission]
+    guarded: dict[str, Callable[..., Any]]
 
     def index(self, *args: Any, **kwargs: Any) -> str:
         """Return the page with the early script first and a nonce on every script and style of it."""
@@ -53,7 +54,7 @@ def make(server: Flask, sources: Sources) -> Console:
         title="OnePay console",
     )
     console.sources = sources
-    console.demands = {}
+    console.demands, console.guarded = {}, {}
     endpoint = next(one for one, rule in endpoints(server).items() if rule == f"{BASE}{calls.ROUTE}")
     own = server.view_functions[endpoint]
     server.view_functions[endpoint] = calls.strict(own, lambda: _with_code(console))
