@@ -1,4 +1,4 @@
-"""Every door is tried by a stranger: routes up to the view, callbacks up to the act, and nothing is done or recorded."""
+"""Every door is tried by a stranger: routes up to the view, callbacks up to the act; nothing is done or recorded."""
 
 from __future__ import annotations
 
