@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from flask import Flask, g
+from flask import Flask
 from werkzeug.routing import Rule
 
 from app.gateway.policy import Policy
-from app.kernel.access import ANONYMOUS, Permission
+from app.kernel.access import Permission
 from app.kernel.errors import OnePayError
 from compliance.contracts.probes import Kind, Look, Probe, Reading, Violation
 from dashboards import guard
@@ -112,7 +112,6 @@ def _callbacks(app: Flask) -> Iterator[Door]:
     if console is None:
         return
     with app.test_request_context(f"{BASE}_dash-update-component", method="POST"):
-        g.actor = ANONYMOUS
         for output, known in console.callback_map.items():
             if "callback" in known:
                 permission = console.demands.get(output)

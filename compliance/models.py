@@ -5,12 +5,11 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from app.kernel.db import UtcDateTime
-from app.kernel.marks import NOBODY, technical, written
+from app.kernel.marks import technical
 
 metadata = sa.MetaData()
 EVIDENCE = "evidence"
 _T = technical(EVIDENCE)
-_WORDS = written(NOBODY, retention=EVIDENCE)
 
 probe = sa.Table(
     "compliance_probe",
@@ -75,10 +74,6 @@ interval = sa.Table(
     sa.Column("from_at", UtcDateTime, nullable=False, info=_T),
     sa.Column("to_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("opened_by", sa.Text, nullable=True, info=_T),
-    sa.Column("closed_by", sa.Text, nullable=True, info=_T),
-    sa.Column("cause", sa.Text, nullable=True, info=_WORDS),
-    sa.Column("fix", sa.Text, nullable=True, info=_WORDS),
-    sa.Column("incident_ref", sa.Text, nullable=True, info=_T),
     sa.CheckConstraint("to_at IS NULL OR to_at >= from_at", name="compliance_interval_order"),
 )
 sa.Index(

@@ -10,7 +10,7 @@ import dash_mantine_components as dmc
 from dash import html, no_update, set_props
 from flask import g, request
 
-from app.kernel.access import Permission
+from app.kernel.access import ANONYMOUS, Permission
 from app.kernel.errors import (
     Conflict,
     Forbidden,
@@ -79,14 +79,16 @@ def callback(
 
 
 def refuses(console: Console, output: str) -> bool | None:
-    """Tell whether the guard of a callback turns away whoever asks in this request; None where it has no guard.
+    """Tell whether the guard of a callback turns a stranger away; None where it has no guard.
 
-    It is gone through as in any call, up to the callback: nothing is done, and nothing recorded.
+    It is gone through as in any call, up to the callback: nothing is done, and nothing recorded. The request in which
+    that is asked is nobody's from then on.
     """
     guarded = console.guarded.get(output)
     if guarded is None:
         return None
     setattr(g, TRIED, True)
+    g.actor = ANONYMOUS
     try:
         guarded()
     except LetIn:

@@ -1,4 +1,4 @@
-"""History: intervals of states, the share of time in place, outages with cause and fix, the matrix of an instant."""
+"""History: intervals of states, the share of time in place, outages, the matrix of an instant."""
 
 from __future__ import annotations
 
@@ -11,17 +11,14 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.kernel import words
-from app.kernel.access import COMPLIANCE_ATTESTATION_PROPOSE, COMPLIANCE_CONTROL_READ, Actor
-from app.kernel.context import Context
-from app.kernel.errors import Invalid, NotFound
+from app.kernel.access import COMPLIANCE_CONTROL_READ, Actor
+from app.kernel.errors import Invalid
 from compliance import models
 from compliance.catalog.controls import Catalogue
 from compliance.engine.settle import OUTAGES
 from compliance.states import State
 
 PERIOD_MAX: Final = timedelta(days=5 * 366)
-EXPLAINED_CHARS_MAX: Final = 500
 
 
 class PeriodInvalid(Invalid):
@@ -42,9 +39,6 @@ class Interval:
     from_at: datetime
     to_at: datetime | None
     opened_by: str | None
-    cause: str | None
-    fix: str | None
-    incident_ref: str | None
 
     def clipped(self, since: datetime, until: datetime) -> Interval | None:
         """Return the part within a period, or None where there is none."""
@@ -103,28 +97,16 @@ def outages(found: Sequence[Interval]) -> list[Interval]:
 
 def as_of(session: Session, actor: Actor, at: datetime, catalogue: Catalogue) -> Mapping[tuple[str, str], State]:
     """Return the state of every control at an instant of the past, as it was written down."""
+    found = at_instant(session, actor, at)
+    return {key: found[key].state if key in found else State.NOT_EVALUABLE for key in catalogue.controls}
+
+
+def at_instant(session: Session, actor: Actor, at: datetime) -> Mapping[tuple[str, str], Interval]:
+    """Return the interval that each control was in at an instant of the past; none before its first reading."""
     actor.require(COMPLIANCE_CONTROL_READ)
     table = models.interval
-    rows = session.execute(
-        sa.select(table.c.framework, table.c.key, table.c.state).where(
-            table.c.from_at <= at, sa.or_(table.c.to_at.is_(None), table.c.to_at > at)
-        )
-    )
-    found = {(row.framework, row.key): State(row.state) for row in rows}
-    return {key: found.get(key, State.NOT_EVALUABLE) for key in catalogue.controls}
-
-
-def explain(session: Session, interval_id: str, cause: str, fix: str, ctx: Context) -> None:
-    """Write down why a control was out of place and what mended it (10.7.2); for ended outages."""
-    ctx.actor.require(COMPLIANCE_ATTESTATION_PROPOSE)
-    cause = words.checked(cause, param="cause", longest=EXPLAINED_CHARS_MAX)
-    fix = words.checked(fix, param="fix", longest=EXPLAINED_CHARS_MAX)
-    table = models.interval
-    done = session.execute(
-        sa.update(table).where(table.c.id == interval_id, table.c.to_at.is_not(None)).values(cause=cause, fix=fix)
-    )
-    if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
-        raise NotFound
+    within = sa.and_(table.c.from_at <= at, sa.or_(table.c.to_at.is_(None), table.c.to_at > at))
+    return {(row.framework, row.key): _interval(row) for row in session.execute(sa.select(table).where(within))}
 
 
 def _interval(row: sa.Row[tuple[object, ...]]) -> Interval:
@@ -138,7 +120,4 @@ def _interval(row: sa.Row[tuple[object, ...]]) -> Interval:
         from_at=of["from_at"],
         to_at=of["to_at"],
         opened_by=of["opened_by"],
-        cause=of["cause"],
-        fix=of["fix"],
-        incident_ref=of["incident_ref"],
     )

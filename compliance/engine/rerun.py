@@ -114,13 +114,16 @@ def find(session: Session, number: str, actor: Actor) -> Observation:
     return _observation(session, row)
 
 
-def of_probe(session: Session, probe: str, actor: Actor, *, limit: int = 20) -> list[Observation]:
-    """Return the newest observations of a probe, newest first."""
+def of_probe(
+    session: Session, probe: str, actor: Actor, *, limit: int = 20, until: datetime | None = None
+) -> list[Observation]:
+    """Return the newest observations of a probe, or the newest that there were at an instant, newest first."""
     actor.require(COMPLIANCE_EVIDENCE_READ)
     table = models.observation
-    rows = session.execute(
-        sa.select(table).where(table.c.probe == probe).order_by(table.c.ended_at.desc(), table.c.id.desc()).limit(limit)
-    )
+    query = sa.select(table).where(table.c.probe == probe)
+    if until is not None:
+        query = query.where(table.c.ended_at <= until)
+    rows = session.execute(query.order_by(table.c.ended_at.desc(), table.c.id.desc()).limit(limit))
     return [_observation(session, row) for row in rows]
 
 

@@ -141,16 +141,13 @@ def _row(seen: Observation) -> Mapping[str, Any]:
 
 def _intervals(one: Known) -> bytes:
     return writing.lines(
-        ("State", "Reason", "From", "To", "Cause", "Fix", "Incident"),
+        ("State", "Reason", "From", "To"),
         [
             (
                 each.state.value,
                 each.reason,
                 rfc3339(each.from_at),
                 rfc3339(each.to_at) if each.to_at else None,
-                each.cause,
-                each.fix,
-                each.incident_ref,
             )
             for each in one.intervals
         ],

@@ -114,17 +114,15 @@ def _outages(rows: Sequence[Known]) -> Table:
     return Table(
         name="outages",
         title="Outages of controls",
-        says="Times out of place after a control had been in place (PCI DSS 10.7.3); cause and fix by people.",
-        columns=("Key", "State", "From", "To", "Cause", "Fix", "Incident"),
+        says="Times out of place after a control had been in place. Cause and fix of 10.7.3 stand with the incident.",
+        columns=("Key", "State", "Why", "From", "To"),
         rows=tuple(
             (
                 one.control.key,
                 lost.state.value,
+                lost.reason,
                 minute(lost.from_at),
                 minute(lost.to_at) or "goes on",
-                lost.cause,
-                lost.fix,
-                lost.incident_ref,
             )
             for one, lost in found
         ),

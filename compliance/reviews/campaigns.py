@@ -281,11 +281,9 @@ def _close_if_done(session: Session, review_id: str, ctx: Context) -> None:
     if any(line.decision is None for line in lines):
         return
     table = models.review
-    event_id = outbox.record(session, ReviewClosed(review=review_id, count=len(lines)), ctx)
+    outbox.record(session, ReviewClosed(review=review_id, count=len(lines)), ctx)
     session.execute(
-        sa.update(table)
-        .where(table.c.id == review_id, table.c.closed_at.is_(None))
-        .values(closed_at=ctx.at, closed_event_id=event_id, open=None)
+        sa.update(table).where(table.c.id == review_id, table.c.closed_at.is_(None)).values(closed_at=ctx.at, open=None)
     )
 
 

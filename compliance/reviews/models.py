@@ -24,7 +24,6 @@ review = sa.Table(
     sa.Column("due_at", UtcDateTime, nullable=False, info=_T),
     sa.Column("closed_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("event_id", sa.Text, nullable=False, info=_T),
-    sa.Column("closed_event_id", sa.Text, nullable=True, info=_T),
     sa.Column("open", sa.Integer, nullable=True, unique=True, info=_T),
 )
 line = sa.Table(

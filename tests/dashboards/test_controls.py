@@ -85,3 +85,21 @@ def test_a_day_of_the_past_shows_what_was_known_then(house: Installation, office
     assert "as of 02 Nov 2026" in drawn
     assert "8.4.1" not in officer.draw("/console/compliance/controls", "?at=2026-11-01&state=PASS")
     assert officer.draw("/console/compliance/controls", "?at=yesterday")
+
+
+def test_what_lies_beside_a_past_day_is_of_that_day_too(house: Installation, officer: Desk, clock: StillClock) -> None:
+    house.turn()
+    clock.move(timedelta(days=3))
+    officer.browser.sign_in(officer.person, surface="staff")
+    with house.system.db.begin() as session:
+        session.execute(sa.update(factor).where(factor.c.account_id == officer.person.account).values(removed_at=START))
+    house.turn()
+    now = officer.draw("/console/compliance/controls", "?sel=pci:8.4.1")
+    then = officer.draw("/console/compliance/controls", "?sel=pci:8.4.1&at=2026-11-02")
+    assert "the account has no second factor" in now
+    assert "the account has no second factor" not in then
+    assert "What was seen last is too old to count" in then
+    assert "05 Nov" in now
+    assert "05 Nov" not in then
+    assert "Run again" in now
+    assert "Run again" not in then

@@ -15,7 +15,7 @@ from app.kernel.access import COMPLIANCE_CONTROL_READ, COMPLIANCE_CONTROL_RUN
 from app.kernel.errors import NotFound
 from compliance import posture
 from compliance.catalog.controls import GDPR, PCI, Control
-from compliance.engine import history, standing
+from compliance.engine import history, past, standing
 from compliance.engine.history import Interval
 from compliance.engine.standing import Standing
 from compliance.states import State
@@ -31,13 +31,19 @@ FRAMEWORKS: Final = {"pci": PCI, "gdpr": GDPR}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
-    """One control as the list shows it."""
+    """One control as the list shows it: all of it at the instant that is asked for."""
 
-    control: Control
-    state: State
-    now: Standing
+    stood: Standing
     since: datetime | None
     found: Sequence[Interval]
+
+    @property
+    def control(self) -> Control:
+        return self.stood.control
+
+    @property
+    def state(self) -> State:
+        return self.stood.state
 
 
 def layout(view: View) -> Any:  # a Dash component
@@ -53,13 +59,16 @@ def layout(view: View) -> Any:  # a Dash component
     if view.words.get("sel"):
         if chosen is None:
             raise NotFound
-        dock = evidence.dock_of(view, chosen.now, chosen.since, chosen.found, view.here("controls", sel=None))
+        about = evidence.Shown(
+            stood=chosen.stood, since=chosen.since, found=chosen.found, at=at or view.now, is_past=at is not None
+        )
+        dock = evidence.dock_of(view, about, view.here("controls", sel=None))
     return page(
         "Controls",
         "Which requirement fails, since when, why?",
         _filters(view, counts),
         html.Section(
-            scrolling("Controls", _table(view, shown)),
+            scrolling("Controls", _table(view, shown, at or view.now)),
             className="panel grow last",
             **{"aria-label": "Controls"},
         ),
@@ -81,22 +90,17 @@ def _as_of(view: View) -> datetime | None:
 
 def _rows(session: Session, view: View, at: datetime | None) -> list[_Row]:
     viewer, parts = view.sources.viewer(), view.sources.controls.parts
-    now = standing.all_of(session, view.now, parts)
-    past: Mapping[tuple[str, str], State] = (
-        history.as_of(session, viewer, at, parts.catalogue) if at is not None else {}
-    )
-    since = posture.since_of(session)
-    found = history.intervals(session, viewer, view.now - DAYS, view.now)
+    if at is None:
+        stood, since = standing.all_of(session, view.now, parts), posture.since_of(session)
+    else:
+        stood = past.all_of(session, viewer, at, parts.catalogue)
+        since = {key: one.from_at for key, one in history.at_instant(session, viewer, at).items()}
+    until = at or view.now
+    found = history.intervals(session, viewer, until - DAYS, until)
     framework = FRAMEWORKS.get(view.words.get("framework", ""))
     return [
-        _Row(
-            control=one.control,
-            state=past.get(key, one.state),
-            now=one,
-            since=since.get(key),
-            found=found.get(key, ()),
-        )
-        for key, one in now.items()
+        _Row(stood=one, since=since.get(key), found=found.get(key, ()))
+        for key, one in stood.items()
         if framework in (None, key[0])
     ]
 
@@ -130,7 +134,7 @@ def _filters(view: View, counts: Mapping[State, int]) -> Any:
     return html.Div([both, choices("As of", back, cls="ranges fit"), *states], className="chips")
 
 
-def _table(view: View, rows: Sequence[_Row]) -> Any:
+def _table(view: View, rows: Sequence[_Row], at: datetime) -> Any:
     heads = [
         ("Control", ""),
         ("Requires", ""),
@@ -153,7 +157,7 @@ def _table(view: View, rows: Sequence[_Row]) -> Any:
                 html.Td([title, html.Span(f"  {said}", className="dim light")], colSpan=len(heads)), className="band"
             )
         )
-        body += [_line(view, row) for row in members]
+        body += [_line(view, row, at) for row in members]
     return html.Table(
         [
             html.Caption("Controls", className="vh"),
@@ -164,16 +168,16 @@ def _table(view: View, rows: Sequence[_Row]) -> Any:
     )
 
 
-def _line(view: View, row: _Row) -> Any:
-    one = row.now
+def _line(view: View, row: _Row, at: datetime) -> Any:
+    one = row.stood
     slug = controls.slug(row.control)
-    since = f"  {age(view.now - row.since)}" if row.since is not None and row.state is one.state else ""
+    since = f"  {age(at - row.since)}" if row.since is not None else ""
     cells = [
         html.Td(html.Span(controls.key(row.control), className="strong nowrap")),
         html.Td(html.A(row.control.title, href=view.here("controls", sel=slug))),
         html.Td([controls.state(row.state), html.Span(since, className="dim")], className="nowrap"),
-        html.Td(controls.days(posture.strip(row.found, view.now)), className="roomy"),
-        html.Td(age(view.now - one.observed_at) if one.observed_at else "–", className="num roomy"),
+        html.Td(controls.days(posture.strip(row.found, at)), className="roomy"),
+        html.Td(age(at - one.observed_at) if one.observed_at else "–", className="num roomy"),
     ]
     if not view.words.get("sel"):
         cells.append(html.Td(_known_by(row.control), className="roomy dim nowrap"))

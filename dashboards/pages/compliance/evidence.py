@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from compliance.engine import history, rerun
 from compliance.engine.history import Interval
 from compliance.engine.rerun import Observation
 from compliance.engine.standing import Leg, Standing
-from compliance.states import State
+from compliance.states import Reason, State
 from dashboards import acts, controls
 from dashboards.kit import Part, age, chain, dock, facts, ident, mark, ok, readable, short, when
 from dashboards.page import View
@@ -26,19 +27,33 @@ VIOLATIONS_SHOWN: Final = 10
 STRIP_WIDTH: Final = 450
 
 
-def dock_of(view: View, now: Standing, since: datetime | None, found: Sequence[Interval], close: str) -> Any:
-    """Return what is known of one control."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """One control at an instant: where it stood, since when, and what there was in the ninety days before."""
+
+    stood: Standing
+    since: datetime | None
+    found: Sequence[Interval]
+    at: datetime
+    is_past: bool
+
+
+def dock_of(view: View, shown: Shown, close: str) -> Any:
+    """Return what is known of one control, or what was known at an instant of the past."""
+    now, since, found, at = shown.stood, shown.since, shown.found, shown.at
     control = now.control
     bar = [controls.state(now.state), html.B(controls.key(control))]
     if since is not None:
-        bar.append(html.Span(f"since {controls.day(since)}, {age(view.now - since)}", className="dim"))
+        bar.append(html.Span(f"since {controls.day(since)}, {age(at - since)}", className="dim"))
     inner: list[Any] = [html.P(_sentence(now), className="lead")]
     viewer = view.sources.viewer()
     may_read = viewer.may(COMPLIANCE_EVIDENCE_READ)
     for leg in now.legs:
-        inner += _leg(view, leg) if may_read else []
-    inner += papers.of(view, control) if may_read else []
-    inner += _days(found, view)
+        inner += _leg(view, leg, shown) if may_read else []
+    signed = papers.of(view, control) if may_read else []
+    if signed and shown.is_past:
+        inner.append(html.P("What is signed, borne and brought stands here as it is now.", className="dim mt8"))
+    inner += [*signed, *_days(found, at)]
     inner += _outages(found)
     inner += [
         html.H3("What it is"),
@@ -52,6 +67,8 @@ def dock_of(view: View, now: Standing, since: datetime | None, found: Sequence[I
         ),
     ]
     footer: list[Part] = []
+    if shown.is_past:  # what is done is done now, and is seen now
+        return dock(f"Evidence for {controls.key(control)}", bar=bar, title=control.title, inner=inner, close=close)
     if control.probes and viewer.may(COMPLIANCE_CONTROL_RUN):
         slug = controls.slug(control)
         footer = [acts.press("Run again", "control-run", slug, main=True), acts.place("control-run", slug)]
@@ -69,6 +86,8 @@ def _known(control: Control) -> tuple[str, Part]:
 
 
 def _sentence(now: Standing) -> str:
+    if now.reason is not None and not now.legs:
+        return f"{controls.why(now.reason)}.".capitalize()
     reasons = {leg.reason: controls.why(leg.reason) for leg in now.legs if leg.state is now.state and leg.reason}
     if now.state is State.FAIL:
         return "A probe sees what must not be; each object is named below."
@@ -85,12 +104,12 @@ def _sentence(now: Standing) -> str:
     return "Every probe was tested by a planted violation, looked at somebody, and found nothing wrong."
 
 
-def _leg(view: View, leg: Leg) -> list[Any]:
+def _leg(view: View, leg: Leg, shown: Shown) -> list[Any]:
     probe = view.sources.controls.parts.probes.get(leg.name)
     if probe is None:
         return []
     with view.sources.read() as session:
-        seen = rerun.of_probe(session, leg.name, view.sources.viewer(), limit=EARLIER_SHOWN)
+        seen = rerun.of_probe(session, leg.name, view.sources.viewer(), limit=EARLIER_SHOWN, until=shown.at)
     parts: list[Any] = [html.H3([html.Span(leg.name), controls.state(leg.state)]), html.P(probe.asks, className="dim")]
     if not seen:
         return [*parts, html.P("It was not asked yet.", className="dim")]
@@ -102,7 +121,7 @@ def _leg(view: View, leg: Leg) -> list[Any]:
                 _figure(
                     "violations", f"{newest.total:,}", "named below" if newest.total else "none", bad=newest.total > 0
                 ),
-                _figure("canary", newest.canary or "never", _canary_age(newest, view)),
+                _figure("canary", newest.canary or "never", _canary_age(newest, shown.at)),
             ],
             className="pair three mt8",
         )
@@ -122,8 +141,8 @@ def _leg(view: View, leg: Leg) -> list[Any]:
     parts += [
         html.H3([html.Span("How we know"), _proof_link(view, newest)]),
         facts(
-            ("Evidence", [ident(newest.number), html.Span("  "), when(newest.started_at, view.now)]),
-            ("Last looked", [when(leg.at, view.now)] if leg.at else "–"),
+            ("Evidence", [ident(newest.number), html.Span("  "), when(newest.started_at, shown.at)]),
+            ("Last looked", [when(leg.at, shown.at)] if leg.at else "–"),
             ("Window", f"#{newest.lo + 1:,} to #{newest.hi:,}" if newest.hi > newest.lo else "–"),
             ("Asked", html.Code(_asked(newest), className="id")),
             ("Code", [ident(leg.name), html.Span("  "), short(newest.code_hash)]),
@@ -159,8 +178,8 @@ def _components(seen: Observation) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in list(seen.population.items())[:2]) or "nothing"
 
 
-def _canary_age(seen: Observation, view: View) -> str:
-    return f"{age(view.now - seen.canary_at)} ago" if seen.canary_at else "–"
+def _canary_age(seen: Observation, at: datetime) -> str:
+    return f"{age(at - seen.canary_at)} ago" if seen.canary_at else "–"
 
 
 def _asked(seen: Observation) -> str:
@@ -172,14 +191,14 @@ def _proof_link(view: View, seen: Observation) -> Part:
     return html.A("event and proof", href=f"/console/soc/events?sel={seen.event_id}", className="more")
 
 
-def _days(found: Sequence[Interval], view: View) -> list[Any]:
-    days = posture.strip(found, view.now)
+def _days(found: Sequence[Interval], at: datetime) -> list[Any]:
+    days = posture.strip(found, at)
     kinds = [controls.KINDS[one] for one in days]
-    begin = view.now - timedelta(days=posture.STRIP_DAYS - 1)
+    begin = at - timedelta(days=posture.STRIP_DAYS - 1)
     return [
         html.H3(f"90 days, {kinds.count('ok')} in place and {kinds.count('fail')} failed"),
         controls.days(days, width=STRIP_WIDTH, height=24),
-        html.Div([html.Span(f"{begin:%d %b}"), html.Span(f"{view.now:%d %b}")], className="ends dim"),
+        html.Div([html.Span(f"{begin:%d %b}"), html.Span(f"{at:%d %b}")], className="ends dim"),
     ]
 
 
@@ -190,7 +209,7 @@ def _outages(found: Sequence[Interval]) -> list[Any]:
     rows = [
         [
             controls.state(one.state),
-            html.Span(one.cause or "no cause written down yet", className="cut"),
+            html.Span(controls.why(Reason(one.reason)) if one.reason else "", className="cut"),
             f"{controls.day(one.from_at)} to {controls.day(one.to_at) if one.to_at else 'now'}",
         ]
         for one in reversed(lost[-EARLIER_SHOWN:])
