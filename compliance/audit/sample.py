@@ -25,7 +25,7 @@ from ingest.events.compliance import SampleDrawn
 from ingest.events.envelope import at_path
 from ingest.log import outbox, read
 from ingest.store.port import walk
-from ingest.store.query import PAGE_MAX, Document, Eq, Order, Search, Window
+from ingest.store.query import PAGE_MAX, Document, In, Order, Search, Window
 
 DRAWN_MAX: Final = 1_000
 SEED_CHARS_MAX: Final = 200
@@ -89,7 +89,7 @@ def draw(session: Session, seed: str, wanted: Filter, count: int, ctx: Context, 
         population=population,
         size=hi,
         sequences=sequences,
-        events=[masking.mask(_document(parts, sequence), ctx.actor) for sequence in sequences],
+        events=[masking.mask(document, ctx.actor) for document in _documents(parts, sequences)],
     )
 
 
@@ -114,7 +114,11 @@ def _demand_sound(session: Session, drawn: Sequence[tuple[int, bytes]]) -> None:
         raise SampleUnsound
 
 
-def _document(parts: Reports, sequence: int) -> Document:
-    window = Window(lo=sequence - 1, hi=sequence)
-    (document,) = parts.store.search(Search(where=Eq("event.sequence", sequence), window=window, limit=1)).documents
-    return document
+def _documents(parts: Reports, sequences: Sequence[int]) -> list[Document]:
+    """Return what the store holds of some sequences, in their order: a sample fits on one page."""
+    if not sequences:
+        return []
+    window = Window(lo=min(sequences) - 1, hi=max(sequences))
+    wanted = Search(where=In("event.sequence", tuple(sequences)), window=window, limit=DRAWN_MAX)
+    found = {int(at_path(one, "event.sequence")): one for one in parts.store.search(wanted).documents}
+    return [found[sequence] for sequence in sequences]

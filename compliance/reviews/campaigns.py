@@ -177,8 +177,11 @@ def listed(session: Session, actor: Actor) -> list[Review]:
     """Return the campaigns, the newest first."""
     actor.require(COMPLIANCE_CONTROL_READ)
     table = models.review
-    rows = session.execute(sa.select(table).order_by(table.c.opened_at.desc(), table.c.id.desc())).mappings()
-    return [_review(session, row) for row in rows]
+    rows = session.execute(sa.select(table).order_by(table.c.opened_at.desc(), table.c.id.desc())).mappings().all()
+    lines: dict[str, list[Line]] = {}
+    for one in _lines(session, *(row["id"] for row in rows)):
+        lines.setdefault(one.review_id, []).append(one)
+    return [_review(row, lines.get(row["id"], ())) for row in rows]
 
 
 def _begin(session: Session, ctx: Context, sources: Sources) -> Review:
@@ -213,7 +216,7 @@ def _begin(session: Session, ctx: Context, sources: Sources) -> Review:
         ],
     )
     row = session.execute(sa.select(models.review).where(models.review.c.id == review_id)).mappings().one()
-    return _review(session, row)
+    return _review(row, _lines(session, review_id))
 
 
 def _lapse(session: Session, review_id: str, ctx: Context, sources: Sources) -> int:
@@ -292,20 +295,19 @@ def _open(session: Session) -> str | None:
     return session.scalar(sa.select(table.c.id).where(table.c.open == 1))
 
 
-def _lines(session: Session, review_id: str) -> list[Line]:
+def _lines(session: Session, *review_ids: str) -> list[Line]:
     table = models.line
-    rows = session.execute(
-        sa.select(table).where(table.c.review_id == review_id).order_by(table.c.what, table.c.since, table.c.grant_ref)
-    ).mappings()
+    mine = sa.select(table).where(table.c.review_id.in_(review_ids))
+    rows = session.execute(mine.order_by(table.c.what, table.c.since, table.c.grant_ref)).mappings()
     return [Line(**{**row, "decision": Decision(row["decision"]) if row["decision"] else None}) for row in rows]
 
 
-def _review(session: Session, row: Any) -> Review:
+def _review(row: Any, lines: Sequence[Line]) -> Review:
     return Review(
         id=row["id"],
         opened_at=row["opened_at"],
         due_at=row["due_at"],
         closed_at=row["closed_at"],
         event_id=row["event_id"],
-        lines=_lines(session, row["id"]),
+        lines=lines,
     )

@@ -181,7 +181,9 @@ def enter(session: Session, draft: Draft, ctx: Context) -> Scan:
     )
     if findings:
         session.execute(sa.insert(models.finding), [{**one, "scan_id": scan_id} for one in findings])
-    return next(one for one in all_of(session) if one.id == scan_id)
+    made = _by_id(session, scan_id)
+    assert made is not None, "it was written a moment ago"
+    return made
 
 
 def fix(session: Session, finding_id: str, fixed_on: date, ctx: Context) -> None:
@@ -255,11 +257,16 @@ def _demand_file(session: Session, draft: Draft, passed: Sequence[str]) -> None:
 def _demand_scan(session: Session, draft: Draft) -> None:
     if draft.rescan_of is None:
         return
-    before = next((one for one in all_of(session, draft.kind) if one.id == draft.rescan_of), None)
-    if before is None:
+    before = _by_id(session, draft.rescan_of)
+    if before is None or before.kind is not draft.kind:
         raise NotFound(object_id=draft.rescan_of)
     if before.performed_on > draft.performed_on:
         raise ScanInvalid("A rescan comes after its scan.", param="rescan_of")
+
+
+def _by_id(session: Session, scan_id: str) -> Scan | None:
+    row = session.execute(sa.select(models.scan).where(models.scan.c.id == scan_id)).mappings().one_or_none()
+    return None if row is None else _scan(row)
 
 
 def _scan(row: Any) -> Scan:

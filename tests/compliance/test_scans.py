@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from compliance.attest.attestations import Kind as Paper
 from compliance.attest.attestations import RegisterLacks
 from compliance.attest.files import Upload
 from compliance.catalog.controls import PCI
+from compliance.contracts.probes import Look, Reading
 from compliance.scans import register, standing
 from compliance.scans.quarters import begin_of
 from compliance.scans.register import Draft, FindingFixed, Found, Kind, Scan, ScanInvalid, ScanNeedsFile, Severity
@@ -56,6 +58,7 @@ def judged(house: Installation) -> State:
     controls = house.system.controls
     seen = controls.observe(controls.parts.probes["scans.internal"], is_test_due=True)
     assert seen is not None
+    assert seen.tested.canary == "caught"
     return seen.verdict.state
 
 
@@ -88,6 +91,21 @@ def test_the_weakest_component_decides_and_a_rescan_mends(house: Installation) -
     assert judged(house) is State.FAIL
     enter(house, "2026-09-30", components=("worker",), rescan_of=first.id)
     assert judged(house) is State.PASS
+
+
+def test_a_quarter_that_fails_anyway_is_no_answer_to_its_canary(house: Installation) -> None:
+    enter(house, "2026-08-03", "worker")
+    controls = house.system.controls
+    probe = controls.parts.probes["scans.internal"]
+
+    def overlooking(look: Look) -> Reading:
+        found = probe.read(look)
+        return replace(found, violations=[one for one in found.violations if "planted" not in one.says])
+
+    seen = controls.observe(replace(probe, read=overlooking), is_test_due=True)
+    assert seen is not None
+    assert seen.verdict.state is State.FAIL
+    assert seen.tested.canary == "missed"
 
 
 def test_a_later_failure_in_a_quarter_is_one(house: Installation) -> None:

@@ -54,7 +54,7 @@ def dock_of(view: View, shown: Shown, close: str) -> Any:
     if signed and shown.is_past:
         inner.append(html.P("What is signed, borne and brought stands here as it is now.", className="dim mt8"))
     inner += [*signed, *_days(found, at)]
-    inner += _outages(found)
+    inner += _outages(found, shown)
     inner += [
         html.H3("What it is"),
         facts(
@@ -202,7 +202,14 @@ def _days(found: Sequence[Interval], at: datetime) -> list[Any]:
     ]
 
 
-def _outages(found: Sequence[Interval]) -> list[Any]:
+def _end(one: Interval, shown: Shown) -> str:
+    """Return the day on which an interval ended, as far as it had ended by then."""
+    if one.to_at is not None and one.to_at <= shown.at:
+        return controls.day(one.to_at)
+    return "then and longer" if shown.is_past else "now"
+
+
+def _outages(found: Sequence[Interval], shown: Shown) -> list[Any]:
     lost = history.outages(found)
     if not lost:
         return []
@@ -210,7 +217,7 @@ def _outages(found: Sequence[Interval]) -> list[Any]:
         [
             controls.state(one.state),
             html.Span(controls.why(Reason(one.reason)) if one.reason else "", className="cut"),
-            f"{controls.day(one.from_at)} to {controls.day(one.to_at) if one.to_at else 'now'}",
+            f"{controls.day(one.from_at)} to {_end(one, shown)}",
         ]
         for one in reversed(lost[-EARLIER_SHOWN:])
     ]
