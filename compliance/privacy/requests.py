@@ -85,6 +85,7 @@ class State(StrEnum):
 
 ENDED: Final = frozenset((State.CLOSED, State.REFUSED, State.WITHDRAWN, State.STOPPED))
 ANSWERED: Final = ENDED | {State.READY, State.DELIVERED, State.EXECUTED, State.VERIFIED}
+BEGUN: Final = frozenset((State.EXECUTING, State.EXECUTED, State.VERIFIED))
 PACKED: Final = frozenset((Kind.ACCESS, Kind.PORTABILITY))
 
 
@@ -171,6 +172,11 @@ class Request:
     @property
     def is_open(self) -> bool:
         return self.state not in ENDED
+
+    @property
+    def may_be_called_off(self) -> bool:
+        """Tell whether its person can still end it: what has begun to be carried out is carried through."""
+        return self.is_open and self.state not in BEGUN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,21 +319,24 @@ def withdraw(session: Session, request_id: str, ctx: Context, *, parts: Privacy)
     ctx.actor.require(PRIVACY_SELF_REQUEST)
     found = own(session, request_id, ctx)
     found = locked(session, found.id)
-    if not found.is_open or found.state in (State.EXECUTING, State.EXECUTED, State.VERIFIED):
+    if not found.may_be_called_off:
         raise WrongState
     end(session, found, State.WITHDRAWN, ctx, event=event_of(RequestStopped, found, reason="withdrawn"), note=None)
 
 
 def stop(session: Session, token: str, ctx: Context, *, parts: Privacy) -> str:
-    """Stop a request whose person says, by the link of a letter, that it was not theirs; returns its id."""
+    """Stop a request whose person says, by the link of a letter, that it was not theirs; returns its id.
+
+    Raises `WrongState` once it has begun: an erasure of which a part is done ends whole.
+    """
     row = session.execute(
         sa.select(request.c.id).where(request.c.stop_hash == crypto.sha256(token.encode())).with_for_update()
     ).one_or_none()
     if row is None:
         raise NotFound
     found = get(session, row.id)
-    if found.state in (State.EXECUTED, State.VERIFIED) or not found.is_open:
-        raise WrongState("This request has ended.")
+    if not found.may_be_called_off:
+        raise WrongState("This request has begun to be carried out, or has ended.")
     disowned = ActivityDisowned(account=found.subject, about=(found.subject,), reason="privacy_request")
     outbox.record(session, disowned, ctx)
     event = event_of(RequestStopped, found, reason="not_me")

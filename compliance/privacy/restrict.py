@@ -37,9 +37,13 @@ OWN_WISH: Final = "asked_for"
 
 
 def restrict(session: Session, subject: str, ground: str, request_id: str | None, ctx: Context) -> None:
-    """Keep a person's data and stop its uses that do not go on under restriction; twice is once."""
-    held = sa.select(restriction.c.id).where(
-        restriction.c.subject == subject, restriction.c.ground == ground, restriction.c.lifted_at.is_(None)
+    """Keep a person's data and stop its uses that do not go on under restriction; twice for a request is once.
+
+    Each request has a restriction of its own, so that none ends with another.
+    """
+    of = restriction.c
+    held = sa.select(of.id).where(
+        of.subject == subject, of.ground == ground, of.request_id == request_id, of.lifted_at.is_(None)
     )
     if session.execute(held.limit(1)).first() is not None:
         return
@@ -54,11 +58,12 @@ def restrict(session: Session, subject: str, ground: str, request_id: str | None
     outbox.record(session, SubjectRestricted(request=request_id, reason=ground, about=(subject,)), ctx)
 
 
-def release(session: Session, subject: str, ground: str, ctx: Context) -> None:
-    """End a restriction that stood for a ground of its own, such as an erasure that was called off."""
+def release(session: Session, subject: str, ground: str, ctx: Context, *, request_id: str | None) -> None:
+    """End the restriction that a request brought for a ground, such as an erasure that was called off."""
+    of = restriction.c
     done = session.execute(
         sa.update(restriction)
-        .where(restriction.c.subject == subject, restriction.c.ground == ground, restriction.c.lifted_at.is_(None))
+        .where(of.subject == subject, of.ground == ground, of.request_id == request_id, of.lifted_at.is_(None))
         .values(lifted_at=ctx.at)
     )
     if done.rowcount:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
@@ -116,7 +121,7 @@ def withdraw_restriction(session: Session, request_id: str, ctx: Context) -> Non
     found = asked.locked(session, asked.own(session, request_id, ctx).id)
     if found.kind is not asked.Kind.RESTRICTION or found.state is not State.EXECUTED:
         raise WrongState
-    release(session, found.subject, OWN_WISH, ctx)
+    release(session, found.subject, OWN_WISH, ctx, request_id=found.id)
     asked.end(session, found, State.CLOSED, ctx, event=None, note="ended by its person")
 
 
@@ -130,7 +135,7 @@ def lift_due(session: Session, ctx: Context) -> int:
     due = session.execute(query).scalars().all()
     for request_id in due:
         found = asked.locked(session, str(request_id))
-        release(session, found.subject, OWN_WISH, ctx)
+        release(session, found.subject, OWN_WISH, ctx, request_id=found.id)
         asked.end(session, found, State.CLOSED, ctx, event=None, note="the restriction ended")
     return len(due)
 

@@ -8,7 +8,7 @@ from app.kernel.context import Context
 from compliance.privacy import requests as asked
 from compliance.privacy import restrict
 from compliance.privacy.parts import Privacy
-from compliance.privacy.requests import Asked, Kind, State
+from compliance.privacy.requests import Asked, Kind, Request, State
 
 
 def ask(session: Session, wanted: Asked, ctx: Context, *, parts: Privacy) -> str:
@@ -53,11 +53,17 @@ def withdraw(session: Session, request_id: str, ctx: Context, *, parts: Privacy)
         restrict.withdraw_restriction(session, request_id, ctx)
         return
     asked.withdraw(session, request_id, ctx, parts=parts)
-    restrict.release(session, found.subject, restrict.ERASURE, ctx)
+    _release(session, found, ctx)
 
 
 def stop(session: Session, token: str, ctx: Context, *, parts: Privacy) -> str:
     """Stop a request whose person says that it was not theirs; what it had begun ends with it."""
     request_id = asked.stop(session, token, ctx, parts=parts)
-    restrict.release(session, asked.get(session, request_id).subject, restrict.ERASURE, ctx)
+    _release(session, asked.get(session, request_id), ctx)
     return request_id
+
+
+def _release(session: Session, ended: Request, ctx: Context) -> None:
+    """End the restriction that waited for an erasure with that erasure, and with no other request."""
+    if ended.kind is Kind.ERASURE:
+        restrict.release(session, ended.subject, restrict.ERASURE, ctx, request_id=ended.id)

@@ -241,7 +241,7 @@ def _shown(files: dict[str, str]) -> Iterator[dict[str, Any]]:
 def _restrict(session: Session, night: _Night) -> None:
     """Restrict the person: every use that stops then is refused, one by one and in batches, and the others go on."""
     # The planted rows say all sorts of things; what is asked here is the restriction alone.
-    restrict.release(session, night.subject, "selftest", night.ctx)
+    restrict.release(session, night.subject, "selftest", night.ctx, request_id=None)
     restrict.restrict(session, night.subject, "selftest", None, night.ctx)
     for name, purpose in purposes.shipped().items():
         ask = partial(night.gate.allowed, session, night.subject, name)

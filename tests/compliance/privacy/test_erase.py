@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from app.identity import roles
 from app.identity.models import contact, password
 from app.identity.models import session as sessions
+from app.kernel import crypto
 from app.kernel.approvals import ApprovalMissing, Verdict
 from app.kernel.errors import Forbidden, NotFound, SamePerson, WrongState
 from compliance.privacy import erase
@@ -147,6 +148,61 @@ def test_its_person_calls_it_off(staffed: tuple[Rights, Person, Person]) -> None
         assert session.scalar(sa.select(contact.c.id).where(contact.c.account_id == amber.account))
         with pytest.raises(NotFound):
             erase.certificate(session, request_id)
+
+
+def token_of(rights: Rights, person: Person, request_id: str) -> str:
+    """Return the token of the link in the letter that can stop a request now."""
+    linked = [each for each in rights.letters_to(person) if "/privacy/link/" in each]
+    tokens = [each.partition("/privacy/link/")[2].split()[0] for each in linked]
+    with rights.db.read() as session:
+        known = session.scalar(sa.select(request.c.stop_hash).where(request.c.id == request_id))
+    return next(token for token in tokens if crypto.sha256(token.encode()) == known)
+
+
+def test_what_has_begun_cannot_be_stopped_by_the_link_of_its_letter(staffed: tuple[Rights, Person, Person]) -> None:
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_late")
+    rights.calm()
+    request_id = rights.approved_erasure(amber, officer, dpo)
+    token = token_of(rights, amber, request_id)
+    assert rights.get(request_id).may_be_called_off
+    rights.clock.move(timedelta(hours=72))
+    ctx = rights.house.system.job_context("privacy", rights.clock.now())
+    with rights.db.begin() as session:
+        erase.start(session, ctx, parts=rights.parts)
+    erase.step(rights.db, request_id, ctx, parts=rights.parts, shreds=rights.house.system.shredding)
+    assert rights.get(request_id).state is State.EXECUTING
+    with rights.db.begin() as session, pytest.raises(WrongState):
+        services.stop(session, token, rights.house.system.context(rights.me(amber).actor), parts=rights.parts)
+    stranger = rights.house.browser("203.0.113.9")
+    page = stranger.get(f"/privacy/link/{token}").text
+    assert "cannot be stopped any more" in page
+    assert "Stop the request" not in page
+    rights.work()
+    assert rights.get(request_id).state is State.CLOSED
+
+
+def test_taking_back_another_request_leaves_the_restriction_of_an_erasure(
+    staffed: tuple[Rights, Person, Person],
+) -> None:
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_other")
+    rights.calm()
+    request_id = rights.approved_erasure(amber, officer, dpo)
+    for end in ("taken back", "stopped"):
+        other = rights.ask(amber, "rectification", detail="my name")
+        with rights.db.begin() as session:
+            ctx = rights.me(amber)
+            if end == "taken back":
+                services.withdraw(session, other, ctx, parts=rights.parts)
+            else:
+                services.stop(session, token_of(rights, amber, other), ctx, parts=rights.parts)
+        with rights.db.read() as session:
+            assert not Gate().allowed(session, amber.account, "profiling"), end
+    with rights.db.begin() as session:
+        services.withdraw(session, request_id, rights.me(amber), parts=rights.parts)
+    with rights.db.read() as session:
+        assert Gate().allowed(session, amber.account, "profiling")
 
 
 def test_it_needs_a_second_person(staffed: tuple[Rights, Person, Person]) -> None:
