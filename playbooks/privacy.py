@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from app.kernel.crypto import Secret
 from compliance.contracts.tables import Ended, MarkedTables
 from playbooks import models
+
+_PARTS: Final = {
+    f"playbooks_{name}": "incident_id"
+    for name in (
+        "join_key",
+        "incident_alert",
+        "incident_entity",
+        "timeline",
+        "comment",
+        "task",
+        "clock",
+        "execution",
+        "action",
+    )
+}
+"""What is a part of an incident and goes with it."""
 
 
 def source(hashing: Secret) -> MarkedTables:
@@ -13,5 +31,5 @@ def source(hashing: Secret) -> MarkedTables:
         "playbooks",
         models.metadata,
         hashing=hashing,
-        ended={"playbooks_incident": Ended(column="closed_at", retention="incident", key="incident_id")},
+        ended={"playbooks_incident": Ended(column="closed_at", retention="incident", children=_PARTS)},
     )

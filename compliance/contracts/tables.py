@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
@@ -89,13 +89,14 @@ def mark_of(column: Column) -> Mark | None:
 class Ended:
     """By which column a row of a table has ended, and by which class it is kept from then on.
 
-    `key` names the column by which other tables of the owner say that their rows belong to one of this table: they go
-    with it.
+    `children` are the tables of the owner whose rows are a part of one of this table and go with it, each with the
+    column that says of which: what stands in its own right is none of them. `where` names the rows that end at all.
     """
 
     column: str
     retention: str
-    key: str | None = None
+    children: Mapping[str, str] = field(default_factory=dict)
+    where: sa.ColumnElement[bool] | None = None
 
 
 class MarkedTables:
@@ -176,6 +177,12 @@ class MarkedTables:
             for column in table.columns
             if mark_of(column) is None
         ]
+        wrong += [
+            f"{name} is to go with {store} by {key}, which is no column of it"
+            for store, ended in self._ended.items()
+            for name, key in ended.children.items()
+            if name not in self._by_name or key not in self._by_name[name].c
+        ]
         if wrong:
             return wrong
         for table in self._tables:
@@ -244,7 +251,9 @@ class MarkedTables:
             table, at = self._by_name[name], self._by_name[name].c[ended.column]
             columns = [column for column in _personal(table) if _mark(column).retention == class_]
             assert columns, f"nothing in {name} is of the class {class_}"
-            query = sa.select(table).where(at < before).order_by(at).limit(limit)
+            query = sa.select(table).where(at < before).order_by(at, *table.primary_key).limit(limit)
+            if ended.where is not None:
+                query = query.where(ended.where)
             for row in session.execute(query).mappings():
                 mark = _mark(columns[0])
                 subject = str(row.get(str(mark.subject), ""))
@@ -288,10 +297,9 @@ class MarkedTables:
         return done
 
     def _children(self, store: str) -> Iterator[tuple[sa.Table, str]]:
-        """Yield the tables of this owner whose rows belong to one of a store, and the column that says to which."""
-        key = self._ended[store].key if store in self._ended else None
-        if key is not None:
-            yield from ((table, key) for table in self._by_name.values() if key in table.c)
+        """Yield the tables whose rows are a part of one of a store, and the column that says of which."""
+        if store in self._ended:
+            yield from ((self._by_name[name], key) for name, key in self._ended[store].children.items())
 
     def remaining(self, session: Session, targets: Sequence[Target]) -> int:
         left = 0

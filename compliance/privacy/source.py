@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from app.kernel.crypto import Secret
 from app.kernel.errors import Gone
 from compliance.contracts.tables import Ended, MarkedTables, Row
 from compliance.privacy import models
+from compliance.privacy.gate import COMPELLING
 from compliance.privacy.models import REQUEST_CLASS
 from ingest.log.subject_keys import SubjectKeys
+
+_PARTS: Final = (
+    "compliance_request_step",
+    "compliance_request_letter",
+    "compliance_request_item",
+    "compliance_package",
+    "compliance_redaction",
+    "compliance_erasure_target",
+    "compliance_erasure_certificate",
+)
+"""What is a part of a request and goes with it."""
 
 
 def source(keys: SubjectKeys, hashing: Secret) -> MarkedTables:
@@ -30,7 +44,16 @@ def source(keys: SubjectKeys, hashing: Secret) -> MarkedTables:
         hashing=hashing,
         read={"compliance_request.detail_ct": detail},
         write={"compliance_request.detail_ct": write},
-        ended={"compliance_request": Ended(column="closed_at", retention="rights.request", key="request_id")},
+        ended={
+            "compliance_request": Ended(
+                column="closed_at", retention=REQUEST_CLASS, children={name: "request_id" for name in _PARTS}
+            ),
+            # An objection or a restriction outlives the request that brought it for as long as it stands.
+            "compliance_restriction": Ended(column="lifted_at", retention=REQUEST_CLASS),
+            "compliance_objection": Ended(
+                column="decided_at", retention=REQUEST_CLASS, where=models.objection.c.decision == COMPELLING
+            ),
+        },
         examples={
             "compliance_request.kind": "access",
             "compliance_request.received_on": "2026-01-02",

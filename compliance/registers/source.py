@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from app.kernel.crypto import Secret
 from compliance.contracts.tables import Ended, MarkedTables
 from compliance.registers import models
+
+_PARTS: Final = {"compliance_breach_step": "breach_id", "compliance_breach_notice": "breach_id"}
 
 
 def source(hashing: Secret) -> MarkedTables:
@@ -14,7 +18,7 @@ def source(hashing: Secret) -> MarkedTables:
         models.metadata,
         hashing=hashing,
         ended={
-            "compliance_breach": Ended(column="closed_at", retention=models.BREACH, key="breach_id"),
+            "compliance_breach": Ended(column="closed_at", retention=models.BREACH, children=_PARTS),
             "compliance_processor": Ended(column="ended_at", retention=models.EVIDENCE),
         },
         examples={"compliance_breach_notice.recipient": "authority"},

@@ -14,7 +14,7 @@ from compliance.privacy import requests as asked
 from compliance.privacy import rights as services
 from compliance.privacy.consent import PurposeUnknown
 from compliance.privacy.gate import Gate
-from compliance.privacy.models import consent_receipt
+from compliance.privacy.models import consent_receipt, objection, request, request_step
 from compliance.privacy.parts import DetailMissing
 from compliance.privacy.requests import Asked, State
 from tests.compliance.privacy.rights import Rights
@@ -117,6 +117,42 @@ def test_restriction_stops_what_must_stop_and_leaves_what_goes_on(either_rights:
         services.withdraw(session, request_id, rights.me(amber), parts=rights.parts)
     assert may(rights, amber, "profiling")
     assert {"privacy.subject.restricted", "privacy.subject.released"} <= set(rights.kinds())
+
+
+def test_one_restriction_does_not_end_with_another(rights: Rights) -> None:
+    amber = rights.house.customer("amber_twice")
+    first, second = rights.ask(amber, "restriction"), rights.ask(amber, "restriction")
+    for request_id, goes_on in ((second, False), (first, True)):
+        with rights.db.begin() as session:
+            services.withdraw(session, request_id, rights.me(amber), parts=rights.parts)
+        assert may(rights, amber, "profiling") is goes_on
+
+
+def test_what_stands_outlives_the_request_that_brought_it(rights: Rights, officer: Person) -> None:
+    amber, basil, clara = (rights.house.customer(f"{name}_stands") for name in ("amber", "basil", "clara"))
+    upheld, overruled = (rights.ask(each, "objection", purpose="profiling") for each in (amber, basil))
+    ctx = rights.colleague(officer, roles.COMPLIANCE_OFFICER)
+    with rights.db.begin() as session:
+        for request_id, decision in ((upheld, "upheld"), (overruled, "compelling_grounds")):
+            restrict.decide_objection(session, request_id, decision, "weighed, see note", ctx, parts=rights.parts)
+    restricted = rights.ask(clara, "restriction")
+    with rights.db.begin() as session:  # as one that was answered and closed, while what it brought goes on
+        now = rights.clock.now()
+        session.execute(sa.update(request).where(request.c.id == restricted).values(state="closed", closed_at=now))
+    source = next(each for each in rights.parts.sources if each.name == "privacy")
+    later = rights.clock.now() + timedelta(days=3 * 366)
+    with rights.db.begin() as session:
+        found = list(source.due(session, "rights.request", later, 1_000))
+        source.erase(session, found, rights.house.system.context(ctx.actor))
+        left = set(session.scalars(sa.select(request.c.id)))
+        standing = set(session.scalars(sa.select(objection.c.subject)))
+        parts_left = session.execute(sa.select(request_step.c.n).where(request_step.c.request_id == upheld)).all()
+    assert not left & {upheld, overruled, restricted}
+    assert not parts_left
+    assert amber.account in standing
+    assert basil.account not in standing
+    assert [may(rights, each, "profiling") for each in (amber, basil, clara)] == [False, True, False]
+    assert may(rights, clara, "service")
 
 
 def test_two_people_lift_a_restriction_and_its_person_is_told_first(
