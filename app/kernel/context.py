@@ -35,7 +35,7 @@ class Source:
 class Context:
     """The facts of one unit of work that services need beside their arguments.
 
-    `purpose`, why somebody reads personal data, is reserved as its field of the envelope is: nobody asks for it yet.
+    `purpose` is why somebody reads personal data, where they were asked for it.
     """
 
     actor: Actor

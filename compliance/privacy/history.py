@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from app.kernel.clock import parse_rfc3339
+from ingest.events.access import PURPOSE_OF_VIEW
 from ingest.events.envelope import at_path
 from ingest.store.port import EventStore
 from ingest.store.query import And, Eq, In, Search, Window
@@ -22,15 +23,16 @@ VIEWS: Final = {
     "privacy_plan": "Planning an erasure",
     "search": "Search for an account",
     "record": "Your record",
+    "approval": "A decision about you",
+    "consents": "Your consents",
 }
 PURPOSES: Final = {
-    "people": "Look after accounts",
-    "person": "Look after an account",
-    "privacy_requests": "Answer what people ask of their data",
+    **PURPOSE_OF_VIEW,
     "privacy_request": "Answer what you asked of your data",
     "privacy_package": "Prepare the copy you asked for",
     "privacy_plan": "Prepare the erasure you asked for",
 }
+"""What views are for, in words to the person; of other readings their event says it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +68,12 @@ def _look(document: Mapping[str, Any]) -> Look:
     view = str(at_path(document, "onepay.access.view") or "")
     roles = at_path(document, "user.roles") or []
     kind = at_path(document, "onepay.actor.kind")
+    purpose = at_path(document, "onepay.purpose")
+    if purpose in (None, PURPOSE_OF_VIEW.get(view)):
+        purpose = PURPOSES.get(view, "Not said")
     return Look(
         at=parse_rfc3339(at_path(document, "@timestamp")),
-        purpose=at_path(document, "onepay.purpose") or PURPOSES.get(view, "Not said"),
+        purpose=str(purpose),
         role=", ".join(str(role).replace("_", " ").capitalize() for role in roles)
         or ("A job of OnePay" if kind == "service" else "OnePay"),
         system=VIEWS.get(view, view.replace("_", " ").capitalize()),

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from ingest.events.envelope import Event, EventClass, FieldType, Outcome, ecs, sealed
+
+PURPOSE_OF_VIEW: Final[Mapping[str, str]] = {
+    "approval": "Decide what somebody asked for",
+    "consents": "Look at what a person agreed to",
+    "people": "Look after accounts",
+    "person": "Look after an account",
+    "privacy_package": "Prepare the copy somebody asked for",
+    "privacy_plan": "Prepare the erasure somebody asked for",
+    "privacy_request": "Answer what somebody asked of their data",
+    "privacy_requests": "Answer what people ask of their data",
+}
+"""What pages and jobs that show a person's data are for. A view that is not named here asks whoever looks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,15 +69,20 @@ class CspViolated(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataRead(Event):
-    """Staff looked at records of people; recorded before the answer."""
+    """Staff looked at records of people; recorded before the answer, with what for: said by them, or by the view."""
 
     kind: ClassVar[str] = "access.data.read"
     event_class: ClassVar[EventClass] = EventClass.SECURITY
     category: ClassVar[tuple[str, ...]] = ("database",)
     types: ClassVar[tuple[str, ...]] = ("access",)
     outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    is_reading: ClassVar[bool] = True
     view: str = ecs("onepay.access.view")
     count: int = ecs("onepay.access.count", FieldType.LONG)
+
+    def read_for(self) -> str | None:
+        """Return what the view is for."""
+        return PURPOSE_OF_VIEW.get(self.view)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,10 +133,17 @@ class Event:
     strict: ClassVar[bool] = False
     is_reserved: ClassVar[bool] = False
 
+    is_reading: ClassVar[bool] = False
+    """Whether it tells that somebody read a person's data: then it says what for, or is refused."""
+
     about: tuple[str, ...] = ()
     outcome: Outcome | None = None
     reason: str | None = ecs("event.reason", default=None)
     duration: int | None = ecs("event.duration", FieldType.LONG, default=None)
+
+    def read_for(self) -> str | None:
+        """Return what data is read for where the event itself tells; else the context does."""
+        return None
 
 
 ENVELOPE: Final[Mapping[str, FieldType]] = {
@@ -236,6 +243,8 @@ def render(event: Event, ctx: Context, *, event_id: str, origin: str, version: s
         raise EventInvalid(f"{rfc3339(ctx.at)} is no instant that a store takes")
     if event.reason and not _CODE.fullmatch(event.reason):
         raise EventInvalid(f"the reason of {event.kind} is no code; words of people are sealed")
+    if event.is_reading and not (ctx.purpose or event.read_for()):
+        raise EventInvalid(f"{event.kind} does not say what was read for")
     flat = _envelope(event, ctx, event_id, origin, version, environment)
     personal: dict[str, str] = {}
     truncated: list[str] = []
@@ -295,7 +304,7 @@ def _envelope(event: Event, ctx: Context, event_id: str, origin: str, version: s
         "onepay.network.place": source.place,
         "onepay.subject.id": list(dict.fromkeys(subjects)),
         "onepay.session.id": source.session_id,
-        "onepay.purpose": ctx.purpose,
+        "onepay.purpose": ctx.purpose or event.read_for(),
         "onepay.approval.id": ctx.approval_id,
     }
     for path, value in optional.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ from app.kernel import canonical
 from app.kernel.access import ActorKind
 from ingest import models
 from ingest.events import catalog, expected, published
+from ingest.events.access import DataRead
 from ingest.events.auth import LoginFailed
 from ingest.events.envelope import (
     BODY_BYTES_MAX,
@@ -62,6 +63,8 @@ def sample(kind: type[Event]) -> Event:
                 values[field.name] = "192.0.2.1"
             if field.metadata["ecs"].type is FieldType.LONG and named not in ("int",):
                 values[field.name] = 3
+    if kind.is_reading:
+        values["view"] = "person"  # one that says what it is for
     return kind(about=("acc_subject",), **values)
 
 
@@ -287,6 +290,18 @@ def test_words_of_people_are_no_reason_in_clear(ground: Ground, words: str) -> N
         sealing.record(ground, LoginFailed(reason=words))
 
     assert bodies(ground) == []
+
+
+def test_a_reading_of_personal_data_says_what_for(ground: Ground) -> None:
+    sealing.record(ground, DataRead(view="person", count=1, about=("acc_1",)))
+    with ground.db.begin() as session:
+        asked = replace(ground.ctx(somebody(ActorKind.STAFF, "acc_2")), purpose="Help a customer who asked for help")
+        outbox.record(session, DataRead(view="record", count=1, about=("acc_1",)), asked)
+    with pytest.raises(EventInvalid, match="read for"):
+        sealing.record(ground, DataRead(view="newsletter", count=1, about=("acc_1",)))
+
+    said = [body["onepay"]["purpose"] for body in bodies(ground)]
+    assert said == ["Look after an account", "Help a customer who asked for help"]
 
 
 def test_an_import_is_an_import_whatever_the_installation_is(ground: Ground) -> None:
