@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Final
@@ -19,7 +19,7 @@ from sqlalchemy.orm import ORMExecuteState, Session
 
 from app.kernel.db import BUSY_SECONDS, Database
 from app.kernel.errors import Unavailable
-from compliance.contracts.probes import Kind, Look, Probe, Window
+from compliance.contracts.probes import Kind, Look, Probe, Violation, Window
 from compliance.engine import overlay
 from compliance.engine.verdict import Canary
 from ingest.store.memory import MemoryStore
@@ -60,16 +60,21 @@ def rows(db: Database, seconds: float = OPEN_SECONDS_MAX) -> Iterator[Session]:
         raise _Undone
 
 
-def test(probe: Probe, look: Look, db: Database) -> Canary:
-    """Plant one violation and tell whether the probe names it, and did not before."""
+def test(probe: Probe, look: Look, db: Database, *, before: Sequence[Violation] | None) -> Canary:
+    """Plant one violation and tell whether the probe names it, and did not before.
+
+    `before` is what was wrong a moment ago, where that is known; else the probe reads in the fence first.
+    """
     if probe.kind is Kind.STATE:
         with _planted(db) as session:
-            return _looked(probe, replace(look, session=session, is_fence=True, fence={}))
+            return _looked(probe, replace(look, session=session, is_fence=True, fence={}), before)
     with db.read() as session:
         scratch = MemoryStore()
         scratch.open()
         window = Window(lo=0, hi=WINDOW_MAX)
-        return _looked(probe, replace(look, session=session, store=scratch, window=window, is_fence=True, fence={}))
+        return _looked(
+            probe, replace(look, session=session, store=scratch, window=window, is_fence=True, fence={}), before
+        )
 
 
 @contextmanager
@@ -84,9 +89,9 @@ def _planted(db: Database) -> Iterator[Session]:
         raise _Undone
 
 
-def _looked(probe: Probe, look: Look) -> Canary:
+def _looked(probe: Probe, look: Look, known: Sequence[Violation] | None) -> Canary:
     """What was wrong before is no answer: the planted violation must be new, by its object and its words."""
-    before = Counter(probe.read(look).violations)
+    before = Counter(probe.read(look).violations if known is None else known)
     planted = probe.plant(look)
     new = Counter(probe.read(look).violations) - before
     return Canary.CAUGHT if any(one.object_id == planted for one in new) else Canary.MISSED

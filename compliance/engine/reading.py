@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -11,7 +12,17 @@ from app.kernel.context import Context
 from app.kernel.db import Database
 from app.kernel.errors import Unavailable
 from app.kernel.jobs import guarded
-from compliance.contracts.probes import VIOLATIONS_KEPT, Deadline, Kind, Look, Probe, ProbeOverran, Reading, Window
+from compliance.contracts.probes import (
+    VIOLATIONS_KEPT,
+    Deadline,
+    Kind,
+    Look,
+    Probe,
+    ProbeOverran,
+    Reading,
+    Violation,
+    Window,
+)
 from compliance.engine import fences
 from compliance.engine.parts import Parts
 from compliance.engine.verdict import Canary, Tested, Verdict, judge
@@ -50,8 +61,15 @@ def ask(
         window, lack = _window(session, probe, sealed_hi, store, parts)
     if lack is not None:
         return Seen(reading=_NOTHING, verdict=_unknown(lack), window=Window(lo=sealed_hi, hi=sealed_hi), tested=tested)
-    if is_test_due:
-        tested = _test(probe, ctx, window, db, store, parts) or tested
+    if not is_test_due:
+        return read_window(probe, ctx, window, tested, db=db, store=store, parts=parts)
+    if probe.kind is Kind.LIVE:
+        # What it does is dear, and no transaction fixes it: the reading itself says what was wrong before the test.
+        def test(found: Reading) -> Tested:
+            return _test(probe, ctx, window, db, store, parts, before=found.violations) or tested
+
+        return read_window(probe, ctx, window, tested, db=db, store=store, parts=parts, test=test)
+    tested = _test(probe, ctx, window, db, store, parts) or tested
     return read_window(probe, ctx, window, tested, db=db, store=store, parts=parts)
 
 
@@ -64,8 +82,9 @@ def read_window(
     db: Database,
     store: EventStore,
     parts: Parts,
+    test: Callable[[Reading], Tested] | None = None,
 ) -> Seen:
-    """Read one window, whole, and judge it."""
+    """Read one window, whole, and judge it; with `test`, the probe is tested after it was read."""
     made: list[tuple[Reading, bool]] = []
 
     def call() -> None:
@@ -87,6 +106,7 @@ def read_window(
             error=type(error).__name__,
         )
     read_now, is_in_use = made[0]
+    tested = test(read_now) if test is not None else tested
     verdict = judge(
         read_now,
         tested,
@@ -106,13 +126,22 @@ def named(found: Reading) -> list[dict[str, str]]:
     ]
 
 
-def _test(probe: Probe, ctx: Context, window: Window, db: Database, store: EventStore, parts: Parts) -> Tested | None:
+def _test(
+    probe: Probe,
+    ctx: Context,
+    window: Window,
+    db: Database,
+    store: EventStore,
+    parts: Parts,
+    *,
+    before: Sequence[Violation] | None = None,
+) -> Tested | None:
     found: list[Canary] = []
 
     def call() -> None:
         with db.read() as session:
             look = _look(session, probe, ctx, window, store, parts)
-        found.append(fences.test(probe, look, db))
+        found.append(fences.test(probe, look, db, before=before))
 
     error = guarded(f"compliance.canary.{probe.name}", call)
     if isinstance(error, Unavailable):
