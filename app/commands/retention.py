@@ -51,7 +51,7 @@ def verify(system: System, args: Arguments) -> Iterator[Line]:
         run = runs.by_id(session, str(args["run"]))
         left = execute.left(session, run, parts=system.retention)
         certificate = execute.certificate_of(session, run.id)
-    for one in left:
+    for one in left.values():
         yield text(f"still there: {one}")
     number = f"certificate {certificate['id']} of {certificate['at']:%Y-%m-%d}" if certificate else "no certificate"
     yield text(f"{run.policy}: {'NOT GONE' if left else 'gone'}, {number}")

@@ -115,6 +115,9 @@ class People:
     def tell(self, session: Session, subject: str, title: str, text: str, template: str, ctx: Context) -> None:
         notices.tell(session, subject, title, text, template, ctx, parts=self._parts)
 
+    def roles(self, session: Session, account: str, at: datetime) -> frozenset[str]:
+        return accounts.roles_of(session, account, at)
+
     def shut_out(self, session: Session, subject: str, ctx: Context) -> None:
         sessions.end_all(session, subject, "revoked", ctx)
         accounts.set_state(session, subject, State.CLOSED, ctx, reason="erased")

@@ -138,6 +138,10 @@ class PersonalDataSource(Protocol):
         """Yield what of a retention class ended before an instant, at most so many."""
         ...
 
+    def still_due(self, session: Session, class_: str, before: datetime, targets: Sequence[Target]) -> Iterator[Target]:
+        """Yield those of some targets that ended before an instant as things stand, each with its person."""
+        ...
+
     def plan(self, session: Session, seeds: Set[Seed]) -> Iterator[Target]:
         """Yield what erasure does to each row about the person, those that stay too."""
         ...

@@ -249,22 +249,35 @@ class MarkedTables:
             if ended.retention != class_:
                 continue
             table, at = self._by_name[name], self._by_name[name].c[ended.column]
-            columns = [column for column in _personal(table) if _mark(column).retention == class_]
-            assert columns, f"nothing in {name} is of the class {class_}"
-            query = sa.select(table).where(at < before).order_by(at, *table.primary_key).limit(limit)
-            if ended.where is not None:
-                query = query.where(ended.where)
-            for row in session.execute(query).mappings():
-                mark = _mark(columns[0])
-                subject = str(row.get(str(mark.subject), ""))
-                yield Target(
-                    store=name,
-                    id=_id_of(table, row),
-                    subject=subject,
-                    category=mark.category,
-                    action="delete",
-                    retention=class_,
-                )
+            query = self._ended_before(name, before).order_by(at, *table.primary_key).limit(limit)
+            yield from self._due_of(session, name, class_, query)
+
+    def still_due(self, session: Session, class_: str, before: datetime, targets: Sequence[Target]) -> Iterator[Target]:
+        for name, ids in _by_store(targets):
+            if name not in self._ended or self._ended[name].retention != class_:
+                continue
+            query = self._ended_before(name, before).where(_with_ids(self._by_name[name], ids))
+            yield from self._due_of(session, name, class_, query)
+
+    def _ended_before(self, store: str, before: datetime) -> sa.Select[Any]:
+        table, ended = self._by_name[store], self._ended[store]
+        query = sa.select(table).where(table.c[ended.column] < before)
+        return query if ended.where is None else query.where(ended.where)
+
+    def _due_of(self, session: Session, store: str, class_: str, query: sa.Select[Any]) -> Iterator[Target]:
+        table = self._by_name[store]
+        columns = [column for column in _personal(table) if _mark(column).retention == class_]
+        assert columns, f"nothing in {store} is of the class {class_}"
+        mark = _mark(columns[0])
+        for row in session.execute(query).mappings():
+            yield Target(
+                store=store,
+                id=_id_of(table, row),
+                subject=str(row.get(str(mark.subject), "")),
+                category=mark.category,
+                action="delete",
+                retention=class_,
+            )
 
     def plan(self, session: Session, seeds: Set[Seed]) -> Iterator[Target]:
         ids, subject = ids_of(seeds), subject_of(seeds)
@@ -302,21 +315,25 @@ class MarkedTables:
             yield from ((self._by_name[name], key) for name, key in self._ended[store].children.items())
 
     def remaining(self, session: Session, targets: Sequence[Target]) -> int:
-        left = 0
-        for target in targets:
-            table = self._by_name[target.store]
-            where = _with_ids(table, [target.id])
-            row = session.execute(sa.select(table).where(where)).mappings().one_or_none()
-            if row is None or target.action == "keep":
-                continue
-            match target.action:
-                case "delete":
-                    left += 1
-                case "null":
-                    left += any(row[name] not in (None, _blank(table.c[name])) for name in target.fields)
-                case "shred":
-                    left += any(self._is_readable(table, name, row, target.subject) for name in target.fields)
-        return left
+        wanted = [target for target in targets if target.action != "keep"]
+        rows: dict[tuple[str, str], Row] = {}
+        for store, ids in _by_store(wanted):
+            table = self._by_name[store]
+            for row in session.execute(sa.select(table).where(_with_ids(table, ids))).mappings():
+                rows[store, _id_of(table, row)] = row
+        return sum(self._is_left(target, rows.get((target.store, target.id))) for target in wanted)
+
+    def _is_left(self, target: Target, row: Row | None) -> bool:
+        if row is None:
+            return False
+        table = self._by_name[target.store]
+        match target.action:
+            case "delete":
+                return True
+            case "null":
+                return any(row[name] not in (None, _blank(table.c[name])) for name in target.fields)
+            case _:
+                return any(self._is_readable(table, name, row, target.subject) for name in target.fields)
 
     def rectify(self, session: Session, store: str, id: str, field: str, value: str, ctx: Context) -> Change:
         table = self._by_name.get(store)
@@ -579,6 +596,17 @@ def _hops(table: sa.Table) -> int:
 def _id_of(table: sa.Table, row: Row) -> str:
     values = [row[column.name] for column in table.primary_key]
     return str(values[0]) if len(values) == 1 else json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+
+def _by_store(targets: Sequence[Target]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the ids of targets by store, at most so many as one statement asks for."""
+    found: dict[str, set[str]] = {}
+    for target in targets:
+        found.setdefault(target.store, set()).add(target.id)
+    for store, ids in sorted(found.items()):
+        ordered = sorted(ids)
+        for first in range(0, len(ordered), BATCH):
+            yield store, ordered[first : first + BATCH]
 
 
 def _with_ids(table: sa.Table, ids: Sequence[str]) -> sa.ColumnElement[bool]:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.kernel import canonical, crypto
-from app.kernel.access import PRIVACY_REQUEST_HANDLE, PRIVACY_SELF_REQUEST
+from app.kernel.access import PRIVACY_REQUEST_HANDLE, PRIVACY_SELF_REQUEST, Actor, ActorKind, service
 from app.kernel.approvals import Approvals, Verdict
 from app.kernel.clock import rfc3339
 from app.kernel.context import Context
@@ -45,6 +45,8 @@ HOLD: Final = "legal_hold"
 EPOCH_MAX: Final = timedelta(days=31)
 BACKUPS: Final = timedelta(days=30)
 """The backup horizon: until its end a backup may hold a key."""
+READER: Final = service("privacy-reader")
+"""Who looks whether an erasure is one: another service than the one that erases, with no permission at all."""
 GOES: Final = ("delete", "null", "shred")
 _WORDS: Final = {"delete": "erased", "null": "erased", "shred": "erased by destroying its key", "keep": "stays"}
 
@@ -182,7 +184,10 @@ def approve(
     restrict.restrict(session, found.subject, restrict.ERASURE, found.id, ctx)
     event = asked.event_of(RequestApproved, found)
     decided_by = next((who for who, verdict, _ in _votes(session, approval_id, approvals) if verdict), None)
-    values = {"not_before": begins, "approved_by": decided_by}
+    values: dict[str, Any] = {"not_before": begins, "approved_by": decided_by}
+    if decided_by is not None:
+        roles = parts.people.roles(session, decided_by, ctx.at)
+        values["by"] = Actor(id=decided_by, kind=ActorKind.STAFF, roles=roles)
     asked.move(session, found, State.WAITING, ctx, event=event, note="approved by a second person", **values)
     letters.approved_erasure(session, asked.get(session, request_id), begins, ctx, parts=parts)
     return f"begins {rfc3339(begins)}"
@@ -234,13 +239,14 @@ def step(db: Database, request_id: str, ctx: Context, *, parts: Privacy, shreds:
     """Do the next thing of an erasure in a transaction of its own; false once it is certified."""
     with db.begin() as session:
         found = asked.locked(session, request_id)
-        if found.state is State.EXECUTED:
-            return _check(session, found, ctx, parts, shreds)
-        if found.state is not State.EXECUTING:
+        if found.state not in (State.EXECUTING, State.EXECUTED):
             return False
-        _give_way(session, found)
-        if _next_batch(session, found, ctx, parts):
-            return True
+        if found.state is State.EXECUTING:
+            _give_way(session, found)
+            if _next_batch(session, found, ctx, parts):
+                return True
+    if found.state is State.EXECUTED:
+        return _check(db, found, ctx.acting_as(READER), parts, shreds)
     # Keys lie in a database of their own: they go first, and what says so follows. A kill between repeats it.
     classes = _key_classes(db, request_id)
     if classes:
@@ -287,7 +293,7 @@ def _give_way(session: Session, found: Request) -> None:
 
     If holds cannot be read nothing is erased, since the transaction ends here.
     """
-    standing = holds.active(session)
+    standing = holds.standing(session)
     if not standing:
         return
     of = erasure_target.c
@@ -351,36 +357,42 @@ def _next_batch(session: Session, found: Request, ctx: Context, parts: Privacy) 
 
 
 def _erased(session: Session, found: Request, classes: Sequence[str], ctx: Context, parts: Privacy) -> None:
-    event_id = outbox.record(
-        session, SubjectErased(request=found.id, classes=tuple(classes), about=(found.subject,)), ctx
-    )
     session.execute(
         sa.update(erasure_target)
         .where(erasure_target.c.request_id == found.id, erasure_target.c.action == "shred")
         .values(done_at=ctx.at, done=erasure_target.c.rows)
     )
-    asked.move(session, found, State.EXECUTED, ctx, note=f"erased, as {event_id} says; now looked at again")
+    event = SubjectErased(request=found.id, classes=tuple(classes), about=(found.subject,))
+    asked.move(session, found, State.EXECUTED, ctx, event=event, note="erased; now looked at by another reader")
 
 
-def _check(session: Session, found: Request, ctx: Context, parts: Privacy, shreds: Shredding) -> bool:
-    """Look with another reader that nothing is left, then certify; else begin with the batches again."""
-    rows = session.execute(
-        sa.select(erasure_target).where(erasure_target.c.request_id == found.id).order_by(erasure_target.c.place)
-    ).all()
+def _check(db: Database, found: Request, ctx: Context, parts: Privacy, shreds: Shredding) -> bool:
+    """Look, as another reader who can change nothing, that nothing is left; then certify, else begin again."""
     left = Counter[str]()
-    for row in rows:
-        if row.action in GOES:
-            left[row.store] += _source(parts, row.source).remaining(session, _targets_of(row, found.subject))
+    with db.read() as session:
+        rows = _rows_of(session, found.id)
+        for row in rows:
+            if row.action in GOES:
+                left[row.store] += _source(parts, row.source).remaining(session, _targets_of(row, found.subject))
     with shreds.keys.db.read() as keys:
         left[KEYS] += len(shredding.remaining(keys, found.subject, _classes(rows)))
     remaining = +left
-    if remaining:
+    with db.begin() as session:
+        found = asked.locked(session, found.id)
+        if found.state is not State.EXECUTED:
+            return True
+        if not remaining:
+            _certify(session, found, rows, ctx, shreds)
+            return False
         said = ", ".join(f"{count} in {store}" for store, count in sorted(remaining.items()))
         session.execute(sa.update(erasure_target).where(erasure_target.c.request_id == found.id).values(done_at=None))
         asked.move(session, found, State.EXECUTING, ctx, note=f"still readable: {said}; done again")
-        return True
-    _certify(session, found, rows, ctx, shreds)
-    return False
+    return True
+
+
+def _rows_of(session: Session, request_id: str) -> Sequence[Any]:
+    of = erasure_target.c
+    return session.execute(sa.select(erasure_target).where(of.request_id == request_id).order_by(of.place)).all()
 
 
 def _certify(session: Session, found: Request, rows: Sequence[Any], ctx: Context, shreds: Shredding) -> None:
@@ -389,7 +401,7 @@ def _certify(session: Session, found: Request, rows: Sequence[Any], ctx: Context
         known = shredding.irrecoverable_from(keys, found.subject, classes, BACKUPS) if classes else ctx.at + BACKUPS
     # The key of an epoch ends within a month of its beginning, and its last backup after the backup horizon.
     irrecoverable = known or ctx.at + EPOCH_MAX + BACKUPS
-    event_id = _event_of(session, found)
+    event_id = asked.event_of_state(session, found.id, State.EXECUTED)
     body = {
         "certificate": "erasure",
         "request": found.id,
@@ -411,7 +423,7 @@ def _certify(session: Session, found: Request, rows: Sequence[Any], ctx: Context
         "stays": kept,
         "in_clear": "Events hold an id and network addresses until their class ends; the id leads to nobody.",
         "word": "pseudonymised",
-        "decided_by": ["compliance officer", "data protection officer"],
+        "decided_by": list(asked.deciders(session, found)),
         "event": event_id,
     }
     text = canonical.encode(body).decode()
@@ -607,11 +619,6 @@ def _votes(session: Session, approval_id: str, approvals: Approvals) -> list[tup
 
 def _root(session: Session, request_id: str) -> str:
     return str(session.execute(sa.select(request.c.plan_root).where(request.c.id == request_id)).scalar_one())
-
-
-def _event_of(session: Session, found: Request) -> str:
-    said = [each.note or "" for each in asked.steps(session, found.id) if each.state == State.EXECUTED.value]
-    return said[-1].partition("as ")[2].partition(" says")[0]
 
 
 def _found_again(session: Session, request_id: str, subject: str, ctx: Context, parts: Privacy) -> Request:

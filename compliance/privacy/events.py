@@ -101,6 +101,10 @@ class EventSource:
         """Yield nothing: events end by whole months of a class (PRV-44), never one by one."""
         yield from ()
 
+    def still_due(self, session: Session, class_: str, before: datetime, targets: Sequence[Target]) -> Iterator[Target]:
+        """Yield nothing, as `due`."""
+        yield from ()
+
     def plan(self, session: Session, seeds: Set[Seed]) -> Iterator[Target]:
         ids, subject = ids_of(seeds), subject_of(seeds)
         counted: Counter[str] = Counter()
@@ -122,14 +126,16 @@ class EventSource:
         return Counter()
 
     def remaining(self, session: Session, targets: Sequence[Target]) -> int:
-        left = 0
+        classes: dict[str, set[str]] = {}
         for target in targets:
-            if target.action != "shred":
-                continue
-            for document in self.documents(session, [target.subject]):
-                if at_path(document, "onepay.class") == target.id:
-                    left += target.subject in self._keys.reveal(document, _READER)
-        return left
+            if target.action == "shred":
+                classes.setdefault(target.subject, set()).add(target.id)
+        return sum(
+            subject in self._keys.reveal(document, _READER)
+            for subject, those in classes.items()
+            for document in self.documents(session, [subject])
+            if at_path(document, "onepay.class") in those
+        )
 
     def rectify(self, session: Session, store: str, id: str, field: str, value: str, ctx: Context) -> Change:
         """Refuse: what happened stays as it was told, with a link to the correction."""

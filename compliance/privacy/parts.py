@@ -34,6 +34,10 @@ class People(Protocol):
         """Write to every channel of theirs that was verified."""
         ...
 
+    def roles(self, session: Session, account: str, at: datetime) -> frozenset[str]:
+        """Return the roles that a colleague holds at an instant."""
+        ...
+
     def shut_out(self, session: Session, subject: str, ctx: Context) -> None:
         """End their sessions and close the account, before it is erased."""
         ...

@@ -17,6 +17,7 @@ from app.kernel.access import (
     PRIVACY_REQUEST_READ,
     PRIVACY_SELF_REQUEST,
     Acr,
+    Actor,
     ActorKind,
 )
 from app.kernel.context import Context
@@ -452,6 +453,24 @@ def steps(session: Session, request_id: str) -> Sequence[Step]:
     ]
 
 
+def deciders(session: Session, found: Request) -> Sequence[str]:
+    """Return the roles in which a request was prepared and decided, as they were then; none where nobody did."""
+    if found.channel == FOLLOWING and found.linked_to is not None:
+        found = get(session, found.linked_to)
+    of = request_step.c
+    query = sa.select(of.actor, of.role).where(of.request_id == found.id, of.actor.is_not(None)).order_by(of.n)
+    roles = {row.actor: row.role for row in session.execute(query)}
+    people = (found.handled_by, found.approved_by)
+    return [roles[who].replace("_", " ") for who in people if who is not None and who in roles]
+
+
+def event_of_state(session: Session, request_id: str, state: State) -> str | None:
+    """Return the event that says that a request came to a state, the newest."""
+    of = request_step.c
+    query = sa.select(of.event_id).where(of.request_id == request_id, of.state == state.value, of.event_id.is_not(None))
+    return session.execute(query.order_by(of.n.desc()).limit(1)).scalar_one_or_none()
+
+
 def items(session: Session, request_id: str) -> Sequence[Item]:
     """Return what was found, or is done, store by store."""
     query = (
@@ -491,9 +510,14 @@ def move(
     *,
     event: Event | None = None,
     note: str | None = None,
+    by: Actor | None = None,
     **values: Any,  # columns of the request
 ) -> None:
-    """Bring a request to a state, with the step and, where one is named, the event that say so."""
+    """Bring a request to a state, with the step and, where one is named, the event that say so.
+
+    The step is that of whoever acts, or of `by` where it is somebody else who decided.
+    """
+    who = by or ctx.actor
     event_id = None if event is None else outbox.record(session, event, ctx)
     if state in ANSWERED and found.answered_at is None:
         values.setdefault("answered_at", ctx.at)
@@ -507,8 +531,8 @@ def move(
             request_id=found.id,
             state=state.value,
             at=ctx.at,
-            role=_role(ctx),
-            actor=ctx.actor.id if ctx.actor.kind is ActorKind.STAFF else None,
+            role=_role(who),
+            actor=who.id if who.kind is ActorKind.STAFF else None,
             event_id=event_id,
             note=note,
         )
@@ -673,10 +697,10 @@ def _record_read(session: Session, view: str, subjects: Sequence[str], ctx: Cont
         outbox.record(session, DataRead(view=view, count=len(about), about=about), ctx)
 
 
-def _role(ctx: Context) -> str:
-    match ctx.actor.kind:
+def _role(actor: Actor) -> str:
+    match actor.kind:
         case ActorKind.STAFF:
-            return sorted(ctx.actor.roles)[0] if ctx.actor.roles else "staff"
+            return sorted(actor.roles)[0] if actor.roles else "staff"
         case ActorKind.SERVICE:
             return "OnePay"
         case _:

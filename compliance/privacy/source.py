@@ -46,7 +46,7 @@ def source(keys: SubjectKeys, hashing: Secret) -> MarkedTables:
         write={"compliance_request.detail_ct": write},
         ended={
             "compliance_request": Ended(
-                column="closed_at", retention=REQUEST_CLASS, children={name: "request_id" for name in _PARTS}
+                column="closed_at", retention=REQUEST_CLASS, children=dict.fromkeys(_PARTS, "request_id")
             ),
             # An objection or a restriction outlives the request that brought it for as long as it stands.
             "compliance_restriction": Ended(column="lifted_at", retention=REQUEST_CLASS),

@@ -6,7 +6,7 @@ point, the same call goes on: a batch is removed and written down in one transac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -17,17 +17,20 @@ from app.kernel.clock import rfc3339
 from app.kernel.context import Context
 from app.kernel.errors import Unavailable
 from app.kernel.logs import logger
-from compliance.contracts.personal import PersonalDataSource
+from compliance.contracts.personal import PersonalDataSource, Target
 from compliance.retention import holds as legal
 from compliance.retention import models, policies, runs
 from compliance.retention import plan as plans
 from compliance.retention.parts import Retention
-from compliance.retention.runs import Run
+from compliance.retention.runs import Ending, Run
 from ingest.events.privacy import RetentionCertified, RetentionExecuted
 from ingest.log import forgetting, forgotten, outbox, read
 from ingest.log.forgetting import HoldTooLate, StillThere, UnitNotOver
 
+HELD, NOT_DUE = "held", "not_due"
 WAITS, DONE = "waits", "done"
+LOOKS_MAX: Final = 3
+"""So often a run is looked for, and done again where something is left, before it has failed."""
 _log: Final = logger(__name__)
 
 
@@ -35,9 +38,9 @@ def carry_out(run: Run, ctx: Context, *, parts: Retention) -> str:
     """Carry an approved run on as far as it goes, and return the state it is in then."""
     db = parts.log.db
     with db.begin() as session:
-        reason = _stale(session, run)
-        if reason is not None:
-            runs.abort(session, run, reason, ctx)
+        stale = _stale(session, run)
+        if stale is not None:
+            runs.abort(session, run, *stale, ctx)
             return runs.ABORTED
         runs.move(session, run.id, (runs.APPROVED,), runs.EXECUTING)
     for batch in _batches(run, parts):
@@ -55,14 +58,24 @@ def carry_out(run: Run, ctx: Context, *, parts: Retention) -> str:
 
 
 def verify(run: Run, ctx: Context, *, parts: Retention) -> str:
-    """Look for what a run removed, as another reader, and certify that it is gone; else the run stays open."""
+    """Look for what a run removed, as another reader, and certify that it is gone; else it is done again.
+
+    What is still there, or not accounted for, when it was looked for the last time is no run that is certified.
+    """
     db = parts.log.db
     with db.read() as session:
         there = left(session, run, parts=parts)
     if there:
+        said = "; ".join(there.values())
         with db.begin() as session:
-            runs.move(session, run.id, (runs.VERIFYING,), runs.EXECUTING, why=f"still there: {there[0]}")
-            session.execute(sa.update(models.target).where(models.target.c.run_id == run.id).values(state=WAITS))
+            if run.looked + 1 >= LOOKS_MAX:
+                runs.fail(session, run, Ending.NOT_VERIFIED, said, ctx)
+                return runs.FAILED
+            why = f"still there: {said}"[: runs.WHY_MAX]
+            runs.move(session, run.id, (runs.VERIFYING,), runs.EXECUTING, why=why, looked=run.looked + 1)
+            of = models.target.c
+            again = (of.run_id == run.id) & of.batch.in_(sorted(there))
+            session.execute(sa.update(models.target).where(again).values(state=WAITS))
         return runs.EXECUTING
     with db.begin() as session:
         if runs.move(session, run.id, (runs.VERIFYING,), runs.CERTIFIED, certified_at=ctx.at):
@@ -70,19 +83,20 @@ def verify(run: Run, ctx: Context, *, parts: Retention) -> str:
     return runs.CERTIFIED
 
 
-def left(session: Session, run: Run, *, parts: Retention) -> list[str]:
-    """Return what is still there of a run and should not be, by looking everywhere."""
-    return [one for batch in _all(session, run) for one in _left(session, run, batch, parts)]
+def left(session: Session, run: Run, *, parts: Retention) -> Mapping[int, str]:
+    """Return what is still there of a run and should not be, or is not accounted for, by batch: by looking."""
+    found = {batch["batch"]: _left(session, run, batch, parts) for batch in _all(session, run)}
+    return {number: said for number, said in found.items() if said is not None}
 
 
-def _stale(session: Session, run: Run) -> str | None:
+def _stale(session: Session, run: Run) -> tuple[Ending, str] | None:
     """Return why an approved run may not go on: its policy is another, or its plan is not what was approved."""
     policy = policies.in_force(session).get(run.class_)
     if policy is None or policy.hash != run.policy_hash:
-        return "policy changed: another version is in force"
+        return Ending.POLICY_CHANGED, "another version is in force"
     leaves = [leaf for batch in _all(session, run) for leaf in batch["leaves"]]
     if plans.root_of(leaves) != run.root:
-        return "root moved: the plan is not what was approved"
+        return Ending.ROOT_MOVED, "the plan is not what was approved"
     return None
 
 
@@ -98,19 +112,25 @@ def _all(session: Session, run: Run) -> list[Mapping[str, Any]]:
 
 
 def _delete(run: Run, batch: Mapping[str, Any], ctx: Context, parts: Retention) -> None:
-    """Remove a batch of rows: those that are still due and not held, in one transaction with its count."""
+    """Remove a batch of rows: those that are still due and not held, in one transaction with its count.
+
+    Which rows stay, and why, is written down with it: all others are looked for.
+    """
     source = _source(batch["source"], parts)
-    wanted = set(batch["leaves"])
     with parts.log.db.begin() as session:
-        found = [
-            target
-            for target in source.due(session, run.class_, run.before, parts.settings.rows_max)
-            if target.leaf in wanted
-        ]
-        holds = legal.active(session)
-        free = [target for target in found if not any(hold.keeps(target) for hold in holds)]
+        holds = legal.standing(session)
+        found = {
+            target.leaf: target
+            for target in source.still_due(session, run.class_, run.before, _targets(run, batch, _gone(batch)))
+        }
+        held = {leaf for leaf, target in found.items() if any(hold.keeps(target) for hold in holds)}
+        free = [target for leaf, target in sorted(found.items()) if leaf not in held]
         removed = sum(source.erase(session, free, ctx).values()) if free else 0
-        _note(session, run, batch, removed, len(found) - len(free))
+        kept = batch["kept"]
+        if kept is None:
+            # The first time, what is planned and no longer due ended otherwise, or its time runs anew.
+            kept = {HELD: [], NOT_DUE: sorted(set(batch["leaves"]) - set(found))}
+        _note(session, run, batch, removed, {**kept, HELD: sorted({*kept[HELD], *held})})
 
 
 def _drop(run: Run, batch: Mapping[str, Any], ctx: Context, parts: Retention) -> bool:
@@ -119,18 +139,24 @@ def _drop(run: Run, batch: Mapping[str, Any], ctx: Context, parts: Retention) ->
     with parts.log.db.read() as session:
         removal = forgotten.removal(session, class_, month)
         unit = next((one for one in forgetting.units(session) if (one.class_, one.month) == (class_, month)), None)
-        holds = legal.active(session)
     if removal is None and (unit is None or plans.unit_leaf(unit) not in batch["leaves"]):
         with parts.log.db.begin() as session:
-            runs.abort(session, run, f"root moved: {class_} {month} is not what was planned", ctx)
+            runs.abort(session, run, Ending.ROOT_MOVED, f"{class_} {month} is not what was planned", ctx)
         return False
     lo, hi = (removal.first - 1, removal.last) if removal is not None else (0, 0)
     if unit is not None:
         lo, hi = unit.first - 1, unit.last
     try:
-        # If holds cannot be looked for, nothing is removed.
-        keep = legal.sequences(holds, parts.log.store, class_, lo, hi) if removal is None else {}
-        done = forgetting.drop(class_, month, keep, run.id, ctx, parts=parts.log)
+        # A hold that came since the run began keeps what is there: until the store has let go of the unit.
+        if removal is None or (removal.state == forgotten.BEGUN and parts.log.store.holds(class_, month)):
+            with parts.log.db.read() as guard:
+                legal.shut(guard)
+                with parts.log.db.read() as session:  # what it sees begins after the guard has its lock
+                    holds = legal.active(session)
+                # If holds cannot be looked for, nothing is removed.
+                keep = legal.sequences(holds, parts.log.store, class_, lo, hi)
+                forgetting.begin(class_, month, keep, run.id, ctx, parts=parts.log)
+        done = forgetting.drop(class_, month, {}, run.id, ctx, parts=parts.log)
     except (Unavailable, StillThere, UnitNotOver, HoldTooLate) as error:
         where = {"onepay__run": run.id, "error__type": type(error).__name__}
         _log.warning("a retention run goes on later", extra=where)
@@ -142,13 +168,20 @@ def _drop(run: Run, batch: Mapping[str, Any], ctx: Context, parts: Retention) ->
     return True
 
 
-def _note(session: Session, run: Run, batch: Mapping[str, Any], removed: int, held: int) -> None:
-    """Write down what a batch did, once."""
+def _note(
+    session: Session,
+    run: Run,
+    batch: Mapping[str, Any],
+    removed: int,
+    kept: Mapping[str, Sequence[str]] | int,
+) -> None:
+    """Write down what a batch did, once; of a unit of the log how many events stay, of rows which and why."""
     table = models.target
+    stays = {"held": kept} if isinstance(kept, int) else {"held": len(kept[HELD]), "kept": dict(kept)}
     done = session.execute(
         sa.update(table)
         .where(table.c.run_id == run.id, table.c.batch == batch["batch"], table.c.state == WAITS)
-        .values(state=DONE, removed=table.c.removed + removed, held=held)
+        .values(state=DONE, removed=removed if isinstance(kept, int) else table.c.removed + removed, **stays)
     )
     if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
         return
@@ -160,21 +193,36 @@ def _note(session: Session, run: Run, batch: Mapping[str, Any], removed: int, he
     )
 
 
-def _left(session: Session, run: Run, batch: Mapping[str, Any], parts: Retention) -> list[str]:
-    """Return what is still there of a batch and should not be."""
+def _left(session: Session, run: Run, batch: Mapping[str, Any], parts: Retention) -> str | None:
+    """Return what is still there of a batch and should not be, or is not accounted for."""
     if batch["source"] == plans.LOG:
         class_, month = batch["store"].split("|")
         found = forgetting.remaining(session, class_, month, store=parts.log.store, archive=parts.log.archive)
-        return [] if found.is_gone else [f"{class_} {month}: {found}"]
-    source = _source(batch["source"], parts)
-    holds = legal.active(session)
-    wanted = set(batch["leaves"])
-    still = [
-        target
-        for target in source.due(session, run.class_, run.before, parts.settings.rows_max)
-        if target.leaf in wanted and not any(hold.keeps(target) for hold in holds)
-    ]
-    return [target.leaf for target in still] if source.remaining(session, still) else []
+        return None if found.is_gone else f"{class_} {month}: {found}"
+    gone = _gone(batch)
+    there = _source(batch["source"], parts).remaining(session, _targets(run, batch, gone))
+    if there:
+        return f"{there} of {len(gone)} rows of {batch['store']}"
+    accounted = batch["removed"] + batch["held"] + len((batch["kept"] or {}).get(NOT_DUE, ()))
+    if accounted != batch["count"]:
+        return f"{accounted} of {batch['count']} rows of {batch['store']} are accounted for"
+    return None
+
+
+def _gone(batch: Mapping[str, Any]) -> list[str]:
+    """Return the leaves of a batch that are to be gone: all but those that stay."""
+    kept = batch["kept"] or {}
+    return sorted(set(batch["leaves"]) - {leaf for leaves in kept.values() for leaf in leaves})
+
+
+def _targets(run: Run, batch: Mapping[str, Any], leaves: Sequence[str]) -> list[Target]:
+    """Return what the plan named, from its leaves."""
+    found = []
+    for leaf in leaves:
+        store, _, rest = leaf.partition("|")
+        id, category, action = rest.rsplit("|", 2)
+        found.append(Target(store=store, id=id, subject="", category=category, action=action, retention=run.class_))
+    return found
 
 
 def _certify(session: Session, run: Run, ctx: Context, parts: Retention) -> None:
@@ -196,7 +244,13 @@ def _certify(session: Session, run: Run, ctx: Context, parts: Retention) -> None
         "removed": run.done,
         "kept_for_cases": run.skipped,
         "places": [
-            {"store": one["store"], "removed": one["removed"], "held": one["held"]} for one in _all(session, run)
+            {
+                "store": one["store"],
+                "removed": one["removed"],
+                "held": one["held"],
+                "no_longer_due": len((one["kept"] or {}).get(NOT_DUE, ())),
+            }
+            for one in _all(session, run)
         ],
         "conflicts": list(run.facts["conflicts"]),
         "approvers": len(votes),

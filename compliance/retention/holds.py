@@ -15,6 +15,7 @@ from app.kernel import canonical, crypto, words
 from app.kernel.access import PRIVACY_HOLD_PLACE, PRIVACY_HOLD_RELEASE, PRIVACY_REQUEST_READ, Actor
 from app.kernel.approvals import ApprovalKind, Approvals, Payload
 from app.kernel.context import Context
+from app.kernel.db import dialect_of
 from app.kernel.errors import Conflict, Invalid, NotFound
 from compliance.catalog import retention as catalogue
 from compliance.contracts.personal import Target
@@ -31,6 +32,8 @@ REVIEW_MAX: Final = timedelta(days=731)
 TEXT_MAX: Final = 500
 _CASE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{2,39}", re.ASCII)
 _RANGE: Final = re.compile(r"(\d{1,15}):(\d{1,15})", re.ASCII)
+_LOCK: Final = int.from_bytes(crypto.sha256(b"compliance holds")[:8], signed=True)
+"""The number of the lock on PostgreSQL that a batch shares and whoever places a hold has alone."""
 KINDS: Final = ("subject", "object", "sequences", "class")
 
 
@@ -104,6 +107,8 @@ def place(session: Session, order: Order, ctx: Context) -> str:
     if not 1 <= len(items) <= ITEMS_MAX:
         raise HoldInvalid(f"A hold keeps 1 to {ITEMS_MAX} things.", param="items")
     table = models.hold
+    if dialect_of(session) != "sqlite":
+        session.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))  # after every batch that has begun
     if session.execute(sa.select(table.c.id).where(table.c.case == order.case)).first() is not None:
         raise CaseTaken
     hold_id = ctx.new_id("hld")
@@ -182,6 +187,21 @@ def by_id(session: Session, hold_id: str) -> Hold:
 def active(session: Session) -> list[Hold]:
     """Return the holds in force."""
     return [one for one in _all(session) if one.state == ACTIVE]
+
+
+def shut(session: Session) -> None:
+    """Let nobody place a hold before this transaction ends, once those who are placing one have done so.
+
+    What is removed meanwhile is removed before whoever places a hold is told that it stands. On SQLite writers queue.
+    """
+    if dialect_of(session) != "sqlite":
+        session.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(_LOCK)))
+
+
+def standing(session: Session) -> list[Hold]:
+    """Return the holds in force, to which none is added before this transaction, which writes, ends."""
+    shut(session)
+    return active(session)
 
 
 def listed(session: Session, actor: Actor) -> list[Hold]:

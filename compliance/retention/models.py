@@ -101,6 +101,7 @@ run = sa.Table(
     sa.Column("approved_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("executed_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("certified_at", UtcDateTime, nullable=True, info=_T),
+    sa.Column("looked", sa.Integer, nullable=False, server_default="0", info=_T),
 )
 target = sa.Table(
     "compliance_retention_target",
@@ -114,6 +115,7 @@ target = sa.Table(
     sa.Column("state", sa.Text, nullable=False, info=_T),
     sa.Column("removed", sa.BigInteger, nullable=False, info=_T),
     sa.Column("held", sa.BigInteger, nullable=False, info=_T),
+    sa.Column("kept", sa.JSON, nullable=True, info=_T),
 )
 certificate = sa.Table(
     "compliance_certificate",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from statistics import median
 from typing import Any, Final
 
@@ -29,6 +30,28 @@ EXECUTING, VERIFYING, CERTIFIED = "executing", "verifying", "certified"
 ABORTED, EXPIRED = "aborted", "expired"
 OPEN: Final = (PLANNED, WAITING, APPROVED, EXECUTING, VERIFYING)
 LIST_MAX: Final = 100
+WHY_MAX: Final = 300
+
+
+class Ending(StrEnum):
+    """Why a run ended without a certificate, as its event tells it."""
+
+    POLICY_CHANGED = "policy_changed"
+    ROOT_MOVED = "root_moved"
+    NOT_VERIFIED = "not_verified"
+    REJECTED = "approval_rejected"
+    WITHDRAWN = "approval_withdrawn"
+    LAPSED = "approval_expired"
+    BROKEN = "approval_failed"
+
+    @property
+    def in_words(self) -> str:
+        return self.value.replace("_", " ")
+
+    @classmethod
+    def of_approval(cls, state: State) -> Ending:
+        """Return why a run ended whose approval ended."""
+        return cls(f"approval_{state.value}")
 
 
 class NothingDue(Conflict):
@@ -72,6 +95,8 @@ class Run:
     approved_at: datetime | None
     executed_at: datetime | None
     certified_at: datetime | None
+    looked: int
+    """How often another reader looked for what it removed, and found some."""
 
     @property
     def policy(self) -> str:
@@ -109,11 +134,21 @@ def propose(session: Session, run_id: str, reason: str, ctx: Context, *, parts: 
     return approval
 
 
-def abort(session: Session, run: Run, why: str, ctx: Context) -> None:
+def abort(session: Session, run: Run, reason: Ending, why: str, ctx: Context) -> None:
     """End a run that may not go on; what was removed stays removed and is told."""
-    if _move(session, run.id, OPEN, ABORTED, why=why):
-        reason = why.split(":")[0].replace(" ", "_")
-        event = RetentionAborted(run=run.id, policy=run.policy, plan_root=run.root, count=run.done, reason=reason)
+    _end(session, run, ABORTED, reason, why, ctx)
+
+
+def fail(session: Session, run: Run, reason: Ending, why: str, ctx: Context) -> None:
+    """End a run that did not do what it was to do: no certificate is given, and what is due is planned anew."""
+    _end(session, run, FAILED, reason, why, ctx)
+
+
+def _end(session: Session, run: Run, state: str, reason: Ending, why: str, ctx: Context) -> None:
+    said = f"{reason.in_words}: {why}" if why else reason.in_words
+    if _move(session, run.id, OPEN, state, why=said[:WHY_MAX]):
+        count = by_id(session, run.id).done
+        event = RetentionAborted(run=run.id, policy=run.policy, plan_root=run.root, count=count, reason=reason.value)
         outbox.record(session, event, ctx)
 
 
@@ -136,7 +171,7 @@ def kind(approvals: Approvals) -> ApprovalKind:
     def closed(session: Session, id: str, state: State, ctx: Context) -> None:
         row = session.execute(sa.select(models.run).where(models.run.c.approval_id == id)).mappings().one_or_none()
         if row is not None:
-            abort(session, _run(row), f"approval {state.value}", ctx)
+            abort(session, _run(row), Ending.of_approval(state), "", ctx)
 
     return ApprovalKind(
         name=APPROVAL,

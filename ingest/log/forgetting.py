@@ -165,9 +165,8 @@ def drop(
     Opens transactions of its own. Demands `log:segment:prune`. Raises `UnitUnknown`, `UnitNotOver`, `HoldTooLate`,
     `StillThere`, and what database, store or archive raise when they do not answer: then it is called again.
     """
-    ctx.actor.require(LOG_SEGMENT_PRUNE)
     assert class_ in CLASSES, "a hold is not a class"
-    removal = _begin(class_, month, keep, run, ctx, parts)
+    removal = begin(class_, month, keep, run, ctx, parts=parts)
     with parts.db.read() as session:
         holds = forgotten.holds_of(session, class_, month)
     parts.archive.seal_month(parts.db, class_, month, ctx.at)
@@ -220,10 +219,14 @@ def remaining(session: Session, class_: str, month: str, *, store: EventStore, a
     )
 
 
-def _begin(
-    class_: str, month: str, keep: Mapping[str, Collection[int]], run: str, ctx: Context, parts: Parts
+def begin(
+    class_: str, month: str, keep: Mapping[str, Collection[int]], run: str, ctx: Context, *, parts: Parts
 ) -> Removal:
-    """Write down what will go and what is held, or take up what was written down before."""
+    """Write down what will go and what is held, or take up what was written down before, with what is held anew.
+
+    The first step of `drop`, for whoever has to see that nothing is held between asking for holds and this.
+    """
+    ctx.actor.require(LOG_SEGMENT_PRUNE)
     is_stored = parts.store.holds(class_, month)
     with parts.db.begin() as session:
         known = forgotten.removal(session, class_, month)

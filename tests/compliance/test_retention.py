@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.identity import roles
 from app.identity.models import session as sessions
@@ -16,7 +19,8 @@ from app.kernel.access import Acr, Actor, ActorKind
 from app.kernel.approvals import Verdict
 from app.kernel.clock import StillClock
 from app.kernel.context import Context
-from app.kernel.errors import Forbidden, SamePerson
+from app.kernel.errors import Forbidden, SamePerson, Unavailable
+from compliance.contracts.personal import PersonalDataSource, Target
 from compliance.retention import execute, holds, jobs, models, policies, runs
 from compliance.retention.holds import HoldInvalid, Item, Order
 from compliance.retention.policies import PeriodUnknown, PolicyBelowFloor
@@ -299,6 +303,136 @@ def test_a_hold_that_comes_between_plan_and_run_keeps_its_rows(house: Installati
     with system.db.read() as session:
         left = session.scalars(sa.select(sessions.c.account_id)).all()
     assert list(left) == [house.people["olga"].account]
+
+
+class Sparing:
+    """A source that leaves the last row of each batch, and says that it removed all of them."""
+
+    def __init__(self, inner: PersonalDataSource, *, is_honest: bool) -> None:
+        self._inner, self._is_honest = inner, is_honest
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def erase(self, session: Session, targets: Sequence[Target], ctx: Context) -> Counter[str]:
+        done = self._inner.erase(session, targets[:-1], ctx)
+        return done if self._is_honest else Counter({"delete": len(targets)})
+
+
+@pytest.mark.parametrize("is_honest", [True, False])
+def test_what_is_left_of_a_run_is_seen_and_nothing_is_certified(house: Installation, is_honest: bool) -> None:
+    system = house.system
+    for name in ("olga", "dora"):
+        house.browser().sign_in(house.people[name], surface="staff")
+    with system.db.begin() as session:
+        session.execute(sa.update(sessions).values(ended_at=system.clock.now() - timedelta(days=100)))
+    run = planned(house, "session")
+    approved(house, run, "dora", "dirk")
+    sources = tuple(cast("PersonalDataSource", Sparing(one, is_honest=is_honest)) for one in system.retention.sources)
+    lying = replace(system.retention, sources=sources)
+    for _ in range(execute.LOOKS_MAX + 2):
+        jobs.carry_on(system.context(jobs._EXECUTOR), system.context(jobs._READER), lying)
+    house.arrive()
+    done = now(house, run)
+    assert done.state == runs.FAILED
+    assert str(done.why).startswith("not verified: 1 of 3 rows of app_session")
+    with system.db.read() as session:
+        assert execute.certificate_of(session, run.id) is None
+        assert session.scalar(sa.select(sa.func.count()).select_from(sessions)) == 1
+    assert planned(house, "session").total == 1, "what is due is planned anew"
+
+
+def test_a_row_whose_time_runs_anew_stays_and_is_accounted_for(house: Installation) -> None:
+    system = house.system
+    for name in ("olga", "dora"):
+        house.browser().sign_in(house.people[name], surface="staff")
+    with system.db.begin() as session:
+        session.execute(sa.update(sessions).values(ended_at=system.clock.now() - timedelta(days=100)))
+    run = planned(house, "session")
+    approved(house, run, "dora", "dirk")
+    with system.db.begin() as session:
+        anew = sa.update(sessions).where(sessions.c.account_id == house.people["olga"].account)
+        session.execute(anew.values(ended_at=system.clock.now()))
+    carried_on(house)
+    with system.db.read() as session:
+        certificate = execute.certificate_of(session, run.id)
+    assert certificate is not None
+    (place,) = certificate["body"]["places"]
+    assert place == {"store": "app_session", "removed": 2, "held": 0, "no_longer_due": 1}
+
+
+def test_a_hold_between_two_batches_keeps_what_is_left(house: Installation) -> None:
+    system = house.system
+    for name in ("olga", "dora"):
+        house.browser().sign_in(house.people[name], surface="staff")
+    with system.db.begin() as session:
+        session.execute(sa.update(sessions).values(ended_at=system.clock.now() - timedelta(days=100)))
+    single = replace(system.retention, settings=replace(system.retention.settings, batch=1))
+    with system.db.begin() as session:
+        run = runs.plan(session, "session", ctx(house, "olga"), parts=single)
+    approved(house, run, "dora", "dirk")
+
+    class Between(Sparing):
+        """Places a hold on everybody once the first batch was done."""
+
+        is_placed = False
+
+        def erase(self, session: Session, targets: Sequence[Target], ctx_: Context) -> Counter[str]:
+            done = self._inner.erase(session, targets, ctx_)
+            if not Between.is_placed:
+                Between.is_placed = True
+                items = tuple(Item(kind="subject", value=person.account) for person in house.people.values())
+                order = Order(
+                    case="claim-19",
+                    reason="who was signed in",
+                    authority="Regional court",
+                    review_on=date(2027, 1, 10),
+                    items=items,
+                )
+                holds.place(session, order, ctx(house, "omar"))
+            return done
+
+    sources = tuple(cast("PersonalDataSource", Between(one, is_honest=True)) for one in single.sources)
+    jobs.carry_on(system.context(jobs._EXECUTOR), system.context(jobs._READER), replace(single, sources=sources))
+    done = now(house, run)
+    assert (done.state, done.done, done.skipped) == (runs.CERTIFIED, 1, 2)
+    with system.db.read() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(sessions)) == 2
+
+
+def test_a_hold_that_comes_once_a_month_has_begun_to_go_is_kept_from_it(
+    house: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = house.system
+    subject = house.people["amber_one"].account
+    keep_shorter(house)
+    settle(house)
+    run = planned(house, "security")
+    approved(house, run, "dora", "dirk")
+    away = Unavailable("The store does not answer.")
+
+    def gone(*_: object, **__: object) -> None:
+        raise away
+
+    with monkeypatch.context() as broken:  # written down, and then the store is away
+        broken.setattr(system.retention.log.store, "drop", gone)
+        carried_on(house)
+    assert now(house, run).state == runs.EXECUTING
+    order = Order(
+        case="claim-20",
+        reason="a claim about a payment",
+        authority="Regional court",
+        review_on=date(2028, 1, 10),
+        items=(Item(kind="subject", value=subject),),
+    )
+    with system.db.begin() as session:
+        holds.place(session, order, ctx(house, "olga"))
+    for _ in range(3):
+        carried_on(house)
+    done = now(house, run)
+    assert done.state == runs.CERTIFIED
+    assert done.skipped > 0
+    assert is_sound(house)
 
 
 def test_a_plan_that_was_changed_after_approval_is_not_carried_out(house: Installation) -> None:

@@ -280,7 +280,10 @@ def _certificate(view: View, body: Mapping[str, Any]) -> Part:
                 ("Erased at", when(datetime.fromisoformat(body["erased_at"]), view.now)),
                 ("Irrecoverable from", f"{datetime.fromisoformat(body['irrecoverable_from']):%-d %B %Y, %H:%M} UTC"),
                 ("Keys destroyed", ", ".join(body["keys_destroyed"]) or "none"),
-                ("Decided by", " and ".join(body["decided_by"])),
+                (
+                    "Decided by",
+                    " and ".join(body["decided_by"]) or "nobody anew: the log says that it was erased before",
+                ),
                 ("Plan", short(body["plan_root"])),
                 ("What stays is", f"{body['word']}. {body['in_clear']}"),
                 ("Disputed", body["disputed"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import timedelta
 
 import pytest
@@ -22,6 +23,7 @@ from compliance.privacy.requests import State
 from compliance.retention import holds
 from compliance.retention.models import hold as hold_table
 from ingest.log import checkpoint, merkle, proofs, read
+from ingest.models import body as bodies
 from tests.compliance.privacy.rights import Rights
 from tests.compliance.privacy.test_access import send
 from tests.support.installation import Person
@@ -130,6 +132,33 @@ def _everything(rights: Rights) -> str:
                 for row in session.execute(sa.select(table)):
                     said.append(repr(tuple(row)))
     return "\n".join(said)
+
+
+def test_the_certificate_names_who_decided_and_another_reader_looked(staffed: tuple[Rights, Person, Person]) -> None:
+    rights, _, dpo = staffed
+    amber = rights.house.customer("amber_decided")
+    rights.calm()
+    request_id = rights.ask(amber, "erasure")
+    rights.work()
+    second = rights.house.staff("dina.erase", roles.DPO)
+    ctx = rights.colleague(second, roles.DPO)
+    with rights.db.begin() as session:
+        approval = erase.propose(
+            session, request_id, "as they asked", ctx, parts=rights.parts, approvals=rights.house.system.approvals
+        )
+    rights.vote(approval, rights.colleague(dpo, roles.DPO))
+    rights.clock.move(timedelta(hours=72))
+    rights.work()
+    with rights.db.read() as session:
+        body = erase.certificate(session, request_id)
+        told = {
+            json.loads(text)["event"]["action"]: json.loads(text)
+            for text in session.scalars(sa.select(bodies.c.body).order_by(bodies.c.sequence))
+        }
+    assert body["decided_by"] == ["dpo", "dpo"]
+    erased, completed = told["privacy.subject.erased"], told["privacy.request.completed"]
+    assert body["event"] == erased["event"]["id"]
+    assert erased["user"]["id"] != completed["user"]["id"] == erase.READER.id
 
 
 def test_its_person_calls_it_off(staffed: tuple[Rights, Person, Person]) -> None:
@@ -345,7 +374,7 @@ def test_an_older_database_brings_nobody_back(staffed: tuple[Rights, Person, Per
     assert journal.replay(rights.db, ctx, parts=rights.parts, shreds=rights.house.system.shredding) == 1
     with rights.db.read() as session:
         assert not session.execute(sa.select(contact).where(contact.c.account_id == amber.account)).all()
-        assert json.dumps(erase.certificate(session, request_id))
+        assert erase.certificate(session, request_id)["decided_by"] == [], "nobody decided it anew"
     assert journal.replay(rights.db, ctx, parts=rights.parts, shreds=rights.house.system.shredding) == 0
 
 
@@ -381,6 +410,38 @@ def test_a_hold_that_is_placed_meanwhile_keeps_its_rows_and_is_named_by_its_clas
     said = json.dumps(body) + "".join(rights.letters_to(amber)) + repr(_steps(rights, request_id))
     assert "secret reason" not in said
     assert "court-42" not in said
+
+
+def test_a_hold_waits_for_the_batch_that_has_begun_and_is_seen_by_the_next(
+    staffed: tuple[Rights, Person, Person],
+) -> None:
+    rights, officer, _ = staffed
+    amber = rights.house.customer("amber_between")
+    order = holds.Order(
+        case="court-44",
+        reason="a claim before court",
+        authority="District court",
+        review_on=rights.clock.now().date() + timedelta(days=90),
+        items=(holds.Item(kind="subject", value=amber.account),),
+    )
+    ctx = rights.colleague(officer, roles.COMPLIANCE_OFFICER)
+    begun, placed = threading.Event(), threading.Event()
+
+    def place() -> None:
+        begun.wait(10)
+        with rights.db.begin() as session:
+            holds.place(session, order, ctx)
+        placed.set()
+
+    other = threading.Thread(target=place)
+    other.start()
+    with rights.db.begin() as session:  # a batch
+        assert holds.standing(session) == []
+        begun.set()
+        assert not placed.wait(0.5), "nobody is told that a hold stands that a batch under way does not know"
+    other.join(10)
+    with rights.db.begin() as session:
+        assert [hold.case for hold in holds.standing(session)] == ["court-44"]
 
 
 def test_what_a_hold_kept_goes_once_it_is_released_and_is_certified_again(
