@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from sqlalchemy.orm import Session
@@ -13,6 +14,7 @@ from app.kernel.errors import OnePayError
 from app.kernel.jobs import guarded
 from compliance.contracts.personal import PersonalDataSource, Record, Seed, StoreInfo
 from compliance.privacy import graph
+from compliance.privacy.parts import PackageTooLarge
 
 RECORDS_MAX: Final = 200_000
 NOT_SEARCHED: Final = (
@@ -50,15 +52,19 @@ class Collected:
 
 
 def collect(session: Session, sources: Sequence[PersonalDataSource], subject: str) -> Collected:
-    """Search every owner; one that fails is skipped with its error's code, and the others go on."""
+    """Search every owner; one that fails is skipped with its error's code, and the others go on.
+
+    Raises `PackageTooLarge` where there is more than `RECORDS_MAX`.
+    """
     seeds, failed = _walk(session, sources, subject)
     records: list[Record] = []
     searched: list[Searched] = []
     for source in sources:
         found: list[Record] = []
+        room = RECORDS_MAX + 1 - len(records)
         error = failed.get(source.name) or guarded(
             f"collect {source.name}",
-            lambda: found.extend(source.collect(session, seeds)),  # noqa: B023 - called at once
+            lambda: found.extend(islice(source.collect(session, seeds), room)),  # noqa: B023 - called at once
         )
         counted = Counter((record.store, record.category) for record in found)
         for info in source.stores():
@@ -69,6 +75,8 @@ def collect(session: Session, sources: Sequence[PersonalDataSource], subject: st
             searched.append(Searched(info=info, found=count, skipped=skipped))
         if error is None:
             records += found
+        if len(records) > RECORDS_MAX:
+            raise PackageTooLarge
     redactions: Counter[str] = Counter()
     for record in records:
         for each in record.redactions:

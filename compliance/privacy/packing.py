@@ -26,7 +26,7 @@ from compliance.privacy.events import EventSource, is_own_alone
 from compliance.privacy.models import PACKAGE_CLASS, redaction, request, request_item
 from compliance.privacy.models import package as table
 from compliance.privacy.package import Proven
-from compliance.privacy.parts import Privacy
+from compliance.privacy.parts import PackageTooLarge, Privacy
 from compliance.privacy.requests import PACKED, Request, State
 from ingest.events.access import DataRead
 from ingest.events.envelope import at_path
@@ -77,22 +77,37 @@ def make(db: Database, taken: Request, ctx: Context, *, parts: Privacy) -> None:
         content = content_of(session, found, taken, ctx, parts=parts)
     data = package.build(content)
     if len(data) > BYTES_MAX:
-        raise DiskFull("The copy is larger than one file may be.")
+        raise PackageTooLarge
     key = Secret(crypto.random_key())
-    _write(data, key, taken.id, parts)
-    with db.begin() as session:
-        held = asked.locked(session, taken.id)
-        if held.state is not State.SCOPED:
-            _remove(taken.id, parts)
-            return
-        _keep(session, held, found, crypto.sha256(data).hex(), len(data), key, ctx, parts)
+    draft = parts.folder / f"{taken.id}.{ctx.new_id('try')}.draft"
+    try:
+        _write(data, key, taken.id, draft, parts)
+        with db.begin() as session:
+            held = asked.locked(session, taken.id)
+            if held.state is not State.SCOPED:
+                return  # another worker was faster, or it was called off: what lies there is not ours
+            # The request is ours until the end of the transaction; a file of a try that was not kept is written over.
+            draft.replace(path(taken.id, parts))
+            _keep(session, held, found, crypto.sha256(data).hex(), len(data), key, ctx, parts)
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+    for other in parts.folder.glob(f"{taken.id}.*.draft"):
+        other.unlink(missing_ok=True)  # of workers that were killed, or come too late
 
 
 def fail(session: Session, taken: Request, error: BaseException, ctx: Context, *, parts: Privacy) -> None:
-    """Say on the request that its copy could not be made; the clock runs on, and it is tried again."""
-    _remove(taken.id, parts)
+    """Say on the request that its copy could not be made; the clock runs on, and it is tried again.
+
+    What is too large stays so: a person of ours answers it, in parts.
+    """
     held = asked.locked(session, taken.id)
-    if held.state is State.SCOPED:
+    if held.state is not State.SCOPED:
+        return
+    if isinstance(error, PackageTooLarge):
+        note = f"there is more than one file holds ({error.code}): a person of ours sends it in parts"
+        asked.move(session, held, State.IN_REVIEW, ctx, note=note)
+    else:
         note = f"the copy could not be made ({getattr(error, 'code', type(error).__name__)}); it is tried again"
         asked.move(session, held, State.SCOPED, ctx, note=note)
         again = ctx.at + timedelta(minutes=1)
@@ -167,11 +182,9 @@ def _proven(
     return Proven(pack=pack, entries=entries, unproven=len(documents) - len(alone) - len(shared))
 
 
-def _write(data: bytes, key: Secret, request_id: str, parts: Privacy) -> None:
-    """Write the sealed file durably; nothing of it stays where there is no room."""
+def _write(data: bytes, key: Secret, request_id: str, draft: Path, parts: Privacy) -> None:
+    """Write the sealed file of one try durably; raises `DiskFull` where there is no room."""
     nonce, cipher = crypto.seal(key, data, request_id.encode())
-    file = path(request_id, parts)
-    draft = file.with_suffix(".draft")
     try:
         parts.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -179,10 +192,7 @@ def _write(data: bytes, key: Secret, request_id: str, parts: Privacy) -> None:
             out.write(nonce + cipher)
             out.flush()
             os.fsync(out.fileno())
-        draft.replace(file)
     except OSError as error:
-        with contextlib.suppress(OSError):  # what cannot be removed is written over at the next try
-            draft.unlink(missing_ok=True)
         raise DiskFull from error
 
 
@@ -261,7 +271,3 @@ def _ready(session: Session, held: Request, ctx: Context, parts: Privacy, *, not
     event = asked.event_of(RequestApproved, held)
     asked.move(session, held, State.READY, ctx, event=event, note=note)
     letters.ready(session, held, until, ctx, parts=parts)
-
-
-def _remove(request_id: str, parts: Privacy) -> None:
-    path(request_id, parts).unlink(missing_ok=True)

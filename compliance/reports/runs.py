@@ -200,7 +200,7 @@ def carry_on(ctx: Context, *, parts: Reports) -> str | None:
         return None
     error = guarded(f"report {found.kind}", lambda: _make(found, ctx, parts))
     if error is not None:
-        _put_away(parts, found.id)
+        _put_away(parts, found.id, found.tries)
         if not isinstance(error, Overtaken):
             _missed(found, error, parts)
     return f"{found.kind} {'made' if error is None else 'not made'}"
@@ -216,9 +216,8 @@ def _give_back(ctx: Context, parts: Reports) -> None:
             )
         )
         for row in dead:
-            _put_away(parts, row.id)
             is_over = row.tries >= parts.settings.tries_max
-            session.execute(
+            given = session.execute(
                 sa.update(table)
                 .where(table.c.id == row.id, table.c.state == RUNNING, table.c.tries == row.tries)
                 .values(
@@ -229,6 +228,10 @@ def _give_back(ctx: Context, parts: Reports) -> None:
                     note="The worker was killed each time" if is_over else None,
                 )
             )
+            if given.rowcount == 1:  # type: ignore[attr-defined]  # an update has a row count
+                # Nobody else has the row now, and its files were not taken over.
+                _put_away(parts, row.id, row.tries)
+                shutil.rmtree(parts.folder / row.id, ignore_errors=True)
     if dead:
         _log.warning("reports of a worker that was killed went back", extra={"onepay__reports": len(dead)})
 
@@ -255,8 +258,8 @@ def _claim(ctx: Context, parts: Reports) -> Report | None:
 
 
 def _make(found: Report, ctx: Context, parts: Reports) -> None:
-    folder = parts.folder / f"{found.id}.part"
-    _put_away(parts, found.id)
+    folder = _part(parts, found.id, found.tries)
+    _put_away(parts, found.id, found.tries)
     folder.mkdir(parents=True, mode=0o700)
     making = making_of(found, folder, ctx, progress=lambda done, total: _tell(found, done, total, parts))
     making.progress(0, found.total or 1)
@@ -266,7 +269,6 @@ def _make(found: Report, ctx: Context, parts: Reports) -> None:
         for one in sorted(folder.iterdir())
         for sha256, size in [writing.hashed(one)]
     ]
-    folder.rename(parts.folder / found.id)
     table = models.report
     with parts.db.begin() as session:
         ended = session.execute(
@@ -282,6 +284,9 @@ def _make(found: Report, ctx: Context, parts: Reports) -> None:
         )
         if ended.rowcount != 1:  # type: ignore[attr-defined]  # as above
             raise Overtaken
+        # The row is this worker's until the end of the transaction: what lies there is of one that was not kept.
+        shutil.rmtree(parts.folder / found.id, ignore_errors=True)
+        folder.rename(parts.folder / found.id)
         if files:
             session.execute(
                 sa.insert(models.file),
@@ -359,9 +364,13 @@ def _missed(found: Report, error: BaseException, parts: Reports) -> None:
         )
 
 
-def _put_away(parts: Reports, report_id: str) -> None:
-    for folder in (parts.folder / f"{report_id}.part", parts.folder / report_id):
-        shutil.rmtree(folder, ignore_errors=True)
+def _part(parts: Reports, report_id: str, tries: int) -> Path:
+    """Return where one try of a report writes: a worker that lost its row touches nothing of another's."""
+    return parts.folder / f"{report_id}.{tries}.part"
+
+
+def _put_away(parts: Reports, report_id: str, tries: int) -> None:
+    shutil.rmtree(_part(parts, report_id, tries), ignore_errors=True)
 
 
 def _demand(actor: Actor) -> None:

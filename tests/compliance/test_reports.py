@@ -336,6 +336,25 @@ def test_what_was_killed_once_is_made_the_second_time(house: Installation, clock
     assert (found(house, id).state, found(house, id).tries) == (runs.DONE, 2)
 
 
+def test_a_worker_that_lost_its_row_leaves_the_files_of_who_has_it(house: Installation, clock: StillClock) -> None:
+    parts = house.system.reports
+    id = asked(house, "art30")
+
+    def slow(making: Making, inner: Reports) -> Made:
+        made = parts.makers["art30"](making, inner)
+        clock.move(timedelta(minutes=3))  # its lease runs out, and another worker makes the report meanwhile
+        worked(house)
+        return made
+
+    worked(house, replace(parts, makers={**parts.makers, "art30": slow}))
+    done = found(house, id)
+    assert (done.state, done.tries) == (runs.DONE, 2)
+    with house.system.db.read() as session:
+        for file in done.files:
+            assert runs.read(session, id, file.name, ctx(house).actor, parts=parts)
+    assert [path.name for path in parts.folder.glob(f"{id}*")] == [id]
+
+
 def test_a_report_that_breaks_is_tried_three_times(house: Installation) -> None:
     def broken(making: Making, parts: Reports) -> Made:
         raise RuntimeError("disk on fire")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from app.identity import roles
 from app.kernel.access import Acr
 from app.kernel.errors import NotFound, SamePerson, StepUpRequired, WrongState
 from compliance.contracts.tables import MarkedTables
-from compliance.privacy import delivery, packing
+from compliance.privacy import collecting, delivery, jobs, packing
 from compliance.privacy import requests as asked
 from compliance.privacy.package import cell
 from compliance.privacy.parts import CoolDown, ExtensionLate, KindUnknown, PackageGone, ReceiptInvalid
@@ -340,17 +341,58 @@ def test_a_store_that_cannot_be_searched_keeps_the_copy_back_until_somebody_sign
     assert "What could not be searched" in copy.text("report.html")
 
 
-def test_a_full_disk_says_so_and_is_tried_again(rights: Rights) -> None:
+def test_who_comes_too_late_leaves_the_copy_of_who_was_faster(rights: Rights) -> None:
+    amber = rights.house.customer("amber_raced")
+    rights.calm()
+    request_id = rights.ask(amber)
+    taken = []
+    for _ in range(2):  # the first one is slow, so that its claim runs out
+        with rights.db.begin() as session:
+            claimed = packing.claim(session, rights.house.system.job_context("privacy", rights.clock.now()))
+        assert claimed is not None
+        assert claimed.id == request_id
+        taken.append(claimed)
+        rights.clock.move(packing.CLAIM)
+    slow, fast = taken
+    for each in (fast, slow):
+        ctx = rights.house.system.job_context("privacy", rights.clock.now())
+        packing.make(rights.db, each, ctx, parts=rights.parts)
+    with rights.db.begin() as session:
+        packing.fail(session, slow, OSError("no room"), ctx, parts=rights.parts)
+    assert rights.get(request_id).state is State.READY
+    assert rights.fetch(amber, request_id)[:2] == b"PK"
+    assert not list(rights.parts.folder.glob("*.draft"))
+
+
+@pytest.mark.parametrize(("module", "limit"), [(packing, "BYTES_MAX"), (collecting, "RECORDS_MAX")])
+def test_what_is_too_large_is_given_to_a_person_and_not_tried_again(
+    rights: Rights, monkeypatch: pytest.MonkeyPatch, module: object, limit: str
+) -> None:
+    amber = rights.house.customer(f"amber_large_{limit[:3].lower()}")
+    rights.calm()
+    request_id = rights.ask(amber)
+    monkeypatch.setattr(module, limit, 1)
+    rights.work()
+    assert rights.get(request_id).state is State.IN_REVIEW
+    with rights.db.read() as session:
+        before = asked.steps(session, request_id)
+    assert "package_parts" in str(before[-1].note)
+    rights.clock.move(timedelta(minutes=2))
+    rights.work()
+    with rights.db.read() as session:
+        assert asked.steps(session, request_id) == before
+
+
+def test_a_full_disk_says_so_and_is_tried_again(rights: Rights, tmp_path: Path) -> None:
     amber = rights.house.customer("amber_full")
     rights.calm()
     request_id = rights.ask(amber)
-    rights.parts.folder.mkdir(exist_ok=True)
-    blocker = packing.path(request_id, rights.parts).with_suffix(".draft")
-    blocker.mkdir()
-    try:
-        rights.work()
-    finally:
-        blocker.rmdir()
+    file = tmp_path / "no folder"
+    file.write_text("where no folder can be made")
+    ctx = rights.house.system.job_context("privacy", rights.clock.now())
+    away = replace(rights.parts, folder=file / "copies")
+    rights.house.arrive()
+    jobs.execute(rights.db, ctx, away, rights.house.system.shredding)
     found = rights.get(request_id)
     assert found.state is State.SCOPED
     with rights.db.read() as session:
