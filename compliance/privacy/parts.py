@@ -11,7 +11,7 @@ from typing import Protocol
 from sqlalchemy.orm import Session
 
 from app.kernel.context import Context
-from app.kernel.errors import Conflict, Gone, Invalid
+from app.kernel.errors import Conflict, Gone, Invalid, TooLarge
 from compliance.contracts.decisions import DecisionSource
 from compliance.contracts.personal import Obstacle, PersonalDataSource
 from compliance.settings import PrivacySettings
@@ -94,3 +94,9 @@ class PackageGone(Gone):
     """This copy was fetched as often as it may be, or has expired. You can ask for a new one."""
 
     code = "package_gone"
+
+
+class PackageTooLarge(TooLarge):
+    """There is more data than one file holds; somebody will send it in parts."""
+
+    code = "package_parts"

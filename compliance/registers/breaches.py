@@ -387,11 +387,15 @@ def draft(found: Breach, *, parts: Registers, contact: str) -> str:
 
 
 def register(session: Session, ctx: Context, *, limit: int = 200) -> list[Breach]:
-    """Return every breach: the open ones by their clock, then the closed ones, newest first."""
+    """Return every breach, the open ones by their clock first; to an auditor those that stood in their period."""
     ctx.actor.require(PRIVACY_REQUEST_READ)
     is_closed = sa.case((breach.c.closed_at.is_(None), 0), else_=1)
     query = sa.select(breach).order_by(is_closed, breach.c.due_at, breach.c.id).limit(limit)
-    return [_of(session, row) for row in session.execute(query).all()]
+    if ctx.actor.period is not None:
+        begin, end = ctx.actor.period
+        is_over = breach.c.closed_at.is_not(None) & (breach.c.closed_at < begin)
+        query = query.where(breach.c.recorded_at < end, ~is_over)
+    return _all_of(session, session.execute(query).all())
 
 
 def get(session: Session, breach_id: str) -> Breach:
@@ -399,7 +403,7 @@ def get(session: Session, breach_id: str) -> Breach:
     row = session.execute(sa.select(breach).where(breach.c.id == breach_id)).one_or_none()
     if row is None:
         raise NotFound
-    return _of(session, row)
+    return _all_of(session, [row])[0]
 
 
 def locked(session: Session, breach_id: str) -> Breach:
@@ -451,12 +455,20 @@ def _staff(ctx: Context) -> str | None:
     return ctx.actor.id if ctx.actor.kind is ActorKind.STAFF else None
 
 
-def _of(session: Session, row: Any) -> Breach:  # a row of `breach`
-    notice, step = breach_notice.c, breach_step.c
-    notices = session.execute(
-        sa.select(breach_notice).where(notice.breach_id == row.id).order_by(notice.recipient, notice.phase)
-    )
-    steps = session.execute(sa.select(breach_step).where(step.breach_id == row.id).order_by(step.n))
+def _all_of(session: Session, rows: Sequence[Any]) -> list[Breach]:
+    """Return the breaches of some rows with their notices and steps, by one statement each."""
+    notice, step, ids = breach_notice.c, breach_step.c, [row.id for row in rows]
+    notices: dict[str, list[Any]] = {}
+    steps: dict[str, list[Any]] = {}
+    told = sa.select(breach_notice).where(notice.breach_id.in_(ids)).order_by(notice.recipient, notice.phase)
+    for one in session.execute(told):
+        notices.setdefault(one.breach_id, []).append(one)
+    for one in session.execute(sa.select(breach_step).where(step.breach_id.in_(ids)).order_by(step.n)):
+        steps.setdefault(one.breach_id, []).append(one)
+    return [_of(row, notices.get(row.id, ()), steps.get(row.id, ())) for row in rows]
+
+
+def _of(row: Any, notices: Sequence[Any], steps: Sequence[Any]) -> Breach:  # rows of the tables
     return Breach(
         id=row.id,
         incident_ref=row.incident_ref,

@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.kernel import words
+from app.kernel import ids, words
 from app.kernel.access import PRIVACY_REGISTER_WRITE, PRIVACY_REQUEST_READ
 from app.kernel.context import Context
 from app.kernel.errors import Conflict, Invalid, NotFound
@@ -165,9 +165,16 @@ def listed(session: Session, *, with_ended: bool = False) -> list[Processor]:
 
 
 def register(session: Session, ctx: Context) -> list[Processor]:
-    """Return the processors to staff."""
+    """Return the processors to staff; to an auditor those that were not over before their period, nor came after it."""
     ctx.actor.require(PRIVACY_REQUEST_READ)
-    return listed(session)
+    if ctx.actor.period is None:
+        return listed(session)
+    begin, end = ctx.actor.period
+    of = processor.c
+    in_time = sa.or_(of.ended_at.is_(None), of.ended_at >= begin)
+    # Ids are in the order of time.
+    query = sa.select(processor).where(in_time, of.id < ids.derived("prc", end, 0)).order_by(of.name)
+    return [_of(row) for row in session.execute(query)]
 
 
 def get(session: Session, processor_id: str) -> Processor:

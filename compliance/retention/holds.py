@@ -205,9 +205,13 @@ def standing(session: Session) -> list[Hold]:
 
 
 def listed(session: Session, actor: Actor) -> list[Hold]:
-    """Return all holds, those in force first."""
+    """Return all holds, those in force first; an auditor's those that stood in their period."""
     actor.require(PRIVACY_REQUEST_READ)
-    return sorted(_all(session), key=lambda one: (one.state != ACTIVE, one.placed_at), reverse=False)
+    found = _all(session)
+    if actor.period is not None:
+        begin, end = actor.period
+        found = [one for one in found if one.placed_at < end and not (one.released_at and one.released_at < begin)]
+    return sorted(found, key=lambda one: (one.state != ACTIVE, one.placed_at), reverse=False)
 
 
 def sequences(holds: Sequence[Hold], store: EventStore, class_: str, lo: int, hi: int) -> Mapping[str, list[int]]:

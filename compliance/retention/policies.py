@@ -80,6 +80,18 @@ def in_force(session: Session) -> Mapping[str, Policy]:
     return {name: _policy(of, approved.get(name), proposed.get(name)) for name, of in catalogue.shipped().items()}
 
 
+def seen(session: Session, actor: Actor) -> Mapping[str, Policy]:
+    """Return the policy of every class; an auditor's the one that was in force as their period ended."""
+    actor.require(PRIVACY_REQUEST_READ)
+    found = in_force(session)
+    if actor.period is None:
+        return found
+    table = models.policy
+    query = sa.select(table).where(table.c.in_force_at < actor.period[1]).order_by(table.c.in_force_at)
+    then = {row["class"]: row for row in session.execute(query).mappings()}
+    return {name: _policy(policy.of, then.get(name), None) for name, policy in found.items()}
+
+
 def propose(
     session: Session, class_: str, keep: str, ground: str, reason: str, ctx: Context, *, approvals: Approvals
 ) -> str:
@@ -190,10 +202,13 @@ def _payload(session: Session, policy_id: str) -> dict[str, Any]:
 
 
 def history(session: Session, class_: str, actor: Actor) -> list[Mapping[str, Any]]:
-    """Return every version of a class, newest first."""
+    """Return every version of a class, newest first; an auditor's as far as their period."""
     actor.require(PRIVACY_REQUEST_READ)
     table = models.policy
-    rows = session.execute(sa.select(table).where(table.c["class"] == class_).order_by(table.c.version.desc()))
+    query = sa.select(table).where(table.c["class"] == class_).order_by(table.c.version.desc())
+    if actor.period is not None:
+        query = query.where(table.c.proposed_at < actor.period[1])
+    rows = session.execute(query)
     return [dict(row) for row in rows.mappings()]
 
 

@@ -27,7 +27,7 @@ from ingest.store.placing import CLASSES
 APPROVAL: Final = "privacy.run"
 PLANNED, WAITING, APPROVED = "planned", "waiting", "approved"
 EXECUTING, VERIFYING, CERTIFIED = "executing", "verifying", "certified"
-ABORTED, EXPIRED = "aborted", "expired"
+ABORTED, FAILED, EXPIRED = "aborted", "failed", "expired"
 OPEN: Final = (PLANNED, WAITING, APPROVED, EXECUTING, VERIFYING)
 LIST_MAX: Final = 100
 WHY_MAX: Final = 300
@@ -224,10 +224,41 @@ def by_id(session: Session, run_id: str) -> Run:
 
 
 def listed(session: Session, actor: Actor, *, limit: int = LIST_MAX) -> list[Run]:
-    """Return the newest runs."""
+    """Return the newest runs, an auditor's those of their period."""
     actor.require(PRIVACY_REQUEST_READ)
     query = sa.select(models.run).order_by(models.run.c.planned_at.desc(), models.run.c.id.desc()).limit(limit)
-    return [_run(row) for row in session.execute(query).mappings()]
+    return [_run(row) for row in session.execute(query.where(_seen(actor))).mappings()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """What all runs come to: due by open plans, gone by class with certificate, and how many are under way."""
+
+    due: int
+    gone: Mapping[str, int]
+    going: int
+
+
+def totals(session: Session, actor: Actor) -> Totals:
+    """Return what all runs come to, an auditor's those of their period; counted by the database."""
+    actor.require(PRIVACY_REQUEST_READ)
+    of = models.run.c
+    query = sa.select(of["class"], of.state, sa.func.sum(of.total), sa.func.sum(of.done), sa.func.count())
+    due, going, gone = 0, 0, dict[str, int]()
+    for class_, state, total, done, count in session.execute(query.where(_seen(actor)).group_by(of["class"], of.state)):
+        due += int(total) if state in (PLANNED, WAITING) else 0
+        going += count if state in (APPROVED, EXECUTING, VERIFYING) else 0
+        if state == CERTIFIED:
+            gone[class_] = int(done)
+    return Totals(due=due, gone=gone, going=going)
+
+
+def _seen(actor: Actor) -> sa.ColumnElement[bool]:
+    """What an actor sees of runs: those that were planned or under way in the period of an auditor."""
+    if actor.period is None:
+        return sa.true()
+    of, (begin, end) = models.run.c, actor.period
+    return (of.planned_at < end) & (sa.func.coalesce(of.certified_at, of.executed_at, of.planned_at) >= begin)
 
 
 def in_state(session: Session, *states: str) -> list[Run]:

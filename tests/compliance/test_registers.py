@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.identity import roles
+from app.kernel.access import Actor, ActorKind
 from app.kernel.approvals import Verdict
 from app.kernel.clock import StillClock
 from app.kernel.context import Context
@@ -25,7 +26,7 @@ from compliance.registers.breaches import (
     LateReasonMissing,
     PeopleUntold,
 )
-from compliance.registers.models import activity_approval, breach
+from compliance.registers.models import activity_approval, breach, processor
 from compliance.registers.processors import POINTS, Entry, ProcessorInvalid
 from compliance.states import State
 from tests.compliance.privacy.rights import Rights
@@ -319,3 +320,50 @@ def test_whoever_wrote_a_processor_down_is_told_of_its_day(rights: Rights) -> No
     assert work.run(rights.clock.now()) == "1 reminders"
     assert work.run(rights.clock.now()) is None
     assert any("Mail GmbH is to be looked at by 2026-12-04" in letter for letter in rights.letters_to(olga))
+
+
+def test_an_auditor_sees_breaches_and_processors_of_their_period_alone(rights: Rights) -> None:
+    day, at = timedelta(days=1), rights.clock.now()
+    first = opened(rights)
+    with rights.db.begin() as session:
+        processors.add(session, entry(), as_(rights, "dora"))
+        session.execute(sa.update(breach).values(closed_at=at + 2 * day))
+        session.execute(sa.update(processor).values(ended_at=at + 2 * day))
+    staff = as_(rights, "dora")
+    for begin, end, is_seen in (
+        (at - 9 * day, at - day, False),
+        (at - day, at + day, True),
+        (at + day, at + 9 * day, True),
+        (at + 5 * day, at + 9 * day, False),
+    ):
+        actor = Actor(
+            id="acc_audit",
+            kind=ActorKind.STAFF,
+            roles=frozenset({roles.AUDITOR}),
+            permissions=roles.ROLES[roles.AUDITOR],
+            period=(begin, end),
+        )
+        with rights.db.read() as session:
+            found = breaches.register(session, staff.acting_as(actor))
+            assert [one.id for one in found] == ([first] if is_seen else [])
+            assert len(processors.register(session, staff.acting_as(actor))) == is_seen
+
+
+def test_a_register_of_many_breaches_is_read_by_as_many_statements_as_one_of_few(rights: Rights) -> None:
+    counts = []
+    for incident in ("inc_1", "inc_2", "inc_3"):
+        opened(rights, incident=incident)
+        said: list[str] = []
+
+        def note(_conn: object, _cursor: object, statement: str, *_: object, into: list[str] = said) -> None:
+            into.append(statement)
+
+        sa.event.listen(rights.db.engine, "before_cursor_execute", note)
+        try:
+            with rights.db.read() as session:
+                found = breaches.register(session, as_(rights, "dora"))
+        finally:
+            sa.event.remove(rights.db.engine, "before_cursor_execute", note)
+        assert all(one.steps for one in found)
+        counts.append(len(said))
+    assert len(set(counts)) == 1

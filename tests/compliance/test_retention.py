@@ -523,3 +523,76 @@ def test_a_plan_that_nobody_proposes_lapses(house: Installation) -> None:
     house.system.clock.move(timedelta(hours=73))  # type: ignore[attr-defined]  # a still clock
     jobs.plan_all(house.system.context(jobs._PLANNER), house.system.retention)
     assert now(house, run).state == runs.EXPIRED
+
+
+def auditor(begin: datetime, end: datetime) -> Actor:
+    """Return an auditor with a period locked to them."""
+    held = frozenset({roles.AUDITOR})
+    return Actor(
+        id="acc_audit", kind=ActorKind.STAFF, roles=held, permissions=roles.ROLES[roles.AUDITOR], period=(begin, end)
+    )
+
+
+def test_an_auditor_sees_what_stood_in_their_period_alone(house: Installation) -> None:
+    system, day = house.system, timedelta(days=1)
+    at = system.clock.now()
+    before, inside, after = (
+        auditor(at - 9 * day, at - day),
+        auditor(at - day, at + day),
+        auditor(at + 5 * day, at + 9 * day),
+    )
+    house.browser().sign_in(house.people["olga"], surface="staff")
+    order = Order(
+        case="claim-21",
+        reason="who was signed in",
+        authority="Regional court",
+        review_on=date(2027, 1, 10),
+        items=(Item(kind="subject", value=house.people["olga"].account),),
+    )
+    with system.db.begin() as session:
+        session.execute(sa.update(sessions).values(ended_at=at - timedelta(days=100)))
+        holds.place(session, order, ctx(house, "olga"))
+    run = planned(house, "session")
+    with system.db.begin() as session:
+        approval = policies.propose(
+            session, "session", "P1Y", "", "an authority asked for it", ctx(house, "olga"), approvals=system.approvals
+        )
+    with system.db.begin() as session:
+        system.approvals.decide(session, approval, Verdict.APPROVED, "", ctx(house, "dora"))
+        session.execute(sa.update(models.hold).values(released_at=at + 2 * day, state=holds.RELEASED))
+    with system.db.read() as session:
+        for who, cases, ids, version, versions in (
+            (before, [], [], 1, 0),
+            (inside, ["claim-21"], [run.id], 2, 1),
+            (after, [], [], 2, 1),
+        ):
+            assert [hold.case for hold in holds.listed(session, who)] == cases
+            assert [one.id for one in runs.listed(session, who)] == ids
+            assert runs.totals(session, who).due == (run.total if ids else 0)
+            assert policies.seen(session, who)["session"].version == version
+            assert len(policies.history(session, "session", who)) == versions
+        officer = ctx(house, "olga").actor
+        assert [hold.case for hold in holds.listed(session, officer)] == ["claim-21"]
+        assert policies.seen(session, officer) == policies.in_force(session)
+
+
+def test_what_is_gone_is_counted_over_all_runs_and_not_over_those_that_are_shown(house: Installation) -> None:
+    system = house.system
+    house.browser().sign_in(house.people["olga"], surface="staff")
+    with system.db.begin() as session:
+        session.execute(sa.update(sessions).values(ended_at=system.clock.now() - timedelta(days=100)))
+    run = planned(house, "session")
+    approved(house, run, "dora", "dirk")
+    carried_on(house)
+    assert now(house, run).state == runs.CERTIFIED
+    with system.db.begin() as session:
+        (row,) = session.execute(sa.select(models.run)).mappings()
+        later = system.clock.now() + timedelta(hours=1)
+        others = [
+            {**row, "id": f"ret_{n}", "state": runs.EXPIRED, "planned_at": later} for n in range(runs.LIST_MAX + 1)
+        ]
+        session.execute(sa.insert(models.run), others)
+    officer = ctx(house, "olga").actor
+    with system.db.read() as session:
+        assert run.id not in {one.id for one in runs.listed(session, officer)}
+        assert runs.totals(session, officer).gone == {"session": run.total}

@@ -22,7 +22,7 @@ from app.kernel.context import Context
 from compliance.retention import execute, holds, policies, runs
 from compliance.retention.holds import Hold, HoldInvalid, Item, Order
 from compliance.retention.policies import Policy
-from compliance.retention.runs import Run
+from compliance.retention.runs import Run, Totals
 from dashboards import acts
 from dashboards.acts import Deed
 from dashboards.kit import (
@@ -57,6 +57,7 @@ STATES: Final[Mapping[str, tuple[str, str, str]]] = {
     runs.EXECUTING: ("under way", "run", "accent"),
     runs.VERIFYING: ("being looked for", "search", "accent"),
     runs.ABORTED: ("aborted", "cross", "bad"),
+    runs.FAILED: ("not verified", "cross", "bad"),
     runs.EXPIRED: ("lapsed", "empty", "ink-2"),
 }
 RUNS_SHOWN: Final = 12
@@ -66,15 +67,16 @@ def layout(view: View) -> Any:  # a Dash component
     """Return classes, runs and holds; a run that is chosen stands beside them, a form that is asked for above."""
     sources, viewer = view.sources, view.sources.viewer()
     with sources.read() as session:
-        found = policies.in_force(session)
+        found = policies.seen(session, viewer)
         known = runs.listed(session, viewer)
+        totals = runs.totals(session, viewer)
         held = holds.listed(session, viewer)
         chosen = next((run for run in known if run.id == view.words.get("sel")), None)
         certificate = execute.certificate_of(session, chosen.id) if chosen is not None else None
     body = [
-        _answer(view, known, held),
+        _answer(totals, held),
         *_form(view, found, held),
-        _classes(view, found, known),
+        _classes(view, found, known, totals),
         html.Div([_runs(view, known), _holds(view, held)], className="cols"),
     ]
     right: list[Part] = [updated(view.now)]
@@ -84,15 +86,12 @@ def layout(view: View) -> Any:  # a Dash component
     return page("Retention", "Is old data really gone?", *body, right=right, dock=beside)
 
 
-def _answer(view: View, known: Sequence[Run], held: Sequence[Hold]) -> Part:
-    waiting = [run for run in known if run.state in (runs.PLANNED, runs.WAITING)]
-    due = sum(run.total for run in waiting)
-    going = [run for run in known if run.state in (runs.APPROVED, runs.EXECUTING, runs.VERIFYING)]
-    gone = sum(run.done for run in known if run.state == runs.CERTIFIED)
+def _answer(totals: Totals, held: Sequence[Hold]) -> Part:
+    due, gone = totals.due, sum(totals.gone.values())
     active = [hold for hold in held if hold.state == holds.ACTIVE]
     if due:
         said = [mark("Not all.", "clock", "medium"), f" {counted_words(due, 'row or event')} due."]
-    elif going:
+    elif totals.going:
         said = [mark("Nearly.", "run", "accent"), " A run is under way."]
     else:
         said = [ok("As far as was counted, yes.")]
@@ -105,12 +104,12 @@ def _answer(view: View, known: Sequence[Run], held: Sequence[Hold]) -> Part:
     return answer(said, small, cells)
 
 
-def _classes(view: View, found: Mapping[str, Policy], known: Sequence[Run]) -> Part:
+def _classes(view: View, found: Mapping[str, Policy], known: Sequence[Run], totals: Totals) -> Part:
     viewer = view.sources.viewer()
     rows = []
     for name, policy in sorted(found.items()):
         last = next((run for run in known if run.class_ == name), None)
-        gone = sum(run.done for run in known if run.class_ == name and run.state == runs.CERTIFIED)
+        gone = totals.gone.get(name, 0)
         acts_: list[Part] = []
         if viewer.may(PRIVACY_RUN_PROPOSE) and not (last is not None and last.is_open):
             acts_.append(acts.press("Dry run", "retention-plan", name))
