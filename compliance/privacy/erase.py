@@ -22,7 +22,7 @@ from app.kernel.approvals import Approvals, Verdict
 from app.kernel.clock import rfc3339
 from app.kernel.context import Context
 from app.kernel.db import Database
-from app.kernel.errors import NotFound, SamePerson, WrongState
+from app.kernel.errors import Conflict, NotFound, SamePerson, WrongState
 from compliance.catalog import retention
 from compliance.contracts.personal import Obstacle, PersonalDataSource, Target
 from compliance.privacy import graph, letters, restrict
@@ -47,8 +47,17 @@ BACKUPS: Final = timedelta(days=30)
 """The backup horizon: until its end a backup may hold a key."""
 READER: Final = service("privacy-reader")
 """Who looks whether an erasure is one: another service than the one that erases, with no permission at all."""
+STEPS_MAX: Final = 10_000
+LOOKS_MAX: Final = 4
+"""So many steps a call takes, and so often it is begun again from what another reader still saw."""
 GOES: Final = ("delete", "null", "shred")
 _WORDS: Final = {"delete": "erased", "null": "erased", "shred": "erased by destroying its key", "keep": "stays"}
+
+
+class ErasureUnfinished(Conflict):
+    """Something of a person is still readable after it was erased again and again; somebody has to look why."""
+
+    code = "erasure_unfinished"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,21 +280,34 @@ def certificate(session: Session, request_id: str) -> Mapping[str, Any]:
 def replay(db: Database, erased: Iterable[tuple[str, str]], ctx: Context, *, parts: Privacy, shreds: Shredding) -> int:
     """Erase again whom the journal says were erased and this database has back (PRV-37); returns how many.
 
-    `erased` are (request, subject). Asked of the log's events at each start, before anything is served.
+    `erased` are (request, subject). What is to be done is read first: nothing is written where nobody is back. Raises
+    `ErasureUnfinished`.
     """
+    with db.read() as session:
+        done = set(session.scalars(sa.select(erasure_certificate.c.request_id)))
+        back = [pair for pair in erased if pair[0] not in done and parts.people.exists(session, pair[1])]
     again = 0
-    for request_id, subject in erased:
+    for request_id, subject in back:
         with db.begin() as session:
-            is_done = sa.select(erasure_certificate.c.request_id).where(erasure_certificate.c.request_id == request_id)
-            if session.execute(is_done).one_or_none() is not None or not parts.people.exists(session, subject):
-                continue
             found = _found_again(session, request_id, subject, ctx, parts)
             if found.state not in (State.EXECUTING, State.EXECUTED):
                 begin(session, found, ctx, parts=parts, tell=False)
-        while step(db, request_id, ctx, parts=parts, shreds=shreds):
-            pass
+        carry_out(db, request_id, ctx, parts=parts, shreds=shreds)
         again += 1
     return again
+
+
+def carry_out(db: Database, request_id: str, ctx: Context, *, parts: Privacy, shreds: Shredding) -> None:
+    """Carry an erasure that has begun to its certificate; raises `ErasureUnfinished` where it does not come to it."""
+    looks = 0
+    for _ in range(STEPS_MAX):
+        if not step(db, request_id, ctx, parts=parts, shreds=shreds):
+            return
+        with db.read() as session:
+            looks += asked.get(session, request_id).state is State.EXECUTED
+        if looks >= LOOKS_MAX:
+            break
+    raise ErasureUnfinished(object_id=request_id)
 
 
 def _give_way(session: Session, found: Request) -> None:

@@ -19,7 +19,6 @@ from ingest.log import shredding
 from ingest.log.shredding import Parts as Shredding
 
 TURNS: Final = 20
-STEPS_MAX: Final = 10_000
 _ACTOR: Final[Actor] = service("privacy")
 
 
@@ -102,12 +101,6 @@ def _erasures(db: Database, ctx: Context, parts: Privacy, shreds: Shredding) -> 
         begun = erase.running(session)
     done = 0
     for request_id in begun:
-        error = guarded("privacy.erasure", partial(_carry_out, db, request_id, ctx, parts, shreds))
+        error = guarded("privacy.erasure", partial(erase.carry_out, db, request_id, ctx, parts=parts, shreds=shreds))
         done += error is None
     return done
-
-
-def _carry_out(db: Database, request_id: str, ctx: Context, parts: Privacy, shreds: Shredding) -> None:
-    for _ in range(STEPS_MAX):
-        if not erase.step(db, request_id, ctx, parts=parts, shreds=shreds):
-            return

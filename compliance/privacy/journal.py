@@ -1,4 +1,4 @@
-"""The journal of erasures: restoring an older database brings nobody back, since the log still says who was erased."""
+"""The journal of erasures: an older database brings nobody back, since the event store still says who was erased."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ingest.store.query import Eq, Order, Search
 def replay(db: Database, ctx: Context, *, parts: Privacy, shreds: Shredding) -> int:
     """Erase again who was erased by the event store and is back in this database; returns how many.
 
-    Called at each start before anything is served. Raises `StoreUnavailable` while the store does not answer.
+    Nothing is written where nobody is back. Raises `ErasureUnfinished`, and `StoreUnavailable` while the store is away.
     """
     asked = Search(where=Eq("event.action", SubjectErased.kind), order=Order.SEQUENCE, limit=1_000)
     erased = [

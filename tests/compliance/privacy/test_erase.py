@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.identity import roles
 from app.identity.models import contact, password
@@ -15,6 +19,7 @@ from app.identity.models import session as sessions
 from app.kernel import crypto
 from app.kernel.approvals import ApprovalMissing, Verdict
 from app.kernel.errors import Forbidden, NotFound, SamePerson, WrongState
+from compliance.contracts.personal import PersonalDataSource, Target
 from compliance.privacy import erase
 from compliance.privacy import rights as services
 from compliance.privacy.gate import Gate
@@ -346,6 +351,39 @@ def test_what_another_reader_still_sees_is_not_certified(staffed: tuple[Rights, 
     assert rights.get(request_id).state is State.EXECUTING
     assert "still readable: 1 in app_contact" in str(_steps(rights, request_id)[-1])
     rights.work()
+    assert rights.get(request_id).state is State.CLOSED
+
+
+class Blind:
+    """A source that sees a row for ever."""
+
+    def __init__(self, inner: PersonalDataSource) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def remaining(self, session: Session, targets: Sequence[Target]) -> int:
+        return 1
+
+
+def test_an_erasure_that_never_comes_to_an_end_says_so(staffed: tuple[Rights, Person, Person]) -> None:
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_stuck")
+    rights.calm()
+    request_id = rights.approved_erasure(amber, officer, dpo)
+    rights.clock.move(timedelta(hours=72))
+    ctx = rights.house.system.job_context("privacy", rights.clock.now())
+    shreds = rights.house.system.shredding
+    with rights.db.begin() as session:
+        erase.start(session, ctx, parts=rights.parts)
+    sources = tuple(cast("PersonalDataSource", Blind(each)) for each in rights.parts.sources)
+    stuck = replace(rights.parts, sources=sources)
+    with pytest.raises(erase.ErasureUnfinished):
+        erase.carry_out(rights.db, request_id, ctx, parts=stuck, shreds=shreds)
+    with pytest.raises(NotFound), rights.db.read() as session:
+        erase.certificate(session, request_id)
+    erase.carry_out(rights.db, request_id, ctx, parts=rights.parts, shreds=shreds)
     assert rights.get(request_id).state is State.CLOSED
 
 
