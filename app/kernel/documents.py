@@ -23,7 +23,7 @@ class DocumentRefused(Invalid):
         self.file, self.line, self.column, self.reason = file, line, column, reason
 
 
-class _StrictLoader(yaml.SafeLoader):
+class _StrictLoader(yaml.CSafeLoader):
     """Knows null, true, false, integers and floats; everything else that is plain stays text."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
@@ -73,7 +73,7 @@ def load_all(text: str, *, name: str = "document") -> list[Any]:  # as `load`
 
 def _check_events(text: str, name: str) -> None:
     depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         mark = event.start_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
