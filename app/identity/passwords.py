@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import secrets
 import threading
 import unicodedata
 from itertools import pairwise
@@ -41,7 +43,7 @@ class Hasher:
         self._policy = policy
         self._argon = PasswordHasher(time_cost=1, memory_cost=memory_kib, parallelism=1)
         self._slots = threading.BoundedSemaphore(policy.hash_slots)
-        self._dummy = self.hash("there is no such account, and this is nobody's password")
+        self._dummy = f"$argon2id$v=19$m={memory_kib},t=1,p=1${_base64(16)}${_base64(32)}"
         self.runs = 0
 
     def hash(self, password: str) -> str:
@@ -73,6 +75,11 @@ class Hasher:
 
     def _slot(self) -> _Slot:
         return _Slot(self._slots, self._policy.hash_wait_seconds)
+
+
+def _base64(count: int) -> str:
+    """Return so many random bytes as Argon2 writes them: what nobody's password leads to."""
+    return base64.b64encode(secrets.token_bytes(count)).decode().rstrip("=")
 
 
 class _Slot:

@@ -105,14 +105,14 @@ def test_a_control_turns_red_by_a_true_fault_and_green_after_repair(house: Insta
 
 
 def test_a_dead_worker_shows_by_itself_and_leaves_no_hole(house: Installation, clock: StillClock) -> None:
-    house.turn()
+    house.turn_whole()
     assert stands(house, "8.4.1").state is State.PASS
     observed = stands(house, "8.4.1").observed_at
     assert observed is not None
     clock.move(timedelta(minutes=16))
     assert stands(house, "8.4.1").state is State.STALE
     clock.move(timedelta(minutes=30))
-    house.turn()
+    house.turn_whole()
     with house.system.db.read() as session:
         found = history.intervals(session, READER, START, clock.now() + timedelta(seconds=1), key=(PCI, "8.4.1"))
     intervals = found[PCI, "8.4.1"]
@@ -265,7 +265,7 @@ def test_rows_without_probe_or_for_a_deployment_say_so(house: Installation) -> N
 
 def test_a_matrix_of_the_past_is_what_was_written_down(house: Installation, clock: StillClock) -> None:
     before = clock.now() - timedelta(minutes=1)
-    house.turn()
+    house.turn_whole()
     clock.move(timedelta(minutes=1))
     catalogue = house.system.controls.parts.catalogue
     with house.system.db.read() as session:
@@ -274,7 +274,7 @@ def test_a_matrix_of_the_past_is_what_was_written_down(house: Installation, cloc
 
 
 def test_settling_twice_writes_nothing_twice(house: Installation) -> None:
-    house.turn()
+    house.turn_whole()
     system = house.system
     with system.db.begin() as session:
         assert settle.settle(session, system.context(READER), parts=system.controls.parts) == []
@@ -293,8 +293,8 @@ def test_a_failing_critical_control_becomes_an_incident(house: Installation, clo
     take_factor_away(house, START)
     clock.move(timedelta(minutes=8))
     observe(house, "identity.two_factors")
-    house.turn()
-    house.turn()
+    house.turn_whole()
+    house.turn_whole()
     with house.system.db.read() as session:
         found = session.execute(sa.select(incident.c.playbook, incident.c.severity)).all()
     assert [tuple(row) for row in found] == [("control_failure", 2)]

@@ -52,9 +52,9 @@ def house(tmp_path_factory: pytest.TempPathFactory, clock: StillClock) -> Iterat
         made.staff("dora", roles.DPO)
         made.staff("ada", roles.ADMINISTRATOR)
         made.customer("amber_one", euros=20)
-        made.turn()
+        made.turn_whole()
         clock.move(timedelta(hours=2))
-        made.turn()
+        made.turn_whole()
         made.system.signer.sign(clock.now())
         made.arrive()
         yield made

@@ -46,7 +46,7 @@ def test_what_was_never_looked_at_is_no_pass(house: Installation, officer: Desk)
 def test_a_failing_control_is_named_with_its_evidence(house: Installation, officer: Desk, clock: StillClock) -> None:
     with house.system.db.begin() as session:
         session.execute(sa.update(factor).where(factor.c.account_id == officer.person.account).values(removed_at=START))
-    house.turn()
+    house.turn_whole()
     drawn = officer.draw("/console/compliance/posture")
     assert "Not today." in drawn
     assert "controls?sel=pci%3A8.4.1" in drawn
@@ -77,7 +77,7 @@ def test_a_control_that_is_none_is_nothing_here(officer: Desk) -> None:
 
 
 def test_a_day_of_the_past_shows_what_was_known_then(house: Installation, officer: Desk, clock: StillClock) -> None:
-    house.turn()
+    house.turn_whole()
     clock.move(timedelta(days=3))
     officer.browser.sign_in(officer.person, surface="staff")
     drawn = officer.draw("/console/compliance/controls", "?at=2026-11-02&state=PASS")
@@ -88,12 +88,12 @@ def test_a_day_of_the_past_shows_what_was_known_then(house: Installation, office
 
 
 def test_what_lies_beside_a_past_day_is_of_that_day_too(house: Installation, officer: Desk, clock: StillClock) -> None:
-    house.turn()
+    house.turn_whole()
     clock.move(timedelta(days=3))
     officer.browser.sign_in(officer.person, surface="staff")
     with house.system.db.begin() as session:
         session.execute(sa.update(factor).where(factor.c.account_id == officer.person.account).values(removed_at=START))
-    house.turn()
+    house.turn_whole()
     now = officer.draw("/console/compliance/controls", "?sel=pci:8.4.1")
     then = officer.draw("/console/compliance/controls", "?sel=pci:8.4.1&at=2026-11-02")
     assert "the account has no second factor" in now

@@ -54,7 +54,7 @@ def at_work(house: Served) -> Room:
     made.incident(severity="critical", account=account, playbook="account_takeover")
     made.incident(severity="medium")
     for _ in range(3):
-        house.installation.turn()
+        house.installation.turn_whole()
     return made
 
 
@@ -183,7 +183,7 @@ def test_what_takes_long_to_draw_is_drawn_by_itself_less_often(browser: Chromium
 
 def test_a_click_on_an_event_opens_it_with_its_proof(browser: Chromium, house: Served, at_work: Room) -> None:
     person = house.installation.staff("opens", roles.ANALYST)
-    house.installation.turn()
+    house.installation.turn_whole()
     with looking(browser, house.url) as looked:
         _sign_in(looked, person, house)
         _open(looked, "/console/soc/events")

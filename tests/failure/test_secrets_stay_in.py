@@ -74,7 +74,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
         _recover(house, made)
         for cookie in browser.client._cookies.values():
             made.canaries[f"cookie {cookie.key}"] = cookie.value
-        house.turn()
+        house.turn_whole()
     made.canaries |= {
         "card": CARD,
         "card in groups": CARD_IN_GROUPS,
@@ -93,7 +93,7 @@ def _sign_up(house: Installation, browser: Browser, day: Day) -> None:
     browser.post("/sign-up", {"email": f"{CARD}@{CARD}.example"})
     browser.post("/sign-up", {"email": ADDRESS})
     token = day.links["sign-up"] = house.link_to(ADDRESS)
-    house.turn()
+    house.turn_whole()
     with house.system.db.read() as session:
         assert list(letters.due(session, house.system.clock.now(), parts=house.system.identity)) == []
     scanner_of_mail(house, token)
