@@ -20,6 +20,8 @@ class PrivacySettings:
     dpo_contact: str = "dpo@onepay.example"
     authority: str = "the data protection authority of the place where you live or work"
     identity_ask_within: timedelta = timedelta(days=5)
+    identity_remind_after: timedelta = timedelta(days=20)
+    identity_refuse_after: timedelta = timedelta(days=30)
     cool_down: timedelta = timedelta(hours=72)
     erase_delay: timedelta = timedelta(hours=72)
     package_ttl: timedelta = timedelta(days=7)

@@ -12,7 +12,7 @@ from app.kernel.context import Context
 from app.kernel.db import Database
 from app.kernel.ids import Ids
 from app.kernel.jobs import Job, guarded
-from compliance.privacy import delivery, erase, journal, packing, remainder, restrict
+from compliance.privacy import delivery, erase, journal, packing, remainder, restrict, unproven
 from compliance.privacy.models import PACKAGE_CLASS
 from compliance.privacy.parts import Privacy
 from ingest.log import shredding
@@ -35,6 +35,7 @@ def jobs(db: Database, ids: Ids, parts: Privacy, shreds: Callable[[], Shredding]
             run=lambda at: execute(db, context(at), parts, shreds()),
         ),
         Job(name="privacy.packages", every=timedelta(hours=1), run=lambda at: expire(db, context(at), parts, shreds())),
+        Job(name="privacy.identity", every=timedelta(hours=1), run=lambda at: remind(db, context(at), parts)),
         Job(name="privacy.remainder", every=timedelta(hours=1), run=lambda at: rest(db, context(at), parts, shreds())),
         Job(name="privacy.journal", every=timedelta(hours=1), run=lambda at: recall(db, context(at), parts, shreds())),
     )
@@ -59,6 +60,13 @@ def rest(db: Database, ctx: Context, parts: Privacy, shreds: Shredding) -> str |
     """Begin to erase what earlier erasures had to leave and nothing keeps any more."""
     begun = remainder.begin(db, ctx, parts=parts, shreds=shreds)
     return f"{len(begun)} erasures completed by another" if begun else None
+
+
+def remind(db: Database, ctx: Context, parts: Privacy) -> str | None:
+    """Remind whoever was asked who they are and did not answer, and in the end refuse."""
+    with db.begin() as session:
+        written = unproven.go_on(session, ctx, parts=parts)
+    return f"{written} people written to about who they are" if written else None
 
 
 def expire(db: Database, ctx: Context, parts: Privacy, shreds: Shredding) -> str | None:

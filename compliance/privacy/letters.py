@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from compliance.privacy.requests import Request
 
 LANGUAGE: Final = "en"
+IDENTITY_QUESTION: Final = "identity_question"
+IDENTITY_REMINDER: Final = "identity_reminder"
 RIGHTS: Final[Mapping[str, str]] = {
     "access": "for a copy of your data",
     "portability": "for your data to take elsewhere",
@@ -42,7 +44,12 @@ def received(session: Session, found: Request, token: str, ctx: Context, *, part
 
 def identity_question(session: Session, found: Request, ctx: Context, *, parts: Privacy) -> None:
     """Ask whoever wrote to show that it is them."""
-    _tell(session, "identity_question", found, ctx, parts)
+    _tell(session, IDENTITY_QUESTION, found, ctx, parts)
+
+
+def identity_reminder(session: Session, found: Request, ctx: Context, *, parts: Privacy) -> None:
+    """Ask once more, and say what happens if nobody answers."""
+    _tell(session, IDENTITY_REMINDER, found, ctx, parts)
 
 
 def extended(session: Session, found: Request, reasons: str, ctx: Context, *, parts: Privacy) -> None:

@@ -22,7 +22,6 @@ from ingest.log import outbox
 
 REFUSAL: Final = "privacy.refusal"
 VALUE_MAX: Final = 500
-CORRECTED: Final = "corrected"
 """How the note of a step begins that changed a value; its event holds the hashes of before and after."""
 
 
@@ -46,7 +45,7 @@ def rectify(
     event = RecordRectified(
         request=request_id, before_hash=change.before_hash, after_hash=change.after_hash, about=(found.subject,)
     )
-    note = f"{CORRECTED}: {field} in {store}"
+    note = f"corrected: {field} in {store}"
     asked.move(session, found, State.EXECUTING, ctx, event=event, note=note, handled_by=ctx.actor.id)
     return change
 

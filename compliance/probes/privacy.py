@@ -17,7 +17,7 @@ from compliance.catalog import retention as classes
 from compliance.catalog.purposes import Purpose
 from compliance.contracts.gate import ProcessingGate
 from compliance.contracts.probes import VIOLATIONS_KEPT, Kind, Look, Probe, Reading, Violation, WhenEmpty
-from compliance.privacy import clock, consent, graph, letters, rectify, restrict, selftest
+from compliance.privacy import clock, consent, graph, letters, restrict, selftest
 from compliance.privacy.gate import COMPELLING
 from compliance.privacy.models import consent_receipt, consent_text, objection, request, request_step, restriction
 from compliance.privacy.parts import Privacy
@@ -337,7 +337,11 @@ def _corrections(look: Look) -> Reading:
         if row.state == Stage.CLOSED.value and row.linked_to is None and not (row.outcome or "").strip():
             say(row.id, "was closed without an answer")
     of = request_step.c
-    steps = sa.select(of.request_id, of.at, of.event_id).where(of.note.startswith(f"{rectify.CORRECTED}:"))
+    steps = (
+        sa.select(of.request_id, of.at, of.event_id)
+        .join(request, request.c.id == of.request_id)
+        .where(request.c.kind == Right.RECTIFICATION.value, of.state == Stage.EXECUTING.value)
+    )
     for step in look.session.execute(steps):
         look.deadline.check()
         changes += 1
@@ -364,8 +368,7 @@ def _untold(look: Look, event_id: str | None, at: datetime) -> str | None:
 def _plant_untold(look: Look, *, parts: Privacy) -> str:
     request_id = _planted_request(look, parts, kind=Right.RECTIFICATION, state=Stage.EXECUTING, received=look.at.date())
     values = {"request_id": request_id, "state": Stage.EXECUTING.value, "at": look.at, "role": "planted"}
-    note = f"{rectify.CORRECTED}: name in app_account"
-    look.session.execute(sa.insert(request_step).values(**values, note=note))
+    look.session.execute(sa.insert(request_step).values(**values, note="corrected: name in app_account"))
     return request_id
 
 

@@ -32,7 +32,7 @@ ASKED: Final = (
 )
 TURNS: Final = 6
 """On so many days of the week customers agree to something."""
-_SHOWN: Final = "codes sent to two channels came back"
+_SHOWN: Final = "wrote from the address of their account, and knew their last three payments"
 
 
 def open_doors(system: System, people: dict[str, str], accounts: Sequence[str]) -> None:
