@@ -16,6 +16,7 @@ from app.kernel.db import insert_once
 from app.kernel.errors import Invalid
 from compliance.catalog import purposes
 from compliance.catalog.purposes import Purpose
+from compliance.privacy import wording
 from compliance.privacy.letters import LANGUAGE
 from compliance.privacy.models import consent_receipt, consent_text
 from ingest.events.access import DataRead
@@ -48,7 +49,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How one purpose stands for a person; `is_stale` where the text has changed since they consented."""
+    """How one purpose stands for a person; `is_stale` where the text says something else since they consented."""
 
     purpose: Purpose
     is_given: bool
@@ -58,7 +59,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """How many people stand by one version of a text: consented and not taken back, taken back."""
+    """How many people stand by one version of a text: consented and not taken back, taken back.
+
+    `holds` tells whether consent to it opens the gate: it is the present text, or one that was marked as the same.
+    """
 
     purpose: str
     version: int
@@ -66,6 +70,7 @@ class Tally:
     given: int
     withdrawn: int
     is_present: bool
+    holds: bool
     newest_at: datetime
 
 
@@ -93,7 +98,7 @@ def standings(session: Session, subject: str) -> Sequence[Standing]:
         if purpose.needs_consent:
             latest = _latest(session, subject, purpose.id)
             is_given = latest is not None and latest.action == GIVEN
-            is_stale = is_given and latest is not None and latest.sha256 != purpose.text_hash
+            is_stale = is_given and latest is not None and not _holds(session, latest.sha256, purpose)
             found.append(
                 Standing(purpose=purpose, is_given=is_given and not is_stale, is_stale=is_stale, latest=latest)
             )
@@ -133,6 +138,10 @@ def tallies(session: Session, ctx: Context) -> Sequence[Tally]:
         .order_by(of.purpose, of.version.desc())
     )
     known = purposes.shipped()
+
+    def holds(purpose: str, sha256: str) -> bool:
+        return purpose in known and _holds(session, sha256, known[purpose])
+
     return [
         Tally(
             purpose=row.purpose,
@@ -141,6 +150,7 @@ def tallies(session: Session, ctx: Context) -> Sequence[Tally]:
             given=row.given,
             withdrawn=row.all - row.given,
             is_present=row.purpose in known and known[row.purpose].text_hash == row.sha256,
+            holds=holds(row.purpose, row.sha256),
             newest_at=row.at,
         )
         for row in session.execute(query)
@@ -148,9 +158,13 @@ def tallies(session: Session, ctx: Context) -> Sequence[Tally]:
 
 
 def is_given(session: Session, subject: str, purpose: Purpose) -> bool:
-    """Tell whether consent to the present text of a purpose stands."""
+    """Tell whether consent to the present text of a purpose stands, or to one that was marked as the same."""
     latest = _latest(session, subject, purpose.id)
-    return latest is not None and latest.action == GIVEN and latest.sha256 == purpose.text_hash
+    return latest is not None and latest.action == GIVEN and _holds(session, latest.sha256, purpose)
+
+
+def _holds(session: Session, sha256: str, purpose: Purpose) -> bool:
+    return sha256 == purpose.text_hash or sha256 in wording.accepted(session, purpose.id, purpose.text_hash)
 
 
 def _add(session: Session, subject: str, purpose: Purpose, action: str, ctx: Context, channel: str) -> Receipt:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from app.kernel.access import PRIVACY_REQUEST_APPROVE, PRIVACY_REQUEST_HANDLE
 from app.kernel.approvals import ApprovalKind, Approvals, Payload, State
 from app.kernel.context import Context
-from compliance.privacy import erase, rectify, restrict
+from compliance.privacy import erase, rectify, restrict, wording
 from compliance.privacy import requests as asked
 from compliance.privacy.parts import Privacy
 
@@ -36,7 +36,18 @@ def kinds(parts: Privacy, approvals: Approvals) -> tuple[ApprovalKind, ...]:
             session, payload["request"], ctx, parts=parts, approvals=approvals, approval_id=id
         )
 
+    def same(session: Session, payload: Payload, id: str, ctx: Context) -> str:
+        return wording.agree(session, payload, ctx, approvals=approvals, approval_id=id)
+
     return (
+        ApprovalKind(
+            name=wording.SAME,
+            title="Take two texts of a consent for the same",
+            render=wording.says,
+            run=same,
+            asks=PRIVACY_REQUEST_HANDLE,
+            decides=PRIVACY_REQUEST_APPROVE,
+        ),
         ApprovalKind(
             name=erase.ERASURE,
             title="Erase a person",

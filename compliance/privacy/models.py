@@ -167,6 +167,16 @@ consent_receipt = sa.Table(
     info={"append_only": True},
 )
 sa.Index("compliance_consent_receipt_of", consent_receipt.c.subject, consent_receipt.c.purpose, consent_receipt.c.n)
+consent_same = sa.Table(
+    "compliance_consent_same",
+    metadata,
+    sa.Column("purpose", sa.Text, primary_key=True, info=_C),
+    sa.Column("before", sa.Text, primary_key=True, info=_C),
+    sa.Column("now", sa.Text, primary_key=True, info=_C),
+    sa.Column("approval_id", sa.Text, nullable=False, info=_C),
+    sa.Column("at", UtcDateTime, nullable=False, info=_C),
+    info={"append_only": True},
+)
 restriction = sa.Table(
     "compliance_restriction",
     metadata,

@@ -51,6 +51,7 @@ WIRES: Final[Sequence[Callable[[Console], None]]] = (
     scans.wire,
     reviews.wire,
     register.wire,
+    consent.wire,
     requests.wire,
     request_acts.wire,
     retention.wire,

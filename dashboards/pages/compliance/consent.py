@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import dash_mantine_components as dmc
 from dash import html
+from sqlalchemy.orm import Session
 
-from app.kernel.access import PRIVACY_CONSENT_READ
+from app.kernel.access import PRIVACY_CONSENT_READ, PRIVACY_REQUEST_HANDLE
+from app.kernel.context import Context
 from compliance.catalog import purposes
-from compliance.privacy import consent
+from compliance.privacy import consent, wording
 from compliance.privacy.consent import Receipt, Tally
+from dashboards import acts
+from dashboards.acts import Deed
 from dashboards.kit import (
     Part,
     answer,
@@ -28,7 +33,11 @@ from dashboards.kit import (
     updated,
     when,
 )
+from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
+from dashboards.ports import Sources
+
+SAME: Final = "consent-same"
 
 
 def layout(view: View) -> Any:  # a Dash component
@@ -44,8 +53,8 @@ def layout(view: View) -> Any:  # a Dash component
 
 
 def _answer(found: Sequence[Tally]) -> Part:
-    given = sum(one.given for one in found if one.is_present)
-    stale = sum(one.given for one in found if not one.is_present)
+    given = sum(one.given for one in found if one.holds)
+    stale = sum(one.given for one in found if not one.holds)
     back = sum(one.withdrawn for one in found)
     said: list[Part] = [ok(f"{counted_words(given, 'consent')} to the present texts.")]
     if stale:
@@ -92,14 +101,34 @@ def _asked() -> list[purposes.Purpose]:
 
 def _row(view: View, title: str, version: int, sha256: str, tally: Tally | None) -> list[Part]:
     is_present = tally is None or tally.is_present
+    words = ", older, says the same" if tally and tally.holds else ", older"
     return [
         html.Span(title, className="strong"),
-        html.Span([f"version {version}", html.Span("" if is_present else ", older", className="dim")]),
+        html.Span([f"version {version}", html.Span("" if is_present else words, className="dim")]),
         f"{tally.given:,}" if tally else "0",
         f"{tally.withdrawn:,}" if tally else "0",
         when(tally.newest_at, view.now) if tally else "–",
-        short(sha256),
+        html.Span([short(sha256), *_same(view, tally)]),
     ]
+
+
+def _same(view: View, tally: Tally | None) -> list[Part]:
+    """Return the act by which an older text is put before a second person as one that says the same."""
+    if tally is None or tally.holds or not view.sources.viewer().may(PRIVACY_REQUEST_HANDLE):
+        return []
+    of = f"{tally.purpose} {tally.sha256}"
+    return [" ", acts.press("Says the same", SAME, of), acts.place(SAME, of)]
+
+
+def wire(console: Console) -> None:
+    """Register the act."""
+    acts.wire(console, SAME, PRIVACY_REQUEST_HANDLE, partial(_propose, console.sources))
+
+
+def _propose(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
+    purpose, _, sha256 = deed.of.partition(" ")
+    wording.propose(session, purpose, sha256, ctx, approvals=sources.retention.approvals)
+    return "The data protection officer is asked"
 
 
 def _receipts(view: View, subject: str, found: Sequence[Receipt]) -> Part:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from app.identity import roles
+from app.kernel.approvals import ApprovalChanged, Verdict
 from app.kernel.errors import Forbidden, ReasonMissing, SamePerson, WrongState
-from compliance.privacy import consent, rectify, restrict
+from compliance.catalog import purposes
+from compliance.privacy import consent, rectify, restrict, wording
 from compliance.privacy import requests as asked
 from compliance.privacy import rights as services
 from compliance.privacy.consent import PurposeUnknown
@@ -17,6 +20,7 @@ from compliance.privacy.gate import Gate
 from compliance.privacy.models import consent_receipt, objection, request, request_step
 from compliance.privacy.parts import DetailMissing
 from compliance.privacy.requests import Asked, State
+from compliance.privacy.wording import AlreadySame
 from tests.compliance.privacy.rights import Rights
 from tests.support.installation import Person
 
@@ -70,10 +74,6 @@ def test_receipts_are_never_changed(either_rights: Rights) -> None:
 
 
 def test_a_new_text_carries_no_consent_over(rights: Rights, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataclasses import replace
-
-    from compliance.catalog import purposes
-
     amber = rights.house.customer("amber_text")
     with rights.db.begin() as session:
         consent.give(session, "news", rights.me(amber))
@@ -85,6 +85,46 @@ def test_a_new_text_carries_no_consent_over(rights: Rights, monkeypatch: pytest.
         (standing,) = [each for each in consent.standings(session, amber.account) if each.purpose.id == "news"]
     assert standing.is_stale
     assert not standing.is_given
+
+
+def test_two_people_carry_consent_over_to_a_text_that_says_the_same(
+    either_rights: Rights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rights = either_rights
+    officer, dpo = (
+        rights.colleague(rights.house.staff(name, role), role)
+        for name, role in (("olive", roles.COMPLIANCE_OFFICER), ("dora", roles.DPO))
+    )
+    amber, first = rights.house.customer("amber_same"), purposes.shipped()["news"]
+    with rights.db.begin() as session:
+        consent.give(session, "news", rights.me(amber))
+
+    def ship(version: int, text: str) -> None:
+        known = {**purposes.shipped(), "news": replace(first, version=version, text=text)}
+        monkeypatch.setattr(purposes, "shipped", lambda: known)
+
+    def ask() -> str:
+        with rights.db.begin() as session:
+            return wording.propose(session, "news", first.text_hash, officer, approvals=rights.house.system.approvals)
+
+    ship(2, "You may write to me by e-mail about what is new at OnePay; one press in the privacy centre ends it.")
+    approval = ask()
+    assert not may(rights, amber, "news"), "one person alone says nothing"
+    ship(3, "You may write to me about everything.")
+    with rights.db.begin() as session:
+        outcome = rights.house.system.approvals.decide(session, approval, Verdict.APPROVED, "", dpo)
+    assert isinstance(outcome.error, ApprovalChanged)
+    assert not may(rights, amber, "news"), "what was approved is not what is asked now"
+    ship(2, "You may write to me by e-mail about what is new at OnePay; one press in the privacy centre ends it.")
+    rights.vote(ask(), dpo)
+    assert may(rights, amber, "news")
+    with rights.db.read() as session:
+        assert [one.holds for one in consent.tallies(session, officer)] == [True]
+    with pytest.raises(AlreadySame):
+        ask()
+    with rights.db.begin() as session:
+        consent.withdraw(session, "news", rights.me(amber))
+    assert not may(rights, amber, "news")
 
 
 @pytest.mark.parametrize("purpose", ["service", "nothing", ""])
