@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.kernel import crypto
 from compliance.catalog.controls import GDPR, PCI
-from compliance.reports import integrity, oscal, pack, pdf, register, roc, status, writing
+from compliance.reports import certificates, integrity, oscal, pack, pdf, register, roc, status, writing
 from compliance.reports.document import Document, Seal, seal_at
 from compliance.reports.parts import Made, Maker, Making, Reports
 from compliance.reports.pdf import GlyphMissing
@@ -126,6 +126,13 @@ KINDS: Final[Mapping[str, Kind]] = {
             says="Purposes, stores, processors and periods; what differs from the register approved",
             formats=_ALL,
             make=_documented(register.build),
+        ),
+        Kind(
+            name="certificates",
+            title="Certificates",
+            says="What retention and erasures removed, by which law, who decided, and what stays until when",
+            formats=_ALL,
+            make=_documented(certificates.build),
         ),
         Kind(
             name="evidence_pack",
