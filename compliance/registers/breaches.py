@@ -18,7 +18,7 @@ from app.kernel.access import PRIVACY_BREACH_DECIDE, PRIVACY_BREACH_WRITE, PRIVA
 from app.kernel.approvals import ApprovalKind, Approvals, Payload
 from app.kernel.clock import rfc3339
 from app.kernel.context import Context
-from app.kernel.errors import Conflict, Invalid, NotFound, WrongState
+from app.kernel.errors import Conflict, Invalid, NotFound, SamePerson, WrongState
 from compliance.registers.models import breach, breach_notice, breach_step
 from compliance.registers.parts import Registers
 from ingest.events.privacy import BreachAssessed, BreachNotified, BreachOpened
@@ -38,6 +38,7 @@ SUSPECTED, ASSESSING, NO_NOTICE, TO_NOTIFY, NOTIFIED, COMPLETE = (
     "complete",
 )
 NOTIFY, KEEP = "notify", "no_notice"
+LETTERS_LEFT_OUT: Final = "letters_left_out"
 AUTHORITY, PEOPLE, CONTROLLER = "authority", "people", "controller"
 _OPEN: Final = (SUSPECTED, ASSESSING, TO_NOTIFY, NOTIFIED)
 
@@ -58,6 +59,12 @@ class LateReasonMissing(Invalid):
     """After 72 hours a notice says why it comes late (Art. 33(1))."""
 
     code = "late_reason_missing"
+
+
+class RiskDecided(Conflict):
+    """Two people decided on this breach as one of high risk: who decides writes down why people are not written to."""
+
+    code = "breach_risk_decided"
 
 
 class PeopleUntold(Conflict):
@@ -110,6 +117,7 @@ class Step:
     """One change: what it was before and is after, and why."""
 
     at: datetime
+    actor: str | None
     what: str
     before: str | None
     after: str | None
@@ -203,15 +211,21 @@ def correct_awareness(session: Session, breach_id: str, aware_at: datetime, reas
     due_at = aware_at + timedelta(hours=found.hours)
     session.execute(sa.update(breach).where(breach.c.id == breach_id).values(aware_at=aware_at, due_at=due_at))
     before, after = rfc3339(found.aware_at), rfc3339(aware_at)
-    _note(session, breach_id, "awareness", ctx, before=before, after=after, reason=said)
+    event_id = _told(session, get(session, breach_id), ctx)
+    _note(session, breach_id, "awareness", ctx, before=before, after=after, reason=said, event_id=event_id)
 
 
 def assess(session: Session, breach_id: str, made: Assessment, ctx: Context) -> None:
-    """Write down what is known by now; it may be written again while it is open, as phases bring more."""
+    """Write down what is known by now; it may be written again while it is open, as phases bring more.
+
+    Raises `RiskDecided` where one person would take back the high risk that two decided on.
+    """
     ctx.actor.require(PRIVACY_BREACH_WRITE)
     found = locked(session, breach_id)
     if not found.is_open or (found.approval_id is not None and found.decision is None):
         raise WrongState("A second person is deciding about what is written here.")
+    if found.decision is not None and found.high_risk and not made.high_risk:
+        raise RiskDecided
     values = {
         "nature": words.checked(made.nature, param="nature", longest=TEXT_MAX),
         "categories": [one.strip() for one in made.categories if one.strip()],
@@ -225,8 +239,8 @@ def assess(session: Session, breach_id: str, made: Assessment, ctx: Context) -> 
     if not values["categories"]:
         raise BreachIncomplete("Say which categories of data and people it touches.", param="categories")
     session.execute(sa.update(breach).where(breach.c.id == breach_id).values(**values))
-    event = BreachAssessed(breach=breach_id, due_at=rfc3339(found.due_at), incident=found.incident_ref)
-    _note(session, breach_id, "assessed", ctx, event_id=outbox.record(session, event, ctx))
+    before, after = _extent(found), _extent(get(session, breach_id))
+    _note(session, breach_id, "assessed", ctx, before=before, after=after, event_id=_told(session, found, ctx))
 
 
 def propose(
@@ -265,10 +279,7 @@ def kind(approvals: Approvals) -> ApprovalKind:
         if state == NO_NOTICE:
             values["closed_at"] = ctx.at
         session.execute(sa.update(breach).where(breach.c.id == found.id).values(**values))
-        event = BreachAssessed(
-            breach=found.id, due_at=rfc3339(found.due_at), incident=found.incident_ref, decision=decision
-        )
-        _note(session, found.id, "decided", ctx, after=decision, event_id=outbox.record(session, event, ctx))
+        _note(session, found.id, "decided", ctx, after=decision, event_id=_told(session, found, ctx, decision))
         return "the authority is told" if decision == NOTIFY else "no notice, with its reasons"
 
     def closed(session: Session, id: str, state: Any, ctx: Context) -> None:
@@ -349,9 +360,12 @@ def except_letters(session: Session, breach_id: str, reason: str, ctx: Context) 
     found = locked(session, breach_id)
     if not found.high_risk or found.closed_at is not None:
         raise WrongState
+    if any(one.what in ("assessed", "proposed") and one.actor == ctx.actor.id for one in found.steps):
+        raise SamePerson
     said = words.reason(reason, longest=TEXT_MAX)
     session.execute(sa.update(breach).where(breach.c.id == breach_id).values(letters_exception=said))
-    _note(session, breach_id, "letters left out", ctx, reason=said)
+    event_id = _told(session, found, ctx, LETTERS_LEFT_OUT)
+    _note(session, breach_id, "letters left out", ctx, reason=said, event_id=event_id)
 
 
 def complete(session: Session, breach_id: str, ctx: Context) -> None:
@@ -363,7 +377,7 @@ def complete(session: Session, breach_id: str, ctx: Context) -> None:
     if found.high_risk and not found.told(PEOPLE) and not found.letters_exception:
         raise PeopleUntold
     session.execute(sa.update(breach).where(breach.c.id == breach_id).values(state=COMPLETE, closed_at=ctx.at))
-    _note(session, breach_id, "complete", ctx)
+    _note(session, breach_id, "complete", ctx, event_id=_told(session, found, ctx, COMPLETE))
 
 
 def draft(found: Breach, *, parts: Registers, contact: str) -> str:
@@ -446,6 +460,21 @@ def _rendered(payload: Payload) -> list[str]:
     ]
 
 
+def _told(session: Session, found: Breach, ctx: Context, decision: str | None = None) -> str:
+    """Record that what is known of a breach, or what is decided about it, was written down."""
+    due_at = rfc3339(found.due_at)
+    event = BreachAssessed(breach=found.id, due_at=due_at, incident=found.incident_ref, decision=decision)
+    return outbox.record(session, event, ctx)
+
+
+def _extent(found: Breach) -> str | None:
+    """Return in a line what the two later readers ask first: risk, whose data, how many."""
+    if found.high_risk is None:
+        return None
+    people = f"{found.people:,} people" if found.people is not None else "unknown number of people"
+    return f"{'high risk' if found.high_risk else 'no high risk'}; {', '.join(found.categories)}; {people}"
+
+
 def _note(session: Session, breach_id: str, what: str, ctx: Context, **more: str | None) -> None:
     values = {"breach_id": breach_id, "at": ctx.at, "actor": _staff(ctx), "what": what, **more}
     session.execute(sa.insert(breach_step).values(**values))
@@ -505,5 +534,8 @@ def _of(row: Any, notices: Sequence[Any], steps: Sequence[Any]) -> Breach:  # ro
             )
             for one in notices
         ],
-        steps=[Step(at=one.at, what=one.what, before=one.before, after=one.after, reason=one.reason) for one in steps],
+        steps=[
+            Step(at=one.at, actor=one.actor, what=one.what, before=one.before, after=one.after, reason=one.reason)
+            for one in steps
+        ],
     )

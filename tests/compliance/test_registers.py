@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from compliance.registers.breaches import (
     Found,
     LateReasonMissing,
     PeopleUntold,
+    RiskDecided,
 )
 from compliance.registers.models import activity_approval, breach, processor
 from compliance.registers.processors import POINTS, Entry, ProcessorInvalid
@@ -157,7 +159,7 @@ def test_two_people_decide_and_the_notice_is_drafted(rights: Rights) -> None:
         ("people", 1),
     ]
     kinds = rights.kinds()
-    assert [kinds.count(f"privacy.breach.{one}") for one in ("opened", "assessed", "notified")] == [1, 2, 3]
+    assert [kinds.count(f"privacy.breach.{one}") for one in ("opened", "assessed", "notified")] == [1, 3, 3]
 
 
 def test_who_proposed_does_not_decide(rights: Rights) -> None:
@@ -225,6 +227,20 @@ def test_people_at_high_risk_are_written_to_or_it_says_why_not(rights: Rights) -
         why = "The mail was encrypted, and the key was elsewhere"
         breaches.except_letters(session, id_, why, as_(rights, "dora"))
     assert said(rights, "privacy.high_risk") == (State.PASS, [])
+
+
+def test_one_person_takes_back_no_risk_that_two_decided_on(rights: Rights) -> None:
+    id_ = assessed(rights)
+    decided(rights, id_, breaches.NOTIFY)
+    with rights.db.begin() as session, pytest.raises(RiskDecided):
+        breaches.assess(session, id_, replace(KNOWN, high_risk=False), as_(rights, "olga"))
+    with rights.db.begin() as session:
+        breaches.assess(session, id_, replace(KNOWN, people=90), as_(rights, "dora"))
+    step = now(rights, id_).steps[-1]
+    assert "140 people" in str(step.before)
+    assert "90 people" in str(step.after)
+    with rights.db.begin() as session, pytest.raises(SamePerson):
+        breaches.except_letters(session, id_, "The mail was encrypted", as_(rights, "dora"))
 
 
 def test_the_register_is_approved_by_its_hash_and_its_difference_is_shown(
