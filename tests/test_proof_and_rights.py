@@ -66,6 +66,8 @@ def test_controls_are_judged_and_a_month_goes(house: Installation) -> None:
 
 def _controls_are_judged(house: Installation) -> None:
     controls = house.system.controls
+    house.system.signer.sign(house.system.clock.now())
+    house.system.rounds.sample(house.system.clock.now())
     for probe in controls.parts.probes.values():
         seen = controls.observe(probe, is_test_due=True)
         assert seen is not None

@@ -88,7 +88,7 @@ class Look:
     ctx: Context
     profile: str
     deadline: Deadline
-    baseline: Callable[[str], Baseline | None]
+    baselines: Callable[[Session, str], Baseline | None]
     is_fence: bool = False
     fence: dict[str, Any] = field(default_factory=dict)
 
@@ -96,6 +96,10 @@ class Look:
     def at(self) -> datetime:
         """The only clock there is."""
         return self.ctx.at
+
+    def baseline(self, name: str) -> Baseline | None:
+        """Return the baseline in force, by the session of this look."""
+        return self.baselines(self.session, name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -157,7 +157,7 @@ def _look(session: Session, probe: Probe, ctx: Context, window: Window, store: E
         ctx=ctx,
         profile=parts.profile,
         deadline=Deadline(parts.settings.probe_seconds_max),
-        baseline=lambda name: parts.baseline(session, name),
+        baselines=parts.baseline,
     )
 
 

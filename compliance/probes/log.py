@@ -22,14 +22,17 @@ from ingest import models
 from ingest.events import catalog
 from ingest.events.auth import LoginFailed
 from ingest.events.envelope import at_path
-from ingest.log import checkpoint, forgetting, forgotten, read, rounds
+from ingest.log import checkpoint, forgetting, forgotten, read, rounds, witness
 from ingest.store.columns import month_end
 from ingest.store.port import walk
 from ingest.store.query import And, Eq, Exists, In, Not, Or, Search, Where
 from ingest.store.query import Window as StoreWindow
 
 SIGNED_MAX: Final = timedelta(minutes=10)
+SEEN_MAX: Final = timedelta(minutes=10)
+"""So old may the newest sample of the monitor be, and a signed head that the witness has not seen."""
 COMPARED_MAX: Final = 30_000
+INSUFFICIENT_PRIVILEGE: Final = "42501"
 MONTHS_KEPT: Final = 12
 AUDITED: Final = ("security", "governance")
 ARRIVED: Final = timedelta(seconds=60)
@@ -155,8 +158,12 @@ def _succeeds(db: Database, act: sa.Update | sa.Delete) -> bool:
             raise _Tried(done.rowcount)  # type: ignore[attr-defined]  # an update has a row count
     except _Tried:
         return True
-    except (sa.exc.DBAPIError, sa.exc.InternalError):
-        return False
+    except sa.exc.IntegrityError:
+        return False  # the table's trigger
+    except sa.exc.DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == INSUFFICIENT_PRIVILEGE:
+            return False
+        raise  # a table that is not there, or a database that is busy, refused nothing
 
 
 def _plant_editable(look: Look) -> str:
@@ -193,8 +200,18 @@ def _integrity(look: Look) -> Reading:
     return Reading(
         population={"bodies": compared, "head": 1, "checkpoint": 1, "rounds": len(newest)},
         violations=wrong,
-        asked={"size": head.size},
+        asked={"size": head.size, "drawn": compared},
+        unknown=None if _is_watched(look) else "not_observed",
     )
+
+
+def _is_watched(look: Look) -> bool:
+    """Tell whether the monitor looked lately and the witness saw what was signed; else nobody can say it stands."""
+    seen, age = witness.standing(look.session), rounds.freshness(look.session, look.at)
+    if age.sample is None or age.sample > SEEN_MAX:
+        return False
+    signed = checkpoint.newest(look.session)
+    return signed is None or look.at - signed.at <= SEEN_MAX or (seen is not None and (seen.size or 0) >= signed.size)
 
 
 def _slices(size: int, look: Look) -> Sequence[tuple[int, int]]:

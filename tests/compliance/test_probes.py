@@ -235,7 +235,7 @@ def committed(house: Installation, probe: Probe) -> str | None:
             ctx=system.context(service("test")),
             profile="embedded",
             deadline=Deadline(20),
-            baseline=lambda _: None,
+            baselines=lambda _session, _name: None,
             is_fence=True,
         )
         planted = probe.plant(look)
