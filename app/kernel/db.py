@@ -150,6 +150,12 @@ def dialect_of(session: Session) -> str:
     return session.get_bind().dialect.name
 
 
+def delete_for_good(session: Session) -> None:
+    """Let SQLite write zeros over what this connection deletes, for good; PostgreSQL leaves that to its vacuum."""
+    if dialect_of(session) == "sqlite":
+        session.connection().exec_driver_sql("PRAGMA secure_delete = ON")
+
+
 def insert_once(session: Session, table: sa.Table, *rows: Mapping[str, object]) -> int:
     """Insert rows, leaving out those whose key exists already; returns how many were new."""
     if not rows:

@@ -16,7 +16,7 @@ from app.kernel import crypto
 from app.kernel.clock import rfc3339
 from app.kernel.context import Context
 from app.kernel.crypto import Secret
-from app.kernel.db import UtcDateTime
+from app.kernel.db import UtcDateTime, delete_for_good
 from app.kernel.errors import NotFound
 from app.kernel.marks import NOBODY, Mark
 from compliance.contracts import masking
@@ -244,13 +244,16 @@ class MarkedTables:
                     yield from self._records(table, row, beside, subject, own, counterparty=True)
 
     def due(self, session: Session, class_: str, before: datetime, limit: int) -> Iterator[Target]:
+        left = limit
         for name, ended in self._ended.items():
             # The row ends by the class of its table; a column of a shorter class is no reason to end the rest.
-            if ended.retention != class_:
+            if ended.retention != class_ or left <= 0:
                 continue
             table, at = self._by_name[name], self._by_name[name].c[ended.column]
-            query = self._ended_before(name, before).order_by(at, *table.primary_key).limit(limit)
-            yield from self._due_of(session, name, class_, query)
+            query = self._ended_before(name, before).order_by(at, *table.primary_key).limit(left)
+            for target in self._due_of(session, name, class_, query):
+                left -= 1
+                yield target
 
     def still_due(self, session: Session, class_: str, before: datetime, targets: Sequence[Target]) -> Iterator[Target]:
         for name, ids in _by_store(targets):
@@ -289,6 +292,7 @@ class MarkedTables:
                     yield from self._targets(table, columns, row, subject)
 
     def erase(self, session: Session, targets: Sequence[Target], ctx: Context) -> Counter[str]:
+        delete_for_good(session)
         done: Counter[str] = Counter()
         groups: dict[tuple[str, str, tuple[str, ...]], set[str]] = {}
         for target in targets:

@@ -30,7 +30,7 @@ from compliance.privacy import requests as asked
 from compliance.privacy.models import erasure_certificate, erasure_target, request, request_item
 from compliance.privacy.parts import Privacy
 from compliance.privacy.requests import Kind, Request, State
-from compliance.retention import holds
+from compliance.retention import holds, policies
 from ingest.events.access import DataRead
 from ingest.events.privacy import RequestApproved, RequestCompleted, SubjectErased
 from ingest.log import entries, merkle, outbox, shredding
@@ -43,8 +43,6 @@ KEYS: Final = "subject keys"
 HOLD: Final = "legal_hold"
 """By what a row stays that a legal hold keeps: its case and reason are for nobody but those who placed it."""
 EPOCH_MAX: Final = timedelta(days=31)
-BACKUPS: Final = timedelta(days=30)
-"""The backup horizon: until its end a backup may hold a key."""
 READER: Final = service("privacy-reader")
 """Who looks whether an erasure is one: another service than the one that erases, with no permission at all."""
 STEPS_MAX: Final = 10_000
@@ -419,10 +417,11 @@ def _rows_of(session: Session, request_id: str) -> Sequence[Any]:
 
 def _certify(session: Session, found: Request, rows: Sequence[Any], ctx: Context, shreds: Shredding) -> None:
     kept, classes = _kept_of(rows, ctx), _classes(rows)
+    horizon = policies.backups_end(session, ctx.at) - ctx.at
     with shreds.keys.db.read() as keys:
-        known = shredding.irrecoverable_from(keys, found.subject, classes, BACKUPS) if classes else ctx.at + BACKUPS
-    # The key of an epoch ends within a month of its beginning, and its last backup after the backup horizon.
-    irrecoverable = known or ctx.at + EPOCH_MAX + BACKUPS
+        known = shredding.irrecoverable_from(keys, found.subject, classes, horizon) if classes else ctx.at + horizon
+    # The key of an epoch ends within a month of its beginning, and its last backup when backups end.
+    irrecoverable = known or ctx.at + EPOCH_MAX + horizon
     event_id = asked.event_of_state(session, found.id, State.EXECUTED)
     body = {
         "certificate": "erasure",
@@ -434,6 +433,7 @@ def _certify(session: Session, found: Request, rows: Sequence[Any], ctx: Context
         "erased_at": rfc3339(ctx.at),
         "irrecoverable_from": rfc3339(irrecoverable),
         "why_not_before": "Backups hold wrapped keys until the key of their month is destroyed and its backups end.",
+        "backups": policies.backups_said(session),
         "plan_root": _root(session, found.id),
         "erased": [
             {"store": row.store, "category": row.category, "how": _WORDS[row.action], "entries": row.rows}

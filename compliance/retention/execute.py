@@ -143,20 +143,11 @@ def _drop(run: Run, batch: Mapping[str, Any], ctx: Context, parts: Retention) ->
         with parts.log.db.begin() as session:
             runs.abort(session, run, Ending.ROOT_MOVED, f"{class_} {month} is not what was planned", ctx)
         return False
-    lo, hi = (removal.first - 1, removal.last) if removal is not None else (0, 0)
-    if unit is not None:
-        lo, hi = unit.first - 1, unit.last
     try:
-        # A hold that came since the run began keeps what is there: until the store has let go of the unit.
-        if removal is None or (removal.state == forgotten.BEGUN and parts.log.store.holds(class_, month)):
-            with parts.log.db.read() as guard:
-                legal.shut(guard)
-                with parts.log.db.read() as session:  # what it sees begins after the guard has its lock
-                    holds = legal.active(session)
-                # If holds cannot be looked for, nothing is removed.
-                keep = legal.sequences(holds, parts.log.store, class_, lo, hi)
-                forgetting.begin(class_, month, keep, run.id, ctx, parts=parts.log)
-        done = forgetting.drop(class_, month, {}, run.id, ctx, parts=parts.log)
+        # A hold that comes while the run goes keeps what is there: until the store has let go of the unit. If holds
+        # cannot be looked for, nothing is removed.
+        keep = legal.keeping(parts.log.db, parts.log.store, class_)
+        done = forgetting.drop(class_, month, keep, run.id, ctx, parts=parts.log)
     except (Unavailable, StillThere, UnitNotOver, HoldTooLate) as error:
         where = {"onepay__run": run.id, "error__type": type(error).__name__}
         _log.warning("a retention run goes on later", extra=where)
@@ -227,7 +218,7 @@ def _targets(run: Run, batch: Mapping[str, Any], leaves: Sequence[str]) -> list[
 
 def _certify(session: Session, run: Run, ctx: Context, parts: Retention) -> None:
     certificate_id = ctx.new_id("crt")
-    irrecoverable = (run.executed_at or ctx.at) + parts.settings.backup_horizon
+    backups_end = policies.backups_end(session, run.executed_at or ctx.at)
     head = read.head(session)
     votes = parts.approvals.state_of(session, run.approval_id).votes if run.approval_id else ()
     body = {
@@ -257,8 +248,9 @@ def _certify(session: Session, run: Run, ctx: Context, parts: Retention) -> None
         "approved_by_rule": not votes,
         "executed_at": rfc3339(run.executed_at or ctx.at),
         "verified_at": rfc3339(ctx.at),
-        "irrecoverable_from": rfc3339(irrecoverable),
-        "remains": "Entries, leaves and proofs of the log stay: they hold no body. Backups end by the date above.",
+        "irrecoverable_from": rfc3339(backups_end),
+        "remains": "Entries, leaves and proofs of the log stay: they hold no body.",
+        "backups": policies.backups_said(session),
         "log_size": head.size,
         "log_root": head.root.hex(),
     }
@@ -271,7 +263,7 @@ def _certify(session: Session, run: Run, ctx: Context, parts: Retention) -> None
             run_id=run.id,
             body=body,
             sha256=digest,
-            irrecoverable_from=irrecoverable,
+            irrecoverable_from=backups_end,
             event_id=event_id,
             at=ctx.at,
         )

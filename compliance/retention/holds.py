@@ -15,13 +15,14 @@ from app.kernel import canonical, crypto, words
 from app.kernel.access import PRIVACY_HOLD_PLACE, PRIVACY_HOLD_RELEASE, PRIVACY_REQUEST_READ, Actor
 from app.kernel.approvals import ApprovalKind, Approvals, Payload
 from app.kernel.context import Context
-from app.kernel.db import dialect_of
+from app.kernel.db import Database, dialect_of
 from app.kernel.errors import Conflict, Invalid, NotFound
 from compliance.catalog import retention as catalogue
 from compliance.contracts.personal import Target
 from compliance.retention import models
 from ingest.events.privacy import LegalHoldPlaced, LegalHoldReleased
 from ingest.log import outbox
+from ingest.log.forgetting import Held, Keeping
 from ingest.store.port import EventStore, walk
 from ingest.store.query import And, Eq, In, Or, Search, Where, Window
 
@@ -189,19 +190,31 @@ def active(session: Session) -> list[Hold]:
     return [one for one in _all(session) if one.state == ACTIVE]
 
 
-def shut(session: Session) -> None:
-    """Let nobody place a hold before this transaction ends, once those who are placing one have done so.
+def standing(session: Session) -> list[Hold]:
+    """Return the holds in force, to which none is added before this transaction ends: one of `Database.begin`.
 
-    What is removed meanwhile is removed before whoever places a hold is told that it stands. On SQLite writers queue.
+    What is removed meanwhile is removed before whoever places a hold is told that it stands. On SQLite that is so since
+    one who writes waits for the other, and a transaction that reads would see holds as they were when it began.
     """
     if dialect_of(session) != "sqlite":
         session.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(_LOCK)))
-
-
-def standing(session: Session) -> list[Hold]:
-    """Return the holds in force, to which none is added before this transaction, which writes, ends."""
-    shut(session)
     return active(session)
+
+
+def keeping(db: Database, store: EventStore, class_: str) -> Keeping:
+    """Return who answers, while a unit goes, what of it is held, and whether a hold was placed since they looked."""
+
+    def look(lo: int, hi: int) -> Held:
+        with db.read() as session:
+            seen = active(session)
+        known = frozenset(one.id for one in seen)
+
+        def stands(session: Session) -> bool:
+            return known.issuperset(one.id for one in standing(session))
+
+        return Held(by_case=sequences(seen, store, class_, lo, hi), stands=stands)
+
+    return look
 
 
 def listed(session: Session, actor: Actor) -> list[Hold]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from app.kernel.access import LOG_SEGMENT_PRUNE, PRIVACY_RUN_PROPOSE, service
 from app.kernel.context import Context
+from app.kernel.errors import OnePayError
 from app.kernel.ids import Ids
-from app.kernel.jobs import Job
+from app.kernel.jobs import Job, guarded
 from compliance.retention import execute, policies, runs
 from compliance.retention.parts import Retention
-from compliance.retention.runs import NothingDue, RunOpen
+from compliance.retention.runs import NothingDue, Run, RunOpen
 
 _PLANNER: Final = service("retention", PRIVACY_RUN_PROPOSE)
 _EXECUTOR: Final = service("retention", LOG_SEGMENT_PRUNE)
@@ -53,15 +55,31 @@ def plan_all(ctx: Context, parts: Retention) -> str | None:
 
 
 def carry_on(ctx: Context, reading: Context, parts: Retention) -> str | None:
-    """Carry out what was approved, and certify what is gone."""
+    """Carry out what was approved, and certify what is gone; a run that breaks off says so and stops no other."""
     db = parts.log.db
     with db.read() as session:
         waiting = runs.in_state(session, runs.APPROVED, runs.EXECUTING)
-    for run in waiting:
-        execute.carry_out(run, ctx, parts=parts)
+    broken = [_kept_going(run, partial(execute.carry_out, run, ctx, parts=parts), parts) for run in waiting]
     with db.read() as session:
         looking = runs.in_state(session, runs.VERIFYING)
-    for run in looking:
-        execute.verify(run, reading, parts=parts)
-    done = len(waiting) + len(looking)
-    return f"{done} runs carried on" if done else None
+    broken += [_kept_going(run, partial(execute.verify, run, reading, parts=parts), parts) for run in looking]
+    if not broken:
+        return None
+    said = f"{len(broken)} runs carried on"
+    return f"{said}, {sum(broken)} of them broke off" if any(broken) else said
+
+
+def _kept_going(run: Run, call: Callable[[], object], parts: Retention) -> bool:
+    """Carry one run on; returns whether it broke off, which stands in its row until it goes on."""
+    error = guarded(f"retention run {run.id}", call)
+    if error is None:
+        return False
+    said = f"broke off: {error}" if isinstance(error, OnePayError) else f"broke off: {type(error).__name__}"
+    guarded(f"retention run {run.id}", partial(_note, run, said, parts))
+    return True
+
+
+def _note(run: Run, said: str, parts: Retention) -> None:
+    with parts.log.db.begin() as session:
+        for state in (runs.APPROVED, runs.EXECUTING, runs.VERIFYING):
+            runs.move(session, run.id, (state,), state, why=said[: runs.WHY_MAX])

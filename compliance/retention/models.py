@@ -103,6 +103,8 @@ run = sa.Table(
     sa.Column("certified_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("looked", sa.Integer, nullable=False, server_default="0", info=_T),
 )
+is_open = run.c.state.in_(("planned", "waiting", "approved", "executing", "verifying"))
+sa.Index("compliance_retention_run_one", run.c["class"], unique=True, sqlite_where=is_open, postgresql_where=is_open)
 target = sa.Table(
     "compliance_retention_target",
     metadata,

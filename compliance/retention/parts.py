@@ -17,7 +17,6 @@ class Settings:
     batch: int = 1_000
     rows_max: int = 50_000
     plan_valid: timedelta = timedelta(hours=72)
-    backup_horizon: timedelta = timedelta(days=30)
     standing_rows: int = 10_000
     jump: int = 2
     median_days: int = 30

@@ -168,9 +168,11 @@ def due_by_store(
     """Yield what owners say is due, by store, at most as much as one run takes."""
     left = parts.settings.rows_max
     for source in parts.sources:
+        if left <= 0:
+            return
         by_store: dict[str, list[Target]] = {}
         for target in source.due(session, class_, before, left):
             by_store.setdefault(target.store, []).append(target)
         for store, targets in sorted(by_store.items()):
             yield source, store, targets
-            left = max(0, left - len(targets))
+            left -= len(targets)

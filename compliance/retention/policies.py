@@ -23,6 +23,7 @@ from ingest.events.compliance import DocumentApproved
 from ingest.log import outbox
 
 APPROVAL: Final = "privacy.policy"
+BACKUP: Final = "backup"
 REASON_MAX: Final = 500
 IN_FORCE, PROPOSED, SUPERSEDED, REJECTED = "in_force", "proposed", "superseded", "rejected"
 
@@ -78,6 +79,17 @@ def in_force(session: Session) -> Mapping[str, Policy]:
         else:
             proposed[row["class"]] = row["id"]
     return {name: _policy(of, approved.get(name), proposed.get(name)) for name, of in catalogue.shipped().items()}
+
+
+def backups_end(session: Session, made: datetime) -> datetime:
+    """Return when a backup made at an instant has ended by the policy in force of the class `backup`."""
+    return in_force(session)[BACKUP].keep.after(made)
+
+
+def backups_said(session: Session) -> str:
+    """Return whose duty it is that backups end, and when: we make none and cannot look for any."""
+    keep = in_force(session)[BACKUP].keep.in_words()
+    return f"Backups are the operator's and end within {keep}; that they do is the operator's to see to."
 
 
 def seen(session: Session, actor: Actor) -> Mapping[str, Policy]:

@@ -286,29 +286,31 @@ def _keep(session: Session, made: Plan, ctx: Context, parts: Retention) -> Run:
     run_id = ctx.new_id("ret")
     policy = made.policy
     asks = _asks(session, made, ctx.at, parts)
-    session.execute(
-        sa.insert(models.run).values(
-            id=run_id,
-            version=policy.version,
-            policy_hash=policy.hash,
-            before=made.before,
-            root=made.root,
-            facts={
-                "places": [place.document() for place in made.places],
-                "conflicts": list(made.conflicts),
-                "asks": asks,
-                "ground": policy.ground,
-                "keep": policy.keep.in_words(),
-            },
-            total=made.total,
-            done=0,
-            skipped=0,
-            state=PLANNED,
-            planned_by=ctx.actor.id if not (ctx.actor.id or "").startswith("svc_") else None,
-            planned_at=ctx.at,
-            **{"class": policy.class_},
-        )
-    )
+    row = {
+        "id": run_id,
+        "class": policy.class_,
+        "version": policy.version,
+        "policy_hash": policy.hash,
+        "before": made.before,
+        "root": made.root,
+        "facts": {
+            "places": [place.document() for place in made.places],
+            "conflicts": list(made.conflicts),
+            "asks": asks,
+            "ground": policy.ground,
+            "keep": policy.keep.in_words(),
+        },
+        "total": made.total,
+        "done": 0,
+        "skipped": 0,
+        "state": PLANNED,
+        "planned_by": ctx.actor.id if not (ctx.actor.id or "").startswith("svc_") else None,
+        "planned_at": ctx.at,
+    }
+    try:
+        session.execute(sa.insert(models.run).values(row))
+    except sa.exc.IntegrityError as error:  # somebody else planned one since we looked
+        raise RunOpen from error
     session.execute(
         sa.insert(models.target),
         [

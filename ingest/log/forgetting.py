@@ -7,23 +7,23 @@ looked for. Killed at any point, the same call goes on.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.kernel.access import LOG_SEGMENT_PRUNE
 from app.kernel.context import Context
-from app.kernel.db import Database, insert_once
+from app.kernel.db import Database, delete_for_good, insert_once
 from app.kernel.errors import Conflict, NotFound, WrongState
 from ingest import models
 from ingest.events.health import SegmentDropped
 from ingest.log import archive as archives
 from ingest.log import entries as form
-from ingest.log import forgotten, outbox, read, statements
+from ingest.log import forgotten, outbox, read
 from ingest.log.archive import MONTH_GRACE, OPEN_NAME, Archive
 from ingest.log.archive_check import ArchiveReader
 from ingest.log.forgotten import BEGUN, GONE, UNSTORED, Removal
@@ -128,6 +128,22 @@ class Parts:
     archive: Archive
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What is held of a unit, by case, as somebody looked for it.
+
+    `stands` tells within a transaction that writes whether nothing was added since, and lets nothing be added before
+    that transaction ends.
+    """
+
+    by_case: Mapping[str, Collection[int]]
+    stands: Callable[[Session], bool] = lambda session: True
+
+
+Keeping: TypeAlias = Callable[[int, int], Held]
+"""Whoever is asked what of a unit's sequences in (lo, hi] is held; asked outside any transaction, and again."""
+
+
 def units(session: Session) -> list[Unit]:
     """Return every class and month that was not removed, by month and class."""
     return [unit for month, lo, hi in _months(session) for unit in _units_of(session, month, lo, hi)]
@@ -157,22 +173,28 @@ def describe(session: Session, class_: str, month: str) -> Described:
 
 
 def drop(
-    class_: str, month: str, keep: Mapping[str, Collection[int]], run: str, ctx: Context, *, parts: Parts
+    class_: str, month: str, keep: Mapping[str, Collection[int]] | Keeping, run: str, ctx: Context, *, parts: Parts
 ) -> Dropped:
     """Remove one class and month from store, log bodies and archive; called again after a crash it goes on.
 
-    `keep` names the held sequences by case; those of other units are of no concern here. `run` is the approved run.
+    `keep` names the held sequences by case, or is asked for them: as the removal is written down, and until the store
+    has let go of the unit, so that what is held meanwhile stays. Those of other units are of no concern here. `run` is
+    the approved run. On SQLite writers wait for the moment in which the store lets go.
     Opens transactions of its own. Demands `log:segment:prune`. Raises `UnitUnknown`, `UnitNotOver`, `HoldTooLate`,
     `StillThere`, and what database, store or archive raise when they do not answer: then it is called again.
     """
     assert class_ in CLASSES, "a hold is not a class"
-    removal = begin(class_, month, keep, run, ctx, parts=parts)
-    with parts.db.read() as session:
-        holds = forgotten.holds_of(session, class_, month)
+    ctx.actor.require(LOG_SEGMENT_PRUNE)
+    removal, held = _begin(class_, month, keep, run, ctx, parts)
     parts.archive.seal_month(parts.db, class_, month, ctx.at)
-    if removal.state == BEGUN:
-        _copy_held(class_, month, holds, parts)
-    _unstore(removal, holds, parts)
+    while True:
+        with parts.db.read() as session:
+            holds = forgotten.holds_of(session, class_, month)
+        if removal.state == BEGUN:
+            _copy_held(class_, month, holds, parts)
+        if _unstore(removal, holds, held, parts):
+            break
+        removal, held = _begin(class_, month, keep, run, ctx, parts)
     bodies = _delete_bodies(removal, parts)
     with parts.archive.alone():
         parts.archive.unlink(class_, month)
@@ -219,32 +241,59 @@ def remaining(session: Session, class_: str, month: str, *, store: EventStore, a
     )
 
 
-def begin(
-    class_: str, month: str, keep: Mapping[str, Collection[int]], run: str, ctx: Context, *, parts: Parts
-) -> Removal:
-    """Write down what will go and what is held, or take up what was written down before, with what is held anew.
+def _begin(
+    class_: str,
+    month: str,
+    keep: Mapping[str, Collection[int]] | Keeping,
+    run: str,
+    ctx: Context,
+    parts: Parts,
+) -> tuple[Removal, Held]:
+    """Write down what will go and what is held, or take up what was written down before, with what is held anew."""
+    while True:
+        held = _asked(class_, month, keep, parts)
+        with parts.db.begin() as session:
+            if held.stands(session):
+                return _taken_up(session, class_, month, held.by_case, run, ctx, parts), held
 
-    The first step of `drop`, for whoever has to see that nothing is held between asking for holds and this.
-    """
-    ctx.actor.require(LOG_SEGMENT_PRUNE)
-    is_stored = parts.store.holds(class_, month)
-    with parts.db.begin() as session:
-        known = forgotten.removal(session, class_, month)
-        if known is None:
-            known = _written(session, _unit(session, class_, month), run, ctx, parts)
-        fresh = _fresh_holds(session, known, keep)
-        if fresh and (known.state != BEGUN or not is_stored):
-            raise HoldTooLate(f"Of {class_} {month}, {len(fresh)} sequences are gone already.")
-        insert_once(session, models.held, *fresh)
-        held = session.scalar(
-            sa.select(sa.func.count(models.held.c.sequence.distinct())).where(
-                models.held.c["class"] == class_, models.held.c.month == month
-            )
+
+def _asked(class_: str, month: str, keep: Mapping[str, Collection[int]] | Keeping, parts: Parts) -> Held:
+    """Return what is held; of what the store has let go of nothing can be held any more, so nobody is asked."""
+    if isinstance(keep, Mapping):
+        return Held(by_case=keep)
+    with parts.db.read() as session:
+        removal = forgotten.removal(session, class_, month)
+        of = _unit(session, class_, month) if removal is None else removal
+    if removal is not None and (removal.state != BEGUN or not parts.store.holds(class_, month)):
+        return Held(by_case={})
+    return keep(of.first - 1, of.last)
+
+
+def _taken_up(
+    session: Session,
+    class_: str,
+    month: str,
+    keep: Mapping[str, Collection[int]],
+    run: str,
+    ctx: Context,
+    parts: Parts,
+) -> Removal:
+    known = forgotten.removal(session, class_, month)
+    if known is None:
+        known = _written(session, _unit(session, class_, month), run, ctx, parts)
+    fresh = _fresh_holds(session, known, keep)
+    if fresh and (known.state != BEGUN or not parts.store.holds(class_, month)):
+        raise HoldTooLate(f"Of {class_} {month}, {len(fresh)} sequences are gone already.")
+    insert_once(session, models.held, *fresh)
+    held = session.scalar(
+        sa.select(sa.func.count(models.held.c.sequence.distinct())).where(
+            models.held.c["class"] == class_, models.held.c.month == month
         )
-        session.execute(sa.update(models.forgotten).where(_is(known)).values(held=held or 0))
-        found = forgotten.removal(session, class_, month)
-        assert found is not None, "it was written a moment ago"
-        return found
+    )
+    session.execute(sa.update(models.forgotten).where(_is(known)).values(held=held or 0))
+    found = forgotten.removal(session, class_, month)
+    assert found is not None, "it was written a moment ago"
+    return found
 
 
 def _written(session: Session, unit: Unit, run: str, ctx: Context, parts: Parts) -> Removal:
@@ -312,27 +361,33 @@ def _copy_held(class_: str, month: str, holds: Mapping[str, list[int]], parts: P
         assert made.count >= len(sequences), "every held body is in the file of its case"
 
 
-def _unstore(removal: Removal, holds: Mapping[str, list[int]], parts: Parts) -> None:
-    """Remove the unit from the store, and say so once the store has no more of it than what is held."""
+def _unstore(removal: Removal, holds: Mapping[str, list[int]], held: Held, parts: Parts) -> bool:
+    """Remove the unit from the store, and say so once the store has no more of it than what is held.
+
+    False where something was held since it was asked for; then nothing was removed.
+    """
     before = month_end(removal.month)
-    parts.store.drop(removal.class_, before, holds, since=month_begin(removal.month))
-    parts.store.settle()
-    left = parts.store.count(Eq(CLASS_PATH, removal.class_), Window(lo=removal.first - 1, hi=removal.last))
-    if left != removal.held or parts.store.holds(removal.class_, removal.month):
-        raise StillThere(
-            f"The store has {left} documents of {removal.class_} {removal.month}, {removal.held} are held."
-        )
     with parts.db.begin() as session:
+        if not held.stands(session):
+            return False
+        parts.store.drop(removal.class_, before, holds, since=month_begin(removal.month))
+        parts.store.settle()
+        left = parts.store.count(Eq(CLASS_PATH, removal.class_), Window(lo=removal.first - 1, hi=removal.last))
+        if left != removal.held or parts.store.holds(removal.class_, removal.month):
+            raise StillThere(
+                f"The store has {left} documents of {removal.class_} {removal.month}, {removal.held} are held."
+            )
         session.execute(
             sa.update(models.forgotten).where(_is(removal), models.forgotten.c.state == BEGUN).values(state=UNSTORED)
         )
+    return True
 
 
 def _delete_bodies(removal: Removal, parts: Parts) -> int:
     deleted = 0
     while True:
         with parts.db.begin() as session:
-            statements.delete_for_good(session)
+            delete_for_good(session)
             some = list(session.scalars(_bodies_of(removal.class_, removal.first, removal.last).limit(BATCH)))
             if not some:
                 return deleted

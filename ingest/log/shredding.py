@@ -14,12 +14,12 @@ from sqlalchemy.orm import Session
 from app.kernel import crypto
 from app.kernel.clock import from_micros
 from app.kernel.context import Context
-from app.kernel.db import Database, changed, insert_once
+from app.kernel.db import Database, changed, delete_for_good, insert_once
 from app.kernel.errors import WrongState
 from app.kernel.ids import derived
 from ingest.events.envelope import Event
 from ingest.events.key import SecretCreated, SecretDestroyed, SecretRotated, SubjectKeyDestroyed
-from ingest.log import epochs, outbox, statements
+from ingest.log import epochs, outbox
 from ingest.log.epochs import CURRENT, DESTROYED, RETIRING
 from ingest.log.subject_keys import SubjectKeys
 from ingest.models import epoch, subject_key
@@ -94,7 +94,7 @@ def end_keys(subject: str, classes: Collection[str], why: str, at: datetime, *, 
     """
     had = []
     with keys.db.begin() as session:
-        statements.delete_for_good(session)
+        delete_for_good(session)
         for class_ in sorted(set(classes)):
             is_this = (subject_key.c.subject == subject) & (subject_key.c["class"] == class_)
             gone = changed(
@@ -199,7 +199,7 @@ def _rewrap(keys: SubjectKeys, old: int, new: int) -> int:
         if not rows:
             return moved
         with keys.db.begin() as session:
-            statements.delete_for_good(session)
+            delete_for_good(session)
             moved += sum(_moved(session, keys, row._mapping, old, new) for row in rows)
         after = (rows[-1]._mapping["subject"], rows[-1]._mapping["class"])
 

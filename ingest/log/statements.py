@@ -10,15 +10,6 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
 from sqlalchemy.engine import Connection
-from sqlalchemy.orm import Session
-
-from app.kernel.db import dialect_of
-
-
-def delete_for_good(session: Session) -> None:
-    """Let SQLite write zeros over what this connection deletes, for good; PostgreSQL leaves that to its vacuum."""
-    if dialect_of(session) == "sqlite":
-        session.connection().exec_driver_sql("PRAGMA secure_delete = ON")
 
 
 class HeadRow(NamedTuple):

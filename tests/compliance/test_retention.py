@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -14,20 +15,27 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.identity import roles
+from app.identity.models import device as devices
 from app.identity.models import session as sessions
 from app.kernel.access import Acr, Actor, ActorKind
 from app.kernel.approvals import Verdict
 from app.kernel.clock import StillClock
 from app.kernel.context import Context
+from app.kernel.crypto import Secret
+from app.kernel.db import UtcDateTime
 from app.kernel.errors import Forbidden, SamePerson, Unavailable
+from app.kernel.marks import personal
+from app.kernel.marks import technical as plain
 from compliance.contracts.personal import PersonalDataSource, Target
+from compliance.contracts.tables import Ended, MarkedTables
 from compliance.retention import execute, holds, jobs, models, policies, runs
 from compliance.retention.holds import HoldInvalid, Item, Order
 from compliance.retention.policies import PeriodUnknown, PolicyBelowFloor
 from compliance.retention.runs import NothingDue, RunOpen
 from ingest import models as log
-from ingest.log import monitor, proofs, read
+from ingest.log import forgetting, monitor, proofs, read
 from ingest.log.store_check import Copy
+from ingest.store.query import And, Eq, Window
 from tests.support.installation import Installation, Person, installed
 
 START = datetime(2026, 6, 2, 9, 0, tzinfo=UTC)
@@ -596,3 +604,168 @@ def test_what_is_gone_is_counted_over_all_runs_and_not_over_those_that_are_shown
     with system.db.read() as session:
         assert run.id not in {one.id for one in runs.listed(session, officer)}
         assert runs.totals(session, officer).gone == {"session": run.total}
+
+
+def order_on(house: Installation, case: str) -> Order:
+    return Order(
+        case=case,
+        reason="a claim about a payment",
+        authority="Regional court",
+        review_on=date(2028, 1, 10),
+        items=(Item(kind="subject", value=house.people["amber_one"].account),),
+    )
+
+
+def placed_beside(house: Installation, case: str) -> None:
+    """Place a hold in another thread, as another worker would, and wait until it stands."""
+
+    def place() -> None:
+        with house.system.db.begin() as session:
+            holds.place(session, order_on(house, case), ctx(house, "omar"))
+
+    with ThreadPoolExecutor(1) as other:
+        other.submit(place).result()
+
+
+@pytest.mark.parametrize("where", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("moment", ["while holds are looked for", "while what is held is copied"])
+def test_a_hold_placed_while_a_month_goes_keeps_its_events(
+    tmp_path: Path, where: str, moment: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "" if where == "sqlite" else request.getfixturevalue("server").empty_database()
+    database: dict[str, Any] = {"database_url": url} if url else {}
+    with installed(tmp_path / "home", clock=StillClock(START), **database) as house:
+        for name, role in (
+            ("olga", roles.COMPLIANCE_OFFICER),
+            ("omar", roles.COMPLIANCE_OFFICER),
+            ("dora", roles.DPO),
+            ("dirk", roles.DPO),
+        ):
+            house.staff(name, role)
+        house.customer("amber_one", euros=20)
+        house.arrive()
+        house.system.signer.sign(START)
+        house.system.clock.move(LATER - START)  # type: ignore[attr-defined]  # a still clock
+        keep_shorter(house)
+        settle(house)
+        run = planned(house, "security")
+        approved(house, run, "dora", "dirk")
+        module, name = (holds, "sequences") if "looked" in moment else (forgetting, "_copy_held")
+        real, done = getattr(module, name), []
+
+        def beside(*given: Any) -> Any:
+            answer = real(*given)
+            if not done:
+                done.append(moment)
+                placed_beside(house, "claim-23")
+            return answer
+
+        monkeypatch.setattr(module, name, beside)
+        for _ in range(3):
+            carried_on(house)
+        ended = now(house, run)
+        assert (ended.state, done) == (runs.CERTIFIED, [moment])
+        with house.system.db.read() as session:
+            held = set(session.scalars(sa.select(log.held.c.sequence)))
+        of = house.people["amber_one"].account
+        unit = Window(lo=0, hi=max(held, default=0))
+        about = house.system.store.count(And((Eq("onepay.class", "security"), Eq("onepay.subject.id", of))), unit)
+        assert len(held) == ended.skipped == about > 0
+        assert is_sound(house)
+
+
+def test_a_run_that_breaks_off_stops_no_other(house: Installation) -> None:
+    system = house.system
+    house.browser().sign_in(house.people["olga"], surface="staff")
+    with system.db.begin() as session:
+        session.execute(sa.update(sessions).values(ended_at=system.clock.now() - timedelta(days=100)))
+        session.execute(sa.update(devices).values(last_seen_at=system.clock.now() - timedelta(days=500)))
+    broken, sound = planned(house, "device"), planned(house, "session")
+    for run in (broken, sound):
+        approved(house, run, "dora", "dirk")
+
+    class Breaking(Sparing):
+        def erase(self, session: Session, targets: Sequence[Target], ctx: Context) -> Counter[str]:
+            if targets[0].retention == "device":
+                raise ZeroDivisionError
+            return self._inner.erase(session, targets, ctx)
+
+    sources = tuple(cast("PersonalDataSource", Breaking(one, is_honest=True)) for one in system.retention.sources)
+    parts = replace(system.retention, sources=sources)
+    said = jobs.carry_on(system.context(jobs._EXECUTOR), system.context(jobs._READER), parts)
+    assert said == "3 runs carried on, 1 of them broke off"  # one was carried out and certified
+    assert now(house, sound).state == runs.CERTIFIED
+    assert (now(house, broken).state, now(house, broken).why) == (runs.EXECUTING, "broke off: ZeroDivisionError")
+
+
+@pytest.mark.parametrize("where", ["sqlite", "postgresql"])
+def test_two_who_plan_in_the_same_moment_have_one_run(
+    tmp_path: Path, where: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "" if where == "sqlite" else request.getfixturevalue("server").empty_database()
+    database: dict[str, Any] = {"database_url": url} if url else {}
+    with installed(tmp_path / "home", clock=StillClock(LATER), **database) as house:
+        house.staff("olga", roles.COMPLIANCE_OFFICER)
+        house.browser().sign_in(house.people["olga"], surface="staff")
+        with house.system.db.begin() as session:
+            session.execute(sa.update(sessions).values(ended_at=LATER - timedelta(days=100)))
+        monkeypatch.setattr(runs, "_demand_no_other", lambda session, class_: None)  # both looked before either planned
+        first = planned(house, "session")
+        with pytest.raises(RunOpen):
+            planned(house, "session")
+        with house.system.db.read() as session:
+            assert [one.id for one in runs.in_state(session, *runs.OPEN)] == [first.id]
+
+
+def test_a_run_takes_no_more_rows_than_it_may_whatever_tables_they_lie_in(house: Installation) -> None:
+    metadata, about = sa.MetaData(), personal("device.id", "owner", retention="device")
+    for name in ("app_first", "app_second"):
+        sa.Table(
+            name,
+            metadata,
+            sa.Column("id", sa.Integer, primary_key=True, info=plain()),
+            sa.Column("owner", sa.Text, info=about),
+            sa.Column("at", UtcDateTime, info=plain()),
+        )
+    ended = dict.fromkeys(metadata.tables, Ended(column="at", retention="device"))
+    tables = MarkedTables("few", metadata, hashing=Secret(b"h" * 32), ended=ended)
+    with house.system.db.begin() as session:
+        metadata.create_all(session.connection())
+        for table in metadata.tables.values():
+            session.execute(sa.insert(table), [{"id": n, "owner": "acc_1", "at": START} for n in range(3)])
+        found = [target.store for target in tables.due(session, "device", LATER, 4)]
+        session.rollback()
+    assert found == ["app_first"] * 3 + ["app_second"]
+
+
+def test_what_is_retired_is_written_over_on_sqlite(house: Installation) -> None:
+    system = house.system
+    house.browser().sign_in(house.people["olga"], surface="staff")
+    with system.db.begin() as session:
+        session.execute(sa.text("PRAGMA secure_delete = OFF"))
+        (source,) = [one for one in system.retention.sources if one.name == "identity"]
+        targets = list(source.due(session, "session", system.clock.now() + timedelta(days=1), 9))
+        source.erase(session, targets, ctx(house, "olga"))
+        assert session.scalar(sa.text("PRAGMA secure_delete")) == 1
+
+
+def test_a_certificate_says_that_backups_are_the_operators_and_end_by_the_policy_in_force(house: Installation) -> None:
+    system = house.system
+    with system.db.begin() as session:
+        asker = ctx(house, "olga")
+        approval = policies.propose(
+            session, "backup", "P45D", "", "the operator keeps them longer", asker, approvals=system.approvals
+        )
+    with system.db.begin() as session:
+        system.approvals.decide(session, approval, Verdict.APPROVED, "", ctx(house, "dora"))
+    house.browser().sign_in(house.people["olga"], surface="staff")
+    with system.db.begin() as session:
+        session.execute(sa.update(sessions).values(ended_at=system.clock.now() - timedelta(days=100)))
+    run = planned(house, "session")
+    approved(house, run, "dora", "dirk")
+    carried_on(house)
+    with system.db.read() as session:
+        certificate = execute.certificate_of(session, run.id)
+    assert certificate is not None
+    assert certificate["irrecoverable_from"] == system.clock.now() + timedelta(days=45)
+    assert certificate["body"]["backups"].startswith("Backups are the operator's and end within 45 days")
