@@ -117,6 +117,7 @@ from payments.containment import HoldOutgoing as HoldOutgoingAction
 from payments.models import metadata as payments_tables
 from playbooks import joining
 from playbooks import privacy as playbooks_privacy
+from playbooks.decisions import AutomaticActions
 from playbooks.engine import shipped as playbooks
 from playbooks.models import metadata as playbooks_tables
 from playbooks.parts import Parts as Response
@@ -460,7 +461,7 @@ def _compliance(
     rules = PrivacySettings(erase_delay=timedelta(minutes=2)) if settings.demo else PrivacySettings()
     privacy = Privacy(
         sources=sources,
-        decisions=(),
+        decisions=(AutomaticActions(),),
         obstacles=(payments_privacy.obstacles,),
         people=identity_privacy.People(identity),
         keys=subject_keys,

@@ -10,6 +10,5 @@ def main() -> None:
     gc.disable()
     from app import cli
 
-    gc.freeze()
     gc.enable()
     cli.main()

@@ -25,7 +25,7 @@ from app.kernel.errors import Invalid, Unavailable
 from app.web import pages
 from compliance.catalog import purposes, retention
 from compliance.catalog.retention import RetentionClass
-from compliance.privacy import consent, delivery, erase, graph, history, rights
+from compliance.privacy import consent, decisions, delivery, erase, graph, history, rights
 from compliance.privacy import package as content
 from compliance.privacy import requests as asked
 from compliance.privacy.history import Look
@@ -89,8 +89,11 @@ def centre() -> Response:
     with system().db.read() as session:
         own = asked.own_requests(session, ctx)
         standings = consent.standings(session, ctx.actor.own_id)
+        decided = decisions.of(session, ctx, parts=system().compliance.privacy)
     recent = _looks(ctx.at - timedelta(days=30))
-    return _page("centre.html", asks=ASKS, requests=own, standings=standings, looks=recent, shown=LOOKS_SHOWN)
+    return _page(
+        "centre.html", asks=ASKS, requests=own, standings=standings, looks=recent, shown=LOOKS_SHOWN, decided=decided
+    )
 
 
 @route(blueprint, "GET", "/privacy/access", _HISTORY)

@@ -42,14 +42,16 @@ def received(session: Session, found: Request, token: str, ctx: Context, *, part
     _tell(session, "received", found, ctx, parts, stop=_stop(token, parts), wait=wait)
 
 
-def identity_question(session: Session, found: Request, ctx: Context, *, parts: Privacy) -> None:
-    """Ask whoever wrote to show that it is them."""
-    _tell(session, IDENTITY_QUESTION, found, ctx, parts)
+def identity_question(session: Session, found: Request, ctx: Context, *, pauses: bool, parts: Privacy) -> None:
+    """Ask whoever wrote to show that it is them; `pauses` tells whether the clock stands meanwhile."""
+    pause = "Until then the time to answer stands still." if pauses else ""
+    _tell(session, IDENTITY_QUESTION, found, ctx, parts, pause=pause)
 
 
 def identity_reminder(session: Session, found: Request, ctx: Context, *, parts: Privacy) -> None:
     """Ask once more, and say what happens if nobody answers."""
-    _tell(session, IDENTITY_REMINDER, found, ctx, parts)
+    wait = parts.settings.identity_refuse_after - parts.settings.identity_remind_after
+    _tell(session, IDENTITY_REMINDER, found, ctx, parts, until=_instant(ctx.at + wait, parts))
 
 
 def extended(session: Session, found: Request, reasons: str, ctx: Context, *, parts: Privacy) -> None:

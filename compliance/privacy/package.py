@@ -26,6 +26,7 @@ from compliance.privacy.consent import Receipt
 from compliance.privacy.history import Look
 from compliance.privacy.letters import RIGHTS
 from compliance.privacy.requests import Kind, Request
+from compliance.registers.processors import Processor
 from compliance.settings import PrivacySettings
 from ingest.log import verify
 from ingest.log.proofs import Pack
@@ -46,6 +47,10 @@ CATEGORIES: Final[Mapping[str, str]] = {
     "free_text": "What you wrote",
     "staff": "What staff did",
 }
+MACHINES: Final = (
+    "Where there are signs of an attack on an account, a rule may end sign-ins, lock the account or hold its payments "
+    "before a person looks. Payments are refused by fixed rules such as the balance. A person can look at each."
+)
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _PORTABLE_BASES: Final = ("consent", "contract")
 _ART_20: Final = {
@@ -97,8 +102,10 @@ class Content:
     looks: Sequence[Look]
     consents: Sequence[Receipt]
     decisions: Sequence[Decision]
-    decides: bool
-    """Whether anything here decides by machine about a person."""
+    processors: Sequence[Processor]
+    """Who works for us with people's data."""
+    contact: str
+    """How the data protection officer is reached."""
     proven: Proven
     policy: str
     settings: PrivacySettings
@@ -223,7 +230,7 @@ def _portable(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
 
 
 def _decisions(content: Content) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    return {
         "decisions": [
             {
                 "id": each.id,
@@ -236,14 +243,9 @@ def _decisions(content: Content) -> dict[str, Any]:
                 "ask_a_person": each.review,
             }
             for each in content.decisions
-        ]
+        ],
+        "says": MACHINES,
     }
-    if not content.decides:
-        found["why"] = (
-            "No machine decides about you alone here: payments are refused by fixed rules such as your balance, "
-            "and people decide what alerts lead to."
-        )
-    return found
 
 
 def _receipt(receipt: Receipt) -> dict[str, Any]:
@@ -359,24 +361,28 @@ def _report(content: Content) -> str:
     missing = "" if not skipped else f"<h2>What could not be searched</h2>{_table(['Store', 'Why'], skipped)}"
     reads = _table(["When", "Why", "Role", "Where"], looks) if looks else "<p>Nobody.</p>"
     omitted = _table(["What and why", "How often"], left_out) if left_out else "<p>Nothing.</p>"
-    made_by_machine = _decisions(content)
-    said = made_by_machine.get("why") or f"{len(content.decisions)} decisions stand in decisions.json."
+    decided = [
+        [rfc3339(each.at), each.outcome, "; ".join(each.factors), each.would_change] for each in content.decisions
+    ]
+    machines = _table(["When", "What", "Because of", "What would have changed it"], decided) if decided else ""
     body = f"""<h1>Your data at {escape(settings.controller_name)}</h1>
 <p>You asked {escape(RIGHTS[asked.kind.value])} on {asked.received_on:%-d %B %Y}. This was made on
 {content.at:%-d %B %Y} at {content.at:%H:%M} UTC. Times in the files are in UTC, amounts are decimal numbers
 with their currency.</p>
-<p>Responsible: {escape(settings.controller_name)}. Our data protection officer: {escape(settings.dpo_contact)}.</p>
+<p>Responsible: {escape(settings.controller_name)}. Our data protection officer: {escape(content.contact)}.</p>
 <h2>What we hold, why, and for how long</h2>
 {_table(["Category", "Entries", "Used for", "Kept", "Where it comes from", "File"], categories)}
 <p>Provided: you told us. Observed: it came about as you used your account. Derived: we concluded it from other
 data.</p>
 <h2>Why we may</h2>
 {_table(["Purpose", "Law", "What was weighed", "Who receives it"], whys)}
-<p>No data is passed to countries outside the European Economic Area.</p>
+<h2>Who works for us with it</h2>
+{_processors(content.processors)}
 <h2>Who looked</h2>
 {reads}
 <h2>What machines decided</h2>
-<p>{escape(said)}</p>
+<p>{escape(MACHINES)}</p>
+{machines}
 <h2>What is left out of this copy</h2>
 {omitted}
 {missing}
@@ -385,6 +391,20 @@ data.</p>
 your data elsewhere (portability/art20.json), and take consent back at any time with one press in the privacy centre.
 You can complain to {escape(settings.authority)}, and go to court.</p>"""
     return _page("Your data", body)
+
+
+def _processors(found: Sequence[Processor]) -> str:
+    """Name who processes data for us (Art. 15(1)(c)), and where that is outside the EEA, by which safeguard."""
+    if not found:
+        return "<p>Nobody but ourselves is written down.</p>"
+    rows = [[one.name, one.does, ", ".join(one.countries), one.transfer or ""] for one in found]
+    outside = sorted({country for one in found for country in one.outside})
+    said = (
+        f"Outside the European Economic Area: {', '.join(outside)}, by the safeguard named beside it (Art. 46)."
+        if outside
+        else "None of them works outside the European Economic Area."
+    )
+    return f"{_table(['Who', 'For what', 'Where', 'Safeguard'], rows)}<p>{escape(said)}</p>"
 
 
 def _readme(content: Content) -> str:

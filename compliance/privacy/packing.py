@@ -19,7 +19,7 @@ from app.kernel.crypto import Secret
 from app.kernel.db import Database
 from app.kernel.errors import ReasonMissing, SamePerson, Unavailable, WrongState
 from compliance.contracts.personal import ids_of
-from compliance.privacy import collecting, consent, history, letters, package
+from compliance.privacy import collecting, consent, decisions, history, letters, package
 from compliance.privacy import requests as asked
 from compliance.privacy.collecting import Collected
 from compliance.privacy.events import EventSource, is_own_alone
@@ -28,6 +28,7 @@ from compliance.privacy.models import package as table
 from compliance.privacy.package import Proven
 from compliance.privacy.parts import PackageTooLarge, Privacy
 from compliance.privacy.requests import PACKED, Request, State
+from compliance.registers import processors
 from ingest.events.access import DataRead
 from ingest.events.envelope import at_path
 from ingest.events.privacy import RequestApproved
@@ -105,7 +106,7 @@ def fail(session: Session, taken: Request, error: BaseException, ctx: Context, *
     if held.state is not State.SCOPED:
         return
     if isinstance(error, PackageTooLarge):
-        note = f"there is more than one file holds ({error.code}): a person of ours sends it in parts"
+        note = f"there is more than one file holds ({error.code}): a person of ours looks how it can be answered"
         asked.move(session, held, State.IN_REVIEW, ctx, note=note)
     else:
         note = f"the copy could not be made ({getattr(error, 'code', type(error).__name__)}); it is tried again"
@@ -130,18 +131,17 @@ def sign_incomplete(session: Session, request_id: str, reason: str, ctx: Context
 
 def content_of(session: Session, found: Collected, taken: Request, ctx: Context, *, parts: Privacy) -> package.Content:
     """Return all that goes into the copy of a request."""
-    documents = _documents(session, found, parts)
+    documents, officer = _documents(session, found, parts), processors.appointed(session)
     proven = _proven(session, documents, found, ctx, parts)
-    since = ctx.at - timedelta(days=3_650)
-    decisions = [each for source in parts.decisions for each in source.decisions(session, taken.subject, since)]
     return package.Content(
         request=taken,
         at=ctx.at,
         collected=found,
         looks=history.looks_among(documents, taken.subject),
         consents=consent.receipts(session, taken.subject),
-        decisions=decisions,
-        decides=bool(parts.decisions),
+        processors=processors.listed(session),
+        contact=officer.contact if officer is not None else parts.settings.dpo_contact,
+        decisions=decisions.about(session, taken.subject, ctx.at, parts=parts),
         proven=proven,
         policy=parts.policy(),
         settings=parts.settings,

@@ -97,6 +97,6 @@ class PackageGone(Gone):
 
 
 class PackageTooLarge(TooLarge):
-    """There is more data than one file holds; somebody will send it in parts."""
+    """There is more data than one file holds; a person of ours looks how it can be answered."""
 
     code = "package_parts"

@@ -225,7 +225,7 @@ def ask_from_outside(session: Session, wanted: Asked, subject: str, ctx: Context
     request_id = _take(session, wanted, subject, today, ctx, parts)
     session.execute(sa.update(request).where(request.c.id == request_id).values(asked_at=ctx.at))
     found = get(session, request_id)
-    letters.identity_question(session, found, ctx, parts=parts)
+    letters.identity_question(session, found, ctx, pauses=True, parts=parts)
     note = "asked who they are: it came without a sign-in"
     move(session, found, State.IDENTITY, ctx, event=event_of(RequestPaused, found), note=note)
     return request_id
@@ -280,7 +280,7 @@ def ask_identity(session: Session, request_id: str, ctx: Context, *, parts: Priv
     note = "asked who they are" if is_in_time else "asked who they are, too late to stop the clock"
     if is_in_time:
         session.execute(sa.update(request).where(request.c.id == request_id).values(asked_at=ctx.at))
-    letters.identity_question(session, found, ctx, parts=parts)
+    letters.identity_question(session, found, ctx, pauses=is_in_time, parts=parts)
     event = event_of(RequestPaused, found) if is_in_time else None
     move(session, found, State.IDENTITY, ctx, event=event, note=note)
 

@@ -84,7 +84,9 @@ def ask_lift(
     """Ask a second person to let a restriction end; its person is told three days before it does."""
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
     found = asked.locked(session, request_id)
-    if found.state is not State.EXECUTED:
+    if ctx.actor.id == found.subject:
+        raise SamePerson
+    if found.kind is not asked.Kind.RESTRICTION or found.state is not State.EXECUTED:
         raise WrongState
     approval_id = approvals.ask(
         session, LIFT, lift_payload(found), ctx, object_id=request_id, reason=reason, subject=found.subject
@@ -181,6 +183,9 @@ def decide_objection(
     if decision == UPHELD:
         outcome = f"The use has ended. {outcome}"
     session.execute(sa.update(request).where(request.c.id == request_id).values(outcome=outcome))
-    letters.done(session, found, outcome, ctx, parts=parts)
+    if decision == UPHELD:
+        letters.done(session, found, outcome, ctx, parts=parts)
+    else:
+        letters.refused(session, found, outcome, ctx, parts=parts)
     completed = asked.event_of(RequestCompleted, found)
     asked.end(session, found, State.CLOSED, ctx, event=completed, note=decision.replace("_", " "))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -14,7 +15,9 @@ from compliance.privacy.parts import Privacy
 from compliance.privacy.requests import State
 from ingest.events.privacy import RequestRefused
 
-REASONS = (
+AT_ONCE: Final = 200
+"""So many requests a turn; the rest follows in the next."""
+REASONS: Final = (
     "Nobody showed us that the request came from you. You can make it again at any time; signed in, with a code of "
     "your authenticator, it is answered without a question."
 )
@@ -25,28 +28,26 @@ def go_on(session: Session, ctx: Context, *, parts: Privacy) -> int:
 
     Nobody is refused who had less time after the reminder than lies between both, however late the reminder came.
     """
-    wait = parts.settings.identity_refuse_after - parts.settings.identity_remind_after
     written = 0
-    for request_id, asked_at, reminded_at in _asked(session, ctx.at - parts.settings.identity_remind_after):
+    for request_id, was_reminded in _due(session, ctx.at, parts):
         found = requests.locked(session, request_id)
         if found.state is not State.IDENTITY:
             continue
-        if reminded_at is None:
-            letters.identity_reminder(session, found, ctx, parts=parts)
-        elif ctx.at - asked_at >= parts.settings.identity_refuse_after and ctx.at - reminded_at >= wait:
+        if was_reminded:
             letters.refused(session, found, REASONS, ctx, parts=parts)
             requests.move(session, found, found.state, ctx, outcome=REASONS)
             event = requests.event_of(RequestRefused, found)
             requests.end(session, found, State.REFUSED, ctx, event=event, note="nobody showed who they are")
         else:
-            continue
+            letters.identity_reminder(session, found, ctx, parts=parts)
         written += 1
     return written
 
 
-def _asked(session: Session, before: datetime) -> list[tuple[str, datetime, datetime | None]]:
-    """Return who was asked before an instant: the request, when it was asked, and when it was reminded."""
-    of = request_letter.c
+def _due(session: Session, at: datetime, parts: Privacy) -> list[tuple[str, bool]]:
+    """Return some requests to write about, longest ago first, and whether their person was reminded."""
+    of, known = request_letter.c, parts.settings
+    wait = known.identity_refuse_after - known.identity_remind_after
 
     def sent(template: str) -> sa.Subquery:
         newest = sa.func.max(of.sent_at, type_=of.sent_at.type).label("at")
@@ -54,11 +55,14 @@ def _asked(session: Session, before: datetime) -> list[tuple[str, datetime, date
         return query.subquery(template)
 
     asked, reminded = sent(letters.IDENTITY_QUESTION), sent(letters.IDENTITY_REMINDER)
+    is_over = sa.and_(asked.c.at <= at - known.identity_refuse_after, reminded.c.at <= at - wait)
     query = (
-        sa.select(request.c.id, asked.c.at, reminded.c.at)
+        sa.select(request.c.id, reminded.c.at)
         .join(asked, asked.c.request_id == request.c.id)
         .outerjoin(reminded, reminded.c.request_id == request.c.id)
-        .where(request.c.state == State.IDENTITY.value, asked.c.at <= before)
-        .order_by(request.c.id)
+        .where(request.c.state == State.IDENTITY.value, asked.c.at <= at - known.identity_remind_after)
+        .where(sa.or_(reminded.c.at.is_(None), is_over))
+        .order_by(asked.c.at, request.c.id)
+        .limit(AT_ONCE)
     )
-    return [(row[0], row[1], row[2]) for row in session.execute(query)]
+    return [(row[0], row[1] is not None) for row in session.execute(query)]

@@ -21,5 +21,10 @@ def source(hashing: Secret) -> MarkedTables:
             "compliance_breach": Ended(column="closed_at", retention=models.BREACH, children=_PARTS),
             "compliance_processor": Ended(column="ended_at", retention=models.EVIDENCE),
         },
-        examples={"compliance_breach_notice.recipient": "authority"},
+        examples={
+            "compliance_breach_notice.recipient": "authority",
+            "compliance_processor.review_on": "2026-01-02",
+            "compliance_processor.aoc_on": None,
+            "compliance_processor.aoc_until": None,
+        },
     )

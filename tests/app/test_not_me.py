@@ -18,6 +18,7 @@ from app.web import signing_in
 from payments import wallets
 from playbooks import action_rows, actions, incidents, undoing
 from playbooks.action_rows import Action
+from playbooks.decisions import SIGNS
 from tests.support.installation import PASSWORD, Browser, Installation, Person, installed
 
 NEW = "four lamps beside the harbour wall"
@@ -45,6 +46,28 @@ def test_money_leaves_again_once_a_commander_says_so(house: Installation) -> Non
 
     assert pays(house, browser, payee, owner, "2") == "201 paid"
     assert subjects(house, owner).count("You can send money again") == 1
+
+
+def test_what_a_rule_did_by_itself_is_told_with_its_reasons(house: Installation) -> None:
+    owner, other = house.customer("amber_told"), house.customer("bruno_told")
+    house.turn()
+    browser = house.browser()
+    browser.sign_in(owner)
+    assert "Nothing so far" in browser.get("/privacy").text
+    clock(house).move(timedelta(seconds=30))
+    reports(house, owner)
+    hold = held_by_playbook(house)
+    with house.system.db.read() as session:
+        (source,) = house.system.compliance.privacy.decisions
+        since = hold.requested_at - timedelta(days=1)
+        found = list(source.decisions(session, owner.account, since))
+        assert not list(source.decisions(session, other.account, since))
+    assert hold.id in {one.id for one in found}
+    assert {one.factors for one in found} == {(SIGNS["customer_says_not_me"],)}
+    recovers(house, owner)
+    said = signed_in_anew(house, owner).get("/privacy").text
+    assert "Your payments are on hold" in said
+    assert "that it was not you" in said
 
 
 def test_an_owner_who_came_back_under_our_lock_is_not_asked_to_do_it_again(house: Installation) -> None:
