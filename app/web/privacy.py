@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -313,6 +314,22 @@ def stop(token: str) -> Response:
         stopped = rights.stop(session, token, context(), parts=parts)
         found = asked.get(session, stopped)
     return _page("stop.html", found=found, is_done=True)
+
+
+@route(blueprint, "GET", "/privacy/certificate/<token>", _LINK)
+def last_letter(token: str) -> Response:
+    """Show the customer's version of a certificate: categories and laws, and nothing of how it is built here."""
+    with system().db.read() as session:
+        found = erase.certified(session, token)
+    if found is None:
+        return _page("certificate.html", c=None)
+    body, sha256 = found
+    gone: Counter[tuple[str, str]] = Counter()
+    for one in body["erased"]:
+        gone[one["category"], one["how"]] += one["entries"]
+    erased = [(category, how, entries) for (category, how), entries in sorted(gone.items())]
+    stays = sorted({(one["category"], one["law"], one["until"]) for one in body["stays"]})
+    return _page("certificate.html", c=body, sha256=sha256, erased=erased, stays=stays)
 
 
 def _take(wanted: Asked, template: str, **values: Any) -> Response:

@@ -93,7 +93,7 @@ def plan(session: Session, subject: str, *, parts: Privacy) -> Planned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foreseen:
-    """What an erasure would do as things stand: categories that go, and what stays by which law until when."""
+    """What an erasure would do as things stand: categories that go whole, and what stays by which law until when."""
 
     goes: Sequence[str]
     stays: Sequence[tuple[str, str, str]]
@@ -107,7 +107,8 @@ def foresee(session: Session, ctx: Context, *, parts: Privacy) -> Foreseen:
     planned = plan(session, subject, parts=parts)
     kept = {target.forced_by or target.retention for target in planned.every if target.action == "keep"}
     stays = [(known[name].says, known[name].ground, _until(name, ctx)) for name in sorted(kept) if name in known]
-    goes = sorted({target.category for target in planned.every if target.action in GOES})
+    some = {target.category for target in planned.every if target.action == "keep"}
+    goes = sorted({target.category for target in planned.every if target.action in GOES} - some)
     return Foreseen(
         goes=goes, stays=stays, obstacles=[each for port in parts.obstacles for each in port(session, subject)]
     )
@@ -192,6 +193,7 @@ def approve(
     event = asked.event_of(RequestApproved, found)
     decided_by = next((who for who, verdict, _ in _votes(session, approval_id, approvals) if verdict), None)
     values: dict[str, Any] = {"not_before": begins, "approved_by": decided_by}
+    values["approved_root"] = _root(session, request_id)
     if decided_by is not None:
         roles = parts.people.roles(session, decided_by, ctx.at)
         values["by"] = Actor(id=decided_by, kind=ActorKind.STAFF, roles=roles)
@@ -226,7 +228,9 @@ def begin(session: Session, found: Request, ctx: Context, *, parts: Privacy, tel
     planned = plan(session, found.subject, parts=parts)
     if tell:
         # While there is an address; the letter is none of the rows that are planned.
-        letters.done_erasure(session, found, _stays(planned, ctx), ctx, parts=parts)
+        obstacles = [each for port in parts.obstacles for each in port(session, found.subject)]
+        reached = any("contact" in each.keeps for each in obstacles)
+        letters.done_erasure(session, found, _stays(planned, ctx), ctx, is_reached=reached, parts=parts)
     parts.people.shut_out(session, found.subject, ctx)
     session.execute(sa.delete(erasure_target).where(erasure_target.c.request_id == found.id))
     _show(session, found, planned, ctx)
@@ -263,6 +267,20 @@ def step(db: Database, request_id: str, ctx: Context, *, parts: Privacy, shreds:
         if found.state is State.EXECUTING:
             _erased(session, found, classes, ctx, parts)
     return True
+
+
+def certified(session: Session, token: str) -> tuple[Mapping[str, Any], str] | None:
+    """Return the certificate that the link of a last letter leads to, and its hash; None while there is none yet.
+
+    Raises `NotFound` for a link of no letter.
+    """
+    found = sa.select(request.c.id).where(request.c.certificate_hash == crypto.sha256(token.encode()))
+    request_id = session.execute(found).scalar_one_or_none()
+    if request_id is None:
+        raise NotFound
+    query = sa.select(erasure_certificate).where(erasure_certificate.c.request_id == request_id)
+    row = session.execute(query).one_or_none()
+    return None if row is None else (json.loads(row.body), row.sha256)
 
 
 def certificate(session: Session, request_id: str) -> Mapping[str, Any]:
@@ -435,6 +453,7 @@ def _certify(session: Session, found: Request, rows: Sequence[Any], ctx: Context
         "why_not_before": "Backups hold wrapped keys until the key of their month is destroyed and its backups end.",
         "backups": policies.backups_said(session),
         "plan_root": _root(session, found.id),
+        **_approved(session, found.id),
         "erased": [
             {"store": row.store, "category": row.category, "how": _WORDS[row.action], "entries": row.rows}
             for row in _summed(rows)
@@ -637,6 +656,16 @@ def _source(parts: Privacy, name: str) -> PersonalDataSource:
 def _votes(session: Session, approval_id: str, approvals: Approvals) -> list[tuple[str, bool, datetime]]:
     standing = approvals.state_of(session, approval_id)
     return [(who, verdict is Verdict.APPROVED, at) for who, verdict, at in standing.votes]
+
+
+def _approved(session: Session, request_id: str) -> dict[str, Any]:
+    """Return the root that was approved, and why that of the plan carried out is another one, where it is."""
+    of = request.c
+    row = session.execute(sa.select(of.approved_root, of.plan_root).where(of.id == request_id)).one()
+    if row.approved_root is None:
+        return {}
+    said = "Rows that came since the approval, such as its own letter, are in the plan that was carried out."
+    return {"approved_root": row.approved_root, **({"why_they_differ": said} if row[0] != row[1] else {})}
 
 
 def _root(session: Session, request_id: str) -> str:

@@ -80,9 +80,21 @@ def approved_erasure(session: Session, found: Request, begins: datetime, ctx: Co
     _tell(session, "approved_erasure", found, ctx, parts, until=_instant(begins, parts), stop=stop)
 
 
-def done_erasure(session: Session, found: Request, kept: str, ctx: Context, *, parts: Privacy) -> None:
-    """Tell, while there is still an address, that a person was erased and what stays."""
-    _tell(session, "done_erasure", found, ctx, parts, until=_instant(ctx.at, parts), kept=kept)
+def done_erasure(
+    session: Session, found: Request, kept: str, ctx: Context, *, is_reached: bool, parts: Privacy
+) -> None:
+    """Tell, while there is an address, what is erased and what stays; `is_reached` where the address stays for now."""
+    address = (
+        "Your address stays until what keeps it is settled; then it is erased, and we write to you once more."
+        if is_reached
+        else "This is the last letter we can write to you: your address is erased as well."
+    )
+    token = crypto.token()
+    values = {"certificate_hash": crypto.sha256(token.encode())}
+    session.execute(sa.update(request).where(request.c.id == found.id).values(**values))
+    link = f"{parts.public_url}/privacy/certificate/{token}"
+    at = _instant(ctx.at, parts)
+    _tell(session, "done_erasure", found, ctx, parts, until=at, kept=kept, address=address, link=link)
 
 
 def done(session: Session, found: Request, outcome: str, ctx: Context, *, parts: Privacy) -> None:

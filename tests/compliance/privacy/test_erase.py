@@ -139,6 +139,25 @@ def _everything(rights: Rights) -> str:
     return "\n".join(said)
 
 
+def test_the_last_letter_leads_to_the_certificate(staffed: tuple[Rights, Person, Person]) -> None:
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_letter", euros=7)
+    request_id = rights.approved_erasure(amber, officer, dpo)
+    rights.clock.move(timedelta(hours=72))
+    rights.work()
+    letter = next(each for each in rights.letters_to(amber) if "/privacy/certificate/" in each)
+    assert "stays until what keeps it is settled" in letter, "there is money in the wallet"
+    assert "is erased as well" not in letter
+    page = rights.house.browser().get("/privacy/certificate/" + letter.partition("/certificate/")[2].split()[0])
+    with rights.db.read() as session:
+        body = erase.certificate(session, request_id)
+    assert (page.status_code, body["approved_root"] != "") == (200, True)
+    for said in (request_id, body["irrecoverable_from"], body["event"], "Address"):
+        assert said in page.text
+    assert "app_contact" not in page.text
+    assert rights.house.browser().get("/privacy/certificate/none").status_code == 404
+
+
 def test_the_certificate_names_who_decided_and_another_reader_looked(staffed: tuple[Rights, Person, Person]) -> None:
     rights, _, dpo = staffed
     amber = rights.house.customer("amber_decided")
