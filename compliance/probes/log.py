@@ -200,7 +200,10 @@ def _integrity(look: Look) -> Reading:
     return Reading(
         population={"bodies": compared, "head": 1, "checkpoint": 1, "rounds": len(newest)},
         violations=wrong,
-        asked={"size": head.size, "drawn": compared},
+        asked={
+            "size": head.size,
+            **({"bodies": f"drawn {compared:,} of {head.size:,}"} if compared < head.size else {}),
+        },
         unknown=None if _is_watched(look) else "not_observed",
     )
 

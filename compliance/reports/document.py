@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 from app.kernel.clock import rfc3339
 from ingest import models as log
 
+NOTHING: Final = "Nothing of this kind in the period."
+UNTOLD: Final = "Not told for an instant of the past: what is kept says how things stand now."
 Cell: TypeAlias = str | int | None
 FORMAT: Final = "onepay-report/1"
 PROPOSED: Final = (
@@ -39,6 +41,8 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     says: str = ""
+    empty: str = NOTHING
+    """What is said where there are no rows: that there are none, or why they are not told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,8 @@ class Document:
     seal: Seal
     facts: tuple[tuple[str, Cell], ...]
     tables: tuple[Table, ...]
+    findings: int = 0
+    """How much of what it tells is not as it should be: so many findings the event of the report names."""
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain values, each row under the names of its columns."""
@@ -73,6 +79,7 @@ class Document:
                     "name": table.name,
                     "title": table.title,
                     "rows": [dict(zip(table.columns, row, strict=True)) for row in table.rows],
+                    **({} if table.rows else {"note": table.empty}),
                 }
                 for table in self.tables
             ],

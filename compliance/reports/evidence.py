@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -21,6 +22,7 @@ from compliance.reports.parts import Making, Reports
 from compliance.states import REASON_WORDS, Reason, State
 from ingest import models as log
 
+_PART: Final = re.compile(r"(newest|drawn) [0-9,]+ of [0-9,]+")
 READER = service("reports", COMPLIANCE_CONTROL_READ, COMPLIANCE_EVIDENCE_READ)
 
 
@@ -123,6 +125,23 @@ def within(session: Session, probe: str, since: datetime, until: datetime) -> li
         .order_by(table.c.ended_at, table.c.id)
     )
     return [_observation(row) for row in rows]
+
+
+def sampled(one: Observation) -> str:
+    """Return what of the population a reading looked at: what violates, a part with its size, or all of it."""
+    if one.violations:
+        return " ".join(each["object_id"] for each in one.violations)
+    if not one.counted:
+        return "there was nothing to look at"
+    said = [each for value in one.asked.values() for each in (value if isinstance(value, list) else [value])]
+    parts = [each for each in said if isinstance(each, str) and _PART.match(each)]
+    return "; ".join(parts) or "all of it"
+
+
+def tested(one: Observation) -> str:
+    """Return whether the probe was shown to see a violation."""
+    words = {"caught": "saw the planted one", "missed": "did not see the planted one"}
+    return words.get(one.canary or "", "was not tested with a planted one")
 
 
 def number(one: Observation) -> str:

@@ -26,6 +26,8 @@ def build(session: Session, making: Making, parts: Reports) -> Document:
     seen = witness.standing(session)
     if broken:
         lead = f"Comparing found differences in {len(broken)} rounds; the first is: {broken[-1].findings[0]}."
+    elif not rounds:
+        lead = "Nothing of the log was recomputed in this period."
     elif full is None:
         lead = "The whole log was not recomputed in this period; what was sampled agrees."
     else:
@@ -51,6 +53,7 @@ def build(session: Session, making: Making, parts: Reports) -> Document:
         as_of=making.as_of,
         build=parts.engine.build,
         seal=seal,
+        findings=sum(row.mismatches for row in broken),
         facts=facts,
         tables=(
             _findings(broken),

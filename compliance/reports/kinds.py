@@ -73,7 +73,9 @@ def _oscal(making: Making, parts: Reports) -> Made:
         seal = seal_at(session, making.as_of)
     _put(making, {"oscal-assessment-results.json": writing.plain(found)})
     findings = found["assessment-results"]["results"][0].get("findings", [])
-    return _made(f"{len(findings)} findings, OSCAL {oscal.VERSION}", seal, None)
+    unsatisfied = sum(one["target"]["status"]["state"] != "satisfied" for one in findings)
+    note = f"{len(findings)} findings, {unsatisfied} not satisfied, OSCAL {oscal.VERSION}"
+    return Made(note=note, size=seal.size, root=seal.root, findings=unsatisfied)
 
 
 def _pack(making: Making, parts: Reports) -> Made:
@@ -84,10 +86,7 @@ def _pack(making: Making, parts: Reports) -> Made:
 
 
 def _made(note: str, seal: Seal, document: Document | None) -> Made:
-    failed = 0
-    if document is not None:
-        failed = sum("FAIL" in row for table in document.tables[:1] for row in table.rows)
-    return Made(note=note, size=seal.size, root=seal.root, findings=failed)
+    return Made(note=note, size=seal.size, root=seal.root, findings=document.findings if document is not None else 0)
 
 
 def _put(making: Making, files: Mapping[str, bytes]) -> None:

@@ -19,6 +19,7 @@ from compliance.reports.document import Document, Seal, Table, minute, seal_at
 from compliance.reports.evidence import Known
 from compliance.reports.oscal import token
 from compliance.reports.parts import Making, Reports
+from compliance.states import State
 from ingest.log import checkpoint, proofs, verify
 from ingest.log.proofs import PACK_EVENTS_MAX
 
@@ -98,13 +99,14 @@ def _index(rows: list[Known], making: Making, parts: Reports, seal: Seal) -> Doc
         seal=seal,
         facts=(("Controls", len(rows)), ("Log size", seal.size)),
         tables=(table,),
+        findings=sum(one.state is State.FAIL for one in rows),
     )
 
 
 def _sample(seen: Observation | None) -> str:
     if seen is None:
         return NONE
-    return " ".join(one["object_id"] for one in seen.violations) or "whole population"
+    return evidence.sampled(seen)
 
 
 def _observations(session: Session, one: Known, making: Making) -> bytes:

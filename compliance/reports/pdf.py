@@ -109,6 +109,7 @@ def _data(document: Document) -> dict[str, Any]:
             {
                 "title": table.title,
                 "says": table.says,
+                "empty": table.empty,
                 "columns": list(table.columns),
                 "rows": [list(row) for row in table.rows],
             }

@@ -9,6 +9,7 @@ from compliance.reports import evidence
 from compliance.reports.document import Document, Table, minute, seal_at
 from compliance.reports.evidence import Known
 from compliance.reports.parts import Making, Reports
+from compliance.states import State
 
 
 def build(session: Session, making: Making, parts: Reports) -> Document:
@@ -24,6 +25,7 @@ def build(session: Session, making: Making, parts: Reports) -> Document:
         build=parts.engine.build,
         seal=seal_at(session, making.as_of),
         facts=(("Ids", len(lines)),),
+        findings=sum(one.state is State.FAIL for _, one in lines),
         tables=(
             Table(
                 name="ids",
@@ -66,7 +68,7 @@ def _narrative(one: Known) -> str:
     for seen in one.observations:
         said.append(
             f"Probe {seen.probe} looked at {seen.counted:,} on {minute(seen.ended_at)}, found {seen.total:,} "
-            f"violations and {'saw' if seen.canary == 'caught' else 'did not see'} the planted one."
+            f"violations and {evidence.tested(seen)}."
         )
     if one.reason:
         said.append(f"{one.reason.capitalize()}.")
@@ -74,11 +76,8 @@ def _narrative(one: Known) -> str:
 
 
 def _sample(one: Known) -> str:
-    """Return the ids a reading kept: those that violate; where there are none the whole population was read."""
-    ids = [violation["object_id"] for seen in one.observations for violation in seen.violations]
-    if ids:
-        return " ".join(ids)
-    return "whole population" if one.observations else ""
+    """Return what of the population its readings looked at."""
+    return "; ".join(dict.fromkeys(evidence.sampled(seen) for seen in one.observations))
 
 
 def _order(id: str) -> tuple[object, ...]:

@@ -17,7 +17,7 @@ from compliance.privacy import models as privacy
 from compliance.registers import models as breaches
 from compliance.registers import processors
 from compliance.reports import evidence
-from compliance.reports.document import Document, Table, minute, seal_at
+from compliance.reports.document import NOTHING, UNTOLD, Document, Table, minute, seal_at
 from compliance.reports.evidence import Known
 from compliance.reports.parts import Making, Reports
 from compliance.retention import models as retention
@@ -25,6 +25,14 @@ from compliance.scans import standing as scans
 from compliance.states import State
 
 QUARTERS: Final = 4
+UNTOLD_STATE: Final = "not certified yet"
+_LEAD: Final = {
+    State.FAIL: "fail",
+    State.EXCEPTED: "fail under an exception",
+    State.STALE: "are stale",
+    State.EXPIRED: "are expired",
+    State.NOT_EVALUABLE: "cannot be judged",
+}
 SOON_DAYS: Final = (30, 60, 90)
 TITLES: Final = {PCI: "PCI DSS v4.0.1: status of controls", GDPR: "GDPR: status of controls and duties"}
 
@@ -36,7 +44,7 @@ def build(session: Session, framework: str, making: Making, parts: Reports) -> D
     applicable = sum(count for state, count in counts.items() if state is not State.NOT_APPLICABLE)
     held = sum(count for state, count in counts.items() if state.is_in_place)
     shares = [history.share_in_place(one.intervals, making.since, making.as_of) for one in rows]
-    tables = [_controls(rows), _changes(rows, making), _outages(rows), _exceptions(rows), _soon(rows, making.as_of)]
+    tables = [_controls(rows), _changes(rows, making), _outages(rows), _exceptions(rows, making), _soon(rows, making)]
     tables.append(_quarters(session, rows, making))
     if framework == GDPR:
         tables += _duties(session, making)
@@ -46,8 +54,9 @@ def build(session: Session, framework: str, making: Making, parts: Reports) -> D
         kind=making.kind,
         title=TITLES[framework],
         lead=(
-            f"{held} of {applicable} applicable rows are in place; {counts.get(State.FAIL, 0)} fail, "
-            f"{counts.get(State.NOT_EVALUABLE, 0)} cannot be judged."
+            f"{held} of {applicable} applicable rows are in place; "
+            + ", ".join(f"{counts[state]:,} {words}" for state, words in _LEAD.items() if counts.get(state))
+            + "."
         ),
         since=making.since,
         as_of=making.as_of,
@@ -62,6 +71,7 @@ def build(session: Session, framework: str, making: Making, parts: Reports) -> D
             *((state.value, counts[state]) for state in State if counts.get(state)),
         ),
         tables=tuple(tables),
+        findings=counts.get(State.FAIL, 0),
     )
 
 
@@ -129,7 +139,7 @@ def _outages(rows: Sequence[Known]) -> Table:
     )
 
 
-def _exceptions(rows: Sequence[Known]) -> Table:
+def _exceptions(rows: Sequence[Known], making: Making) -> Table:
     return Table(
         name="exceptions",
         title="Exceptions in force",
@@ -141,11 +151,12 @@ def _exceptions(rows: Sequence[Known]) -> Table:
             for leg in one.legs
             if leg.state is State.EXCEPTED
         ),
+        empty=_empty(making),
     )
 
 
-def _soon(rows: Sequence[Known], at: datetime) -> Table:
-    found = []
+def _soon(rows: Sequence[Known], making: Making) -> Table:
+    found, at = [], making.as_of
     for one in rows:
         for leg in one.legs:
             # What a probe saw goes stale within hours; only what people signed is awaited by days.
@@ -161,8 +172,14 @@ def _soon(rows: Sequence[Known], at: datetime) -> Table:
         name="expiries",
         title="What ends within 30, 60 and 90 days",
         columns=("Until", "Key", "What", "State", "Within days"),
-        rows=tuple((minute(at), key, name, state, days) for at, key, name, state, days in sorted(found, key=str)),
+        rows=tuple((minute(at), *more) for at, *more in sorted(found, key=lambda line: (line[0], line[1], line[2]))),
+        empty=_empty(making),
     )
+
+
+def _empty(making: Making) -> str:
+    """Return what an empty table of papers says: they are judged as they stand, so of a past instant not at all."""
+    return UNTOLD if making.is_past else NOTHING
 
 
 def _quarters(session: Session, rows: Sequence[Known], making: Making) -> Table:
@@ -207,9 +224,17 @@ def _duties(session: Session, making: Making) -> list[Table]:
     """Requests of people, consents, runs, holds, breaches and processors, without names or ids of people."""
     of = privacy.request.c
     period = (of.received_at >= making.since) & (of.received_at <= making.as_of)
+    step = privacy.request_step.c
+    newest = (
+        sa.select(step.state)
+        .where(step.request_id == of.id, step.at <= making.as_of)
+        .order_by(step.n.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
     requests = session.execute(
-        sa.select(privacy.request)
-        .where(period | (of.closed_at.is_(None) & (of.received_at <= making.as_of)))
+        sa.select(privacy.request, newest.label("state_then"))
+        .where(period | ((of.closed_at.is_(None) | (of.closed_at > making.as_of)) & (of.received_at <= making.as_of)))
         .order_by(of.received_at, of.id)
     )
     receipt = privacy.consent_receipt.c
@@ -239,9 +264,9 @@ def _duties(session: Session, making: Making) -> list[Table]:
                     one.kind,
                     one.received_on,
                     one.due,
-                    one.state,
-                    minute(one.answered_at),
-                    _clock(one.due_at, one.answered_at or one.closed_at, making.as_of),
+                    one.state_then,
+                    minute(_by(making, one.answered_at)),
+                    _clock(one.due_at, _by(making, one.answered_at or one.closed_at), making.as_of),
                 )
                 for one in requests
             ),
@@ -262,10 +287,10 @@ def _duties(session: Session, making: Making) -> list[Table]:
                     one._mapping["class"],
                     minute(one.before),
                     one.total,
-                    one.done,
-                    one.state,
+                    one.done if _by(making, one.certified_at) else None,
+                    "certified" if _by(making, one.certified_at) else UNTOLD_STATE if making.is_past else one.state,
                     minute(one.planned_at),
-                    minute(one.certified_at),
+                    minute(_by(making, one.certified_at)),
                 )
                 for one in runs
             ),
@@ -275,7 +300,14 @@ def _duties(session: Session, making: Making) -> list[Table]:
             title="Legal holds",
             columns=("Case", "Authority", "Placed", "Review on", "State", "Released"),
             rows=tuple(
-                (one.case, one.authority, minute(one.placed_at), one.review_on, one.state, minute(one.released_at))
+                (
+                    one.case,
+                    one.authority,
+                    minute(one.placed_at),
+                    one.review_on,
+                    "released" if _by(making, one.released_at) else "in force",
+                    minute(_by(making, one.released_at)),
+                )
                 for one in holds
             ),
         ),
@@ -287,8 +319,9 @@ def _duties(session: Session, making: Making) -> list[Table]:
             columns=("Name", "Does", "Contract", "Review on", "Lacks"),
             rows=tuple(
                 (one.name, one.does, one.contract, one.review_on.isoformat(), "; ".join(one.lacks(day)) or "nothing")
-                for one in processors.listed(session)
+                for one in (() if making.is_past else processors.listed(session))
             ),
+            empty=_empty(making),
         ),
     ]
 
@@ -312,14 +345,19 @@ def _breaches(session: Session, making: Making) -> Table:
                 one.title,
                 minute(one.aware_at),
                 minute(one.due_at),
-                one.state,
-                one.decision,
-                minute(one.told_at),
-                _clock(one.due_at, one.told_at or one.closed_at, making.as_of),
+                "closed" if _by(making, one.closed_at) else "open",
+                one.decision if _by(making, one.decided_at) else None,
+                minute(_by(making, one.told_at)),
+                _clock(one.due_at, _by(making, one.told_at or one.closed_at), making.as_of),
             )
             for one in rows
         ),
     )
+
+
+def _by(making: Making, at: datetime | None) -> datetime | None:
+    """Return an instant if it had come by the time the report is about."""
+    return at if at is not None and at <= making.as_of else None
 
 
 def _clock(due: datetime, ended: datetime | None, at: datetime) -> str:

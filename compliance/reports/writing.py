@@ -124,7 +124,7 @@ def _section(table: Table) -> str:
     says = f'<p class="dim">{escape(table.says)}</p>' if table.says else ""
     head = f'<section aria-labelledby="{table.name}"><h2 id="{table.name}">{escape(table.title)}</h2>{says}'
     if not table.rows:
-        return f'{head}<p class="dim">Nothing of this kind in the period.</p></section>'
+        return f'{head}<p class="dim">{escape(table.empty)}</p></section>'
     numeric = {
         place for place in range(len(table.columns)) if all(isinstance(row[place], int | None) for row in table.rows)
     }

@@ -25,14 +25,16 @@ from app.kernel.clock import StillClock
 from app.kernel.context import Context
 from app.kernel.errors import Forbidden, NotFound
 from compliance.engine.history import PeriodInvalid
+from compliance.privacy import rectify
 from compliance.registers import processing, processors
 from compliance.registers.processors import Entry
 from compliance.reports import document, kinds, models, oscal, pdf, runs, writing
-from compliance.reports.document import Document, Seal, Table
+from compliance.reports.document import UNTOLD, Document, Seal, Table
 from compliance.reports.kinds import KINDS
 from compliance.reports.parts import Made, Making, Reports
 from compliance.reports.runs import FileGone, KindUnknown, Report, ReportNotOpen
 from ingest import models as log
+from tests.compliance.privacy.rights import Rights
 from tests.support.installation import Installation, installed
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -121,6 +123,11 @@ def test_the_same_inputs_give_the_same_bytes(house: Installation, clock: StillCl
     assert {one.name: crypto.sha256(one.read_bytes()).hex() for one in again.iterdir()} == {
         one.name: one.sha256 for one in report.files
     }
+
+
+def test_nothing_recomputed_is_said_so(house: Installation) -> None:
+    report = made(house, "audit_integrity")
+    assert json.loads(content(house, report, "audit_integrity.json"))["lead"].startswith("Nothing of the log was")
 
 
 def test_page_json_and_csv_say_the_same(house: Installation) -> None:
@@ -424,6 +431,27 @@ def test_a_file_that_was_changed_is_not_handed_out(house: Installation) -> None:
         content(house, report, "roc_feed.csv")
     with pytest.raises(NotFound):
         content(house, report, "../../keys/log.key")
+
+
+def test_a_report_of_a_past_instant_tells_nothing_that_came_after(house: Installation, clock: StillClock) -> None:
+    amber = house.people["amber_one"]
+    rights = Rights(house=house, clock=clock)
+    clock.move(timedelta(days=4))
+    request_id, then = rights.ask(amber, "rectification", detail="my name is wrong"), clock.now()
+    clock.move(timedelta(hours=1))
+    with house.system.db.begin() as session:
+        rectify.complete(session, request_id, "It is right as it is", rights.staff(roles.DPO), parts=rights.parts)
+
+    def told(as_of: datetime) -> dict[str, str]:
+        id = asked(house, "gdpr_status", as_of=as_of)
+        worked(house)
+        said = json.loads(content(house, found(house, id), "gdpr_status.json"))
+        tables = {table["name"]: table for table in said["tables"]}
+        (row,) = [row for row in tables["requests"]["rows"] if row["Request"] == request_id]
+        return {"state": row["State"], "answered": row["Answered"], "papers": tables["expiries"].get("note", "")}
+
+    assert told(then) == {"state": "in_review", "answered": None, "papers": UNTOLD}
+    assert told(clock.now())["state"] == "closed"
 
 
 def _signed(house: Installation) -> int:
