@@ -137,7 +137,10 @@ def log_proof(event: str, home: Path | None) -> None:
 @click.option("--range", "span", default=None, help="A:B, only events with these sequences, both included.")
 @_HOME
 def log_pack(about: str, since: int | None, span: str | None, home: Path | None) -> None:
-    """Write a zip with one event, or all events about a transfer, wallet, account or incident, to verify elsewhere."""
+    """Write a zip with one event, or all events about a transfer, wallet, account or incident, to verify elsewhere.
+
+    ABOUT is an id, or the evidence number (EV-…) of one event.
+    """
     first, last = _span(span)
     _run("log pack", {"about": about, "since": since, "first": first, "last": last}, home)
 
@@ -233,7 +236,7 @@ def control_list(framework: str | None, state: str | None, home: Path | None) ->
 @click.argument("key")
 @_HOME
 def control_show(key: str, home: Path | None) -> None:
-    """Print one control with its probes, papers and newest evidence; KEY is an id such as 8.4.1, or 17."""
+    """Print one control with its probes, papers and newest evidence; KEY is an id such as 8.4.1, or 17, or EV-…."""
     _run("control show", {"key": key}, home)
 
 

@@ -24,6 +24,7 @@ from app.kernel.access import (
     Actor,
     Permission,
 )
+from dashboards import proving
 from dashboards.kit import clock_time, due, icon
 from dashboards.page import COMPLIANCE, SOC
 
@@ -122,7 +123,13 @@ def _header(viewer: Actor, now: datetime, deadlines: Sequence[tuple[datetime, st
                     placeholder="Jump to id, address, field:value",
                     leftSection=icon("search"),
                     rightSection=dmc.Kbd("/"),
-                    attributes={"input": {"aria-label": "Jump to id, address or field:value", "data-do": "jump"}},
+                    attributes={
+                        "input": {
+                            "aria-label": "Jump to id, address or field:value",
+                            "data-do": "jump",
+                            "data-events": proving.page_of_events(viewer),
+                        }
+                    },
                 ),
                 className="jump",
             ),

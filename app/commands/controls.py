@@ -47,9 +47,13 @@ def list_(system: System, args: Arguments) -> Iterator[Line]:
 
 
 def show(system: System, args: Arguments) -> Iterator[Line]:
-    """Print a control with its legs and the newest evidence of each probe."""
+    """Print a control with its legs and the newest evidence of each probe, or one evidence by its number."""
+    key = str(args["key"])
+    if key.upper().startswith(reruns.EV):
+        yield from _evidence(system, key.upper())
+        return
     standings = _all(system)
-    for control in _found(system, str(args["key"])):
+    for control in _found(system, key):
         now = standings[control.framework, control.key]
         why = f": {REASON_WORDS[now.reason]}" if now.reason else ""
         yield text(f"{control.name}  {control.title}")
@@ -104,9 +108,14 @@ def rerun(system: System, args: Arguments) -> Iterator[Line]:
     yield leave(0 if made.is_same else VIOLATED)
 
 
-def _evidence(system: System, observation_id: str) -> Iterator[Line]:
+def _evidence(system: System, named: str) -> Iterator[Line]:
+    """Print one observation, named by its id or evidence number."""
     with system.db.read() as session:
-        seen = reruns.find(session, observation_id, _OPERATOR)
+        seen = reruns.find(session, named, _OPERATOR)
+    if named.startswith(reruns.EV):
+        keys = ", ".join(seen.controls)
+        yield text(f"{seen.number}: {seen.probe} for {keys}, {seen.started_at:%Y-%m-%d %H:%M:%S}Z: {seen.state}")
+        yield text(f"  of sequences {seen.lo + 1} to {seen.hi}; its event with proof: `onepay log pack {seen.number}`")
     yield text(
         f"    {seen.number}: {sum(seen.population.values())} looked at, {seen.total} violations, "
         f"canary {seen.canary or 'never'}, code {seen.code_hash[:12]}"

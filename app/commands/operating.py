@@ -41,6 +41,7 @@ from app.kernel.context import Context
 from app.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from app.messaging.console import KEPT_MAX
 from app.web import money_input
+from compliance.engine import rerun
 from dashboards import windows
 from ingest.events.envelope import AT_END, AT_MIN, at_path
 from ingest.log import archive, checkpoint, drawing, monitor, proofs, read, rounds, witness
@@ -227,10 +228,10 @@ def log_archive(system: System, args: Arguments) -> Iterator[Line]:
 
 def log_proof(system: System, args: Arguments) -> Iterator[Line]:
     """Write the proof of one event (C2SP tlog-proof), and the policy that says whose signature it bears."""
-    event_id = str(args["event"])
+    event_id = _event_named(system, str(args["event"]))
     if not event_id.startswith("evt_"):
         raise Invalid(
-            "`onepay log proof` takes the id of one event (evt_…). "
+            "`onepay log proof` takes the id of one event (evt_…) or its evidence number (EV-…). "
             f"The events of a transfer, wallet, account or incident: `onepay log pack {event_id}`.",
             param="event",
         )
@@ -247,7 +248,7 @@ def log_proof(system: System, args: Arguments) -> Iterator[Line]:
 
 def log_pack(system: System, args: Arguments) -> Iterator[Line]:
     """Write a zip with the events of an object, or one named event, that verifies without us."""
-    wanted = str(args["about"])
+    wanted = _event_named(system, str(args["about"]))
     first, last = int(args.get("first") or 1), int(args["last"]) if args.get("last") else None
     system.signer.sign(system.clock.now())
     ids = [wanted] if wanted.startswith("evt_") else _events_about(system, wanted, Window(lo=first - 1, hi=last))
@@ -481,6 +482,18 @@ def _recorded(system: System, record: Callable[[Session, Context], object]) -> I
             record(session, system.context(operator()))
     except Unavailable as error:
         yield text(f"This verdict could not be recorded: {error} ({error.code})")
+
+
+def _event_named(system: System, words: str) -> str:
+    """Return the id of the event that an evidence number names; other words are what they are."""
+    if not words.upper().startswith(rerun.EV):
+        return words
+    sequence = rerun.sequence_of(words.upper())
+    with system.db.read() as session:
+        found = read.entries(session, sequence - 1, sequence)
+    if not found:
+        raise NotFound(f"The log has no entry {words} yet.", object_id=words)
+    return found[0].event_id
 
 
 def _events_about(system: System, object_id: str, window: Window) -> list[str]:

@@ -6,12 +6,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Final
 
 from app.kernel import documents
 from app.kernel.errors import ConfigurationRefused
 from compliance.catalog.periods import Period, parse
 
 _KEYS = {"says", "anchor", "keep", "floor", "then", "blocks_erasure", "ground"}
+BEGINS: Final[Mapping[str, str]] = {
+    "account.closed": "after the account is closed",
+    "authorisation done": "after the payment is authorised",
+    "closed": "after it is closed",
+    "created": "after it was made",
+    "decided": "after the decision",
+    "end of book year": "after the end of the book year",
+    "ended": "after it ended",
+    "last seen": "after it was seen last",
+    "made": "after it was made",
+    "month of ingested": "after the end of the month in which it was recorded",
+    "period end": "after the end of the period it is about",
+    "ready": "after it is ready",
+    "relationship.ended": "after you and we part",
+    "removed": "after it is removed",
+    "sent": "after it was sent",
+    "withdrawn": "after it is taken back",
+}
+"""What each anchor means, in the words of the person whose data it is."""
 _THEN = ("drop units", "delete", "shred", "anonymise")
 
 
@@ -27,6 +47,18 @@ class RetentionClass:
     then: str
     blocks_erasure: str
     ground: str
+
+    @property
+    def begins(self) -> str:
+        """Return from when it is kept, in words for the person whose data it is."""
+        return BEGINS[self.anchor]
+
+    @property
+    def in_words(self) -> str:
+        """Return how long it is kept and from when, in the same words wherever a person reads it."""
+        if not self.keep.months and not self.keep.span:
+            return "only as long as it is used"
+        return f"{self.keep.in_words()} {self.begins}"
 
 
 @cache
@@ -51,6 +83,8 @@ def read(text: str) -> Mapping[str, RetentionClass]:
         except ValueError as error:
             wrong.append(f"{name}: {error}")
             continue
+        if said["anchor"] not in BEGINS:
+            wrong.append(f"{name}: no words for the anchor {said['anchor']!r}")
         if said["then"] not in _THEN:
             wrong.append(f"{name}: {said['then']!r} is nothing that can be done")
         if floor is not None and (keep.months, keep.span) < (floor.months, floor.span):

@@ -181,10 +181,20 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
   }
   function jump(text) {
     text = text.trim();
-    var known = { inc: 'incidents/', alr: 'alerts?sel=', evt: 'events?sel=' }[text.slice(0, 3)];
     if (!text) return;
+    /* Where who looks reads events stands at the field: the page of analysts, or the trail. */
+    var events = document.querySelector('[data-do=jump]').dataset.events || '/console/soc/events';
+    var isTrail = /audit$/.test(events), known = { inc: 'incidents/', alr: 'alerts?sel=' }[text.slice(0, 3)];
+    if (/^evt_/.test(text) || /^EV-\d+$/i.test(text)) return go(events + '?sel=' + encodeURIComponent(text));
     if (known && text[3] === '_') return go('/console/soc/' + known + encodeURIComponent(text));
     if (/^INC-\d+$/i.test(text)) return go('/console/soc/incidents/' + text.toUpperCase());
+    if (isTrail) {
+      var plain = text.replace('#', '');
+      return go(events + '?' + (/^[0-9a-f.:]+(\/\d+)?$/i.test(text) && /[.:]/.test(text) ? 'address=' + encodeURIComponent(text)
+        : /^\d+$/.test(plain) ? 'first=' + plain + '&last=' + plain
+        : /^(acc|svc)_/.test(text) ? 'subject=' + encodeURIComponent(text)
+        : /^[a-z]{3}_/.test(text) ? 'object=' + encodeURIComponent(text) : 'action=' + encodeURIComponent(text)));
+    }
     var field = { acc: 'onepay.subject.id', trf: 'onepay.transfer.id', wal: 'onepay.wallet.id', top: 'onepay.topup.id' };
     var query = /^[0-9a-f.:]+$/i.test(text) && /[.:]/.test(text) ? 'source.ip:' + text
       : /^#?\d+$/.test(text) ? 'event.sequence:' + text.replace('#', '')

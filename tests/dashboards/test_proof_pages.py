@@ -6,12 +6,20 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.commands import operating
 from app.identity import roles
-from app.kernel.access import Actor, ActorKind, service
+from app.kernel.access import COMPLIANCE_EVIDENCE_READ, Actor, ActorKind, service
+from app.kernel.errors import NotFound
+from compliance.engine import rerun
 from compliance.reports import runs
 from dashboards.pages import compliance
 from dashboards.shell import MENUS
+from ingest.log import read
+from tests.dashboards.desk import Desk
 from tests.support.installation import Browser, Installation, installed
+
+PROBE = "identity.two_factors"
+OFFICER = service("test", COMPLIANCE_EVIDENCE_READ)
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +27,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     with installed(tmp_path_factory.mktemp("proof") / "home") as made:
         made.staff("olga", roles.COMPLIANCE_OFFICER)
         made.staff("ann", roles.ANALYST)
+        probe = made.system.controls.parts.probes[PROBE]
+        assert made.system.controls.observe(probe, ctx=made.system.context(service("probes"))) is not None
+        made.staff("audrey", roles.AUDITOR)  # may look at what was until now
         made.arrive()
         made.system.signer.sign(made.system.clock.now())
         yield made
@@ -71,3 +82,44 @@ def test_what_verifies_the_log_can_be_taken_along(house: Installation, name: str
 def test_every_page_stands_in_the_menu() -> None:
     listed = {slug for _, entries in MENUS["compliance"] for _, slug, _ in entries}
     assert {page.slug for page in compliance.PAGES if not page.takes_id} <= listed
+
+
+def desk(house: Installation, name: str) -> Desk:
+    return Desk(installation=house, browser=signed_in(house, name), person=house.people[name])
+
+
+def test_evidence_leads_an_auditor_to_its_proof_and_denies_nothing(house: Installation) -> None:
+    with house.system.db.read() as session:
+        seen = rerun.of_probe(session, PROBE, OFFICER)[0]
+    at = f"/console/compliance/audit?sel={seen.event_id}"
+    assert at in desk(house, "audrey").draw("/console/compliance/controls", "?sel=pci:8.4.1")
+    for words in (seen.event_id, seen.number):
+        drawn = desk(house, "audrey").draw("/console/compliance/audit", f"?sel={words}")
+        assert "hashes to the root" in drawn
+        assert drawn.count('"matches"') == 3, "entry, path and signed root"
+    assert "/console/soc/events?sel=" in desk(house, "olga").draw("/console/compliance/controls", "?sel=pci:8.4.1")
+    assert "hashes to the root" in desk(house, "olga").draw("/console/soc/events", f"?sel={seen.number}")
+
+
+def test_what_came_after_the_period_of_an_auditor_is_not_shown(house: Installation) -> None:
+    with house.system.db.read() as session:
+        last = read.entries(session, read.head(session).size - 1, read.head(session).size)[0]
+    drawn = desk(house, "audrey").draw("/console/compliance/audit", f"?sel={last.event_id}")
+    assert "in the period that is locked to you" in drawn
+    assert "hashes to the root" not in drawn
+
+
+@pytest.mark.parametrize("words", ["EV-999999999", "EV-", "EV-1x"])
+def test_a_number_that_is_none_leads_nowhere(house: Installation, words: str) -> None:
+    assert "hashes to the root" not in desk(house, "audrey").draw("/console/compliance/audit", f"?sel={words}")
+
+
+def test_commands_take_evidence_numbers(house: Installation) -> None:
+    with house.system.db.read() as session:
+        seen = rerun.of_probe(session, PROBE, OFFICER)[0]
+    shown = list(operating.COMMANDS["control show"](house.system, {"key": seen.number}))
+    assert str(shown[0]["text"]).startswith(f"{seen.number}: identity.two_factors for ")
+    packed = list(operating.COMMANDS["log pack"](house.system, {"about": seen.number}))
+    assert [line["file"] for line in packed if "file" in line] == [f"{seen.event_id}.zip"]
+    with pytest.raises(NotFound):
+        list(operating.COMMANDS["log pack"](house.system, {"about": "EV-999999999"}))

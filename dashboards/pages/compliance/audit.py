@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import dash_mantine_components as dmc
@@ -14,7 +15,7 @@ from app.kernel import canonical, numbers
 from app.kernel.access import AUDIT_SAMPLE_DRAW, AUDIT_TRAIL_EXPORT, AUDIT_TRAIL_READ, COMPLIANCE_REPORT_READ
 from app.kernel.clock import parse_rfc3339
 from app.kernel.context import Context
-from app.kernel.errors import OnePayError
+from app.kernel.errors import NotFound, OnePayError
 from compliance.audit import export, filters, sample, trail
 from compliance.audit.filters import Filter, FilterInvalid
 from compliance.audit.sample import Sample
@@ -22,7 +23,7 @@ from compliance.audit.trail import Trail
 from compliance.engine.rerun import number_of
 from compliance.reports import runs
 from compliance.reports.runs import Report
-from dashboards import acts
+from dashboards import acts, proving
 from dashboards.acts import Deed
 from dashboards.kit import (
     Part,
@@ -76,6 +77,8 @@ def layout(view: View) -> Any:  # a Dash component
     seed = view.words.get("seed", "")
     context = sources.context()
 
+    sel = proving.event_of(view, view.words["sel"]) if view.words.get("sel") else None
+
     def asked(session: Session) -> tuple[Trail | None, Sample | None, Document | None, str]:
         if seed and viewer.may(AUDIT_SAMPLE_DRAW):
             count = numbers.whole(view.words.get("n")) or SAMPLED
@@ -86,8 +89,10 @@ def layout(view: View) -> Any:  # a Dash component
         found = trail.query(
             session, wanted, context, parts=sources.reports, limit=SHOWN, after=view.words.get("after") or None
         )
-        sel = view.words.get("sel")
-        one = trail.event(session, sel, context, parts=sources.reports) if sel else None
+        try:
+            one = trail.event(session, sel, context, parts=sources.reports) if sel else None
+        except NotFound:
+            return found, None, None, _not_found(view)
         return found, None, one, ""
 
     found, drawn, chosen, refused = sources.acted(asked)
@@ -112,6 +117,19 @@ def _read(words: Mapping[str, str], view: View) -> tuple[Filter, str]:
         return filters.read(words, view.now), ""
     except OnePayError as wrong:
         return Filter(), f"{wrong} Nothing of the filter is applied."
+
+
+def _not_found(view: View) -> str:
+    """Return why an event is not shown; what lies outside a period looks as what is not there."""
+    period = view.sources.viewer().period
+    if period is None:
+        return "There is no such event, or its time to be kept is over."
+    begin, end = period
+    return f"There is no such event in the period that is locked to you, {_instant(begin)} to {_instant(end)} UTC."
+
+
+def _instant(at: datetime) -> str:
+    return f"{at:%d %b %Y %H:%M:%S}"
 
 
 def _form(view: View, may_sample: bool) -> Part:
@@ -242,7 +260,11 @@ def _dock(view: View, one: Document) -> Part:
         f"Event {sequence}",
         bar=[ident(number_of(sequence)), when(parse_rfc3339(one["@timestamp"]), view.now)],
         title=catalog.headline(str(at_path(one, "event.action"))),
-        inner=[html.Pre(json.dumps(one, indent=2, ensure_ascii=False), className="json")],
+        inner=[
+            *proving.path(view, str(at_path(one, "event.id"))),
+            html.H3("As it stands in the log" if not view.sources.viewer().period else "As you may read it"),
+            html.Pre(json.dumps(one, indent=2, ensure_ascii=False), className="json"),
+        ],
         close=view.here("audit", sel=None),
     )
 

@@ -15,7 +15,7 @@ from app.kernel.context import Context
 from compliance.catalog import purposes
 from compliance.privacy import consent, wording
 from compliance.privacy.consent import Receipt, Tally
-from dashboards import acts
+from dashboards import acts, proving
 from dashboards.acts import Deed
 from dashboards.kit import (
     Part,
@@ -156,7 +156,7 @@ def _receipts(view: View, subject: str, found: Sequence[Receipt]) -> Part:
                 [
                     html.A(
                         _said(one),
-                        href=f"/console/soc/events?sel={one.event_id}",
+                        href=proving.address(view, one.event_id),
                         title="event and proof",
                         className="grow",
                     ),

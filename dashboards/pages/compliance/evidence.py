@@ -17,7 +17,7 @@ from compliance.engine.history import Interval
 from compliance.engine.rerun import Observation
 from compliance.engine.standing import Leg, Standing
 from compliance.states import Reason, State
-from dashboards import acts, controls
+from dashboards import acts, controls, proving
 from dashboards.kit import Part, age, chain, dock, facts, ident, mark, ok, readable, short, when
 from dashboards.page import View
 from dashboards.pages.compliance import papers
@@ -139,7 +139,7 @@ def _leg(view: View, leg: Leg, shown: Shown) -> list[Any]:
         if newest.total > VIOLATIONS_SHOWN:
             parts.append(html.P(f"and {newest.total - VIOLATIONS_SHOWN:,} more", className="dim"))
     parts += [
-        html.H3([html.Span("How we know"), _proof_link(view, newest)]),
+        html.H3([html.Span("How we know"), proving.link(view, newest.event_id)]),
         facts(
             ("Evidence", [ident(newest.number), html.Span("  "), when(newest.started_at, shown.at)]),
             ("Last looked", [when(leg.at, shown.at)] if leg.at else "–"),
@@ -185,10 +185,6 @@ def _canary_age(seen: Observation, at: datetime) -> str:
 def _asked(seen: Observation) -> str:
     said = {name: " ".join(value) if isinstance(value, list) else value for name, value in seen.asked.items()}
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in said.items()) or "–"
-
-
-def _proof_link(view: View, seen: Observation) -> Part:
-    return html.A("event and proof", href=f"/console/soc/events?sel={seen.event_id}", className="more")
 
 
 def _days(found: Sequence[Interval], at: datetime) -> list[Any]:

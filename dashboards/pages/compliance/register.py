@@ -13,7 +13,7 @@ from app.kernel.access import PRIVACY_REGISTER_WRITE, PRIVACY_REQUEST_READ
 from app.kernel.context import Context
 from compliance.registers import processing
 from compliance.registers.processing import Approved
-from dashboards import acts
+from dashboards import acts, proving
 from dashboards.acts import Deed
 from dashboards.kit import (
     Part,
@@ -133,7 +133,7 @@ def _approval(view: View, body: Mapping[str, Any], last: Approved | None) -> Par
         pairs += [
             ("Approved", when(last.at, view.now)),
             ("Its hash", short(last.sha256)),
-            ("Event", html.A("event and proof", href=f"/console/soc/events?sel={last.event_id}", className="more")),
+            ("Event", proving.link(view, last.event_id)),
         ]
     return panel("Approval", html.Div(facts(*pairs), className="body"))
 

@@ -13,7 +13,7 @@ from app.kernel.errors import NotFound
 from compliance.catalog import retention
 from compliance.privacy import erase
 from compliance.privacy.requests import Item, Kind, Request, State, Step, Story
-from dashboards import rights
+from dashboards import proving, rights
 from dashboards.kit import (
     Part,
     answer,
@@ -292,7 +292,7 @@ def _certificate(view: View, body: Mapping[str, Any]) -> Part:
         ],
         className="body",
     )
-    link = html.A("event and proof", href=f"/console/soc/events?sel={body['event']}", className="more")
+    link = proving.link(view, body["event"])
     return panel("Certificate of erasure", inner, sub=body["law"], right=link)
 
 
@@ -367,7 +367,7 @@ def _steps(view: View, steps: Sequence[Step]) -> Part:
     for place, step in reversed(list(enumerate(steps))):
         said = readable(step.note) if step.note else rights.stage_words(step.state) if place else "received"
         if step.event_id:
-            said = html.A(said, href=f"/console/soc/events?sel={step.event_id}", title="event and proof")
+            said = html.A(said, href=proving.address(view, step.event_id), title="event and proof")
         role = step.role.replace("_", " ") if step.role != "you" else "the person"
         items.append(
             html.Li(

@@ -23,7 +23,7 @@ from compliance.retention import execute, holds, policies, runs
 from compliance.retention.holds import Hold, HoldInvalid, Item, Order
 from compliance.retention.policies import Policy
 from compliance.retention.runs import Run, Totals
-from dashboards import acts
+from dashboards import acts, proving
 from dashboards.acts import Deed
 from dashboards.kit import (
     Part,
@@ -259,7 +259,7 @@ def _dock(view: View, run: Run, certificate: Mapping[str, Any] | None) -> Part:
     if certificate is not None:
         body = certificate["body"]
         inner += [
-            html.H3([html.Span("Certificate"), _proof(certificate)]),
+            html.H3([html.Span("Certificate"), proving.link(view, str(certificate["event_id"]))]),
             facts(
                 ("Certificate", ident(certificate["id"])),
                 ("Removed", f"{body['removed']:,}, kept for cases {body['kept_for_cases']:,}"),
@@ -300,10 +300,6 @@ def _span(one: Mapping[str, Any]) -> str:
 
 def _figure(name: str, value: str) -> Part:
     return html.Div([html.Span(name, className="dim"), html.Span(value, className="big")])
-
-
-def _proof(certificate: Mapping[str, Any]) -> Part:
-    return html.A("event and proof", href=f"/console/soc/events?sel={certificate['event_id']}", className="more")
 
 
 def _form(view: View, found: Mapping[str, Policy], held: Sequence[Hold]) -> list[Part]:

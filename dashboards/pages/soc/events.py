@@ -10,10 +10,10 @@ from typing import Any, Final
 import dash_mantine_components as dmc
 from dash import Input, Output, html
 
-from app.kernel.access import EVENT_RECORD_READ, LOG_PROOF_READ
+from app.kernel.access import EVENT_RECORD_READ
 from app.kernel.clock import parse_rfc3339
 from app.kernel.errors import Invalid, NotFound
-from dashboards import feeds, figures, query_bar, states, windows
+from dashboards import feeds, figures, proving, query_bar, states, windows
 from dashboards.charts import chart
 from dashboards.kit import (
     chain,
@@ -25,7 +25,6 @@ from dashboards.kit import (
     ident,
     mark,
     money,
-    ok,
     page,
     severity,
     short_text,
@@ -219,7 +218,7 @@ def _top_values(view: View, where: Where, span: Span) -> Any:
 
 
 def _dock(view: View, event_id: str) -> Any:
-    document = _find(view, event_id)
+    document = _find(view, proving.event_of(view, event_id))
     tab = view.words.get("tab", "readable")
     at, action = parse_rfc3339(document["@timestamp"]), str(at_path(document, "event.action"))
     tabs = [
@@ -276,7 +275,7 @@ def _readable(view: View, document: Document, at: datetime) -> list[Any]:
     parts: list[Any] = [
         html.H3("Who, what and where"),
         facts(*pairs),
-        *_proof(view, str(at_path(document, "event.id"))),
+        *proving.path(view, str(at_path(document, "event.id"))),
     ]
     with view.sources.read() as session:
         led = alerts.of_event(session, str(at_path(document, "event.id")), view.sources.viewer())
@@ -327,37 +326,8 @@ def _around(view: View, document: Document, address: str, at: datetime) -> list[
     return [html.H3("Same address, 10 minutes around"), chain(lines)]
 
 
-def _proof(view: View, event_id: str) -> list[Any]:
-    if not view.sources.viewer().may(LOG_PROOF_READ):
-        return []
-    with view.sources.read() as session:
-        found = view.sources.proof(session, event_id)
-    if found is None:
-        return [html.H3("Proof"), html.P("Not numbered yet; a moment later it is.", className="dim")]
-    verdict = ok("matches") if found.holds else mark("does not match", "cross", "bad")
-    return [
-        html.H3([html.Span("Proof"), html.Span("checked in this view")]),
-        chain(
-            [
-                [html.Span("Entry"), html.Span(f"{found.sequence:,} of {found.size:,}", className="cut"), verdict],
-                [html.Span("Path"), html.Span(f"{found.steps} hashes to the root", className="cut"), verdict],
-                [
-                    html.Span("Root"),
-                    html.Span(_grouped(found.root), className="id cut"),
-                    html.Span(f"size {found.size:,}", className="dim"),
-                ],
-            ]
-        ),
-    ]
-
-
 def _json(document: Document) -> list[Any]:
     return [html.Pre(json.dumps(document, indent=2, ensure_ascii=False), className="json")]
-
-
-def _grouped(root: bytes) -> str:
-    text = root.hex()
-    return f"{text[:4]} {text[4:8]} … {text[-8:-4]} {text[-4:]}"
 
 
 PAGE: Final = Page(
