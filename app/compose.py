@@ -33,7 +33,7 @@ from app.identity.passwords import Hasher
 from app.identity.policy import SecurityPolicy
 from app.identity.reviewing import RoleReviews
 from app.kernel import crypto
-from app.kernel.access import PRIVACY_BREACH_WRITE, Actor, service
+from app.kernel.access import PRIVACY_BREACH_WRITE, Actor, ActorKind, service
 from app.kernel.clock import Clock, SystemClock
 from app.kernel.containment import Containment
 from app.kernel.context import Context
@@ -53,7 +53,7 @@ from compliance.audit import export as audit_export
 from compliance.audit import kinds as audit_kinds
 from compliance.audit.models import metadata as audit_tables
 from compliance.catalog import controls
-from compliance.contracts.probes import Probe
+from compliance.contracts.probes import Probe, Use
 from compliance.contracts.tables import MarkedTables
 from compliance.engine.observe import Observer
 from compliance.engine.parts import Parts as Engine
@@ -417,8 +417,12 @@ def _engine(settings: Settings, shipper: Shipper, *, probes: Mapping[str, Probe]
         papers=papers.papers,
         baseline=baselines.in_force,
         shipped=shipper.standing,
-        in_use=accounts.any_held,
+        in_use=_is_in_use,
     )
+
+
+def _is_in_use(session: Session, use: Use) -> bool:
+    return accounts.any_held(session, ActorKind.CUSTOMER if use is Use.CUSTOMERS else None)
 
 
 def _identity(settings: Settings, keys: KeyFolder, subject_keys: SubjectKeys) -> Identity:

@@ -15,7 +15,8 @@ _ROOT: Final = Path(__file__).parents[1]
 _PACKAGES: Final = ("app", "compliance", "dashboards", "detectors", "ingest", "payments", "playbooks")
 _KINDS: Final = frozenset((".py", ".yml", ".yaml", ".json", ".tsv", ".txt", ".html", ".js", ".css"))
 LOCK: Final = "requirements.lock"
-EXTRA_LOCK: Final = "deploy/reports.lock"
+OTHER_LOCKS: Final = ("deploy/reports.lock", "tests/requirements.lock")
+"""What may stand beside the program: the compiler of reports and, in a checkout, the tools of its tests."""
 _PIN: Final = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", re.MULTILINE)
 # What installs the others, and ourselves.
 _TOOLS: Final = frozenset({"pip", "setuptools", "wheel", "onepay"})
@@ -56,9 +57,9 @@ def _components(look: Look) -> Reading:
     if not file.exists():
         return Reading(population={}, asked={"lock": "absent"})
     locked = _locked(file.read_text("utf-8"))
-    extra = _ROOT / EXTRA_LOCK
-    if extra.exists():
-        locked |= _locked(extra.read_text("utf-8"))
+    for name in OTHER_LOCKS:
+        if (_ROOT / name).exists():
+            locked = {**_locked((_ROOT / name).read_text("utf-8")), **locked}
     found: dict[str, str] = {}
     for one in distributions():
         if one.name:

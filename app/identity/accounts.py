@@ -396,9 +396,12 @@ def count_active(session: Session, role: str, at: datetime) -> int:
     ).scalar_one()
 
 
-def any_held(session: Session) -> bool:
-    """Tell whether anybody has, or had, an account here."""
-    return session.execute(sa.select(account.c.id).limit(1)).first() is not None
+def any_held(session: Session, kind: ActorKind | None = None) -> bool:
+    """Tell whether anybody, or anybody of a kind, has, or had, an account here."""
+    query = sa.select(account.c.id).limit(1)
+    if kind is not None:
+        query = query.where(account.c.kind == kind.value)
+    return session.execute(query).first() is not None
 
 
 def page_of(session: Session, kind: ActorKind, *, after: str | None, limit: int) -> Sequence[Account]:

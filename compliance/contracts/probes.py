@@ -129,6 +129,13 @@ class Reading:
         return sum(self.population.values())
 
 
+class Use(StrEnum):
+    """Who must have an account before what a probe asks about is in use at all."""
+
+    ANYBODY = "anybody"
+    CUSTOMERS = "customers"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
     """One question. `asks` says in one sentence what is counted and what counts as a violation.
@@ -143,3 +150,4 @@ class Probe:
     read: Callable[[Look], Reading]
     plant: Callable[[Look], str]
     empty_means: WhenEmpty = WhenEmpty.NOT_EVALUABLE
+    use: Use = Use.ANYBODY

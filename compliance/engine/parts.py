@@ -10,7 +10,7 @@ from typing import TypeAlias
 from sqlalchemy.orm import Session
 
 from compliance.catalog.controls import Catalogue
-from compliance.contracts.probes import Baseline, Probe
+from compliance.contracts.probes import Baseline, Probe, Use
 from compliance.states import State
 from ingest.shipper import Standing
 
@@ -57,7 +57,7 @@ class Papers:
 ReadPapers: TypeAlias = Callable[[Session, datetime], Papers]
 ReadShipped: TypeAlias = Callable[[Session], Standing]
 ReadBaseline: TypeAlias = Callable[[Session, str], Baseline | None]
-ReadUse: TypeAlias = Callable[[Session], bool]
+ReadUse: TypeAlias = Callable[[Session, Use], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

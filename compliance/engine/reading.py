@@ -90,7 +90,7 @@ def read_window(
     def call() -> None:
         with db.read() as session:
             look = _look(session, probe, ctx, window, store, parts)
-            made.append((probe.read(look), parts.in_use(session)))
+            made.append((probe.read(look), parts.in_use(session, probe.use)))
             look.deadline.check()
 
     error = guarded(f"compliance.probe.{probe.name}", call)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -16,7 +17,7 @@ from compliance.catalog import periods, purposes
 from compliance.catalog import retention as classes
 from compliance.catalog.purposes import Purpose
 from compliance.contracts.gate import ProcessingGate
-from compliance.contracts.probes import VIOLATIONS_KEPT, Kind, Look, Probe, Reading, Violation, WhenEmpty
+from compliance.contracts.probes import VIOLATIONS_KEPT, Kind, Look, Probe, Reading, Use, Violation, WhenEmpty
 from compliance.privacy import clock, consent, graph, letters, restrict, selftest
 from compliance.privacy.gate import COMPELLING
 from compliance.privacy.models import consent_receipt, consent_text, objection, request, request_step, restriction
@@ -50,7 +51,7 @@ _PLANTED: Final = "acc_planted"
 
 def probes(parts: Privacy, retention: Retention, gate: ProcessingGate) -> tuple[Probe, ...]:
     """Return the probes over what people asked, consented and objected to, and over what is kept and why."""
-    return (
+    found = (
         Probe(
             name="privacy.clocks",
             kind=Kind.STATE,
@@ -120,6 +121,7 @@ def probes(parts: Privacy, retention: Retention, gate: ProcessingGate) -> tuple[
             plant=partial(_plant_night, leg="portability"),
         ),
     )
+    return tuple(replace(one, use=Use.CUSTOMERS) for one in found)
 
 
 def _clocks(look: Look, *, parts: Privacy) -> Reading:

@@ -16,6 +16,8 @@ from ingest import models as log
 from ingest.log import read
 
 _SENSITIVE: Final = re.compile(r"(?:^|_)(?:cvv2?|cvc2?|cid|csc|track[12]?|pin(?:_?block)?|pan|card_number)(?:_|$)")
+IDS: Final = ("none", "account.id", "credential", "device.id", "staff", "network.address")
+"""What is not looked through: codes of ours, ids and digests that we make ourselves, and addresses of machines."""
 BODIES_MAX: Final = 20_000
 TEXTS_MAX: Final = 50_000
 """How many values of one column are looked through, the newest by key, at a reading."""
@@ -65,7 +67,7 @@ def _numbers(look: Look, *, tables: Sequence[sa.MetaData]) -> Reading:
 
 
 def _texts(look: Look, tables: Sequence[sa.MetaData], cut: dict[str, int]) -> Iterator[tuple[str, str, str]]:
-    """Yield (place, key, text) of every column that holds words of people in clear, the newest by their key.
+    """Yield (place, key, text) of every text that says something of a person in clear, the newest by their key.
 
     What is left of a column is counted in `cut`: an answer about some of it says of how much.
     """
@@ -87,8 +89,7 @@ def _texts(look: Look, tables: Sequence[sa.MetaData], cut: dict[str, int]) -> It
 
 def _is_text(column: sa.Column[Any]) -> bool:
     mark = column.info.get("mark")
-    is_words = isinstance(mark, Mark) and mark.category in ("free_text", "communication", "name", "contact")
-    return is_words and isinstance(column.type, sa.Text | sa.JSON)
+    return isinstance(mark, Mark) and mark.category not in IDS and isinstance(column.type, sa.Text | sa.JSON)
 
 
 def _bodies(look: Look) -> Iterator[tuple[int, str]]:

@@ -274,3 +274,7 @@ def test_on_an_empty_home_nothing_passes(tmp_path: Path) -> None:
         with system.db.read() as session:
             found = standing.all_of(session, START, system.controls.parts)
         assert [key for key, one in found.items() if one.state is State.PASS] == []
+        made.staff("olga", roles.COMPLIANCE_OFFICER)
+        seen = made.system.controls.observe(made.system.controls.parts.probes["privacy.basis"], is_test_due=True)
+        assert seen is not None
+        assert seen.verdict.reason is Reason.NOT_IN_USE, "staff alone give nobody's data away"
