@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from app.identity import roles
 from app.kernel import documents
 from app.kernel.access import service
 from app.kernel.clock import StillClock
