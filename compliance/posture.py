@@ -76,9 +76,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posture:
-    """All of it at one instant."""
+    """All of it at one instant; `measured_from` is when the quarter began, or the first reading where that is later."""
 
     at: datetime
+    measured_from: datetime
     pci: Framework
     gdpr: Framework
     changes: Sequence[Change]
@@ -92,11 +93,13 @@ def of_now(session: Session, actor: Actor, at: datetime, parts: Parts) -> Postur
     quarter = quarter_of(at)
     found = history.intervals(session, actor, quarter, at)
     since = since_of(session)
+    measured = max(quarter, min((of[0].from_at for of in found.values() if of), default=at))
     failing = [(one, since.get(key, at)) for key, one in standings.items() if one.state is State.FAIL]
     return Posture(
         at=at,
-        pci=_framework(PCI, standings, found, quarter, at),
-        gdpr=_framework(GDPR, standings, found, quarter, at),
+        measured_from=measured,
+        pci=_framework(PCI, standings, found, measured, at),
+        gdpr=_framework(GDPR, standings, found, measured, at),
         changes=changes(session, at - LATELY),
         failing=sorted(failing, key=lambda pair: pair[1]),
     )

@@ -54,9 +54,11 @@ def _answer(found: Posture) -> Any:
     else:
         said = [ok("As far as we see, yes.")]
         small = "An assessor decides."
+    span = found.measured_from
+    of = "of the quarter" if span == posture.quarter_of(found.at) else f"of the time since {span:%-d %b %H:%M}"
     cells = [
-        (_share(pci), "in place, PCI, of the quarter"),
-        (_share(gdpr), "in place, GDPR, of the quarter"),
+        (_share(pci), f"in place, PCI, {of}"),
+        (_share(gdpr), f"in place, GDPR, {of}"),
         (str(unjudged), "rows not evaluable"),
     ]
     return answer(said, f"{held} of {applicable} applicable rows are in place. {small}", cells)
