@@ -75,7 +75,7 @@ def test_an_exception_and_a_baseline_are_asked_for(house: Installation, officer:
 
 def test_what_is_wrong_is_said_where_the_act_stands(house: Installation, officer: Desk) -> None:
     answer = officer.press("attest", "pci:12.6.1", fields={**STATEMENT, "until": "soon"})
-    assert "A day is written such as" in answer.text
+    assert "A day is written like" in answer.text
     answer = officer.press("attest", "pci:12.6.1", fields={**STATEMENT, "statement": "ok"})
     assert "reason_missing" in answer.text
     answer = officer.press("attest", "pci:12.6.1", fields={**STATEMENT, "until": "2028-01-01"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from dash import MATCH, Input, Output, ctx, html, no_update, set_props
@@ -19,7 +19,8 @@ from compliance.engine import history, past, standing
 from compliance.engine.history import Interval
 from compliance.engine.standing import Standing
 from compliance.states import State
-from dashboards import controls, guard
+from dashboards import controls, days, guard
+from dashboards.days import DayInvalid
 from dashboards.kit import age, choices, page, scrolling, tag, updated
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
@@ -82,8 +83,8 @@ def _as_of(view: View) -> datetime | None:
     """Return the end of the day that the address names, or None where it is about now."""
     words = view.words.get("at", "")
     try:
-        day = datetime.strptime(words, "%Y-%m-%d").replace(tzinfo=UTC) if words else None
-    except ValueError:
+        day = days.begin_of(words, param="at")
+    except DayInvalid:
         return None
     return day + timedelta(days=1) - timedelta(seconds=1) if day is not None and day.date() < view.now.date() else None
 

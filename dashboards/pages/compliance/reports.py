@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import dash_mantine_components as dmc
@@ -12,11 +12,10 @@ from sqlalchemy.orm import Session
 
 from app.kernel.access import COMPLIANCE_REPORT_CREATE, COMPLIANCE_REPORT_READ
 from app.kernel.context import Context
-from app.kernel.errors import Invalid
 from compliance.reports import pdf, runs
 from compliance.reports.kinds import KINDS
 from compliance.reports.runs import Report
-from dashboards import acts
+from dashboards import acts, days
 from dashboards.acts import Deed
 from dashboards.kit import (
     Part,
@@ -40,12 +39,6 @@ from dashboards.pages.compliance import work
 DAYS: Final = 90
 MAKE: Final = "report-make"
 CANCEL: Final = "report-cancel"
-
-
-class DayInvalid(Invalid):
-    """A day is written like 2026-11-30."""
-
-    code = "report_day_invalid"
 
 
 def layout(view: View) -> Any:  # a Dash component
@@ -162,9 +155,9 @@ def wire(console: Console) -> None:
     """Register making and cancelling."""
 
     def make(session: Session, deed: Deed, context: Context) -> str:
-        as_of = _day(deed.text("as_of"), "as_of")
+        as_of = days.begin_of(deed.text("as_of"), param="as_of")
         until = min(as_of + timedelta(days=1), context.at) if as_of is not None else context.at
-        since = _day(deed.text("since"), "since") or until - timedelta(days=DAYS)
+        since = days.begin_of(deed.text("since"), param="since") or until - timedelta(days=DAYS)
         runs.ask(session, deed.text("kind"), since, context, as_of=until, parts=console.sources.reports)
         return "The report is being made"
 
@@ -175,15 +168,6 @@ def wire(console: Console) -> None:
     fields = [("kind", "value"), ("since", "value"), ("as_of", "value")]
     acts.wire(console, MAKE, COMPLIANCE_REPORT_CREATE, make, fields=fields)
     acts.wire(console, CANCEL, COMPLIANCE_REPORT_READ, cancel)
-
-
-def _day(text: str, param: str) -> datetime | None:
-    if not text.strip():
-        return None
-    try:
-        return datetime.strptime(text.strip(), "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise DayInvalid(param=param) from error
 
 
 PAGE: Final = Page(

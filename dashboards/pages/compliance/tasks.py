@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import dash_mantine_components as dmc
@@ -26,7 +26,7 @@ from compliance.attest.parts import PaperInvalid
 from compliance.attest.todo import How, Task, What
 from compliance.catalog.controls import Control
 from compliance.engine import standing
-from dashboards import acts, controls
+from dashboards import acts, controls, days
 from dashboards.acts import Deed
 from dashboards.kit import Part, answer, choices, counted_words, mark, ok, page, panel, scrolling, table, updated
 from dashboards.mount import Console
@@ -370,14 +370,9 @@ def _first() -> dict[str, Any]:
 
 
 def _day(deed: Deed, name: str) -> datetime | None:
-    words = deed.text(name).strip()
-    if not words:
-        return None
-    try:
-        # The whole of the day that is named.
-        return datetime.strptime(words, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(days=1)
-    except ValueError as error:
-        raise PaperInvalid("A day is written such as 2027-03-31.", param=name) from error
+    """Return the end of the day that is named: the whole of it counts."""
+    day = days.begin_of(deed.text(name), param=name)
+    return None if day is None else day + timedelta(days=1)
 
 
 def wire(console: Console) -> None:
