@@ -73,7 +73,11 @@ STAFF: Final = (
 )
 OFFICE: Final = (roles.ADMINISTRATOR, roles.COMPLIANCE_OFFICER, roles.DPO)
 AUDITOR: Final = ("auditor", roles.AUDITOR, "Selma Dorn")
-CUSTOMER: Final = ("customer", "Amber Finch", "amber_finch")
+CUSTOMERS: Final = (
+    ("customer", "Amber Finch", "amber_finch"),
+    ("customer2", "Rowan Pike", "rowan_pike"),
+)
+"""Who a visitor signs in as: one to live, and one to be erased."""
 
 
 class SeedFailed(OnePayError):
@@ -349,7 +353,7 @@ def _make(settings: Settings, size: str, seed: int, show: Shows) -> None:
             [
                 *(customers.live(person, world) for person in world.people),
                 *(customers.stay(person, world, secrets) for person in world.founders),
-                *_visitor(world, made),
+                *_visitors(world, made),
             ],
             driver,
             until=real.now() - timedelta(seconds=1),
@@ -525,15 +529,15 @@ def _administrator(system: System, account: str) -> Actor:
     )
 
 
-def _visitor(world: World, made: _Made) -> list[customers.Life]:
-    """Return the life of the customer a visitor signs in as, noting the authenticator's secret for the board."""
-    name, full_name, handle = CUSTOMER
-    if not world.people:
-        return []
-    model = world.people[0]
+def _visitors(world: World, made: _Made) -> list[customers.Life]:
+    """Return the lives of the customers a visitor signs in as, noting their authenticators' secrets for the board."""
+    return [_visitor(world, made, model, *of) for model, of in zip(world.people, CUSTOMERS, strict=False)]
+
+
+def _visitor(world: World, made: _Made, model: Person, name: str, full_name: str, handle: str) -> customers.Life:
     person: Person = replace(
         model,
-        id="visitor",
+        id=f"visitor.{name}",
         name=full_name,
         handle=handle,
         address=f"{name}@onepay.example",
@@ -541,28 +545,19 @@ def _visitor(world: World, made: _Made) -> list[customers.Life]:
         has_factor=True,
         typo_rate=0.0,
     )
-
-    def life() -> customers.Life:
-        inner = customers.live(person, world)
-        wish = next(inner)
-        while True:
-            outcome = yield wish
-            if "secret" in outcome.made:
-                made.accounts.insert(
-                    0,
-                    Account(
-                        role=roles.CUSTOMER,
-                        address=person.address,
-                        password=person.password,
-                        secret=outcome.made["secret"],
-                    ),
-                )
-            try:
-                wish = inner.send(outcome)
-            except StopIteration:
-                return
-
-    return [life()]
+    inner = customers.live(person, world)
+    wish = next(inner)
+    while True:
+        outcome = yield wish
+        if "secret" in outcome.made:
+            secret = outcome.made["secret"]
+            made.accounts.append(
+                Account(role=roles.CUSTOMER, address=person.address, password=person.password, secret=secret)
+            )
+        try:
+            wish = inner.send(outcome)
+        except StopIteration:
+            return
 
 
 def _jobs_of_history(system: System, at: datetime, *, besides: Collection[str] = ()) -> None:
@@ -638,8 +633,8 @@ def _first_instant(real: Clock, size: str) -> datetime:
 
 def _on_the_board(account: Account) -> int:
     """Customers first, then staff in the order of the list, whenever each began."""
-    order = [f"{name}@onepay.example" for name, _, _ in (*STAFF, AUDITOR)]
-    return order.index(account.address) if account.address in order else -1
+    order = [f"{name}@onepay.example" for name, _, _ in (*CUSTOMERS, *STAFF, AUDITOR)]
+    return order.index(account.address)
 
 
 def _clear(home: Path) -> None:
