@@ -363,6 +363,8 @@ def _make(settings: Settings, size: str, seed: int, show: Shows) -> None:
         clock.release()
         auditor = _auditor(system, made)
         _office_now(system, world, driver, made)
+        _settled(system)
+        system.rounds.sample(system.clock.now())
         _jobs_of_history(system, system.clock.now())
         if world.founders:
             papers.assess(system, made.staff, system.context(prologue.auditor(system, auditor)))
