@@ -14,12 +14,12 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.kernel import classify, crypto, words
+from app.kernel import crypto, words
 from app.kernel.access import COMPLIANCE_EVIDENCE_READ, COMPLIANCE_EVIDENCE_UPLOAD, Actor
 from app.kernel.context import Context
 from app.kernel.crypto import NONCE_BYTES, Unreadable
 from app.kernel.errors import ContentRefused, Gone, Invalid, NotFound, TooLarge
-from compliance.attest import models
+from compliance.attest import cards, models
 from compliance.attest.parts import MIB, TEXT_MAX, Cabinet, control_of
 from compliance.engine.rerun import number_of
 from ingest.events.compliance import EvidenceUploaded
@@ -164,6 +164,8 @@ def proven(name: str, content: bytes) -> str:
         media_type, is_so = known
         if not is_so(content):
             raise ContentRefused(f"What it holds is no {ending[1:].upper()}.", param="file")
+        if ending == ".pdf" and cards.in_pdf(content):
+            raise CardNumberInEvidence(param="file")
         return media_type
     if ending not in _TEXT:
         raise ContentRefused("Evidence is PDF, PNG, JPEG, CSV, JSON or TXT.", param="file")
@@ -174,7 +176,7 @@ def proven(name: str, content: bytes) -> str:
         raise ContentRefused("The text is not in UTF-8.", param="file") from error
     if any(ord(sign) < 32 and sign not in "\n\r\t\f" for sign in text) or not is_text_so(text):
         raise ContentRefused(f"What it holds is no {ending[1:].upper()}.", param="file")
-    if classify.find_card_numbers(text) or any(classify.holds_card_number(line) for line in text.splitlines()):
+    if cards.in_text(text):
         raise CardNumberInEvidence(param="file")
     return media_type
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -82,6 +83,37 @@ def test_a_card_number_is_refused_and_nothing_is_kept(house: Installation, name:
     with pytest.raises(CardNumberInEvidence):
         bring(house, content[name].encode(), name)
     assert not house.system.desk.cabinet.folder.exists()
+
+
+_PACKED = zlib.compress(b"BT (Paid with 4027) Tj ( 1830 5521 4006) Tj ET")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", b'{"card": "\\u0034027183055214006"}'),
+        ("a.txt", b"4027\n1830\n5521\n4006\n"),
+        ("a.csv", b"name,card\nAmber,4.027183055214006e15\n"),
+        ("a.txt", b"card &#52;027183055214006"),
+        ("a.pdf", b"%PDF-1.7\n(4027183055214006)Tj\n%%EOF\n"),
+        ("a.pdf", b"%PDF-1.7\nstream\n" + _PACKED + b"\nendstream\n%%EOF\n"),
+    ],
+)
+def test_a_card_number_is_seen_as_programs_read_it(name: str, content: bytes) -> None:
+    with pytest.raises(CardNumberInEvidence):
+        proven(name, content)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.txt", b"2026\n1830\n5521\n4006\n"),
+        ("a.csv", b"name,sum\nAmber,4.5e3\n"),
+        ("a.pdf", b"%PDF-1.7\n(Order 4027)Tj (of 2026)Tj\nstream\nnot packed\nendstream\n%%EOF\n"),
+    ],
+)
+def test_what_is_no_card_number_is_taken(name: str, content: bytes) -> None:
+    assert proven(name, content)
 
 
 def test_a_file_lies_sealed_under_its_hash_and_comes_back_whole(house: Installation) -> None:
