@@ -264,7 +264,8 @@ def make_system(
     working_store = store or backends.make(_store_settings(settings))
     store = store or backends.for_pages(_store_settings(settings), working_store)
     identity = _identity(settings, keys, subject_keys)
-    compliance = _compliance(settings, keys, identity, subject_keys, working_store)
+    approvals = ApprovalBook(identity)
+    compliance = _compliance(settings, keys, identity, subject_keys, working_store, approvals)
     is_open = _opened(working_store, store)
     sequencer = Sequencer(db, clock, holder=_holder(settings), ids=ids)
     shipper = Shipper(db, working_store, clock, settings=ShipperSettings(), ids=ids, is_open=is_open)
@@ -300,7 +301,6 @@ def make_system(
         db, working_store, clock, ids, rules.shipped(), sink=partial(joining.accept, parts=response), metrics=metrics
     )
     entrances = Doors()
-    approvals = ApprovalBook(identity)
     forgetting = Forgetting(db=db, store=working_store, target=shipper.target, archive=archive)
     retention = Retention(sources=compliance.sources, log=forgetting, approvals=approvals)
     registers = Registers(sources=compliance.sources, approvals=approvals, settings=compliance.privacy.settings)
@@ -440,7 +440,12 @@ def _identity(settings: Settings, keys: KeyFolder, subject_keys: SubjectKeys) ->
 
 
 def _compliance(
-    settings: Settings, keys: KeyFolder, identity: Identity, subject_keys: SubjectKeys, store: EventStore
+    settings: Settings,
+    keys: KeyFolder,
+    identity: Identity,
+    subject_keys: SubjectKeys,
+    store: EventStore,
+    approvals: ApprovalBook,
 ) -> Compliance:
     hashing = identity_privacy.hashing(identity)
     sources = (
@@ -468,6 +473,7 @@ def _compliance(
         decisions=(AutomaticActions(),),
         obstacles=(payments_privacy.obstacles,),
         people=identity_privacy.People(identity),
+        approvals=approvals,
         keys=subject_keys,
         store=store,
         settings=rules,

@@ -107,7 +107,7 @@ def expire(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -
         return
     event = asked.event_of(RequestCompleted, found, reason="not_fetched") if found.state is State.READY else None
     note = "the copy was destroyed" if found.state is State.DELIVERED else "the copy was never fetched"
-    asked.end(session, found, State.CLOSED, ctx, event=event, note=note)
+    asked.end(session, found, State.CLOSED, ctx, event=event, note=note, parts=parts)
 
 
 def destroy(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> None:

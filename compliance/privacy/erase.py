@@ -115,7 +115,10 @@ def foresee(session: Session, ctx: Context, *, parts: Privacy) -> Foreseen:
 
 
 def prepare(session: Session, ctx: Context, *, parts: Privacy) -> str | None:
-    """Plan the erasure that is due first and was asked by its person; returns its id, or None where there is none."""
+    """Plan the erasure that is due first and was asked by its person; returns its id, or None where there is none.
+
+    One that cannot be planned is set aside, and says why.
+    """
     query = (
         sa.select(request.c.id)
         .where(
@@ -123,6 +126,7 @@ def prepare(session: Session, ctx: Context, *, parts: Privacy) -> str | None:
             request.c.state == State.SCOPED.value,
             request.c.is_verified,
             request.c.linked_to.is_(None),
+            asked.is_free(ctx.at),
         )
         .order_by(request.c.due_at, request.c.id)
         .limit(1)
@@ -132,12 +136,16 @@ def prepare(session: Session, ctx: Context, *, parts: Privacy) -> str | None:
     if request_id is None:
         return None
     found = asked.get(session, request_id)
+    asked.tried(session, found, "planning", lambda: _prepare(session, found, ctx, parts), ctx)
+    return found.id
+
+
+def _prepare(session: Session, found: Request, ctx: Context, parts: Privacy) -> None:
     outbox.record(session, DataRead(view="privacy_plan", count=1, about=(found.subject,)), ctx)
     planned = plan(session, found.subject, parts=parts)
     _show(session, found, planned, ctx)
     note = "planned: an officer prepares it, and a second person decides"
     asked.move(session, found, State.IN_REVIEW, ctx, note=note, plan_root=planned.root)
-    return str(request_id)
 
 
 def propose(
@@ -203,13 +211,17 @@ def approve(
 
 
 def start(session: Session, ctx: Context, *, parts: Privacy) -> str | None:
-    """Begin the erasure whose wait is over: access ends at once, and what is to be done is written down, anew."""
+    """Begin the erasure whose wait is over: access ends at once, and what is to be done is written down, anew.
+
+    One that cannot be begun is set aside, and says why.
+    """
     query = (
         sa.select(request.c.id)
         .where(
             request.c.kind == Kind.ERASURE.value,
             request.c.state == State.WAITING.value,
             request.c.not_before <= ctx.at,
+            asked.is_free(ctx.at),
         )
         .order_by(request.c.not_before, request.c.id)
         .limit(1)
@@ -219,8 +231,8 @@ def start(session: Session, ctx: Context, *, parts: Privacy) -> str | None:
     if request_id is None:
         return None
     found = asked.get(session, request_id)
-    begin(session, found, ctx, parts=parts)
-    return str(request_id)
+    asked.tried(session, found, "beginning", lambda: begin(session, found, ctx, parts=parts), ctx)
+    return found.id
 
 
 def begin(session: Session, found: Request, ctx: Context, *, parts: Privacy, tell: bool = True) -> None:
@@ -420,7 +432,7 @@ def _check(db: Database, found: Request, ctx: Context, parts: Privacy, shreds: S
         if found.state is not State.EXECUTED:
             return True
         if not remaining:
-            _certify(session, found, rows, ctx, shreds)
+            _certify(session, found, rows, ctx, parts, shreds)
             return False
         said = ", ".join(f"{count} in {store}" for store, count in sorted(remaining.items()))
         session.execute(sa.update(erasure_target).where(erasure_target.c.request_id == found.id).values(done_at=None))
@@ -433,7 +445,9 @@ def _rows_of(session: Session, request_id: str) -> Sequence[Any]:
     return session.execute(sa.select(erasure_target).where(of.request_id == request_id).order_by(of.place)).all()
 
 
-def _certify(session: Session, found: Request, rows: Sequence[Any], ctx: Context, shreds: Shredding) -> None:
+def _certify(
+    session: Session, found: Request, rows: Sequence[Any], ctx: Context, parts: Privacy, shreds: Shredding
+) -> None:
     kept, classes = _kept_of(rows, ctx), _classes(rows)
     horizon = policies.backups_end(session, ctx.at) - ctx.at
     with shreds.keys.db.read() as keys:
@@ -480,7 +494,7 @@ def _certify(session: Session, found: Request, rows: Sequence[Any], ctx: Context
     )
     event = asked.event_of(RequestCompleted, found)
     asked.move(session, found, State.VERIFIED, ctx, note="nothing is left, as another reader saw")
-    asked.end(session, asked.get(session, found.id), State.CLOSED, ctx, event=event, note="certified")
+    asked.end(session, asked.get(session, found.id), State.CLOSED, ctx, event=event, note="certified", parts=parts)
 
 
 def _obstacle_of(target: Target, obstacles: Sequence[Obstacle]) -> Obstacle | None:

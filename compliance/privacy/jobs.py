@@ -45,7 +45,7 @@ def execute(db: Database, ctx: Context, parts: Privacy, shreds: Shredding) -> st
     """Make the copies that are due, plan and carry out erasures, end restrictions whose end was told."""
     made, erased = _copies(db, ctx, parts), _erasures(db, ctx, parts, shreds)
     with db.begin() as session:
-        lifted = restrict.lift_due(session, ctx)
+        lifted = restrict.lift_due(session, ctx, parts=parts)
     done = ((made, "copies"), (erased, "erasures"), (lifted, "restrictions ended"))
     return ", ".join(f"{count} {what}" for count, what in done if count) or None
 

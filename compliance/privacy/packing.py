@@ -54,7 +54,7 @@ def claim(session: Session, ctx: Context) -> Request | None:
             request.c.state == State.SCOPED.value,
             request.c.is_verified,
             request.c.linked_to.is_(None),
-            sa.or_(request.c.claimed_until.is_(None), request.c.claimed_until <= ctx.at),
+            asked.is_free(ctx.at),
         )
         .order_by(request.c.due_at, request.c.id)
         .limit(1)
@@ -268,6 +268,7 @@ def _ready(session: Session, held: Request, ctx: Context, parts: Privacy, *, not
         # Days in which it cannot be fetched are none of its seven.
         until = held.not_before + parts.settings.package_ttl
     session.execute(sa.update(table).where(table.c.request_id == held.id).values(ready_at=ctx.at, expires_at=until))
+    asked.call_off_approval(session, held, ctx, parts)  # a refusal that waits has nothing left to refuse
     event = asked.event_of(RequestApproved, held)
     asked.move(session, held, State.READY, ctx, event=event, note=note)
     letters.ready(session, held, until, ctx, parts=parts)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from sqlalchemy.orm import Session
 
+from app.kernel.approvals import Approvals
 from app.kernel.context import Context
 from app.kernel.errors import Conflict, Gone, Invalid, TooLarge
 from compliance.contracts.decisions import DecisionSource
@@ -52,6 +53,7 @@ class Privacy:
     obstacles: tuple[Callable[[Session, str], Sequence[Obstacle]], ...]
     """Ports to owners: what is not settled with a person who wants to be erased."""
     people: People
+    approvals: Approvals
     keys: SubjectKeys
     store: EventStore
     settings: PrivacySettings

@@ -12,7 +12,7 @@ from app.kernel.approvals import Approvals
 from app.kernel.context import Context
 from app.kernel.errors import NotFound, ReasonMissing, SamePerson, WrongState
 from compliance.contracts.personal import Change, FieldUnknown
-from compliance.privacy import graph, letters
+from compliance.privacy import graph, letters, restrict
 from compliance.privacy import requests as asked
 from compliance.privacy.parts import Privacy
 from compliance.privacy.requests import Kind, Request, State
@@ -81,7 +81,7 @@ def complete(session: Session, request_id: str, outcome: str, ctx: Context, *, p
     letters.done(session, found, outcome.strip(), ctx, parts=parts)
     asked.move(session, found, State.EXECUTED, ctx, note=None, outcome=outcome.strip(), handled_by=ctx.actor.id)
     event = asked.event_of(RequestCompleted, found)
-    asked.end(session, asked.get(session, request_id), State.CLOSED, ctx, event=event, note="answered")
+    asked.end(session, asked.get(session, request_id), State.CLOSED, ctx, event=event, note="answered", parts=parts)
 
 
 def ask_refusal(
@@ -127,7 +127,11 @@ def refuse(
     letters.refused(session, found, reasons, ctx, parts=parts)
     asked.move(session, found, found.state, ctx, note=None, outcome=reasons, handled_by=ctx.actor.id)
     event = asked.event_of(RequestRefused, found)
-    asked.end(session, asked.get(session, request_id), State.REFUSED, ctx, event=event, note=reasons)
+    asked.end(session, asked.get(session, request_id), State.REFUSED, ctx, event=event, note=reasons, parts=parts)
+    if found.kind is Kind.ERASURE:
+        restrict.release(session, found.subject, restrict.ERASURE, ctx, request_id=found.id)
+    if found.kind is Kind.OBJECTION:
+        restrict.refuse_objection(session, found, reasons, ctx)
     return "refused"
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -21,7 +22,9 @@ from app.kernel.access import (
     ActorKind,
 )
 from app.kernel.context import Context
-from app.kernel.errors import NotFound, ReasonMissing, SamePerson, WrongState
+from app.kernel.db import dialect_of
+from app.kernel.errors import NotFound, OnePayError, ReasonMissing, SamePerson, WrongState
+from app.kernel.jobs import guarded
 from compliance.catalog import purposes
 from compliance.privacy import clock, letters
 from compliance.privacy.models import (
@@ -50,6 +53,8 @@ from ingest.log import outbox
 REASON_MIN: Final = 10
 DETAIL_MAX: Final = 2_000
 PAGE_MAX: Final = 100
+SET_ASIDE: Final = timedelta(minutes=10)
+"""So long a request waits at which something failed; the others go on meanwhile."""
 FOLLOWING: Final = "remainder"
 """The channel of an erasure that nobody asked for again: it completes an earlier one."""
 
@@ -88,6 +93,8 @@ ENDED: Final = frozenset((State.CLOSED, State.REFUSED, State.WITHDRAWN, State.ST
 ANSWERED: Final = ENDED | {State.READY, State.DELIVERED, State.EXECUTED, State.VERIFIED}
 BEGUN: Final = frozenset((State.EXECUTING, State.EXECUTED, State.VERIFIED))
 PACKED: Final = frozenset((Kind.ACCESS, Kind.PORTABILITY))
+LINKED: Final = PACKED | {Kind.ERASURE}
+"""Kinds of which one answers for all that are open: what stops a use stops it for each request by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +213,8 @@ class Story:
 def ask(session: Session, asked: Asked, ctx: Context, *, parts: Privacy) -> str:
     """Take a request of whoever is signed in, who proved themselves lately, and return its id.
 
-    The proof is the identification (PRV-14). A second request of a kind that is open stands beside the first one.
+    The proof is the identification (PRV-14). A second request of a kind of which one that was proven is open stands
+    beside that one, where one answer is an answer to both.
     """
     ctx.actor.require(PRIVACY_SELF_REQUEST)
     ctx.actor.require_fresh(Acr.MFA, parts.settings.step_up, ctx.at)
@@ -235,7 +243,8 @@ def confirm(session: Session, request_id: str, ctx: Context, *, parts: Privacy) 
     """Confirm, signed in with a fresh proof, that a request that came from outside is one's own; the clock goes on."""
     ctx.actor.require(PRIVACY_SELF_REQUEST)
     ctx.actor.require_fresh(Acr.MFA, parts.settings.step_up, ctx.at)
-    found = own(session, request_id, ctx)
+    _hold_subject(session, own(session, request_id, ctx).subject)
+    found = locked(session, request_id)
     if found.state is not State.IDENTITY:
         raise WrongState
     if found.asked_at is not None:
@@ -290,6 +299,7 @@ def answer_identity(session: Session, request_id: str, reason: str, ctx: Context
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
     if len(reason.strip()) < REASON_MIN:
         raise ReasonMissing(param="reason")
+    _hold_subject(session, get(session, request_id).subject)
     found = _held(session, request_id, parts, ctx)
     if found.state is not State.IDENTITY:
         raise WrongState
@@ -319,10 +329,12 @@ def withdraw(session: Session, request_id: str, ctx: Context, *, parts: Privacy)
     """Take one's own request back; also an erasure, until it begins."""
     ctx.actor.require(PRIVACY_SELF_REQUEST)
     found = own(session, request_id, ctx)
+    call_off_approval(session, found, ctx, parts)  # before the request is held: whoever decides holds them so, too
     found = locked(session, found.id)
     if not found.may_be_called_off:
         raise WrongState
-    end(session, found, State.WITHDRAWN, ctx, event=event_of(RequestStopped, found, reason="withdrawn"), note=None)
+    event = event_of(RequestStopped, found, reason="withdrawn")
+    end(session, found, State.WITHDRAWN, ctx, event=event, note=None, parts=parts)
 
 
 def stop(session: Session, token: str, ctx: Context, *, parts: Privacy) -> str:
@@ -330,18 +342,16 @@ def stop(session: Session, token: str, ctx: Context, *, parts: Privacy) -> str:
 
     Raises `WrongState` once it has begun: an erasure of which a part is done ends whole.
     """
-    row = session.execute(
-        sa.select(request.c.id).where(request.c.stop_hash == crypto.sha256(token.encode())).with_for_update()
-    ).one_or_none()
-    if row is None:
-        raise NotFound
-    found = get(session, row.id)
+    found = of_token(session, token)
+    call_off_approval(session, found, ctx, parts)  # before the request is held: whoever decides holds them so, too
+    found = locked(session, found.id)
+    of_token(session, token)  # still: a newer letter ends the link of the one before
     if not found.may_be_called_off:
         raise WrongState("This request has begun to be carried out, or has ended.")
     disowned = ActivityDisowned(account=found.subject, about=(found.subject,), reason="privacy_request")
     outbox.record(session, disowned, ctx)
     event = event_of(RequestStopped, found, reason="not_me")
-    end(session, found, State.STOPPED, ctx, event=event, note="its person said it was not theirs")
+    end(session, found, State.STOPPED, ctx, event=event, note="its person said it was not theirs", parts=parts)
     return found.id
 
 
@@ -539,15 +549,64 @@ def move(
     )
 
 
-def end(session: Session, found: Request, state: State, ctx: Context, *, event: Event | None, note: str | None) -> None:
-    """End a request and those that stand beside it; a copy that was made opens no more."""
+def end(
+    session: Session,
+    found: Request,
+    state: State,
+    ctx: Context,
+    *,
+    event: Event | None,
+    note: str | None,
+    parts: Privacy,
+) -> None:
+    """End a request and the approval that waits about it; a copy that was made opens no more.
+
+    What stands beside it is closed with it where it was answered, and goes on by itself where it was not.
+    """
+    call_off_approval(session, found, ctx, parts)
     session.execute(sa.update(package).where(package.c.request_id == found.id).values(key_ct=None))
     move(session, found, state, ctx, event=event, note=note)
-    beside = sa.select(request.c.id).where(request.c.linked_to == found.id)
-    for other in session.execute(beside).scalars().all():
-        linked = get(session, other)
-        if linked.is_open:
-            move(session, linked, State.CLOSED, ctx, note=f"ended with {found.id}")
+    ids = session.scalars(sa.select(request.c.id).where(request.c.linked_to == found.id).order_by(request.c.id)).all()
+    beside = [each for each in (locked(session, id) for id in ids) if each.is_open]
+    if state is State.CLOSED:
+        for each in beside:
+            move(session, each, State.CLOSED, ctx, note=f"ended with {found.id}")
+        return
+    first = next((each.id for each in beside if each.is_verified), None)
+    for each in beside:
+        note = f"{found.id} ended without an answer; this one goes on"
+        move(session, each, each.state, ctx, note=note, linked_to=None if each.id == first else first)
+
+
+def call_off_approval(session: Session, found: Request, ctx: Context, parts: Privacy) -> None:
+    """End the approval that waits about a request which is over: there is nothing left to decide."""
+    if found.approval_id is not None:
+        with contextlib.suppress(NotFound):
+            parts.approvals.cancel(session, found.approval_id, ctx)
+
+
+def tried(session: Session, found: Request, what: str, do: Callable[[], object], ctx: Context) -> bool:
+    """Do a thing about a request; what fails is undone alone, said on the request, and it waits for a while.
+
+    So nobody's data stops the work on everybody else's. Returns whether it was done.
+    """
+
+    def alone() -> None:
+        with session.begin_nested():
+            do()
+
+    error = guarded(f"privacy: {what}", alone)
+    if error is None:
+        return True
+    code = error.code if isinstance(error, OnePayError) else type(error).__name__
+    move(session, found, found.state, ctx, note=f"{what} failed ({code}); it is tried again")
+    session.execute(sa.update(request).where(request.c.id == found.id).values(claimed_until=ctx.at + SET_ASIDE))
+    return False
+
+
+def is_free(at: datetime) -> sa.ColumnElement[bool]:
+    """Tell of a request that nobody works on and that was not set aside."""
+    return sa.or_(request.c.claimed_until.is_(None), request.c.claimed_until <= at)
 
 
 def recall(session: Session, request_id: str, kind: Kind, subject: str, ctx: Context, *, parts: Privacy) -> None:
@@ -595,7 +654,8 @@ def seal_detail(detail: str, subject: str, request_id: str, parts: Privacy) -> b
 
 def _take(session: Session, asked: Asked, subject: str, received_on: date, ctx: Context, parts: Privacy) -> str:
     kind = kind_of(asked)
-    first = _open_of(session, subject, kind, asked)
+    _hold_subject(session, subject)
+    first = _first_of(session, subject, kind)
     request_id, token = ctx.new_id("req"), crypto.token()
     changed = parts.people.last_change(session, subject)
     waits = changed + parts.settings.cool_down if changed else None
@@ -639,24 +699,38 @@ def _values(
     }
 
 
-def _open_of(session: Session, subject: str, kind: Kind, asked: Asked) -> str | None:
+def _hold_subject(session: Session, subject: str) -> None:
+    """Wait for whoever asks for the same person; SQLite has one writer."""
+    if dialect_of(session) != "sqlite":
+        number = int.from_bytes(crypto.sha256(f"compliance requests {subject}".encode())[:8], signed=True)
+        session.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
+
+
+def _first_of(session: Session, subject: str, kind: Kind, *, but: str | None = None) -> str | None:
+    """Return the open request of a person whose answer answers another one of its kind, too; held until the end.
+
+    Only one that was proven to be theirs: what a stranger asked for must not stand in the way of it.
+    """
+    if kind not in LINKED:
+        return None
     query = sa.select(request.c.id).where(
         request.c.subject == subject,
         request.c.kind == kind.value,
+        request.c.is_verified,
         request.c.linked_to.is_(None),
         request.c.state.not_in([state.value for state in ANSWERED]),
+        request.c.id != (but or ""),
     )
-    if kind is Kind.OBJECTION:
-        query = query.where(request.c.purpose == asked.purpose)
-    if kind in (Kind.RECTIFICATION, Kind.HUMAN_REVIEW):
-        return None  # each is about something of its own
-    return session.execute(query.order_by(request.c.id).limit(1)).scalar_one_or_none()
+    return session.execute(query.order_by(request.c.id).limit(1).with_for_update()).scalar_one_or_none()
 
 
 def _identified(session: Session, request_id: str, note: str, ctx: Context) -> None:
     found = get(session, request_id)
     event = event_of(RequestIdentified, found)
-    move(session, found, State.SCOPED, ctx, event=event, note=note, is_verified=True)
+    first = _first_of(session, found.subject, found.kind, but=found.id)
+    if first is not None and first != found.linked_to:
+        note = f"{note}; beside {first}, which is open"
+    move(session, found, State.SCOPED, ctx, event=event, note=note, is_verified=True, linked_to=first)
 
 
 def _resume(session: Session, found: Request, ctx: Context, parts: Privacy) -> None:

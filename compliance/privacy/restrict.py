@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import sqlalchemy as sa
@@ -72,6 +73,7 @@ def release(session: Session, subject: str, ground: str, ctx: Context, *, reques
 
 def begin_restriction(session: Session, found: Request, ctx: Context, *, parts: Privacy) -> None:
     """Carry out a request for restriction at once."""
+    asked.call_off_approval(session, found, ctx, parts)  # a refusal that waits has nothing left to refuse
     restrict(session, found.subject, OWN_WISH, found.id, ctx)
     event = asked.event_of(RequestCompleted, found)
     outcome = "Your data is kept and not used, but for what the law or you yourself ask."
@@ -107,6 +109,8 @@ def announce_lift(
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
     found = asked.locked(session, request_id)
     approvals.take(session, approval_id, LIFT, lift_payload(found), ctx)
+    if found.kind is not asked.Kind.RESTRICTION or found.state is not State.EXECUTED:
+        raise WrongState("This restriction has ended.")
     session.execute(
         sa.update(restriction)
         .where(restriction.c.request_id == request_id, restriction.c.lifted_at.is_(None))
@@ -117,29 +121,38 @@ def announce_lift(
     return "the person was told"
 
 
-def withdraw_restriction(session: Session, request_id: str, ctx: Context) -> None:
-    """End a restriction that one asked for oneself."""
+def withdraw_restriction(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> None:
+    """End a restriction that one asked for oneself, and what waits to be decided about it."""
     ctx.actor.require(PRIVACY_SELF_REQUEST)
-    found = asked.locked(session, asked.own(session, request_id, ctx).id)
+    found = asked.own(session, request_id, ctx)
+    asked.call_off_approval(session, found, ctx, parts)  # before the request is held: whoever decides does so, too
+    found = asked.locked(session, found.id)
     if found.kind is not asked.Kind.RESTRICTION or found.state is not State.EXECUTED:
         raise WrongState
     release(session, found.subject, OWN_WISH, ctx, request_id=found.id)
-    asked.end(session, found, State.CLOSED, ctx, event=None, note="ended by its person")
+    asked.end(session, found, State.CLOSED, ctx, event=None, note="ended by its person", parts=parts)
 
 
-def lift_due(session: Session, ctx: Context) -> int:
-    """End the restrictions whose end was told three days ago."""
-    query = sa.select(restriction.c.request_id).where(
-        restriction.c.lifted_at.is_(None),
-        restriction.c.notified_at <= ctx.at - NOTICE,
-        restriction.c.request_id.is_not(None),
+def lift_due(session: Session, ctx: Context, *, parts: Privacy) -> int:
+    """End the restrictions whose end was told three days ago; one that cannot be ended is set aside, and says why."""
+    of = restriction.c
+    query = (
+        sa.select(of.request_id)
+        .join(request, request.c.id == of.request_id)
+        .where(of.lifted_at.is_(None), of.notified_at <= ctx.at - NOTICE, asked.is_free(ctx.at))
+        .order_by(of.notified_at, of.id)
     )
-    due = session.execute(query).scalars().all()
-    for request_id in due:
+    lifted = 0
+    for request_id in session.execute(query).scalars().all():
         found = asked.locked(session, str(request_id))
-        release(session, found.subject, OWN_WISH, ctx, request_id=found.id)
-        asked.end(session, found, State.CLOSED, ctx, event=None, note="the restriction ended")
-    return len(due)
+        lifted += asked.tried(session, found, "ending it", partial(_lift, session, found, ctx, parts), ctx)
+    return lifted
+
+
+def _lift(session: Session, found: Request, ctx: Context, parts: Privacy) -> None:
+    release(session, found.subject, OWN_WISH, ctx, request_id=found.id)
+    if found.is_open:
+        asked.end(session, found, State.CLOSED, ctx, event=None, note="the restriction ended", parts=parts)
 
 
 def begin_objection(session: Session, found: Request, ctx: Context, *, parts: Privacy) -> None:
@@ -148,7 +161,7 @@ def begin_objection(session: Session, found: Request, ctx: Context, *, parts: Pr
     if purpose.needs_consent:
         consent.withdraw_for(session, found.subject, purpose, ctx, channel=found.channel)
         event = asked.event_of(RequestCompleted, found)
-        asked.end(session, found, State.CLOSED, ctx, event=event, note="ended at once")
+        asked.end(session, found, State.CLOSED, ctx, event=event, note="ended at once", parts=parts)
         return
     values = {
         "id": ctx.new_id("obj"),
@@ -188,4 +201,19 @@ def decide_objection(
     else:
         letters.refused(session, found, outcome, ctx, parts=parts)
     completed = asked.event_of(RequestCompleted, found)
-    asked.end(session, found, State.CLOSED, ctx, event=completed, note=decision.replace("_", " "))
+    asked.end(session, found, State.CLOSED, ctx, event=completed, note=decision.replace("_", " "), parts=parts)
+
+
+def refuse_objection(session: Session, found: Request, grounds: str, ctx: Context) -> None:
+    """Let a use go on whose objection two people refused: nobody decides about it any more."""
+    row = sa.update(objection).where(objection.c.request_id == found.id, objection.c.decision.is_(None))
+    done = session.execute(row.values(decision=COMPELLING, grounds=grounds, decided_at=ctx.at))
+    if done.rowcount:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
+        event = ObjectionDecided(purpose=str(found.purpose), decision=COMPELLING, about=(found.subject,))
+        outbox.record(session, event, ctx)
+
+
+def take_objection_back(session: Session, found: Request) -> None:
+    """Forget an objection that its person took back, or that was not theirs; what was decided stays."""
+    of = objection.c
+    session.execute(sa.delete(objection).where(of.request_id == found.id, of.decision.is_(None)))

@@ -33,7 +33,7 @@ def confirm(session: Session, request_id: str, ctx: Context, *, parts: Privacy) 
 def begin(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> None:
     """Do at once what is due at once: stop a use, restrict; what a person has to look at is put before them."""
     found = asked.locked(session, request_id)
-    if found.state is not State.SCOPED or found.linked_to is not None:
+    if found.state is not State.SCOPED:
         return
     match found.kind:
         case Kind.RESTRICTION:
@@ -50,7 +50,7 @@ def withdraw(session: Session, request_id: str, ctx: Context, *, parts: Privacy)
     """Take one's own request back: an erasure until it begins, a restriction while it stands."""
     found = asked.own(session, request_id, ctx)
     if found.kind is Kind.RESTRICTION and found.state is State.EXECUTED:
-        restrict.withdraw_restriction(session, request_id, ctx)
+        restrict.withdraw_restriction(session, request_id, ctx, parts=parts)
         return
     asked.withdraw(session, request_id, ctx, parts=parts)
     _release(session, found, ctx)
@@ -64,6 +64,8 @@ def stop(session: Session, token: str, ctx: Context, *, parts: Privacy) -> str:
 
 
 def _release(session: Session, ended: Request, ctx: Context) -> None:
-    """End the restriction that waited for an erasure with that erasure, and with no other request."""
+    """End what a request had begun with that request, and with no other one."""
     if ended.kind is Kind.ERASURE:
         restrict.release(session, ended.subject, restrict.ERASURE, ctx, request_id=ended.id)
+    if ended.kind is Kind.OBJECTION:
+        restrict.take_objection_back(session, ended)

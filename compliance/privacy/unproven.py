@@ -37,7 +37,9 @@ def go_on(session: Session, ctx: Context, *, parts: Privacy) -> int:
             letters.refused(session, found, REASONS, ctx, parts=parts)
             requests.move(session, found, found.state, ctx, outcome=REASONS)
             event = requests.event_of(RequestRefused, found)
-            requests.end(session, found, State.REFUSED, ctx, event=event, note="nobody showed who they are")
+            requests.end(
+                session, found, State.REFUSED, ctx, event=event, note="nobody showed who they are", parts=parts
+            )
         else:
             letters.identity_reminder(session, found, ctx, parts=parts)
         written += 1
