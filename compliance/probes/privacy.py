@@ -130,9 +130,12 @@ def _clocks(look: Look, *, parts: Privacy) -> Reading:
     def say(row: Any, says: str) -> None:
         wrong.append(Violation(component="requests", object_id=row.id, says=says))
 
+    told = _answered_by_steps(look.session)
     for row in look.session.execute(sa.select(request)):
         look.deadline.check()
         counted += 1
+        if row.answered_at is not None and told.get(row.id) != row.answered_at:
+            say(row, "says that it was answered, and no step of it does")
         if row.answered_at is None and row.state not in _ENDED and look.at >= row.due_at:
             say(row, f"was due on {row.due} and is not answered")
         elif row.answered_at is not None and row.answered_at >= row.due_at > look.at - LATE_SHOWN:
@@ -148,6 +151,19 @@ def _clocks(look: Look, *, parts: Privacy) -> Reading:
         missing = "the letter of a refusal names no reasons, or nobody to complain to"
         wrong.append(Violation(component="letters", object_id="refused", says=missing))
     return Reading(population={"requests": counted}, violations=wrong, asked={"rules": clock.RULES})
+
+
+def _answered_by_steps(session: Session) -> Mapping[str, datetime]:
+    """Return when each request was answered first, as its steps say it."""
+    of = request_step.c
+    first = sa.func.min(of.at, type_=of.at.type)
+    states = [state.value for state in ANSWERED]
+    return {
+        id_: at
+        for id_, at in session.execute(
+            sa.select(of.request_id, first).where(of.state.in_(states)).group_by(of.request_id)
+        )
+    }
 
 
 def _plant_late(look: Look, *, parts: Privacy) -> str:
@@ -428,6 +444,14 @@ def _objections(look: Look, *, gate: ProcessingGate) -> Reading:
             say("is not decided, and its day has ended")
         if row.decision == COMPELLING and len((row.grounds or "").strip()) < REASON_MIN:
             say("was overruled and no ground is kept")
+    for id_, purpose in look.session.execute(
+        sa.select(request.c.id, request.c.purpose)
+        .outerjoin(objection, objection.c.request_id == request.c.id)
+        .where(request.c.kind == Right.OBJECTION.value, request.c.state == Stage.IN_REVIEW.value)
+        .where(request.c.is_verified, objection.c.id.is_(None))
+    ):
+        says = f"is in review, and nothing stops {purpose} meanwhile"
+        wrong.append(Violation(component="requests", object_id=id_, says=says))
     return Reading(population={"objections": counted}, violations=wrong)
 
 

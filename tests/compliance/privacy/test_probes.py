@@ -186,3 +186,17 @@ def test_an_objection_nobody_decides_fails_article_21(rights: Rights, person: Pe
     with rights.db.begin() as session:
         session.execute(sa.update(objection).values(grounds=None))
     assert said(rights, "privacy.objections")[1] == ["was overruled and no ground is kept"]
+
+
+def test_an_answer_that_no_step_tells_of_is_named(rights: Rights, person: Person) -> None:
+    request_id = rights.ask(person, "access")
+    with rights.db.begin() as session:
+        session.execute(sa.update(request).where(request.c.id == request_id).values(answered_at=rights.clock.now()))
+    assert said(rights, "privacy.clocks")[1] == ["says that it was answered, and no step of it does"]
+
+
+def test_an_objection_whose_row_is_gone_is_named(rights: Rights, person: Person) -> None:
+    request_id = rights.ask(person, "objection", purpose="training")
+    with rights.db.begin() as session:
+        session.execute(sa.delete(objection).where(objection.c.request_id == request_id))
+    assert said(rights, "privacy.objections") == (State.FAIL, ["is in review, and nothing stops training meanwhile"])
