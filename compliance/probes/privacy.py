@@ -156,14 +156,9 @@ def _clocks(look: Look, *, parts: Privacy) -> Reading:
 def _answered_by_steps(session: Session) -> Mapping[str, datetime]:
     """Return when each request was answered first, as its steps say it."""
     of = request_step.c
-    first = sa.func.min(of.at, type_=of.at.type)
-    states = [state.value for state in ANSWERED]
-    return {
-        id_: at
-        for id_, at in session.execute(
-            sa.select(of.request_id, first).where(of.state.in_(states)).group_by(of.request_id)
-        )
-    }
+    first, states = sa.func.min(of.at, type_=of.at.type), [state.value for state in ANSWERED]
+    query = sa.select(of.request_id, first.label("at")).where(of.state.in_(states)).group_by(of.request_id)
+    return {row.request_id: row.at for row in session.execute(query)}
 
 
 def _plant_late(look: Look, *, parts: Privacy) -> str:
