@@ -18,10 +18,15 @@
   document.cookie = 'onepay_scheme=' + scheme + ';path=/;samesite=strict';
   /* What the page asks by itself must not keep a session alive. */
   window.onepayPassiveUntil = 0;
+  window.onepayHeard = Date.now();
   window.fetch = function (address, options) {
     if (window.onepayPassiveUntil > Date.now() && options && options.headers && !(options.headers instanceof Headers))
       options.headers['X-OnePay-Passive'] = '1';
-    return fetch.call(this, address, options).then(function (answer) {
+    return fetch.call(this, address, options).catch(function (silence) {
+      window.dispatchEvent(new Event('onepay-silent'));
+      throw silence;
+    }).then(function (answer) {
+      window.onepayHeard = Date.now();
       if (answer.status === 401) location.assign('/sign-in?next=' + encodeURIComponent(location.pathname + location.search));
       return answer;
     });

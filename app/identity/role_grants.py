@@ -20,7 +20,7 @@ from app.kernel import approvals as kernel
 from app.kernel import words
 from app.kernel.access import IAM_ACCOUNT_READ, IAM_ROLE_ASK, IAM_ROLE_DECIDE, ActorKind
 from app.kernel.approvals import ApprovalKind, Approvals, Payload
-from app.kernel.clock import ZONE, from_micros, micros
+from app.kernel.clock import STAFF_ZONE, from_micros, micros
 from app.kernel.context import Context
 from app.kernel.errors import Conflict, Forbidden, NotFound, OnePayError, WrongState
 from ingest.events.admin import RoleLapsed, RoleRefused, RoleRequested, RoleRevoked
@@ -372,8 +372,8 @@ def _lines(asked: _Asked) -> list[str]:
 
 
 def _day(at: datetime) -> str:
-    local = at.astimezone(ZONE)
-    return f"{local.day} {local:%B %Y, %H:%M} ({ZONE.key})"
+    local = at.astimezone(STAFF_ZONE)
+    return f"{local.day} {local:%B %Y, %H:%M} {STAFF_ZONE.key}"
 
 
 def _micros(at: datetime | None) -> int | None:

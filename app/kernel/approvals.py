@@ -86,7 +86,7 @@ class ApprovalKind:
     takes the approval, and returns what came of it, for people, or nothing. A kind without `run` is repeated by its
     requester with the id. `render` tells from the payload alone what will run. `excluded` are accounts that may not
     decide beside the requester, as whom the payload is about. `closed` hears that an approval ended without effect:
-    rejected, withdrawn, expired or failed.
+    rejected, withdrawn, expired or failed. `follows` says what a yes sets going where that is not the thing itself.
     """
 
     name: str
@@ -99,6 +99,15 @@ class ApprovalKind:
     ttl: timedelta = TTL
     excluded: Callable[[Payload], frozenset[str]] = _nobody
     closed: Callable[[Session, str, State, Context], None] = _nothing
+    follows: str | None = None
+
+    @property
+    def what_follows(self) -> str:
+        """Return what approving does, for whoever is about to."""
+        said = self.follows or (
+            "Approving does it at once." if self.run is not None else "Approving lets who asked do it, once."
+        )
+        return said if self.quorum == 1 else f"It needs a yes of {self.quorum} people; then: {said}"
 
     @property
     def eligible_min(self) -> int:

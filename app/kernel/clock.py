@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # In which pages and letters tell customers the time.
 ZONE: Final = ZoneInfo("Europe/Berlin")
+# The one clock of all staff, in the console and beside it.
+STAFF_ZONE: Final = ZoneInfo("UTC")
 
 
 class Clock(Protocol):

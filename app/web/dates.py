@@ -1,10 +1,10 @@
-"""Days that people write: read as days of the zone that pages show, and as nothing else."""
+"""Days that staff write: read as days of the clock that their pages show, and as nothing else."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 
-from app.kernel.clock import ZONE
+from app.kernel.clock import STAFF_ZONE
 from app.kernel.errors import Invalid
 
 
@@ -32,6 +32,6 @@ def _midnight(text: str, days: int, param: str) -> datetime | None:
         if len(written) != len("2026-11-30"):
             raise DayInvalid(param=param)
         day = date.fromisoformat(written) + timedelta(days=days)
-        return datetime.combine(day, time(), ZONE).astimezone(UTC)
+        return datetime.combine(day, time(), STAFF_ZONE).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise DayInvalid(param=param) from error

@@ -14,7 +14,7 @@ from app.edge import system
 from app.gateway import csrf, pipeline
 from app.identity import roles
 from app.kernel.access import ANONYMOUS, PERMISSION_BY_NAME, ActorKind
-from app.kernel.clock import ZONE
+from app.kernel.clock import STAFF_ZONE, ZONE
 from app.kernel.deceiving import deceives
 from app.kernel.errors import Conflict, Forbidden, Invalid, NotFound, OnePayError, SignInRequired, StepUpRequired
 from app.oauth import guard
@@ -81,7 +81,7 @@ def render(template: str, status: int = 200, *, is_out: bool = False, **values: 
         is_demo=system().settings.demo,
         idle_minutes=live.idle_seconds // 60 if live else None,
         now=g.at,
-        zone=ZONE,
+        zone=STAFF_ZONE if actor.kind is ActorKind.STAFF else ZONE,
         fmt=formats,
         policy=system().identity.policy,
         path=request.path,

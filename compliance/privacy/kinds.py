@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
 from app.kernel.access import PRIVACY_REQUEST_APPROVE, PRIVACY_REQUEST_HANDLE
 from app.kernel.approvals import ApprovalKind, Approvals, Payload, State
 from app.kernel.context import Context
+from compliance.catalog.periods import Period
 from compliance.privacy import erase, rectify, restrict, wording
 from compliance.privacy import requests as asked
 from compliance.privacy.parts import Privacy
@@ -53,6 +55,8 @@ def kinds(parts: Privacy, approvals: Approvals) -> tuple[ApprovalKind, ...]:
             title="Erase a person",
             render=_erasure,
             run=erasure,
+            follows=f"Approving begins a wait of {_in_words(parts.settings.erase_delay)}: their data is restricted, "
+            "and the person can still call it off. Then it is erased.",
             excluded=_subject,
             closed=_not_approved,
             asks=PRIVACY_REQUEST_HANDLE,
@@ -75,12 +79,17 @@ def kinds(parts: Privacy, approvals: Approvals) -> tuple[ApprovalKind, ...]:
             title="Let a restriction end",
             render=lambda payload: [f"The restriction of request {payload['request']} ends; its person is told first."],
             run=lift,
+            follows=f"Approving tells the person; the restriction ends {_in_words(restrict.NOTICE)} later.",
             excluded=_subject,
             closed=_not_approved,
             asks=PRIVACY_REQUEST_HANDLE,
             decides=PRIVACY_REQUEST_APPROVE,
         ),
     )
+
+
+def _in_words(wait: timedelta) -> str:
+    return Period("", 0, wait).in_words()
 
 
 def _subject(payload: Payload) -> frozenset[str]:

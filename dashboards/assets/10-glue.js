@@ -281,6 +281,46 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
     return [].some.call(Array.from(written), function (field) { return field.value !== ''; });
   }
 
+  /* A process that is gone cannot say so: where nothing was heard for one interval it is asked, twice, and then the
+     page says of when it is. What is asked for is the icon: it needs no session, and keeps none alive. */
+  var EVERY = 5000, WAIT = 4000, AGAIN = 500, isAsking = false, lost = null;
+  function clock(at) { return new Date(at).toISOString().slice(11, 19) + ' UTC'; }
+  function ask(isSecond) {
+    var stop = new AbortController(), timer = setTimeout(function () { stop.abort(); }, WAIT);
+    fetch('/favicon.ico', { method: 'HEAD', credentials: 'omit', cache: 'no-store', signal: stop.signal }).then(function () {
+      clearTimeout(timer);
+      isAsking = false;
+      if (lost) found();
+    }, function () {
+      clearTimeout(timer);
+      if (!isSecond && !lost) return setTimeout(ask, AGAIN, true);
+      isAsking = false;
+      if (!lost) lose();
+    });
+  }
+  function beat() {
+    if (isAsking || document.visibilityState !== 'visible' || !lost && Date.now() - window.onepayHeard < EVERY) return;
+    isAsking = true;
+    ask(false);
+  }
+  function lose() {
+    lost = document.createElement('div');
+    lost.className = 'lost-bar';
+    lost.setAttribute('role', 'alert');
+    lost.textContent = 'Connection lost at ' + clock(window.onepayHeard) + '; what you see is of then.';
+    document.body.prepend(lost);
+    document.documentElement.classList.add('lost');
+  }
+  function found() {
+    lost.remove();
+    lost = null;
+    document.documentElement.classList.remove('lost');
+    if (!unsent()) { window.onepayPassiveUntil = Date.now() + 400; draw(); }
+  }
+  setInterval(beat, EVERY / 2);
+  addEventListener('onepay-silent', beat);
+  addEventListener('visibilitychange', beat);
+
   /* A page that may have changed is drawn again when nobody types or selects in it. */
   setInterval(function () {
     var page = document.querySelector('[data-refresh]'), active = document.activeElement;

@@ -244,7 +244,7 @@ def test_an_auditor_is_asked_for_with_end_and_period(house: Installation, ada: B
     there = ada.post(f"{person}/roles", form).location
     page = told(basil.get(str(there)))
     assert "It ends by itself on 30 January 2027, 00:00" in page
-    assert "from 1 July 2026, 00:00 (Europe/Berlin) until 1 October 2026, 00:00" in page
+    assert "from 1 July 2026, 00:00 UTC until 1 October 2026, 00:00 UTC" in page
     assert basil.post(str(there), {"verdict": "approved", "reason": ""}).status_code == 303
     assert roles_of(house, account) == {roles.AUDITOR}
 
@@ -328,3 +328,14 @@ def _activated(house: Installation, account: str, address: str) -> Browser:
 
 def _administrator(house: Installation) -> Actor:
     return Actor(id=house.people["ada"].account, kind=ActorKind.STAFF, permissions=roles.ROLES[roles.ADMINISTRATOR])
+
+
+def test_a_page_says_what_a_yes_sets_going(house: Installation) -> None:
+    follows = {kind.title: kind.what_follows for kind in house.system.approvals.kinds}
+    wait = house.system.compliance.privacy.settings.erase_delay
+    assert f"begins a wait of {wait.days} days" in follows["Erase a person"]
+    assert "at once" not in follows["Erase a person"]
+    assert follows["Remove what is due"].startswith("It needs a yes of 2 people; then: ")
+    assert follows["Refuse a request about personal data"] == "Approving does it at once."
+    ada, basil = signed_in(house, "ada"), signed_in(house, "basil")
+    assert "Approving does it at once." in told(basil.get(asked(house, ada)))

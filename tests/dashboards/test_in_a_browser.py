@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -31,6 +32,7 @@ GRIDS_ARE_DRAWN = """() => Array.from(document.querySelectorAll('.ag-header-row'
 TRIES = 5
 # A live page looks every five seconds whether it may be drawn again.
 LOOKS_TWICE = 11_000
+REFRESH = 5_000
 FORMS = ("advance", "close", "contain", "hand-over", "severity", "start", "stop", "reopen", "undo-all")
 
 
@@ -192,6 +194,27 @@ def test_a_click_on_an_event_opens_it_with_its_proof(browser: Chromium, house: S
         page.wait_for_url("**sel=evt_*")
         expect(page.locator(".dock")).to_contain_text("hashes to the root")
         assert looked.wrong == []
+
+
+@pytest.mark.parametrize("path", ["/console/compliance/posture", "/console/compliance/controls?sel=pci:8.4.1"])
+def test_a_page_whose_process_is_gone_says_of_when_it_is(
+    browser: Chromium, house: Served, at_work: Room, path: str
+) -> None:
+    person = house.installation.staff(f"left.{len(path)}", roles.COMPLIANCE_OFFICER)
+    with looking(browser, house.url) as looked:
+        _sign_in(looked, person, house)
+        _open(looked, path)
+        page = looked.page
+        expect(page.locator(".lost-bar")).to_have_count(0)
+        page.context.set_offline(True)
+        bar = page.locator(".lost-bar")
+        expect(bar).to_be_visible(timeout=2 * REFRESH)
+        assert re.fullmatch(r"Connection lost at \d\d:\d\d:\d\d UTC; what you see is of then\.", bar.inner_text())
+        assert page.evaluate("getComputedStyle(document.querySelector('.main')).filter") == "grayscale(1)"
+        page.context.set_offline(False)
+        expect(bar).to_have_count(0, timeout=2 * REFRESH)
+        assert page.evaluate("getComputedStyle(document.querySelector('.main')).filter") == "none"
+        assert [one for one in looked.wrong if "ERR_INTERNET_DISCONNECTED" not in one] == []
 
 
 def test_the_second_key_of_a_way_takes_nothing(browser: Chromium, house: Served, at_work: Room) -> None:

@@ -116,7 +116,7 @@ def test_who_asks_sees_what_will_happen_in_words(office: Office, two, maren: str
     assert lines == (
         f"{maren} becomes incident commander.",
         "They get every permission of that role.",
-        "It ends by itself on 2 December 2026, 10:00 (Europe/Berlin).",
+        "It ends by itself on 2 December 2026, 09:00 UTC.",
         "Their sessions end; they sign in again with the role.",
     )
 
