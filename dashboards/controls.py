@@ -66,6 +66,11 @@ def number(framework: str, group: int) -> str:
     return _ROMAN[group]
 
 
+def group_id(framework: str, group: int) -> str:
+    """Return how an address names a group within the list of controls."""
+    return f"{'g' if framework == PCI else 'c'}{group}"
+
+
 def key(control: Control) -> str:
     """Return what a control is called beside others of its framework."""
     return control.key if control.framework == PCI else f"Art. {control.key}"

@@ -88,10 +88,11 @@ def money(minor: int, currency: str) -> str:
     return f"{sign}{whole:,}.{rest:0{digits}d} {currency}" if digits else f"{sign}{whole:,} {currency}"
 
 
-def button(text: str, *, id: Any = None, main: bool = False, **more: Any) -> Part:
-    """Return a button."""
+def button(text: str, *, id: Any = None, main: bool = False, quiet: bool = False, **more: Any) -> Part:
+    """Return a button; a quiet one looks as a link, where the same act stands in many rows."""
     named = {} if id is None else {"id": id}
-    return html.Button(text, className="btn main-act" if main else "btn", type="button", **named, **more)
+    looks = "as-link" if quiet else "btn main-act" if main else "btn"
+    return html.Button(text, className=looks, type="button", **named, **more)
 
 
 def icon_link(name: str, label: str, href: str) -> Part:

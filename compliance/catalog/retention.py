@@ -26,7 +26,7 @@ BEGINS: Final[Mapping[str, str]] = {
     "month of ingested": "after the end of the month in which it was recorded",
     "period end": "after the end of the period it is about",
     "ready": "after it is ready",
-    "relationship.ended": "after you and we part",
+    "relationship.ended": "after the customer relationship ends",
     "removed": "after it is removed",
     "sent": "after it was sent",
     "withdrawn": "after it is taken back",

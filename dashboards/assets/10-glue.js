@@ -47,6 +47,7 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
       var title = document.getElementById('page-title'), address = location.pathname + '|' + (new URLSearchParams(location.search).get('do') || '');
       if (!title) return;
       document.title = title.textContent + ' – OnePay';
+      aim();
       var is_first = shown === null, is_same = shown === address;
       shown = address;
       if (is_same) return;
@@ -59,6 +60,17 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
     }, 60);
     return dash_clientside.no_update;
   };
+
+  /* What an address names in a list that scrolls by itself, a group or the row that is open, comes into view once. */
+  var aimed = null;
+  function aim() {
+    if (aimed === location.href) return;
+    aimed = location.href;
+    var group = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    var row = document.querySelector('.t tr.open');
+    if (row) row.scrollIntoView({ block: 'nearest' });
+    else if (group) group.scrollIntoView({ block: 'start' });
+  }
 
   ['click', 'keydown'].forEach(function (kind) { addEventListener(kind, function () { window.onepayPassiveUntil = 0; }, true); });
   addEventListener('popstate', draw);

@@ -112,6 +112,22 @@ class Remaining:
     is_covered: bool
     """What the store has and what was lawfully removed are together every sequence."""
 
+    def __str__(self) -> str:
+        """Return what is left in words, for people."""
+        said = []
+        if self.bodies:
+            said.append("1 text in the log" if self.bodies == 1 else f"{self.bodies:,} texts in the log")
+        if self.documents:
+            kept = "1 document" if self.documents == 1 else f"{self.documents:,} documents"
+            said.append(f"{kept} in the event store")
+        if self.has_unit:
+            said.append("its file or index in the event store")
+        if self.files:
+            said.append(f"in the archive {', '.join(self.files)}")
+        if not self.is_covered:
+            said.append("the event store does not account for every sequence")
+        return "; ".join(said) or "nothing"
+
     @property
     def is_gone(self) -> bool:
         """Whether nothing is left, and nothing else is missing."""

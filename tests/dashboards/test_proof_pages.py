@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterator
 
 import pytest
@@ -123,3 +125,31 @@ def test_commands_take_evidence_numbers(house: Installation) -> None:
     assert [line["file"] for line in packed if "file" in line] == [f"{seen.event_id}.zip"]
     with pytest.raises(NotFound):
         list(operating.COMMANDS["log pack"](house.system, {"about": "EV-999999999"}))
+
+
+def test_a_sample_says_what_it_was_drawn_from_and_the_command_draws_the_same(house: Installation) -> None:
+    drawn = desk(house, "audrey").draw("/console/compliance/audit", "?seed=coin&n=3&action=auth.*")
+    assert "the period that is locked to you bounds it" in drawn
+    command = re.search(r"onepay audit sample --seed coin -n (\d) (--action [^\"]+)", drawn)
+    assert command is not None
+    words = shlex.split(command[2])
+    asked = {name.removeprefix("--"): value for name, value in zip(words[::2], words[1::2], strict=True)}
+    assert asked.keys() == {"action", "since", "until", "last"}
+    args = {"seed": "coin", "count": command[1], "filter": asked}
+    lines = [str(one["text"]) for one in operating.COMMANDS["audit sample"](house.system, args)]
+    shown = re.findall(r'"children": "([\d,]+)", "className": "num"', drawn)
+    assert [line.split()[0] for line in lines[:-1]] == [one.replace(",", "") for one in shown]
+    assert len(shown) == int(command[1]) > 0
+
+
+def test_what_fails_is_the_first_group_and_an_address_names_each(house: Installation) -> None:
+    drawn = desk(house, "olga").draw("/console/compliance/controls")
+    groups = re.findall(r'"className": "band"|class[^}]*band', drawn)
+    assert len(groups) > 10
+    said = re.findall(r'"children": "  ([^"]*)", "className": "dim light"', drawn)
+    is_failing = ["FAIL" in one for one in said]
+    assert is_failing == sorted(is_failing, reverse=True)
+    names = re.findall(r'"id": "([gc]\d+)"', drawn)
+    assert len(names) == len(set(names)) == len(said)
+    posture = desk(house, "olga").draw("/console/compliance/posture")
+    assert set(re.findall(r"#([gc]\d+)", posture)) == set(names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -31,6 +32,7 @@ from dashboards.kit import (
     counted_words,
     dock,
     empty,
+    facts,
     ident,
     mark,
     page,
@@ -178,10 +180,32 @@ def _trail(view: View, found: Trail) -> Part:
 def _sample(view: View, drawn: Sample) -> Part:
     return panel(
         f"{len(drawn.sequences)} drawn of {drawn.population:,} that fit",
+        html.Div(_drawn_from(view, drawn), className="body"),
         scrolling("Sample", _events(view, drawn.events)),
         sub=f"by the seed {drawn.seed}, up to sequence {drawn.size:,}: the same seed draws the same again",
         right=html.A("all that fit", href=view.here("audit", seed=None, n=None), className="more"),
     )
+
+
+def _drawn_from(view: View, drawn: Sample) -> Part:
+    """Return what somebody else needs to draw the same again: both bounds, the filter's hash, and the command."""
+    wanted, period = drawn.filter, view.sources.viewer().period
+    words = {**wanted.plain(), "last": min(wanted.last or drawn.size, drawn.size)}
+    command = f"onepay audit sample --seed {shlex.quote(drawn.seed)} -n {len(drawn.sequences)}" + "".join(
+        f" --{name} {shlex.quote(str(words[name]))}" for name, _, _ in _FIELDS if name in words
+    )
+    locked = html.Small("the period that is locked to you bounds it", className="dim block") if period else None
+    return facts(
+        ("Drawn from", [html.Span(_bounds(wanted, drawn.size)), locked]),
+        ("Filter, SHA-256", html.Span(wanted.hash, className="id wrap")),
+        ("Repeat it", html.Code(command, className="id wrap")),
+    )
+
+
+def _bounds(wanted: Filter, size: int) -> str:
+    since = f"{_instant(wanted.since)} UTC" if wanted.since else "the beginning"
+    until = f"before {_instant(wanted.until)} UTC" if wanted.until else "this draw"
+    return f"sequences {wanted.first or 1:,} to {min(wanted.last or size, size):,}, from {since} until {until}"
 
 
 def _events(view: View, events: Sequence[Document]) -> Part:
@@ -219,13 +243,12 @@ def _away(view: View, wanted: Filter, taken: Sequence[Report], found: Trail | No
     is_auditor = view.sources.viewer().period is not None
     says = "An officer or the data protection officer agrees first." if is_auditor else "Made within seconds."
     fields: list[Part] = [
+        html.P([html.B("What is taken away: "), _in_words(wanted)]),
+        html.P(f"As JSON lines, CSV, and packs with proofs. {says}", className="dim"),
+        # What the act is about; a person reads it above.
         dmc.TextInput(
-            id=acts.field("filter", EXPORT, "trail"),
-            label="What is taken away",
-            description=f"The filter of this page, as JSON lines, CSV, and packs with proofs. {says}",
-            value=canonical.encode(wanted.plain()).decode(),
-            readOnly=True,
-        )
+            id=acts.field("filter", EXPORT, "trail"), value=canonical.encode(wanted.plain()).decode(), display="none"
+        ),
     ]
     if is_auditor:
         fields.append(dmc.TextInput(id=acts.field("reason", EXPORT, "trail"), label="Reason", value=""))
@@ -252,6 +275,13 @@ def _away(view: View, wanted: Filter, taken: Sequence[Report], found: Trail | No
         heads = [("Asked", "nowrap"), ("State", ""), ("Files, SHA-256", "")]
         inner.append(scrolling("Exports", table(heads, rows, caption="Your exports", cls="tall")))
     return panel("Take away", html.Div(inner, className="body"))
+
+
+def _in_words(wanted: Filter) -> str:
+    """Return a filter as a person says it."""
+    said = wanted.plain()
+    words = [f"{label.lower()} {said[name]}" for name, label, _ in _FIELDS if name in said]
+    return ", ".join(words) if words else "every event that you may read"
 
 
 def _dock(view: View, one: Document) -> Part:

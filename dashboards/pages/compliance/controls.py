@@ -149,13 +149,16 @@ def _table(view: View, rows: Sequence[_Row], at: datetime) -> Any:
     groups: dict[tuple[str, int], list[_Row]] = {}
     for row in rows:
         groups.setdefault((row.control.framework, row.control.group), []).append(row)
-    for (framework, number), members in groups.items():
+    # What fails is on the first screen; groups alike in that stay in the order of the catalogue.
+    for (framework, number), members in sorted(groups.items(), key=lambda one: _urgency(one[1])):
         counts = Counter(row.state for row in members)
         said = ", ".join(f"{counts[state]} {controls.SHORT[state]}" for state in State if counts.get(state))
         title = f"{controls.number(framework, number)}  {members[0].control.group_title}"
         body.append(
             html.Tr(
-                html.Td([title, html.Span(f"  {said}", className="dim light")], colSpan=len(heads)), className="band"
+                html.Td([title, html.Span(f"  {said}", className="dim light")], colSpan=len(heads)),
+                className="band",
+                id=controls.group_id(framework, number),
             )
         )
         body += [_line(view, row, at) for row in members]
@@ -167,6 +170,14 @@ def _table(view: View, rows: Sequence[_Row], at: datetime) -> Any:
         ],
         className="t",
     )
+
+
+def _urgency(members: Sequence[_Row]) -> int:
+    """Return where a group stands: those with failures first, then those with something stale or ended."""
+    states = {row.state for row in members}
+    if State.FAIL in states:
+        return 0
+    return 1 if states & {State.EXPIRED, State.STALE} else 2
 
 
 def _line(view: View, row: _Row, at: datetime) -> Any:

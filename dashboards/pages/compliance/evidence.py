@@ -101,7 +101,7 @@ def _sentence(now: Standing) -> str:
         return "; ".join(reasons.values()).capitalize() + "."
     if now.state in (State.ATTESTED, State.INHERITED):
         return "Somebody answers for it with their name, until a day."
-    return "Every probe was tested by a planted violation, looked at somebody, and found nothing wrong."
+    return "Every probe was tested by a planted violation, had something to look at, and found nothing wrong."
 
 
 def _leg(view: View, leg: Leg, shown: Shown) -> list[Any]:

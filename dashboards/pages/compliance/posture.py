@@ -88,7 +88,9 @@ def _framework(framework: Framework, title: str, head: str, view: View) -> Any:
         rows.append(
             [
                 html.Span(number, className="strong"),
-                html.A(group.title, href=f"{href}#g{group.number}", className="nowrap"),
+                html.A(
+                    group.title, href=f"{href}#{controls.group_id(framework.name, group.number)}", className="nowrap"
+                ),
                 controls.tally(group.counts),
                 html.Span(words or ok("all in place"), className="words"),
                 f"{group.in_place} of {group.applicable}",

@@ -200,6 +200,7 @@ def _stages(view: View, story: Story) -> Part:
         when_at |= {
             2: _day_of(first.get(State.IN_REVIEW.value), view),
             3: _day_of(first.get(State.WAITING.value), view),
+            4: _day_of(first.get(State.EXECUTING.value) or first.get(State.EXECUTED.value), view),
             5: _day_of(first.get(State.EXECUTED.value), view),
             6: _day_of(first.get(State.VERIFIED.value), view),
             7: _day_of(first.get(State.CLOSED.value), view),

@@ -108,11 +108,11 @@ def _list(view: View, found: Sequence[Request]) -> Part:
     heads = [
         ("Request", ""),
         ("Kind", ""),
-        ("Person", ""),
-        ("Identity", ""),
-        ("Stage", ""),
-        ("Internal", "roomy"),
         ("By law", ""),
+        ("Stage", ""),
+        ("Person", "roomy"),
+        ("Identity", "roomy"),
+        ("Internal", "roomy"),
         ("Clock", "roomy"),
         ("Owner", "roomy"),
     ]
@@ -120,11 +120,11 @@ def _list(view: View, found: Sequence[Request]) -> Part:
         [
             html.A(short(one.id), href=view.href(f"requests/{one.id}")),
             rights.kind(one),
+            rights.clock(one, view.now),
+            rights.stage(one),
             short(one.subject),
             rights.identity(one, view.now),
-            rights.stage(one),
             _internal(view, one),
-            rights.clock(one, view.now),
             html.Span(rights.pause(one, view.now) + (", extended" if one.is_extended else ""), className="dim"),
             html.Span(_owner(view, one), className="dim"),
         ]

@@ -31,7 +31,6 @@ from dashboards.kit import (
     age,
     answer,
     chain,
-    counted_words,
     dock,
     empty,
     facts,
@@ -90,7 +89,7 @@ def _answer(totals: Totals, held: Sequence[Hold]) -> Part:
     due, gone = totals.due, sum(totals.gone.values())
     active = [hold for hold in held if hold.state == holds.ACTIVE]
     if due:
-        said = [mark("Not all.", "clock", "medium"), f" {counted_words(due, 'row or event')} due."]
+        said = [mark("Not all.", "clock", "medium"), f" {_things(due)} due."]
     elif totals.going:
         said = [mark("Nearly.", "run", "accent"), " A run is under way."]
     else:
@@ -107,12 +106,16 @@ def _answer(totals: Totals, held: Sequence[Hold]) -> Part:
 def _classes(view: View, found: Mapping[str, Policy], known: Sequence[Run], totals: Totals) -> Part:
     viewer = view.sources.viewer()
     rows = []
-    for name, policy in sorted(found.items()):
-        last = next((run for run in known if run.class_ == name), None)
+    newest: dict[str, Run] = {}
+    for run in known:
+        newest.setdefault(run.class_, run)
+    # What is due or was run lately is what somebody comes for; the rest stands behind it by name.
+    for name, policy in sorted(found.items(), key=lambda one: (*_rank(newest.get(one[0])), one[0])):
+        last = newest.get(name)
         gone = totals.gone.get(name, 0)
         acts_: list[Part] = []
         if viewer.may(PRIVACY_RUN_PROPOSE) and not (last is not None and last.is_open):
-            acts_.append(acts.press("Dry run", "retention-plan", name))
+            acts_.append(acts.press("Dry run", "retention-plan", name, quiet=last is None))
         if viewer.may(PRIVACY_POLICY_PROPOSE):
             if policy.proposal is not None:
                 acts_.append(html.Span("a change waits", className="dim"))
@@ -123,12 +126,12 @@ def _classes(view: View, found: Mapping[str, Policy], known: Sequence[Run], tota
         rows.append(
             [
                 html.Div([html.Span(policy.of.says, className="strong"), html.Small(name, className="dim block")]),
-                html.Div([f"{policy.keep.in_words()}", html.Small(f"from {policy.of.anchor}", className="dim block")]),
+                html.Div([f"{policy.keep.in_words()}", html.Small(policy.of.begins, className="dim block")]),
                 html.Span(policy.ground, className="dim"),
                 f"v{policy.version}",
                 f"{gone:,}" if gone else "–",
                 html.A(_state(last), href=view.here("retention", sel=last.id)) if last is not None else "–",
-                html.Div([*acts_, acts.place("retention-plan", name)], className="chips"),
+                html.Div([html.Div(acts_, className="chips nowrap"), acts.place("retention-plan", name)]),
             ]
         )
     heads = [
@@ -142,6 +145,17 @@ def _classes(view: View, found: Mapping[str, Policy], known: Sequence[Run], tota
     ]
     listed = scrolling("Classes", table(heads, rows, caption="Classes", cls="r36"))
     return panel("Classes", listed, sub="periods are the operator's to confirm")
+
+
+def _rank(last: Run | None) -> tuple[int, float]:
+    """Return where a class stands: what waits or goes on, what was run, the newest first, and what was not."""
+    if last is None:
+        return 2, 0.0
+    return (0 if last.is_open else 1), -last.planned_at.timestamp()
+
+
+def _things(count: int) -> str:
+    return "1 row or event" if count == 1 else f"{count:,} rows and events"
 
 
 def _runs(view: View, known: Sequence[Run]) -> Part:
@@ -210,7 +224,7 @@ def _dock(view: View, run: Run, certificate: Mapping[str, Any] | None) -> Part:
     inner: list[Part] = [
         html.P(
             f"All of {run.class_} that ended before {run.before:%d %b %Y}: "
-            f"{counted_words(run.total, 'row or event')} by version {run.version} of its period, {run.facts['keep']}.",
+            f"{_things(run.total)} by version {run.version} of its period, {run.facts['keep']}.",
             className="lead",
         ),
         html.Div(
@@ -348,7 +362,7 @@ def _policy_form(policy: Policy) -> list[Part]:
     name = policy.class_
     floor = f", at least {policy.of.floor.in_words()}" if policy.of.floor else ""
     return [
-        html.P(f"Now {policy.keep.in_words()} ({policy.keep.text}) from {policy.of.anchor}{floor}: {policy.ground}."),
+        html.P(f"Now {policy.keep.in_words()} ({policy.keep.text}) {policy.of.begins}{floor}: {policy.ground}."),
         acts.form(
             "Change the period",
             dmc.TextInput(
@@ -405,7 +419,10 @@ def wire(console: Console) -> None:
 
 
 def _plan(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
-    run = runs.plan(session, deed.of, ctx, parts=sources.retention)
+    try:
+        run = runs.plan(session, deed.of, ctx, parts=sources.retention)
+    except runs.NothingDue:
+        return "Counted: nothing of this class is due"  # a good answer, and no refusal
     return f"Counted: {run.total:,} would go"
 
 

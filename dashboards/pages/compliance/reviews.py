@@ -53,7 +53,7 @@ def layout(view: View) -> Any:  # a Dash component
     if viewer.may(COMPLIANCE_REVIEW_DECIDE) and not is_open:
         right += [acts.press("Open a review", "review-open", "new"), acts.place("review-open", "new")]
     next_on = f"{oldest + campaigns.EVERY:%d %b %Y}" if oldest is not None else "a grant is there"
-    body: list[Part] = [_answer(found[0] if is_open else None, next_on)]
+    body: list[Part] = [_answer(found[0] if is_open else None, next_on, was_done=bool(found))]
     if found:
         body += [*_form(view, found[0]), _lines(view, found[0]), _earlier(view, found[1:])]
     else:
@@ -61,9 +61,10 @@ def layout(view: View) -> Any:  # a Dash component
     return page("Access reviews", "Who has more than they need?", *body, right=right)
 
 
-def _answer(running: Review | None, next_on: str) -> Part:
+def _answer(running: Review | None, next_on: str, *, was_done: bool) -> Part:
     if running is None:
-        said = [ok("Nothing waits.")]
+        # That no line waits is no review: PCI DSS 7.2.4 asks for one every six months.
+        said = [ok("Nothing waits.")] if was_done else [mark("Nobody has looked yet.", "clock", "medium")]
         cells = [(next_on, "the next opens")]
     else:
         said = [mark(f"{counted_words(running.left, 'line')} left.", "clock", "medium")]
