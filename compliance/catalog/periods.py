@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-_SHAPE: Final = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
+_SHAPE: Final = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.ASCII)
+YEARS_MAX: Final = 100
+"""What is longer is a slip of the hand, and reckoning back by it leaves our calendar."""
+_DIGITS_MAX: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +33,13 @@ class Period:
     def in_words(self) -> str:
         """Return the period as people say it."""
         years, months = divmod(self.months, 12)
-        parts = [(years, "year"), (months, "month"), (self.span.days, "day"), (self.span.seconds // 60, "minute")]
+        hours, rest = divmod(self.span.seconds, 3_600)
+        parts = [(years, "year"), (months, "month"), (self.span.days, "day"), (hours, "hour")]
+        parts += [(rest // 60, "minute"), (rest % 60, "second")]
         said = [f"{count} {word}{'s' if count != 1 else ''}" for count, word in parts if count]
-        return " and ".join(said) or "not longer than used"
+        if len(said) < 3:
+            return " and ".join(said) or "not longer than used"
+        return f"{', '.join(said[:-1])} and {said[-1]}"
 
 
 def add_months(at: datetime, months: int) -> datetime:
@@ -42,9 +49,14 @@ def add_months(at: datetime, months: int) -> datetime:
 
 
 def parse(text: str) -> Period:
-    """Read a period such as P13M, P10Y or PT15M; raises `ValueError`."""
+    """Read a period such as P13M, P10Y or PT15M, of at most a hundred years; raises `ValueError`."""
     match = _SHAPE.fullmatch(text)
     if match is None or text in ("P", "PT") or text.endswith("T"):
         raise ValueError(f"{text!r} is no period")
+    if max(len(part or "") for part in match.groups()) > _DIGITS_MAX:
+        raise ValueError(f"{text!r} is longer than {YEARS_MAX} years")
     years, months, days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return Period(text, years * 12 + months, timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds))
+    found = Period(text, years * 12 + months, timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds))
+    if found.months + found.span / timedelta(days=30) > YEARS_MAX * 12:
+        raise ValueError(f"{text!r} is longer than {YEARS_MAX} years")
+    return found
