@@ -8,14 +8,18 @@ import pytest
 
 from compliance.catalog.periods import parse
 
+HUGE = f"P{'9' * 5000}D"
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "P", "PT", "P1YT", "P-1D", "-P1D", "P1.5Y", "P1Y1Y", "P٥Y", "P101Y", "P3000Y", "P9999Y", "P40000D"]
-    + ["P99999999999999D", f"P{'9' * 5000}D"],
-)
+
+@pytest.mark.parametrize("text", ["", "P", "PT", "P1YT", "P-1D", "-P1D", "P1.5Y", "P1Y1Y", "P٥Y"])
 def test_what_is_no_period_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="period|years"):
+    with pytest.raises(ValueError, match="is no period"):
+        parse(text)
+
+
+@pytest.mark.parametrize("text", ["P101Y", "P3000Y", "P9999Y", "P40000D", "P99999999999999D", HUGE])
+def test_what_is_longer_than_a_life_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="longer than 100 years"):
         parse(text)
 
 
