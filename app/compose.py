@@ -47,14 +47,16 @@ from app.oauth.guard import PLAIN, SECURE
 from compliance.attest import baselines
 from compliance.attest import kinds as paper_kinds
 from compliance.attest import reading as papers
+from compliance.attest import source as papers_source
 from compliance.attest.models import metadata as papers_tables
 from compliance.attest.parts import Cabinet, Desk
 from compliance.audit import export as audit_export
 from compliance.audit import kinds as audit_kinds
+from compliance.audit import source as audit_source
 from compliance.audit.models import metadata as audit_tables
 from compliance.catalog import controls
 from compliance.contracts.probes import Probe, Use
-from compliance.contracts.tables import MarkedTables
+from compliance.engine import source as controls_source
 from compliance.engine.observe import Observer
 from compliance.engine.parts import Parts as Engine
 from compliance.models import metadata as compliance_tables
@@ -76,15 +78,19 @@ from compliance.registers import source as registers_source
 from compliance.registers.models import metadata as register_tables
 from compliance.registers.parts import Registers
 from compliance.reports import kinds as report_kinds
+from compliance.reports import source as reports_source
 from compliance.reports.models import metadata as report_tables
 from compliance.reports.parts import Reports
 from compliance.retention import holds as retention_holds
 from compliance.retention import policies as retention_policies
 from compliance.retention import runs as retention_runs
+from compliance.retention import source as retention_source
 from compliance.retention.models import metadata as retention_tables
 from compliance.retention.parts import Retention
+from compliance.reviews import source as reviews_source
 from compliance.reviews.campaigns import Sources
 from compliance.reviews.models import metadata as reviews_tables
+from compliance.scans import source as scans_source
 from compliance.scans import standing as scan_standing
 from compliance.scans.models import metadata as scans_tables
 from compliance.settings import PrivacySettings
@@ -454,13 +460,13 @@ def _compliance(
         payments_privacy.source(subject_keys, hashing),
         detectors_privacy.source(hashing),
         playbooks_privacy.source(hashing),
-        MarkedTables("compliance", compliance_tables, hashing=hashing),
-        MarkedTables("compliance.papers", papers_tables, hashing=hashing),
-        MarkedTables("compliance.reviews", reviews_tables, hashing=hashing),
-        MarkedTables("compliance.scans", scans_tables, hashing=hashing),
-        MarkedTables("compliance.retention", retention_tables, hashing=hashing),
-        MarkedTables("compliance.reports", report_tables, hashing=hashing),
-        MarkedTables("compliance.audit", audit_tables, hashing=hashing),
+        controls_source.source(hashing),
+        papers_source.source(hashing),
+        reviews_source.source(hashing),
+        scans_source.source(hashing),
+        retention_source.source(hashing),
+        reports_source.source(hashing),
+        audit_source.source(hashing),
         registers_source.source(hashing),
         privacy_source.source(subject_keys, hashing),
         EventSource(store, subject_keys),

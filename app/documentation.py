@@ -112,6 +112,11 @@ def data(system: System) -> str:
             f"| `{one.name}` | {one.category} | {fields} | {one.origin} | {' '.join(one.purposes)} | "
             f"`{one.retention}` | {one.on_erase} | {one.export} |"
         )
+    lines += ["", "## Ends", "By what the rows of each store end; what no run of retention carries out says why.\n"]
+    lines += ["| store | rows end by |", "|---|---|"]
+    ended = graph.ended_by(system.compliance.sources)
+    for name in sorted({one.name for one in graph.stores(system.compliance.sources) if one.kind == "table"}):
+        lines.append(f"| `{name}` | {ended[name]} |")
     lines += ["", "## Classes", "| class | what | from | for | then | ground |", "|---|---|---|---|---|---|"]
     for known in retention.shipped().values():
         lines.append(

@@ -44,6 +44,7 @@ _REOPENED: Final[Mapping[str, str | None]] = {
     "verdict": None,
     "verdict_reason": None,
     "closed_by": None,
+    "closed_at": None,
     "closed_peak": None,
 }
 
@@ -170,6 +171,7 @@ def close(session: Session, alert_id: str, verdict: Verdict, reason: str, ctx: C
             verdict=verdict.value,
             verdict_reason=why,
             closed_by=ctx.actor.id,
+            closed_at=ctx.at,
             closed_peak=alert.c.peak,
         ),
         otherwise=WrongState("This alert is not open."),
@@ -408,7 +410,7 @@ def _merge(session: Session, rule: Rule, survivor: str, others: Sequence[Any], c
         session.execute(
             sa.update(alert)
             .where(alert.c.id == other.id)
-            .values(state=AlertState.MERGED.value, merged_into=survivor, revision=other.revision + 1)
+            .values(state=AlertState.MERGED.value, merged_into=survivor, revision=other.revision + 1, closed_at=ctx.at)
         )
         _note_revision(session, other.id, other.revision + 1, "merged", 0, hi, ctx)
         ids = tuple(row.event_id for row in rows)

@@ -89,6 +89,7 @@ alert = sa.Table(
         ),
     ),
     sa.Column("closed_by", sa.Text, nullable=True, info=personal("staff", "closed_by", retention="governance")),
+    sa.Column("closed_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("incident_ref", sa.Text, nullable=True, info=_T),
     sa.Column("merged_into", sa.Text, nullable=True, info=_T),
     sa.Column("found_at", UtcDateTime, nullable=False, info=_T),

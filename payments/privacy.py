@@ -58,7 +58,10 @@ def source(keys: TextKeys, hashing: Secret) -> MarkedTables:
         read={**_amounts(), "payments_transfer.signed_ct": signed},
         write={"payments_transfer.signed_ct": write},
         key_class={"payments_transfer.signed_ct": signed_text.CLASS},
-        ended={"payments_idempotency": Ended(column="expires_at", retention="operations")},
+        ended={
+            "payments_idempotency": Ended(column="expires_at", retention="operations"),
+            "payments_restraint": Ended(column="released_at", retention="incident"),
+        },
         examples={
             "payments_idempotency.fingerprint": bytes(32),
             "payments_idempotency.state": "done",

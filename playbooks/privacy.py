@@ -8,7 +8,9 @@ from app.kernel.crypto import Secret
 from compliance.contracts.tables import Ended, MarkedTables
 from playbooks import models
 
-_PARTS: Final = {
+_OF_EXECUTION: Final = "execution_id>playbooks_execution.incident_id"
+# Parts of a part go before it: by it they are found.
+_PARTS: Final = dict.fromkeys(("playbooks_step", "playbooks_command"), _OF_EXECUTION) | {
     f"playbooks_{name}": "incident_id"
     for name in (
         "join_key",

@@ -107,7 +107,7 @@ factor = sa.Table(
         "label",
         sa.Text,
         nullable=False,
-        info=personal("behaviour", "account_id", retention=CREDENTIAL, purposes=("security",)),
+        info=personal("behaviour", "account_id", retention="governance", purposes=("security",)),
     ),
     sa.Column("secret_ct", sa.LargeBinary, nullable=False, info=_CREDENTIAL),
     sa.Column("last_step", sa.BigInteger, nullable=False, info=_T),
@@ -118,7 +118,7 @@ factor = sa.Table(
         "removed_reason",
         sa.Text,
         nullable=True,
-        info=personal("free_text", "account_id", retention=CREDENTIAL, export="never", purposes=("security",)),
+        info=personal("free_text", "account_id", retention="governance", export="never", purposes=("security",)),
     ),
 )
 _DEVICE = personal("device.id", "account_id", retention=DEVICE, origin="observed", purposes=("security",))

@@ -81,6 +81,22 @@ def source(parts: Identity) -> MarkedTables:
             "app_session": Ended(column="ended_at", retention="session"),
             "app_device": Ended(column="last_seen_at", retention="device"),
             "app_message": Ended(column="created_at", retention="message.sent"),
+            # The secret of a factor goes as it is removed; who removed it and why stays.
+            "app_factor": Ended(column="removed_at", retention="governance"),
+            "app_role_grant": Ended(column="ended_at", retention="governance"),
+            "app_approval": Ended(
+                column=sa.func.coalesce(
+                    models.approval.c.executed_at, models.approval.c.decided_at, models.approval.c.expires_at
+                ),
+                retention="governance",
+                children={"app_approval_vote": "approval_id"},
+                where=models.approval.c.state.not_in(("requested", "approved")),
+            ),
+            "app_restraint": Ended(
+                column=sa.func.coalesce(models.restraint.c.undone_at, models.restraint.c.at),
+                retention="incident",
+                where=models.restraint.c.undone_at.is_not(None) | models.restraint.c.is_past,
+            ),
         },
         examples={
             "app_account.kind": "probe",

@@ -87,16 +87,24 @@ def mark_of(column: Column) -> Mark | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """By which column a row of a table has ended, and by which class it is kept from then on.
+    """By which column or expression a row of a table has ended, and by which class it is kept from then on.
 
-    `children` are the tables of the owner whose rows are a part of one of this table and go with it, each with the
-    column that says of which: what stands in its own right is none of them. `where` names the rows that end at all.
+    `children` are the tables of the owner whose rows are a part of one of this table and go with it, in this order,
+    each with the path to which: what stands in its own right is none of them. `where` names the rows that end at all.
     """
 
-    column: str
+    column: str | sa.ColumnElement[Any]
     retention: str
     children: Mapping[str, str] = field(default_factory=dict)
     where: sa.ColumnElement[bool] | None = None
+
+
+def replaced_at(table: sa.Table, same: Sequence[str], at: str, *, order: str | None = None) -> sa.ColumnElement[Any]:
+    """Return when a row was followed by the next one that is about the same, None while none has followed."""
+    later = table.alias(f"{table.name}_later")
+    is_later = later.c[order or at] > table.c[order or at]
+    about = (later.c[name] == table.c[name] for name in same)
+    return sa.select(sa.func.min(later.c[at])).where(is_later, *about).correlate(table).scalar_subquery()
 
 
 class MarkedTables:
@@ -178,10 +186,16 @@ class MarkedTables:
             if mark_of(column) is None
         ]
         wrong += [
-            f"{name} is to go with {store} by {key}, which is no column of it"
+            f"{name} is to go with {store} by {key}, which leads to none of it"
             for store, ended in self._ended.items()
             for name, key in ended.children.items()
-            if name not in self._by_name or key not in self._by_name[name].c
+            if not self._leads(name, key)
+        ]
+        wrong += [
+            f"{store} is to end by {ended.column}, which is no column of it"
+            for store, ended in self._ended.items()
+            if isinstance(ended.column, str)
+            and (store not in self._by_name or ended.column not in self._by_name[store].c)
         ]
         if wrong:
             return wrong
@@ -212,6 +226,24 @@ class MarkedTables:
             if "delete" in ends and ends != {"delete"}:
                 wrong.append(f"{table.name} ends its row for one value and keeps it for another: {sorted(ends)}")
         return wrong
+
+    def _leads(self, name: str, path: str) -> bool:
+        try:
+            return name in self._by_name and self._condition(self._by_name[name], parse(path), ["id"]) is not None
+        except PathUnknown:
+            return False
+
+    @property
+    def ended(self) -> Mapping[str, Ended]:
+        """Return what says when rows end, by table."""
+        return self._ended
+
+    def carried_out(self) -> Mapping[str, str]:
+        """Return the tables whose rows runs end, each with the class that they end by."""
+        found = {name: ended.retention for name, ended in self._ended.items()}
+        for ended in self._ended.values():
+            found.update(dict.fromkeys(ended.children, ended.retention))
+        return found
 
     def seeds(self, session: Session, seeds: Set[Seed]) -> Set[Seed]:
         ids, found = ids_of(seeds), set()
@@ -249,8 +281,8 @@ class MarkedTables:
             # The row ends by the class of its table; a column of a shorter class is no reason to end the rest.
             if ended.retention != class_ or left <= 0:
                 continue
-            table, at = self._by_name[name], self._by_name[name].c[ended.column]
-            query = self._ended_before(name, before).order_by(at, *table.primary_key).limit(left)
+            query = self.ended_before(name, before)
+            query = query.order_by(self._end_of(name), *self._by_name[name].primary_key).limit(left)
             for target in self._due_of(session, name, class_, query):
                 left -= 1
                 yield target
@@ -259,23 +291,28 @@ class MarkedTables:
         for name, ids in _by_store(targets):
             if name not in self._ended or self._ended[name].retention != class_:
                 continue
-            query = self._ended_before(name, before).where(_with_ids(self._by_name[name], ids))
+            query = self.ended_before(name, before).where(_with_ids(self._by_name[name], ids))
             yield from self._due_of(session, name, class_, query)
 
-    def _ended_before(self, store: str, before: datetime) -> sa.Select[Any]:
-        table, ended = self._by_name[store], self._ended[store]
-        query = sa.select(table).where(table.c[ended.column] < before)
+    def ended_before(self, store: str, before: datetime) -> sa.Select[Any]:
+        """Return the query of rows that ended before an instant."""
+        ended = self._ended[store]
+        query = sa.select(self._by_name[store]).where(self._end_of(store) < before)
         return query if ended.where is None else query.where(ended.where)
+
+    def _end_of(self, store: str) -> sa.ColumnElement[Any]:
+        column = self._ended[store].column
+        return self._by_name[store].c[column] if isinstance(column, str) else column
 
     def _due_of(self, session: Session, store: str, class_: str, query: sa.Select[Any]) -> Iterator[Target]:
         table = self._by_name[store]
-        columns = [column for column in _personal(table) if _mark(column).retention == class_]
+        columns = [column for column in table.columns if _mark(column).retention == class_]
         assert columns, f"nothing in {store} is of the class {class_}"
-        mark = _mark(columns[0])
+        mark = next((_mark(column) for column in columns if _mark(column).category != "none"), _mark(columns[0]))
         for row in session.execute(query).mappings():
             yield Target(
                 store=store,
-                id=_id_of(table, row),
+                id=id_of(table, row),
                 subject=str(row.get(str(mark.subject), "")),
                 category=mark.category,
                 action="delete",
@@ -303,9 +340,10 @@ class MarkedTables:
             table = self._by_name[store]
             where = _with_ids(table, sorted(ids))
             if action == "delete":
-                for child, key in self._children(store):
-                    session.execute(sa.delete(child).where(child.c[key].in_(sorted(ids))))
+                # The row first: what only goes with its whole, such as a timeline, lets nobody delete it before.
                 result = session.execute(sa.delete(table).where(where))
+                for child, path in self._children(store):
+                    session.execute(sa.delete(child).where(self._condition(child, parse(path), sorted(ids))))
             else:
                 values = {name: _blank(table.c[name]) for name in fields}
                 is_full = sa.or_(*(_is_full(table.c[name]) for name in fields))
@@ -314,7 +352,7 @@ class MarkedTables:
         return done
 
     def _children(self, store: str) -> Iterator[tuple[sa.Table, str]]:
-        """Yield the tables whose rows are a part of one of a store, and the column that says of which."""
+        """Yield the tables whose rows are a part of one of a store, and the path that says of which."""
         if store in self._ended:
             yield from ((self._by_name[name], key) for name, key in self._ended[store].children.items())
 
@@ -324,7 +362,7 @@ class MarkedTables:
         for store, ids in _by_store(wanted):
             table = self._by_name[store]
             for row in session.execute(sa.select(table).where(_with_ids(table, ids))).mappings():
-                rows[store, _id_of(table, row)] = row
+                rows[store, id_of(table, row)] = row
         return sum(self._is_left(target, rows.get((target.store, target.id))) for target in wanted)
 
     def _is_left(self, target: Target, row: Row | None) -> bool:
@@ -418,7 +456,7 @@ class MarkedTables:
             mark = _mark(those[0])
             yield Record(
                 store=table.name,
-                id=_id_of(table, row),
+                id=id_of(table, row),
                 category=category,
                 origin=mark.origin,
                 purposes=mark.purposes,
@@ -461,7 +499,7 @@ class MarkedTables:
                 continue
             yield Target(
                 store=table.name,
-                id=_id_of(table, row),
+                id=id_of(table, row),
                 subject=subject,
                 category=category,
                 action=action,
@@ -476,7 +514,7 @@ class MarkedTables:
         keys = [self._key_class.get(f"{table.name}.{column.name}") for column in ending]
         return Target(
             store=table.name,
-            id=_id_of(table, row),
+            id=id_of(table, row),
             subject=subject,
             category=_mark(first).category,
             action="delete",
@@ -597,7 +635,8 @@ def _hops(table: sa.Table) -> int:
     return max((len(parse(path).hops) for path in _by_path(table)), default=0)
 
 
-def _id_of(table: sa.Table, row: Row) -> str:
+def id_of(table: sa.Table, row: Row) -> str:
+    """Return how a row is called in targets: its key, or all parts of it."""
     values = [row[column.name] for column in table.primary_key]
     return str(values[0]) if len(values) == 1 else json.dumps(values, ensure_ascii=False, separators=(",", ":"))
 

@@ -12,6 +12,7 @@ from app.kernel.marks import Mark
 from compliance.catalog import purposes, retention
 from compliance.catalog.purposes import Purpose
 from compliance.catalog.retention import RetentionClass
+from compliance.catalog.unended import UNENDED
 from compliance.contracts.personal import SUBJECT, PersonalDataSource, Seed, StoreInfo
 from compliance.contracts.tables import MarkedTables, mark_of
 from ingest.events import catalog
@@ -58,6 +59,7 @@ def check(
     for source in sources:
         if isinstance(source, MarkedTables):
             wrong += source.check()
+            wrong += _endless(source, known_classes)
             for table in source.every_table():
                 for column in table.columns:
                     mark = mark_of(column)
@@ -71,6 +73,34 @@ def check(
         if kind.event_class.value not in known_classes:
             wrong.append(f"{kind.kind} is of the class {kind.event_class.value}, which has no period")
     return wrong
+
+
+def _endless(source: MarkedTables, known_classes: Mapping[str, RetentionClass]) -> list[str]:
+    """Return the stores that are kept by a period and that nothing ends: no run does, and nobody says what does."""
+    carried = source.carried_out()
+    classes: dict[str, set[str]] = {}
+    for store in source.stores():
+        classes.setdefault(store.name, set()).add(store.retention)
+    wrong = [
+        f"{name} is kept by {', '.join(sorted(of))}, and neither a run nor anything that is named ends its rows"
+        for name, of in classes.items()
+        if name not in carried and name not in UNENDED and of & set(known_classes)
+    ]
+    return wrong + [
+        f"{name} is to end by {one.column}, which is no column of it"
+        for name, one in UNENDED.items()
+        for table in source.every_table()
+        if table.name == name and one.column is not None and one.column not in table.c
+    ]
+
+
+def ended_by(sources: Sequence[PersonalDataSource]) -> Mapping[str, str]:
+    """Return by what the rows of each store end: the class of the run that carries it out, or what is named."""
+    found = {name: f"{one.by}: {one.why}" for name, one in UNENDED.items()}
+    for source in sources:
+        if isinstance(source, MarkedTables):
+            found.update({name: f"runs of {class_}" for name, class_ in source.carried_out().items()})
+    return found
 
 
 def stores(sources: Sequence[PersonalDataSource]) -> list[StoreInfo]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
+
+import sqlalchemy as sa
 
 from app.kernel.crypto import Secret
 from app.kernel.errors import Gone
-from compliance.contracts.tables import Ended, MarkedTables, Row
-from compliance.privacy import models
+from compliance.contracts.tables import Ended, MarkedTables, Row, replaced_at
+from compliance.privacy import consent, models
 from compliance.privacy.gate import COMPELLING
-from compliance.privacy.models import REQUEST_CLASS
+from compliance.privacy.models import CONSENT_CLASS, REQUEST_CLASS
+from compliance.retention import models as retention
 from ingest.log.subject_keys import SubjectKeys
 
 _PARTS: Final = (
@@ -49,6 +52,7 @@ def source(keys: SubjectKeys, hashing: Secret) -> MarkedTables:
                 column="closed_at", retention=REQUEST_CLASS, children=dict.fromkeys(_PARTS, "request_id")
             ),
             # An objection or a restriction outlives the request that brought it for as long as it stands.
+            "compliance_consent_receipt": Ended(column=_receipt_ended(), retention=CONSENT_CLASS, where=_may_go()),
             "compliance_restriction": Ended(column="lifted_at", retention=REQUEST_CLASS),
             "compliance_objection": Ended(
                 column="decided_at", retention=REQUEST_CLASS, where=models.objection.c.decision == COMPELLING
@@ -64,3 +68,30 @@ def source(keys: SubjectKeys, hashing: Secret) -> MarkedTables:
             "compliance_objection.decision": "upheld",
         },
     )
+
+
+def _receipt_ended() -> sa.ColumnElement[Any]:
+    """Return when a receipt ended: a withdrawal as it was made, a consent as the next receipt took its place."""
+    of = models.consent_receipt
+    followed = replaced_at(of, ("subject", "purpose"), "at", order="n")
+    return sa.case((of.c.action == consent.WITHDRAWN, of.c.at), else_=followed)
+
+
+def _may_go() -> sa.ColumnElement[bool]:
+    """A withdrawal stays while a consent before it is held on its own: without it that one would stand again."""
+    of, hold, item = models.consent_receipt, retention.hold, retention.hold_item
+    before = of.alias("before")
+    kept = (
+        sa.select(before.c.n)
+        .join(item, item.c.value == sa.cast(before.c.n, sa.Text))
+        .join(hold, hold.c.id == item.c.hold_id)
+        .where(
+            before.c.subject == of.c.subject,
+            before.c.purpose == of.c.purpose,
+            before.c.n < of.c.n,
+            item.c.kind == "object",
+            hold.c.state == "active",
+        )
+        .correlate(of)
+    )
+    return ~kept.exists()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -16,11 +16,22 @@ from app.kernel import crypto
 from compliance.catalog import periods, purposes
 from compliance.catalog import retention as classes
 from compliance.catalog.purposes import Purpose
+from compliance.catalog.unended import UNENDED
 from compliance.contracts.gate import ProcessingGate
+from compliance.contracts.personal import Target
 from compliance.contracts.probes import VIOLATIONS_KEPT, Kind, Look, Probe, Reading, Use, Violation, WhenEmpty
+from compliance.contracts.tables import MarkedTables, id_of, mark_of
 from compliance.privacy import clock, consent, graph, letters, restrict, selftest
 from compliance.privacy.gate import COMPELLING
-from compliance.privacy.models import consent_receipt, consent_text, objection, request, request_step, restriction
+from compliance.privacy.models import (
+    CONSENT_CLASS,
+    consent_receipt,
+    consent_text,
+    objection,
+    request,
+    request_step,
+    restriction,
+)
 from compliance.privacy.parts import Privacy
 from compliance.privacy.requests import ANSWERED, ENDED, REASON_MIN
 from compliance.privacy.requests import Kind as Right
@@ -29,7 +40,7 @@ from compliance.registers.models import selftest_run
 from compliance.retention import holds, policies, runs
 from compliance.retention.models import run, target
 from compliance.retention.parts import Retention
-from compliance.retention.plan import due_by_store, unit_leaf
+from compliance.retention.plan import unit_leaf
 from ingest.log import forgetting, forgotten, read
 from ingest.store.columns import month_end
 from ingest.store.placing import CLASSES
@@ -63,7 +74,7 @@ def probes(parts: Privacy, retention: Retention, gate: ProcessingGate) -> tuple[
         Probe(
             name="privacy.storage",
             kind=Kind.STATE,
-            asks="Stores and what is due in them; wrong is one without a period, or due for 48 h without run or hold.",
+            asks="Stores and what is due in them; wrong is one without period or end, or due for 48 h, not held.",
             read=partial(_storage, parts=parts, retention=retention),
             plant=partial(_plant_due, parts=parts),
         ),
@@ -167,7 +178,7 @@ def _plant_late(look: Look, *, parts: Privacy) -> str:
 
 
 def _storage(look: Look, *, parts: Privacy, retention: Retention) -> Reading:
-    """Count what has a period and what is due by it, as another reader than the run that would remove it."""
+    """Count what has a period and what is due by it, by queries of its own: none of the run that would remove it."""
     known = classes.shipped()
     stores = graph.stores(parts.sources)
     wrong = [
@@ -177,16 +188,25 @@ def _storage(look: Look, *, parts: Privacy, retention: Retention) -> Reading:
     ]
     standing, due = holds.active(look.session), 0
     named = _named_by_runs(look.session)
-    for class_, policy in sorted(policies.in_force(look.session).items()):
+    rows = frozenset(leaf.rsplit("|", 2)[0] for leaf in named)
+    periods_ = policies.in_force(look.session)
+    tables = [source for source in parts.sources if isinstance(source, MarkedTables)]
+    nobody, old = _not_by_runs(look, tables, periods_)
+    wrong += [*nobody, *old]
+    for class_, policy in sorted(periods_.items()):
         look.deadline.check()
         before = policy.before(look.at - GRACE)
-        for _, store, targets in due_by_store(look.session, class_, before, retention):
-            waits = [one for one in targets if one.leaf not in named]
-            free = [one for one in waits if not any(hold.keeps(one) for hold in standing)]
-            due += len(targets)
-            if free:
-                says = f"{len(free)} are due for more than 48 h, and no open run names them"
-                wrong.append(Violation(component="rows", object_id=f"{class_} {store}", says=says))
+        for source in tables:
+            for store, ended in source.ended.items():
+                if ended.retention != class_:
+                    continue
+                targets = _ended(look, source, store, before, parts_max=retention.settings.rows_max)
+                waits = [one for one in targets if f"{one.store}|{one.id}" not in rows]
+                free = [one for one in waits if not any(hold.keeps(one) for hold in standing)]
+                due += len(targets)
+                if free:
+                    says = f"{len(free)} are due for more than 48 h, and no open run names them"
+                    wrong.append(Violation(component="rows", object_id=f"{class_} {store}", says=says))
         if class_ in CLASSES:
             for unit in forgetting.units(look.session):
                 if unit.class_ == class_ and month_end(unit.month) <= before:
@@ -205,6 +225,51 @@ def _storage(look: Look, *, parts: Privacy, retention: Retention) -> Reading:
             wrong.append(Violation(component="removed", object_id=f"{one.class_} {one.month}", says=says))
     population = {"stores": len(stores), "due": due, "removed months": len(gone)}
     return Reading(population=population, violations=wrong, asked={"grace": "PT48H"})
+
+
+def _ended(look: Look, source: MarkedTables, store: str, before: datetime, *, parts_max: int) -> list[Target]:
+    """Return the rows of a store that ended before an instant, as those that a hold could keep; asked in no order."""
+    table, found = next(one for one in source.every_table() if one.name == store), []
+    class_ = source.ended[store].retention
+    marks = [mark for column in table.columns if (mark := mark_of(column)) is not None and mark.retention == class_]
+    about = next((str(mark.subject) for mark in marks if mark.category != "none"), "")
+    for row in look.session.execute(source.ended_before(store, before).limit(parts_max)).mappings():
+        subject = str(row.get(about, ""))
+        found.append(
+            Target(store=store, id=id_of(table, row), subject=subject, category="", action="", retention=class_)
+        )
+    return found
+
+
+def _not_by_runs(
+    look: Look, tables: Sequence[MarkedTables], known: Mapping[str, policies.Policy]
+) -> tuple[list[Violation], list[Violation]]:
+    """Return the stores that nothing ends, and those named as not ended by runs whose rows are older than they may be.
+
+    Of what is named without an instant, such as an account that is open, no row can be older: its period begins with
+    what ends it.
+    """
+    nobody, old = [], []
+    for source in tables:
+        carried = source.carried_out()
+        by_name = {table.name: table for table in source.every_table()}
+        for name in sorted({store.name for store in source.stores()}):
+            look.deadline.check()
+            named = UNENDED.get(name)
+            if named is None:
+                if name not in carried:
+                    says = "no run ends its rows, and nothing is named that does"
+                    nobody.append(Violation(component="stores", object_id=name, says=says))
+                continue
+            if named.column is None or named.retention is None:
+                continue
+            before = known[named.retention].before(look.at - GRACE - named.slack)
+            late = sa.select(sa.func.count()).select_from(by_name[name])
+            count = look.session.scalar(late.where(by_name[name].c[named.column] < before)) or 0
+            if count:
+                says = f"{count} are past their class for more than 48 h, and are to end by {named.by}"
+                old.append(Violation(component="rows", object_id=f"{named.retention} {name}", says=says))
+    return nobody, old
 
 
 def _named_by_runs(session: Session) -> frozenset[str]:
@@ -273,8 +338,12 @@ def _consent(look: Look, *, gate: ProcessingGate) -> Reading:
             says = f"took consent to {purpose} back, and the gate lets it through"
             wrong.append(Violation(component="withdrawals", object_id=subject, says=says))
     uses = 0
+    # A receipt goes when its class ends; of what was used before that nobody can say any more by what it was.
+    since = policies.in_force(look.session)[CONSENT_CLASS].before(look.at)
     for event_id, subject, purpose, at in _uses(look):
         look.deadline.check()
+        if at < since:
+            continue
         uses += 1
         if not _stood(look.session, subject, purpose, at):
             says = f"used data for {purpose} without a receipt that stood"

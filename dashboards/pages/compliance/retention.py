@@ -19,6 +19,7 @@ from app.kernel.access import (
     PRIVACY_RUN_PROPOSE,
 )
 from app.kernel.context import Context
+from compliance.catalog.unended import UNENDED
 from compliance.retention import execute, holds, policies, runs
 from compliance.retention.holds import Hold, HoldInvalid, Item, Order
 from compliance.retention.policies import Policy
@@ -76,6 +77,7 @@ def layout(view: View) -> Any:  # a Dash component
         _answer(totals, held),
         *_form(view, found, held),
         _classes(view, found, known, totals),
+        _unended(),
         html.Div([_runs(view, known), _holds(view, held)], className="cols"),
     ]
     right: list[Part] = [updated(view.now)]
@@ -156,6 +158,16 @@ def _rank(last: Run | None) -> tuple[int, float]:
 
 def _things(count: int) -> str:
     return "1 row or event" if count == 1 else f"{count:,} rows and events"
+
+
+def _unended() -> Part:
+    """Say what no run ends, and by what it ends instead."""
+    rows = [[ident(name), one.by, html.Span(one.why, className="dim")] for name, one in sorted(UNENDED.items())]
+    listed = scrolling(
+        "Not carried out by runs",
+        table([("Store", ""), ("Ends by", ""), ("Why", "")], rows, caption="Not carried out by runs"),
+    )
+    return panel("Not carried out by runs", listed, sub="all other stores with a period end by runs")
 
 
 def _runs(view: View, known: Sequence[Run]) -> Part:

@@ -1,0 +1,21 @@
+"""Reports and exports as a source of personal data, and when one has ended."""
+
+from __future__ import annotations
+
+from app.kernel.crypto import Secret
+from compliance.contracts.tables import Ended, MarkedTables
+from compliance.reports import models
+
+
+def source(hashing: Secret) -> MarkedTables:
+    """Return the tables of reports: one ends as it is made or given up."""
+    return MarkedTables(
+        "compliance.reports",
+        models.metadata,
+        hashing=hashing,
+        ended={
+            "compliance_report": Ended(
+                column="finished_at", retention=models.GOVERNANCE, children={"compliance_report_file": "report_id"}
+            )
+        },
+    )
