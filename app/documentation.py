@@ -115,7 +115,7 @@ def data(system: System) -> str:
     lines += ["", "## Ends", "By what the rows of each store end; what no run of retention carries out says why.\n"]
     lines += ["| store | rows end by |", "|---|---|"]
     ended = graph.ended_by(system.compliance.sources)
-    for name in sorted({one.name for one in graph.stores(system.compliance.sources) if one.kind == "table"}):
+    for name in sorted({one.name for one in graph.stores(system.compliance.sources) if one.kind in ("table", "files")}):
         lines.append(f"| `{name}` | {ended[name]} |")
     lines += ["", "## Classes", "| class | what | from | for | then | ground |", "|---|---|---|---|---|---|"]
     for known in retention.shipped().values():

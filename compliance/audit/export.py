@@ -30,7 +30,7 @@ from ingest.log.proofs import PACK_EVENTS_MAX, NotYetSealed
 from ingest.store.port import walk
 from ingest.store.query import PAGE_MAX, Document, Order, Search
 
-KIND: Final = "audit.export"
+KIND: Final = runs.EXPORT
 APPROVAL: Final = "audit.export"
 VIEW: Final = "audit"
 _COLUMNS: Final = (

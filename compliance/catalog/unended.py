@@ -54,15 +54,6 @@ UNENDED: Final[Mapping[str, Unended]] = {
         retention="governance",
     ),
     "app_password": Unended(by="the next password, or erasure", why="the newest ones bar what was used before"),
-    "compliance_evidence_file": Unended(
-        by="nothing yet",
-        why="an upload may stand for a control that is assessed again; its file goes with it",
-        column="uploaded_at",
-        retention="evidence",
-    ),
-    "compliance_evidence_use": Unended(
-        by="nothing yet", why="it goes with its upload", column="used_at", retention="evidence"
-    ),
     "payments_balance": _booked(),
     "payments_bank_reference": _booked(),
     "payments_book": _booked("closed_at"),

@@ -20,6 +20,7 @@ from app.kernel.db import UtcDateTime, delete_for_good
 from app.kernel.errors import NotFound
 from app.kernel.marks import NOBODY, Mark
 from compliance.contracts import masking
+from compliance.contracts.files import Files
 from compliance.contracts.personal import (
     Change,
     FieldUnknown,
@@ -111,8 +112,9 @@ class MarkedTables:
     """All tables of one owner, read by their marks.
 
     `read` and `write` say how sealed columns and amounts are read and written, by `table.column`; `key_class` under
-    which key a sealed one lies; `ended` which column says when a row's time began to run; `examples` what a synthetic
-    row holds where a constraint asks for it, and `unplanted` which tables may hold none.
+    which key a sealed one lies; `ended` which column says when a row's time began to run, `files` what lies beside
+    rows and goes with them; `examples` what a synthetic row holds where a constraint asks for it, and `unplanted`
+    which tables may hold none.
     """
 
     def __init__(
@@ -125,6 +127,7 @@ class MarkedTables:
         write: Mapping[str, Writer] | None = None,
         key_class: Mapping[str, str] | None = None,
         ended: Mapping[str, Ended] | None = None,
+        files: Mapping[str, Files] | None = None,
         examples: Mapping[str, Any] | None = None,
         unplanted: Collection[str] = (),
     ) -> None:
@@ -136,6 +139,8 @@ class MarkedTables:
         self._write = dict(write or {})
         self._key_class = dict(key_class or {})
         self._ended = dict(ended or {})
+        self._files = dict(files or {})
+        assert set(self._files) <= set(self._ended), "files end with rows that end"
         self._examples = dict(examples or {})
         self._unplanted = frozenset(unplanted)
 
@@ -175,6 +180,7 @@ class MarkedTables:
                         fields=tuple(column.name for column in columns),
                     )
                 )
+        found += [files.info(self._ended[name].retention) for name, files in sorted(self._files.items())]
         return found
 
     def check(self) -> list[str]:
@@ -243,6 +249,7 @@ class MarkedTables:
         found = {name: ended.retention for name, ended in self._ended.items()}
         for ended in self._ended.values():
             found.update(dict.fromkeys(ended.children, ended.retention))
+        found.update({files.name: self._ended[name].retention for name, files in self._files.items()})
         return found
 
     def seeds(self, session: Session, seeds: Set[Seed]) -> Set[Seed]:
@@ -340,6 +347,9 @@ class MarkedTables:
             table = self._by_name[store]
             where = _with_ids(table, sorted(ids))
             if action == "delete":
+                # Files first: killed in between, the row is still due, and they are removed by it again.
+                for id in sorted(ids) if store in self._files else ():
+                    self._files[store].remove(id)
                 # The row first: what only goes with its whole, such as a timeline, lets nobody delete it before.
                 result = session.execute(sa.delete(table).where(where))
                 for child, path in self._children(store):
@@ -367,7 +377,8 @@ class MarkedTables:
 
     def _is_left(self, target: Target, row: Row | None) -> bool:
         if row is None:
-            return False
+            files = self._files.get(target.store)
+            return files is not None and target.action == "delete" and files.is_there(target.id)
         table = self._by_name[target.store]
         match target.action:
             case "delete":

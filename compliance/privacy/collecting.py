@@ -20,9 +20,12 @@ RECORDS_MAX: Final = 200_000
 NOT_SEARCHED: Final = (
     (
         "backups",
-        "Backups are not searched and end after 30 days; who was erased is erased again where one is put back.",
+        "Backups are the operator's, who ends them in time; nobody searches them, and who was erased is erased again "
+        "where one is put back.",
     ),
     ("caches", "Caches hold keys for at most a minute, and counters of limits without ids of accounts."),
+    ("files.evidence", "Uploads of colleagues are sealed and about our controls; nothing searches in them."),
+    ("files.reports", "Reports are about controls; exports are there for days, and searched where they came from, in the log."),
     ("vault", "Card numbers lie in a vault of their own; no card is stored here yet."),
 )
 
@@ -68,6 +71,8 @@ def collect(session: Session, sources: Sequence[PersonalDataSource], subject: st
         )
         counted = Counter((record.store, record.category) for record in found)
         for info in source.stores():
+            if info.kind == "files":
+                continue  # they stand among what is not searched
             # What the store's index gave was read from the log: both are searched by one question.
             name = info.name.replace("events.", "log.", 1) if info.kind == "events" else info.name
             skipped = None if error is None else _code(error)

@@ -8,8 +8,8 @@ from app.kernel.db import UtcDateTime
 from app.kernel.marks import personal, technical
 
 metadata = sa.MetaData()
-GOVERNANCE = "governance"
-_T = technical(GOVERNANCE)
+EVIDENCE = "evidence"
+_T = technical(EVIDENCE)
 
 report = sa.Table(
     "compliance_report",
@@ -26,7 +26,7 @@ report = sa.Table(
         info=personal(
             "staff",
             "asked_by",
-            retention=GOVERNANCE,
+            retention=EVIDENCE,
             on_erase="keep_to_class_end",
             export="never",
             purposes=("claims",),

@@ -21,11 +21,15 @@ from ingest.store.port import EventStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How long a worker has before its work is taken from it, how often work is tried, how much is exported."""
+    """How long a worker has before its work is taken from it, how often work is tried, how much is exported.
+
+    What was exported of the trail holds bodies with addresses in clear: it is there to be fetched, for `export_kept`.
+    """
 
     lease: timedelta = timedelta(minutes=2)
     tries_max: int = 3
     export_events_max: int = 1_000_000
+    export_kept: timedelta = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from app.kernel import crypto
 from app.kernel.access import COMPLIANCE_REPORT_CREATE, COMPLIANCE_REPORT_READ, Actor, ActorKind, service
 from app.kernel.clock import rfc3339
 from app.kernel.context import Context
+from app.kernel.db import delete_for_good
 from app.kernel.errors import Conflict, Gone, NotFound, OnePayError, Unavailable
 from app.kernel.jobs import guarded
 from app.kernel.logs import logger
@@ -31,6 +32,7 @@ from ingest.log import outbox
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
 OPEN: Final = (QUEUED, RUNNING)
+EXPORT: Final = "audit.export"
 LIST_MAX: Final = 50
 NOTE_CHARS: Final = 400
 _log: Final = logger(__name__)
@@ -204,6 +206,30 @@ def carry_on(ctx: Context, *, parts: Reports) -> str | None:
         if not isinstance(error, Overtaken):
             _missed(found, error, parts)
     return f"{found.kind} {'made' if error is None else 'not made'}"
+
+
+def retire_exports(ctx: Context, *, parts: Reports) -> str | None:
+    """Remove the files of exports that were kept long enough; the row says what was taken away, and that they went."""
+    table, days = models.report, parts.settings.export_kept.days
+    over = (
+        sa.select(table.c.id)
+        .where(table.c.kind == EXPORT, table.c.finished_at <= ctx.at - parts.settings.export_kept)
+        .where(sa.exists().where(models.file.c.report_id == table.c.id))
+        .order_by(table.c.finished_at)
+        .limit(LIST_MAX)
+    )
+    with parts.db.read() as session:
+        ids = list(session.scalars(over))
+    for id in ids:
+        # Files first: killed in between, the rows of them name it again.
+        if (parts.folder / id).exists():
+            shutil.rmtree(parts.folder / id)
+        with parts.db.begin() as session:
+            delete_for_good(session)
+            session.execute(sa.delete(models.file).where(models.file.c.report_id == id))
+            gone = sa.func.coalesce(table.c.note, "").concat(f"; its files went after {days} days")
+            session.execute(sa.update(table).where(table.c.id == id).values(note=gone))
+    return f"files of {len(ids)} exports removed" if ids else None
 
 
 def _give_back(ctx: Context, parts: Reports) -> None:

@@ -24,6 +24,7 @@ from compliance.contracts.tables import MarkedTables
 from compliance.privacy import graph
 from compliance.privacy.gate import Gate
 from compliance.privacy.models import consent_receipt
+from compliance.probes import privacy as probes
 from compliance.retention import holds, runs
 from compliance.retention.holds import Item
 from detectors import models as detectors
@@ -185,6 +186,12 @@ def test_what_no_run_ends_is_looked_for_as_well(house: Installation) -> None:
     with house.system.db.begin() as session:
         session.execute(sa.update(link).values(expires_at=NOW - timedelta(days=40)))
     assert [one for one in storage(house) if one.startswith("credential app_link") and "job identity.expire" in one]
+
+
+def test_a_store_that_nothing_ends_is_seen_by_the_probe(house: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    less = {name: one for name, one in UNENDED.items() if name != "app_contact"}
+    monkeypatch.setattr(probes, "UNENDED", less)
+    assert storage(house) == ["app_contact: no run ends its rows, and nothing is named that does"]
 
 
 def test_what_is_named_as_not_ended_by_runs_is_a_store_and_ended_by_none(house: Installation) -> None:

@@ -89,3 +89,10 @@ def test_an_auditor_reads_and_changes_nothing(house: Installation) -> None:
     assert "Dry run" not in drawn
     assert "Place a hold" not in drawn
     assert auditor.press("retention-plan", "session").status_code == 403
+
+
+def test_what_no_run_ends_is_said_with_its_reason(officer: Desk) -> None:
+    drawn = officer.draw(PATH)
+    assert "Not carried out by runs" in drawn
+    assert "payments_entry" in drawn
+    assert "ten years of book years have not gone by" in drawn

@@ -77,8 +77,8 @@ def layout(view: View) -> Any:  # a Dash component
         _answer(totals, held),
         *_form(view, found, held),
         _classes(view, found, known, totals),
-        _unended(),
         html.Div([_runs(view, known), _holds(view, held)], className="cols"),
+        _unended(),
     ]
     right: list[Part] = [updated(view.now)]
     if viewer.may(PRIVACY_HOLD_PLACE):
@@ -293,6 +293,7 @@ def _dock(view: View, run: Run, certificate: Mapping[str, Any] | None) -> Part:
                 ("Irrecoverable from", when(certificate["irrecoverable_from"], view.now)),
                 ("SHA-256", short(certificate["sha256"])),
                 ("What remains", body["remains"]),
+                ("Backups", body.get("backups") or "–"),
             ),
         ]
     footer: list[Part] = []

@@ -180,6 +180,7 @@ def test_the_certificate_names_who_decided_and_another_reader_looked(staffed: tu
             for text in session.scalars(sa.select(bodies.c.body).order_by(bodies.c.sequence))
         }
     assert body["decided_by"] == ["dpo", "dpo"]
+    assert body["backups"].startswith("Backups are the operator's and end within 30 days")
     erased, completed = told["privacy.subject.erased"], told["privacy.request.completed"]
     assert body["event"] == erased["event"]["id"]
     assert erased["user"]["id"] != completed["user"]["id"] == erase.READER.id
