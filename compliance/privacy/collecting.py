@@ -25,7 +25,10 @@ NOT_SEARCHED: Final = (
     ),
     ("caches", "Caches hold keys for at most a minute, and counters of limits without ids of accounts."),
     ("files.evidence", "Uploads of colleagues are sealed and about our controls; nothing searches in them."),
-    ("files.reports", "Reports are about controls; exports are there for days, and searched where they came from, in the log."),
+    (
+        "files.reports",
+        "Reports are about controls; exports are there for days, and searched where they came from, in the log.",
+    ),
     ("vault", "Card numbers lie in a vault of their own; no card is stored here yet."),
 )
 
