@@ -124,6 +124,9 @@ class ConsoleSources:
     def holders_of(self, permission: Permission) -> Sequence[str]:
         return [roles.WORD_OF_ROLE[role] for role in roles.holders_of(permission)]
 
+    def approvals_waiting(self, session: Session) -> int:
+        return len(self._system.approvals.pending_for(session, self.viewer(), self.context().at))
+
     def proof(self, session: Session, event_id: str) -> Receipt | None:
         return receipts.of_event(session, event_id)
 

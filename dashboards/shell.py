@@ -188,7 +188,9 @@ def _menu(current: str, area: str, viewer: Actor, counts: Mapping[str, int]) -> 
         ]
         if links:
             items += [*([html.H2(head)] if head else []), html.Ul(links)]
-    items.append(html.Ul(html.Li(html.A("Approvals", href="/approvals"))))
+    waiting = counts.get("approvals", 0)
+    words: Any = ["Approvals", html.Span(_count(waiting))] if waiting else "Approvals"
+    items.append(html.Ul(html.Li(html.A(words, href="/approvals"))))
     return html.Nav(items, className="menu", **{"aria-label": "Main"})
 
 

@@ -27,8 +27,8 @@ def build(session: Session, making: Making, parts: Reports) -> Document:
     return Document(
         kind=making.kind,
         title="Certificates of retention and erasure",
-        lead=f"{len(runs)} retention runs removed {removed:,} rows and events; {len(erasures)} erasures ended "
-        f"{erased:,} entries.",
+        lead=f"{_counted(len(runs), 'retention run')} removed {_counted(removed, 'row or event', 'rows and events')}; "
+        f"{_counted(len(erasures), 'erasure')} ended {_counted(erased, 'entry', 'entries')}.",
         since=making.since,
         as_of=making.as_of,
         build=parts.engine.build,
@@ -41,6 +41,10 @@ def build(session: Session, making: Making, parts: Reports) -> Document:
         ),
         tables=(_runs(session, runs), _places(runs), _erasures(session, erasures), _erased(erasures), _stays(erasures)),
     )
+
+
+def _counted(count: int, one: str, many: str | None = None) -> str:
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
 def _of_runs(session: Session, making: Making) -> list[tuple[sa.RowMapping, Body]]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
 from app.commands import operating
 from app.identity import roles
-from app.kernel.access import COMPLIANCE_EVIDENCE_READ, Actor, ActorKind, service
+from app.kernel.access import COMPLIANCE_EVIDENCE_READ, Acr, Actor, ActorKind, service
 from app.kernel.errors import NotFound
+from compliance.audit import export
+from compliance.audit.filters import Filter
 from compliance.engine import rerun
 from compliance.reports import runs
 from dashboards.pages import compliance
@@ -153,3 +156,28 @@ def test_what_fails_is_the_first_group_and_an_address_names_each(house: Installa
     assert len(names) == len(set(names)) == len(said)
     posture = desk(house, "olga").draw("/console/compliance/posture")
     assert set(re.findall(r"#([gc]\d+)", posture)) == set(names)
+
+
+def test_the_menu_counts_what_waits_for_somebody_to_decide(house: Installation) -> None:
+    def counted(name: str) -> str | None:
+        drawn = desk(house, name).draw("/console/")
+        found = re.search(r'\["Approvals", {"props": {"children": "(\d+)"', drawn)
+        return found[1] if found else None
+
+    assert counted("olga") is None
+    with house.system.db.begin() as session:
+        auditor = Actor(
+            id=house.people["audrey"].account,
+            kind=ActorKind.STAFF,
+            roles=frozenset({roles.AUDITOR}),
+            permissions=roles.ROLES[roles.AUDITOR],
+            acr=Acr.MFA,
+            authenticated_at=house.system.clock.now(),
+            period=(house.system.clock.now() - timedelta(days=1), house.system.clock.now()),
+        )
+        _, waits = export.ask(
+            session, Filter(), "For the yearly assessment", house.system.context(auditor), parts=house.system.reports
+        )
+    assert waits
+    assert counted("olga") == "1"
+    assert counted("audrey") is None, "nobody decides what they asked for"

@@ -53,7 +53,8 @@ class Around:
 
 def around(sources: Sources, viewer: Actor, now: datetime) -> Around:
     """Return the frame's own figures, as far as the viewer may see them."""
-    counts: dict[str, int] = {}
+    with sources.read() as session:
+        counts = {"approvals": sources.approvals_waiting(session)}
     dues: list[tuple[datetime, str, str]] = []
     if viewer.may(SOC_ALERT_READ):
         with sources.read() as session:

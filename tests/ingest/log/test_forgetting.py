@@ -283,3 +283,12 @@ def test_killed_at_any_point_it_goes_on_and_claims_nothing_before(
         assert len(told(world)) == 1
     finally:
         world.store.close()
+
+
+def test_what_is_left_is_said_in_words() -> None:
+    left = forgetting.Remaining(bodies=1, documents=2, has_unit=True, files=("a", "b"), is_covered=False)
+    assert str(left) == (
+        "1 text in the log; 2 documents in the event store; its file or index in the event store; "
+        "in the archive a, b; the event store does not account for every sequence"
+    )
+    assert str(forgetting.Remaining(bodies=0, documents=0, has_unit=False, files=(), is_covered=True)) == "nothing"
