@@ -30,7 +30,7 @@ from app.kernel.access import (
 from app.kernel.context import Context
 from app.kernel.errors import Forbidden, NotFound, OnePayError
 from app.oauth import guard
-from compliance.reports import runs
+from compliance.reports import taking
 from dashboards import console as dash_console
 from dashboards import feeds, mount
 from dashboards.mount import Console
@@ -165,9 +165,10 @@ def _files(system: System) -> Blueprint:
         Policy(permission=COMPLIANCE_REPORT_READ, surface=guard.STAFF),
     )
     def kept(report_id: str, name: str) -> Response:
-        with system.db.read() as session:
-            data = runs.read(session, report_id, name, g.actor, parts=system.reports)
-        return _attached(name, data)
+        ctx = edge.context()
+        return _attached(
+            name, edge.acted(lambda session: taking.take(session, report_id, name, ctx, parts=system.reports))
+        )
 
     @route(blueprint, "GET", "/console/files/log/<name>", Policy(permission=LOG_PROOF_READ, surface=guard.STAFF))
     def of_log(name: str) -> Response:

@@ -66,8 +66,7 @@ def bring() -> Response:
 @route(blueprint, "GET", "/staff/evidence/<sha256>", _READ)
 def take(sha256: str) -> Response:
     """Hand a file out, never to be shown in place."""
-    with system().db.read() as session:
-        found, content = files.opened(session, sha256, context(), cabinet=system().desk.cabinet)
+    found, content = acted(lambda session: files.take(session, sha256, context(), cabinet=system().desk.cabinet))
     answer = Response(content, mimetype="application/octet-stream")
     ending = found.name.rpartition(".")[2].lower()
     answer.headers["Content-Disposition"] = f'attachment; filename="evidence-{sha256[:16]}.{ending}"'

@@ -19,12 +19,14 @@ from app.kernel.access import COMPLIANCE_EVIDENCE_READ, COMPLIANCE_EVIDENCE_UPLO
 from app.kernel.context import Context
 from app.kernel.crypto import NONCE_BYTES, Unreadable
 from app.kernel.errors import ContentRefused, Gone, Invalid, NotFound, TooLarge
+from compliance import taking
 from compliance.attest import cards, models
 from compliance.attest.parts import MIB, TEXT_MAX, Cabinet, control_of
 from compliance.engine.rerun import number_of
 from ingest.events.compliance import EvidenceUploaded
 from ingest.log import outbox, read
 
+VIEW: Final = "evidence"
 NAME_MAX: Final = 120
 
 
@@ -126,6 +128,13 @@ def upload(session: Session, brought: Upload, ctx: Context, *, cabinet: Cabinet)
     nonce, cipher = crypto.seal(cabinet.key, brought.content, sha256.encode())
     crypto.write_private_once(cabinet.folder / sha256, nonce + cipher)
     return sha256
+
+
+def take(session: Session, sha256: str, ctx: Context, *, cabinet: Cabinet) -> tuple[File, bytes]:
+    """Return a file as `opened` does, and record that it was taken away."""
+    found, content = opened(session, sha256, ctx, cabinet=cabinet)
+    taking.record(session, VIEW, found.name, content, ctx)
+    return found, content
 
 
 def opened(session: Session, sha256: str, ctx: Context, *, cabinet: Cabinet) -> tuple[File, bytes]:

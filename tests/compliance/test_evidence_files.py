@@ -212,6 +212,7 @@ def test_a_file_is_only_ever_an_attachment(house: Installation) -> None:
     browser.sign_in(house.people["olga"], surface="staff")
     answer = browser.get(f"/staff/evidence/{sha256}")
     assert answer.status_code == 200
+    assert "access.data.exported" in house.waiting_kinds()
     assert answer.headers["Content-Disposition"].startswith("attachment;")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.mimetype == "application/octet-stream"

@@ -68,6 +68,7 @@ def test_a_file_is_an_attachment_of_those_who_may_read_it(house: Installation) -
     path = f"/console/files/{report.id}/roc_feed.csv"
     answer = signed_in(house, "olga").get(path)
     assert answer.status_code == 200
+    assert house.waiting_kinds()[-1] == "access.data.exported", "what leaves is told"
     assert answer.headers["Content-Disposition"] == 'attachment; filename="roc_feed.csv"'
     assert answer.data.startswith(b"Id,")
     assert signed_in(house, "ann").get(path).status_code == 403
