@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from datetime import timedelta
+from urllib.parse import unquote
 
 import pytest
 
@@ -182,3 +183,15 @@ def test_the_menu_counts_what_waits_for_somebody_to_decide(house: Installation) 
     assert waits
     assert counted("olga") == "1"
     assert counted("audrey") is None, "nobody decides what they asked for"
+
+
+def test_the_drawer_leads_along_the_list(house: Installation) -> None:
+    def slugs(search: str) -> dict[str, str]:
+        drawn = desk(house, "olga").draw("/console/compliance/controls", search)
+        found = re.findall(r'"children": "(previous|next)", "className": "more", "href": "[^"]*sel=([^"&]+)', drawn)
+        return {words: unquote(slug) for words, slug in found}
+
+    onward = slugs("?sel=pci:8.4.1")
+    assert onward.keys() == {"previous", "next"}
+    assert slugs(f"?sel={onward['next']}")["previous"] == "pci:8.4.1"
+    assert slugs(f"?sel={onward['previous']}")["next"] == "pci:8.4.1"

@@ -63,7 +63,7 @@ def layout(view: View) -> Any:  # a Dash component
         about = evidence.Shown(
             stood=chosen.stood, since=chosen.since, found=chosen.found, at=at or view.now, is_past=at is not None
         )
-        dock = evidence.dock_of(view, about, view.here("controls", sel=None))
+        dock = evidence.dock_of(view, about, view.here("controls", sel=None), _beside(view, shown, chosen))
     return page(
         "Controls",
         "Which requirement fails, since when, why?",
@@ -146,11 +146,7 @@ def _table(view: View, rows: Sequence[_Row], at: datetime) -> Any:
     if not view.words.get("sel"):
         heads.append(("Known by", "roomy"))
     body: list[Any] = []
-    groups: dict[tuple[str, int], list[_Row]] = {}
-    for row in rows:
-        groups.setdefault((row.control.framework, row.control.group), []).append(row)
-    # What fails is on the first screen; groups alike in that stay in the order of the catalogue.
-    for (framework, number), members in sorted(groups.items(), key=lambda one: _urgency(one[1])):
+    for (framework, number), members in _grouped(rows):
         counts = Counter(row.state for row in members)
         said = ", ".join(f"{counts[state]} {controls.SHORT[state]}" for state in State if counts.get(state))
         title = f"{controls.number(framework, number)}  {members[0].control.group_title}"
@@ -170,6 +166,28 @@ def _table(view: View, rows: Sequence[_Row], at: datetime) -> Any:
         ],
         className="t",
     )
+
+
+def _grouped(rows: Sequence[_Row]) -> list[tuple[tuple[str, int], list[_Row]]]:
+    """Return the rows by group: what fails is on the first screen, groups alike in that as in the catalogue."""
+    groups: dict[tuple[str, int], list[_Row]] = {}
+    for row in rows:
+        groups.setdefault((row.control.framework, row.control.group), []).append(row)
+    return sorted(groups.items(), key=lambda one: _urgency(one[1]))
+
+
+def _beside(view: View, rows: Sequence[_Row], chosen: _Row) -> list[Any]:
+    """Return the ways to the row before and the row after, in the order of the list."""
+    listed = [row for _, members in _grouped(rows) for row in members]
+    if chosen not in listed:
+        return []
+    place = listed.index(chosen)
+    ways = [("previous", place - 1), ("next", place + 1)]
+    return [
+        html.A(words, href=view.here("controls", sel=controls.slug(listed[at].control)), className="more")
+        for words, at in ways
+        if 0 <= at < len(listed)
+    ]
 
 
 def _urgency(members: Sequence[_Row]) -> int:

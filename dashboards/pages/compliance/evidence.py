@@ -38,13 +38,14 @@ class Shown:
     is_past: bool
 
 
-def dock_of(view: View, shown: Shown, close: str) -> Any:
-    """Return what is known of one control, or what was known at an instant of the past."""
+def dock_of(view: View, shown: Shown, close: str, ways: Sequence[Part] = ()) -> Any:
+    """Return what is known of one control, or was at an instant of the past; `ways` lead to the rows beside it."""
     now, since, found, at = shown.stood, shown.since, shown.found, shown.at
     control = now.control
     bar = [controls.state(now.state), html.B(controls.key(control))]
     if since is not None:
         bar.append(html.Span(f"since {controls.day(since)}, {age(at - since)}", className="dim"))
+    bar += ways
     inner: list[Any] = [html.P(_sentence(now), className="lead")]
     viewer = view.sources.viewer()
     may_read = viewer.may(COMPLIANCE_EVIDENCE_READ)
