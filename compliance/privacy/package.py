@@ -345,9 +345,7 @@ def _report(content: Content) -> str:
                 CATEGORIES.get(category, category),
                 len(records),
                 "; ".join(known[name].says for name in used if name in known),
-                "; ".join(
-                    f"{classes[name].keep.in_words()} from {classes[name].anchor}" for name in kept if name in classes
-                ),
+                "; ".join(classes[name].in_words for name in kept if name in classes),
                 ", ".join(sorted({record.origin for record in records})),
                 f"data/{category}.json",
             ]

@@ -100,10 +100,17 @@ def _rows(session: Session, view: View, at: datetime | None) -> list[_Row]:
     found = history.intervals(session, viewer, until - DAYS, until)
     framework = FRAMEWORKS.get(view.words.get("framework", ""))
     return [
-        _Row(stood=one, since=since.get(key), found=found.get(key, ()))
+        _Row(stood=one, since=_since(one, since.get(key)), found=found.get(key, ()))
         for key, one in stood.items()
         if framework in (None, key[0])
     ]
+
+
+def _since(stood: Standing, written: datetime | None) -> datetime | None:
+    """Return since when a control is in its state: what turned by itself, as by age, did when its time was over."""
+    if stood.turned_at is None or written is None:
+        return written
+    return max(written, stood.turned_at)
 
 
 def _filters(view: View, counts: Mapping[State, int]) -> Any:
