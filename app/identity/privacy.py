@@ -18,9 +18,21 @@ from app.kernel.access import ActorKind
 from app.kernel.context import Context
 from app.kernel.crypto import Secret, Unreadable
 from app.kernel.errors import Gone, NotFound
+from compliance.contracts.personal import Change, FieldUnknown
 from compliance.contracts.tables import Ended, MarkedTables, Reader, Row, Writer
 
 HASHING: Final = "rectification"
+NAME: Final = ("app_account", "name_ct")
+"""All that is corrected here for somebody: their address they change themselves, and a letter says what it said."""
+
+
+class _Tables(MarkedTables):
+    """The tables of identity: a name that is corrected is a name as any other."""
+
+    def rectify(self, session: Session, store: str, id: str, field: str, value: str, ctx: Context) -> Change:
+        if (store, field) != NAME:
+            raise FieldUnknown(param="field")
+        return super().rectify(session, store, id, field, accounts.checked_name(value), ctx)
 
 
 def source(parts: Identity) -> MarkedTables:
@@ -57,7 +69,7 @@ def source(parts: Identity) -> MarkedTables:
         content = json.dumps({"to": "", "subject": text, "text": ""})
         return crypto.seal_text(parts.messages, content, str(row["id"]))
 
-    return MarkedTables(
+    return _Tables(
         "identity",
         models.metadata,
         hashing=hashing(parts),

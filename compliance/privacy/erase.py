@@ -31,9 +31,11 @@ from compliance.privacy.models import erasure_certificate, erasure_target, reque
 from compliance.privacy.parts import Privacy
 from compliance.privacy.requests import Kind, Request, State
 from compliance.retention import holds, policies
+from compliance.retention import models as retention_tables
 from ingest.events.access import DataRead
+from ingest.events.envelope import at_path
 from ingest.events.privacy import RequestApproved, RequestCompleted, SubjectErased
-from ingest.log import entries, merkle, outbox, shredding
+from ingest.log import entries, merkle, outbox, read, shredding
 from ingest.log.merkle import Edge
 from ingest.log.shredding import Parts as Shredding
 
@@ -48,8 +50,16 @@ READER: Final = service("privacy-reader")
 STEPS_MAX: Final = 10_000
 LOOKS_MAX: Final = 4
 """So many steps a call takes, and so often it is begun again from what another reader still saw."""
+CASES: Final = frozenset((retention_tables.hold_item.name,))
+"""What says of a person that a case is about them: it is about the case, and is told to nobody as theirs."""
 GOES: Final = ("delete", "null", "shred")
 _WORDS: Final = {"delete": "erased", "null": "erased", "shred": "erased by destroying its key", "keep": "stays"}
+
+
+class CertificateDiffers(Conflict):
+    """This certificate is not the one that was written when the erasure was completed."""
+
+    code = "certificate_differs"
 
 
 class ErasureUnfinished(Conflict):
@@ -76,7 +86,10 @@ def plan(session: Session, subject: str, *, parts: Privacy) -> Planned:
     """Return what an erasure does to every row about a person; what is not settled keeps what it needs (PRV-32)."""
     seeds = graph.walk(session, parts.sources, subject)
     obstacles = [each for port in parts.obstacles for each in port(session, subject)]
-    found = {source.name: list(source.plan(session, seeds)) for source in parts.sources}
+    found = {
+        source.name: [each for each in source.plan(session, seeds) if each.store not in CASES]
+        for source in parts.sources
+    }
     # A key that opens what has to stay, stays as well; and with it what only its destruction would erase.
     needed: dict[str, str] = {}
     for target in (each for those in found.values() for each in those):
@@ -213,6 +226,7 @@ def approve(
 def start(session: Session, ctx: Context, *, parts: Privacy) -> str | None:
     """Begin the erasure whose wait is over: access ends at once, and what is to be done is written down, anew.
 
+    One that would erase what was approved to stay, as its reason was settled meanwhile, goes back to those who decide.
     One that cannot be begun is set aside, and says why.
     """
     query = (
@@ -231,13 +245,53 @@ def start(session: Session, ctx: Context, *, parts: Privacy) -> str | None:
     if request_id is None:
         return None
     found = asked.get(session, request_id)
-    asked.tried(session, found, "beginning", lambda: begin(session, found, ctx, parts=parts), ctx)
+    asked.tried(session, found, "beginning", lambda: _start(session, found, ctx, parts), ctx)
     return found.id
 
 
-def begin(session: Session, found: Request, ctx: Context, *, parts: Privacy, tell: bool = True) -> None:
-    """End access and write down, anew, what is to be done; batches follow. `tell` writes the last letter."""
+def _start(session: Session, found: Request, ctx: Context, parts: Privacy) -> None:
     planned = plan(session, found.subject, parts=parts)
+    more = _more_than_approved(session, found, planned)
+    if more:
+        _decide_again(session, found, planned, more, ctx, parts)
+    else:
+        begin(session, found, ctx, parts=parts, planned=planned)
+
+
+def _more_than_approved(session: Session, found: Request, planned: Planned) -> list[str]:
+    """Return the categories of which, in some store, all was approved to stay and something would go now.
+
+    What ended or came since in a store and category of which something was approved to go is carried out with it.
+    """
+    stay = {(each.store, each.category) for each in asked.items(session, found.id) if each.found == each.held > 0}
+    goes = {(target.store, target.category) for target in planned.every if target.action in GOES}
+    return sorted({category for _, category in stay & goes})
+
+
+def _decide_again(
+    session: Session, found: Request, planned: Planned, more: Sequence[str], ctx: Context, parts: Privacy
+) -> None:
+    """Put an approved erasure back before two people, and say so to its person."""
+    _show(session, found, planned, ctx)
+    restrict.release(session, found.subject, restrict.ERASURE, ctx, request_id=found.id)
+    said = ", ".join(each.replace("_", " ") for each in more)
+    note = f"what was approved to stay would go now ({said}): it is decided again"
+    values: dict[str, Any] = {"approved_by": None, "approved_root": None, "not_before": None}
+    asked.move(session, found, State.IN_REVIEW, ctx, note=note, plan_root=planned.root, **values)
+    letters.again_erasure(session, asked.get(session, found.id), ctx, parts=parts)
+
+
+def begin(
+    session: Session,
+    found: Request,
+    ctx: Context,
+    *,
+    parts: Privacy,
+    tell: bool = True,
+    planned: Planned | None = None,
+) -> None:
+    """End access and write down, anew, what is to be done; batches follow. `tell` writes the last letter."""
+    planned = planned or plan(session, found.subject, parts=parts)
     if tell:
         # While there is an address; the letter is none of the rows that are planned.
         obstacles = [each for port in parts.obstacles for each in port(session, found.subject)]
@@ -284,25 +338,44 @@ def step(db: Database, request_id: str, ctx: Context, *, parts: Privacy, shreds:
 def certified(session: Session, token: str) -> tuple[Mapping[str, Any], str] | None:
     """Return the certificate that the link of a last letter leads to, and its hash; None while there is none yet.
 
-    Raises `NotFound` for a link of no letter.
+    Raises `NotFound` for a link of no letter, and `CertificateDiffers`.
     """
     found = sa.select(request.c.id).where(request.c.certificate_hash == crypto.sha256(token.encode()))
     request_id = session.execute(found).scalar_one_or_none()
     if request_id is None:
         raise NotFound
-    query = sa.select(erasure_certificate).where(erasure_certificate.c.request_id == request_id)
-    row = session.execute(query).one_or_none()
-    return None if row is None else (json.loads(row.body), row.sha256)
+    return _certificate_of(session, request_id)
 
 
 def certificate(session: Session, request_id: str) -> Mapping[str, Any]:
-    """Return the certificate of an erasure; raises `NotFound` before there is one."""
-    query = sa.select(erasure_certificate.c.body).where(erasure_certificate.c.request_id == request_id)
-    body = session.execute(query).scalar_one_or_none()
-    if body is None:
+    """Return the certificate of an erasure; raises `NotFound` before there is one, and `CertificateDiffers`."""
+    found = _certificate_of(session, request_id)
+    if found is None:
         raise NotFound
-    found: Mapping[str, Any] = json.loads(body)
-    return found
+    return found[0]
+
+
+def _certificate_of(session: Session, request_id: str) -> tuple[Mapping[str, Any], str] | None:
+    """Return a certificate and its hash, compared with what the log says of it as long as it does."""
+    query = sa.select(erasure_certificate).where(erasure_certificate.c.request_id == request_id)
+    row = session.execute(query).one_or_none()
+    if row is None:
+        return None
+    sha256 = crypto.sha256(row.body.encode()).hex()
+    if sha256 != row.sha256 or _logged_hash(session, request_id) not in (None, sha256):
+        raise CertificateDiffers(object_id=request_id)
+    return json.loads(row.body), sha256
+
+
+def _logged_hash(session: Session, request_id: str) -> str | None:
+    """Return the hash that the event of completion holds; None before it is numbered, and once its class has ended."""
+    event_id = asked.event_of_state(session, request_id, State.CLOSED)
+    sequence = None if event_id is None else read.sequence_of(session, event_id)
+    body = None if sequence is None else read.body(session, sequence)
+    if body is None:
+        return None
+    said = at_path(json.loads(body.body), "onepay.privacy.sha256")
+    return None if said is None else str(said)
 
 
 def replay(db: Database, erased: Iterable[tuple[str, str]], ctx: Context, *, parts: Privacy, shreds: Shredding) -> int:
@@ -482,17 +555,18 @@ def _certify(
         "event": event_id,
     }
     text = canonical.encode(body).decode()
+    sha256 = crypto.sha256(text.encode()).hex()
     session.execute(
         sa.insert(erasure_certificate).values(
             request_id=found.id,
             body=text,
-            sha256=crypto.sha256(text.encode()).hex(),
+            sha256=sha256,
             at=ctx.at,
             irrecoverable_from=irrecoverable,
             event_id=event_id,
         )
     )
-    event = asked.event_of(RequestCompleted, found)
+    event = replace(asked.event_of(RequestCompleted, found), sha256=sha256)
     asked.move(session, found, State.VERIFIED, ctx, note="nothing is left, as another reader saw")
     asked.end(session, asked.get(session, found.id), State.CLOSED, ctx, event=event, note="certified", parts=parts)
 

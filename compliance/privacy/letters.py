@@ -80,6 +80,11 @@ def approved_erasure(session: Session, found: Request, begins: datetime, ctx: Co
     _tell(session, "approved_erasure", found, ctx, parts, until=_instant(begins, parts), stop=stop)
 
 
+def again_erasure(session: Session, found: Request, ctx: Context, *, parts: Privacy) -> None:
+    """Tell that an erasure which was approved is decided again, as more would be erased than was approved."""
+    _tell(session, "again_erasure", found, ctx, parts, stop=_stop(_renewed_token(session, found), parts))
+
+
 def done_erasure(
     session: Session, found: Request, kept: str, ctx: Context, *, is_reached: bool, parts: Privacy
 ) -> None:

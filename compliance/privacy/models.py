@@ -19,16 +19,28 @@ _OF_REQUEST = "request_id>compliance_request.subject"
 
 
 def _own(
-    category: str, subject: str = "subject", *, export: str = "as_is", class_: str = REQUEST_CLASS
+    category: str,
+    subject: str = "subject",
+    *,
+    export: str = "as_is",
+    class_: str = REQUEST_CLASS,
+    on_erase: str = "keep_to_class_end",
+    origin: str = "provided",
 ) -> dict[str, object]:
     return personal(
         category,
         subject,
         retention=class_,
-        on_erase="keep_to_class_end",
+        on_erase=on_erase,
         export=export,
+        origin=origin,
         purposes=("rights",),
     )
+
+
+def _words(category: str = "free_text", subject: str = "subject") -> dict[str, object]:
+    """Mark what colleagues wrote about a person: that something was decided is kept, their words go with the person."""
+    return _own(category, subject, on_erase="null", origin="observed")
 
 
 def _staff(column: str) -> dict[str, object]:
@@ -69,7 +81,7 @@ request = sa.Table(
             purposes=("rights",),
         ),
     ),
-    sa.Column("outcome", sa.Text, nullable=True, info=_own("behaviour")),
+    sa.Column("outcome", sa.Text, nullable=True, info=_words("communication")),
     sa.Column("handled_by", sa.Text, nullable=True, info=_staff("handled_by")),
     sa.Column("approved_by", sa.Text, nullable=True, info=_staff("approved_by")),
     sa.Column("approval_id", sa.Text, nullable=True, info=_T),
@@ -94,7 +106,7 @@ request_step = sa.Table(
     sa.Column("role", sa.Text, nullable=False, info=_T),
     sa.Column("actor", sa.Text, nullable=True, info=_staff("actor")),
     sa.Column("event_id", sa.Text, nullable=True, info=_T),
-    sa.Column("note", sa.Text, nullable=True, info=_own("free_text", _OF_REQUEST)),
+    sa.Column("note", sa.Text, nullable=True, info=_words(subject=_OF_REQUEST)),
 )
 request_letter = sa.Table(
     "compliance_request_letter",
@@ -199,7 +211,7 @@ objection = sa.Table(
     sa.Column("purpose", sa.Text, nullable=False, info=_own("behaviour")),
     sa.Column("at", UtcDateTime, nullable=False, info=_T),
     sa.Column("decision", sa.Text, nullable=True, info=_own("behaviour")),
-    sa.Column("grounds", sa.Text, nullable=True, info=_own("free_text")),
+    sa.Column("grounds", sa.Text, nullable=True, info=_words()),
     sa.Column("decided_at", UtcDateTime, nullable=True, info=_T),
     sa.CheckConstraint("decision IN ('upheld', 'compelling_grounds')", name="compliance_objection_decision"),
 )

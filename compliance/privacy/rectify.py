@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy.orm import Session
 
+from app.kernel import words
 from app.kernel.access import PRIVACY_REQUEST_HANDLE
 from app.kernel.approvals import Approvals
 from app.kernel.context import Context
 from app.kernel.errors import NotFound, ReasonMissing, SamePerson, WrongState
-from compliance.contracts.personal import Change, FieldUnknown
+from compliance.contracts.personal import Change, FieldUnknown, PersonalDataSource
 from compliance.privacy import graph, letters, restrict
 from compliance.privacy import requests as asked
 from compliance.privacy.parts import Privacy
@@ -22,19 +24,29 @@ from ingest.log import outbox
 
 REFUSAL: Final = "privacy.refusal"
 VALUE_MAX: Final = 500
+OWNERS: Final = frozenset(("contact", "credential"))
+"""What its person alone changes: by what somebody is reached or signs in. There it is proven, told to the old address
+and waited for, and nobody who works here can lead the letters of a customer elsewhere."""
 """How the note of a step begins that changed a value; its event holds the hashes of before and after."""
 
 
 def rectify(
     session: Session, request_id: str, store: str, id: str, field: str, value: str, ctx: Context, *, parts: Privacy
 ) -> Change:
-    """Correct a value of the person who asked, and look that it reads so; raises `FieldUnknown`, `NotFound`."""
+    """Correct a value of the person who asked, and look that it reads so.
+
+    Raises `FieldUnknown`, also for what is theirs alone to change, `NotFound`, and what the owner of the data says of
+    a text that is none.
+    """
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
     found = _handled(session, request_id, Kind.RECTIFICATION, ctx)
     outbox.record(session, DataRead(view="privacy_request", count=1, about=(found.subject,)), ctx)
     source = next((each for each in parts.sources if any(info.name == store for info in each.stores())), None)
     if source is None or not 0 < len(value) <= VALUE_MAX:
         raise FieldUnknown(param="field")
+    if (store, field) in _owners(source):
+        raise FieldUnknown("This is changed by its person alone, signed in, under “Security”.", param="field")
+    value = unicodedata.normalize("NFC", words.checked(value, param="value", shortest=1, longest=VALUE_MAX))
     seeds = graph.walk(session, parts.sources, found.subject)
     if not any(record.store == store and record.id == id for record in source.collect(session, seeds)):
         raise NotFound
@@ -51,16 +63,22 @@ def rectify(
 
 
 def correctable(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> Sequence[tuple[str, str, str]]:
-    """Return (store, id, field) of what a person gave us and could have corrected; names of fields, no values."""
+    """Return (store, id, field) of what a person gave us and could have corrected; names of fields, no values.
+
+    Recorded as a reading of personal data: the rows are looked at to name them.
+    """
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
     found = _handled(session, request_id, Kind.RECTIFICATION, ctx)
+    outbox.record(session, DataRead(view="privacy_request", count=1, about=(found.subject,)), ctx)
     seeds = graph.walk(session, parts.sources, found.subject)
     places: set[tuple[str, str, str]] = set()
     for source in parts.sources:
         given = {
             (info.name, info.category)
             for info in source.stores()
-            if info.origin == "provided" and info.on_erase != "keep_to_class_end" and info.category != "account.id"
+            if info.origin == "provided"
+            and info.on_erase != "keep_to_class_end"
+            and info.category not in ("account.id", "communication", *OWNERS)
         }
         for record in source.collect(session, seeds) if given else ():
             if (record.store, record.category) in given and not record.counterparty:
@@ -133,6 +151,11 @@ def refuse(
     if found.kind is Kind.OBJECTION:
         restrict.refuse_objection(session, found, reasons, ctx)
     return "refused"
+
+
+def _owners(source: PersonalDataSource) -> set[tuple[str, str]]:
+    """Return the fields of an owner's stores that their person alone changes."""
+    return {(info.name, field) for info in source.stores() if info.category in OWNERS for field in info.fields}
 
 
 def _handled(session: Session, request_id: str, kind: Kind, ctx: Context) -> Request:

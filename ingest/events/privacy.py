@@ -124,9 +124,10 @@ class RequestStopped(RequestEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestCompleted(RequestEvent):
-    """What a person asked for was given or done."""
+    """What a person asked for was given or done; of an erasure the hash of its certificate."""
 
     kind: ClassVar[str] = "privacy.request.completed"
+    sha256: str | None = ecs("onepay.privacy.sha256", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
