@@ -6,7 +6,6 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any, Final
 
 from app.kernel import canonical, crypto
@@ -55,7 +54,7 @@ class Filter:
         """Return the condition."""
         parts: list[Where] = [Eq(path, value) for name, path in _PATHS.items() if (value := getattr(self, name))]
         if self.object:
-            parts.append(Or(tuple(In(path, (self.object,)) for path in objects())))
+            parts.append(Or(tuple(In(path, (self.object,)) for path in catalog.objects())))
         if self.action:
             stem = self.action.rstrip("*")
             parts.append(Prefix("event.action", stem) if stem != self.action else Eq("event.action", stem))
@@ -118,12 +117,6 @@ def read(words: Mapping[str, Any], at: datetime) -> Filter:
     if found.first and found.last and found.first > found.last:
         raise PeriodInvalid("The first sequence stands behind the last.")
     return found
-
-
-@cache
-def objects() -> tuple[str, ...]:
-    """Return the fields that hold the id of a thing."""
-    return ("event.id", *(path for path in catalog.columns() if path.startswith("onepay.") and path.endswith(".id")))
 
 
 def _number(text: str, name: str) -> int:

@@ -20,6 +20,7 @@ from app.kernel.errors import Conflict, Invalid, NotFound
 from compliance.catalog import retention as catalogue
 from compliance.contracts.personal import Target
 from compliance.retention import models
+from ingest.events import catalog
 from ingest.events.privacy import LegalHoldPlaced, LegalHoldReleased
 from ingest.log import outbox
 from ingest.log.forgetting import Held, Keeping
@@ -251,11 +252,24 @@ def sequences(holds: Sequence[Hold], store: EventStore, class_: str, lo: int, hi
     return found
 
 
-_OBJECTS: Final = ("event.id", "onepay.transfer.id", "onepay.wallet.id", "onepay.topup.id", "onepay.incident.id")
+def keep_key(holds: Sequence[Hold], store: EventStore, subject: str, class_: str) -> bool:
+    """Tell whether a hold keeps an event about a person, of a class of the log: then the key that opens it stays."""
+    mine = And((Eq("onepay.class", class_), Eq("onepay.subject.id", subject)))
+    for item in (item for hold in holds for item in hold.items):
+        if item.kind == "object":
+            found = store.count(And((mine, _about(item.value))), Window())
+        elif item.kind == "sequences":
+            first, last = (int(part) for part in item.value.split(":"))
+            found = store.count(mine, Window(lo=first - 1, hi=last))
+        else:
+            found = item in (Item(kind="class", value=class_), Item(kind="subject", value=subject))
+        if found:
+            return True
+    return False
 
 
 def _about(object_id: str) -> Where:
-    return Or(tuple(In(path, (object_id,)) for path in _OBJECTS))
+    return Or(tuple(In(path, (object_id,)) for path in catalog.objects()))
 
 
 def _checked(item: Item) -> Item:

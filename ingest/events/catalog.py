@@ -125,3 +125,9 @@ def categories() -> Mapping[str, str]:
                 known = found.setdefault(declared.path, category)
                 assert known == category, f"{declared.path} is {known} and {category}"
     return dict(sorted(found.items()))
+
+
+@cache
+def objects() -> tuple[str, ...]:
+    """Return the fields that hold the id of a thing."""
+    return ("event.id", *(path for path in columns() if path.startswith("onepay.") and path.endswith(".id")))
