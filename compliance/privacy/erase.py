@@ -27,11 +27,13 @@ from compliance.catalog import retention
 from compliance.contracts.personal import Obstacle, PersonalDataSource, Target
 from compliance.privacy import graph, letters, restrict
 from compliance.privacy import requests as asked
+from compliance.privacy.events import LOG
 from compliance.privacy.models import erasure_certificate, erasure_target, request, request_item
 from compliance.privacy.parts import Privacy
 from compliance.privacy.requests import Kind, Request, State
 from compliance.retention import holds, policies
 from compliance.retention import models as retention_tables
+from compliance.retention.holds import Hold
 from ingest.events.access import DataRead
 from ingest.events.envelope import at_path
 from ingest.events.privacy import RequestApproved, RequestCompleted, SubjectErased
@@ -319,7 +321,7 @@ def step(db: Database, request_id: str, ctx: Context, *, parts: Privacy, shreds:
         if found.state not in (State.EXECUTING, State.EXECUTED):
             return False
         if found.state is State.EXECUTING:
-            _give_way(session, found)
+            _give_way(session, found, parts)
             if _next_batch(session, found, ctx, parts):
                 return True
     if found.state is State.EXECUTED:
@@ -411,7 +413,15 @@ def carry_out(db: Database, request_id: str, ctx: Context, *, parts: Privacy, sh
     raise ErasureUnfinished(object_id=request_id)
 
 
-def _give_way(session: Session, found: Request) -> None:
+def _is_held(target: Target, standing: Sequence[Hold], parts: Privacy) -> bool:
+    """Tell whether a hold keeps a row, or an event that only the key of its class opens."""
+    if any(hold.keeps(target) for hold in standing):
+        return True
+    is_of_log = target.key_class is not None and target.store == f"{LOG}.{target.id}"
+    return is_of_log and holds.keep_key(standing, parts.store, target.subject, target.id)
+
+
+def _give_way(session: Session, found: Request, parts: Privacy) -> None:
     """Leave what a legal hold keeps, also one that was placed since the plan; asked before each batch (PRV-40).
 
     If holds cannot be read nothing is erased, since the transaction ends here.
@@ -425,7 +435,7 @@ def _give_way(session: Session, found: Request) -> None:
     place = session.execute(last).scalar_one_or_none() or 0
     for row in session.execute(undone.order_by(of.place)).all():
         targets = _targets_of(row, found.subject)
-        held = [target.id for target in targets if any(hold.keeps(target) for hold in standing)]
+        held = [target.id for target in targets if _is_held(target, standing, parts)]
         if not held:
             continue
         free = [target.id for target in targets if target.id not in held]

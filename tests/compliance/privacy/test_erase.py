@@ -27,6 +27,7 @@ from compliance.privacy.models import erasure_target, request
 from compliance.privacy.requests import State
 from compliance.retention import holds
 from compliance.retention.models import hold as hold_table
+from ingest import models as log
 from ingest.log import checkpoint, merkle, proofs, read
 from ingest.models import body as bodies
 from tests.compliance.privacy.rights import Rights
@@ -468,6 +469,45 @@ def test_a_hold_that_is_placed_meanwhile_keeps_its_rows_and_is_named_by_its_clas
     said = json.dumps(body) + "".join(rights.letters_to(amber)) + repr(_steps(rights, request_id))
     assert "secret reason" not in said
     assert "court-42" not in said
+
+
+@pytest.mark.parametrize("by", ["event", "transfer", "sequence"])
+def test_a_hold_on_an_event_keeps_the_key_that_opens_it(staffed: tuple[Rights, Person, Person], by: str) -> None:
+    rights, officer, dpo = staffed
+    amber, basil = rights.house.customer("amber_note", euros=20), rights.house.customer("basil_note", euros=5)
+    send(rights, amber, basil, "note of amber")
+    emptied(rights, amber, basil)
+    rights.calm()
+    request_id = rights.approved_erasure(amber, officer, dpo)
+    rights.house.arrive()
+    with rights.db.read() as session:
+        of = log.entry.c
+        kind = "transaction.transfer.settled"
+        event_id, sequence = session.execute(
+            sa.select(of.event_id, of.sequence).where(of.kind == kind).order_by(of.sequence).limit(1)
+        ).one()
+        body = json.loads(session.scalar(sa.select(log.body.c.body).where(log.body.c.sequence == sequence)))
+    items = {
+        "event": holds.Item(kind="object", value=event_id),
+        "transfer": holds.Item(kind="object", value=body["onepay"]["transfer"]["id"]),
+        "sequence": holds.Item(kind="sequences", value=f"{sequence}:{sequence}"),
+    }
+    order = holds.Order(
+        case="court-45",
+        reason="a payment in dispute",
+        authority="District court",
+        review_on=rights.clock.now().date() + timedelta(days=90),
+        items=(items[by],),
+    )
+    with rights.db.begin() as session:
+        holds.place(session, order, rights.colleague(officer, roles.COMPLIANCE_OFFICER))
+    rights.clock.move(timedelta(hours=72))
+    rights.work()
+    with rights.db.read() as session:
+        certificate = erase.certificate(session, request_id)
+    assert "money" not in certificate["keys_destroyed"], "what is held can still be read"
+    assert "security" in certificate["keys_destroyed"]
+    assert ("log.money", "legal_hold") in {(line["store"], line["class"]) for line in certificate["stays"]}
 
 
 def test_a_hold_waits_for_the_batch_that_has_begun_and_is_seen_by_the_next(
