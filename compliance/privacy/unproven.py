@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 import sqlalchemy as sa
@@ -12,7 +13,7 @@ from app.kernel.context import Context
 from compliance.privacy import letters, requests
 from compliance.privacy.models import request, request_letter
 from compliance.privacy.parts import Privacy
-from compliance.privacy.requests import State
+from compliance.privacy.requests import Request, State
 from ingest.events.privacy import RequestRefused
 
 AT_ONCE: Final = 200
@@ -33,17 +34,20 @@ def go_on(session: Session, ctx: Context, *, parts: Privacy) -> int:
         found = requests.locked(session, request_id)
         if found.state is not State.IDENTITY:
             continue
-        if was_reminded:
-            letters.refused(session, found, REASONS, ctx, parts=parts)
-            requests.move(session, found, found.state, ctx, outcome=REASONS)
-            event = requests.event_of(RequestRefused, found)
-            requests.end(
-                session, found, State.REFUSED, ctx, event=event, note="nobody showed who they are", parts=parts
-            )
-        else:
-            letters.identity_reminder(session, found, ctx, parts=parts)
-        written += 1
+        what, do = ("refusing", _refuse) if was_reminded else ("reminding", _remind)
+        written += requests.tried(session, found, what, partial(do, session, found, ctx, parts), ctx)
     return written
+
+
+def _remind(session: Session, found: Request, ctx: Context, parts: Privacy) -> None:
+    letters.identity_reminder(session, found, ctx, parts=parts)
+
+
+def _refuse(session: Session, found: Request, ctx: Context, parts: Privacy) -> None:
+    letters.refused(session, found, REASONS, ctx, parts=parts)
+    requests.move(session, found, found.state, ctx, outcome=REASONS)
+    event, note = requests.event_of(RequestRefused, found), "nobody showed who they are"
+    requests.end(session, found, State.REFUSED, ctx, event=event, note=note, parts=parts)
 
 
 def _due(session: Session, at: datetime, parts: Privacy) -> list[tuple[str, bool]]:
@@ -63,7 +67,7 @@ def _due(session: Session, at: datetime, parts: Privacy) -> list[tuple[str, bool
         .join(asked, asked.c.request_id == request.c.id)
         .outerjoin(reminded, reminded.c.request_id == request.c.id)
         .where(request.c.state == State.IDENTITY.value, asked.c.at <= at - known.identity_remind_after)
-        .where(sa.or_(reminded.c.at.is_(None), is_over))
+        .where(sa.or_(reminded.c.at.is_(None), is_over), requests.is_free(at))
         .order_by(asked.c.at, request.c.id)
         .limit(AT_ONCE)
     )
