@@ -413,7 +413,7 @@ def carry_out(db: Database, request_id: str, ctx: Context, *, parts: Privacy, sh
     raise ErasureUnfinished(object_id=request_id)
 
 
-def _is_held(target: Target, standing: Sequence[Hold], parts: Privacy) -> bool:
+def is_held(target: Target, standing: Sequence[Hold], parts: Privacy) -> bool:
     """Tell whether a hold keeps a row, or an event that only the key of its class opens."""
     if any(hold.keeps(target) for hold in standing):
         return True
@@ -435,7 +435,7 @@ def _give_way(session: Session, found: Request, parts: Privacy) -> None:
     place = session.execute(last).scalar_one_or_none() or 0
     for row in session.execute(undone.order_by(of.place)).all():
         targets = _targets_of(row, found.subject)
-        held = [target.id for target in targets if _is_held(target, standing, parts)]
+        held = [target.id for target in targets if is_held(target, standing, parts)]
         if not held:
             continue
         free = [target.id for target in targets if target.id not in held]

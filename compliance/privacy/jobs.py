@@ -73,11 +73,14 @@ def expire(db: Database, ctx: Context, parts: Privacy, shreds: Shredding) -> str
     """Destroy copies whose time is over: the key, then what it opened."""
     with db.read() as session:
         over = delivery.over(session, ctx, parts=parts)
-    for request_id in over:
-        shredding.destroy(request_id, (PACKAGE_CLASS,), "its time is over", ctx, parts=shreds, run=request_id)
-        with db.begin() as session:
-            delivery.expire(session, request_id, ctx, parts=parts)
-    return f"{len(over)} copies destroyed" if over else None
+    done = sum(guarded("privacy.expire", partial(_end_copy, db, one, ctx, parts, shreds)) is None for one in over)
+    return f"{done} copies destroyed" if done else None
+
+
+def _end_copy(db: Database, request_id: str, ctx: Context, parts: Privacy, shreds: Shredding) -> None:
+    shredding.destroy(request_id, (PACKAGE_CLASS,), "its time is over", ctx, parts=shreds, run=request_id)
+    with db.begin() as session:
+        delivery.expire(session, request_id, ctx, parts=parts)
 
 
 def _copies(db: Database, ctx: Context, parts: Privacy) -> int:

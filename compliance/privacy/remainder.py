@@ -66,7 +66,7 @@ def _is_free(session: Session, first: Request, parts: Privacy, shreds: Shredding
     left = {(row.store, id) for row in rows for id in row.ids}
     standing = holds.active(session)
     planned = erase.plan(session, first.subject, parts=parts)
-    held = {each.leaf for each in planned.every if any(hold.keeps(each) for hold in standing)}
+    held = {each.leaf for each in planned.every if erase.is_held(each, standing, parts)}
     # A key that opens what a hold keeps stays as well, and with it what only its destruction would erase.
     needed = {each.key_class for each in planned.every if each.leaf in held}
     classes = set[str]()

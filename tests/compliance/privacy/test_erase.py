@@ -508,6 +508,12 @@ def test_a_hold_on_an_event_keeps_the_key_that_opens_it(staffed: tuple[Rights, P
     assert "money" not in certificate["keys_destroyed"], "what is held can still be read"
     assert "security" in certificate["keys_destroyed"]
     assert ("log.money", "legal_hold") in {(line["store"], line["class"]) for line in certificate["stays"]}
+    for _ in range(2):
+        rights.clock.move(timedelta(hours=1))
+        rights.work()
+    with rights.db.read() as session:
+        again = sa.select(request.c.id).where(request.c.subject == amber.account, request.c.kind == "erasure")
+        assert session.scalars(again).all() == [request_id], "what a hold keeps is not erased again while it stands"
 
 
 def test_a_hold_waits_for_the_batch_that_has_begun_and_is_seen_by_the_next(
