@@ -193,6 +193,7 @@ def _storage(look: Look, *, parts: Privacy, retention: Retention) -> Reading:
     tables = [source for source in parts.sources if isinstance(source, MarkedTables)]
     nobody, old = _not_by_runs(look, tables, periods_)
     wrong += [*nobody, *old]
+    months = forgetting.units(look.session)
     for class_, policy in sorted(periods_.items()):
         look.deadline.check()
         before = policy.before(look.at - GRACE)
@@ -208,7 +209,7 @@ def _storage(look: Look, *, parts: Privacy, retention: Retention) -> Reading:
                     says = f"{len(free)} are due for more than 48 h, and no open run names them"
                     wrong.append(Violation(component="rows", object_id=f"{class_} {store}", says=says))
         if class_ in CLASSES:
-            for unit in forgetting.units(look.session):
+            for unit in months:
                 if unit.class_ == class_ and month_end(unit.month) <= before:
                     due += 1
                     is_named = unit_leaf(unit) in named
