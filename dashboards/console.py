@@ -12,7 +12,7 @@ from flask import Flask
 
 from app.kernel.access import COMPLIANCE_CONTROL_READ, SECURITY_OWN_READ, SOC_OVERVIEW_READ, Actor
 from app.kernel.errors import NotFound, OnePayError, Unavailable
-from dashboards import guard, mount, shell, states, theme
+from dashboards import around, guard, mount, shell, states, theme
 from dashboards.calls import BadCall, is_text
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, SOC, Page, View
@@ -87,7 +87,7 @@ def draw(sources: Sources, path: str, search: str) -> Any:  # a Dash component
     words = _words(search)
     area = page.area if page else area_of(path, viewer)
     view = View(sources=sources, now=now, scheme=sources.scheme(), words=words or {}, id=id_, area=area)
-    around = soc.around(sources, viewer, now)
+    surroundings = around.around(sources, viewer, now)
     return shell.frame(
         states.unreadable(WORDS_MAX) if words is None else _content(page, view, viewer, path),
         current=page.slug if page else "",
@@ -95,9 +95,9 @@ def draw(sources: Sources, path: str, search: str) -> Any:  # a Dash component
         viewer=viewer,
         now=now,
         is_demo=sources.is_demo,
-        counts=around.counts,
-        deadlines=around.deadlines,
-        banner=around.banner,
+        counts=surroundings.counts,
+        deadlines=surroundings.deadlines,
+        banner=surroundings.banner,
     )
 
 

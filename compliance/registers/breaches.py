@@ -40,7 +40,9 @@ SUSPECTED, ASSESSING, NO_NOTICE, TO_NOTIFY, NOTIFIED, COMPLETE = (
 NOTIFY, KEEP = "notify", "no_notice"
 LETTERS_LEFT_OUT: Final = "letters_left_out"
 AUTHORITY, PEOPLE, CONTROLLER = "authority", "people", "controller"
-_OPEN: Final = (SUSPECTED, ASSESSING, TO_NOTIFY, NOTIFIED)
+RUNNING: Final = (SUSPECTED, ASSESSING, TO_NOTIFY)
+"""States in which the 72 hours run: nobody has decided yet, or the authority is still to be told."""
+_OPEN: Final = (*RUNNING, NOTIFIED)
 
 
 class AwarenessInvalid(Invalid):

@@ -1,0 +1,84 @@
+"""What presses, counted for whoever looks around: papers to sign, requests of people, the next days of the law.
+
+Aggregates alone: no row about a person is read, so nothing of it is a reading of anybody's data. One statement each,
+since every page of the console asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel.access import (
+    COMPLIANCE_ATTESTATION_PROPOSE,
+    COMPLIANCE_CONTROL_READ,
+    COMPLIANCE_EXCEPTION_PROPOSE,
+    COMPLIANCE_RISK_PROPOSE,
+    PRIVACY_REQUEST_READ,
+    Actor,
+)
+from compliance.attest.models import attestation, exception, risk_analysis
+from compliance.attest.parts import EXPIRED, IN_FORCE
+from compliance.attest.todo import SOON
+from compliance.privacy.models import request
+from compliance.privacy.requests import ENDED
+from compliance.registers import breaches
+from compliance.registers.models import breach
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The requests of people that are open, and the nearest day of the law among those that wait for an answer."""
+
+    open: int
+    due_at: datetime | None
+
+
+def papers(session: Session, actor: Actor, at: datetime) -> int:
+    """Count the papers that ended or end within 30 days, of the kinds that this actor signs.
+
+    What was never signed and what runs beside a baseline stand on the page: only all standings and what runs tell them.
+    """
+    actor.require(COMPLIANCE_CONTROL_READ)
+    kinds = (
+        (COMPLIANCE_ATTESTATION_PROPOSE, attestation, attestation.c.expires_at, (IN_FORCE, EXPIRED)),
+        (COMPLIANCE_EXCEPTION_PROPOSE, exception, exception.c.until_at, (IN_FORCE,)),
+        (COMPLIANCE_RISK_PROPOSE, risk_analysis, risk_analysis.c.review_by, (IN_FORCE,)),
+    )
+    found = [
+        sa.select(sa.func.count())
+        .select_from(table)
+        .where(table.c.state.in_(states), ends <= at + SOON)
+        .scalar_subquery()
+        for permission, table, ends, states in kinds
+        if actor.may(permission)
+    ]
+    if not found:
+        return 0
+    return sum(session.execute(sa.select(*found)).one())
+
+
+def requests(session: Session, actor: Actor) -> Asked:
+    """Count the open requests of people, an auditor's of their period, with the nearest day of the law."""
+    actor.require(PRIVACY_REQUEST_READ)
+    unanswered = sa.case((request.c.answered_at.is_(None), request.c.due_at))
+    query = sa.select(sa.func.count().label("open"), sa.func.min(unanswered).label("due_at")).where(
+        request.c.state.not_in([state.value for state in ENDED])
+    )
+    if actor.period is not None:
+        begin, end = actor.period
+        query = query.where(request.c.received_at >= begin, request.c.received_at < end)
+    row = session.execute(query).one()
+    return Asked(open=row.open, due_at=row.due_at)
+
+
+def breach_due(session: Session, actor: Actor) -> datetime | None:
+    """Return when the next breach is to be decided or told to the authority, of those that are not yet."""
+    actor.require(PRIVACY_REQUEST_READ)
+    query = sa.select(sa.func.min(breach.c.due_at)).where(breach.c.state.in_(breaches.RUNNING))
+    if actor.period is not None:
+        query = query.where(breach.c.recorded_at < actor.period[1])
+    return session.execute(query).scalar_one_or_none()
