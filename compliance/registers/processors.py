@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.kernel import ids, words
+from app.kernel import canonical, crypto, ids, words
 from app.kernel.access import PRIVACY_REGISTER_WRITE, PRIVACY_REQUEST_READ
 from app.kernel.context import Context
 from app.kernel.errors import Conflict, Invalid, NotFound
 from compliance.catalog import purposes
 from compliance.registers.models import officer, processor
+from ingest.events.admin import SettingChanged
+from ingest.log import outbox
 
 POINTS: Final[Mapping[str, str]] = {
     "instructions": "acts on our written instructions alone, transfers included",
@@ -124,15 +126,20 @@ def add(session: Session, entry: Entry, ctx: Context) -> str:
         raise ProcessorKnown
     id_ = ctx.new_id("prc")
     session.execute(sa.insert(processor).values(id=id_, **values))
+    _told(session, id_, "entry", ctx, after=get(session, id_))
     return id_
 
 
 def change(session: Session, processor_id: str, entry: Entry, ctx: Context) -> None:
-    """Write down anew what is known of a processor."""
+    """Write down anew what is known of a processor; what is the same as before was looked at."""
     ctx.actor.require(PRIVACY_REGISTER_WRITE)
-    get(session, processor_id)
+    before = _held(session, processor_id)
     values = {**_values(entry, ctx), "reminded": None}
     session.execute(sa.update(processor).where(processor.c.id == processor_id).values(**values))
+    after = get(session, processor_id)
+    was, now = _content(before), _content(after)
+    changed = ", ".join(name for name in now if was[name] != now[name])
+    _told(session, processor_id, changed or "review", ctx, before=before, after=after)
 
 
 def tick(session: Session, processor_id: str, point: str, reference: str, ctx: Context) -> None:
@@ -141,19 +148,24 @@ def tick(session: Session, processor_id: str, point: str, reference: str, ctx: C
     if point not in POINTS:
         raise ProcessorInvalid("There are eight points, and this is none of them.", param="point")
     said = words.checked(reference, param="reference", shortest=1, longest=TEXT_MAX)
-    points = {**get(session, processor_id).points, point: said}
+    before = _held(session, processor_id)
+    points = {**before.points, point: said}
     session.execute(
         sa.update(processor)
         .where(processor.c.id == processor_id)
         .values(points=points, changed_at=ctx.at, changed_by=ctx.actor.id)
     )
+    _told(session, processor_id, f"points.{point}", ctx, before=before, after=get(session, processor_id))
 
 
 def end(session: Session, processor_id: str, ctx: Context) -> None:
     """Note that a processor works for us no more; the row stays until its class ends."""
     ctx.actor.require(PRIVACY_REGISTER_WRITE)
-    get(session, processor_id)
+    before = _held(session, processor_id)
+    if before.ended_at is not None:
+        return
     session.execute(sa.update(processor).where(processor.c.id == processor_id).values(ended_at=ctx.at))
+    _told(session, processor_id, "end", ctx, before=before)
 
 
 def listed(session: Session, *, with_ended: bool = False) -> list[Processor]:
@@ -206,7 +218,20 @@ def appoint(session: Session, contact: str, published: str, reports_to: str, ind
     ctx.actor.require(PRIVACY_REGISTER_WRITE)
     said = {"contact": contact, "published": published, "reports_to": reports_to, "independence": independence}
     values = {name: words.checked(text, param=name, shortest=3, longest=TEXT_MAX) for name, text in said.items()}
-    session.execute(sa.insert(officer).values(**values, changed_by=ctx.actor.id, from_at=ctx.at))
+    of = officer.c
+    before = session.execute(sa.select(officer).order_by(of.n.desc()).limit(1)).one_or_none()
+    made = session.execute(
+        sa.insert(officer).values(**values, changed_by=ctx.actor.id, from_at=ctx.at).returning(of.n)
+    ).scalar_one()
+    # How somebody is reached is not guessed from a hash of it: the versions of the record stand for its words.
+    changed = [name for name, text in values.items() if before is None or before._mapping[name] != text]
+    event = SettingChanged(
+        object="dpo",
+        field=", ".join(changed) or "review",
+        before=str(before.n) if before is not None else None,
+        after=str(made),
+    )
+    outbox.record(session, event, ctx)
 
 
 def appointed(session: Session) -> Officer | None:
@@ -221,6 +246,42 @@ def appointed(session: Session) -> Officer | None:
         independence=row.independence,
         from_at=row.from_at,
     )
+
+
+def _held(session: Session, processor_id: str) -> Processor:
+    """Return a processor that nobody else changes until this transaction ends."""
+    session.execute(sa.select(processor.c.id).where(processor.c.id == processor_id).with_for_update())
+    return get(session, processor_id)
+
+
+def _told(
+    session: Session,
+    processor_id: str,
+    field: str,
+    ctx: Context,
+    *,
+    before: Processor | None = None,
+    after: Processor | None = None,
+) -> None:
+    """Leave the event of a change: whose entry, which parts of it, and the hash of the entry before and after."""
+    hashes = [None if one is None else digest(one) for one in (before, after)]
+    event = SettingChanged(object=f"processor.{processor_id}", field=field, before=hashes[0], after=hashes[1])
+    outbox.record(session, event, ctx)
+
+
+def digest(found: Processor) -> str:
+    """Return the SHA-256 over the canonical form of an entry, as the events of its changes name it."""
+    return crypto.sha256(canonical.encode(_content(found))).hex()
+
+
+def _content(found: Processor) -> dict[str, Any]:
+    said = {
+        each.name: getattr(found, each.name)
+        for each in fields(found)
+        if each.name not in ("id", "changed_at", "ended_at")
+    }
+    days = ("aoc_on", "aoc_until", "review_on")
+    return {**said, **{name: said[name].isoformat() if said[name] else None for name in days}}
 
 
 def _values(entry: Entry, ctx: Context) -> dict[str, Any]:

@@ -152,10 +152,9 @@ class ApprovalExpired(ApprovalEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AllowlistChanged(Event):
-    """A network rule began, ended or lapsed."""
+class ConfigurationChanged(Event):
+    """Something that the house runs by was changed: which thing, which part of it, from what to what."""
 
-    kind: ClassVar[str] = "admin.allowlist.changed"
     event_class: ClassVar[EventClass] = EventClass.GOVERNANCE
     category: ClassVar[tuple[str, ...]] = ("configuration",)
     types: ClassVar[tuple[str, ...]] = ("change",)
@@ -166,6 +165,20 @@ class AllowlistChanged(Event):
     before: str | None = ecs("onepay.change.before", default=None)
     after: str | None = ecs("onepay.change.after", default=None)
     weaker: bool = ecs("onepay.admin.weaker", FieldType.BOOLEAN, default=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingChanged(ConfigurationChanged):
+    """A setting or a register of the house was changed; where it holds words of people, hashes stand for them."""
+
+    kind: ClassVar[str] = "admin.setting.changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllowlistChanged(ConfigurationChanged):
+    """A network rule began, ended or lapsed."""
+
+    kind: ClassVar[str] = "admin.allowlist.changed"
 
 
 KINDS: tuple[type[Event], ...] = (
@@ -184,5 +197,6 @@ KINDS: tuple[type[Event], ...] = (
     ApprovalExecuted,
     ApprovalRefused,
     ApprovalExpired,
+    SettingChanged,
     AllowlistChanged,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -15,7 +16,7 @@ from app.kernel.access import Actor, ActorKind
 from app.kernel.approvals import Verdict
 from app.kernel.clock import StillClock
 from app.kernel.context import Context
-from app.kernel.errors import Forbidden, SamePerson, WrongState
+from app.kernel.errors import Forbidden, NotFound, SamePerson, WrongState
 from compliance.catalog import purposes
 from compliance.registers import breaches, jobs, processing, processors
 from compliance.registers.breaches import (
@@ -31,6 +32,7 @@ from compliance.registers.breaches import (
 from compliance.registers.models import activity_approval, breach, processor
 from compliance.registers.processors import POINTS, Entry, ProcessorInvalid
 from compliance.states import State
+from ingest.models import outbox
 from tests.compliance.privacy.rights import Rights
 from tests.support.installation import installed
 
@@ -317,6 +319,62 @@ def test_a_processor_has_eight_points_a_country_and_its_attestation(rights: Righ
         days = [date(2027, 1, 1), date(2027, 2, 1), date(2027, 2, 2), date(2027, 2, 23), date(2027, 3, 1)]
         told = [bool(processors.reminders(session, day)) for day in days]
     assert told == [False, True, False, True, True]
+
+
+def changes(rights: Rights) -> list[dict[str, str]]:
+    """Return what events say of changes of settings and registers, oldest first."""
+    with rights.db.read() as session:
+        query = sa.select(outbox.c.body).where(outbox.c.kind == "admin.setting.changed").order_by(outbox.c.n)
+        return [json.loads(body)["onepay"]["change"] for body in session.scalars(query)]
+
+
+def test_each_change_of_a_processor_leaves_its_event_without_a_word_of_it(rights: Rights) -> None:
+    ctx = as_(rights, "olga")
+    with rights.db.begin() as session:
+        id_ = processors.add(session, entry(points={}), ctx)
+        added = processors.digest(processors.get(session, id_))
+    with rights.db.begin() as session:
+        processors.tick(session, id_, "audits", "section 9", ctx)
+        ticked = processors.digest(processors.get(session, id_))
+    with rights.db.begin() as session:
+        processors.change(session, id_, entry(points={"audits": "section 9"}, countries=("DE", "IE")), ctx)
+        moved = processors.digest(processors.get(session, id_))
+    with rights.db.begin() as session:
+        processors.change(session, id_, entry(points={"audits": "section 9"}, countries=("DE", "IE")), ctx)
+    for _ in range(2):
+        with rights.db.begin() as session:
+            processors.end(session, id_, ctx)
+    thing = f"processor.{id_}"
+    assert changes(rights) == [
+        {"object": thing, "field": "entry", "after": added},
+        {"object": thing, "field": "points.audits", "before": added, "after": ticked},
+        {"object": thing, "field": "countries", "before": ticked, "after": moved},
+        {"object": thing, "field": "review", "before": moved, "after": moved},
+        {"object": thing, "field": "end", "before": moved},
+    ]
+    assert len({added, ticked, moved}) == 3
+
+
+def test_a_refused_change_of_a_processor_leaves_no_event(rights: Rights) -> None:
+    with pytest.raises(ProcessorInvalid), rights.db.begin() as session:
+        processors.add(session, entry(countries=("Germany",)), as_(rights, "olga"))
+    with pytest.raises(NotFound), rights.db.begin() as session:
+        processors.end(session, "prc_none", as_(rights, "olga"))
+    assert changes(rights) == []
+
+
+def test_the_officer_is_named_by_versions_and_no_word_of_them_is_in_the_log(rights: Rights) -> None:
+    said = ("dpo@onepay.example", "On the privacy pages", "The board", "Nobody instructs them")
+    with rights.db.begin() as session:
+        processors.appoint(session, *said, as_(rights, "olga"))
+    with rights.db.begin() as session:
+        processors.appoint(session, "privacy@onepay.example", *said[1:], as_(rights, "dora"))
+    assert changes(rights) == [
+        {"object": "dpo", "field": "contact, published, reports_to, independence", "after": "1"},
+        {"object": "dpo", "field": "contact", "before": "1", "after": "2"},
+    ]
+    with rights.db.read() as session:
+        assert not any(b"privacy@onepay" in body for body in session.scalars(sa.select(outbox.c.body)))
 
 
 @pytest.mark.parametrize(
