@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from app.kernel.access import LOG_SEGMENT_PRUNE, service
 from benchmarks.filled import Spent, filled, rights_of
 from compliance.privacy import graph
-from compliance.privacy.requests import State
+from compliance.privacy.request import State
 from compliance.retention import plan, policies
 from ingest import models
 from ingest.log import forgetting

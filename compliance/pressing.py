@@ -24,7 +24,7 @@ from compliance.attest.models import attestation, exception, risk_analysis
 from compliance.attest.parts import EXPIRED, IN_FORCE
 from compliance.attest.todo import SOON
 from compliance.privacy.models import request
-from compliance.privacy.requests import ENDED
+from compliance.privacy.request import ENDED
 from compliance.registers import breaches
 from compliance.registers.models import breach
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from dash import html
 
-from compliance.privacy.requests import Kind, Request, State
+from compliance.privacy.request import Kind, Request, State
 from dashboards.kit import Part, due, mark, ok
 
 KINDS: Final[Mapping[Kind, tuple[str, str]]] = {

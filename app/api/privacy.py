@@ -18,9 +18,8 @@ from app.kernel.access import (
     Acr,
 )
 from app.kernel.clock import rfc3339
-from compliance.privacy import consent, delivery, history, rights
-from compliance.privacy import requests as asked
-from compliance.privacy.requests import Asked, Request
+from compliance.privacy import consent, delivery, history, requests, rights
+from compliance.privacy.request import Asked, Request
 
 blueprint = Blueprint("api_privacy", __name__, url_prefix="/api/v1/privacy")
 LOOKS_MAX = 1_000
@@ -38,7 +37,7 @@ class RequestIn(Strict):
 def list_requests() -> Response:
     """List one's own requests, newest first."""
     with edge.system().db.read() as session:
-        found = asked.own_requests(session, edge.context())
+        found = requests.own_requests(session, edge.context())
     return edge.json_answer({"data": [_request(each) for each in found], "next": None})
 
 
@@ -54,7 +53,7 @@ def create_request() -> Response:
     wanted = Asked(kind=body.kind, detail=body.detail, purpose=body.purpose, channel="api")
     request_id = edge.acted(lambda session: rights.ask(session, wanted, edge.context(), parts=parts))
     with edge.system().db.read() as session:
-        made = asked.own(session, request_id, edge.context())
+        made = requests.own(session, request_id, edge.context())
     answer = edge.json_answer(_request(made))
     answer.status_code = 201
     answer.headers["Location"] = f"/api/v1/privacy/requests/{request_id}"
@@ -65,7 +64,7 @@ def create_request() -> Response:
 def get_request(request_id: str) -> Response:
     """Return one of one's own requests with its steps."""
     with edge.system().db.read() as session:
-        story = asked.own_story(session, request_id, edge.context())
+        story = requests.own_story(session, request_id, edge.context())
     steps = [{"state": each.state, "at": rfc3339(each.at), "by": each.role, "note": each.note} for each in story.steps]
     return edge.json_answer({**_request(story.request), "steps": steps})
 

@@ -26,11 +26,10 @@ from app.kernel.errors import Invalid, Unavailable
 from app.web import pages
 from compliance.catalog import purposes, retention
 from compliance.catalog.retention import RetentionClass
-from compliance.privacy import consent, decisions, delivery, erase, graph, history, rights
+from compliance.privacy import consent, decisions, delivery, erase, graph, history, intake, requests, rights
 from compliance.privacy import package as content
-from compliance.privacy import requests as asked
 from compliance.privacy.history import Look
-from compliance.privacy.requests import Asked, Kind
+from compliance.privacy.request import Asked, Item, Kind
 
 blueprint = Blueprint("privacy", __name__)
 _ASK: Final = Policy(permission=PRIVACY_SELF_REQUEST)
@@ -88,7 +87,7 @@ def centre() -> Response:
     """Show who looked, what was asked, consents, and what can be asked."""
     ctx = context()
     with system().db.read() as session:
-        own = asked.own_requests(session, ctx)
+        own = requests.own_requests(session, ctx)
         standings = consent.standings(session, ctx.actor.own_id)
         decided = decisions.of(session, ctx, parts=system().compliance.privacy)
     recent = _looks(ctx.at - timedelta(days=30))
@@ -213,12 +212,12 @@ def ask_outside() -> Response:
         typed = accounts.normal_address(form.values["email"])
         known = accounts.identifier_of(typed, parts=parts.identity)
         # Everything that can be wrong with the words is said before anybody is looked for.
-        asked.kind_of(wanted)
+        intake.kind_of(wanted)
         with parts.db.begin() as session:
             is_let = letters.may_be_asked_for(session, "privacy", known, ctx, parts=parts.identity)
             found = accounts.find(session, ActorKind.CUSTOMER, known)
             if is_let and found is not None and found.state is not State.CLOSED:
-                asked.ask_from_outside(session, wanted, found.id, ctx, parts=parts.compliance.privacy)
+                intake.ask_from_outside(session, wanted, found.id, ctx, parts=parts.compliance.privacy)
     except Invalid as error:
         form.refuse(error, "email")
         return _ask_form(form, 422)
@@ -242,7 +241,7 @@ def certificate(request_id: str) -> Response:
     """Hand over the certificate of an erasure, while there is still somebody who may ask for it."""
     ctx = context()
     with system().db.read() as session:
-        asked.own(session, request_id, ctx)
+        requests.own(session, request_id, ctx)
         found = erase.certificate(session, request_id)
     return Response(json.dumps(found, indent=1, sort_keys=True), mimetype="application/json")
 
@@ -302,7 +301,7 @@ def take_back(purpose: str) -> Response:
 def stop_form(token: str) -> Response:
     """Say what the link of a letter stops, before its button is pressed."""
     with system().db.read() as session:
-        found = asked.of_token(session, token)
+        found = requests.of_token(session, token)
     return _page("stop.html", found=found, is_done=False)
 
 
@@ -312,7 +311,7 @@ def stop(token: str) -> Response:
     parts = system().compliance.privacy
     with system().db.begin() as session:
         stopped = rights.stop(session, token, context(), parts=parts)
-        found = asked.get(session, stopped)
+        found = requests.get(session, stopped)
     return _page("stop.html", found=found, is_done=True)
 
 
@@ -347,7 +346,7 @@ def _take(wanted: Asked, template: str, **values: Any) -> Response:
 def _request_page(request_id: str, status: int = 200, **values: Any) -> Response:
     ctx, parts = context(), system().compliance.privacy
     with system().db.read() as session:
-        story = asked.own_story(session, request_id, ctx)
+        story = requests.own_story(session, request_id, ctx)
         package = delivery.standing(session, request_id, ctx, parts=parts)
     return _page("request.html", status, story=story, package=package, found=_summed(story.items), **values)
 
@@ -372,7 +371,7 @@ def _foreseen() -> dict[str, Any]:
         return {"foreseen": erase.foresee(session, ctx, parts=parts)}
 
 
-def _summed(items: Sequence[asked.Item]) -> list[dict[str, Any]]:
+def _summed(items: Sequence[Item]) -> list[dict[str, Any]]:
     """Return what was found by category: how much in how many places, what of it stays, and what was not searched.
 
     What the event store indexes is what the log holds, so it is counted once.

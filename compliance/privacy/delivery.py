@@ -13,12 +13,11 @@ from app.kernel.access import PRIVACY_SELF_DOWNLOAD, Acr
 from app.kernel.context import Context
 from app.kernel.crypto import NONCE_BYTES, Secret, Unreadable
 from app.kernel.errors import Gone, NotFound, StepUpRequired, WrongState
-from compliance.privacy import packing
-from compliance.privacy import requests as asked
+from compliance.privacy import moving, packing, requests
 from compliance.privacy.models import PACKAGE_CLASS, request
 from compliance.privacy.models import package as table
 from compliance.privacy.parts import CoolDown, PackageGone, Privacy
-from compliance.privacy.requests import ENDED, State
+from compliance.privacy.request import ENDED, Request, State
 from ingest.events.privacy import PackageDelivered, RequestCompleted
 from ingest.log import outbox
 
@@ -63,8 +62,8 @@ def fetch(session: Session, request_id: str, ctx: Context, *, parts: Privacy) ->
     `CoolDown` while a change of a way to sign in is younger than three days, `PackageGone` after five times or days.
     """
     ctx.actor.require(PRIVACY_SELF_DOWNLOAD)
-    found = asked.own(session, request_id, ctx)
-    found = asked.locked(session, found.id)
+    found = requests.own(session, request_id, ctx)
+    found = requests.locked(session, found.id)
     row = session.execute(sa.select(table).where(table.c.request_id == request_id)).one_or_none()
     if row is None or found.linked_to is not None:
         raise NotFound
@@ -83,8 +82,8 @@ def fetch(session: Session, request_id: str, ctx: Context, *, parts: Privacy) ->
     delivered = PackageDelivered(request=request_id, sha256=row.sha256, about=(found.subject,))
     event_id = outbox.record(session, delivered, ctx)
     if found.state is State.READY:
-        event = asked.event_of(RequestCompleted, found)
-        asked.move(session, found, State.DELIVERED, ctx, event=event, note=f"fetched, as {event_id} says")
+        event = moving.event_of(RequestCompleted, found)
+        moving.move(session, found, State.DELIVERED, ctx, event=event, note=f"fetched, as {event_id} says")
     return data
 
 
@@ -101,13 +100,13 @@ def over(session: Session, ctx: Context, *, parts: Privacy) -> list[str]:
 
 def expire(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> None:
     """Destroy a copy whose time is over, and close its request."""
-    found = asked.locked(session, request_id)
+    found = requests.locked(session, request_id)
     destroy(session, request_id, ctx, parts=parts)
     if not found.is_open:
         return
-    event = asked.event_of(RequestCompleted, found, reason="not_fetched") if found.state is State.READY else None
+    event = moving.event_of(RequestCompleted, found, reason="not_fetched") if found.state is State.READY else None
     note = "the copy was destroyed" if found.state is State.DELIVERED else "the copy was never fetched"
-    asked.end(session, found, State.CLOSED, ctx, event=event, note=note, parts=parts)
+    moving.end(session, found, State.CLOSED, ctx, event=event, note=note, parts=parts)
 
 
 def destroy(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> None:
@@ -127,7 +126,7 @@ def _demand_proof(row: Any, ctx: Context, parts: Privacy) -> None:  # a row of `
         raise StepUpRequired("Each time needs a code of its own.", acr=Acr.MFA.value)
 
 
-def _demand_calm(session: Session, found: asked.Request, ctx: Context, parts: Privacy) -> None:
+def _demand_calm(session: Session, found: Request, ctx: Context, parts: Privacy) -> None:
     changed = parts.people.last_change(session, found.subject)
     calm = [at for at in (found.not_before, changed and changed + parts.settings.cool_down) if at]
     until = max(calm, default=None)

@@ -25,12 +25,11 @@ from app.kernel.db import Database
 from app.kernel.errors import Conflict, NotFound, SamePerson, WrongState
 from compliance.catalog import retention
 from compliance.contracts.personal import Obstacle, PersonalDataSource, Target
-from compliance.privacy import graph, letters, restrict
-from compliance.privacy import requests as asked
+from compliance.privacy import graph, intake, letters, moving, requests, restrict
 from compliance.privacy.events import LOG
 from compliance.privacy.models import erasure_certificate, erasure_target, request, request_item
 from compliance.privacy.parts import Privacy
-from compliance.privacy.requests import Kind, Request, State
+from compliance.privacy.request import Kind, Request, State
 from compliance.retention import holds, policies
 from compliance.retention import models as retention_tables
 from compliance.retention.holds import Hold
@@ -141,7 +140,7 @@ def prepare(session: Session, ctx: Context, *, parts: Privacy) -> str | None:
             request.c.state == State.SCOPED.value,
             request.c.is_verified,
             request.c.linked_to.is_(None),
-            asked.is_free(ctx.at),
+            moving.is_free(ctx.at),
         )
         .order_by(request.c.due_at, request.c.id)
         .limit(1)
@@ -150,8 +149,8 @@ def prepare(session: Session, ctx: Context, *, parts: Privacy) -> str | None:
     request_id = session.execute(query).scalar_one_or_none()
     if request_id is None:
         return None
-    found = asked.get(session, request_id)
-    asked.tried(session, found, "planning", lambda: _prepare(session, found, ctx, parts), ctx)
+    found = requests.get(session, request_id)
+    moving.tried(session, found, "planning", lambda: _prepare(session, found, ctx, parts), ctx)
     return found.id
 
 
@@ -160,7 +159,7 @@ def _prepare(session: Session, found: Request, ctx: Context, parts: Privacy) -> 
     planned = plan(session, found.subject, parts=parts)
     _show(session, found, planned, ctx)
     note = "planned: an officer prepares it, and a second person decides"
-    asked.move(session, found, State.IN_REVIEW, ctx, note=note, plan_root=planned.root)
+    moving.move(session, found, State.IN_REVIEW, ctx, note=note, plan_root=planned.root)
 
 
 def propose(
@@ -168,14 +167,14 @@ def propose(
 ) -> str:
     """Put an erasure before a second person, as it is planned now; returns the approval's id."""
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
-    found = asked.locked(session, request_id)
+    found = requests.locked(session, request_id)
     if ctx.actor.id == found.subject:
         raise SamePerson
     if found.kind is not Kind.ERASURE or found.state is not State.IN_REVIEW:
         raise WrongState
     planned = plan(session, found.subject, parts=parts)
     _show(session, found, planned, ctx)
-    asked.move(session, found, State.IN_REVIEW, ctx, note="put before a second person", plan_root=planned.root)
+    moving.move(session, found, State.IN_REVIEW, ctx, note="put before a second person", plan_root=planned.root)
     approval_id = approvals.ask(
         session, ERASURE, payload(session, request_id), ctx, object_id=request_id, reason=reason, subject=found.subject
     )
@@ -186,7 +185,7 @@ def propose(
 
 def payload(session: Session, request_id: str) -> dict[str, Any]:
     """Return what a second person approves: whom it is about, and what goes and stays, as it was planned."""
-    found, items = asked.get(session, request_id), asked.items(session, request_id)
+    found, items = requests.get(session, request_id), requests.items(session, request_id)
     return {
         "request": found.id,
         "subject": found.subject,
@@ -207,21 +206,21 @@ def approve(
 ) -> str:
     """Begin the wait of an approved erasure: its person is restricted and can call it off until it ends (PRV-33)."""
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
-    found = asked.locked(session, request_id)
+    found = requests.locked(session, request_id)
     approvals.take(session, approval_id, ERASURE, payload(session, request_id), ctx)
     if found.state is not State.IN_REVIEW or found.approval_id != approval_id:
         raise WrongState
     begins = ctx.at + parts.settings.erase_delay
     restrict.restrict(session, found.subject, restrict.ERASURE, found.id, ctx)
-    event = asked.event_of(RequestApproved, found)
+    event = moving.event_of(RequestApproved, found)
     decided_by = next((who for who, verdict, _ in _votes(session, approval_id, approvals) if verdict), None)
     values: dict[str, Any] = {"not_before": begins, "approved_by": decided_by}
     values["approved_root"] = _root(session, request_id)
     if decided_by is not None:
         roles = parts.people.roles(session, decided_by, ctx.at)
         values["by"] = Actor(id=decided_by, kind=ActorKind.STAFF, roles=roles)
-    asked.move(session, found, State.WAITING, ctx, event=event, note="approved by a second person", **values)
-    letters.approved_erasure(session, asked.get(session, request_id), begins, ctx, parts=parts)
+    moving.move(session, found, State.WAITING, ctx, event=event, note="approved by a second person", **values)
+    letters.approved_erasure(session, requests.get(session, request_id), begins, ctx, parts=parts)
     return f"begins {rfc3339(begins)}"
 
 
@@ -237,7 +236,7 @@ def start(session: Session, ctx: Context, *, parts: Privacy) -> str | None:
             request.c.kind == Kind.ERASURE.value,
             request.c.state == State.WAITING.value,
             request.c.not_before <= ctx.at,
-            asked.is_free(ctx.at),
+            moving.is_free(ctx.at),
         )
         .order_by(request.c.not_before, request.c.id)
         .limit(1)
@@ -246,8 +245,8 @@ def start(session: Session, ctx: Context, *, parts: Privacy) -> str | None:
     request_id = session.execute(query).scalar_one_or_none()
     if request_id is None:
         return None
-    found = asked.get(session, request_id)
-    asked.tried(session, found, "beginning", lambda: _start(session, found, ctx, parts), ctx)
+    found = requests.get(session, request_id)
+    moving.tried(session, found, "beginning", lambda: _start(session, found, ctx, parts), ctx)
     return found.id
 
 
@@ -265,7 +264,7 @@ def _more_than_approved(session: Session, found: Request, planned: Planned) -> l
 
     What ended or came since in a store and category of which something was approved to go is carried out with it.
     """
-    stay = {(each.store, each.category) for each in asked.items(session, found.id) if each.found == each.held > 0}
+    stay = {(each.store, each.category) for each in requests.items(session, found.id) if each.found == each.held > 0}
     goes = {(target.store, target.category) for target in planned.every if target.action in GOES}
     return sorted({category for _, category in stay & goes})
 
@@ -279,8 +278,8 @@ def _decide_again(
     said = ", ".join(each.replace("_", " ") for each in more)
     note = f"what was approved to stay would go now ({said}): it is decided again"
     values: dict[str, Any] = {"approved_by": None, "approved_root": None, "not_before": None}
-    asked.move(session, found, State.IN_REVIEW, ctx, note=note, plan_root=planned.root, **values)
-    letters.again_erasure(session, asked.get(session, found.id), ctx, parts=parts)
+    moving.move(session, found, State.IN_REVIEW, ctx, note=note, plan_root=planned.root, **values)
+    letters.again_erasure(session, requests.get(session, found.id), ctx, parts=parts)
 
 
 def begin(
@@ -304,7 +303,7 @@ def begin(
     _show(session, found, planned, ctx)
     for place, row in enumerate(_batches(planned, parts.settings.batch)):
         session.execute(sa.insert(erasure_target).values(request_id=found.id, place=place, **row))
-    asked.move(session, found, State.EXECUTING, ctx, note="begun: access has ended", plan_root=planned.root)
+    moving.move(session, found, State.EXECUTING, ctx, note="begun: access has ended", plan_root=planned.root)
 
 
 def running(session: Session) -> Sequence[str]:
@@ -317,7 +316,7 @@ def running(session: Session) -> Sequence[str]:
 def step(db: Database, request_id: str, ctx: Context, *, parts: Privacy, shreds: Shredding) -> bool:
     """Do the next thing of an erasure in a transaction of its own; false once it is certified."""
     with db.begin() as session:
-        found = asked.locked(session, request_id)
+        found = requests.locked(session, request_id)
         if found.state not in (State.EXECUTING, State.EXECUTED):
             return False
         if found.state is State.EXECUTING:
@@ -331,7 +330,7 @@ def step(db: Database, request_id: str, ctx: Context, *, parts: Privacy, shreds:
     if classes:
         shredding.destroy(found.subject, classes, LAW, ctx, parts=shreds, run=request_id)
     with db.begin() as session:
-        found = asked.locked(session, request_id)
+        found = requests.locked(session, request_id)
         if found.state is State.EXECUTING:
             _erased(session, found, classes, ctx, parts)
     return True
@@ -371,7 +370,7 @@ def _certificate_of(session: Session, request_id: str) -> tuple[Mapping[str, Any
 
 def _logged_hash(session: Session, request_id: str) -> str | None:
     """Return the hash that the event of completion holds; None before it is numbered, and once its class has ended."""
-    event_id = asked.event_of_state(session, request_id, State.CLOSED)
+    event_id = requests.event_of_state(session, request_id, State.CLOSED)
     sequence = None if event_id is None else read.sequence_of(session, event_id)
     body = None if sequence is None else read.body(session, sequence)
     if body is None:
@@ -407,7 +406,7 @@ def carry_out(db: Database, request_id: str, ctx: Context, *, parts: Privacy, sh
         if not step(db, request_id, ctx, parts=parts, shreds=shreds):
             return
         with db.read() as session:
-            looks += asked.get(session, request_id).state is State.EXECUTED
+            looks += requests.get(session, request_id).state is State.EXECUTED
         if looks >= LOOKS_MAX:
             break
     raise ErasureUnfinished(object_id=request_id)
@@ -496,7 +495,7 @@ def _erased(session: Session, found: Request, classes: Sequence[str], ctx: Conte
         .values(done_at=ctx.at, done=erasure_target.c.rows)
     )
     event = SubjectErased(request=found.id, classes=tuple(classes), about=(found.subject,))
-    asked.move(session, found, State.EXECUTED, ctx, event=event, note="erased; now looked at by another reader")
+    moving.move(session, found, State.EXECUTED, ctx, event=event, note="erased; now looked at by another reader")
 
 
 def _check(db: Database, found: Request, ctx: Context, parts: Privacy, shreds: Shredding) -> bool:
@@ -511,7 +510,7 @@ def _check(db: Database, found: Request, ctx: Context, parts: Privacy, shreds: S
         left[KEYS] += len(shredding.remaining(keys, found.subject, _classes(rows)))
     remaining = +left
     with db.begin() as session:
-        found = asked.locked(session, found.id)
+        found = requests.locked(session, found.id)
         if found.state is not State.EXECUTED:
             return True
         if not remaining:
@@ -519,7 +518,7 @@ def _check(db: Database, found: Request, ctx: Context, parts: Privacy, shreds: S
             return False
         said = ", ".join(f"{count} in {store}" for store, count in sorted(remaining.items()))
         session.execute(sa.update(erasure_target).where(erasure_target.c.request_id == found.id).values(done_at=None))
-        asked.move(session, found, State.EXECUTING, ctx, note=f"still readable: {said}; done again")
+        moving.move(session, found, State.EXECUTING, ctx, note=f"still readable: {said}; done again")
     return True
 
 
@@ -537,7 +536,7 @@ def _certify(
         known = shredding.irrecoverable_from(keys, found.subject, classes, horizon) if classes else ctx.at + horizon
     # The key of an epoch ends within a month of its beginning, and its last backup when backups end.
     irrecoverable = known or ctx.at + EPOCH_MAX + horizon
-    event_id = asked.event_of_state(session, found.id, State.EXECUTED)
+    event_id = requests.event_of_state(session, found.id, State.EXECUTED)
     body = {
         "certificate": "erasure",
         "request": found.id,
@@ -561,7 +560,7 @@ def _certify(
         "stays": kept,
         "in_clear": "Events hold an id and network addresses until their class ends; the id leads to nobody.",
         "word": "pseudonymised",
-        "decided_by": list(asked.deciders(session, found)),
+        "decided_by": list(requests.deciders(session, found)),
         "event": event_id,
     }
     text = canonical.encode(body).decode()
@@ -576,9 +575,9 @@ def _certify(
             event_id=event_id,
         )
     )
-    event = replace(asked.event_of(RequestCompleted, found), sha256=sha256)
-    asked.move(session, found, State.VERIFIED, ctx, note="nothing is left, as another reader saw")
-    asked.end(session, asked.get(session, found.id), State.CLOSED, ctx, event=event, note="certified", parts=parts)
+    event = replace(moving.event_of(RequestCompleted, found), sha256=sha256)
+    moving.move(session, found, State.VERIFIED, ctx, note="nothing is left, as another reader saw")
+    moving.end(session, requests.get(session, found.id), State.CLOSED, ctx, event=event, note="certified", parts=parts)
 
 
 def _obstacle_of(target: Target, obstacles: Sequence[Obstacle]) -> Obstacle | None:
@@ -773,7 +772,7 @@ def _root(session: Session, request_id: str) -> str:
 def _found_again(session: Session, request_id: str, subject: str, ctx: Context, parts: Privacy) -> Request:
     """Return the request of an erasure that this database has forgotten, made anew by the journal."""
     try:
-        return asked.locked(session, request_id)
+        return requests.locked(session, request_id)
     except NotFound:
-        asked.recall(session, request_id, Kind.ERASURE, subject, ctx, parts=parts)
-        return asked.get(session, request_id)
+        intake.recall(session, request_id, Kind.ERASURE, subject, ctx, parts=parts)
+        return requests.get(session, request_id)

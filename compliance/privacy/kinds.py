@@ -11,8 +11,7 @@ from app.kernel.access import PRIVACY_REQUEST_APPROVE, PRIVACY_REQUEST_HANDLE
 from app.kernel.approvals import ApprovalKind, Approvals, Payload, State
 from app.kernel.context import Context
 from compliance.catalog.periods import Period
-from compliance.privacy import erase, rectify, restrict, wording
-from compliance.privacy import requests as asked
+from compliance.privacy import erase, moving, rectify, requests, restrict, wording
 from compliance.privacy.parts import Privacy
 
 
@@ -106,6 +105,6 @@ def _erasure(payload: Payload) -> Sequence[str]:
 
 def _not_approved(session: Session, id: str, state: State, ctx: Context) -> None:
     """Note on the request that a second person did not approve, or nobody in time."""
-    found = asked.of_approval(session, id)
+    found = requests.of_approval(session, id)
     if found is not None and found.is_open:
-        asked.move(session, found, found.state, ctx, note=f"not approved: {state.value}")
+        moving.move(session, found, found.state, ctx, note=f"not approved: {state.value}")

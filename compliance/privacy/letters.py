@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -15,9 +15,7 @@ from app.kernel import crypto, documents
 from app.kernel.context import Context
 from compliance.privacy.models import request, request_letter
 from compliance.privacy.parts import Privacy
-
-if TYPE_CHECKING:
-    from compliance.privacy.requests import Request
+from compliance.privacy.request import Request
 
 LANGUAGE: Final = "en"
 IDENTITY_QUESTION: Final = "identity_question"

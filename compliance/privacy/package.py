@@ -25,7 +25,7 @@ from compliance.privacy.collecting import NOT_SEARCHED, Collected
 from compliance.privacy.consent import Receipt
 from compliance.privacy.history import Look
 from compliance.privacy.letters import RIGHTS
-from compliance.privacy.requests import Kind, Request
+from compliance.privacy.request import Kind, Request
 from compliance.registers.processors import Processor
 from compliance.settings import PrivacySettings
 from ingest.log import verify

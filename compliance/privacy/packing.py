@@ -19,15 +19,14 @@ from app.kernel.crypto import Secret
 from app.kernel.db import Database
 from app.kernel.errors import ReasonMissing, SamePerson, Unavailable, WrongState
 from compliance.contracts.personal import ids_of
-from compliance.privacy import collecting, consent, decisions, history, letters, package
-from compliance.privacy import requests as asked
+from compliance.privacy import collecting, consent, decisions, history, letters, moving, package, requests
 from compliance.privacy.collecting import Collected
 from compliance.privacy.events import EventSource, is_own_alone
 from compliance.privacy.models import PACKAGE_CLASS, redaction, request, request_item
 from compliance.privacy.models import package as table
 from compliance.privacy.package import Proven
 from compliance.privacy.parts import PackageTooLarge, Privacy
-from compliance.privacy.requests import PACKED, Request, State
+from compliance.privacy.request import PACKED, REASON_MIN, Request, State
 from compliance.registers import processors
 from ingest.events.access import DataRead
 from ingest.events.envelope import at_path
@@ -54,7 +53,7 @@ def claim(session: Session, ctx: Context) -> Request | None:
             request.c.state == State.SCOPED.value,
             request.c.is_verified,
             request.c.linked_to.is_(None),
-            asked.is_free(ctx.at),
+            moving.is_free(ctx.at),
         )
         .order_by(request.c.due_at, request.c.id)
         .limit(1)
@@ -65,7 +64,7 @@ def claim(session: Session, ctx: Context) -> Request | None:
         return None
     until = ctx.at + CLAIM
     session.execute(sa.update(request).where(request.c.id == found).values(claimed_until=until))
-    taken = asked.get(session, found)
+    taken = requests.get(session, found)
     read = DataRead(view="privacy_package", count=1, about=(taken.subject,))
     outbox.record(session, read, ctx)
     return taken
@@ -84,7 +83,7 @@ def make(db: Database, taken: Request, ctx: Context, *, parts: Privacy) -> None:
     try:
         _write(data, key, taken.id, draft, parts)
         with db.begin() as session:
-            held = asked.locked(session, taken.id)
+            held = requests.locked(session, taken.id)
             if held.state is not State.SCOPED:
                 return  # another worker was faster, or it was called off: what lies there is not ours
             # The request is ours until the end of the transaction; a file of a try that was not kept is written over.
@@ -102,15 +101,15 @@ def fail(session: Session, taken: Request, error: BaseException, ctx: Context, *
 
     What is too large stays so: a person of ours answers it, in parts.
     """
-    held = asked.locked(session, taken.id)
+    held = requests.locked(session, taken.id)
     if held.state is not State.SCOPED:
         return
     if isinstance(error, PackageTooLarge):
         note = f"there is more than one file holds ({error.code}): a person of ours looks how it can be answered"
-        asked.move(session, held, State.IN_REVIEW, ctx, note=note)
+        moving.move(session, held, State.IN_REVIEW, ctx, note=note)
     else:
         note = f"the copy could not be made ({getattr(error, 'code', type(error).__name__)}); it is tried again"
-        asked.move(session, held, State.SCOPED, ctx, note=note)
+        moving.move(session, held, State.SCOPED, ctx, note=note)
         again = ctx.at + timedelta(minutes=1)
         session.execute(sa.update(request).where(request.c.id == taken.id).values(claimed_until=again))
 
@@ -118,10 +117,10 @@ def fail(session: Session, taken: Request, error: BaseException, ctx: Context, *
 def sign_incomplete(session: Session, request_id: str, reason: str, ctx: Context, *, parts: Privacy) -> None:
     """Let a copy go out in which a store is missing: a named person answers for it (PRV-6)."""
     ctx.actor.require(PRIVACY_REQUEST_APPROVE)
-    found = asked.locked(session, request_id)
+    found = requests.locked(session, request_id)
     if ctx.actor.id in (found.subject, found.handled_by):
         raise SamePerson
-    if len(reason.strip()) < asked.REASON_MIN:
+    if len(reason.strip()) < REASON_MIN:
         raise ReasonMissing(param="reason")
     if found.state is not State.IN_REVIEW or not found.is_incomplete:
         raise WrongState
@@ -251,7 +250,7 @@ def _keep(
         return
     missing = ", ".join(sorted({each.info.name for each in found.searched if each.skipped}))
     note = f"not searched: {missing}; somebody has to answer for a copy without it"
-    asked.move(session, held, State.IN_REVIEW, ctx, note=note, is_incomplete=True)
+    moving.move(session, held, State.IN_REVIEW, ctx, note=note, is_incomplete=True)
 
 
 def _merged(found: Collected) -> list[collecting.Searched]:
@@ -268,7 +267,7 @@ def _ready(session: Session, held: Request, ctx: Context, parts: Privacy, *, not
         # Days in which it cannot be fetched are none of its seven.
         until = held.not_before + parts.settings.package_ttl
     session.execute(sa.update(table).where(table.c.request_id == held.id).values(ready_at=ctx.at, expires_at=until))
-    asked.call_off_approval(session, held, ctx, parts)  # a refusal that waits has nothing left to refuse
-    event = asked.event_of(RequestApproved, held)
-    asked.move(session, held, State.READY, ctx, event=event, note=note)
+    moving.call_off_approval(session, held, ctx, parts)  # a refusal that waits has nothing left to refuse
+    event = moving.event_of(RequestApproved, held)
+    moving.move(session, held, State.READY, ctx, event=event, note=note)
     letters.ready(session, held, until, ctx, parts=parts)

@@ -14,10 +14,9 @@ from app.kernel.approvals import Approvals
 from app.kernel.context import Context
 from app.kernel.errors import NotFound, ReasonMissing, SamePerson, WrongState
 from compliance.contracts.personal import Change, FieldUnknown, PersonalDataSource
-from compliance.privacy import graph, letters, restrict
-from compliance.privacy import requests as asked
+from compliance.privacy import graph, letters, moving, requests, restrict
 from compliance.privacy.parts import Privacy
-from compliance.privacy.requests import Kind, Request, State
+from compliance.privacy.request import ANSWERED, REASON_MIN, Kind, Request, State
 from ingest.events.access import DataRead
 from ingest.events.privacy import RecordRectified, RequestCompleted, RequestRefused
 from ingest.log import outbox
@@ -58,7 +57,7 @@ def rectify(
         request=request_id, before_hash=change.before_hash, after_hash=change.after_hash, about=(found.subject,)
     )
     note = f"corrected: {field} in {store}"
-    asked.move(session, found, State.EXECUTING, ctx, event=event, note=note, handled_by=ctx.actor.id)
+    moving.move(session, found, State.EXECUTING, ctx, event=event, note=note, handled_by=ctx.actor.id)
     return change
 
 
@@ -89,17 +88,17 @@ def correctable(session: Session, request_id: str, ctx: Context, *, parts: Priva
 def complete(session: Session, request_id: str, outcome: str, ctx: Context, *, parts: Privacy) -> None:
     """Answer a correction, or a decision that was looked at again, in words for the person."""
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
-    found = asked.locked(session, request_id)
+    found = requests.locked(session, request_id)
     if found.kind not in (Kind.RECTIFICATION, Kind.HUMAN_REVIEW) or not found.is_verified or not found.is_open:
         raise WrongState
     if ctx.actor.id == found.subject:
         raise SamePerson
-    if len(outcome.strip()) < asked.REASON_MIN:
+    if len(outcome.strip()) < REASON_MIN:
         raise ReasonMissing(param="reason")
     letters.done(session, found, outcome.strip(), ctx, parts=parts)
-    asked.move(session, found, State.EXECUTED, ctx, note=None, outcome=outcome.strip(), handled_by=ctx.actor.id)
-    event = asked.event_of(RequestCompleted, found)
-    asked.end(session, asked.get(session, request_id), State.CLOSED, ctx, event=event, note="answered", parts=parts)
+    moving.move(session, found, State.EXECUTED, ctx, note=None, outcome=outcome.strip(), handled_by=ctx.actor.id)
+    event = moving.event_of(RequestCompleted, found)
+    moving.end(session, requests.get(session, request_id), State.CLOSED, ctx, event=event, note="answered", parts=parts)
 
 
 def ask_refusal(
@@ -107,17 +106,17 @@ def ask_refusal(
 ) -> str:
     """Ask a second person to refuse a request; nothing is told to its person before (PRV-12)."""
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
-    found = asked.locked(session, request_id)
+    found = requests.locked(session, request_id)
     if ctx.actor.id == found.subject:
         raise SamePerson
-    if found.state in asked.ANSWERED or found.state is State.EXECUTING:
+    if found.state in ANSWERED or found.state is State.EXECUTING:
         raise WrongState
-    if len(reasons.strip()) < asked.REASON_MIN:
+    if len(reasons.strip()) < REASON_MIN:
         raise ReasonMissing(param="reason")
     payload = refusal_payload(found, reasons.strip())
     approval_id = approvals.ask(session, REFUSAL, payload, ctx, object_id=request_id, subject=found.subject)
     note, who = "put before a second person, who may refuse it", ctx.actor.id
-    asked.move(session, found, found.state, ctx, note=note, approval_id=approval_id, handled_by=who)
+    moving.move(session, found, found.state, ctx, note=note, approval_id=approval_id, handled_by=who)
     return approval_id
 
 
@@ -138,14 +137,14 @@ def refuse(
 ) -> str:
     """Refuse a request by an approval, with the reasons and who can be asked about that."""
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
-    found = asked.locked(session, request_id)
+    found = requests.locked(session, request_id)
     approvals.take(session, approval_id, REFUSAL, refusal_payload(found, reasons), ctx)
-    if found.state in asked.ANSWERED or found.state is State.EXECUTING:
+    if found.state in ANSWERED or found.state is State.EXECUTING:
         raise WrongState
     letters.refused(session, found, reasons, ctx, parts=parts)
-    asked.move(session, found, found.state, ctx, note=None, outcome=reasons, handled_by=ctx.actor.id)
-    event = asked.event_of(RequestRefused, found)
-    asked.end(session, asked.get(session, request_id), State.REFUSED, ctx, event=event, note=reasons, parts=parts)
+    moving.move(session, found, found.state, ctx, note=None, outcome=reasons, handled_by=ctx.actor.id)
+    event = moving.event_of(RequestRefused, found)
+    moving.end(session, requests.get(session, request_id), State.REFUSED, ctx, event=event, note=reasons, parts=parts)
     if found.kind is Kind.ERASURE:
         restrict.release(session, found.subject, restrict.ERASURE, ctx, request_id=found.id)
     if found.kind is Kind.OBJECTION:
@@ -159,9 +158,9 @@ def _owners(source: PersonalDataSource) -> set[tuple[str, str]]:
 
 
 def _handled(session: Session, request_id: str, kind: Kind, ctx: Context) -> Request:
-    found = asked.locked(session, request_id)
+    found = requests.locked(session, request_id)
     if ctx.actor.id == found.subject:
         raise SamePerson
-    if found.kind is not kind or not found.is_verified or found.state in asked.ANSWERED:
+    if found.kind is not kind or not found.is_verified or found.state in ANSWERED:
         raise WrongState
     return found

@@ -14,11 +14,10 @@ from sqlalchemy.orm import Session
 from app.kernel.context import Context
 from app.kernel.db import Database
 from compliance.catalog import retention
-from compliance.privacy import erase
-from compliance.privacy import requests as asked
+from compliance.privacy import erase, intake, requests
 from compliance.privacy.models import erasure_certificate, erasure_target, request
 from compliance.privacy.parts import Privacy
-from compliance.privacy.requests import Kind, Request, State
+from compliance.privacy.request import FOLLOWING, Kind, Request, State
 from compliance.retention import holds
 from ingest.log import shredding
 from ingest.log.shredding import Parts as Shredding
@@ -31,18 +30,18 @@ def begin(db: Database, ctx: Context, *, parts: Privacy, shreds: Shredding) -> l
     begun = []
     for first in waiting:
         with db.begin() as session:
-            found = asked.locked(session, first)
+            found = requests.locked(session, first)
             if _is_followed(session, first) or not _is_free(session, found, parts, shreds):
                 continue
-            begun.append(asked.follow(session, found, ctx, parts=parts))
-            erase.begin(session, asked.get(session, begun[-1]), ctx, parts=parts, tell=False)
+            begun.append(intake.follow(session, found, ctx, parts=parts))
+            erase.begin(session, requests.get(session, begun[-1]), ctx, parts=parts, tell=False)
     return begun
 
 
 def _left_something(session: Session) -> Sequence[str]:
     """Return certified erasures that left what no class keeps, and that no other one followed."""
     other = request.alias("other")
-    followed = sa.exists().where(other.c.linked_to == request.c.id, other.c.channel == asked.FOLLOWING)
+    followed = sa.exists().where(other.c.linked_to == request.c.id, other.c.channel == FOLLOWING)
     query = (
         sa.select(request.c.id)
         .join(erasure_certificate, erasure_certificate.c.request_id == request.c.id)
@@ -55,7 +54,7 @@ def _left_something(session: Session) -> Sequence[str]:
 
 def _is_followed(session: Session, request_id: str) -> bool:
     of = request.c
-    query = sa.select(of.id).where(of.linked_to == request_id, of.channel == asked.FOLLOWING).limit(1)
+    query = sa.select(of.id).where(of.linked_to == request_id, of.channel == FOLLOWING).limit(1)
     return session.execute(query).first() is not None
 
 

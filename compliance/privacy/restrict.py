@@ -14,12 +14,11 @@ from app.kernel.approvals import Approvals
 from app.kernel.context import Context
 from app.kernel.errors import ReasonMissing, SamePerson, WrongState
 from compliance.catalog import purposes
-from compliance.privacy import consent, letters
-from compliance.privacy import requests as asked
+from compliance.privacy import consent, letters, moving, requests
 from compliance.privacy.gate import COMPELLING
 from compliance.privacy.models import objection, request, restriction
 from compliance.privacy.parts import Privacy
-from compliance.privacy.requests import Request, State
+from compliance.privacy.request import REASON_MIN, Kind, Request, State
 from ingest.events.privacy import (
     ObjectionDecided,
     ObjectionRecorded,
@@ -73,11 +72,11 @@ def release(session: Session, subject: str, ground: str, ctx: Context, *, reques
 
 def begin_restriction(session: Session, found: Request, ctx: Context, *, parts: Privacy) -> None:
     """Carry out a request for restriction at once."""
-    asked.call_off_approval(session, found, ctx, parts)  # a refusal that waits has nothing left to refuse
+    moving.call_off_approval(session, found, ctx, parts)  # a refusal that waits has nothing left to refuse
     restrict(session, found.subject, OWN_WISH, found.id, ctx)
-    event = asked.event_of(RequestCompleted, found)
+    event = moving.event_of(RequestCompleted, found)
     outcome = "Your data is kept and not used, but for what the law or you yourself ask."
-    asked.move(session, found, State.EXECUTED, ctx, event=event, note="restricted", outcome=outcome)
+    moving.move(session, found, State.EXECUTED, ctx, event=event, note="restricted", outcome=outcome)
 
 
 def ask_lift(
@@ -85,10 +84,10 @@ def ask_lift(
 ) -> str:
     """Ask a second person to let a restriction end; its person is told three days before it does."""
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
-    found = asked.locked(session, request_id)
+    found = requests.locked(session, request_id)
     if ctx.actor.id == found.subject:
         raise SamePerson
-    if found.kind is not asked.Kind.RESTRICTION or found.state is not State.EXECUTED:
+    if found.kind is not Kind.RESTRICTION or found.state is not State.EXECUTED:
         raise WrongState
     approval_id = approvals.ask(
         session, LIFT, lift_payload(found), ctx, object_id=request_id, reason=reason, subject=found.subject
@@ -107,9 +106,9 @@ def announce_lift(
 ) -> str:
     """Tell the person that the restriction ends, by an approval; it ends three days later."""
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
-    found = asked.locked(session, request_id)
+    found = requests.locked(session, request_id)
     approvals.take(session, approval_id, LIFT, lift_payload(found), ctx)
-    if found.kind is not asked.Kind.RESTRICTION or found.state is not State.EXECUTED:
+    if found.kind is not Kind.RESTRICTION or found.state is not State.EXECUTED:
         raise WrongState("This restriction has ended.")
     session.execute(
         sa.update(restriction)
@@ -117,20 +116,20 @@ def announce_lift(
         .values(notified_at=ctx.at)
     )
     letters.lifted(session, found, ctx.at + NOTICE, ctx, parts=parts)
-    asked.move(session, found, State.EXECUTED, ctx, note="its person was told that the restriction ends")
+    moving.move(session, found, State.EXECUTED, ctx, note="its person was told that the restriction ends")
     return "the person was told"
 
 
 def withdraw_restriction(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> None:
     """End a restriction that one asked for oneself, and what waits to be decided about it."""
     ctx.actor.require(PRIVACY_SELF_REQUEST)
-    found = asked.own(session, request_id, ctx)
-    asked.call_off_approval(session, found, ctx, parts)  # before the request is held: whoever decides does so, too
-    found = asked.locked(session, found.id)
-    if found.kind is not asked.Kind.RESTRICTION or found.state is not State.EXECUTED:
+    found = requests.own(session, request_id, ctx)
+    moving.call_off_approval(session, found, ctx, parts)  # before the request is held: whoever decides does so, too
+    found = requests.locked(session, found.id)
+    if found.kind is not Kind.RESTRICTION or found.state is not State.EXECUTED:
         raise WrongState
     release(session, found.subject, OWN_WISH, ctx, request_id=found.id)
-    asked.end(session, found, State.CLOSED, ctx, event=None, note="ended by its person", parts=parts)
+    moving.end(session, found, State.CLOSED, ctx, event=None, note="ended by its person", parts=parts)
 
 
 def lift_due(session: Session, ctx: Context, *, parts: Privacy) -> int:
@@ -139,20 +138,20 @@ def lift_due(session: Session, ctx: Context, *, parts: Privacy) -> int:
     query = (
         sa.select(of.request_id)
         .join(request, request.c.id == of.request_id)
-        .where(of.lifted_at.is_(None), of.notified_at <= ctx.at - NOTICE, asked.is_free(ctx.at))
+        .where(of.lifted_at.is_(None), of.notified_at <= ctx.at - NOTICE, moving.is_free(ctx.at))
         .order_by(of.notified_at, of.id)
     )
     lifted = 0
     for request_id in session.execute(query).scalars().all():
-        found = asked.locked(session, str(request_id))
-        lifted += asked.tried(session, found, "ending it", partial(_lift, session, found, ctx, parts), ctx)
+        found = requests.locked(session, str(request_id))
+        lifted += moving.tried(session, found, "ending it", partial(_lift, session, found, ctx, parts), ctx)
     return lifted
 
 
 def _lift(session: Session, found: Request, ctx: Context, parts: Privacy) -> None:
     release(session, found.subject, OWN_WISH, ctx, request_id=found.id)
     if found.is_open:
-        asked.end(session, found, State.CLOSED, ctx, event=None, note="the restriction ended", parts=parts)
+        moving.end(session, found, State.CLOSED, ctx, event=None, note="the restriction ended", parts=parts)
 
 
 def begin_objection(session: Session, found: Request, ctx: Context, *, parts: Privacy) -> None:
@@ -160,8 +159,8 @@ def begin_objection(session: Session, found: Request, ctx: Context, *, parts: Pr
     purpose = purposes.shipped()[str(found.purpose)]
     if purpose.needs_consent:
         consent.withdraw_for(session, found.subject, purpose, ctx, channel=found.channel)
-        event = asked.event_of(RequestCompleted, found)
-        asked.end(session, found, State.CLOSED, ctx, event=event, note="ended at once", parts=parts)
+        event = moving.event_of(RequestCompleted, found)
+        moving.end(session, found, State.CLOSED, ctx, event=event, note="ended at once", parts=parts)
         return
     values = {
         "id": ctx.new_id("obj"),
@@ -173,7 +172,7 @@ def begin_objection(session: Session, found: Request, ctx: Context, *, parts: Pr
     session.execute(sa.insert(objection).values(**values))
     recorded = ObjectionRecorded(purpose=purpose.id, channel=found.channel, about=(found.subject,))
     outbox.record(session, recorded, ctx)
-    asked.move(session, found, State.IN_REVIEW, ctx, note="the use stops until this is decided")
+    moving.move(session, found, State.IN_REVIEW, ctx, note="the use stops until this is decided")
 
 
 def decide_objection(
@@ -181,10 +180,10 @@ def decide_objection(
 ) -> None:
     """Decide about an objection: uphold it, or go on for compelling grounds that are written down."""
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
-    found = asked.locked(session, request_id)
+    found = requests.locked(session, request_id)
     if ctx.actor.id == found.subject:
         raise SamePerson
-    if decision not in (UPHELD, COMPELLING) or len(grounds.strip()) < asked.REASON_MIN:
+    if decision not in (UPHELD, COMPELLING) or len(grounds.strip()) < REASON_MIN:
         raise ReasonMissing(param="reason")
     row = sa.update(objection).where(objection.c.request_id == request_id, objection.c.decision.is_(None))
     done = session.execute(row.values(decision=decision, grounds=grounds.strip(), decided_at=ctx.at))
@@ -200,8 +199,8 @@ def decide_objection(
         letters.done(session, found, outcome, ctx, parts=parts)
     else:
         letters.refused(session, found, outcome, ctx, parts=parts)
-    completed = asked.event_of(RequestCompleted, found)
-    asked.end(session, found, State.CLOSED, ctx, event=completed, note=decision.replace("_", " "), parts=parts)
+    completed = moving.event_of(RequestCompleted, found)
+    moving.end(session, found, State.CLOSED, ctx, event=completed, note=decision.replace("_", " "), parts=parts)
 
 
 def refuse_objection(session: Session, found: Request, grounds: str, ctx: Context) -> None:

@@ -29,8 +29,7 @@ from compliance.catalog import purposes
 from compliance.contracts.gate import ProcessingGate
 from compliance.contracts.personal import PersonalDataSource, Record, Target
 from compliance.engine import fences
-from compliance.privacy import collecting, erase, graph, package, packing, portable, restrict
-from compliance.privacy import requests as asked
+from compliance.privacy import collecting, erase, graph, package, packing, portable, requests, restrict
 from compliance.privacy.events import EventSource
 from compliance.privacy.models import request
 from compliance.privacy.parts import Privacy
@@ -210,7 +209,7 @@ def _export(session: Session, night: _Night) -> None:
 
 def _files(session: Session, collected: collecting.Collected, night: _Night) -> dict[str, str]:
     own = sa.select(request.c.id).where(request.c.subject == night.subject)
-    taken = asked.get(session, str(session.execute(own).scalar_one()))
+    taken = requests.get(session, str(session.execute(own).scalar_one()))
     content = packing.content_of(session, collected, taken, night.ctx, parts=night.parts)
     with zipfile.ZipFile(io.BytesIO(package.build(content))) as packed:
         return {name: packed.read(name).decode() for name in packed.namelist() if name.endswith((".json", ".csv"))}

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.kernel.context import Context
-from compliance.privacy import letters, requests
+from compliance.privacy import letters, moving, requests
 from compliance.privacy.models import request, request_letter
 from compliance.privacy.parts import Privacy
-from compliance.privacy.requests import Request, State
+from compliance.privacy.request import Request, State
 from ingest.events.privacy import RequestRefused
 
 AT_ONCE: Final = 200
@@ -35,7 +35,7 @@ def go_on(session: Session, ctx: Context, *, parts: Privacy) -> int:
         if found.state is not State.IDENTITY:
             continue
         what, do = ("refusing", _refuse) if was_reminded else ("reminding", _remind)
-        written += requests.tried(session, found, what, partial(do, session, found, ctx, parts), ctx)
+        written += moving.tried(session, found, what, partial(do, session, found, ctx, parts), ctx)
     return written
 
 
@@ -45,9 +45,9 @@ def _remind(session: Session, found: Request, ctx: Context, parts: Privacy) -> N
 
 def _refuse(session: Session, found: Request, ctx: Context, parts: Privacy) -> None:
     letters.refused(session, found, REASONS, ctx, parts=parts)
-    requests.move(session, found, found.state, ctx, outcome=REASONS)
-    event, note = requests.event_of(RequestRefused, found), "nobody showed who they are"
-    requests.end(session, found, State.REFUSED, ctx, event=event, note=note, parts=parts)
+    moving.move(session, found, found.state, ctx, outcome=REASONS)
+    event, note = moving.event_of(RequestRefused, found), "nobody showed who they are"
+    moving.end(session, found, State.REFUSED, ctx, event=event, note=note, parts=parts)
 
 
 def _due(session: Session, at: datetime, parts: Privacy) -> list[tuple[str, bool]]:
@@ -67,7 +67,7 @@ def _due(session: Session, at: datetime, parts: Privacy) -> list[tuple[str, bool
         .join(asked, asked.c.request_id == request.c.id)
         .outerjoin(reminded, reminded.c.request_id == request.c.id)
         .where(request.c.state == State.IDENTITY.value, asked.c.at <= at - known.identity_remind_after)
-        .where(sa.or_(reminded.c.at.is_(None), is_over), requests.is_free(at))
+        .where(sa.or_(reminded.c.at.is_(None), is_over), moving.is_free(at))
         .order_by(asked.c.at, request.c.id)
         .limit(AT_ONCE)
     )

@@ -33,9 +33,9 @@ from compliance.privacy.models import (
     restriction,
 )
 from compliance.privacy.parts import Privacy
-from compliance.privacy.requests import ANSWERED, ENDED, REASON_MIN
-from compliance.privacy.requests import Kind as Right
-from compliance.privacy.requests import State as Stage
+from compliance.privacy.request import ANSWERED, ENDED, REASON_MIN
+from compliance.privacy.request import Kind as Right
+from compliance.privacy.request import State as Stage
 from compliance.registers.models import selftest_run
 from compliance.retention import holds, policies, runs
 from compliance.retention.models import run, target

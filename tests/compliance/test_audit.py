@@ -32,8 +32,9 @@ from compliance.audit.requests import EvidenceUnknown, RequestAnswered
 from compliance.audit.sample import SampleInvalid, SampleUnsound
 from compliance.audit.trail import PageTooLong, StoreBehind
 from compliance.engine.history import PeriodInvalid
+from compliance.privacy import intake
 from compliance.privacy import requests as rights
-from compliance.privacy.requests import Asked, RequestFilter
+from compliance.privacy.request import Asked, RequestFilter
 from compliance.reports import runs
 from compliance.reports.parts import Settings
 from compliance.reports.runs import KindUnknown
@@ -201,14 +202,14 @@ def test_proofs_and_rights_keep_to_the_period_too(house: Installation) -> None:
     parts = house.system.compliance.privacy
     with house.system.db.begin() as session:
         asked = Asked(kind="access", channel="letter")
-        late = rights.enter(session, asked, amber_two, house.system.clock.now().date(), ctx(house, "olga"), parts=parts)
+        late = intake.enter(session, asked, amber_two, house.system.clock.now().date(), ctx(house, "olga"), parts=parts)
     with house.system.db.begin() as session:
         mine = ctx(house, "audrey")
         assert proofs.pack(session, [inside], mine, policy="").events == 1
         with pytest.raises(read.EventUnknown):
             proofs.pack(session, [inside, outside], mine, policy="")
-        assert late in {one.id for one in rights.requests(session, RequestFilter(), ctx(house, "olga"))}
-        assert rights.requests(session, RequestFilter(), mine) == []
+        assert late in {one.id for one in rights.listed(session, RequestFilter(), ctx(house, "olga"))}
+        assert rights.listed(session, RequestFilter(), mine) == []
         with pytest.raises(NotFound):
             rights.story(session, late, mine, parts=parts)
 

@@ -17,7 +17,7 @@ from compliance import pressing
 from compliance.attest import attestations
 from compliance.attest.models import attestation
 from compliance.catalog.controls import PCI
-from compliance.privacy import requests as asked
+from compliance.privacy import moving
 from compliance.registers import breaches
 from compliance.registers.breaches import Found
 from compliance.registers.models import breach
@@ -68,7 +68,7 @@ def test_open_requests_are_counted_with_their_nearest_day(rights: Rights) -> Non
     with rights.db.read() as session:
         assert pressing.requests(session, officer) == pressing.Asked(open=2, due_at=rights.get(first).due_at)
     with rights.db.begin() as session:
-        asked.withdraw(session, first, rights.me(amber), parts=rights.parts)
+        moving.withdraw(session, first, rights.me(amber), parts=rights.parts)
     with rights.db.read() as session:
         assert pressing.requests(session, officer) == pressing.Asked(open=1, due_at=rights.get(second).due_at)
 

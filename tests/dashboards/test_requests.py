@@ -13,9 +13,9 @@ from app.identity import roles
 from app.identity.models import account
 from app.kernel.approvals import Verdict
 from app.kernel.clock import StillClock
-from compliance.privacy import consent
-from compliance.privacy import requests as asked
-from compliance.privacy.requests import Kind, Request, State
+from compliance.privacy import consent, requests
+from compliance.privacy.models import request
+from compliance.privacy.request import Kind, Request, State
 from tests.compliance.privacy.rights import Rights
 from tests.dashboards.desk import Desk, Room
 from tests.support.installation import Installation, installed
@@ -54,7 +54,7 @@ def officer(room: Room) -> Desk:
 
 def now(rights: Rights, request_id: str) -> Request:
     with rights.db.read() as session:
-        return asked.get(session, request_id)
+        return requests.get(session, request_id)
 
 
 def form(rights: Rights, **more: str) -> dict[str, str]:
@@ -74,7 +74,7 @@ def entered(rights: Rights, officer: Desk, **more: str) -> str:
     assert officer.said("request-enter", "new", fields=form(rights, **more)) == ""
     kind = form(rights, **more)["kind"]
     with rights.db.read() as session:
-        query = sa.select(asked.request.c.id).where(asked.request.c.kind == kind)
+        query = sa.select(request.c.id).where(request.c.kind == kind)
         return str(session.execute(query).scalar_one())
 
 

@@ -14,8 +14,8 @@ from app.kernel.access import Actor, ActorKind
 from app.kernel.approvals import Verdict
 from app.kernel.context import Context
 from app.simulator.prologue import staff
-from compliance.privacy import consent, requests, rights
-from compliance.privacy.requests import Asked
+from compliance.privacy import consent, identity, intake, rights
+from compliance.privacy.request import Asked
 from compliance.registers import breaches, processing, processors
 from compliance.registers.breaches import Assessment, Found
 from compliance.registers.processors import POINTS, Entry
@@ -132,8 +132,8 @@ def _ask(system: System, people: dict[str, str], account: str, asked: Asked, ago
     parts, received = system.compliance.privacy, (system.clock.now() - timedelta(days=ago)).date()
     with system.db.begin() as session:
         ctx = staff(system, people, "compliance")
-        request_id = requests.enter(session, asked, account, received, ctx, parts=parts)
+        request_id = intake.enter(session, asked, account, received, ctx, parts=parts)
         if how == "asked":
-            requests.ask_identity(session, request_id, ctx, parts=parts)
+            identity.ask(session, request_id, ctx, parts=parts)
         if how == "shown":
             rights.answer_identity(session, request_id, _SHOWN, ctx, parts=parts)

@@ -12,7 +12,7 @@ from app.kernel.access import PRIVACY_REQUEST_READ
 from app.kernel.errors import NotFound
 from compliance.catalog import retention
 from compliance.privacy import erase
-from compliance.privacy.requests import Item, Kind, Request, State, Step, Story
+from compliance.privacy.request import Item, Kind, Request, State, Step, Story
 from dashboards import proving, rights
 from dashboards.kit import (
     Part,

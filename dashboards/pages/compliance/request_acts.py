@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 from app.kernel.access import PRIVACY_REQUEST_APPROVE, PRIVACY_REQUEST_HANDLE, Permission
 from app.kernel.context import Context
 from compliance.contracts.personal import FieldUnknown
-from compliance.privacy import erase, packing, rectify, requests, restrict, rights
+from compliance.privacy import erase, identity, moving, packing, rectify, requests, restrict, rights
 from compliance.privacy.gate import COMPELLING
-from compliance.privacy.requests import ANSWERED, Kind, Request, State, Story
+from compliance.privacy.request import ANSWERED, Kind, Request, State, Story
 from dashboards import acts
 from dashboards.acts import Deed
 from dashboards.kit import Part, act, panel
@@ -246,7 +246,7 @@ def wire(console: Console) -> None:
 
 
 def _ask(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
-    requests.ask_identity(session, deed.of, ctx, parts=sources.privacy)
+    identity.ask(session, deed.of, ctx, parts=sources.privacy)
     return "They are asked"
 
 
@@ -294,7 +294,7 @@ def _lift(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
 
 
 def _extend(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
-    requests.extend(session, deed.of, deed.text("reason"), ctx, parts=sources.privacy)
+    moving.extend(session, deed.of, deed.text("reason"), ctx, parts=sources.privacy)
     return "It is extended, and they are told"
 
 

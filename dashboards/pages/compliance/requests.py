@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 from app.kernel.access import PRIVACY_REQUEST_HANDLE, PRIVACY_REQUEST_READ
 from app.kernel.context import Context
 from compliance.catalog import purposes
-from compliance.privacy import requests as asked
+from compliance.privacy import intake, requests
 from compliance.privacy.parts import ReceiptInvalid
-from compliance.privacy.requests import Asked, Kind, Request, RequestFilter
+from compliance.privacy.request import Asked, Kind, Request, RequestFilter
 from dashboards import acts, rights
 from dashboards.acts import Deed
 from dashboards.kit import (
@@ -49,7 +49,7 @@ def layout(view: View) -> Any:  # a Dash component
     viewer, shows_all = view.sources.viewer(), view.words.get("show") == "all"
     wanted = RequestFilter(is_open=None if shows_all else True, kind=_kind(view))
     after, context = view.words.get("after"), view.sources.context()
-    found = view.sources.acted(lambda session: asked.requests(session, wanted, context, after=after))
+    found = view.sources.acted(lambda session: requests.listed(session, wanted, context, after=after))
     right: list[Part] = [updated(view.now)]
     if viewer.may(PRIVACY_REQUEST_HANDLE):
         right.append(act("Enter one by hand", view.here("requests", do="enter"), main=True))
@@ -132,7 +132,7 @@ def _list(view: View, found: Sequence[Request]) -> Part:
     ]
     listed = scrolling("Requests", table(heads, rows, caption="Requests", cls="r44"))
     further = []
-    if len(found) == asked.PAGE_MAX:
+    if len(found) == requests.PAGE_MAX:
         further = [html.A("those due later", href=view.here("requests", after=found[-1].id), className="more")]
     return panel("Requests", listed, sub=f"{len(found)}, due first", right=further)
 
@@ -226,7 +226,7 @@ def _enter(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
         purpose=deed.text("purpose") or None,
         channel=deed.text("channel").replace(" ", "_") or CHANNELS[0],
     )
-    asked.enter(
+    intake.enter(
         session,
         wanted,
         deed.text("subject").strip(),

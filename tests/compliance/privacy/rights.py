@@ -18,10 +18,9 @@ from app.kernel.approvals import Verdict
 from app.kernel.clock import StillClock
 from app.kernel.context import Context
 from app.kernel.db import Database
-from compliance.privacy import delivery, erase, jobs, rights
-from compliance.privacy import requests as asked
+from compliance.privacy import delivery, erase, jobs, requests, rights
 from compliance.privacy.parts import Privacy
-from compliance.privacy.requests import Asked, Request
+from compliance.privacy.request import Asked, Request
 from ingest.log import checkpoint
 from ingest.models import body, outbox
 from tests.support.installation import Installation, Person
@@ -105,7 +104,7 @@ class Rights:
 
     def get(self, request_id: str) -> Request:
         with self.db.read() as session:
-            return asked.get(session, request_id, parts=self.parts)
+            return requests.get(session, request_id, parts=self.parts)
 
     def fetch(self, person: Person, request_id: str, *, fresh: bool = True) -> bytes:
         self.clock.move(timedelta(seconds=1))

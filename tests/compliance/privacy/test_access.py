@@ -15,11 +15,10 @@ from app.identity import roles
 from app.kernel.access import Acr
 from app.kernel.errors import NotFound, SamePerson, StepUpRequired, WrongState
 from compliance.contracts.tables import MarkedTables
-from compliance.privacy import collecting, delivery, jobs, packing
-from compliance.privacy import requests as asked
+from compliance.privacy import collecting, delivery, identity, intake, jobs, moving, packing, requests
 from compliance.privacy.package import cell
 from compliance.privacy.parts import CoolDown, ExtensionLate, KindUnknown, PackageGone, ReceiptInvalid
-from compliance.privacy.requests import Asked, RequestFilter, State
+from compliance.privacy.request import Asked, RequestFilter, State
 from payments import transfers
 from payments.money import EUR, Money
 from payments.transfers import TransferOrder
@@ -158,9 +157,9 @@ def test_a_copy_needs_a_fresh_proof_to_be_asked_and_each_time_to_be_fetched(righ
     amber = rights.house.customer("amber_fresh")
     rights.calm()
     with rights.db.begin() as session, pytest.raises(StepUpRequired):
-        asked.ask(session, Asked(kind="access"), rights.me(amber, fresh=False), parts=rights.parts)
+        intake.ask(session, Asked(kind="access"), rights.me(amber, fresh=False), parts=rights.parts)
     with rights.db.begin() as session, pytest.raises(StepUpRequired):
-        asked.ask(session, Asked(kind="access"), rights.me(amber, acr=Acr.PWD), parts=rights.parts)
+        intake.ask(session, Asked(kind="access"), rights.me(amber, acr=Acr.PWD), parts=rights.parts)
     request_id = rights.ask(amber)
     rights.work()
     with pytest.raises(StepUpRequired):
@@ -221,9 +220,9 @@ def test_of_another_there_is_nothing(rights: Rights) -> None:
     with pytest.raises(NotFound):
         rights.fetch(basil, request_id)
     with rights.db.begin() as session, pytest.raises(NotFound):
-        asked.own_story(session, request_id, rights.me(basil))
+        requests.own_story(session, request_id, rights.me(basil))
     with rights.db.begin() as session, pytest.raises(NotFound):
-        asked.withdraw(session, request_id, rights.me(basil), parts=rights.parts)
+        moving.withdraw(session, request_id, rights.me(basil), parts=rights.parts)
 
 
 def test_after_a_change_of_a_way_in_it_waits_three_days_and_says_so(rights: Rights) -> None:
@@ -255,7 +254,7 @@ def test_a_second_request_stands_beside_the_first_and_delivers_nothing(rights: R
     first = rights.ask(amber)
     with rights.db.begin() as session:
         today = rights.get(first).received_on
-        second = asked.enter(
+        second = intake.enter(
             session, Asked(kind="access", channel="letter"), amber.account, today, officer, parts=rights.parts
         )
     assert rights.get(second).linked_to == first
@@ -276,7 +275,7 @@ def test_not_me_stops_it_and_opens_no_copy(rights: Rights) -> None:
     token = letter.partition("/privacy/link/")[2].split()[0]
     with rights.db.begin() as session:
         ctx = rights.house.system.context(rights.me(amber).actor)
-        assert asked.stop(session, token, ctx, parts=rights.parts) == request_id
+        assert moving.stop(session, token, ctx, parts=rights.parts) == request_id
     with pytest.raises(PackageGone):
         rights.fetch(amber, request_id)
     rights.work()
@@ -285,7 +284,7 @@ def test_not_me_stops_it_and_opens_no_copy(rights: Rights) -> None:
     assert "privacy.request.stopped" in kinds
     assert "auth.activity.disowned" in kinds
     with rights.db.begin() as session, pytest.raises(NotFound):
-        asked.stop(session, "no-such-token", ctx, parts=rights.parts)
+        moving.stop(session, "no-such-token", ctx, parts=rights.parts)
 
 
 class Broken:
@@ -327,7 +326,7 @@ def test_a_store_that_cannot_be_searched_keeps_the_copy_back_until_somebody_sign
     with pytest.raises(WrongState):
         rights.fetch(amber, request_id)
     with rights.db.read() as session:
-        skipped = {item.store: item.skipped for item in asked.items(session, request_id) if item.skipped}
+        skipped = {item.store: item.skipped for item in requests.items(session, request_id) if item.skipped}
     assert skipped["payments_entry"] == "OSError"
     assert "app_account" not in skipped
     own = rights.staff(roles.DPO, amber.account)
@@ -376,12 +375,12 @@ def test_what_is_too_large_is_given_to_a_person_and_not_tried_again(
     rights.work()
     assert rights.get(request_id).state is State.IN_REVIEW
     with rights.db.read() as session:
-        before = asked.steps(session, request_id)
+        before = requests.steps(session, request_id)
     assert "package_parts" in str(before[-1].note)
     rights.clock.move(timedelta(minutes=2))
     rights.work()
     with rights.db.read() as session:
-        assert asked.steps(session, request_id) == before
+        assert requests.steps(session, request_id) == before
 
 
 def test_a_full_disk_says_so_and_is_tried_again(rights: Rights, tmp_path: Path) -> None:
@@ -397,7 +396,7 @@ def test_a_full_disk_says_so_and_is_tried_again(rights: Rights, tmp_path: Path) 
     found = rights.get(request_id)
     assert found.state is State.SCOPED
     with rights.db.read() as session:
-        assert "package_unwritten" in str(asked.steps(session, request_id)[-1].note)
+        assert "package_unwritten" in str(requests.steps(session, request_id)[-1].note)
     rights.clock.move(timedelta(minutes=2))
     rights.work()
     assert rights.get(request_id).state is State.READY
@@ -445,23 +444,23 @@ def test_an_officer_enters_a_letter_and_the_clock_stands_while_identity_is_open(
     today = rights.clock.now().date()
     wanted = Asked(kind="access", channel="letter")
     with rights.db.begin() as session, pytest.raises(ReceiptInvalid):
-        asked.enter(session, wanted, amber.account, today + timedelta(days=1), officer, parts=rights.parts)
+        intake.enter(session, wanted, amber.account, today + timedelta(days=1), officer, parts=rights.parts)
     with rights.db.begin() as session, pytest.raises(ReceiptInvalid):
-        asked.enter(session, wanted, amber.account, today - timedelta(days=61), officer, parts=rights.parts)
+        intake.enter(session, wanted, amber.account, today - timedelta(days=61), officer, parts=rights.parts)
     with rights.db.begin() as session, pytest.raises(KindUnknown):
-        asked.enter(session, Asked(kind="everything"), amber.account, today, officer, parts=rights.parts)
+        intake.enter(session, Asked(kind="everything"), amber.account, today, officer, parts=rights.parts)
     with rights.db.begin() as session, pytest.raises(NotFound):
-        asked.enter(session, wanted, "acc_nobody", today, officer, parts=rights.parts)
+        intake.enter(session, wanted, "acc_nobody", today, officer, parts=rights.parts)
     own = rights.staff(roles.COMPLIANCE_OFFICER, amber.account)
     with rights.db.begin() as session, pytest.raises(SamePerson):
-        asked.enter(session, wanted, amber.account, today, own, parts=rights.parts)
+        intake.enter(session, wanted, amber.account, today, own, parts=rights.parts)
     with rights.db.begin() as session:
-        request_id = asked.enter(session, wanted, amber.account, today, officer, parts=rights.parts)
-        asked.ask_identity(session, request_id, officer, parts=rights.parts)
+        request_id = intake.enter(session, wanted, amber.account, today, officer, parts=rights.parts)
+        identity.ask(session, request_id, officer, parts=rights.parts)
     before = rights.get(request_id)
     rights.clock.move(timedelta(days=5))
     with rights.db.begin() as session:
-        asked.answer_identity(
+        identity.answer(
             session,
             request_id,
             "called back on the number we knew",
@@ -481,22 +480,22 @@ def test_it_is_extended_once_and_only_before_it_is_late(rights: Rights) -> None:
     officer = rights.staff(roles.COMPLIANCE_OFFICER)
     today = rights.clock.now().date()
     with rights.db.begin() as session:
-        request_id = asked.enter(
+        request_id = intake.enter(
             session, Asked(kind="rectification", detail="my name"), amber.account, today, officer, parts=rights.parts
         )
-        late = asked.enter(
+        late = intake.enter(
             session, Asked(kind="rectification", detail="other"), amber.account, today, officer, parts=rights.parts
         )
-        asked.extend(session, request_id, "many stores hold it", officer, parts=rights.parts)
+        moving.extend(session, request_id, "many stores hold it", officer, parts=rights.parts)
     assert rights.get(request_id).is_extended
     with rights.db.begin() as session, pytest.raises(ExtensionLate):
-        asked.extend(session, request_id, "many stores hold it", officer, parts=rights.parts)
+        moving.extend(session, request_id, "many stores hold it", officer, parts=rights.parts)
     rights.clock.move(timedelta(days=40))
     with rights.db.begin() as session, pytest.raises(ExtensionLate):
-        asked.extend(session, late, "many stores hold it", rights.staff(roles.COMPLIANCE_OFFICER), parts=rights.parts)
+        moving.extend(session, late, "many stores hold it", rights.staff(roles.COMPLIANCE_OFFICER), parts=rights.parts)
     with rights.db.begin() as session:
-        overdue = asked.requests(session, RequestFilter(is_overdue=True), rights.staff(roles.DPO))
+        overdue = requests.listed(session, RequestFilter(is_overdue=True), rights.staff(roles.DPO))
         assert late in [each.id for each in overdue]
         assert request_id not in [each.id for each in overdue]
-        story = asked.story(session, late, rights.staff(roles.DPO), parts=rights.parts)
+        story = requests.story(session, late, rights.staff(roles.DPO), parts=rights.parts)
     assert story.request.detail == "other"

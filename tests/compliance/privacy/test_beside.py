@@ -19,12 +19,11 @@ from app.kernel.context import Context
 from app.kernel.errors import Unavailable, WrongState
 from compliance.contracts.personal import Seed, Target
 from compliance.contracts.tables import MarkedTables
-from compliance.privacy import rectify, restrict
-from compliance.privacy import requests as asked
+from compliance.privacy import intake, moving, rectify, requests, restrict
 from compliance.privacy import rights as services
 from compliance.privacy.gate import Gate
 from compliance.privacy.models import objection, request, restriction
-from compliance.privacy.requests import Asked, State
+from compliance.privacy.request import Asked, Request, State
 from tests.compliance.privacy.rights import Rights
 from tests.support.installation import Person
 
@@ -51,7 +50,7 @@ def outside(rights: Rights, person: Person, kind: str) -> str:
     """Ask as a stranger does who knows no more than an address."""
     nobody = rights.house.system.context(ANONYMOUS)
     with rights.db.begin() as session:
-        return asked.ask_from_outside(
+        return intake.ask_from_outside(
             session, Asked(kind=kind, channel="form"), person.account, nobody, parts=rights.parts
         )
 
@@ -60,7 +59,7 @@ def entered(rights: Rights, person: Person, officer: Person, kind: str, purpose:
     ctx = rights.colleague(officer, roles.COMPLIANCE_OFFICER)
     wanted = Asked(kind=kind, channel="letter", purpose=purpose)
     with rights.db.begin() as session:
-        return asked.enter(session, wanted, person.account, ctx.at.date(), ctx, parts=rights.parts)
+        return intake.enter(session, wanted, person.account, ctx.at.date(), ctx, parts=rights.parts)
 
 
 def may(rights: Rights, person: Person, purpose: str = "profiling") -> bool:
@@ -277,7 +276,7 @@ def test_one_whose_data_fails_stops_nobody_else(
         assert rights.get(lifted).state is State.CLOSED
     with rights.db.read() as session:
         for id in (first, broken):
-            notes = [each.note or "" for each in asked.steps(session, id)]
+            notes = [each.note or "" for each in requests.steps(session, id)]
             assert len([note for note in notes if "tried again" in note]) == 1, "set aside, not tried each time"
     rights.clock.move(timedelta(minutes=10))
     rights.work()
@@ -293,15 +292,15 @@ def test_a_restriction_whose_end_fails_stops_no_other(
     for id in both:
         rights.vote(asks_lift(rights, id, officer), rights.colleague(dpo, roles.DPO))
     rights.clock.move(timedelta(days=3))
-    end = asked.end
+    end = moving.end
 
-    def fails(session: Session, found: asked.Request, *args: Any, **more: Any) -> None:
+    def fails(session: Session, found: Request, *args: Any, **more: Any) -> None:
         if found.subject == amber.account:
             raise Unavailable
         end(session, found, *args, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(asked, "end", fails)
+        patch.setattr(moving, "end", fails)
         rights.work()
     assert [rights.get(id).state for id in both] == [State.EXECUTED, State.CLOSED]
     assert not may(rights, amber), "half an end is none"

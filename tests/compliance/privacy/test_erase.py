@@ -24,7 +24,7 @@ from compliance.privacy import erase
 from compliance.privacy import rights as services
 from compliance.privacy.gate import Gate
 from compliance.privacy.models import erasure_target, request
-from compliance.privacy.requests import State
+from compliance.privacy.request import State
 from compliance.retention import holds
 from compliance.retention.models import hold as hold_table
 from ingest import models as log
@@ -121,10 +121,10 @@ def test_a_person_is_erased(staffed: tuple[Rights, Person, Person]) -> None:
 
 
 def _steps(rights: Rights, request_id: str) -> list[object]:
-    from compliance.privacy import requests as asked
+    from compliance.privacy import requests
 
     with rights.db.read() as session:
-        return list(asked.steps(session, request_id))
+        return list(requests.steps(session, request_id))
 
 
 def _everything(rights: Rights) -> str:

@@ -12,14 +12,13 @@ from app.identity import roles
 from app.kernel.approvals import ApprovalChanged, Verdict
 from app.kernel.errors import Forbidden, ReasonMissing, SamePerson, WrongState
 from compliance.catalog import purposes
-from compliance.privacy import consent, rectify, restrict, wording
-from compliance.privacy import requests as asked
+from compliance.privacy import consent, intake, rectify, restrict, wording
 from compliance.privacy import rights as services
 from compliance.privacy.consent import PurposeUnknown
 from compliance.privacy.gate import Gate
 from compliance.privacy.models import consent_receipt, objection, request, request_step
 from compliance.privacy.parts import DetailMissing
-from compliance.privacy.requests import Asked, State
+from compliance.privacy.request import Asked, State
 from compliance.privacy.wording import AlreadySame
 from tests.compliance.privacy.rights import Rights
 from tests.support.installation import Person
@@ -324,7 +323,7 @@ def test_each_kind_can_be_entered_and_begins_once_identity_is_shown(rights: Righ
     ctx = rights.colleague(officer, roles.COMPLIANCE_OFFICER)
     today = rights.clock.now().date()
     with rights.db.begin() as session:
-        request_id = asked.enter(
+        request_id = intake.enter(
             session, Asked(kind="restriction", channel="letter"), amber.account, today, ctx, parts=rights.parts
         )
     assert may(rights, amber, "profiling")

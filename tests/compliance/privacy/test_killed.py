@@ -14,7 +14,7 @@ from app.identity.models import contact, password
 from app.kernel.clock import StillClock
 from compliance.privacy import erase
 from compliance.privacy.models import erasure_certificate, erasure_target
-from compliance.privacy.requests import State
+from compliance.privacy.request import State
 from tests.compliance.privacy.conftest import START
 from tests.compliance.privacy.rights import Copy, Rights
 from tests.support import postgres

@@ -9,8 +9,9 @@ from datetime import timedelta
 import pytest
 
 from app.identity import roles
-from compliance.privacy import requests as asked
+from compliance.privacy import requests
 from compliance.privacy.gate import Gate
+from compliance.privacy.request import RequestFilter
 from tests.compliance.privacy.rights import Rights
 from tests.support.installation import Browser, Person
 
@@ -133,8 +134,8 @@ def test_who_cannot_sign_in_asks_and_nobody_learns_who_is_a_customer(rights: Rig
     browser = rights.house.browser()
     browser.sign_in(amber)
     with rights.db.read() as session:
-        wanted = asked.RequestFilter(subject=amber.account)
-        (request,) = asked.requests(session, wanted, rights.staff(roles.COMPLIANCE_OFFICER))
+        wanted = RequestFilter(subject=amber.account)
+        (request,) = requests.listed(session, wanted, rights.staff(roles.COMPLIANCE_OFFICER))
     assert (request.channel, request.is_verified, request.asked_at is not None) == ("form", False, True)
     rights.work()
     assert rights.get(request.id).state.value == "identity", "nothing begins before we know who it is"

@@ -13,10 +13,9 @@ import sqlalchemy as sa
 from app.identity import roles
 from app.kernel.clock import StillClock
 from compliance.engine.verdict import Canary
-from compliance.privacy import consent, rectify, restrict
-from compliance.privacy import requests as asked
-from compliance.privacy.models import objection, request, restriction
-from compliance.privacy.requests import Asked
+from compliance.privacy import consent, intake, moving, rectify, restrict
+from compliance.privacy.models import objection, request, request_step, restriction
+from compliance.privacy.request import Asked
 from compliance.retention import runs
 from compliance.states import State
 from ingest.events.access import DataRead
@@ -71,8 +70,8 @@ def test_an_extension_in_time_is_none_that_was_late(rights: Rights, person: Pers
     ctx = rights.colleague(rights.house.people["olga"], roles.COMPLIANCE_OFFICER)
     today = rights.clock.now().date()
     with rights.db.begin() as session:
-        id_ = asked.enter(session, Asked(kind="access"), person.account, today, ctx, parts=rights.parts)
-        asked.extend(session, id_, "many stores and two of us ill", ctx, parts=rights.parts)
+        id_ = intake.enter(session, Asked(kind="access"), person.account, today, ctx, parts=rights.parts)
+        moving.extend(session, id_, "many stores and two of us ill", ctx, parts=rights.parts)
     assert said(rights, "privacy.clocks")[0] is State.PASS
     late = rights.clock.now() + timedelta(days=60)
     with rights.db.begin() as session:
@@ -155,7 +154,7 @@ def test_a_correction_without_its_hashes_fails_articles_5_and_16(rights: Rights,
         rectify.complete(session, request_id, "Your name is right now.", ctx, parts=rights.parts)
     rights.house.arrive()
     assert said(rights, "privacy.corrections") == (State.PASS, [])
-    step = asked.request_step
+    step = request_step
     with rights.db.begin() as session:
         of = step.c.note.startswith("corrected:")
         session.execute(sa.update(step).where(of).values(event_id="evt_lost"))

@@ -15,12 +15,11 @@ from app.identity.models import contact
 from app.kernel import crypto
 from app.kernel.errors import Invalid
 from compliance.contracts.personal import FieldUnknown, Seed
-from compliance.privacy import erase, rectify, restrict
-from compliance.privacy import requests as asked
+from compliance.privacy import erase, moving, rectify, requests, restrict
 from compliance.privacy.erase import CertificateDiffers
 from compliance.privacy.gate import Gate
 from compliance.privacy.models import erasure_certificate, objection, request, request_step
-from compliance.privacy.requests import State
+from compliance.privacy.request import State
 from compliance.retention import holds
 from compliance.retention.holds import Item, Order
 from tests.compliance.privacy.rights import Rights
@@ -149,7 +148,7 @@ def test_a_secret_hold_shows_nowhere(rights: Rights, officer: Person) -> None:
         shown = [
             [
                 (each.store, each.category, each.held > 0)
-                for each in asked.items(session, id)
+                for each in requests.items(session, id)
                 if "events" not in each.store
             ]
             for id in both
@@ -166,7 +165,7 @@ def test_what_colleagues_wrote_goes_with_its_person(rights: Rights, officer: Per
     why = "SECRETWORD weighed"
     as_officer(rights, officer, restrict.decide_objection, objected, "upheld", why, parts=rights.parts)
     late = rights.ask(amber, "rectification", detail="my name")
-    as_officer(rights, officer, asked.extend, late, "SECRETWORD takes long", parts=rights.parts)
+    as_officer(rights, officer, moving.extend, late, "SECRETWORD takes long", parts=rights.parts)
     rights.calm()
     request_id = rights.approved_erasure(amber, officer, dpo)
     rights.clock.move(timedelta(hours=72))

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from app.identity import roles
-from compliance.privacy import requests as asked
-from compliance.privacy.requests import Asked, State
+from compliance.privacy import identity, intake, requests
+from compliance.privacy.request import Asked, State
 from tests.compliance.privacy.rights import Rights
 from tests.support.installation import Person
 
@@ -31,14 +31,14 @@ def waiting(rights: Rights, officer: Person) -> str:
     amber = rights.house.customer("amber_one")
     ctx = rights.colleague(officer, roles.COMPLIANCE_OFFICER)
     with rights.db.begin() as session:
-        id = asked.enter(session, Asked(kind="access"), amber.account, ctx.at.date(), ctx, parts=rights.parts)
-        asked.ask_identity(session, id, ctx, parts=rights.parts)
+        id = intake.enter(session, Asked(kind="access"), amber.account, ctx.at.date(), ctx, parts=rights.parts)
+        identity.ask(session, id, ctx, parts=rights.parts)
     return id
 
 
 def titles(rights: Rights, id: str) -> list[str]:
     with rights.db.begin() as session:
-        story = asked.story(session, id, rights.staff(roles.DPO), parts=rights.parts)
+        story = requests.story(session, id, rights.staff(roles.DPO), parts=rights.parts)
     return [title for title, _ in story.letters]
 
 
@@ -75,7 +75,7 @@ def test_nobody_is_refused_without_ten_days_after_the_reminder(rights: Rights, w
 def test_who_answers_is_left_in_peace(rights: Rights, waiting: str, officer: Person) -> None:
     ctx = rights.colleague(officer, roles.COMPLIANCE_OFFICER)
     with rights.db.begin() as session:
-        asked.answer_identity(session, waiting, "wrote from their address", ctx, parts=rights.parts)
+        identity.answer(session, waiting, "wrote from their address", ctx, parts=rights.parts)
     rights.clock.move(timedelta(days=31))
     rights.work()
     assert REMINDER not in titles(rights, waiting)

@@ -1,0 +1,193 @@
+"""How a request goes on and ends: each step with the event that says so, and what its person may end or we extend."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel.access import PRIVACY_REQUEST_HANDLE, PRIVACY_SELF_REQUEST, Actor, ActorKind
+from app.kernel.context import Context
+from app.kernel.errors import NotFound, OnePayError, ReasonMissing, WrongState
+from app.kernel.jobs import guarded
+from compliance.privacy import clock, letters, requests
+from compliance.privacy.models import package, request, request_step
+from compliance.privacy.parts import ExtensionLate, Privacy
+from compliance.privacy.request import ANSWERED, ENDED, REASON_MIN, Request, State
+from ingest.events.auth import ActivityDisowned
+from ingest.events.envelope import Event
+from ingest.events.privacy import RequestExtended, RequestStopped
+from ingest.log import outbox
+
+SET_ASIDE: Final = timedelta(minutes=10)
+"""So long a request waits at which something failed; the others go on meanwhile."""
+
+
+def extend(session: Session, request_id: str, reasons: str, ctx: Context, *, parts: Privacy) -> None:
+    """Extend the time to three months from receipt, once, with reasons, before the first due day ends (PRV-10)."""
+    ctx.actor.require(PRIVACY_REQUEST_HANDLE)
+    if len(reasons.strip()) < REASON_MIN:
+        raise ReasonMissing(param="reason")
+    found = requests.to_handle(session, request_id, ctx, parts=parts)
+    if found.is_extended or not found.is_open or ctx.at >= found.due_at:
+        raise ExtensionLate
+    calendar = clock.of(parts.settings)
+    due = calendar.due(found.received_on, clock.EXTENDED_MONTHS, found.paused_days)
+    values = {"is_extended": True, "extended_at": ctx.at, "due": due.isoformat(), "due_at": calendar.end_of(due)}
+    session.execute(sa.update(request).where(request.c.id == request_id).values(**values))
+    renewed = requests.get(session, request_id)
+    letters.extended(session, renewed, reasons.strip(), ctx, parts=parts)
+    move(session, renewed, renewed.state, ctx, event=event_of(RequestExtended, renewed), note=reasons.strip())
+
+
+def withdraw(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> None:
+    """Take one's own request back; also an erasure, until it begins."""
+    ctx.actor.require(PRIVACY_SELF_REQUEST)
+    found = requests.own(session, request_id, ctx)
+    call_off_approval(session, found, ctx, parts)  # before the request is held: whoever decides holds them so, too
+    found = requests.locked(session, found.id)
+    if not found.may_be_called_off:
+        raise WrongState
+    event = event_of(RequestStopped, found, reason="withdrawn")
+    end(session, found, State.WITHDRAWN, ctx, event=event, note=None, parts=parts)
+
+
+def stop(session: Session, token: str, ctx: Context, *, parts: Privacy) -> str:
+    """Stop a request whose person says, by the link of a letter, that it was not theirs; returns its id.
+
+    Raises `WrongState` once it has begun: an erasure of which a part is done ends whole.
+    """
+    found = requests.of_token(session, token)
+    call_off_approval(session, found, ctx, parts)  # before the request is held: whoever decides holds them so, too
+    found = requests.locked(session, found.id)
+    requests.of_token(session, token)  # still: a newer letter ends the link of the one before
+    if not found.may_be_called_off:
+        raise WrongState("This request has begun to be carried out, or has ended.")
+    disowned = ActivityDisowned(account=found.subject, about=(found.subject,), reason="privacy_request")
+    outbox.record(session, disowned, ctx)
+    event = event_of(RequestStopped, found, reason="not_me")
+    end(session, found, State.STOPPED, ctx, event=event, note="its person said it was not theirs", parts=parts)
+    return found.id
+
+
+def move(
+    session: Session,
+    found: Request,
+    state: State,
+    ctx: Context,
+    *,
+    event: Event | None = None,
+    note: str | None = None,
+    by: Actor | None = None,
+    **values: Any,  # columns of the request
+) -> None:
+    """Bring a request to a state, with the step and, where one is named, the event that say so.
+
+    The step is that of whoever acts, or of `by` where it is somebody else who decided.
+    """
+    who = by or ctx.actor
+    event_id = None if event is None else outbox.record(session, event, ctx)
+    if state in ANSWERED and found.answered_at is None:
+        values.setdefault("answered_at", ctx.at)
+    if state in ENDED:
+        values.setdefault("closed_at", ctx.at)
+    session.execute(
+        sa.update(request).where(request.c.id == found.id).values(state=state.value, claimed_until=None, **values)
+    )
+    session.execute(
+        sa.insert(request_step).values(
+            request_id=found.id,
+            state=state.value,
+            at=ctx.at,
+            role=_role(who),
+            actor=who.id if who.kind is ActorKind.STAFF else None,
+            event_id=event_id,
+            note=note,
+        )
+    )
+
+
+def end(
+    session: Session,
+    found: Request,
+    state: State,
+    ctx: Context,
+    *,
+    event: Event | None,
+    note: str | None,
+    parts: Privacy,
+) -> None:
+    """End a request and the approval that waits about it; a copy that was made opens no more.
+
+    What stands beside it is closed with it where it was answered, and goes on by itself where it was not.
+    """
+    call_off_approval(session, found, ctx, parts)
+    session.execute(sa.update(package).where(package.c.request_id == found.id).values(key_ct=None))
+    move(session, found, state, ctx, event=event, note=note)
+    ids = session.scalars(sa.select(request.c.id).where(request.c.linked_to == found.id).order_by(request.c.id)).all()
+    beside = [each for each in (requests.locked(session, id) for id in ids) if each.is_open]
+    if state is State.CLOSED:
+        for each in beside:
+            move(session, each, State.CLOSED, ctx, note=f"ended with {found.id}")
+        return
+    first = next((each.id for each in beside if each.is_verified), None)
+    for each in beside:
+        note = f"{found.id} ended without an answer; this one goes on"
+        move(session, each, each.state, ctx, note=note, linked_to=None if each.id == first else first)
+
+
+def call_off_approval(session: Session, found: Request, ctx: Context, parts: Privacy) -> None:
+    """End the approval that waits about a request which is over: there is nothing left to decide."""
+    if found.approval_id is not None:
+        with contextlib.suppress(NotFound):
+            parts.approvals.cancel(session, found.approval_id, ctx)
+
+
+def tried(session: Session, found: Request, what: str, do: Callable[[], object], ctx: Context) -> bool:
+    """Do a thing about a request; what fails is undone alone, said on the request, and it waits for a while.
+
+    So nobody's data stops the work on everybody else's. Returns whether it was done.
+    """
+
+    def alone() -> None:
+        with session.begin_nested():
+            do()
+
+    error = guarded(f"privacy: {what}", alone)
+    if error is None:
+        return True
+    code = error.code if isinstance(error, OnePayError) else type(error).__name__
+    move(session, found, found.state, ctx, note=f"{what} failed ({code}); it is tried again")
+    session.execute(sa.update(request).where(request.c.id == found.id).values(claimed_until=ctx.at + SET_ASIDE))
+    return False
+
+
+def is_free(at: datetime) -> sa.ColumnElement[bool]:
+    """Tell of a request that nobody works on and that was not set aside."""
+    return sa.or_(request.c.claimed_until.is_(None), request.c.claimed_until <= at)
+
+
+def event_of(kind: type[Any], found: Request, *, reason: str | None = None) -> Any:  # an event of the kind
+    """Return an event about a request."""
+    return kind(
+        request=found.id,
+        right=found.kind.value,
+        due_at=found.due.isoformat(),
+        state=found.state.value,
+        reason=reason,
+        about=(found.subject,),
+    )
+
+
+def _role(actor: Actor) -> str:
+    match actor.kind:
+        case ActorKind.STAFF:
+            return sorted(actor.roles)[0] if actor.roles else "staff"
+        case ActorKind.SERVICE:
+            return "OnePay"
+        case _:
+            return "you"
