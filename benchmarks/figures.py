@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("app", "dashboards", "detectors", "ingest", "payments", "playbooks")
+PACKAGES = ("app", "compliance", "dashboards", "detectors", "ingest", "payments", "playbooks")
 SHOWN = 10
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,12 +24,10 @@ from compliance.reports.parts import Reports
 from ingest.events.compliance import SampleDrawn
 from ingest.events.envelope import at_path
 from ingest.log import outbox, read
-from ingest.store.port import walk
-from ingest.store.query import PAGE_MAX, Document, In, Order, Search, Window
+from ingest.store.query import Document, In, Search, Window
 
 DRAWN_MAX: Final = 1_000
 SEED_CHARS_MAX: Final = 200
-_RANKED: Final = ("event.sequence", "event.hash")
 
 
 class SampleInvalid(Invalid):
@@ -64,13 +62,7 @@ def draw(session: Session, seed: str, wanted: Filter, count: int, ctx: Context, 
     inside = wanted.within(ctx.actor)
     hi = read.head(session).size
     trail.demand_whole(session, parts.store, hi)
-    search = Search(
-        where=inside.where(), window=inside.window(hi), order=Order.SEQUENCE, limit=PAGE_MAX, fields=_RANKED
-    )
-    pairs = (
-        (int(at_path(document, "event.sequence")), bytes.fromhex(at_path(document, "event.hash")))
-        for document in walk(parts.store, search)
-    )
+    pairs = parts.store.leaves(inside.where(), inside.window(hi))
     population, drawn = lowest(seed, pairs, count)
     _demand_sound(session, drawn)
     sequences = [sequence for sequence, _ in drawn]
@@ -96,16 +88,15 @@ def draw(session: Session, seed: str, wanted: Filter, count: int, ctx: Context, 
 def lowest(seed: str, pairs: Iterable[tuple[int, bytes]], count: int) -> tuple[int, list[tuple[int, bytes]]]:
     """Return how many (sequence, leaf) there are, and the `count` lowest by rank; in one pass, keeping `count`."""
     prefix, population = seed.encode(), 0
-    kept: list[tuple[int, int, bytes]] = []
-    for sequence, leaf in pairs:
-        population += 1
-        # The heap has its smallest on top, so ranks are kept negative: on top is the one to be pushed out.
-        rank = -int.from_bytes(hashlib.sha256(prefix + leaf).digest())
-        if len(kept) < count:
-            heapq.heappush(kept, (rank, sequence, leaf))
-        elif rank > kept[0][0]:
-            heapq.heapreplace(kept, (rank, sequence, leaf))
-    return population, [(sequence, leaf) for _, sequence, leaf in sorted(kept, reverse=True)]
+
+    def ranked() -> Iterator[tuple[bytes, int, bytes]]:
+        nonlocal population
+        for sequence, leaf in pairs:
+            population += 1
+            yield hashlib.sha256(prefix + leaf).digest(), sequence, leaf
+
+    drawn = [(sequence, leaf) for _, sequence, leaf in heapq.nsmallest(count, ranked())]
+    return population, drawn
 
 
 def _demand_sound(session: Session, drawn: Sequence[tuple[int, bytes]]) -> None:

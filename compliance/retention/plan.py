@@ -125,7 +125,7 @@ def _units(
                 store=f"{LOG} {unit.class_} {unit.month}",
                 count=unit.count,
                 held=len(kept),
-                bytes=unit.bytes,
+                bytes=described.bytes,
                 oldest=unit.oldest,
                 newest=unit.newest,
                 samples=tuple(f"#{sequence}" for sequence in described.samples),

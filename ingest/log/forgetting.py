@@ -69,7 +69,6 @@ class Unit:
     class_: str
     month: str
     count: int
-    bytes: int
     first: int
     last: int
     oldest: datetime
@@ -78,9 +77,10 @@ class Unit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
-    """A unit with some of its sequences, evenly spread, and what the archive has of it."""
+    """A unit with the size of its bodies, some of its sequences, evenly spread, and what the archive has of it."""
 
     unit: Unit
+    bytes: int
     samples: tuple[int, ...]
     segments: int
     removal: Removal | None
@@ -161,7 +161,7 @@ Keeping: TypeAlias = Callable[[int, int], Held]
 
 
 def units(session: Session) -> list[Unit]:
-    """Return every class and month that was not removed, by month and class."""
+    """Return every class and month that was not removed, by month and class; no body is read for it."""
     return [unit for month, lo, hi in _months(session) for unit in _units_of(session, month, lo, hi)]
 
 
@@ -175,6 +175,7 @@ def describe(session: Session, class_: str, month: str) -> Described:
     found = [
         session.scalar(sa.select(sa.func.min(entry.sequence)).where(of_unit, entry.sequence >= mark)) for mark in marks
     ]
+    size = sa.select(sa.func.coalesce(sa.func.sum(sa.func.length(models.body.c.body)), 0))
     segments = session.scalar(
         sa.select(sa.func.count())
         .select_from(models.segment)
@@ -182,6 +183,7 @@ def describe(session: Session, class_: str, month: str) -> Described:
     )
     return Described(
         unit=unit,
+        bytes=session.scalar(size.where(models.body.c.sequence.in_(_bodies_of(class_, unit.first, unit.last)))) or 0,
         samples=tuple(sorted({sequence for sequence in found if sequence is not None})),
         segments=segments or 0,
         removal=forgotten.removal(session, class_, month),
@@ -472,19 +474,17 @@ def _ingested(session: Session, sequence: int) -> datetime:
 
 
 def _units_of(session: Session, month: str, lo: int, hi: int) -> list[Unit]:
-    entry, body = models.entry.c, models.body.c
+    entry = models.entry.c
     gone = sa.select(models.forgotten.c["class"]).where(models.forgotten.c.month == month)
     query = (
         sa.select(
             entry["class"].label("class_"),
             sa.func.count().label("count"),
-            sa.func.coalesce(sa.func.sum(sa.func.length(body.body)), 0).label("bytes"),
             sa.func.min(entry.sequence).label("first"),
             sa.func.max(entry.sequence).label("last"),
             sa.type_coerce(sa.func.min(entry.ingested), models.entry.c.ingested.type).label("oldest"),
             sa.type_coerce(sa.func.max(entry.ingested), models.entry.c.ingested.type).label("newest"),
         )
-        .outerjoin(models.body, body.sequence == entry.sequence)
         .where(entry.sequence.between(lo, hi), entry["class"].not_in(gone))
         .group_by(entry["class"])
         .order_by(entry["class"])

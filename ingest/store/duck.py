@@ -54,6 +54,7 @@ from ingest.store.query import (
 )
 from ingest.store.sql import ADDRESS, Parameters, numbered, quoted, render, render_window
 
+LEAVES_AT_ONCE: Final = 50_000
 _SEQUENCE: Final = '"event.sequence"'
 _ORDERS: Final = {
     Order.NEWEST: "millis DESC, sequence DESC",
@@ -159,6 +160,14 @@ class DuckStore:
     def count(self, where: Where, window: Window) -> int:
         rows = self._ask(where, window, lambda files, source, _: f"SELECT count(*) FROM ({source('1 AS x')}) e")
         return int(rows[0][0]) if rows else 0
+
+    def leaves(self, where: Where, window: Window) -> Iterator[tuple[int, bytes]]:
+        check_window(window)
+        render(where, self.schema, Parameters())  # refuses what cannot be asked, even where nothing is asked
+        hi = self._files.high() if window.hi is None else min(window.hi, self._files.high())
+        for lo in range(window.lo, hi, LEAVES_AT_ONCE):
+            some = replace(window, lo=lo, hi=min(lo + LEAVES_AT_ONCE, hi))
+            yield from self._ask(where, some, lambda files, source, _: source(f'{_SEQUENCE}, unhex("event.hash")'))
 
     def histogram(
         self, where: Where, window: Window, every: timedelta, *, split: str | None = None, top: int = 10

@@ -30,6 +30,7 @@ from ingest.store.port import (
     check_bins,
     check_top,
     check_window,
+    walk_leaves,
 )
 from ingest.store.query import (
     EVERYTHING,
@@ -206,6 +207,9 @@ class ElasticStore:
             return sum(1 for _ in self._decided(where, window))
         answer = self._read("POST", f"/{self._layout.alias}/_count", body={"query": rendered.query})
         return int(answer.get("count", 0))
+
+    def leaves(self, where: Where, window: Window) -> Iterator[tuple[int, bytes]]:
+        return walk_leaves(self, where, window)
 
     def histogram(
         self, where: Where, window: Window, every: timedelta, *, split: str | None = None, top: int = 10

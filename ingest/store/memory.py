@@ -15,7 +15,7 @@ from ingest.store.columns import Schema, cut, lies_within, shipped
 from ingest.store.matches import compiled, order_key
 from ingest.store.paging import After
 from ingest.store.placing import Placed, by_unit, hold_case, place
-from ingest.store.port import check_bins, check_top, check_window
+from ingest.store.port import check_bins, check_top, check_window, walk_leaves
 from ingest.store.query import (
     Appended,
     Bin,
@@ -112,6 +112,9 @@ class MemoryStore:
 
     def count(self, where: Where, window: Window) -> int:
         return sum(1 for _ in self._matching(where, window))
+
+    def leaves(self, where: Where, window: Window) -> Iterator[tuple[int, bytes]]:
+        return walk_leaves(self, where, window)
 
     def histogram(
         self, where: Where, window: Window, every: timedelta, *, split: str | None = None, top: int = 10

@@ -16,6 +16,7 @@ from ingest.store.query import (
     Document,
     Dropped,
     Group,
+    Order,
     Page,
     Search,
     Sequenced,
@@ -29,6 +30,7 @@ BINS_MAX: Final = 2_000
 TOP_MAX: Final = 100
 SCAN_MAX: Final = 50_000
 """How many documents one question may fetch to decide them in Python."""
+_LEAF: Final = ("event.sequence", "event.hash")
 
 
 class StoreUnavailable(Unavailable):
@@ -138,6 +140,10 @@ class EventStore(Protocol):
         """Count exactly."""
         ...
 
+    def leaves(self, where: Where, window: Window) -> Iterator[tuple[int, bytes]]:
+        """Yield sequence and leaf hash of every document, in any order; for whoever passes over millions of them."""
+        ...
+
     def histogram(
         self, where: Where, window: Window, every: timedelta, *, split: str | None = None, top: int = 10
     ) -> list[Bin]:
@@ -195,6 +201,13 @@ def walk(store: EventStore, search: Search) -> Iterator[Document]:
         if page.after is None:
             return
         search = replace(search, after=page.after)
+
+
+def walk_leaves(store: EventStore, where: Where, window: Window) -> Iterator[tuple[int, bytes]]:
+    """Yield sequence and leaf hash from pages of documents: `leaves` of a store that has nothing faster."""
+    search = Search(where=where, window=window, order=Order.SEQUENCE, limit=PAGE_MAX, fields=_LEAF)
+    for document in walk(store, search):
+        yield document["event"]["sequence"], bytes.fromhex(document["event"]["hash"])
 
 
 def check_window(window: Window) -> None:

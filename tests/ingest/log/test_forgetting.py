@@ -159,7 +159,7 @@ def test_units_are_counted_and_described_before_they_go(world: World) -> None:
     unit = found[MONTH, CLASS]
     assert described.unit == unit
     assert (unit.first, unit.last, unit.newest - unit.oldest) == (2, 60, timedelta(days=1))
-    assert unit.bytes > COUNT * 300
+    assert described.bytes > COUNT * 300
     assert len(described.samples) == 5
     assert set(described.samples) <= set(in_store(world.store))
     world.drop()

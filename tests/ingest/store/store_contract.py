@@ -119,6 +119,21 @@ class StoreContract:
         assert store.count(Eq("user.id", long), ALL) == 1
         assert store.missing(0, 2) == [range(2, 3)]
 
+    # -- leaves
+
+    def test_leaves_are_those_of_what_the_condition_holds_for(self, store: EventStore) -> None:
+        items = [sequenced(n, user__id="odd" if n % 2 else "even") for n in range(1, 31)]
+        store.append(items)
+        store.settle()
+
+        odd = {(item.sequence, bytes.fromhex(item.hash)) for item in items if item.sequence % 2}
+        assert set(store.leaves(Eq("user.id", "odd"), ALL)) == odd
+        inside = {one for one in odd if 7 < one[0] <= 20}
+        assert set(store.leaves(Eq("user.id", "odd"), Window(lo=7, hi=20))) == inside
+        assert list(store.leaves(Eq("user.id", "nobody"), ALL)) == []
+        with pytest.raises(UnknownField):
+            list(store.leaves(Eq("no.such.field", "x"), Window(lo=0, hi=0)))
+
     # -- coverage
 
     def test_coverage_counts_over_all_classes_and_months(self, store: EventStore) -> None:
