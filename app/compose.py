@@ -70,6 +70,7 @@ from compliance.privacy.parts import Privacy
 from compliance.probes import log as log_probes
 from compliance.probes import marks, scanner
 from compliance.probes import privacy as privacy_probes
+from compliance.probes import recipients as recipient_probes
 from compliance.probes import registers as register_probes
 from compliance.probes import reviews as review_probes
 from compliance.probes import scans as scan_probes
@@ -406,6 +407,7 @@ def _probes(
         *review_probes.probes(reviews),
         *scan_probes.probes(),
         *privacy_probes.probes(compliance.privacy, retention, compliance.gate),
+        *recipient_probes.probes(compliance.privacy),
         *register_probes.probes(registers),
     )
     probes = {probe.name: probe for probe in asked}

@@ -18,7 +18,7 @@ from app.kernel.access import (
     Acr,
 )
 from app.kernel.clock import rfc3339
-from compliance.privacy import consent, delivery, history, requests, rights
+from compliance.privacy import consent, delivery, history, recipients, requests, rights
 from compliance.privacy.request import Asked, Request
 
 blueprint = Blueprint("api_privacy", __name__, url_prefix="/api/v1/privacy")
@@ -65,8 +65,19 @@ def get_request(request_id: str) -> Response:
     """Return one of one's own requests with its steps."""
     with edge.system().db.read() as session:
         story = requests.own_story(session, request_id, edge.context())
+        told = recipients.own(session, request_id, edge.context())
     steps = [{"state": each.state, "at": rfc3339(each.at), "by": each.role, "note": each.note} for each in story.steps]
-    return edge.json_answer({**_request(story.request), "steps": steps})
+    named = [
+        {
+            "name": each.name,
+            "due": each.due.isoformat(),
+            "answer": each.answer,
+            "answered_on": each.answered_on.isoformat() if each.answered_on else None,
+            "says": each.says,
+        }
+        for each in told
+    ]
+    return edge.json_answer({**_request(story.request), "steps": steps, "recipients": named})
 
 
 @route(

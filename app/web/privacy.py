@@ -26,7 +26,7 @@ from app.kernel.errors import Invalid, Unavailable
 from app.web import pages
 from compliance.catalog import purposes, retention
 from compliance.catalog.retention import RetentionClass
-from compliance.privacy import consent, decisions, delivery, erase, graph, history, intake, requests, rights
+from compliance.privacy import consent, decisions, delivery, erase, graph, history, intake, recipients, requests, rights
 from compliance.privacy import package as content
 from compliance.privacy.history import Look
 from compliance.privacy.request import Asked, Item, Kind
@@ -348,7 +348,9 @@ def _request_page(request_id: str, status: int = 200, **values: Any) -> Response
     with system().db.read() as session:
         story = requests.own_story(session, request_id, ctx)
         package = delivery.standing(session, request_id, ctx, parts=parts)
-    return _page("request.html", status, story=story, package=package, found=_summed(story.items), **values)
+        told = recipients.own(session, request_id, ctx)
+    summed = _summed(story.items)
+    return _page("request.html", status, story=story, package=package, found=summed, told=told, **values)
 
 
 def _longest_last(names: set[str], classes: Mapping[str, RetentionClass]) -> list[RetentionClass]:

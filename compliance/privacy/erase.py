@@ -25,7 +25,7 @@ from app.kernel.db import Database
 from app.kernel.errors import Conflict, NotFound, SamePerson, WrongState
 from compliance.catalog import retention
 from compliance.contracts.personal import Obstacle, PersonalDataSource, Target
-from compliance.privacy import graph, intake, letters, moving, requests, restrict
+from compliance.privacy import graph, intake, letters, moving, recipients, requests, restrict
 from compliance.privacy.events import LOG
 from compliance.privacy.models import erasure_certificate, erasure_target, request, request_item
 from compliance.privacy.parts import Privacy
@@ -293,11 +293,14 @@ def begin(
 ) -> None:
     """End access and write down, anew, what is to be done; batches follow. `tell` writes the last letter."""
     planned = planned or plan(session, found.subject, parts=parts)
+    goes = {(target.store, target.category) for target in planned.every if target.action in GOES}
+    told = recipients.of_erasure(session, found, goes, ctx, parts=parts)
     if tell:
         # While there is an address; the letter is none of the rows that are planned.
         obstacles = [each for port in parts.obstacles for each in port(session, found.subject)]
         reached = any("contact" in each.keeps for each in obstacles)
-        letters.done_erasure(session, found, _stays(planned, ctx), ctx, is_reached=reached, parts=parts)
+        kept, names = _stays(planned, ctx), [one.name for one in told]
+        letters.done_erasure(session, found, kept, names, ctx, is_reached=reached, parts=parts)
     parts.people.shut_out(session, found.subject, ctx)
     session.execute(sa.delete(erasure_target).where(erasure_target.c.request_id == found.id))
     _show(session, found, planned, ctx)
@@ -558,6 +561,9 @@ def _certify(
         "keys_destroyed": classes,
         "disputed": "Whether destroying a key is erasing is disputed; what can be rewritten is erased itself.",
         "stays": kept,
+        "recipients": [
+            {"name": one.name, "told_by": one.due.isoformat()} for one in recipients.of_request(session, found.id)
+        ],
         "in_clear": "Events hold an id and network addresses until their class ends; the id leads to nobody.",
         "word": "pseudonymised",
         "decided_by": list(requests.deciders(session, found)),

@@ -87,7 +87,7 @@ def _copies(db: Database, ctx: Context, parts: Privacy) -> int:
     made = 0
     for _ in range(TURNS):
         with db.begin() as session:
-            taken = packing.claim(session, ctx)
+            taken = packing.claim(session, ctx, parts=parts)
         if taken is None:
             break
         error = guarded("privacy.package", partial(packing.make, db, taken, ctx, parts=parts))

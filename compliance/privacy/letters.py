@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -84,9 +84,19 @@ def again_erasure(session: Session, found: Request, ctx: Context, *, parts: Priv
 
 
 def done_erasure(
-    session: Session, found: Request, kept: str, ctx: Context, *, is_reached: bool, parts: Privacy
+    session: Session,
+    found: Request,
+    kept: str,
+    told: Sequence[str],
+    ctx: Context,
+    *,
+    is_reached: bool,
+    parts: Privacy,
 ) -> None:
-    """Tell, while there is an address, what is erased and what stays; `is_reached` where the address stays for now."""
+    """Tell, while there is an address, what is erased and what stays, and who is told to erase it as well.
+
+    `is_reached` where the address stays for now.
+    """
     address = (
         "Your address stays until what keeps it is settled; then it is erased, and we write to you once more."
         if is_reached
@@ -97,7 +107,10 @@ def done_erasure(
     session.execute(sa.update(request).where(request.c.id == found.id).values(**values))
     link = f"{parts.public_url}/privacy/certificate/{token}"
     at = _instant(ctx.at, parts)
-    _tell(session, "done_erasure", found, ctx, parts, until=at, kept=kept, address=address, link=link)
+    names = (
+        f"Within thirty days we tell those who have it from us to erase it as well: {', '.join(told)}." if told else ""
+    )
+    _tell(session, "done_erasure", found, ctx, parts, until=at, kept=kept, told=names, address=address, link=link)
 
 
 def done(session: Session, found: Request, outcome: str, ctx: Context, *, parts: Privacy) -> None:

@@ -153,6 +153,31 @@ redaction = sa.Table(
     sa.Column("reason", sa.Text, nullable=False, info=_T),
     sa.Column("count", sa.BigInteger, nullable=False, info=_T),
 )
+recipient_notice = sa.Table(
+    "compliance_recipient_notice",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True, info=_T),
+    sa.Column("request_id", sa.Text, nullable=False, info=_T),
+    sa.Column("processor_id", sa.Text, nullable=False, info=_T),
+    sa.Column("turn", sa.Integer, nullable=False, info=_T),
+    sa.Column("name", sa.Text, nullable=False, info=_T),
+    sa.Column("categories", sa.JSON, nullable=False, info=_T),
+    sa.Column("made_at", UtcDateTime, nullable=False, info=_T),
+    sa.Column("due", sa.Text, nullable=False, info=_T),
+    sa.Column("due_at", UtcDateTime, nullable=False, index=True, info=_T),
+    sa.Column("answer", sa.Text, nullable=True, info=_T),
+    sa.Column("answered_on", sa.Text, nullable=True, info=_T),
+    sa.Column("answered_at", UtcDateTime, nullable=True, info=_T),
+    sa.Column("answered_by", sa.Text, nullable=True, info=_staff("answered_by")),
+    sa.Column("reference", sa.Text, nullable=True, info=_own("communication", _OF_REQUEST, origin="observed")),
+    sa.Column("says", sa.Text, nullable=True, info=_words(subject=_OF_REQUEST)),
+    sa.CheckConstraint("answer IN ('receipt', 'impossible')", name="compliance_recipient_notice_answer"),
+    sa.CheckConstraint("(answer IS NULL) = (answered_at IS NULL)", name="compliance_recipient_notice_answered"),
+    sa.CheckConstraint(
+        "answer IS NULL OR answer <> 'receipt' OR reference IS NOT NULL", name="compliance_recipient_notice_receipt"
+    ),
+    sa.UniqueConstraint("request_id", "processor_id", "turn", name="compliance_recipient_notice_once"),
+)
 consent_text = sa.Table(
     "compliance_consent_text",
     metadata,

@@ -25,6 +25,7 @@ from compliance.privacy.collecting import NOT_SEARCHED, Collected
 from compliance.privacy.consent import Receipt
 from compliance.privacy.history import Look
 from compliance.privacy.letters import RIGHTS
+from compliance.privacy.recipients import IMPOSSIBLE, RECEIPT, Notice
 from compliance.privacy.request import Kind, Request
 from compliance.registers.processors import Processor
 from compliance.settings import PrivacySettings
@@ -51,6 +52,11 @@ MACHINES: Final = (
     "Where there are signs of an attack on an account, a rule may end sign-ins, lock the account or hold its payments "
     "before a person looks. Payments are refused by fixed rules such as the balance. A person can look at each."
 )
+_STATES: Final[Mapping[str | None, str]] = {
+    None: "asked, not answered yet",
+    RECEIPT: "answered",
+    IMPOSSIBLE: "cannot answer",
+}
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _PORTABLE_BASES: Final = ("consent", "contract")
 _ART_20: Final = {
@@ -104,6 +110,8 @@ class Content:
     decisions: Sequence[Decision]
     processors: Sequence[Processor]
     """Who works for us with people's data."""
+    notices: Sequence[Notice]
+    """Who of them was asked what they hold, and what they said."""
     contact: str
     """How the data protection officer is reached."""
     proven: Proven
@@ -175,12 +183,26 @@ def _manifest(content: Content, files: Mapping[str, bytes]) -> dict[str, Any]:
         "made_at": rfc3339(content.at),
         "complete": content.collected.is_whole,
         "stores": stores,
+        "processors": [_asked(notice) for notice in content.notices],
         "not_searched": [{"store": name, "why": why} for name, why in NOT_SEARCHED],
         "cards": "Files hold the first six and last four digits of a card at most; security codes are never kept.",
         "omissions": dict(sorted(content.collected.redactions.items())),
         "log": _log(content.proven),
         "files": {name: crypto.sha256(data).hex() for name, data in sorted(files.items())},
     }
+
+
+def _asked(notice: Notice) -> dict[str, Any]:
+    """Return what a processor was asked and said; of one that did not answer it is said that it did not."""
+    shown: dict[str, Any] = {
+        "processor": notice.name,
+        "asked_at": rfc3339(notice.made_at),
+        "answer_due": notice.due.isoformat(),
+        "state": _STATES[notice.answer],
+    }
+    if notice.answered_on is not None:
+        shown |= {"answered_on": notice.answered_on.isoformat(), "says": notice.says}
+    return shown
 
 
 def _log(proven: Proven) -> dict[str, Any]:
@@ -375,7 +397,7 @@ data.</p>
 <h2>Why we may</h2>
 {_table(["Purpose", "Law", "What was weighed", "Who receives it"], whys)}
 <h2>Who works for us with it</h2>
-{_processors(content.processors)}
+{_processors(content.processors, content.notices)}
 <h2>Who looked</h2>
 {reads}
 <h2>What machines decided</h2>
@@ -391,8 +413,11 @@ You can complain to {escape(settings.authority)}, and go to court.</p>"""
     return _page("Your data", body)
 
 
-def _processors(found: Sequence[Processor]) -> str:
-    """Name who processes data for us (Art. 15(1)(c)), and where that is outside the EEA, by which safeguard."""
+def _processors(found: Sequence[Processor], notices: Sequence[Notice]) -> str:
+    """Name who processes data for us (Art. 15(1)(c)), where that is outside the EEA, by which safeguard, what they say.
+
+    What they hold for us is not searched here: each was asked, and what is not answered yet is not hidden.
+    """
     if not found:
         return "<p>Nobody but ourselves is written down.</p>"
     rows = [[one.name, one.does, ", ".join(one.countries), one.transfer or ""] for one in found]
@@ -402,7 +427,14 @@ def _processors(found: Sequence[Processor]) -> str:
         if outside
         else "None of them works outside the European Economic Area."
     )
-    return f"{_table(['Who', 'For what', 'Where', 'Safeguard'], rows)}<p>{escape(said)}</p>"
+    shown = f"{_table(['Who', 'For what', 'Where', 'Safeguard'], rows)}<p>{escape(said)}</p>"
+    if not notices:
+        return shown
+    answers = [[one.name, _STATES[one.answer], one.says or f"due by {one.due:%-d %B %Y}"] for one in notices]
+    return (
+        f"{shown}<p>Their machines are not searched from here. Each was asked what it holds of you; what comes later "
+        f"stands with your request in the privacy centre.</p>{_table(['Who', 'State', 'What they say'], answers)}"
+    )
 
 
 def _readme(content: Content) -> str:

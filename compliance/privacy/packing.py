@@ -19,7 +19,7 @@ from app.kernel.crypto import Secret
 from app.kernel.db import Database
 from app.kernel.errors import ReasonMissing, SamePerson, Unavailable, WrongState
 from compliance.contracts.personal import ids_of
-from compliance.privacy import collecting, consent, decisions, history, letters, moving, package, requests
+from compliance.privacy import collecting, consent, decisions, history, letters, moving, package, recipients, requests
 from compliance.privacy.collecting import Collected
 from compliance.privacy.events import EventSource, is_own_alone
 from compliance.privacy.models import PACKAGE_CLASS, redaction, request, request_item
@@ -44,8 +44,11 @@ class DiskFull(Unavailable):
     code = "package_unwritten"
 
 
-def claim(session: Session, ctx: Context) -> Request | None:
-    """Take the request whose copy is due first, to oneself for a while; the reading of the person is recorded here."""
+def claim(session: Session, ctx: Context, *, parts: Privacy) -> Request | None:
+    """Take the request whose copy is due first, to oneself for a while; the reading of the person is recorded here.
+
+    With it processors are asked what they hold.
+    """
     query = (
         sa.select(request.c.id)
         .where(
@@ -67,6 +70,7 @@ def claim(session: Session, ctx: Context) -> Request | None:
     taken = requests.get(session, found)
     read = DataRead(view="privacy_package", count=1, about=(taken.subject,))
     outbox.record(session, read, ctx)
+    recipients.of_access(session, taken, ctx, parts=parts)
     return taken
 
 
@@ -139,6 +143,7 @@ def content_of(session: Session, found: Collected, taken: Request, ctx: Context,
         looks=history.looks_among(documents, taken.subject),
         consents=consent.receipts(session, taken.subject),
         processors=processors.listed(session),
+        notices=recipients.of_request(session, taken.id),
         contact=officer.contact if officer is not None else parts.settings.dpo_contact,
         decisions=decisions.about(session, taken.subject, ctx.at, parts=parts),
         proven=proven,

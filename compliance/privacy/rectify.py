@@ -14,7 +14,7 @@ from app.kernel.approvals import Approvals
 from app.kernel.context import Context
 from app.kernel.errors import NotFound, ReasonMissing, SamePerson, WrongState
 from compliance.contracts.personal import Change, FieldUnknown, PersonalDataSource
-from compliance.privacy import graph, letters, moving, requests, restrict
+from compliance.privacy import graph, letters, moving, recipients, requests, restrict
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import ANSWERED, REASON_MIN, Kind, Request, State
 from ingest.events.access import DataRead
@@ -58,6 +58,7 @@ def rectify(
     )
     note = f"corrected: {field} in {store}"
     moving.move(session, found, State.EXECUTING, ctx, event=event, note=note, handled_by=ctx.actor.id)
+    recipients.of_correction(session, found, store, field, ctx, parts=parts)
     return change
 
 

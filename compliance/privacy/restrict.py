@@ -14,7 +14,7 @@ from app.kernel.approvals import Approvals
 from app.kernel.context import Context
 from app.kernel.errors import ReasonMissing, SamePerson, WrongState
 from compliance.catalog import purposes
-from compliance.privacy import consent, letters, moving, requests
+from compliance.privacy import consent, letters, moving, recipients, requests
 from compliance.privacy.gate import COMPELLING
 from compliance.privacy.models import objection, request, restriction
 from compliance.privacy.parts import Privacy
@@ -77,6 +77,7 @@ def begin_restriction(session: Session, found: Request, ctx: Context, *, parts: 
     event = moving.event_of(RequestCompleted, found)
     outcome = "Your data is kept and not used, but for what the law or you yourself ask."
     moving.move(session, found, State.EXECUTED, ctx, event=event, note="restricted", outcome=outcome)
+    recipients.of_restriction(session, found, ctx, parts=parts)
 
 
 def ask_lift(

@@ -21,6 +21,7 @@ _PARTS: Final = (
     "compliance_request_item",
     "compliance_package",
     "compliance_redaction",
+    "compliance_recipient_notice",
     "compliance_erasure_target",
     "compliance_erasure_certificate",
 )
@@ -64,6 +65,7 @@ def source(keys: SubjectKeys, hashing: Secret) -> MarkedTables:
             "compliance_request.due": "2026-02-02",
             "compliance_request.internal_due": "2026-01-22",
             "compliance_request.state": "closed",
+            "compliance_recipient_notice.due": "2026-02-02",
             "compliance_consent_receipt.action": "withdrawn",
             "compliance_objection.decision": "upheld",
         },

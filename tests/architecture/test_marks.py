@@ -89,6 +89,7 @@ CODES = frozenset(
         "compliance_interval.reason",
         "compliance_observation.reason",
         "compliance_probe.reason",
+        "compliance_recipient_notice.answer",
         "compliance_redaction.reason",
         "compliance_report.note",
         "compliance_retention_run.why",

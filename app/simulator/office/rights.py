@@ -14,8 +14,9 @@ from app.kernel.access import Actor, ActorKind
 from app.kernel.approvals import Verdict
 from app.kernel.context import Context
 from app.simulator.prologue import staff
-from compliance.privacy import consent, identity, intake, rights
-from compliance.privacy.request import Asked
+from compliance.privacy import clock, consent, identity, intake, recipients, rights
+from compliance.privacy.recipients import RECEIPT, Answer
+from compliance.privacy.request import Asked, Kind
 from compliance.registers import breaches, processing, processors
 from compliance.registers.breaches import Assessment, Found
 from compliance.registers.processors import POINTS, Entry
@@ -32,6 +33,7 @@ ASKED: Final = (
 )
 TURNS: Final = 6
 """On so many days of the week customers agree to something."""
+MAIL: Final = "Brieftaube Mail GmbH"
 _SHOWN: Final = "wrote from the address of their account, and knew their last three payments"
 
 
@@ -43,6 +45,7 @@ def open_doors(system: System, people: dict[str, str], accounts: Sequence[str]) 
     _notice(system, people)
     for (asked, ago, how), account in zip(ASKED, accounts, strict=False):
         _ask(system, people, account, asked, ago, how)
+    _confirm(system, people)
 
 
 def agree(system: System, accounts: Sequence[str], turn: int) -> None:
@@ -74,7 +77,7 @@ def _name(system: System, people: dict[str, str]) -> None:
 def _hand_over(system: System, people: dict[str, str]) -> None:
     today = system.clock.now().date()
     mail = Entry(
-        name="Brieftaube Mail GmbH",
+        name=MAIL,
         does="Delivers our letters to customers",
         purposes=("service", "rights"),
         countries=("DE",),
@@ -126,6 +129,17 @@ def _notice(system: System, people: dict[str, str]) -> None:
     )
     with system.db.begin() as session:
         breaches.assess(session, breaches.open_breach(session, found, ctx), known, ctx)
+
+
+def _confirm(system: System, people: dict[str, str]) -> None:
+    """Let the mail company confirm what it was told of the restriction; whoever runs the machines has not yet."""
+    ctx, parts = staff(system, people, "compliance"), system.compliance.privacy
+    today = clock.of(parts.settings).day_of(ctx.at)
+    with system.db.begin() as session:
+        for one in recipients.waiting(session, ctx):
+            if one.kind is Kind.RESTRICTION and one.name == MAIL:
+                given = Answer(answer=RECEIPT, on=today, reference="its ticket 20-4471")
+                recipients.answer(session, one.id, given, ctx, parts=parts)
 
 
 def _ask(system: System, people: dict[str, str], account: str, asked: Asked, ago: int, how: str) -> None:

@@ -35,7 +35,7 @@ from dashboards.kit import (
     when,
 )
 from dashboards.page import COMPLIANCE, Page, View
-from dashboards.pages.compliance import request_acts
+from dashboards.pages.compliance import recipients, request_acts
 from dashboards.pages.compliance.request_acts import Standing
 
 _PACKED: Final = ("Received", "Identity", "Search", "Pack", "Ready", "Fetched")
@@ -72,7 +72,7 @@ def layout(view: View) -> Any:  # a Dash component
     found = now.story.request
     words, article = rights.KINDS[found.kind]
     crumb = [html.A("Requests", href=view.href("requests")), " / ", short(found.id), copy(found.id, "id")]
-    left: list[Part] = [_stores(found, now.story.items)]
+    left: list[Part] = [_stores(found, now.story.items), *recipients.of_request(view, now.notices)]
     if now.story.left_out:
         left.append(_left_out(now.story))
     if now.certificate is not None:
@@ -83,6 +83,7 @@ def layout(view: View) -> Any:  # a Dash component
         "Is the answer complete?",
         _answer(view, now),
         *request_acts.opened(view, now),
+        *recipients.opened(view, now.notices),
         _stages(view, now.story),
         html.Div([html.Div(left, className="stack"), html.Div(right, className="stack")], className="cols"),
         crumb=crumb,
@@ -285,6 +286,7 @@ def _certificate(view: View, body: Mapping[str, Any]) -> Part:
                     "Decided by",
                     " and ".join(body["decided_by"]) or "nobody anew: the log says that it was erased before",
                 ),
+                ("Told to erase it", ", ".join(one["name"] for one in body.get("recipients", [])) or "nobody"),
                 ("Plan", short(body["plan_root"])),
                 ("What stays is", f"{body['word']}. {body['in_clear']}"),
                 ("Disputed", body["disputed"]),

@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 from app.kernel.access import PRIVACY_REQUEST_APPROVE, PRIVACY_REQUEST_HANDLE, Permission
 from app.kernel.context import Context
 from compliance.contracts.personal import FieldUnknown
-from compliance.privacy import erase, identity, moving, packing, rectify, requests, restrict, rights
+from compliance.privacy import erase, identity, moving, packing, recipients, rectify, requests, restrict, rights
 from compliance.privacy.gate import COMPELLING
+from compliance.privacy.recipients import Notice
 from compliance.privacy.request import ANSWERED, Kind, Request, State, Story
 from dashboards import acts
 from dashboards.acts import Deed
@@ -35,6 +36,7 @@ class Standing:
     waits: bool
     places: Sequence[tuple[str, str, str]] = ()
     certificate: Mapping[str, Any] | None = None
+    notices: Sequence[Notice] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +154,8 @@ def standing(sources: Sources, session: Session, request_id: str, ctx: Context) 
     places: Sequence[tuple[str, str, str]] = ()
     if found.kind is Kind.RECTIFICATION and _is_worked(found) and ctx.actor.may(PRIVACY_REQUEST_HANDLE):
         places = rectify.correctable(session, request_id, ctx, parts=sources.privacy)
-    return Standing(story=story, waits=waits, places=places)
+    notices = recipients.of_request(session, request_id)
+    return Standing(story=story, waits=waits, places=places, notices=notices)
 
 
 def certified(now: Standing, certificate: Mapping[str, Any]) -> Standing:

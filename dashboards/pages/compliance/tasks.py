@@ -1,4 +1,4 @@
-"""Tasks. *What must a person still sign?* Attestations, exceptions, risk analyses and baselines by urgency."""
+"""Tasks. *What must a person still sign?* Papers by urgency, and notices to recipients of data by their day."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from dashboards.acts import Deed
 from dashboards.kit import Part, answer, choices, counted_words, mark, ok, page, panel, scrolling, table, updated
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
+from dashboards.pages.compliance import recipients
 
 LOOKS: Final[Mapping[How, tuple[str, str]]] = {
     How.ENDED: ("cross", "bad"),
@@ -59,24 +60,28 @@ def layout(view: View) -> Any:  # a Dash component
         standings = standing.all_of(session, view.now, sources.controls.parts)
         found = todo.tasks(session, viewer, view.now, standings, desk=sources.desk)
         form = _form(view, session)
+        notices = recipients.waiting(view, session)
     wanted = view.words.get("how", "")
     shown = [one for one in found if wanted in ("", one.how.name.lower())]
     counts = Counter(one.how for one in found)
     return page(
         "Tasks",
         "What must a person still sign?",
-        _answer(counts),
+        _answer(counts, sum(one.is_overdue(view.now) for one in notices)),
         *form,
+        *recipients.of_tasks(view, notices),
         html.Div(_filters(view, counts), className="chips"),
         _list(view, shown),
         right=updated(view.now),
     )
 
 
-def _answer(counts: Mapping[How, int]) -> Part:
+def _answer(counts: Mapping[How, int], late: int) -> Part:
     pressing = counts.get(How.ENDED, 0) + counts.get(How.CHANGED, 0)
     soon = counts.get(How.SOON, 0)
-    if pressing:
+    if late:
+        said = [mark(f"{counted_words(late, 'notice')}.", "cross", "bad"), " To recipients of data, past the day."]
+    elif pressing:
         said = [mark(f"{counted_words(pressing, 'paper')}.", "cross", "bad"), " Ended, or not what runs."]
     elif soon:
         said = [mark(f"{counted_words(soon, 'paper')}.", "clock", "medium"), " They end within 30 days."]

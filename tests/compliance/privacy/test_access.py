@@ -348,7 +348,9 @@ def test_who_comes_too_late_leaves_the_copy_of_who_was_faster(rights: Rights) ->
     taken = []
     for _ in range(2):  # the first one is slow, so that its claim runs out
         with rights.db.begin() as session:
-            claimed = packing.claim(session, rights.house.system.job_context("privacy", rights.clock.now()))
+            claimed = packing.claim(
+                session, rights.house.system.job_context("privacy", rights.clock.now()), parts=rights.parts
+            )
         assert claimed is not None
         assert claimed.id == request_id
         taken.append(claimed)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import zipfile
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
 from app.identity import roles
-from compliance.privacy import requests
+from compliance.privacy import recipients, requests
 from compliance.privacy.gate import Gate
+from compliance.privacy.recipients import IMPOSSIBLE, Answer
 from compliance.privacy.request import RequestFilter
+from compliance.registers import processors
+from compliance.registers.processors import Entry
 from tests.compliance.privacy.rights import Rights
 from tests.support.installation import Browser, Person
 
@@ -175,3 +178,29 @@ def test_the_api_takes_what_it_knows(rights: Rights, body: dict[str, str], statu
         assert browser.api("GET", "/privacy/consents").json["data"] == []
         rights.house.arrive()
         assert isinstance(browser.api("GET", "/privacy/access-history").json["data"], list)
+
+
+def test_its_person_reads_who_is_told(rights: Rights) -> None:
+    _, browser = signed_in(rights, "page_told")
+    ctx = rights.staff(roles.COMPLIANCE_OFFICER)
+    name = "Brieftaube Mail GmbH"
+    entry = Entry(
+        name=name, does="delivers letters", purposes=("service",), countries=("DE",), review_on=date(2027, 6, 1)
+    )
+    with rights.db.begin() as session:
+        processors.add(session, entry, ctx)
+    browser.get("/privacy/restrict")
+    asked_at = browser.post("/privacy/restrict", {}).location
+    page = browser.get(asked_at)
+    assert "Who is told of it" in page.text
+    assert name in page.text
+    assert "is told by" in page.text
+    with rights.db.begin() as session:
+        (one,) = (each for each in recipients.waiting(session, ctx) if each.request_id == asked_at.split("/")[-1])
+        given = Answer(
+            answer=IMPOSSIBLE, on=rights.clock.now().date(), says="it has ended its work and kept nothing of people"
+        )
+        recipients.answer(session, one.id, given, ctx, parts=rights.parts)
+    page = browser.get(asked_at)
+    assert "cannot be told" in page.text
+    assert "kept nothing of people" in page.text
