@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -21,9 +22,10 @@ LIVE: Final = "live"
 PUBLISHED: Final = "published"
 
 
+@cache
 def shipped(folder: Path = RULES) -> Sequence[Rule]:
-    """Return the rules of a folder by name; a broken one stops the start with its reason."""
-    return [parse.rule(file.read_text("utf-8"), file.stem) for file in sorted(folder.glob("*.yml"))]
+    """Return the rules of a folder by name, read once a process; a broken one stops the start with its reason."""
+    return tuple(parse.rule(file.read_text("utf-8"), file.stem) for file in sorted(folder.glob("*.yml")))
 
 
 def publish(session: Session, rules: Sequence[Rule], ctx: Context) -> dict[str, str]:

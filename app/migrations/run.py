@@ -27,13 +27,17 @@ class SchemaMismatch(OnePayError):
 def upgrade(url: str, history: str) -> None:
     """Run all revisions of a history that a database lacks; one transaction on PostgreSQL and on SQLite alike.
 
-    Killed at any statement it leaves the database as it was, and the next call begins anew.
+    Killed at any statement it leaves the database as it was, and the next call begins anew. Where nothing is lacking
+    no revision is loaded.
     """
     engine = one_off_engine(url)
     if engine.dialect.name == "sqlite":
         _begin_ourselves(engine)
     try:
         with engine.connect() as connection:
+            if _revision_on(connection, history) == _head(history):
+                return
+            connection.rollback()
             config = _config(history)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")

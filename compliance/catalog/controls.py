@@ -139,11 +139,15 @@ class Catalogue:
 
 
 def shipped(probes: Collection[str]) -> Catalogue:
-    """Return the catalogue that is shipped, checked against the probes that are built."""
-    return read(_texts(), probes)
+    """Return the catalogue that is shipped, checked against the probes that are built; read once a process."""
+    return _shipped(frozenset(probes))
 
 
 @cache
+def _shipped(probes: frozenset[str]) -> Catalogue:
+    return read(_texts(), probes)
+
+
 def _texts() -> Mapping[str, str]:
     folder = files("compliance.catalog")
     return {name: folder.joinpath(name).read_text("utf-8") for name in (*FILES.values(), CROSSWALK)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 from app.kernel.containment import Containment
 from playbooks import clocks
@@ -21,7 +22,7 @@ def parts(
     open_breach: BreachRegister | None = None,
 ) -> Parts:
     """Join the parts of response; a broken playbook or clock, or an unknown probe, stops the start with its reason."""
-    found = load.folder() if library is None else library
+    found = _library() if library is None else library
     validate.library(found, contradictions or {})
     return Parts(
         containments=containments,
@@ -31,3 +32,9 @@ def parts(
         settings=settings or PlaybookSettings(),
         open_breach=open_breach,
     )
+
+
+@cache
+def _library() -> Mapping[str, Playbook]:
+    """Return the playbooks that are shipped, read once a process."""
+    return load.folder()

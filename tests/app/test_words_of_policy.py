@@ -11,7 +11,6 @@ from werkzeug.test import Client
 
 from app.identity import letters, roles
 from app.identity.policy import SecurityPolicy, in_words
-from app.main import make_app
 from tests.support.installation import Browser, Installation, installed
 
 STRICT = SecurityPolicy(link_seconds=600, invitation_seconds=3600, step_up_seconds=120, sessions_customer=3)
@@ -21,7 +20,7 @@ STRICT = SecurityPolicy(link_seconds=600, invitation_seconds=3600, step_up_secon
 def house(tmp_path: Path) -> Iterator[Installation]:
     with installed(tmp_path) as made:
         system = replace(made.system, identity=replace(made.system.identity, policy=STRICT))
-        yield Installation(system=system, app=make_app(system))
+        yield Installation(system=system)
 
 
 def texts(house: Installation, subject: str) -> list[str]:

@@ -12,9 +12,9 @@ from app.kernel.context import Context, Source
 from app.kernel.crypto import Secret
 from app.kernel.db import Database
 from app.kernel.ids import CountedIds, Ids
-from app.migrations import run
 from ingest.log.outbox import RECORDING, Recording
 from ingest.log.subject_keys import SubjectKeys
+from tests.support.migrated import migrate
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
@@ -46,8 +46,8 @@ def make_ground(folder: Path, url: str | None = None, *, start: datetime = START
     clock = StillClock(start)
     url = url or f"sqlite:///{folder / 'onepay.db'}"
     keys_url = f"sqlite:///{folder / 'subject_keys.db'}"
-    run.upgrade(url, "main")
-    run.upgrade(keys_url, "keys")
+    migrate(url, "main")
+    migrate(keys_url, "keys")
     keys_db = Database(keys_url)
     keys = SubjectKeys(keys_db, Secret(b"k" * 32), clock)
     recording = Recording(seal=keys.seal)

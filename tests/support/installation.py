@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from flask import Flask
 from werkzeug.test import Client, TestResponse
 
 from app import config, jobs, process
-from app.compose import System, make_system
+from app.compose import System, make_keys, make_system
 from app.identity import accounts, letters, mfa, roles, signup
 from app.identity.accounts import AUDITOR_GRANT_MAX, Terms
 from app.kernel.access import IAM_ACCOUNT_INVITE, OPS_RECONCILE_IMPORT, Actor, ActorKind, service
@@ -28,6 +29,7 @@ from ingest.store.port import EventStore
 from payments import topups, wallets
 from payments.money import EUR, Money
 from payments.topups import BankLine
+from tests.support.migrated import migrate
 
 PASSWORD = "quiet river under seven stones"
 OBSERVE = "compliance.observe"
@@ -50,8 +52,17 @@ class Installation:
     """What a test of a whole system does: people, browsers, time, and what the log says afterwards."""
 
     system: System
-    app: Flask
     people: dict[str, Person] = field(default_factory=dict)
+
+    @cached_property
+    def app(self) -> Flask:
+        """The web application, composed when somebody comes to it."""
+        return make_app(self.system)
+
+    @cached_property
+    def hashed(self) -> str:
+        """The password that everybody here has, hashed once: a hash is made to be slow."""
+        return self.system.identity.hasher.hash(PASSWORD)
 
     def turn(self, *, besides: Collection[str] = (OBSERVE,)) -> None:
         """Let everything happen that the worker would do now, but for looking at controls, which takes seconds."""
@@ -75,7 +86,7 @@ class Installation:
     def customer(self, handle: str, *, euros: int = 0, factor: bool = True) -> Person:
         """Open an account with a wallet, put money in, and add an authenticator."""
         system, address = self.system, f"{handle}@onepay.example"
-        new = signup.NewCustomer(name="Amber Finch", handle=handle, hashed=system.identity.hasher.hash(PASSWORD))
+        new = signup.NewCustomer(name="Amber Finch", handle=handle, hashed=self.hashed)
         ctx = system.context(Actor(id=None, kind=ActorKind.UNKNOWN))
         with system.db.begin() as session:
             signup.ask(session, address, ctx, parts=system.identity)
@@ -110,7 +121,7 @@ class Installation:
         with system.db.begin() as session:
             secret = mfa.offer(session, account, "lnk_test", address, parts=system.identity).secret
             mfa.take(session, account, "lnk_test", self.code(secret, -1), own, parts=system.identity)
-            signup.accept(session, token, system.identity.hasher.hash(PASSWORD), own, parts=system.identity)
+            signup.accept(session, token, self.hashed, own, parts=system.identity)
         person = Person(account=account, address=address, secret=secret)
         self.people[name] = person
         return person
@@ -204,10 +215,15 @@ def installed(
 ) -> Iterator[Installation]:
     """Make an installation in a folder and close it afterwards; a store that is given goes with it."""
     made = config.load({}, home=folder, **settings)
+    if not made.home.exists():
+        made.home.mkdir(mode=0o700, parents=True)
+        make_keys(made)  # first, as a database without the keys it was made with is refused
+        migrate(made.main_database, "main")
+        migrate(made.keys_database, "keys")
     process.prepare(made)
     system = make_system(made, clock=clock, store=event_store)
     try:
-        yield Installation(system=system, app=make_app(system))
+        yield Installation(system=system)
     finally:
         system.close()
 
