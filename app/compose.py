@@ -309,7 +309,7 @@ def make_system(
     )
     entrances = Doors()
     forgetting = Forgetting(db=db, store=working_store, target=shipper.target, archive=archive)
-    retention = Retention(sources=compliance.sources, log=forgetting, approvals=approvals)
+    retention = Retention(sources=compliance.sources, log=forgetting, approvals=approvals, roles=accounts.roles_of)
     registers = Registers(sources=compliance.sources, approvals=approvals, settings=compliance.privacy.settings)
     approvals.declare(breaches.kind(approvals), processing.kind(approvals, registers))
     reviews = (RoleReviews(approvals),)

@@ -24,6 +24,7 @@ from app.kernel.context import Context
 from app.kernel.db import Database
 from app.kernel.errors import Conflict, NotFound, SamePerson, WrongState
 from compliance.catalog import retention
+from compliance.certificates import demand_same
 from compliance.contracts.personal import Obstacle, PersonalDataSource, Target
 from compliance.privacy import graph, intake, letters, moving, recipients, requests, restrict
 from compliance.privacy.events import LOG
@@ -34,9 +35,8 @@ from compliance.retention import holds, policies
 from compliance.retention import models as retention_tables
 from compliance.retention.holds import Hold
 from ingest.events.access import DataRead
-from ingest.events.envelope import at_path
 from ingest.events.privacy import RequestApproved, RequestCompleted, SubjectErased
-from ingest.log import entries, merkle, outbox, read, shredding
+from ingest.log import entries, merkle, outbox, shredding
 from ingest.log.merkle import Edge
 from ingest.log.shredding import Parts as Shredding
 
@@ -55,12 +55,6 @@ CASES: Final = frozenset((retention_tables.hold_item.name,))
 """What says of a person that a case is about them: it is about the case, and is told to nobody as theirs."""
 GOES: Final = ("delete", "null", "shred")
 _WORDS: Final = {"delete": "erased", "null": "erased", "shred": "erased by destroying its key", "keep": "stays"}
-
-
-class CertificateDiffers(Conflict):
-    """This certificate is not the one that was written when the erasure was completed."""
-
-    code = "certificate_differs"
 
 
 class ErasureUnfinished(Conflict):
@@ -366,20 +360,9 @@ def _certificate_of(session: Session, request_id: str) -> tuple[Mapping[str, Any
     if row is None:
         return None
     sha256 = crypto.sha256(row.body.encode()).hex()
-    if sha256 != row.sha256 or _logged_hash(session, request_id) not in (None, sha256):
-        raise CertificateDiffers(object_id=request_id)
+    completed = requests.event_of_state(session, request_id, State.CLOSED)
+    demand_same(session, request_id, completed, written=sha256, kept=row.sha256)
     return json.loads(row.body), sha256
-
-
-def _logged_hash(session: Session, request_id: str) -> str | None:
-    """Return the hash that the event of completion holds; None before it is numbered, and once its class has ended."""
-    event_id = requests.event_of_state(session, request_id, State.CLOSED)
-    sequence = None if event_id is None else read.sequence_of(session, event_id)
-    body = None if sequence is None else read.body(session, sequence)
-    if body is None:
-        return None
-    said = at_path(json.loads(body.body), "onepay.privacy.sha256")
-    return None if said is None else str(said)
 
 
 def replay(db: Database, erased: Iterable[tuple[str, str]], ctx: Context, *, parts: Privacy, shreds: Shredding) -> int:

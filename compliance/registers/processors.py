@@ -176,6 +176,19 @@ def listed(session: Session, *, with_ended: bool = False) -> list[Processor]:
     return [_of(row) for row in session.execute(query)]
 
 
+def as_of(session: Session, at: datetime) -> tuple[list[Processor], int]:
+    """Return the processors as they stood at an instant, and of how many only what came later is kept.
+
+    Entries are written over: one that was changed since is known by the hashes in the events of its changes alone.
+    """
+    of = processor.c
+    # Ids are in the order of time.
+    stood = sa.or_(of.ended_at.is_(None), of.ended_at > at) & (of.id <= ids.derived("prc", at, (1 << 80) - 1))
+    rows = session.execute(sa.select(processor).where(stood).order_by(of.name)).all()
+    same = [_of(row) for row in rows if row.changed_at <= at]
+    return same, len(rows) - len(same)
+
+
 def register(session: Session, ctx: Context) -> list[Processor]:
     """Return the processors to staff; to an auditor those that were not over before their period, nor came after it."""
     ctx.actor.require(PRIVACY_REQUEST_READ)
@@ -234,9 +247,12 @@ def appoint(session: Session, contact: str, published: str, reports_to: str, ind
     outbox.record(session, event, ctx)
 
 
-def appointed(session: Session) -> Officer | None:
-    """Return the record of the data protection officer in force."""
-    row = session.execute(sa.select(officer).order_by(officer.c.n.desc()).limit(1)).one_or_none()
+def appointed(session: Session, at: datetime | None = None) -> Officer | None:
+    """Return the record of the data protection officer in force, now or at an instant."""
+    query = sa.select(officer).order_by(officer.c.n.desc()).limit(1)
+    if at is not None:
+        query = query.where(officer.c.from_at <= at)
+    row = session.execute(query).one_or_none()
     if row is None:
         return None
     return Officer(

@@ -4,31 +4,59 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.kernel import crypto
+from compliance.certificates import logged_hashes
 from compliance.engine.rerun import number_of
-from compliance.privacy.models import erasure_certificate
+from compliance.privacy.models import erasure_certificate, request_step
+from compliance.privacy.request import State
 from compliance.reports.document import Cell, Document, Table, minute, seal_at
 from compliance.reports.parts import Making, Reports
+from compliance.retention import execute
 from compliance.retention.models import certificate
 from ingest.log import read
 
 Body: TypeAlias = Mapping[str, Any]
+_RUNS = (
+    "Certificate", "Class", "Policy", "Kept for", "Ground", "Ended before", "Planned", "Removed", "Kept for cases",
+    "Approvers", "Decided by", "Verified", "Irrecoverable from", "Root of the plan", "SHA-256", "In the log",
+    "Evidence",
+)  # fmt: skip
+_ERASURES = (
+    "Request", "Law", "Received", "Erased", "Irrecoverable from", "Decided by", "Keys destroyed", "Root of the plan",
+    "SHA-256", "In the log", "Evidence",
+)  # fmt: skip
+SAME, OTHER, UNLOGGED = "the same", "ANOTHER", "not any more"
+"""Whether a certificate hashes to what the log says of it; where its class and month ended, nothing does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certified:
+    """One certificate of the period: its row, its words, its evidence number, and how it compares with the log."""
+
+    row: sa.RowMapping
+    body: Body
+    evidence: str | None
+    compared: str
 
 
 def build(session: Session, making: Making, parts: Reports) -> Document:
-    """Return the certificates written in a period, each with the event that proves it."""
+    """Return the certificates written in a period, each compared with the log, with the event that proves it."""
     runs, erasures = _of_runs(session, making), _of_erasures(session, making)
-    removed = sum(int(body["removed"]) for _, body in runs)
-    erased = sum(int(one["entries"]) for _, body in erasures for one in body["erased"])
+    removed = sum(int(one.body["removed"]) for one in runs)
+    erased = sum(int(line["entries"]) for one in erasures for line in one.body["erased"])
+    differ = sum(one.compared == OTHER for one in (*runs, *erasures))
+    said = f" {_counted(differ, 'certificate')} not what the log says." if differ else ""
     return Document(
         kind=making.kind,
         title="Certificates of retention and erasure",
         lead=f"{_counted(len(runs), 'retention run')} removed {_counted(removed, 'row or event', 'rows and events')}; "
-        f"{_counted(len(erasures), 'erasure')} ended {_counted(erased, 'entry', 'entries')}.",
+        f"{_counted(len(erasures), 'erasure')} ended {_counted(erased, 'entry', 'entries')}.{said}",
         since=making.since,
         as_of=making.as_of,
         build=parts.engine.build,
@@ -38,8 +66,45 @@ def build(session: Session, making: Making, parts: Reports) -> Document:
             ("Rows and events removed", removed),
             ("Erasures certified", len(erasures)),
             ("Entries erased", erased),
+            ("Certificates that are not what the log says", differ),
         ),
-        tables=(_runs(session, runs), _places(runs), _erasures(session, erasures), _erased(erasures), _stays(erasures)),
+        tables=(
+            Table(
+                name="retention",
+                title="Retention runs",
+                says="Removed, kept for cases, and counted again by another reader; two people decided, or a "
+                "standing rule.",
+                columns=_RUNS,
+                rows=tuple(_run(one) for one in runs),
+            ),
+            Table(
+                name="places",
+                title="Where retention removed",
+                columns=("Certificate", "Store", "Removed", "Held", "Not due any more"),
+                rows=_lines(runs, "certificate", "places", ("store", "removed", "held", "no_longer_due")),
+            ),
+            Table(
+                name="erasures",
+                title="Erasures",
+                says="Whoever was erased stands here by the id of their request alone.",
+                columns=_ERASURES,
+                rows=tuple(_erasure(one) for one in erasures),
+            ),
+            Table(
+                name="erased",
+                title="What was erased",
+                columns=("Request", "Store", "Category", "How", "Entries"),
+                rows=_lines(erasures, "request", "erased", ("store", "category", "how", "entries")),
+            ),
+            Table(
+                name="stays",
+                title="What stays, and until when",
+                says="Kept by a law or for a claim, without a name.",
+                columns=("Request", "Store", "Category", "Entries", "Class", "Law", "Until"),
+                rows=_lines(erasures, "request", "stays", ("store", "category", "entries", "class", "law", "until")),
+            ),
+        ),
+        findings=differ,
     )
 
 
@@ -47,125 +112,102 @@ def _counted(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
-def _of_runs(session: Session, making: Making) -> list[tuple[sa.RowMapping, Body]]:
+def _of_runs(session: Session, making: Making) -> list[Certified]:
     of = certificate.c
     query = sa.select(certificate).where(of.at >= making.since, of.at <= making.as_of).order_by(of.at, of.id)
-    return [(row, row["body"]) for row in session.execute(query).mappings()]
+    rows = session.execute(query).mappings().all()
+    bodies = [row["body"] for row in rows]
+    hashes = [execute.digest(body) for body in bodies]
+    return _compared(session, rows, bodies, hashes, [row["event_id"] for row in rows])
 
 
-def _of_erasures(session: Session, making: Making) -> list[tuple[sa.RowMapping, Body]]:
+def _of_erasures(session: Session, making: Making) -> list[Certified]:
     of = erasure_certificate.c
     query = sa.select(erasure_certificate).where(of.at >= making.since, of.at <= making.as_of)
-    rows = session.execute(query.order_by(of.at, of.request_id)).mappings()
-    return [(row, json.loads(row["body"])) for row in rows]
+    rows = session.execute(query.order_by(of.at, of.request_id)).mappings().all()
+    bodies = [json.loads(row["body"]) for row in rows]
+    hashes = [crypto.sha256(row["body"].encode()).hex() for row in rows]
+    step = request_step.c
+    ended = sa.select(step.request_id, sa.func.max(step.event_id)).where(
+        step.state == State.CLOSED.value, step.request_id.in_(query.with_only_columns(of.request_id))
+    )
+    completed = {row[0]: row[1] for row in session.execute(ended.group_by(step.request_id))}
+    return _compared(session, rows, bodies, hashes, [completed.get(row["request_id"]) for row in rows])
 
 
-def _runs(session: Session, found: Sequence[tuple[sa.RowMapping, Body]]) -> Table:
-    return Table(
-        name="retention",
-        title="Retention runs",
-        says="Removed, kept for cases, and counted again by another reader; two people decided, or a standing rule.",
-        columns=(
-            "Certificate", "Class", "Policy", "Kept for", "Ground", "Ended before", "Planned", "Removed",
-            "Kept for cases", "Approvers", "Verified", "Irrecoverable from", "Root of the plan", "SHA-256", "Evidence",
-        ),
-        rows=tuple(
-            (
-                row["id"],
-                body["class"],
-                f"v{body['policy_version']}",
-                body["keep"],
-                body["ground"],
-                body["before"],
-                body["planned"],
-                body["removed"],
-                body["kept_for_cases"],
-                body["approvers"],
-                body["verified_at"],
-                minute(row["irrecoverable_from"]),
-                body["plan_root"],
-                row["sha256"],
-                _evidence(session, row["event_id"]),
+def _compared(
+    session: Session,
+    rows: Sequence[sa.RowMapping],
+    bodies: Sequence[Body],
+    hashes: Sequence[str],
+    events: Sequence[str | None],
+) -> list[Certified]:
+    """Return rows with their words; `events` are those that hold the hash of each, `hashes` what its words hash to."""
+    numbers = read.sequences_of(session, [row["event_id"] for row in rows])
+    logged = logged_hashes(session, [one for one in events if one is not None])
+    found = []
+    for row, body, sha256, event in zip(rows, bodies, hashes, events, strict=True):
+        said, number = logged.get(event or ""), numbers.get(row["event_id"])
+        is_same = {row["sha256"], said or sha256} == {sha256}
+        found.append(
+            Certified(
+                row=row,
+                body=body,
+                evidence=None if number is None else number_of(number),
+                compared=OTHER if not is_same else UNLOGGED if said is None else SAME,
             )
-            for row, body in found
-        ),
-    )  # fmt: skip
+        )
+    return found
 
 
-def _places(found: Sequence[tuple[sa.RowMapping, Body]]) -> Table:
-    return Table(
-        name="places",
-        title="Where retention removed",
-        columns=("Certificate", "Store", "Removed", "Held", "Not due any more"),
-        rows=tuple(
-            (row["id"], one["store"], one["removed"], one["held"], one.get("no_longer_due", 0))
-            for row, body in found
-            for one in body["places"]
-        ),
+def _run(one: Certified) -> tuple[Cell, ...]:
+    body, row = one.body, one.row
+    return (
+        row["id"],
+        body["class"],
+        f"v{body['policy_version']}",
+        body["keep"],
+        body["ground"],
+        body["before"],
+        body["planned"],
+        body["removed"],
+        body["kept_for_cases"],
+        body["approvers"],
+        ", ".join(body.get("decided_by", ())) or (None if body["approvers"] else "standing rule"),
+        body["verified_at"],
+        minute(row["irrecoverable_from"]),
+        body["plan_root"],
+        row["sha256"],
+        one.compared,
+        one.evidence,
     )
 
 
-def _erasures(session: Session, found: Sequence[tuple[sa.RowMapping, Body]]) -> Table:
-    return Table(
-        name="erasures",
-        title="Erasures",
-        says="Whoever was erased stands here by the id of their request alone.",
-        columns=(
-            "Request", "Law", "Received", "Erased", "Irrecoverable from", "Decided by", "Keys destroyed",
-            "Root of the plan", "SHA-256", "Evidence",
-        ),
-        rows=tuple(
-            (
-                body["request"],
-                body["law"],
-                body["received_on"],
-                body["erased_at"],
-                minute(row["irrecoverable_from"]),
-                ", ".join(map(str, body["decided_by"])) or None,
-                ", ".join(map(str, body["keys_destroyed"])) or None,
-                body["plan_root"],
-                row["sha256"],
-                _evidence(session, row["event_id"]),
-            )
-            for row, body in found
-        ),
-    )  # fmt: skip
-
-
-def _erased(found: Sequence[tuple[sa.RowMapping, Body]]) -> Table:
-    return Table(
-        name="erased",
-        title="What was erased",
-        columns=("Request", "Store", "Category", "How", "Entries"),
-        rows=tuple(
-            (body["request"], one["store"], one["category"], one["how"], one["entries"])
-            for _, body in found
-            for one in body["erased"]
-        ),
+def _erasure(one: Certified) -> tuple[Cell, ...]:
+    body, row = one.body, one.row
+    return (
+        body["request"],
+        body["law"],
+        body["received_on"],
+        body["erased_at"],
+        minute(row["irrecoverable_from"]),
+        ", ".join(map(str, body["decided_by"])) or None,
+        ", ".join(map(str, body["keys_destroyed"])) or None,
+        body["plan_root"],
+        row["sha256"],
+        one.compared,
+        one.evidence,
     )
 
 
-def _stays(found: Sequence[tuple[sa.RowMapping, Body]]) -> Table:
-    return Table(
-        name="stays",
-        title="What stays, and until when",
-        says="Kept by a law or for a claim, without a name.",
-        columns=("Request", "Store", "Category", "Entries", "Class", "Law", "Until"),
-        rows=tuple(
-            (
-                body["request"],
-                *(_cell(one.get(name)) for name in ("store", "category", "entries", "class", "law", "until")),
-            )
-            for _, body in found
-            for one in body["stays"]
-        ),
+def _lines(found: Sequence[Certified], id_: str, part: str, names: Sequence[str]) -> tuple[tuple[Cell, ...], ...]:
+    """Return the lines of one part of every certificate, each behind the id of the certificate it is of."""
+    return tuple(
+        (one.body[id_], *(_cell(line.get(name, 0 if name == "no_longer_due" else None)) for name in names))
+        for one in found
+        for line in one.body[part]
     )
 
 
 def _cell(value: Any) -> Cell:
     return value if value is None or isinstance(value, int) else str(value)
-
-
-def _evidence(session: Session, event_id: str) -> str | None:
-    sequence = read.sequence_of(session, event_id)
-    return None if sequence is None else number_of(sequence)

@@ -14,6 +14,7 @@ from ingest import models as log
 
 NOTHING: Final = "Nothing of this kind in the period."
 UNTOLD: Final = "Not told for an instant of the past: what is kept says how things stand now."
+NOW_ALONE: Final = "What is processed, and for what, is told as the marks say now: no older register is kept."
 Cell: TypeAlias = str | int | None
 FORMAT: Final = "onepay-report/1"
 PROPOSED: Final = (
@@ -98,3 +99,11 @@ def seal_at(session: Session, at: datetime) -> Seal:
 def minute(at: datetime | None) -> str | None:
     """Return an instant as reports write it."""
     return f"{at:%Y-%m-%d %H:%M} UTC" if at is not None else None
+
+
+def written_over(untold: int) -> str:
+    """Say of how many processors an instant of the past is not told, as their entries were written over since."""
+    if not untold:
+        return ""
+    entries = "1 entry was" if untold == 1 else f"{untold:,} entries were"
+    return f"{entries} changed since, so that what stood there is not told; the events of the changes hold its hash."

@@ -11,7 +11,7 @@ from compliance.catalog import purposes
 from compliance.contracts.personal import StoreInfo
 from compliance.privacy import graph
 from compliance.registers import processing, processors
-from compliance.reports.document import Cell, Document, Table, minute, seal_at
+from compliance.reports.document import NOW_ALONE, Cell, Document, Table, minute, seal_at, written_over
 from compliance.reports.parts import Making, Reports
 
 MEASURES: Final = (
@@ -28,7 +28,7 @@ def build(session: Session, making: Making, parts: Reports) -> Document:
     """Return both registers, what holds what, whom data is handed to, and what differs from what was approved."""
     stores = graph.stores(parts.registers.sources)
     body = processing.document(session, parts=parts.registers)
-    approved, officer = processing.approved(session), processors.appointed(session)
+    approved, officer = processing.approved(session), processors.appointed(session, making.as_of)
     changed = processing.differences(approved.body if approved else None, body)
     return Document(
         kind=making.kind,
@@ -37,6 +37,7 @@ def build(session: Session, making: Making, parts: Reports) -> Document:
             f"{len(body['activities'])} purposes over {len({store.name for store in stores})} stores, from the marks "
             "that every column and event field carries; a field without a mark does not start. "
             + _standing(approved, body)
+            + (f" {NOW_ALONE}" if making.is_past else "")
         ),
         since=making.since,
         as_of=making.as_of,
@@ -102,10 +103,11 @@ def _row(name: str, one: Mapping[str, Any]) -> tuple[Cell, ...]:
 
 
 def _hands(session: Session, making: Making) -> Table:
-    found = processors.listed(session)
+    found, untold = processors.as_of(session, making.as_of)
     return Table(
         name="processors",
         title="Processors and their contracts, Art. 28",
+        says=written_over(untold),
         columns=("Name", "Does", "Purposes", "Countries", "Contract", "Review on", "Lacks"),
         rows=tuple(
             (

@@ -159,7 +159,7 @@ def by_id(session: Session, report_id: str, actor: Actor, *, parts: Reports) -> 
     """Return what was asked for, with its files; what lies outside an auditor's period looks as what is not there."""
     _demand(actor)
     row = session.execute(sa.select(models.report).where(models.report.c.id == report_id)).one_or_none()
-    found = None if row is None else _report(session, row)
+    found = None if row is None else _reports(session, [row])[0]
     if found is None or not _may_see(found, actor):
         raise NotFound(object_id=report_id)
     return found
@@ -176,7 +176,7 @@ def listed(session: Session, actor: Actor, *, kinds: Sequence[str] = (), limit: 
         begin, end = actor.period
         within = sa.and_(table.c.since >= begin, table.c.as_of <= end)
         query = query.where(sa.or_(within, table.c.asked_by == actor.id))
-    return [found for row in session.execute(query) if _may_see(found := _report(session, row), actor)]
+    return [found for found in _reports(session, session.execute(query).all()) if _may_see(found, actor)]
 
 
 def read(session: Session, report_id: str, name: str, actor: Actor, *, parts: Reports) -> bytes:
@@ -280,7 +280,7 @@ def _claim(ctx: Context, parts: Reports) -> Report | None:
             .values(state=RUNNING, tries=row.tries + 1, taken_until=parts.clock.now() + parts.settings.lease)
         )
         row = session.execute(sa.select(table).where(table.c.id == row.id)).one()
-        return _report(session, row)
+        return _reports(session, [row])[0]
 
 
 def _make(found: Report, ctx: Context, parts: Reports) -> None:
@@ -413,11 +413,17 @@ def _may_see(found: Report, actor: Actor) -> bool:
     return begin <= found.since and found.as_of <= end
 
 
-def _report(session: Session, row: sa.Row[Any]) -> Report:
+def _reports(session: Session, rows: Sequence[sa.Row[Any]]) -> list[Report]:
+    """Return the reports of some rows with their files, which one statement reads for all of them."""
+    of = models.file.c
+    query = sa.select(models.file).where(of.report_id.in_([row.id for row in rows])).order_by(of.report_id, of.name)
+    files: dict[str, list[File]] = {}
+    for one in session.execute(query):
+        files.setdefault(one.report_id, []).append(File(name=one.name, sha256=one.sha256, bytes=one.bytes))
+    return [_report(row, files.get(row.id, ())) for row in rows]
+
+
+def _report(row: sa.Row[Any], files: Sequence[File]) -> Report:
     of = dict(row._mapping)
     of.pop("taken_until")
-    files = session.execute(
-        sa.select(models.file).where(models.file.c.report_id == of["id"]).order_by(models.file.c.name)
-    )
-    kept = tuple(File(name=one.name, sha256=one.sha256, bytes=one.bytes) for one in files)
-    return Report(**of, files=kept)
+    return Report(**of, files=tuple(files))

@@ -17,7 +17,7 @@ from compliance.privacy import models as privacy
 from compliance.registers import models as breaches
 from compliance.registers import processors
 from compliance.reports import evidence
-from compliance.reports.document import NOTHING, UNTOLD, Document, Table, minute, seal_at
+from compliance.reports.document import NOTHING, UNTOLD, Document, Table, minute, seal_at, written_over
 from compliance.reports.evidence import Known
 from compliance.reports.parts import Making, Reports
 from compliance.retention import models as retention
@@ -250,6 +250,7 @@ def _duties(session: Session, making: Making) -> list[Table]:
         .where(run.planned_at >= making.since, run.planned_at <= making.as_of)
         .order_by(run.planned_at, run.id)
     )
+    handed, untold = processors.as_of(session, making.as_of)
     held, day = retention.hold.c, making.as_of.date()
     holds = session.execute(sa.select(retention.hold).where(held.placed_at <= making.as_of).order_by(held.placed_at))
     return [
@@ -315,13 +316,12 @@ def _duties(session: Session, making: Making) -> list[Table]:
         Table(
             name="processors",
             title="Processors",
-            says="As they stand now.",
+            says=written_over(untold),
             columns=("Name", "Does", "Contract", "Review on", "Lacks"),
             rows=tuple(
                 (one.name, one.does, one.contract, one.review_on.isoformat(), "; ".join(one.lacks(day)) or "nothing")
-                for one in (() if making.is_past else processors.listed(session))
+                for one in handed
             ),
-            empty=_empty(making),
         ),
     ]
 

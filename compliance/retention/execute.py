@@ -13,10 +13,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.kernel import canonical, crypto
+from app.kernel.approvals import Verdict
 from app.kernel.clock import rfc3339
 from app.kernel.context import Context
 from app.kernel.errors import Unavailable
 from app.kernel.logs import logger
+from compliance.certificates import demand_same
 from compliance.contracts.personal import PersonalDataSource, Target
 from compliance.retention import holds as legal
 from compliance.retention import models, policies, runs
@@ -220,7 +222,7 @@ def _certify(session: Session, run: Run, ctx: Context, parts: Retention) -> None
     certificate_id = ctx.new_id("crt")
     backups_end = policies.backups_end(session, run.executed_at or ctx.at)
     head = read.head(session)
-    votes = parts.approvals.state_of(session, run.approval_id).votes if run.approval_id else ()
+    decided_by = _deciders(session, run, parts)
     body = {
         "certificate": certificate_id,
         "run": run.id,
@@ -244,8 +246,9 @@ def _certify(session: Session, run: Run, ctx: Context, parts: Retention) -> None
             for one in _all(session, run)
         ],
         "conflicts": list(run.facts["conflicts"]),
-        "approvers": len(votes),
-        "approved_by_rule": not votes,
+        "approvers": len(decided_by),
+        "decided_by": decided_by,
+        "approved_by_rule": not decided_by,
         "executed_at": rfc3339(run.executed_at or ctx.at),
         "verified_at": rfc3339(ctx.at),
         "irrecoverable_from": rfc3339(backups_end),
@@ -254,15 +257,15 @@ def _certify(session: Session, run: Run, ctx: Context, parts: Retention) -> None
         "log_size": head.size,
         "log_root": head.root.hex(),
     }
-    digest = crypto.sha256(canonical.encode(body)).hex()
-    event = RetentionCertified(run=run.id, policy=run.policy, plan_root=run.root, count=run.done, sha256=digest)
+    sha256 = digest(body)
+    event = RetentionCertified(run=run.id, policy=run.policy, plan_root=run.root, count=run.done, sha256=sha256)
     event_id = outbox.record(session, event, ctx)
     session.execute(
         sa.insert(models.certificate).values(
             id=certificate_id,
             run_id=run.id,
             body=body,
-            sha256=digest,
+            sha256=sha256,
             irrecoverable_from=backups_end,
             event_id=event_id,
             at=ctx.at,
@@ -270,11 +273,28 @@ def _certify(session: Session, run: Run, ctx: Context, parts: Retention) -> None
     )
 
 
+def _deciders(session: Session, run: Run, parts: Retention) -> list[str]:
+    """Return in which role each who approved a run did so, as they were then; none where the standing rule did."""
+    if run.approval_id is None:
+        return []
+    votes = parts.approvals.state_of(session, run.approval_id).votes
+    roles = [parts.roles(session, who, at) for who, verdict, at in votes if verdict is Verdict.APPROVED]
+    return [min(held, default="staff").replace("_", " ") for held in roles]
+
+
 def certificate_of(session: Session, run_id: str) -> Mapping[str, Any] | None:
-    """Return the certificate of a run, or None where there is none yet."""
+    """Return the certificate of a run, or None where there is none yet; raises `CertificateDiffers`."""
     table = models.certificate
     row = session.execute(sa.select(table).where(table.c.run_id == run_id)).mappings().one_or_none()
-    return None if row is None else dict(row)
+    if row is None:
+        return None
+    demand_same(session, run_id, row["event_id"], written=digest(row["body"]), kept=row["sha256"])
+    return dict(row)
+
+
+def digest(body: Mapping[str, Any]) -> str:
+    """Return the hash of a certificate: of its canonical form."""
+    return crypto.sha256(canonical.encode(body)).hex()
 
 
 def _source(name: str, parts: Retention) -> PersonalDataSource:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
 
 from app.kernel.approvals import Approvals
 from compliance.contracts.personal import PersonalDataSource
@@ -29,4 +32,6 @@ class Retention:
     sources: tuple[PersonalDataSource, ...]
     log: forgetting.Parts
     approvals: Approvals
+    roles: Callable[[Session, str, datetime], frozenset[str]]
+    """Port to accounts: the roles that a colleague held at an instant."""
     settings: Settings = field(default_factory=Settings)

@@ -79,6 +79,15 @@ def sequence_of(session: Session, event_id: str) -> int | None:
     return session.scalar(sa.select(models.entry.c.sequence).where(models.entry.c.event_id == event_id))
 
 
+def sequences_of(session: Session, event_ids: Collection[str]) -> dict[str, int]:
+    """Return the sequences of events by id, without those that have none yet; a statement for each `SLICE_MAX`."""
+    of, found, wanted = models.entry.c, dict[str, int](), sorted(set(event_ids))
+    for first in range(0, len(wanted), SLICE_MAX):
+        query = sa.select(of.event_id, of.sequence).where(of.event_id.in_(wanted[first : first + SLICE_MAX]))
+        found.update((row.event_id, row.sequence) for row in session.execute(query))
+    return found
+
+
 def entry(session: Session, event_id: str) -> Entry:
     """Return the entry of an event; raises `EventUnknown` where the log has none."""
     row = session.execute(sa.select(models.entry).where(models.entry.c.event_id == event_id)).one_or_none()
@@ -113,6 +122,13 @@ def bodies_of(session: Session, sequences: Sequence[int]) -> list[Body]:
     """Return the bodies of these ascending sequences, in order; at most `SLICE_MAX` at once."""
     of = models.body.c.sequence
     return [_body(row) for row in session.execute(sa.select(models.body).where(_among(of, sequences)).order_by(of))]
+
+
+def bodies_by_sequence(session: Session, sequences: Iterable[int]) -> dict[int, Body]:
+    """Return the bodies of these sequences, without those that were removed; a statement for each `SLICE_MAX`."""
+    wanted = sorted(set(sequences))
+    slices = (wanted[first : first + SLICE_MAX] for first in range(0, len(wanted), SLICE_MAX))
+    return {one.sequence: one for each in slices for one in bodies_of(session, each)}
 
 
 def body(session: Session, sequence: int) -> Body | None:

@@ -355,6 +355,32 @@ def test_each_change_of_a_processor_leaves_its_event_without_a_word_of_it(rights
     assert len({added, ticked, moved}) == 3
 
 
+def test_processors_of_a_past_instant_are_as_they_were_or_counted(rights: Rights) -> None:
+    ctx, hour, first = as_(rights, "olga"), timedelta(hours=1), rights.clock.now()
+    with rights.db.begin() as session:
+        same = processors.add(session, entry(name="Same GmbH"), ctx)
+        changed = processors.add(session, entry(name="Changed GmbH"), ctx)
+        ended = processors.add(session, entry(name="Ended GmbH"), ctx)
+        processors.appoint(session, "dpo@onepay.example", "On the pages", "The board", "Nobody instructs them", ctx)
+    rights.clock.move(hour)
+    later = as_(rights, "olga")
+    with rights.db.begin() as session:
+        processors.change(session, changed, entry(name="Changed GmbH", countries=("IE",)), later)
+        processors.end(session, ended, later)
+        new = processors.add(session, entry(name="New GmbH"), later)
+        processors.appoint(session, "new@onepay.example", "On the pages", "The board", "Nobody instructs them", later)
+    for at, known, untold, contact in (
+        (first - hour, [], 0, None),
+        (first, [ended, same], 1, "dpo@onepay.example"),
+        (first + hour, [changed, new, same], 0, "new@onepay.example"),
+    ):
+        with rights.db.read() as session:
+            found, rest = processors.as_of(session, at)
+            officer = processors.appointed(session, at)
+        assert ([one.id for one in found], rest) == (known, untold)
+        assert (officer.contact if officer else None) == contact
+
+
 def test_a_refused_change_of_a_processor_leaves_no_event(rights: Rights) -> None:
     with pytest.raises(ProcessorInvalid), rights.db.begin() as session:
         processors.add(session, entry(countries=("Germany",)), as_(rights, "olga"))

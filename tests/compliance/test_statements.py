@@ -12,11 +12,12 @@ import pytest
 import sqlalchemy as sa
 
 from app.identity import roles
-from app.kernel.access import Actor, ActorKind
+from app.kernel.access import Actor, ActorKind, service
 from app.kernel.clock import StillClock
 from app.kernel.db import Database
 from compliance.audit import sample
 from compliance.audit.filters import Filter
+from compliance.reports import runs as reports
 from compliance.reviews import campaigns, models
 from ingest import models as log
 from tests.compliance.office import ctx, opened
@@ -102,3 +103,17 @@ def test_what_cannot_be_edited_is_not_counted_row_by_row(house: Installation) ->
     assert (seen.tested.canary, seen.reading.violations) == ("caught", [])
     assert dict(seen.reading.population) == {log.entry.name: 1, log.node.name: 1}
     assert [one for one in statements if "count(" in one and "ingest_" in one] == []
+
+
+def test_the_list_of_reports_is_read_by_as_many_statements_as_one_report(house: Installation) -> None:
+    officer, parts, counts = ctx(house, "olga"), house.system.reports, []
+    for name in ("pci_status", "art30"):
+        with house.system.db.begin() as session:
+            reports.ask(session, name, START, officer, parts=parts)
+        reports.carry_on(house.system.context(service("reports")), parts=parts)
+        with house.system.db.read() as session, said(house.system.db) as statements:
+            found = reports.listed(session, officer.actor)
+        counts.append((len(found), len([one for one in statements if one.startswith("SELECT")])))
+        assert all(len(one.files) > 2 and one.state == reports.DONE for one in found)
+    assert [count for count, _ in counts] == [1, 2]
+    assert counts[0][1] == counts[1][1]

@@ -12,7 +12,9 @@ import sqlalchemy as sa
 from app.identity import roles
 from app.identity.models import session as sessions
 from app.kernel.clock import StillClock
-from compliance.retention import holds, policies, runs
+from compliance.retention import execute, holds, policies, runs
+from compliance.retention.models import certificate
+from tests.compliance.test_retention import approved, carried_on
 from tests.dashboards.desk import Desk, Room
 from tests.support.installation import Installation, installed
 
@@ -96,3 +98,26 @@ def test_what_no_run_ends_is_said_with_its_reason(officer: Desk) -> None:
     assert "Not carried out by runs" in drawn
     assert "payments_entry" in drawn
     assert "ten years of book years have not gone by" in drawn
+
+
+def test_a_certificate_names_roles_and_one_written_again_is_not_shown(house: Installation, officer: Desk) -> None:
+    for name in ("dora", "dirk"):
+        Room(installation=house).desk(name, roles.DPO)
+    officer.press("retention-plan", "session")
+    approved(house, the_run(house), "dora", "dirk")
+    for _ in range(3):
+        carried_on(house)
+    with house.system.db.read() as session:
+        (run,) = runs.in_state(session, runs.CERTIFIED)
+    drawn = officer.draw(PATH, f"?sel={run.id}")
+    assert "dpo and dpo" in drawn
+    assert "It is not what the log says." not in drawn
+    with house.system.db.begin() as session:
+        body = session.scalar(sa.select(certificate.c.body))
+        assert body is not None
+        other = {**body, "removed": 0}
+        session.execute(sa.update(certificate).values(body=other, sha256=execute.digest(other)))
+    drawn = officer.draw(PATH, f"?sel={run.id}")
+    assert "It is not what the log says." in drawn
+    assert "dpo and dpo" not in drawn
+    assert "Retention" in drawn, "the page around it stays"

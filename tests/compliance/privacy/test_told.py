@@ -14,9 +14,9 @@ from app.identity import roles
 from app.identity.models import contact
 from app.kernel import crypto
 from app.kernel.errors import Invalid
+from compliance.certificates import CertificateDiffers
 from compliance.contracts.personal import FieldUnknown, Seed
 from compliance.privacy import erase, moving, rectify, requests, restrict
-from compliance.privacy.erase import CertificateDiffers
 from compliance.privacy.gate import Gate
 from compliance.privacy.models import erasure_certificate, objection, request, request_step
 from compliance.privacy.request import State
