@@ -51,7 +51,7 @@ def reason(
     *,
     name: str = "reason",
     label: str = "Reason",
-    description: str | None = "At least ten characters",
+    description: str | None = "At least ten letters",
     longest: int = 300,
     is_first: bool = True,
 ) -> Part:

@@ -8,6 +8,7 @@ SCH-3), and within an emoji.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
 from itertools import groupby
 from typing import Final
 
@@ -54,7 +55,12 @@ def deceives(text: str, *, has_lines: bool = False, is_name: bool = False) -> bo
 
 def can_be_read(text: str) -> bool:
     """Tell whether a letter or a digit of a text is seen."""
-    return any(unicodedata.category(char)[0] in "LN" and char not in _UNSEEN for char in text)
+    return any(read_signs(text))
+
+
+def read_signs(text: str) -> Iterator[str]:
+    """Yield the letters and digits of a text that are seen."""
+    return (char for char in text if unicodedata.category(char)[0] in "LN" and char not in _UNSEEN)
 
 
 def _is_seen(char: str) -> bool:

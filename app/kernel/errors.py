@@ -43,7 +43,7 @@ class Invalid(OnePayError):
 
 
 class ReasonMissing(Invalid):
-    """Write a few words: at least ten characters."""
+    """Write a few words: at least ten letters or digits."""
 
     code = "reason_missing"
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.kernel import words
 from app.kernel.access import PRIVACY_REQUEST_HANDLE, PRIVACY_SELF_REQUEST, Acr
 from app.kernel.context import Context
-from app.kernel.errors import ReasonMissing, WrongState
+from app.kernel.errors import WrongState
 from compliance.privacy import beside, clock, letters, moving, requests
 from compliance.privacy.models import request
 from compliance.privacy.parts import Privacy
-from compliance.privacy.request import REASON_MIN, Request, State
+from compliance.privacy.request import Request, State
 from ingest.events.privacy import RequestIdentified, RequestPaused, RequestResumed
 
 
@@ -47,15 +48,14 @@ def ask(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> N
 def answer(session: Session, request_id: str, reason: str, ctx: Context, *, parts: Privacy) -> None:
     """Note that somebody was shown to be the person, and why that is believed; the clock goes on."""
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
-    if len(reason.strip()) < REASON_MIN:
-        raise ReasonMissing(param="reason")
+    said = words.checked(reason, param="reason")
     beside.hold_subject(session, requests.get(session, request_id).subject)
     found = requests.to_handle(session, request_id, ctx, parts=parts)
     if found.state is not State.IDENTITY:
         raise WrongState
     if found.asked_at is not None:
         _resume(session, found, ctx, parts)
-    identified(session, request_id, reason.strip(), ctx)
+    identified(session, request_id, said, ctx)
 
 
 def identified(session: Session, request_id: str, note: str, ctx: Context) -> None:

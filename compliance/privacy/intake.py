@@ -8,7 +8,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.kernel import crypto
+from app.kernel import crypto, words
 from app.kernel.access import PRIVACY_REQUEST_HANDLE, PRIVACY_SELF_REQUEST, Acr
 from app.kernel.context import Context
 from app.kernel.errors import NotFound, SamePerson
@@ -16,7 +16,7 @@ from compliance.catalog import purposes
 from compliance.privacy import beside, clock, identity, letters, moving, requests
 from compliance.privacy.models import REQUEST_CLASS, request
 from compliance.privacy.parts import DetailMissing, KindUnknown, Privacy, ReceiptInvalid
-from compliance.privacy.request import FOLLOWING, REASON_MIN, Asked, Kind, Request, State
+from compliance.privacy.request import FOLLOWING, Asked, Kind, Request, State
 from ingest.events.privacy import RequestPaused, RequestReceived
 
 DETAIL_MAX: Final = 2_000
@@ -68,7 +68,7 @@ def enter(
     today = clock.of(parts.settings).day_of(ctx.at)
     if received_on > today:
         raise ReceiptInvalid("A request cannot be received on a day to come.", param="received_on")
-    if today - received_on > parts.settings.receipt_age and len((reason or "").strip()) < REASON_MIN:
+    if today - received_on > parts.settings.receipt_age and not words.says_enough(reason or ""):
         raise ReceiptInvalid(param="received_on")
     if not parts.people.exists(session, subject):
         raise NotFound

@@ -10,14 +10,15 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.kernel import words
 from app.kernel.access import PRIVACY_REQUEST_HANDLE, PRIVACY_SELF_REQUEST, Actor, ActorKind
 from app.kernel.context import Context
-from app.kernel.errors import NotFound, OnePayError, ReasonMissing, WrongState
+from app.kernel.errors import NotFound, OnePayError, WrongState
 from app.kernel.jobs import guarded
 from compliance.privacy import clock, letters, requests
 from compliance.privacy.models import package, request, request_step
 from compliance.privacy.parts import ExtensionLate, Privacy
-from compliance.privacy.request import ANSWERED, ENDED, REASON_MIN, Request, State
+from compliance.privacy.request import ANSWERED, ENDED, Request, State
 from ingest.events.auth import ActivityDisowned
 from ingest.events.envelope import Event
 from ingest.events.privacy import RequestExtended, RequestStopped
@@ -30,8 +31,7 @@ SET_ASIDE: Final = timedelta(minutes=10)
 def extend(session: Session, request_id: str, reasons: str, ctx: Context, *, parts: Privacy) -> None:
     """Extend the time to three months from receipt, once, with reasons, before the first due day ends (PRV-10)."""
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
-    if len(reasons.strip()) < REASON_MIN:
-        raise ReasonMissing(param="reason")
+    said = words.checked(reasons, param="reason")
     found = requests.to_handle(session, request_id, ctx, parts=parts)
     if found.is_extended or not found.is_open or ctx.at >= found.due_at:
         raise ExtensionLate
@@ -40,8 +40,8 @@ def extend(session: Session, request_id: str, reasons: str, ctx: Context, *, par
     values = {"is_extended": True, "extended_at": ctx.at, "due": due.isoformat(), "due_at": calendar.end_of(due)}
     session.execute(sa.update(request).where(request.c.id == request_id).values(**values))
     renewed = requests.get(session, request_id)
-    letters.extended(session, renewed, reasons.strip(), ctx, parts=parts)
-    move(session, renewed, renewed.state, ctx, event=event_of(RequestExtended, renewed), note=reasons.strip())
+    letters.extended(session, renewed, said, ctx, parts=parts)
+    move(session, renewed, renewed.state, ctx, event=event_of(RequestExtended, renewed), note=said)
 
 
 def withdraw(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> None:

@@ -12,12 +12,12 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.kernel import crypto
+from app.kernel import crypto, words
 from app.kernel.access import LOG_PROOF_READ, PRIVACY_REQUEST_APPROVE, service
 from app.kernel.context import Context
 from app.kernel.crypto import Secret
 from app.kernel.db import Database
-from app.kernel.errors import ReasonMissing, SamePerson, Unavailable, WrongState
+from app.kernel.errors import SamePerson, Unavailable, WrongState
 from compliance.contracts.personal import ids_of
 from compliance.privacy import collecting, consent, decisions, history, letters, moving, package, recipients, requests
 from compliance.privacy.collecting import Collected
@@ -26,7 +26,7 @@ from compliance.privacy.models import PACKAGE_CLASS, redaction, request, request
 from compliance.privacy.models import package as table
 from compliance.privacy.package import Proven
 from compliance.privacy.parts import PackageTooLarge, Privacy
-from compliance.privacy.request import PACKED, REASON_MIN, Request, State
+from compliance.privacy.request import PACKED, Request, State
 from compliance.registers import processors
 from ingest.events.access import DataRead
 from ingest.events.envelope import at_path
@@ -124,12 +124,11 @@ def sign_incomplete(session: Session, request_id: str, reason: str, ctx: Context
     found = requests.locked(session, request_id)
     if ctx.actor.id in (found.subject, found.handled_by):
         raise SamePerson
-    if len(reason.strip()) < REASON_MIN:
-        raise ReasonMissing(param="reason")
+    said = words.checked(reason, param="reason")
     if found.state is not State.IN_REVIEW or not found.is_incomplete:
         raise WrongState
     session.execute(sa.update(request).where(request.c.id == request_id).values(approved_by=ctx.actor.id))
-    _ready(session, found, ctx, parts, note=reason.strip())
+    _ready(session, found, ctx, parts, note=said)
 
 
 def content_of(session: Session, found: Collected, taken: Request, ctx: Context, *, parts: Privacy) -> package.Content:

@@ -12,11 +12,11 @@ from app.kernel import words
 from app.kernel.access import PRIVACY_REQUEST_HANDLE
 from app.kernel.approvals import Approvals
 from app.kernel.context import Context
-from app.kernel.errors import NotFound, ReasonMissing, SamePerson, WrongState
+from app.kernel.errors import NotFound, SamePerson, WrongState
 from compliance.contracts.personal import Change, FieldUnknown, PersonalDataSource
 from compliance.privacy import graph, letters, moving, recipients, requests, restrict
 from compliance.privacy.parts import Privacy
-from compliance.privacy.request import ANSWERED, REASON_MIN, Kind, Request, State
+from compliance.privacy.request import ANSWERED, Kind, Request, State
 from ingest.events.access import DataRead
 from ingest.events.privacy import RecordRectified, RequestCompleted, RequestRefused
 from ingest.log import outbox
@@ -94,10 +94,9 @@ def complete(session: Session, request_id: str, outcome: str, ctx: Context, *, p
         raise WrongState
     if ctx.actor.id == found.subject:
         raise SamePerson
-    if len(outcome.strip()) < REASON_MIN:
-        raise ReasonMissing(param="reason")
-    letters.done(session, found, outcome.strip(), ctx, parts=parts)
-    moving.move(session, found, State.EXECUTED, ctx, note=None, outcome=outcome.strip(), handled_by=ctx.actor.id)
+    said = words.checked(outcome, param="reason")
+    letters.done(session, found, said, ctx, parts=parts)
+    moving.move(session, found, State.EXECUTED, ctx, note=None, outcome=said, handled_by=ctx.actor.id)
     event = moving.event_of(RequestCompleted, found)
     moving.end(session, requests.get(session, request_id), State.CLOSED, ctx, event=event, note="answered", parts=parts)
 
@@ -112,9 +111,7 @@ def ask_refusal(
         raise SamePerson
     if found.state in ANSWERED or found.state is State.EXECUTING:
         raise WrongState
-    if len(reasons.strip()) < REASON_MIN:
-        raise ReasonMissing(param="reason")
-    payload = refusal_payload(found, reasons.strip())
+    payload = refusal_payload(found, words.checked(reasons, param="reason"))
     approval_id = approvals.ask(session, REFUSAL, payload, ctx, object_id=request_id, subject=found.subject)
     note, who = "put before a second person, who may refuse it", ctx.actor.id
     moving.move(session, found, found.state, ctx, note=note, approval_id=approval_id, handled_by=who)

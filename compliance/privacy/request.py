@@ -8,7 +8,6 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
-REASON_MIN: Final = 10
 FOLLOWING: Final = "remainder"
 """The channel of an erasure that nobody asked for again: it completes an earlier one."""
 

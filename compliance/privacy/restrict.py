@@ -9,6 +9,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.kernel import words
 from app.kernel.access import PRIVACY_REQUEST_HANDLE, PRIVACY_SELF_REQUEST
 from app.kernel.approvals import Approvals
 from app.kernel.context import Context
@@ -18,7 +19,7 @@ from compliance.privacy import consent, letters, moving, recipients, requests
 from compliance.privacy.gate import COMPELLING
 from compliance.privacy.models import objection, request, restriction
 from compliance.privacy.parts import Privacy
-from compliance.privacy.request import REASON_MIN, Kind, Request, State
+from compliance.privacy.request import Kind, Request, State
 from ingest.events.privacy import (
     ObjectionDecided,
     ObjectionRecorded,
@@ -184,15 +185,15 @@ def decide_objection(
     found = requests.locked(session, request_id)
     if ctx.actor.id == found.subject:
         raise SamePerson
-    if decision not in (UPHELD, COMPELLING) or len(grounds.strip()) < REASON_MIN:
-        raise ReasonMissing(param="reason")
+    if decision not in (UPHELD, COMPELLING):
+        raise ReasonMissing("Say whether it is upheld, or which compelling grounds there are.", param="decision")
+    outcome = words.checked(grounds, param="reason")
     row = sa.update(objection).where(objection.c.request_id == request_id, objection.c.decision.is_(None))
-    done = session.execute(row.values(decision=decision, grounds=grounds.strip(), decided_at=ctx.at))
+    done = session.execute(row.values(decision=decision, grounds=outcome, decided_at=ctx.at))
     if done.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
         raise WrongState
     event = ObjectionDecided(purpose=str(found.purpose), decision=decision, about=(found.subject,))
     outbox.record(session, event, ctx)
-    outcome = grounds.strip()
     if decision == UPHELD:
         outcome = f"The use has ended. {outcome}"
     session.execute(sa.update(request).where(request.c.id == request_id).values(outcome=outcome))

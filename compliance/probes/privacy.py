@@ -12,7 +12,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.kernel import crypto
+from app.kernel import crypto, words
 from compliance.catalog import periods, purposes
 from compliance.catalog import retention as classes
 from compliance.catalog.purposes import Purpose
@@ -33,7 +33,7 @@ from compliance.privacy.models import (
     restriction,
 )
 from compliance.privacy.parts import Privacy
-from compliance.privacy.request import ANSWERED, ENDED, REASON_MIN
+from compliance.privacy.request import ANSWERED, ENDED
 from compliance.privacy.request import Kind as Right
 from compliance.privacy.request import State as Stage
 from compliance.registers.models import selftest_run
@@ -155,7 +155,7 @@ def _clocks(look: Look, *, parts: Privacy) -> Reading:
             first = calendar.due(date.fromisoformat(row.received_on), clock.MONTHS, row.paused_days)
             if row.extended_at is None or row.extended_at >= calendar.end_of(first):
                 say(row, f"was extended after its first day, {first.isoformat()}")
-        if row.state == Stage.REFUSED.value and len((row.outcome or "").strip()) < REASON_MIN:
+        if row.state == Stage.REFUSED.value and not words.says_enough(row.outcome or ""):
             say(row, "was refused and no reason is kept")
     said = letters.templates()["refused"]["text"]
     if "{reasons}" not in said or "{authority}" not in said:
@@ -507,7 +507,7 @@ def _objections(look: Look, *, gate: ProcessingGate) -> Reading:
         due = due_of.get(row.request_id)
         if row.decision is None and due is not None and look.at >= due:
             say("is not decided, and its day has ended")
-        if row.decision == COMPELLING and len((row.grounds or "").strip()) < REASON_MIN:
+        if row.decision == COMPELLING and not words.says_enough(row.grounds or ""):
             say("was overruled and no ground is kept")
     for id_, purpose in look.session.execute(
         sa.select(request.c.id, request.c.purpose)

@@ -324,7 +324,7 @@ def notify(
     earlier = found.told(recipient)
     is_late = recipient == AUTHORITY and not earlier and ctx.at > found.due_at
     why = (late_reason or "").strip()
-    if is_late and len(why) < words.REASON_MIN:
+    if is_late and not words.says_enough(why):
         raise LateReasonMissing(param="late_reason")
     digest = crypto.sha256(said.encode()).hex()
     event = BreachNotified(

@@ -210,7 +210,7 @@ def test_approvers_get_a_letter_that_holds_no_content(house: Installation, ada: 
         ({"role": roles.ADMINISTRATOR}, "may not hold these two roles"),
         ({"role": roles.ANALYST}, "hold this role already"),
         ({"role": "root"}, "no such role"),
-        ({"role_reason": "no"}, "at least ten characters"),
+        ({"role_reason": "no"}, "at least ten letters"),
         ({"until": "tomorrow"}, "year, month and day"),
         ({"until": "2026-11-01"}, "lies in the past"),
         ({"period_from": "2026-07-01"}, "Give both days"),

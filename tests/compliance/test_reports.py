@@ -251,7 +251,7 @@ def test_the_register_is_that_of_the_registers_and_names_what_was_not_approved(h
         registers = house.system.reports.registers
         register = processing.document(session, parts=registers)
         olga = ctx(house, id=house.people["olga"].account)
-        approval = processing.propose(session, "as it lies", olga, parts=registers)
+        approval = processing.propose(session, "as it lies there", olga, parts=registers)
     now = house.system.clock.now()
     dora = ctx(house, roles.DPO, house.people["dora"].account, acr=Acr.MFA, authenticated_at=now)
     with house.system.db.begin() as session:

@@ -23,12 +23,26 @@ CARD = "4111111111111111"
         ("\ufe0f" * 12, NoText),
         ("............", ReasonMissing),
         ("too short", ReasonMissing),
+        ("a, b. c; d: e!", ReasonMissing),
+        ("nine letters."[:9] + "." * 9, ReasonMissing),
+        ("aaaaaaaaaaaa AAAA", ReasonMissing),
+        ("7777777777", ReasonMissing),
         ("far too long " * 20, ReasonMissing),
     ],
 )
 def test_a_reason_is_refused(text: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         words.reason(text, longest=200)
+
+
+@pytest.mark.parametrize("text", ["as they asked", "ten letter", "2026-11-25 x9", "клиентпопросил"])
+def test_ten_letters_or_digits_that_are_not_one_alone_are_a_reason(text: str) -> None:
+    assert words.says_enough(text) == (text != "ten letter")
+
+
+@pytest.mark.parametrize(("text", "shortest"), [("7", 1), ("DE", 2), ("aaa", 3)])
+def test_what_may_be_shorter_than_a_reason_is_only_to_be_read(text: str, shortest: int) -> None:
+    assert words.checked(text, param="name", shortest=shortest) == text
 
 
 def test_a_reason_stands_on_one_line() -> None:
@@ -42,6 +56,6 @@ def test_a_text_keeps_its_lines() -> None:
 def test_what_is_shortened_passes_again() -> None:
     family = "\U0001f469\u200d\U0001f469\u200d\U0001f467"
     for longest in range(12, 18):
-        cut = words.shortened(f"a few words {family} more", longest)
+        cut = words.shortened(f"a dozen words {family} more", longest)
         assert len(cut) <= longest
-        assert words.checked(cut, param="text").startswith("a few words")
+        assert words.checked(cut, param="text").startswith("a dozen word")

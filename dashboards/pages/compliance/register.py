@@ -146,7 +146,7 @@ def _form(view: View) -> list[Part]:
         acts.reason(
             "register-propose",
             "now",
-            description="At least ten characters; the approval binds the hash of what stands here now",
+            description="At least ten letters; the approval binds the hash of what stands here now",
             longest=processing.REASON_MAX,
         ),
         buttons=[acts.press("Ask the data protection officer", "register-propose", "now", main=True)],

@@ -192,7 +192,7 @@ def opened(view: View, now: Standing) -> list[Part]:
                 name,
                 found.id,
                 label=one.label,
-                description=None if name == "request-correct" else "At least ten characters",
+                description=None if name == "request-correct" else "At least ten letters",
                 longest=_WORDS_MAX,
             )
         )

@@ -64,7 +64,7 @@ def _hold_form() -> list[Part]:
                 minRows=2,
             ),
             dmc.Textarea(
-                id=id_("reason"), label="Reason", description="At least ten characters", autosize=True, minRows=2
+                id=id_("reason"), label="Reason", description="At least ten letters", autosize=True, minRows=2
             ),
             buttons=[acts.press("Place it", "hold-place", "new", main=True)],
             says=acts.place("hold-place", "new"),
@@ -88,7 +88,7 @@ def _policy_form(policy: Policy) -> list[Part]:
             ),
             dmc.TextInput(id=acts.field("ground", "policy-propose", name), label="Legal ground", value=policy.ground),
             acts.reason(
-                "policy-propose", name, description="At least ten characters; a second person decides", is_first=False
+                "policy-propose", name, description="At least ten letters; a second person decides", is_first=False
             ),
             buttons=[acts.press("Propose it", "policy-propose", name, main=True)],
             says=acts.place("policy-propose", name),

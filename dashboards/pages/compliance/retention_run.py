@@ -88,7 +88,7 @@ def dock_of(view: View, session: Session, run: Run) -> Part:
                 acts.reason(
                     "retention-propose",
                     run.id,
-                    description="At least ten characters; the approval binds exactly this plan",
+                    description="At least ten letters; the approval binds exactly this plan",
                 ),
                 buttons=[acts.press(f"Ask approval for {run.total:,}", "retention-propose", run.id, main=True)],
                 says=acts.place("retention-propose", run.id),

@@ -209,7 +209,7 @@ def _attest_form(view: View, session: Session, of: str) -> tuple[str, list[Part]
                 value="statement",
                 comboboxProps={"withinPortal": False},
             ),
-            _text("statement", "attest", of, "What you answer for", "At least ten characters", first=True),
+            _text("statement", "attest", of, "What you answer for", "At least ten letters", first=True),
             _until("attest", of),
             _files(found, of),
             buttons=[acts.press("Sign it", "attest", of, main=True)],
@@ -231,7 +231,7 @@ def _inherit_form(view: View, session: Session, of: str) -> tuple[str, list[Part
                 placeholder="2026-03-31",
             ),
             _text("responsibility", "inherit", of, "What of it is theirs, and what ours", ""),
-            _text("statement", "inherit", of, "What you answer for", "At least ten characters"),
+            _text("statement", "inherit", of, "What you answer for", "At least ten letters"),
             _until("inherit", of),
             buttons=[acts.press("Sign it", "inherit", of, main=True)],
             says=acts.place("inherit", of),
@@ -264,7 +264,7 @@ def _except_form(view: View, session: Session, of: str) -> tuple[str, list[Part]
                 value="accepted_risk",
                 comboboxProps={"withinPortal": False},
             ),
-            _text("why", "except", of, "Why it is borne", "At least ten characters", first=True),
+            _text("why", "except", of, "Why it is borne", "At least ten letters", first=True),
             _text("worksheet", "except", of, "What is done instead", "Needed unless the risk is accepted"),
             dmc.TextInput(
                 id=acts.field("component", "except", of), label="Component", description="Empty: all of the control"
@@ -287,7 +287,7 @@ def _end_form(view: View, session: Session, of: str) -> tuple[str, list[Part]]:
         html.P(f"{found.why} What fails shows again at once."),
         acts.form(
             "End it",
-            _text("reason", "except-end", of, "Reason", "At least ten characters", first=True),
+            _text("reason", "except-end", of, "Reason", "At least ten letters", first=True),
             buttons=[acts.press("End it", "except-end", of, main=True)],
             says=acts.place("except-end", of),
         ),
@@ -327,7 +327,7 @@ def _baseline_form(view: View, session: Session, of: str) -> tuple[str, list[Par
         html.Ul([html.Li(line, className="id") for line in shown], className="plain"),
         acts.form(
             "Baseline",
-            _text("reason", "baseline", of, "Reason", "At least ten characters", first=True),
+            _text("reason", "baseline", of, "Reason", "At least ten letters", first=True),
             buttons=[acts.press("Propose what runs", "baseline", of, main=True)],
             says=acts.place("baseline", of),
         ),

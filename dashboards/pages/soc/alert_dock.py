@@ -196,7 +196,7 @@ def _verdict(alert: Alert, case: Incident | None, view: View) -> list[Any]:
             ),
             dmc.Textarea(
                 id=acts.field("reason", "close-alert", alert.id),
-                placeholder="Reason, at least ten characters",
+                placeholder="Reason, at least ten letters",
                 autosize=True,
                 minRows=2,
                 attributes={"input": {"aria-label": "Reason", "maxLength": alerts.REASON_MAX}},

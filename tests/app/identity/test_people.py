@@ -68,7 +68,7 @@ def ada(installation: Installation) -> Browser:
         ("password=hunter2222 was seen", "card number or a secret"),
         ("turned \u202e round by a mark", "invisible and control characters"),
         ("\u200d" * 12, "invisible and control characters"),
-        (". . . . . . . .", "at least ten characters"),
+        (". . . . . . . .", "at least ten letters"),
     ],
 )
 @pytest.mark.parametrize("what", ["disable", "factors/{}/remove"])

@@ -77,7 +77,7 @@ def asks_refusal(rights: Rights, request_id: str, officer: Person) -> str:
     ctx = rights.colleague(officer, roles.COMPLIANCE_OFFICER)
     book = rights.house.system.approvals
     with rights.db.begin() as session:
-        return rectify.ask_refusal(session, request_id, "It is not so.", ctx, parts=rights.parts, approvals=book)
+        return rectify.ask_refusal(session, request_id, "It is not so at all.", ctx, parts=rights.parts, approvals=book)
 
 
 def asks_lift(rights: Rights, request_id: str, officer: Person) -> str:

@@ -53,7 +53,7 @@ def _panel(title: str, parts: Sequence[Part], seen: Look) -> Part:
 
 
 def _reason(act_: str, of: str, seen: int = 0, *, label: str = "Reason", name: str = "reason") -> Part:
-    says = "At least ten characters; it becomes part of the record"
+    says = "At least ten letters; it becomes part of the record"
     return acts.reason(act_, of, seen, name=name, label=label, description=says, longest=TEXT_MAX)
 
 
