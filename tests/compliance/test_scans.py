@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -23,6 +26,7 @@ from compliance.scans.quarters import begin_of
 from compliance.scans.register import Draft, FindingFixed, Found, Kind, Scan, ScanInvalid, ScanNeedsFile, Severity
 from compliance.states import State
 from tests.compliance.office import ctx, opened
+from tests.compliance.test_statements import said
 from tests.support.installation import Installation, installed
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -207,3 +211,62 @@ def test_a_rescan_follows_its_scan(house: Installation) -> None:
 def test_who_may_not_enter_scans_does_not(house: Installation) -> None:
     with pytest.raises(Forbidden):
         enter(house, "2026-08-03", by="dora")
+
+
+def flaws(number: int) -> tuple[Found, ...]:
+    return tuple(
+        Found(severity=Severity.LOW, component="web", says=f"Old cipher {one} offered") for one in range(number)
+    )
+
+
+def test_a_scan_of_many_findings_is_entered_by_as_many_statements_as_one_of_two(house: Installation) -> None:
+    counts = []
+    for number in (2, 60):
+        with said(house.system.db) as statements:
+            enter(house, "2026-08-03", "web", findings=flaws(number))
+        counts.append(len([one for one in statements if one.startswith(("INSERT", "SELECT", "UPDATE"))]))
+    assert counts[0] == counts[1]
+    with house.system.db.read() as session:
+        assert len(register.findings(session, READER)) == 62
+
+
+@pytest.mark.parametrize("where", ["sqlite", "postgresql"])
+def test_two_who_enter_at_once_both_enter_all_of_theirs(
+    tmp_path: Path, where: str, request: pytest.FixtureRequest
+) -> None:
+    url = {} if where == "sqlite" else {"database_url": request.getfixturevalue("server").empty_database()}
+    with installed(tmp_path / "home", clock=StillClock(START), **url) as house:
+        opened(house, "olga", "omar")
+        people, together = {"olga": 3, "omar": 5}, Barrier(2)
+
+        def one(name: str) -> Scan:
+            together.wait(10)
+            return enter(house, "2026-08-03", "web", by=name, findings=flaws(people[name]))
+
+        with ThreadPoolExecutor(2) as both:
+            made = list(both.map(one, people))
+        with house.system.db.read() as session:
+            found = Counter(each.scan_id for each in register.findings(session, READER))
+            kept = {each.id: each.entered_by for each in register.all_of(session)}
+        assert kept == {scan.id: house.people[name].account for scan, name in zip(made, people, strict=True)}
+        assert found == {scan.id: number for scan, number in zip(made, people.values(), strict=True)}
+        assert house.waiting_kinds().count("compliance.scan.imported") == 2
+
+
+def test_of_two_who_mend_a_finding_at_once_one_does(house: Installation) -> None:
+    enter(house, "2026-08-03", "web", findings=flaws(1))
+    with house.system.db.read() as session:
+        (found,) = register.findings(session, READER)
+    together = Barrier(2)
+
+    def mend(day: int) -> str:
+        together.wait(10)
+        try:
+            with house.system.db.begin() as session:
+                register.fix(session, found.id, date(2026, 8, day), ctx(house, "olga"))
+        except FindingFixed as late:
+            return late.code
+        return "mended"
+
+    with ThreadPoolExecutor(2) as both:
+        assert sorted(both.map(mend, (8, 9))) == ["finding_fixed", "mended"]
