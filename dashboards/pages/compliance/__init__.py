@@ -26,6 +26,7 @@ from dashboards.pages.compliance import (
     reviews,
     scans,
     tasks,
+    tasks_acts,
     verifier,
 )
 
@@ -49,7 +50,7 @@ PAGES: Final[Sequence[Page]] = (
 )
 WIRES: Final[Sequence[Callable[[Console], None]]] = (
     controls.wire,
-    tasks.wire,
+    tasks_acts.wire,
     scans.wire,
     reviews.wire,
     register.wire,
