@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import unicodedata
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -14,16 +13,16 @@ from typing import Any, Final, NoReturn
 
 import click
 import sqlalchemy as sa
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from app import admin, config, demo, process
+from app import admin, config, process
 from app.commands import operating
 from app.commands.lines import Line
 from app.config import Settings
+from app.demo import accounts, attacks, making, up
 from app.kernel.errors import ConfigurationRefused, OnePayError
 from app.lock import AlreadyRunning, HomeLock, MachineLacks, holder
 from app.migrations.run import SchemaMismatch
+from app.terminal import Shown, say, say_beside
 
 EXIT_FAILED: Final = 1
 EXIT_MACHINE: Final = 2
@@ -33,8 +32,6 @@ EXIT_CONFIGURATION: Final = 5
 REQUEST_SECONDS: Final = 3600
 # What may come before an installation is first served; every other command asks one that stands.
 MAKING: Final = ("admin invite",)
-# Controls, marks without a width, surrogates, private and unassigned ones, ends of lines and paragraphs (UAX 44).
-_NO_SIGNS: Final = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 _HOME = click.option("--home", type=click.Path(path_type=Path), default=None, help="Folder of the installation.")
 
 FILTER_WORDS: Final = (
@@ -64,7 +61,7 @@ def cli() -> None:
 def serve(home: Path | None, port: int | None) -> None:
     """Serve an installation; the first time, its keys and databases are made."""
     settings = config.load(home=home, port=port)
-    process.run(settings, say=_say)
+    process.run(settings, say=say)
 
 
 @cli.group("admin")
@@ -352,22 +349,22 @@ def demo_group() -> None:
 
 
 @demo_group.command("up")
-@click.option("--world", type=click.Choice(demo.SIZES), default="small", help="A week of life, or nobody yet.")
+@click.option("--world", type=click.Choice(making.SIZES), default="small", help="A week of life, or nobody yet.")
 @click.option("--seed", type=int, default=42, help="The same seed makes the same people.")
 @click.option("--port", type=int, default=None, help="Port of the pages; the next free one where it is taken.")
 @_HOME
 def demo_up(world: str, seed: int, port: int | None, home: Path | None) -> None:
     """Make a world of simulated people, serve it, and print the board: addresses, accounts, what to try."""
     settings = config.load(home=home, port=port, demo=True)
-    demo.up(settings, world=world, seed=seed, show=Shown())
+    up.up(settings, world=world, seed=seed, show=Shown())
 
 
 @demo_group.command("totp")
 @_HOME
 def demo_totp(home: Path | None) -> None:
     """Print passwords and present codes of the demo accounts."""
-    for line in demo.codes(config.load(home=home).home):
-        _say(line)
+    for line in accounts.codes(config.load(home=home).home):
+        say(line)
 
 
 @demo_group.command("code")
@@ -375,11 +372,11 @@ def demo_totp(home: Path | None) -> None:
 @_HOME
 def demo_code(account: str, home: Path | None) -> None:
     """Print the present code of one demo account, such as `customer` or `analyst2`, and nothing else."""
-    _say(demo.code_of(config.load(home=home).home, account))
+    say(accounts.code_of(config.load(home=home).home, account))
 
 
 @demo_group.command("replay")
-@click.argument("kind", type=click.Choice(demo.ATTACKS))
+@click.argument("kind", type=click.Choice(attacks.ATTACKS))
 @_HOME
 def demo_replay(kind: str, home: Path | None) -> None:
     """Start an attack again, live, in the running demonstration."""
@@ -394,53 +391,6 @@ def demo_replay(kind: str, home: Path | None) -> None:
 def demo_bank_line(reference: str, amount: str, identity: str | None, home: Path | None) -> None:
     """Play the bank: report that money came in with a customer's reference (see their top-up page)."""
     _run("demo bank-line", {"reference": reference, "amount": amount, "identity": identity}, home)
-
-
-class Shown:
-    """Shows phases and progress: bars on a terminal, else one line a phase and every five seconds."""
-
-    def __init__(self, *, say: Callable[[str], None] | None = None, stderr: bool = False) -> None:
-        self._console = Console(highlight=False, soft_wrap=True, stderr=stderr)
-        self._bars: Progress | None = None
-        self._task: Any = None  # rich's own id
-        self._plain = demo.PlainProgress(say or _say)
-
-    def phase(self, name: str, total: int | None = None, unit: str = "") -> None:
-        """Begin a phase; with a total it has a bar, which counts units."""
-        self.done()
-        if not self._console.is_terminal:
-            self._plain.phase(name, total, unit)
-            return
-        self._bars = Progress(
-            TextColumn("{task.description:<28}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn(unit),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-        )
-        self._bars.start()
-        self._task = self._bars.add_task(name, total=total)
-
-    def step(self, done: int, total: int | None = None) -> None:
-        """Say how far the phase has come."""
-        if self._bars is None:
-            self._plain.step(done, total)
-        else:
-            self._bars.update(self._task, completed=done, total=total)
-
-    def done(self) -> None:
-        """End the phase."""
-        if self._bars is not None:
-            self._bars.update(self._task, completed=self._bars.tasks[0].total or self._bars.tasks[0].completed)
-            self._bars.stop()
-            self._bars = None
-
-    def say(self, text: str) -> None:
-        """Print a line as it is."""
-        self.done()
-        _say(text)
 
 
 def main() -> None:
@@ -510,7 +460,7 @@ def _remote(settings: Settings, name: str, arguments: dict[str, Any]) -> Iterato
 
 def _shown(name: str, lines: Iterator[Line]) -> int:
     """Print what a command says, how far it has come on the error output; returns its exit code."""
-    shown, code = Shown(say=_say_beside, stderr=True), 0
+    shown, code = Shown(say_beside, stderr=True), 0
     is_begun = False
     try:
         for line in lines:
@@ -523,11 +473,11 @@ def _shown(name: str, lines: Iterator[Line]) -> int:
                 continue
             shown.done()
             if "text" in line:
-                _say(line["text"])
+                say(line["text"])
             if "file" in line:
                 path = Path.cwd() / Path(line["file"]).name
                 path.write_bytes(base64.b64decode(line["content"]))
-                _say(f"written: {path.name}")
+                say(f"written: {path.name}")
             code = line.get("exit", code)
     finally:
         shown.done()
@@ -543,28 +493,6 @@ def _span(text: str | None) -> tuple[int | None, int | None]:
     return int(first), int(last)
 
 
-def _say(text: str) -> None:
-    click.echo(_readable(text))
-
-
-def _say_beside(text: str) -> None:
-    click.echo(_readable(text), err=True)
-
-
 def _leave(text: str, code: int) -> NoReturn:
-    _say_beside(text)
+    say_beside(text)
     raise SystemExit(code)
-
-
-def _readable(text: str) -> str:
-    """Return a text as it may stand on a terminal: what is no sign, as in a line of a log, is written as its escape.
-
-    A terminal does what control characters say, and marks of direction show other words than there are.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(char if _is_sign(char) else char.encode("unicode_escape").decode("ascii") for char in text)
-
-
-def _is_sign(char: str) -> bool:
-    return char in "\n\t" or unicodedata.category(char) not in _NO_SIGNS

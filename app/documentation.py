@@ -14,7 +14,7 @@ from typing import Final
 
 from flask import Flask
 
-import app.demo  # noqa: F401 - errors are listed once imported, and this and `process` import whatever can refuse
+import app.demo.up  # noqa: F401 - errors are listed once imported, and this and `process` import whatever can refuse
 from app import config, problems, process
 from app.compose import System
 from app.gateway.policy import Policy

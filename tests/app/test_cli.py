@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app import cli, demo
+from app import cli, terminal
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_only_signs_are_printed(capsys: pytest.CaptureFixture[str], said: str, p
 
 
 def test_progress_is_told_beside_in_words(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo.PlainProgress, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(terminal.PlainProgress, "EVERY_SECONDS", 0.0)
     cli._shown("log verify", iter([{"progress": [1_000, 20_000, "sequences"]}, {"text": "sound"}]))
     printed = capsys.readouterr()
     assert (printed.out, printed.err) == ("sound\n", "log verify …\nlog verify: 1,000 of 20,000 sequences\n")

@@ -8,18 +8,19 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from app import demo
+from app.demo import staffing
+from app.demo.accounts import Made
 from app.identity import accounts, roles
 from app.identity.models import role_grant
 from tests.support.installation import installed
 
 
 def test_administrators_that_exist_invite_the_rest(tmp_path: Path) -> None:
-    made = demo._Made()
+    made = Made()
     with installed(tmp_path / "home") as house:
         now = house.system.clock.now()
-        demo._people(house.system, made, demo.STAFF)
-        demo._auditor(house.system, made)
+        staffing.people(house.system, made, staffing.STAFF)
+        staffing.auditor(house.system, made)
         with house.system.db.read() as session:
             grants = session.execute(sa.select(role_grant)).all()
             auditor = next(row for row in grants if row.role == roles.AUDITOR)

@@ -12,10 +12,10 @@ from tests.architecture import tree
 HOMES = {
     "os.environ": ("app/config.py",),
     "os.getenv": ("app/config.py",),
-    "datetime.datetime.now": ("app/kernel/clock.py", "app/demo.py"),
+    "datetime.datetime.now": ("app/kernel/clock.py", "app/demo/accounts.py"),
     "datetime.datetime.utcnow": (),
     "datetime.date.today": (),
-    "time.time": ("app/kernel/clock.py", "app/demo.py"),
+    "time.time": ("app/kernel/clock.py", "app/demo/accounts.py", "app/demo/board.py"),
     # Waits of the process loops use events; a store that answers "later" is waited for in its client, the first of two
     # clicks on the page it was made on, another signer of the log where it signs.
     "time.sleep": ("app/web/send.py", "ingest/log/checkpoint.py", "ingest/store/elastic.py"),
@@ -27,7 +27,7 @@ HOMES = {
     "yaml.load": (),
     "eval": (),
     "exec": (),
-    "print": ("app/cli.py", "app/demo.py"),
+    "print": (),
     "logging.getLogger": ("app/kernel/logs.py",),
     "flask.g": (
         "app/edge.py",
@@ -60,7 +60,7 @@ HOMES = {
         "dashboards/mount.py",
     ),
     "subprocess": ("compliance/reports/pdf.py",),
-    "socket": ("app/demo.py",),
+    "socket": ("app/demo/up.py",),
     "urllib.request": ("app/cli.py",),
     "dash.callback": ("dashboards/guard.py",),
     "dash_ag_grid.AgGrid": ("dashboards/tables.py",),

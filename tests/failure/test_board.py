@@ -14,8 +14,10 @@ from typing import Any
 import pyotp
 import pytest
 
-from app import demo
 from app.config import Settings
+from app.demo.accounts import code_of
+from app.demo.attacks import Attacks
+from app.demo.board import board
 from app.kernel.errors import Invalid
 from app.process import Running
 from app.simulator.world import build
@@ -41,31 +43,31 @@ def home(tmp_path: Path) -> Path:
 def test_the_code_of_an_account_is_printed_alone(home: Path) -> None:
     # The code may change between the two looks at the clock.
     before = pyotp.TOTP(SECRET).now()
-    found = demo.code_of(home, "customer")
+    found = code_of(home, "customer")
     assert found in (before, pyotp.TOTP(SECRET).now())
     with pytest.raises(Invalid, match="there are customer"):
-        demo.code_of(home, "nobody")
+        code_of(home, "nobody")
 
 
 def test_the_sign_in_by_curl_asks_for_its_code_itself(home: Path) -> None:
-    board = demo.board(Settings(home=home, port=8099), facts(), 1.0)
-    line = next(line for line in board.splitlines() if "/api/v1/sessions" in line)
+    told = board(Settings(home=home, port=8099), facts(), 1.0)
+    line = next(line for line in told.splitlines() if "/api/v1/sessions" in line)
     command = line.partition("$(curl")[2].partition("$(")[2].partition(")")[0]
     assert shlex.split(command) == [".venv/bin/onepay", "demo", "code", "customer", "--home", str(home)]
     body = line.partition("-d '")[2].replace(f"'$({command})'", "123456").partition("' http")[0]
     assert json.loads(body) == {"email": "customer@onepay.example", "password": "ab12-cd34", "code": "123456"}
-    assert f"ONEPAY_HOME={shlex.quote(str(home))} make reset" in board
+    assert f"ONEPAY_HOME={shlex.quote(str(home))} make reset" in told
 
 
 def test_commands_of_the_usual_home_name_none(tmp_path: Path) -> None:
-    board = demo.board(Settings(), facts(), 1.0)
-    assert "--home" not in board
-    assert "ONEPAY_HOME" not in board
+    told = board(Settings(), facts(), 1.0)
+    assert "--home" not in told
+    assert "ONEPAY_HOME" not in told
 
 
 def test_an_empty_world_promises_no_attack() -> None:
-    assert "attack" in demo.board(Settings(), facts(), 1.0)
-    assert "attack" not in demo.board(Settings(), facts("empty"), 1.0)
+    assert "attack" in board(Settings(), facts(), 1.0)
+    assert "attack" not in board(Settings(), facts("empty"), 1.0)
 
 
 @pytest.mark.parametrize(
@@ -81,8 +83,8 @@ def test_the_sign_in_by_curl_keeps_the_token_or_shows_why_there_is_none(
     curl = tmp_path / "curl"
     curl.write_text(f"#!/bin/sh\nprintf '%s' '{answer}'\n", "utf-8")
     curl.chmod(0o700)
-    board = demo.board(Settings(), facts(), 1.0)
-    line = next(line for line in board.splitlines() if "/api/v1/sessions" in line)
+    told = board(Settings(), facts(), 1.0)
+    line = next(line for line in told.splitlines() if "/api/v1/sessions" in line)
     script = f'{line.strip()}\necho "token=$TOKEN"\n'
     path = f"{tmp_path}:/usr/bin:/bin"
     done = subprocess.run(["/bin/sh", "-c", script], cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True)
@@ -97,7 +99,7 @@ def test_an_attack_that_is_started_again_is_told_in_words(tmp_path: Path) -> Non
         running = Running(
             system=house.system, app=house.app, server=None, admin_server=None, worker=None, stopping=Event()
         )
-        attacks = demo.Attacks(running, build(1, "small", START), tmp_path)
+        attacks = Attacks(running, build(1, "small", START), tmp_path)
         assert attacks.replay("credential_stuffing") == "credential_stuffing begins now; watch it in the console."
         attacks.stop()
         for thread in attacks._threads:
