@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Set
 from datetime import datetime
 from typing import Final
 
@@ -18,7 +19,7 @@ from app.kernel.access import ActorKind
 from app.kernel.context import Context
 from app.kernel.crypto import Secret, Unreadable
 from app.kernel.errors import Gone, NotFound
-from compliance.contracts.personal import Change, FieldUnknown
+from compliance.contracts.personal import Change, FieldUnknown, Seed, ids_of
 from compliance.contracts.tables import Ended, MarkedTables, Reader, Row, Writer
 
 HASHING: Final = "rectification"
@@ -27,7 +28,14 @@ NAME: Final = ("app_account", "name_ct")
 
 
 class _Tables(MarkedTables):
-    """The tables of identity: a name that is corrected is a name as any other."""
+    """The tables of identity: a name that is corrected is a name as any other, and addresses lead to their person."""
+
+    def seeds(self, session: Session, seeds: Set[Seed]) -> Set[Seed]:
+        """Return ids, and every address that an account has or had, as long as its key opens it."""
+        of = models.contact
+        rows = session.execute(sa.select(of).where(of.c.account_id.in_(ids_of(seeds)))).mappings()
+        opened = (self._read["app_contact.value_ct"](row, str(row["account_id"])) for row in rows)
+        return super().seeds(session, seeds) | {Seed("contact", str(value)) for value in opened if value}
 
     def rectify(self, session: Session, store: str, id: str, field: str, value: str, ctx: Context) -> Change:
         if (store, field) != NAME:

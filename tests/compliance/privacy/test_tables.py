@@ -6,11 +6,14 @@ import json
 from collections import Counter
 
 import pytest
+import sqlalchemy as sa
 
+from app.identity.models import ACCOUNT_CLASS, contact
 from app.kernel.access import service
 from compliance.contracts.personal import FieldUnknown, PersonalDataSource, Target
 from compliance.contracts.tables import MarkedTables
 from compliance.privacy import graph
+from ingest.log import shredding
 from tests.support.installation import Installation
 
 MARKER = "zz-marker"
@@ -91,6 +94,26 @@ def test_a_person_seen_by_a_wallet_is_found(installation: Installation) -> None:
     assert kinds >= {"subject", "account.id", "contact"}
     assert any(seed.value.startswith("wal_") for seed in seeds)
     assert any(seed.value == "by_wallet" for seed in seeds)
+
+
+def test_addresses_of_now_and_before_lead_to_their_person_until_their_key_is_gone(installation: Installation) -> None:
+    person, other = installation.customer("by_address"), installation.customer("by_another")
+    keys, before = installation.system.subject_keys, "amber.before@example.org"
+    row = {"id": "con_before", "account_id": person.account, "account_kind": "customer", "kind": "email"}
+    sealed = keys.seal_value(before, person.account, ACCOUNT_CLASS, "app_contact.value_ct.con_before")
+    with installation.system.db.begin() as session:
+        session.execute(sa.insert(contact).values(**row, value_ct=sealed, lookup=b"before"))
+
+    def addresses() -> set[str]:
+        with installation.system.db.read() as session:
+            seeds = graph.walk(session, installation.system.compliance.sources, person.account)
+        return {seed.value for seed in seeds if seed.kind == "contact" and "@" in seed.value}
+
+    assert addresses() == {person.address, before}
+    assert other.address not in addresses()
+    ctx = installation.system.context(service("erase"))
+    shredding.destroy(person.account, (ACCOUNT_CLASS,), "gone", ctx, parts=installation.system.shredding, run="run_1")
+    assert addresses() == set()
 
 
 def test_a_search_that_does_not_end_is_stopped(installation: Installation) -> None:
