@@ -11,7 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.kernel import ids
+from app.kernel import ids, words
 from compliance.contracts.personal import StoreInfo
 from compliance.contracts.probes import Kind, Look, Probe, Reading, Use, Violation, WhenEmpty
 from compliance.privacy import clock, graph
@@ -91,7 +91,7 @@ def _wrong_with(row: Any, look: Look, shown: str, erased_at: datetime | None) ->
         return f"says that {row.name} was told, without a receipt"
     # Why it could not be goes with its person: words of colleagues are about them.
     is_gone = erased_at is not None and erased_at >= row.answered_at
-    if row.answer == IMPOSSIBLE and not (row.says or "").strip() and not is_gone:
+    if row.answer == IMPOSSIBLE and not words.says_enough(row.says or "") and not is_gone:
         return f"says that {row.name} cannot be told, and not why"
     if row.answered_on > row.due and row.due > shown:
         return f"was due on {row.due}, and {row.name} was told on {row.answered_on}"

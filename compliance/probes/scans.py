@@ -1,4 +1,4 @@
-"""Probe over the register of scans: every closed quarter has an internal scan that passed, for every component."""
+"""Probes over the register of scans: internal ones that passed, in each closed quarter and after each deployment."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from datetime import date, timedelta
 
 import sqlalchemy as sa
 
-from compliance.contracts.probes import Kind, Look, Probe, Reading, Violation
-from compliance.scans import models, standing
+from compliance.contracts.probes import Kind, Look, Probe, Reading, Violation, WhenEmpty
+from compliance.scans import deployments, models, register, standing
 from compliance.scans.quarters import begin_of
 from compliance.scans.register import Kind as Scans
 
 
 def probes(anchor: date = standing.ANCHOR) -> tuple[Probe, ...]:
-    """Return the probe of 11.3.1."""
+    """Return the probes of 11.3.1."""
 
     def internal(look: Look) -> Reading:
         found = standing.of_kind(look.session, Scans.INTERNAL, look.at.date(), anchor=anchor)
@@ -35,20 +35,7 @@ def probes(anchor: date = standing.ANCHOR) -> tuple[Probe, ...]:
         while begin_of(anchor, number + 2) <= today:
             number += 1
         begin = begin_of(anchor, number)
-        look.session.execute(
-            sa.insert(models.scan).values(
-                id=look.ctx.new_id("scn"),
-                kind=Scans.INTERNAL,
-                performed_on=(begin + timedelta(days=1)).isoformat(),
-                scanner="planted",
-                authenticated=True,
-                components=["planted"],
-                passed=[],
-                entered_by="svc_compliance",
-                entered_at=look.at,
-                event_id="planted",
-            )
-        )
+        _failed(look, begin + timedelta(days=1))
         return begin.isoformat()
 
     return (
@@ -59,4 +46,55 @@ def probes(anchor: date = standing.ANCHOR) -> tuple[Probe, ...]:
             read=internal,
             plant=plant,
         ),
+        Probe(
+            name="scans.deployments",
+            kind=Kind.STATE,
+            asks="Releases begun within a year; wrong is one whose 30 days ended without a pass of each component.",
+            read=_deployments,
+            plant=_plant_deployment,
+            empty_means=WhenEmpty.NOT_APPLICABLE,
+        ),
+    )
+
+
+def _deployments(look: Look) -> Reading:
+    today, scans = look.at.date(), register.all_of(look.session, Scans.INTERNAL)
+    began = [*deployments.significant(look.store), *look.fence.get("deployments", [])]
+    counted = [one for one in began if one.at > look.at - deployments.COUNTED]
+    wrong = [
+        Violation(
+            component="deployments",
+            object_id=one.version,
+            says=f"began on {one.at:%Y-%m-%d}, and no scan passed {name} by {one.scanned_until}",
+        )
+        for one in counted
+        if one.scanned_until < today
+        for name in deployments.lacking(one, scans)
+    ]
+    asked = {"days": deployments.WITHIN.days, "kind": Scans.INTERNAL.value}
+    return Reading(population={"deployments": len(counted)}, violations=wrong, asked=asked)
+
+
+def _plant_deployment(look: Look) -> str:
+    """Plant a release whose days are over, and what failed in them: a component that nothing else looks at."""
+    began = look.at - deployments.WITHIN - timedelta(days=2)
+    look.fence["deployments"] = [deployments.Deployment(version="planted", at=began)]
+    _failed(look, began.date() + timedelta(days=1))
+    return "planted"
+
+
+def _failed(look: Look, day: date) -> None:
+    look.session.execute(
+        sa.insert(models.scan).values(
+            id=look.ctx.new_id("scn"),
+            kind=Scans.INTERNAL,
+            performed_on=day.isoformat(),
+            scanner="planted",
+            authenticated=True,
+            components=["planted"],
+            passed=[],
+            entered_by="svc_compliance",
+            entered_at=look.at,
+            event_id="planted",
+        )
     )

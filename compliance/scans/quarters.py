@@ -58,7 +58,7 @@ def quarters(anchor: date, scans: Sequence[Scan], today: date, *, since: date) -
                     begin=begin,
                     end=end,
                     is_closed=end <= today,
-                    passes={name: _passed(name, scans, begin, end) for name in sorted(known)},
+                    passes={name: passed(name, scans, begin, end) for name in sorted(known)},
                 )
             )
         number += 1
@@ -77,8 +77,8 @@ def gaps(scans: Sequence[Scan], today: date) -> list[tuple[str, date, date]]:
     return found
 
 
-def _passed(name: str, scans: Sequence[Scan], begin: date, end: date) -> date | None:
-    """Return the day of the last look at a component within a quarter, if it passed then."""
+def passed(name: str, scans: Sequence[Scan], begin: date, end: date) -> date | None:
+    """Return the day of the last look at a component from `begin` until before `end`, if it passed then."""
     inside = [one for one in scans if begin <= one.performed_on < end and name in one.components]
     if not inside:
         return None

@@ -12,8 +12,10 @@ from threading import Barrier
 
 import pytest
 
+from app.kernel import canonical
 from app.kernel.access import COMPLIANCE_CONTROL_READ, service
 from app.kernel.clock import StillClock
+from app.kernel.context import Context
 from app.kernel.errors import Forbidden, NotFound
 from compliance.attest import attestations, files
 from compliance.attest.attestations import Kind as Paper
@@ -25,6 +27,9 @@ from compliance.scans import register, standing
 from compliance.scans.quarters import begin_of
 from compliance.scans.register import Draft, FindingFixed, Found, Kind, Scan, ScanInvalid, ScanNeedsFile, Severity
 from compliance.states import State
+from ingest.events.envelope import render
+from ingest.events.health import ProcessStarted
+from ingest.store.query import Sequenced
 from tests.compliance.office import ctx, opened
 from tests.compliance.test_statements import said
 from tests.support.installation import Installation, installed
@@ -270,3 +275,55 @@ def test_of_two_who_mend_a_finding_at_once_one_does(house: Installation) -> None
 
     with ThreadPoolExecutor(2) as both:
         assert sorted(both.map(mend, (8, 9))) == ["finding_fixed", "mended"]
+
+
+def started(house: Installation, version: str, day: str) -> None:
+    """Leave in the store the start of a release, as its process would have told it."""
+    at = datetime.fromisoformat(f"{day}T08:00:00+00:00")
+    system = house.system
+    made = Context(actor=service("process"), at=at, request_id="run_start", ids=system.ids)
+    event_id = made.new_id("evt")
+    document = render(
+        ProcessStarted(component="web"), made, event_id=event_id, origin="live", version=version, environment="test"
+    ).document
+    body = canonical.encode(document)
+    sequence = 1_000 + at.toordinal()
+    system.store.append([Sequenced(sequence=sequence, ingested=at, hash="00" * 32, body=body)])
+    system.store.settle()
+
+
+def after_deployments(house: Installation) -> tuple[State, list[str]]:
+    controls = house.system.controls
+    seen = controls.observe(controls.parts.probes["scans.deployments"], is_test_due=True)
+    assert seen is not None
+    assert (seen.error, seen.tested.canary) == (None, "caught")
+    return seen.verdict.state, sorted(one.says for one in seen.reading.violations)
+
+
+def test_a_release_needs_a_scan_within_thirty_days(house: Installation) -> None:
+    started(house, "1.3.0", "2026-05-04")
+    assert after_deployments(house)[0] is State.NOT_APPLICABLE, "an installation changes nothing as it begins"
+    started(house, "1.3.7", "2026-06-01")
+    assert after_deployments(house)[0] is State.NOT_APPLICABLE, "a third number mends what runs"
+    started(house, "1.4.0", "2026-08-03")
+    started(house, "1.4.0", "2026-10-29")
+    says = "began on 2026-08-03, and no scan passed {} by 2026-09-02"
+    assert after_deployments(house) == (State.FAIL, [says.format("anything")])
+    enter(house, "2026-08-02")
+    enter(house, "2026-09-03")
+    assert after_deployments(house) == (State.FAIL, [says.format("web"), says.format("worker")])
+    enter(house, "2026-09-02", "worker")
+    assert after_deployments(house) == (State.FAIL, [says.format("worker")])
+    enter(house, "2026-08-30", components=("worker",))
+    assert after_deployments(house) == (State.FAIL, [says.format("worker")]), "a later failure is one again"
+
+
+def test_a_release_that_was_scanned_in_time_passes_and_one_of_now_has_its_days(house: Installation) -> None:
+    started(house, "1.3.0", "2026-05-04")
+    started(house, "1.4.0", "2026-08-03")
+    enter(house, "2026-09-02")
+    assert after_deployments(house) == (State.PASS, [])
+    started(house, "2.0.0", "2026-10-03")
+    assert after_deployments(house) == (State.PASS, [])
+    started(house, "3.0.0", "2026-10-02")
+    assert after_deployments(house)[0] is State.FAIL

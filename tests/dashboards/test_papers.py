@@ -14,6 +14,7 @@ from app.kernel.clock import StillClock
 from compliance.attest import models
 from compliance.reviews.models import line
 from compliance.scans import models as scans
+from tests.compliance.test_scans import started
 from tests.dashboards.desk import Desk, Room
 from tests.support.installation import Installation, installed
 
@@ -134,3 +135,13 @@ def test_an_attestation_is_withdrawn(house: Installation, officer: Desk) -> None
     assert "It counts no more at once." in officer.draw("/console/compliance/tasks", f"?do=withdraw&of={paper}")
     assert officer.press("attest-withdraw", str(paper)).status_code == 200
     assert count(house, models.attestation, "withdrawn") == 1
+
+
+def test_a_release_is_shown_with_the_day_of_its_scan(house: Installation, officer: Desk) -> None:
+    assert "Releases" not in officer.draw("/console/compliance/scans")
+    for version, day in (("1.3.0", "2026-05-04"), ("1.4.0", "2026-08-03"), ("1.5.0", "2026-10-20")):
+        started(house, version, day)
+    drawn = officer.draw("/console/compliance/scans")
+    assert "not yet, by 19 Nov 2026" in drawn
+    assert drawn.count('"1.4.0"') == 1
+    assert '"1.3.0"' not in drawn

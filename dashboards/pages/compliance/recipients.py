@@ -97,7 +97,7 @@ def opened(view: View, notices: Sequence[Notice]) -> list[Part]:
             one.id,
             name="says",
             label="What it holds" if is_access else "Why it cannot be told",
-            description="At least ten characters; the person reads it",
+            description="At least ten letters; the person reads it",
             longest=recipients.SAYS_MAX,
             is_first=False,
         ),

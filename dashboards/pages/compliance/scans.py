@@ -12,9 +12,11 @@ from sqlalchemy.orm import Session
 
 from app.kernel.access import COMPLIANCE_CONTROL_READ, COMPLIANCE_SCAN_WRITE
 from app.kernel.context import Context
+from app.kernel.errors import Unavailable
 from compliance.attest import files
 from compliance.catalog.controls import PCI
-from compliance.scans import register, standing
+from compliance.scans import deployments, register, standing
+from compliance.scans.deployments import Deployment
 from compliance.scans.quarters import Quarter
 from compliance.scans.register import CONTROL, Draft, Finding, Kind, Scan, ScanInvalid
 from compliance.scans.standing import QUARTERLY, Standing
@@ -66,6 +68,7 @@ def layout(view: View) -> Any:  # a Dash component
         _answer(found, open_),
         *form,
         *[_quarters(one) for one in found],
+        *_releases(view, scans),
         html.Div([_scans(scans), _findings(view, open_)], className="cols"),
         right=right,
     )
@@ -114,6 +117,39 @@ def _quarters(found: Standing) -> Part:
     listed = scrolling(title, table(heads, rows, caption=title))
     below = [html.Div(gaps, className="body")] if gaps else []
     return panel(title, listed, *below, sub=f"PCI DSS {CONTROL[found.kind]}")
+
+
+def _releases(view: View, scans: Sequence[Scan]) -> list[Part]:
+    """Return the releases of a year that a scan has to follow; none where there was none, or nobody can tell."""
+    try:
+        began = deployments.significant(view.sources.store)
+    except Unavailable:
+        return [panel("Releases", empty("Not known.", "The event store does not answer; the log holds their starts."))]
+    internal = [one for one in reversed(scans) if one.kind is Kind.INTERNAL]
+    rows = [
+        [
+            html.Span(one.version, className="strong"),
+            html.Span(f"{one.at:%d %b %Y}", className="nowrap"),
+            _followed(view, one, lacking),
+            html.Span(", ".join(lacking) or "–", className="dim"),
+        ]
+        for one in reversed(began)
+        if one.at > view.now - deployments.COUNTED
+        for lacking in [deployments.lacking(one, internal)]
+    ]
+    if not rows:
+        return []
+    heads = [("Release", ""), ("Began", ""), ("Scanned after", ""), ("Lacking", "roomy")]
+    listed = scrolling("Releases", table(heads, rows, caption="Releases"))
+    return [panel("Releases", listed, sub="PCI DSS 11.3.1.3, within 30 days")]
+
+
+def _followed(view: View, one: Deployment, lacking: Sequence[str]) -> Part:
+    if not lacking:
+        return ok("yes")
+    if one.scanned_until < view.now.date():
+        return mark("no", "cross", "bad")
+    return mark(f"not yet, by {one.scanned_until:%d %b %Y}", "clock", "medium")
 
 
 def _passed(quarter: Quarter) -> Part:
