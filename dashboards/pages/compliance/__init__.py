@@ -10,6 +10,7 @@ from dashboards.page import Page
 from dashboards.pages.compliance import (
     audit,
     audit_requests,
+    breach_acts,
     breaches,
     consent,
     controls,
@@ -59,7 +60,7 @@ WIRES: Final[Sequence[Callable[[Console], None]]] = (
     request_acts.wire,
     recipients.wire,
     retention_acts.wire,
-    breaches.wire,
+    breach_acts.wire,
     processors.wire,
     audit.wire,
     verifier.wire,
