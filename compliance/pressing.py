@@ -1,4 +1,4 @@
-"""What presses, counted for whoever looks around: papers to sign, requests of people, the next days of the law.
+"""What presses, counted for whoever looks around: tasks, requests of people, the next days of the law.
 
 Aggregates alone: no row about a person is read, so nothing of it is a reading of anybody's data. One statement each,
 since every page of the console asks.
@@ -17,13 +17,15 @@ from app.kernel.access import (
     COMPLIANCE_CONTROL_READ,
     COMPLIANCE_EXCEPTION_PROPOSE,
     COMPLIANCE_RISK_PROPOSE,
+    PRIVACY_REQUEST_HANDLE,
     PRIVACY_REQUEST_READ,
     Actor,
 )
 from compliance.attest.models import attestation, exception, risk_analysis
 from compliance.attest.parts import EXPIRED, IN_FORCE
 from compliance.attest.todo import SOON
-from compliance.privacy.models import request
+from compliance.privacy import recipients, trouble
+from compliance.privacy.models import recipient_notice, request, request_trouble
 from compliance.privacy.request import ENDED
 from compliance.registers import breaches
 from compliance.registers.models import breach
@@ -37,8 +39,9 @@ class Asked:
     due_at: datetime | None
 
 
-def papers(session: Session, actor: Actor, at: datetime) -> int:
-    """Count the papers that ended or end within 30 days, of the kinds that this actor signs.
+def tasks(session: Session, actor: Actor, at: datetime) -> int:
+    """Count what presses of this actor's tasks: papers, of the kinds they sign, that ended or end within 30 days, and,
+    of who handles requests, those that do not go on and notices that wait for an answer.
 
     What was never signed and what runs beside a baseline stand on the page: only all standings and what runs tell them.
     """
@@ -56,18 +59,33 @@ def papers(session: Session, actor: Actor, at: datetime) -> int:
         for permission, table, ends, states in kinds
         if actor.may(permission)
     ]
+    if actor.may(PRIVACY_REQUEST_HANDLE):
+        found += [_stuck(), _notices()]
     if not found:
         return 0
     return sum(session.execute(sa.select(*found)).one())
+
+
+def _stuck() -> sa.ScalarSelect[int]:
+    query = sa.select(sa.func.count()).join_from(request_trouble, request, request.c.id == request_trouble.c.request_id)
+    return query.where(request_trouble.c.tries >= trouble.STUCK_TRIES, _is_open()).scalar_subquery()
+
+
+def _notices() -> sa.ScalarSelect[int]:
+    query = sa.select(sa.func.count())
+    joined = query.join_from(recipient_notice, request, request.c.id == recipient_notice.c.request_id)
+    return joined.where(recipients.is_waiting()).scalar_subquery()
+
+
+def _is_open() -> sa.ColumnElement[bool]:
+    return request.c.state.not_in([state.value for state in ENDED])
 
 
 def requests(session: Session, actor: Actor) -> Asked:
     """Count the open requests of people, an auditor's of their period, with the nearest day of the law."""
     actor.require(PRIVACY_REQUEST_READ)
     unanswered = sa.case((request.c.answered_at.is_(None), request.c.due_at))
-    query = sa.select(sa.func.count().label("open"), sa.func.min(unanswered).label("due_at")).where(
-        request.c.state.not_in([state.value for state in ENDED])
-    )
+    query = sa.select(sa.func.count().label("open"), sa.func.min(unanswered).label("due_at")).where(_is_open())
     if actor.period is not None:
         begin, end = actor.period
         query = query.where(request.c.received_at >= begin, request.c.received_at < end)

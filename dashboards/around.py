@@ -67,8 +67,8 @@ def _security(session: Session, sources: Sources, viewer: Actor, counts: dict[st
 def _compliance(session: Session, viewer: Actor, now: datetime, counts: dict[str, int]) -> list[Due]:
     """Count what presses of compliance; what is not there is not counted as nothing."""
     dues: list[Due] = []
-    if viewer.may(COMPLIANCE_CONTROL_READ) and (papers := pressing.papers(session, viewer, now)):
-        counts["tasks"] = papers
+    if viewer.may(COMPLIANCE_CONTROL_READ) and (tasks := pressing.tasks(session, viewer, now)):
+        counts["tasks"] = tasks
     if viewer.may(PRIVACY_REQUEST_READ):
         asked = pressing.requests(session, viewer)
         if asked.open:

@@ -12,7 +12,7 @@ from app.kernel.context import Context
 from app.kernel.db import Database
 from app.kernel.ids import Ids
 from app.kernel.jobs import Job, guarded
-from compliance.privacy import delivery, erase, journal, packing, remainder, restrict, unproven
+from compliance.privacy import delivery, erase, journal, packing, remainder, restrict, trouble, unproven
 from compliance.privacy.models import PACKAGE_CLASS
 from compliance.privacy.parts import Privacy
 from ingest.log import shredding
@@ -114,4 +114,9 @@ def _erasures(db: Database, ctx: Context, parts: Privacy, shreds: Shredding) -> 
     for request_id in begun:
         error = guarded("privacy.erasure", partial(erase.carry_out, db, request_id, ctx, parts=parts, shreds=shreds))
         done += error is None
+        with db.begin() as session:
+            if error is None:
+                trouble.over(session, request_id)
+            else:
+                trouble.note(session, request_id, trouble.ERASING, error, ctx)
     return done

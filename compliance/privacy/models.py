@@ -117,6 +117,16 @@ request_letter = sa.Table(
     sa.Column("title", sa.Text, nullable=False, info=_own("communication", _OF_REQUEST)),
     sa.Column("sent_at", UtcDateTime, nullable=False, info=_T),
 )
+request_trouble = sa.Table(
+    "compliance_request_trouble",
+    metadata,
+    sa.Column("request_id", sa.Text, primary_key=True, info=_T),
+    sa.Column("what", sa.Text, nullable=False, info=_T),
+    sa.Column("code", sa.Text, nullable=False, info=_T),
+    sa.Column("first_at", UtcDateTime, nullable=False, info=_T),
+    sa.Column("last_at", UtcDateTime, nullable=False, info=_T),
+    sa.Column("tries", sa.Integer, nullable=False, info=_T),
+)
 request_item = sa.Table(
     "compliance_request_item",
     metadata,

@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from app.kernel import words
 from app.kernel.access import PRIVACY_REQUEST_HANDLE, PRIVACY_SELF_REQUEST, Actor, ActorKind
 from app.kernel.context import Context
-from app.kernel.errors import NotFound, OnePayError, WrongState
+from app.kernel.errors import NotFound, WrongState
 from app.kernel.jobs import guarded
-from compliance.privacy import clock, letters, requests
+from compliance.privacy import clock, letters, requests, trouble
 from compliance.privacy.models import package, request, request_step
 from compliance.privacy.parts import ExtensionLate, Privacy
 from compliance.privacy.request import ANSWERED, ENDED, Request, State
@@ -159,9 +159,11 @@ def tried(session: Session, found: Request, what: str, do: Callable[[], object],
 
     error = guarded(f"privacy: {what}", alone)
     if error is None:
+        trouble.over(session, found.id)
         return True
-    code = error.code if isinstance(error, OnePayError) else type(error).__name__
-    move(session, found, found.state, ctx, note=f"{what} failed ({code}); it is tried again")
+    trouble.note(session, found.id, what, error, ctx)
+    said = f"{what} failed ({trouble.code_of(error)}); it is tried again"
+    move(session, found, found.state, ctx, note=said)
     session.execute(sa.update(request).where(request.c.id == found.id).values(claimed_until=ctx.at + SET_ASIDE))
     return False
 

@@ -183,12 +183,17 @@ def waiting(session: Session, ctx: Context) -> list[Notice]:
     """Return the notices that wait for an answer, those due first; to an auditor those made in their period."""
     ctx.actor.require(PRIVACY_REQUEST_READ)
     of = recipient_notice.c
-    off = sa.and_(request.c.kind == Kind.ACCESS.value, request.c.state.in_(sorted(_UNANSWERED)))
-    query = _notices().where(of.answer.is_(None), ~off).order_by(of.due_at, of.id).limit(SHOWN_MAX)
+    query = _notices().where(is_waiting()).order_by(of.due_at, of.id).limit(SHOWN_MAX)
     if ctx.actor.period is not None:
         begin, end = ctx.actor.period
         query = query.where(of.made_at >= begin, of.made_at < end)
     return [_of(row) for row in session.execute(query)]
+
+
+def is_waiting() -> sa.ColumnElement[bool]:
+    """Tell of a notice beside its request that nobody has answered and somebody still has to."""
+    off = sa.and_(request.c.kind == Kind.ACCESS.value, request.c.state.in_(sorted(_UNANSWERED)))
+    return sa.and_(recipient_notice.c.answer.is_(None), ~off)
 
 
 def _make(session: Session, found: Request, concerns: Iterable[StoreInfo], ctx: Context, parts: Privacy) -> None:

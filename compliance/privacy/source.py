@@ -18,6 +18,7 @@ from ingest.log.subject_keys import SubjectKeys
 _PARTS: Final = (
     "compliance_request_step",
     "compliance_request_letter",
+    "compliance_request_trouble",
     "compliance_request_item",
     "compliance_package",
     "compliance_redaction",

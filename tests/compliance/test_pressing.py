@@ -118,8 +118,8 @@ def test_a_paper_counts_from_thirty_days_before_its_end_for_who_may_sign(rights:
     reader = auditor(START - DAY, START + 90 * DAY)
     for days, for_officer in ((29, 0), (30, 1), (61, 1)):
         with rights.db.read() as session:
-            assert pressing.papers(session, officer.actor, START + days * DAY) == for_officer, days
-            assert pressing.papers(session, reader, START + days * DAY) == 0, "who signs nothing has nothing to sign"
+            assert pressing.tasks(session, officer.actor, START + days * DAY) == for_officer, days
+            assert pressing.tasks(session, reader, START + days * DAY) == 0, "who signs nothing has nothing to sign"
 
 
 def test_counting_reads_no_row_about_a_person_and_asks_once(rights: Rights) -> None:
@@ -130,7 +130,7 @@ def test_counting_reads_no_row_about_a_person_and_asks_once(rights: Rights) -> N
     for count in (
         lambda session: pressing.requests(session, officer.actor),
         lambda session: pressing.breach_due(session, officer.actor),
-        lambda session: pressing.papers(session, officer.actor, officer.at),
+        lambda session: pressing.tasks(session, officer.actor, officer.at),
     ):
         with rights.db.read() as session, said(rights.db) as statements:
             count(session)

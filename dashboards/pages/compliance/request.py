@@ -13,9 +13,11 @@ from app.kernel.errors import NotFound
 from compliance.catalog import retention
 from compliance.privacy import erase
 from compliance.privacy.request import Item, Kind, Request, State, Step, Story
+from compliance.privacy.trouble import Trouble
 from dashboards import proving, rights
 from dashboards.kit import (
     Part,
+    age,
     answer,
     chain,
     copy,
@@ -35,34 +37,8 @@ from dashboards.kit import (
     when,
 )
 from dashboards.page import COMPLIANCE, Page, View
-from dashboards.pages.compliance import recipients, request_acts
+from dashboards.pages.compliance import recipients, request_acts, request_stages
 from dashboards.pages.compliance.request_acts import Standing
-
-_PACKED: Final = ("Received", "Identity", "Search", "Pack", "Ready", "Fetched")
-_ERASED: Final = ("Received", "Identity", "Plan", "Second person", "Wait", "Erase", "Look again", "Certified")
-_WORKED: Final = ("Received", "Identity", "A person looks", "Answered")
-# Where each state stands among the stages of its kind.
-_AT: Final[Mapping[Kind, Mapping[State, int]]] = {
-    Kind.ACCESS: {State.IDENTITY: 1, State.SCOPED: 2, State.IN_REVIEW: 3, State.READY: 5, State.DELIVERED: 6},
-    Kind.ERASURE: {
-        State.IDENTITY: 1,
-        State.SCOPED: 2,
-        State.IN_REVIEW: 3,
-        State.WAITING: 4,
-        State.EXECUTING: 5,
-        State.EXECUTED: 6,
-        State.VERIFIED: 7,
-        State.CLOSED: 8,
-    },
-    Kind.RECTIFICATION: {
-        State.IDENTITY: 1,
-        State.SCOPED: 2,
-        State.IN_REVIEW: 2,
-        State.EXECUTING: 2,
-        State.EXECUTED: 4,
-        State.CLOSED: 4,
-    },
-}
 
 
 def layout(view: View) -> Any:  # a Dash component
@@ -84,7 +60,7 @@ def layout(view: View) -> Any:  # a Dash component
         _answer(view, now),
         *request_acts.opened(view, now),
         *recipients.opened(view, now.notices),
-        _stages(view, now.story),
+        request_stages.stages(view, now.story),
         html.Div([html.Div(left, className="stack"), html.Div(right, className="stack")], className="cols"),
         crumb=crumb,
         right=[updated(view.now), *request_acts.offered(view, now)],
@@ -115,6 +91,8 @@ def _answer(view: View, now: Standing) -> Part:
 
 def _sentence(view: View, now: Standing, skipped: Sequence[str]) -> tuple[list[Part], str]:
     found = now.story.request
+    if now.trouble is not None and now.trouble.is_stuck:
+        return _stuck(view, found, now.trouble)
     if found.is_overdue(view.now):
         late = mark("No, and late.", "cross", "bad")
         return [
@@ -166,6 +144,15 @@ def _sentence(view: View, now: Standing, skipped: Sequence[str]) -> tuple[list[P
             return [ok("Yes, it is answered.")], found.outcome or _answered(view, found)
 
 
+def _stuck(view: View, found: Request, trouble: Trouble) -> tuple[list[Part], str]:
+    """Return which step fails since when, how it is called, and what is to be done."""
+    said = [mark("It does not go on.", "cross", "bad"), f" {trouble.what.capitalize()} fails since"]
+    said.append(f" {age(view.now - trouble.first_at)}.")
+    late = "The law's day has ended. " if found.is_overdue(view.now) else ""
+    last = "now" if view.now <= trouble.last_at else f"{age(view.now - trouble.last_at)} ago"
+    return said, f"{late}Tried {trouble.tries} times, the last {last}: {trouble.code}. {trouble.advice}"
+
+
 def _answered(view: View, found: Request) -> str:
     if found.answered_at is None:
         return ""
@@ -180,47 +167,6 @@ def _left(view: View, found: Request) -> str:
 
 def _left_words(found: Request) -> str:
     return "were left, internal" if found.answered_at else "left, internal"
-
-
-def _stages(view: View, story: Story) -> Part:
-    found = story.request
-    names = {Kind.ACCESS: _PACKED, Kind.PORTABILITY: _PACKED, Kind.ERASURE: _ERASED}.get(found.kind, _WORKED)
-    like = Kind.ACCESS if names is _PACKED else Kind.ERASURE if names is _ERASED else Kind.RECTIFICATION
-    first = {step.state: step.at for step in reversed(story.steps)}
-    if found.state in (State.REFUSED, State.WITHDRAWN, State.STOPPED):
-        reached = max((_AT[like].get(State(step.state), 0) for step in story.steps), default=0)
-    elif found.state is State.CLOSED and names is _PACKED:
-        reached = len(names)
-    else:
-        reached = _AT[like].get(found.state, len(names))
-    when_at = {
-        0: rights.day(found.received_on, view.now) + f", {found.channel.replace('_', ' ')}",
-        1: _day_of(first.get(State.SCOPED.value), view),
-    }
-    if found.kind is Kind.ERASURE:
-        when_at |= {
-            2: _day_of(first.get(State.IN_REVIEW.value), view),
-            3: _day_of(first.get(State.WAITING.value), view),
-            4: _day_of(first.get(State.EXECUTING.value) or first.get(State.EXECUTED.value), view),
-            5: _day_of(first.get(State.EXECUTED.value), view),
-            6: _day_of(first.get(State.VERIFIED.value), view),
-            7: _day_of(first.get(State.CLOSED.value), view),
-        }
-    shown = []
-    is_going = found.is_open
-    for place, name in enumerate(names):
-        small = html.Small(when_at.get(place, "–") or "–")
-        if place < reached:
-            shown.append(html.Li([ok(name), small], className="done"))
-        elif place == reached and is_going:
-            shown.append(html.Li([html.B(name), small], className="now", **{"aria-current": "step"}))
-        else:
-            shown.append(html.Li([html.Span(name, className="dim"), html.Small("–")]))
-    return html.Section(html.Ol(shown, className="stages"), className="panel", **{"aria-label": "Stages"})
-
-
-def _day_of(at: datetime | None, view: View) -> str:
-    return rights.day(at.date(), view.now) if at is not None else ""
 
 
 def _stores(found: Request, items: Sequence[Item]) -> Part:

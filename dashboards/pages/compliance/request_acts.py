@@ -14,10 +14,22 @@ from sqlalchemy.orm import Session
 from app.kernel.access import PRIVACY_REQUEST_APPROVE, PRIVACY_REQUEST_HANDLE, Permission
 from app.kernel.context import Context
 from compliance.contracts.personal import FieldUnknown
-from compliance.privacy import erase, identity, moving, packing, recipients, rectify, requests, restrict, rights
+from compliance.privacy import (
+    erase,
+    identity,
+    moving,
+    packing,
+    recipients,
+    rectify,
+    requests,
+    restrict,
+    rights,
+    trouble,
+)
 from compliance.privacy.gate import COMPELLING
 from compliance.privacy.recipients import Notice
 from compliance.privacy.request import ANSWERED, Kind, Request, State, Story
+from compliance.privacy.trouble import Trouble
 from dashboards import acts
 from dashboards.acts import Deed
 from dashboards.kit import Part, act, panel
@@ -37,6 +49,7 @@ class Standing:
     places: Sequence[tuple[str, str, str]] = ()
     certificate: Mapping[str, Any] | None = None
     notices: Sequence[Notice] = ()
+    trouble: Trouble | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +168,8 @@ def standing(sources: Sources, session: Session, request_id: str, ctx: Context) 
     if found.kind is Kind.RECTIFICATION and _is_worked(found) and ctx.actor.may(PRIVACY_REQUEST_HANDLE):
         places = rectify.correctable(session, request_id, ctx, parts=sources.privacy)
     notices = recipients.of_request(session, request_id)
-    return Standing(story=story, waits=waits, places=places, notices=notices)
+    failing = trouble.of_request(session, request_id)
+    return Standing(story=story, waits=waits, places=places, notices=notices, trouble=failing)
 
 
 def certified(now: Standing, certificate: Mapping[str, Any]) -> Standing:

@@ -21,7 +21,7 @@ from compliance.engine import standing
 from dashboards import controls
 from dashboards.kit import Part, answer, choices, counted_words, mark, ok, page, panel, scrolling, table, updated
 from dashboards.page import COMPLIANCE, Page, View
-from dashboards.pages.compliance import recipients, tasks_forms
+from dashboards.pages.compliance import recipients, tasks_forms, tasks_stuck
 
 LOOKS: Final[Mapping[How, tuple[str, str]]] = {
     How.ENDED: ("cross", "bad"),
@@ -40,14 +40,16 @@ def layout(view: View) -> Any:  # a Dash component
         found = todo.tasks(session, viewer, view.now, standings, desk=sources.desk)
         form = tasks_forms.opened(view, session)
         notices = recipients.waiting(view, session)
+        stuck = tasks_stuck.waiting(view, session)
     wanted = view.words.get("how", "")
     shown = [one for one in found if wanted in ("", one.how.name.lower())]
     counts = Counter(one.how for one in found)
     return page(
         "Tasks",
         "What must a person still sign?",
-        _answer(counts, sum(one.is_overdue(view.now) for one in notices)),
+        _answer(counts, sum(one.is_overdue(view.now) for one in notices), len(stuck)),
         *form,
+        *tasks_stuck.of_tasks(view, stuck),
         *recipients.of_tasks(view, notices),
         html.Div(_filters(view, counts), className="chips"),
         _list(view, shown),
@@ -55,10 +57,12 @@ def layout(view: View) -> Any:  # a Dash component
     )
 
 
-def _answer(counts: Mapping[How, int], late: int) -> Part:
+def _answer(counts: Mapping[How, int], late: int, stuck: int) -> Part:
     pressing = counts.get(How.ENDED, 0) + counts.get(How.CHANGED, 0)
     soon = counts.get(How.SOON, 0)
-    if late:
+    if stuck:
+        said = [mark(f"{counted_words(stuck, 'request')}.", "cross", "bad"), " Of people, and they do not go on."]
+    elif late:
         said = [mark(f"{counted_words(late, 'notice')}.", "cross", "bad"), " To recipients of data, past the day."]
     elif pressing:
         said = [mark(f"{counted_words(pressing, 'paper')}.", "cross", "bad"), " Ended, or not what runs."]
