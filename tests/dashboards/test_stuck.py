@@ -52,7 +52,7 @@ def test_what_fails_again_stands_on_its_page_and_among_the_tasks(rights: Rights,
     fail(rights, request_id)
     page = officer.draw(f"{REQUESTS}/{request_id}")
     assert "It does not go on." in page
-    assert "Planning fails since" in page
+    assert "Planning has failed" in page
     assert "Tried 2 times" in page
     assert "ValueError. It is tried again by itself." in page
     assert "acc_1 is no number" not in page

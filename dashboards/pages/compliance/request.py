@@ -146,8 +146,8 @@ def _sentence(view: View, now: Standing, skipped: Sequence[str]) -> tuple[list[P
 
 def _stuck(view: View, found: Request, trouble: Trouble) -> tuple[list[Part], str]:
     """Return which step fails since when, how it is called, and what is to be done."""
-    said = [mark("It does not go on.", "cross", "bad"), f" {trouble.what.capitalize()} fails since"]
-    said.append(f" {age(view.now - trouble.first_at)}.")
+    said = [mark("It does not go on.", "cross", "bad"), f" {trouble.what.capitalize()} has failed"]
+    said.append(f" for {age(view.now - trouble.first_at)}.")
     late = "The law's day has ended. " if found.is_overdue(view.now) else ""
     last = "now" if view.now <= trouble.last_at else f"{age(view.now - trouble.last_at)} ago"
     return said, f"{late}Tried {trouble.tries} times, the last {last}: {trouble.code}. {trouble.advice}"

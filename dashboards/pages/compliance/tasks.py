@@ -61,7 +61,7 @@ def _answer(counts: Mapping[How, int], late: int, stuck: int) -> Part:
     pressing = counts.get(How.ENDED, 0) + counts.get(How.CHANGED, 0)
     soon = counts.get(How.SOON, 0)
     if stuck:
-        said = [mark(f"{counted_words(stuck, 'request')}.", "cross", "bad"), " Of people, and they do not go on."]
+        said = [mark(f"{counted_words(stuck, 'request')} stuck.", "cross", "bad"), " Something fails again and again."]
     elif late:
         said = [mark(f"{counted_words(late, 'notice')}.", "cross", "bad"), " To recipients of data, past the day."]
     elif pressing:
