@@ -24,7 +24,7 @@ check: ## As `test`, on an installed environment
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadgroup $(T)
+	$(BIN)/pytest -n 3 --dist loadgroup $(T)
 
 fix: ## Mend what ruff can mend
 	$(BIN)/ruff check --fix .

@@ -102,7 +102,8 @@ def sample(house: Installation) -> None:
     actor = Actor(id="acc_bench", kind=ActorKind.STAFF, permissions=roles.ROLES[roles.COMPLIANCE_OFFICER])
     with system.db.begin() as session, Spent() as spent:
         drawn = audit.draw(session, "7", Filter(), DRAWN, system.context(actor), parts=system.reports)
-    print(f"a sample of {len(drawn.events)} from {drawn.population:,} events: {spent.wall:.2f} s")
+    told = f"{spent.wall:.2f} s, {spent.cpu:.2f} s CPU"
+    print(f"a sample of {len(drawn.events)} from {drawn.population:,} events: {told}")
 
 
 def package(house: Installation) -> None:

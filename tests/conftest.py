@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -68,9 +70,28 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
 @pytest.fixture(params=["sqlite", "postgresql"])
 def either_house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
     """A whole installation of one test, on each database."""
-    url = {} if request.param == "sqlite" else {"database_url": request.getfixturevalue("server").empty_database()}
+    url = {} if request.param == "sqlite" else {"database_url": request.getfixturevalue("server").fresh_database()}
     with installed(tmp_path / "home", **url) as made:
         yield made
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("embedded"),
+        pytest.param("grown", marks=[pytest.mark.needs("search"), pytest.mark.xdist_group("search")]),
+    ]
+)
+def small_or_grown(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The settings of one process with its own files, and of PostgreSQL with Elasticsearch: the same program."""
+    if request.param == "embedded":
+        return {}
+    search = request.getfixturevalue("search_server")
+    return {
+        "database_url": request.getfixturevalue("server").fresh_database(),
+        "store": "elastic",
+        "store_urls": search.url,
+        "store_namespace": f"onepay-t{secrets.token_hex(3)}",
+    }
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -6,7 +6,6 @@ The same test passes on SQLite with DuckDB and on PostgreSQL with Elasticsearch.
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,23 +32,9 @@ SECRET = re.compile(r'data-secret="([A-Z2-7]+)"')
 SOURCE, HIDEOUT = "198.18.44.7", "198.18.61.9"
 
 
-@pytest.fixture(
-    params=[
-        pytest.param("embedded"),
-        pytest.param("grown", marks=[pytest.mark.needs("search"), pytest.mark.xdist_group("search")]),
-    ]
-)
-def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
-    grown: dict[str, Any] = {}
-    if request.param == "grown":
-        search = request.getfixturevalue("search_server")
-        grown = {
-            "database_url": request.getfixturevalue("server").empty_database(),
-            "store": "elastic",
-            "store_urls": search.url,
-            "store_namespace": f"onepay-t{secrets.token_hex(3)}",
-        }
-    with installed(tmp_path / "home", clock=StillClock(START), **grown) as made:
+@pytest.fixture
+def house(tmp_path: Path, small_or_grown: dict[str, Any]) -> Iterator[Installation]:
+    with installed(tmp_path / "home", clock=StillClock(START), **small_or_grown) as made:
         yield made
 
 

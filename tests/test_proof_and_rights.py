@@ -6,7 +6,6 @@ log stays sound.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,23 +29,9 @@ START = datetime(2025, 9, 2, 9, 0, tzinfo=UTC)
 LATER = timedelta(days=430)
 
 
-@pytest.fixture(
-    params=[
-        pytest.param("embedded"),
-        pytest.param("grown", marks=[pytest.mark.needs("search"), pytest.mark.xdist_group("search")]),
-    ]
-)
-def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
-    grown: dict[str, Any] = {}
-    if request.param == "grown":
-        search = request.getfixturevalue("search_server")
-        grown = {
-            "database_url": request.getfixturevalue("server").empty_database(),
-            "store": "elastic",
-            "store_urls": search.url,
-            "store_namespace": f"onepay-p{secrets.token_hex(3)}",
-        }
-    with installed(tmp_path / "home", clock=StillClock(START), **grown) as made:
+@pytest.fixture
+def house(tmp_path: Path, small_or_grown: dict[str, Any]) -> Iterator[Installation]:
+    with installed(tmp_path / "home", clock=StillClock(START), **small_or_grown) as made:
         yield made
 
 

@@ -84,7 +84,7 @@ def rows(made: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 @pytest.mark.parametrize("where", ["sqlite", "postgresql"])
 def test_what_was_certified_is_in_the_report(tmp_path: Path, where: str, request: pytest.FixtureRequest) -> None:
-    url = {} if where == "sqlite" else {"database_url": request.getfixturevalue("server").empty_database()}
+    url = {} if where == "sqlite" else {"database_url": request.getfixturevalue("server").fresh_database()}
     with certified(tmp_path / "home", **url) as found:
         tables = rows(found.report())
         (line,), (person,) = tables["retention"], tables["erasures"]

@@ -40,7 +40,7 @@ YEAR = timedelta(days=366)
 def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
     database: dict[str, Any] = {}
     if request.param == "postgresql":
-        database = {"database_url": request.getfixturevalue("server").empty_database()}
+        database = {"database_url": request.getfixturevalue("server").fresh_database()}
     with installed(tmp_path / "home", clock=StillClock(NOW), **database) as made:
         for name, role in (
             ("olga", roles.COMPLIANCE_OFFICER),

@@ -26,7 +26,7 @@ WAITED_SECONDS_MAX = 2.0
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
-    url = {} if request.param == "sqlite" else {"database_url": request.getfixturevalue("server").empty_database()}
+    url = {} if request.param == "sqlite" else {"database_url": request.getfixturevalue("server").fresh_database()}
     with installed(tmp_path / "home", clock=StillClock(START), **url) as made:
         made.customer("amber_one", euros=20)
         made.staff("ada", "administrator")

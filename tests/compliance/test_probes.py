@@ -193,7 +193,7 @@ def test_a_violation_that_is_really_there_fails_at_the_next_reading(
     tmp_path: Path, where: str, request: pytest.FixtureRequest
 ) -> None:
     """Each violation that is made of rows is committed, on each database; the very next reading fails by its name."""
-    url = {} if where == "sqlite" else {"database_url": request.getfixturevalue("server").empty_database()}
+    url = {} if where == "sqlite" else {"database_url": request.getfixturevalue("server").fresh_database()}
     clock = StillClock(START)
     with installed(tmp_path / "home", clock=clock, **url) as made:
         peopled(made)

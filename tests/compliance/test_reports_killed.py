@@ -29,7 +29,7 @@ MADE = ("pci_status", "art30", "oscal")
 def test_reports_whose_worker_is_killed_again_and_again(
     tmp_path: Path, where: str, request: pytest.FixtureRequest
 ) -> None:
-    url = "" if where == "sqlite" else request.getfixturevalue("server").empty_database()
+    url = "" if where == "sqlite" else request.getfixturevalue("server").fresh_database()
     clock, home = StillClock(START), tmp_path / "home"
     database: dict[str, Any] = {"database_url": url} if url else {}
     with installed(home, clock=clock, **database) as house:

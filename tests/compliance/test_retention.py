@@ -632,7 +632,7 @@ def placed_beside(house: Installation, case: str) -> None:
 def test_a_hold_placed_while_a_month_goes_keeps_its_events(
     tmp_path: Path, where: str, moment: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = "" if where == "sqlite" else request.getfixturevalue("server").empty_database()
+    url = "" if where == "sqlite" else request.getfixturevalue("server").fresh_database()
     database: dict[str, Any] = {"database_url": url} if url else {}
     with installed(tmp_path / "home", clock=StillClock(START), **database) as house:
         for name, role in (
@@ -702,7 +702,7 @@ def test_a_run_that_breaks_off_stops_no_other(house: Installation) -> None:
 def test_two_who_plan_in_the_same_moment_have_one_run(
     tmp_path: Path, where: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = "" if where == "sqlite" else request.getfixturevalue("server").empty_database()
+    url = "" if where == "sqlite" else request.getfixturevalue("server").fresh_database()
     database: dict[str, Any] = {"database_url": url} if url else {}
     with installed(tmp_path / "home", clock=StillClock(LATER), **database) as house:
         house.staff("olga", roles.COMPLIANCE_OFFICER)

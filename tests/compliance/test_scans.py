@@ -239,7 +239,7 @@ def test_a_scan_of_many_findings_is_entered_by_as_many_statements_as_one_of_two(
 def test_two_who_enter_at_once_both_enter_all_of_theirs(
     tmp_path: Path, where: str, request: pytest.FixtureRequest
 ) -> None:
-    url = {} if where == "sqlite" else {"database_url": request.getfixturevalue("server").empty_database()}
+    url = {} if where == "sqlite" else {"database_url": request.getfixturevalue("server").fresh_database()}
     with installed(tmp_path / "home", clock=StillClock(START), **url) as house:
         opened(house, "olga", "omar")
         people, together = {"olga": 3, "omar": 5}, Barrier(2)

@@ -27,7 +27,7 @@ KEY = "8.4.1"
 
 @pytest.fixture
 def house(tmp_path: Path, server: postgres.Server) -> Iterator[Installation]:
-    url = server.empty_database()
+    url = server.fresh_database()
     with installed(tmp_path / "home", clock=StillClock(START), database_url=url) as made:
         made.staff("ada", "administrator")
         made.browser().sign_in(made.people["ada"], surface="staff")

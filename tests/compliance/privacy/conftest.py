@@ -24,7 +24,7 @@ def rights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rights]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def either_rights(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rights]:
-    url = {} if request.param == "sqlite" else {"database_url": request.getfixturevalue("server").empty_database()}
+    url = {} if request.param == "sqlite" else {"database_url": request.getfixturevalue("server").fresh_database()}
     clock = StillClock(START)
     with installed(tmp_path / "home", clock=clock, **url) as made:
         yield Rights(house=made, clock=clock)

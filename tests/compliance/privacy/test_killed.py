@@ -34,7 +34,7 @@ def durable_server():
 def test_an_erasure_that_is_killed_again_and_again_ends_whole(
     request: pytest.FixtureRequest, tmp_path: Path, database: str
 ) -> None:
-    url = request.getfixturevalue("durable_server").empty_database() if database == "postgresql" else ""
+    url = request.getfixturevalue("durable_server").fresh_database() if database == "postgresql" else ""
     home, clock = tmp_path / "home", StillClock(START)
     settings = {"database_url": url} if url else {}
     with installed(home, clock=clock, **settings) as made:
