@@ -93,6 +93,14 @@ def requests(session: Session, actor: Actor) -> Asked:
     return Asked(open=row.open, due_at=row.due_at)
 
 
+def notice_due(session: Session, actor: Actor) -> datetime | None:
+    """Return the nearest day of the notices to recipients that wait, for who answers them."""
+    actor.require(PRIVACY_REQUEST_HANDLE)
+    query = sa.select(sa.func.min(recipient_notice.c.due_at))
+    joined = query.join_from(recipient_notice, request, request.c.id == recipient_notice.c.request_id)
+    return session.execute(joined.where(recipients.is_waiting())).scalar_one_or_none()
+
+
 def breach_due(session: Session, actor: Actor) -> datetime | None:
     """Return when the next breach is to be decided or told to the authority, of those that are not yet."""
     actor.require(PRIVACY_REQUEST_READ)

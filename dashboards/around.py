@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.kernel.access import (
     COMPLIANCE_CONTROL_READ,
+    PRIVACY_REQUEST_HANDLE,
     PRIVACY_REQUEST_READ,
     SOC_ALERT_READ,
     SOC_INCIDENT_READ,
@@ -69,6 +70,8 @@ def _compliance(session: Session, viewer: Actor, now: datetime, counts: dict[str
     dues: list[Due] = []
     if viewer.may(COMPLIANCE_CONTROL_READ) and (tasks := pressing.tasks(session, viewer, now)):
         counts["tasks"] = tasks
+    if viewer.may(PRIVACY_REQUEST_HANDLE) and (notice_due := pressing.notice_due(session, viewer)) is not None:
+        dues.append((notice_due, "tell a recipient", "/console/compliance/tasks"))
     if viewer.may(PRIVACY_REQUEST_READ):
         asked = pressing.requests(session, viewer)
         if asked.open:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,10 +17,12 @@ from compliance import pressing
 from compliance.attest import attestations
 from compliance.attest.models import attestation
 from compliance.catalog.controls import PCI
-from compliance.privacy import moving
-from compliance.registers import breaches
+from compliance.privacy import moving, recipients
+from compliance.privacy.recipients import RECEIPT, Answer
+from compliance.registers import breaches, processors
 from compliance.registers.breaches import Found
 from compliance.registers.models import breach
+from compliance.registers.processors import Entry
 from ingest.models import outbox
 from tests.compliance.office import ctx, opened
 from tests.compliance.privacy.rights import Rights
@@ -102,6 +104,30 @@ def test_the_clock_of_a_breach_counts_until_it_is_told_or_kept(rights: Rights) -
             assert pressing.breach_due(session, officer.actor) == due, state
 
 
+def test_the_day_of_a_notice_stands_until_it_is_answered(rights: Rights) -> None:
+    officer = ctx(rights.house, "olga")
+    entry = Entry(
+        name="Harbour Hosting Ltd",
+        does="works for us",
+        purposes=("service",),
+        countries=("DE",),
+        review_on=date(2027, 6, 1),
+    )
+    with rights.db.begin() as session:
+        processors.add(session, entry, officer)
+    request_id = rights.ask(rights.house.people["amber_one"], "restriction")
+    with rights.db.read() as session:
+        (one,) = recipients.of_request(session, request_id)
+        assert pressing.notice_due(session, officer.actor) == one.due_at
+        assert pressing.tasks(session, officer.actor, officer.at) == 1
+    given = Answer(answer=RECEIPT, on=rights.clock.now().date(), reference="ticket 4711")
+    with rights.db.begin() as session:
+        recipients.answer(session, one.id, given, ctx(rights.house, "olga"), parts=rights.parts)
+    with rights.db.read() as session:
+        assert pressing.notice_due(session, officer.actor) is None
+        assert pressing.tasks(session, officer.actor, officer.at) == 0
+
+
 def test_a_paper_counts_from_thirty_days_before_its_end_for_who_may_sign(rights: Rights) -> None:
     officer = ctx(rights.house, "olga")
     with rights.db.begin() as session:
@@ -130,6 +156,7 @@ def test_counting_reads_no_row_about_a_person_and_asks_once(rights: Rights) -> N
     for count in (
         lambda session: pressing.requests(session, officer.actor),
         lambda session: pressing.breach_due(session, officer.actor),
+        lambda session: pressing.notice_due(session, officer.actor),
         lambda session: pressing.tasks(session, officer.actor, officer.at),
     ):
         with rights.db.read() as session, said(rights.db) as statements:
@@ -144,6 +171,6 @@ def test_counting_reads_no_row_about_a_person_and_asks_once(rights: Rights) -> N
 def test_who_sees_no_requests_is_told_of_none(rights: Rights) -> None:
     analyst = ctx(rights.house, "ines").actor
     with rights.db.read() as session:
-        for count in (pressing.requests, pressing.breach_due):
+        for count in (pressing.requests, pressing.breach_due, pressing.notice_due):
             with pytest.raises(Forbidden):
                 count(session, analyst)

@@ -91,6 +91,7 @@ def test_a_notice_is_a_task_until_it_is_answered_and_says_when_it_is_late(rights
     drawn = officer.draw(TASKS)
     assert "told of the restriction" in drawn
     assert f"{PATH}/{notice.request_id}" in drawn
+    assert "tell a recipient" in drawn, "in the header of each page"
     assert "past the day" not in drawn
     rights.clock.move(timedelta(days=31))
     late = Room(installation=rights.house).desk("otto", roles.COMPLIANCE_OFFICER)
