@@ -385,7 +385,7 @@ def complete(session: Session, breach_id: str, ctx: Context) -> None:
 def draft(found: Breach, *, parts: Registers, contact: str) -> str:
     """Return what Art. 33(3) asks of a notice, filled with what is known; what is not known yet says so."""
     unknown = "not known yet; a further notice follows (Art. 33(4))"
-    who = f"about {found.people:,} people" if found.people is not None else f"number of people: {unknown}"
+    who = f"about {_people(found.people)}" if found.people is not None else f"number of people: {unknown}"
     what = f"about {found.records:,} records" if found.records is not None else f"number of records: {unknown}"
     lines = [
         f"Notice of a personal data breach by {parts.settings.controller_name} (GDPR Art. 33)",
@@ -451,7 +451,7 @@ def _payload(found: Breach, decision: str) -> Mapping[str, Any]:
 
 
 def _rendered(payload: Payload) -> list[str]:
-    people = f"about {payload['people']:,} people" if payload["people"] >= 0 else "an unknown number of people"
+    people = f"about {_people(payload['people'])}" if payload["people"] >= 0 else "an unknown number of people"
     risk = "high risk" if payload["high_risk"] else "no high risk"
     ends = "The authority is told" if payload["decision"] == NOTIFY else "The authority is not told"
     return [
@@ -460,6 +460,10 @@ def _rendered(payload: Payload) -> list[str]:
         f"{payload['nature']} It touches {', '.join(payload['categories'])} of {people}; {risk}.",
         f"{ends}: {payload['reasons']}",
     ]
+
+
+def _people(count: int) -> str:
+    return "1 person" if count == 1 else f"{count:,} people"
 
 
 def _told(session: Session, found: Breach, ctx: Context, decision: str | None = None) -> str:
@@ -473,7 +477,7 @@ def _extent(found: Breach) -> str | None:
     """Return in a line what the two later readers ask first: risk, whose data, how many."""
     if found.high_risk is None:
         return None
-    people = f"{found.people:,} people" if found.people is not None else "unknown number of people"
+    people = _people(found.people) if found.people is not None else "unknown number of people"
     return f"{'high risk' if found.high_risk else 'no high risk'}; {', '.join(found.categories)}; {people}"
 
 

@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from app.identity import roles
-from app.kernel.clock import StillClock
 from compliance.registers import breaches
 from compliance.registers.breaches import Found
 from ingest.models import outbox
 from tests.compliance.privacy.rights import Rights
 from tests.dashboards.desk import Desk, Room
-from tests.support.installation import installed
 
-START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 POSTURE = "/console/compliance/posture"
 REQUESTS = "/console/compliance/requests"
-
-
-@pytest.fixture
-def rights(tmp_path: Path) -> Iterator[Rights]:
-    clock = StillClock(START)
-    with installed(tmp_path / "home", clock=clock) as made:
-        made.customer("amber_one")
-        clock.move(timedelta(hours=73))
-        yield Rights(house=made, clock=clock)
 
 
 @pytest.fixture

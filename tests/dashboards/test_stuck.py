@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
 
 from app.identity import roles
-from app.kernel.clock import StillClock
 from compliance.privacy import trouble
 from tests.compliance.privacy.rights import Rights
 from tests.dashboards.desk import Room
 from tests.dashboards.test_around import beside
-from tests.support.installation import installed
 
-START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 REQUESTS = "/console/compliance/requests"
 TASKS = "/console/compliance/tasks"
-
-
-@pytest.fixture
-def rights(tmp_path: Path) -> Iterator[Rights]:
-    clock = StillClock(START)
-    with installed(tmp_path / "home", clock=clock) as made:
-        made.customer("amber_one")
-        clock.move(timedelta(hours=73))
-        yield Rights(house=made, clock=clock)
 
 
 @pytest.fixture
