@@ -25,6 +25,8 @@ from ingest.log import outbox
 APPROVAL: Final = "privacy.policy"
 BACKUP: Final = "backup"
 REASON_MAX: Final = 500
+GROUND_MIN: Final = 5
+"""A ground is a law by its number, which is shorter than a reason."""
 IN_FORCE, PROPOSED, SUPERSEDED, REJECTED = "in_force", "proposed", "superseded", "rejected"
 
 
@@ -120,7 +122,7 @@ def propose(
     if now.proposal is not None:
         raise PolicyMoved
     version = _newest(session, class_) + 1
-    ground = words.checked(ground or of.ground, param="ground", longest=REASON_MAX)
+    ground = words.checked(ground or of.ground, param="ground", shortest=GROUND_MIN, longest=REASON_MAX)
     reason = words.reason(reason, longest=REASON_MAX)
     policy_id = ctx.new_id("pol")
     session.execute(

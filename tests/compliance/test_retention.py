@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from app.identity import roles
 from app.identity.models import device as devices
 from app.identity.models import session as sessions
+from app.kernel import words
 from app.kernel.access import Acr, Actor, ActorKind
 from app.kernel.approvals import Verdict
 from app.kernel.clock import StillClock
@@ -26,6 +27,7 @@ from app.kernel.db import UtcDateTime
 from app.kernel.errors import Forbidden, SamePerson, Unavailable
 from app.kernel.marks import personal
 from app.kernel.marks import technical as plain
+from compliance.catalog.retention import shipped
 from compliance.contracts.personal import PersonalDataSource, Target
 from compliance.contracts.tables import Ended, MarkedTables
 from compliance.retention import execute, holds, jobs, models, policies, runs
@@ -475,6 +477,12 @@ def test_a_new_policy_ends_runs_of_the_old_one(house: Installation) -> None:
         system.approvals.decide(session, approval, Verdict.APPROVED, "", ctx(house, "dora"))
     carried_on(house)
     assert str(now(house, run).why).startswith("policy changed")
+
+
+@pytest.mark.parametrize("class_", sorted(shipped()))
+def test_the_ground_of_every_class_passes_as_one(class_: str) -> None:
+    ground = shipped()[class_].ground
+    assert words.checked(ground, param="ground", shortest=policies.GROUND_MIN, longest=policies.REASON_MAX) == ground
 
 
 def test_refusals_have_their_codes(house: Installation) -> None:
