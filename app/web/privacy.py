@@ -26,8 +26,9 @@ from app.kernel.errors import Invalid, Unavailable
 from app.web import pages
 from compliance.catalog import purposes, retention
 from compliance.catalog.retention import RetentionClass
-from compliance.privacy import consent, decisions, delivery, erase, graph, history, intake, recipients, requests, rights
+from compliance.privacy import consent, decisions, delivery, graph, history, intake, recipients, requests, rights
 from compliance.privacy import package as content
+from compliance.privacy.erasure import certificates, planning
 from compliance.privacy.history import Look
 from compliance.privacy.request import Asked, Item, Kind
 
@@ -242,7 +243,7 @@ def certificate(request_id: str) -> Response:
     ctx = context()
     with system().db.read() as session:
         requests.own(session, request_id, ctx)
-        found = erase.certificate(session, request_id)
+        found = certificates.by_request(session, request_id)
     return Response(json.dumps(found, indent=1, sort_keys=True), mimetype="application/json")
 
 
@@ -319,7 +320,7 @@ def stop(token: str) -> Response:
 def last_letter(token: str) -> Response:
     """Show the customer's version of a certificate: categories and laws, and nothing of how it is built here."""
     with system().db.read() as session:
-        found = erase.certified(session, token)
+        found = certificates.by_link(session, token)
     if found is None:
         return _page("certificate.html", c=None)
     body, sha256 = found
@@ -370,7 +371,7 @@ def _foreseen() -> dict[str, Any]:
     """Return what an erasure would keep and what would go, as things stand."""
     ctx, parts = context(), system().compliance.privacy
     with system().db.read() as session:
-        return {"foreseen": erase.foresee(session, ctx, parts=parts)}
+        return {"foreseen": planning.foresee(session, ctx, parts=parts)}
 
 
 def _summed(items: Sequence[Item]) -> list[dict[str, Any]]:

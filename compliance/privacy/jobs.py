@@ -12,7 +12,8 @@ from app.kernel.context import Context
 from app.kernel.db import Database
 from app.kernel.ids import Ids
 from app.kernel.jobs import Job, guarded
-from compliance.privacy import delivery, erase, journal, packing, remainder, restrict, trouble, unproven
+from compliance.privacy import delivery, packing, restrict, trouble, unproven
+from compliance.privacy.erasure import deciding, execution, journal, remainder
 from compliance.privacy.models import PACKAGE_CLASS
 from compliance.privacy.parts import Privacy
 from ingest.log import shredding
@@ -102,17 +103,19 @@ def _copies(db: Database, ctx: Context, parts: Privacy) -> int:
 def _erasures(db: Database, ctx: Context, parts: Privacy, shreds: Shredding) -> int:
     for _ in range(TURNS):
         with db.begin() as session:
-            if erase.prepare(session, ctx, parts=parts) is None:
+            if deciding.prepare(session, ctx, parts=parts) is None:
                 break
     for _ in range(TURNS):
         with db.begin() as session:
-            if erase.start(session, ctx, parts=parts) is None:
+            if deciding.start(session, ctx, parts=parts) is None:
                 break
     with db.read() as session:
-        begun = erase.running(session)
+        begun = execution.running(session)
     done = 0
     for request_id in begun:
-        error = guarded("privacy.erasure", partial(erase.carry_out, db, request_id, ctx, parts=parts, shreds=shreds))
+        error = guarded(
+            "privacy.erasure", partial(execution.carry_out, db, request_id, ctx, parts=parts, shreds=shreds)
+        )
         done += error is None
         with db.begin() as session:
             if error is None:

@@ -11,7 +11,8 @@ from app.kernel.access import PRIVACY_REQUEST_APPROVE, PRIVACY_REQUEST_HANDLE
 from app.kernel.approvals import ApprovalKind, Approvals, Payload, State
 from app.kernel.context import Context
 from compliance.catalog.periods import Period
-from compliance.privacy import erase, moving, rectify, requests, restrict, wording
+from compliance.privacy import moving, rectify, requests, restrict, wording
+from compliance.privacy.erasure import deciding
 from compliance.privacy.parts import Privacy
 
 
@@ -19,7 +20,7 @@ def kinds(parts: Privacy, approvals: Approvals) -> tuple[ApprovalKind, ...]:
     """Return the kinds of privacy; whom a request is about never decides it."""
 
     def erasure(session: Session, payload: Payload, id: str, ctx: Context) -> str:
-        return erase.approve(session, payload["request"], ctx, parts=parts, approvals=approvals, approval_id=id)
+        return deciding.approve(session, payload["request"], ctx, parts=parts, approvals=approvals, approval_id=id)
 
     def refusal(session: Session, payload: Payload, id: str, ctx: Context) -> str:
         return rectify.refuse(
@@ -50,7 +51,7 @@ def kinds(parts: Privacy, approvals: Approvals) -> tuple[ApprovalKind, ...]:
             decides=PRIVACY_REQUEST_APPROVE,
         ),
         ApprovalKind(
-            name=erase.ERASURE,
+            name=deciding.ERASURE,
             title="Erase a person",
             render=_erasure,
             run=erasure,

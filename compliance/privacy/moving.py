@@ -93,7 +93,7 @@ def move(
     event_id = None if event is None else outbox.record(session, event, ctx)
     if state in ANSWERED and found.answered_at is None:
         values.setdefault("answered_at", ctx.at)
-    if state in ENDED:
+    if state in ENDED and found.closed_at is None:
         values.setdefault("closed_at", ctx.at)
     session.execute(
         sa.update(request).where(request.c.id == found.id).values(state=state.value, claimed_until=None, **values)

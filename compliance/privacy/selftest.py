@@ -29,7 +29,8 @@ from compliance.catalog import purposes
 from compliance.contracts.gate import ProcessingGate
 from compliance.contracts.personal import PersonalDataSource, Record, Target
 from compliance.engine import fences
-from compliance.privacy import collecting, erase, graph, package, packing, portable, requests, restrict
+from compliance.privacy import collecting, graph, package, packing, portable, requests, restrict
+from compliance.privacy.erasure import planning
 from compliance.privacy.events import EventSource
 from compliance.privacy.models import request
 from compliance.privacy.parts import Privacy
@@ -258,7 +259,7 @@ def _restrict(session: Session, night: _Night) -> None:
 
 def _erase(session: Session, night: _Night) -> None:
     """Erase as any person is erased, then look by another way: what is left must stay by law."""
-    planned = night.tried("erasure", "plan", partial(erase.plan, session, night.subject, parts=night.parts), None)
+    planned = night.tried("erasure", "plan", partial(planning.plan, session, night.subject, parts=night.parts), None)
     if planned is None:
         return
     sources = {source.name: source for source in night.parts.sources}
@@ -270,7 +271,7 @@ def _erase(session: Session, night: _Night) -> None:
                 night.held.add(f"{target.store} ({target.category}) by {target.forced_by or target.retention}")
             elif target.key_class is not None:
                 night.classes.add(target.key_class)
-        goes = [target for target in targets if target.action in erase.GOES]
+        goes = [target for target in targets if target.action in planning.GOES]
         night.tried("erasure", name, partial(_within, session, partial(_gone, session, sources[name], goes, night)), 0)
     if night.classes:
         keys = night.shreds.keys
@@ -279,7 +280,7 @@ def _erase(session: Session, night: _Night) -> None:
             for class_ in shredding.remaining(reader, night.subject, night.classes):
                 night.say("erasure", f"key {class_}", "is still there")
     for name, targets in planned.targets.items():
-        goes = [target for target in targets if target.action in erase.GOES]
+        goes = [target for target in targets if target.action in planning.GOES]
         left = night.tried("erasure", name, partial(sources[name].remaining, session, goes), 0)
         if left:
             night.left += left

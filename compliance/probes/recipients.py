@@ -15,7 +15,7 @@ from app.kernel import ids, words
 from compliance.contracts.personal import StoreInfo
 from compliance.contracts.probes import Kind, Look, Probe, Reading, Use, Violation, WhenEmpty
 from compliance.privacy import clock, graph
-from compliance.privacy.erase import GOES
+from compliance.privacy.erasure.planning import GOES
 from compliance.privacy.models import erasure_target, recipient_notice, request, request_step
 from compliance.privacy.parts import Privacy
 from compliance.privacy.recipients import DAYS, IMPOSSIBLE, RECEIPT, TOLD

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 
 from app.identity import roles
 from app.kernel.access import EVENT_PERSONAL_READ, Acr, Actor, ActorKind, service
 from app.kernel.approvals import Verdict
 from app.kernel.context import Context
+from compliance.retention.holds import Item, Order
 from tests.support.installation import Installation
 
 ROLES = {
@@ -53,3 +55,8 @@ def unsealed(house: Installation, event: str) -> dict[str, dict[str, str]]:
     """Return what an event keeps sealed, by the person under whose key it is."""
     reader = house.system.context(service("reader", EVENT_PERSONAL_READ))
     return house.system.subject_keys.reveal(json.loads(event), reader)
+
+
+def hold_on(case: str, *items: Item, reason: str = "a claim about a payment") -> Order:
+    """Return what a court orders to be kept, to be looked at again in January 2028."""
+    return Order(case=case, reason=reason, authority="Regional court", review_on=date(2028, 1, 10), items=items)

@@ -11,7 +11,7 @@ from dash import html
 from app.kernel.access import PRIVACY_REQUEST_READ
 from app.kernel.errors import NotFound
 from compliance.catalog import retention
-from compliance.privacy import erase
+from compliance.privacy.erasure import certificates
 from compliance.privacy.request import Item, Kind, Request, State, Step, Story
 from compliance.privacy.trouble import Trouble
 from dashboards import proving, rights
@@ -70,7 +70,7 @@ def layout(view: View) -> Any:  # a Dash component
 def _standing(view: View, session: Any, context: Any) -> Standing:
     standing = request_acts.standing(view.sources, session, str(view.id), context)
     try:
-        certificate = erase.certificate(session, standing.story.request.id)
+        certificate = certificates.by_request(session, standing.story.request.id)
     except NotFound:
         return standing
     return request_acts.certified(standing, certificate)

@@ -14,18 +14,8 @@ from sqlalchemy.orm import Session
 from app.kernel.access import PRIVACY_REQUEST_APPROVE, PRIVACY_REQUEST_HANDLE, Permission
 from app.kernel.context import Context
 from compliance.contracts.personal import FieldUnknown
-from compliance.privacy import (
-    erase,
-    identity,
-    moving,
-    packing,
-    recipients,
-    rectify,
-    requests,
-    restrict,
-    rights,
-    trouble,
-)
+from compliance.privacy import identity, moving, packing, recipients, rectify, requests, restrict, rights, trouble
+from compliance.privacy.erasure import deciding
 from compliance.privacy.gate import COMPELLING
 from compliance.privacy.recipients import Notice
 from compliance.privacy.request import ANSWERED, Kind, Request, State, Story
@@ -279,7 +269,7 @@ def _sign(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
 
 def _erase(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
     approvals = sources.retention.approvals
-    erase.propose(session, deed.of, deed.text("reason"), ctx, parts=sources.privacy, approvals=approvals)
+    deciding.propose(session, deed.of, deed.text("reason"), ctx, parts=sources.privacy, approvals=approvals)
     return "A second person is asked"
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from app.identity import roles
 from app.kernel.clock import StillClock
 from tests.compliance.privacy.rights import Rights
-from tests.support.installation import installed
+from tests.support.installation import Person, installed
 
 START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 
@@ -28,3 +29,11 @@ def either_rights(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ri
     clock = StillClock(START)
     with installed(tmp_path / "home", clock=clock, **url) as made:
         yield Rights(house=made, clock=clock)
+
+
+@pytest.fixture
+def staffed(either_rights: Rights) -> tuple[Rights, Person, Person]:
+    officer = either_rights.house.staff("olive.erase", roles.COMPLIANCE_OFFICER)
+    either_rights.house.staff("dan.erase", roles.DPO)
+    dpo = either_rights.house.staff("dora.erase", roles.DPO)
+    return either_rights, officer, dpo

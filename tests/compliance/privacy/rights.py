@@ -18,9 +18,10 @@ from app.kernel.approvals import Verdict
 from app.kernel.clock import StillClock
 from app.kernel.context import Context
 from app.kernel.db import Database
-from compliance.privacy import delivery, erase, jobs, requests, rights
+from compliance.privacy import delivery, jobs, requests, rights
+from compliance.privacy.erasure import deciding
 from compliance.privacy.parts import Privacy
-from compliance.privacy.request import Asked, Request
+from compliance.privacy.request import Asked, Request, Step
 from ingest.log import checkpoint
 from ingest.models import body, outbox
 from tests.support.installation import Installation, Person
@@ -80,11 +81,22 @@ class Rights:
         self.work()
         ctx = self.colleague(officer, roles.COMPLIANCE_OFFICER)
         with self.db.begin() as session:
-            approval = erase.propose(
+            approval = deciding.propose(
                 session, request_id, "as they asked", ctx, parts=self.parts, approvals=self.house.system.approvals
             )
         self.vote(approval, self.colleague(dpo, roles.DPO))
         return request_id
+
+    def due_erasure(self, person: Person, officer: Person, dpo: Person) -> str:
+        """Have an erasure approved long after a sign-up, and let its wait pass; returns the request."""
+        self.calm()
+        request_id = self.approved_erasure(person, officer, dpo)
+        self.clock.move(timedelta(hours=72))
+        return request_id
+
+    def job(self) -> Context:
+        """Return the context of the jobs of privacy, now."""
+        return self.house.system.job_context("privacy", self.clock.now())
 
     def calm(self) -> None:
         """Let the days after a sign-up pass."""
@@ -105,6 +117,11 @@ class Rights:
     def get(self, request_id: str) -> Request:
         with self.db.read() as session:
             return requests.get(session, request_id, parts=self.parts)
+
+    def steps(self, request_id: str) -> list[Step]:
+        """Return the steps of a request, oldest first."""
+        with self.db.read() as session:
+            return list(requests.steps(session, request_id))
 
     def fetch(self, person: Person, request_id: str, *, fresh: bool = True) -> bytes:
         self.clock.move(timedelta(seconds=1))

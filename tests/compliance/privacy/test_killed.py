@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from app.identity import roles
 from app.identity.models import contact, password
 from app.kernel.clock import StillClock
-from compliance.privacy import erase
+from compliance.privacy.erasure import certificates
 from compliance.privacy.models import erasure_certificate, erasure_target
 from compliance.privacy.request import State
 from tests.compliance.privacy.conftest import START
@@ -62,7 +62,7 @@ def test_an_erasure_that_is_killed_again_and_again_ends_whole(
                 assert not session.execute(sa.select(table).where(table.c.account_id == amber.account)).all()
             (body,) = session.execute(sa.select(erasure_certificate)).all()
             rows = session.execute(sa.select(erasure_target).where(erasure_target.c.action == "delete")).all()
-            assert erase.certificate(session, request_id)["request"] == body.request_id
+            assert certificates.by_request(session, request_id)["request"] == body.request_id
         assert all(row.done == row.rows for row in rows), "each row is counted once"
         kinds = rights.kinds()
         assert kinds.count("privacy.subject.erased") == 1

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from app.identity import letters, roles
 from app.kernel.errors import Forbidden, Invalid, ReasonMissing, SamePerson, WrongState
 from compliance.engine.verdict import Canary
-from compliance.privacy import erase, recipients, rectify, selftest
+from compliance.privacy import recipients, rectify, selftest
 from compliance.privacy import rights as services
+from compliance.privacy.erasure import certificates, deciding
 from compliance.privacy.models import recipient_notice
 from compliance.privacy.recipients import IMPOSSIBLE, RECEIPT, Answer, Notice, NoticeAnswered, NoticeInvalid
 from compliance.privacy.request import Asked
@@ -181,7 +182,7 @@ def test_an_erasure_tells_and_its_last_letter_and_certificate_say_whom(
     assert rights.get(request_id).state is Stage.CLOSED
     assert [one.name for one in notices(rights, request_id)] == [MAIL, CLOUD]
     with rights.db.read() as session:
-        body = erase.certificate(session, request_id)
+        body = certificates.by_request(session, request_id)
     due = (rights.clock.now().date() + timedelta(days=30)).isoformat()
     assert body["recipients"] == [{"name": MAIL, "told_by": due}, {"name": CLOUD, "told_by": due}]
 
@@ -190,7 +191,7 @@ def test_the_last_letter_names_them(rights: Rights, amber: Person, officer: Pers
     request_id = rights.approved_erasure(amber, officer, dpo)
     rights.clock.move(timedelta(hours=73))
     with suppress(Undone), rights.db.begin() as session:
-        erase.start(session, rights.house.system.job_context("privacy", rights.clock.now()), parts=rights.parts)
+        deciding.start(session, rights.house.system.job_context("privacy", rights.clock.now()), parts=rights.parts)
         due = letters.due(session, rights.clock.now(), parts=rights.house.system.identity)
         last = next(one.text for one in due if one.to == amber.address and one.subject == "Your data is erased")
         assert f"those who have it from us to erase it as well: {MAIL}, {CLOUD}." in last

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,12 +16,14 @@ from app.kernel import crypto
 from app.kernel.errors import Invalid
 from compliance.certificates import CertificateDiffers
 from compliance.contracts.personal import FieldUnknown, Seed
-from compliance.privacy import erase, moving, rectify, requests, restrict
+from compliance.privacy import moving, rectify, requests, restrict
+from compliance.privacy.erasure import certificates, deciding
 from compliance.privacy.gate import Gate
 from compliance.privacy.models import erasure_certificate, objection, request, request_step
 from compliance.privacy.request import State
 from compliance.retention import holds
-from compliance.retention.holds import Item, Order
+from compliance.retention.holds import Item
+from tests.compliance.office import hold_on
 from tests.compliance.privacy.rights import Rights
 from tests.compliance.privacy.test_erase import emptied
 from tests.support.installation import Person
@@ -111,7 +113,7 @@ def test_what_was_approved_to_stay_is_decided_again(rights: Rights, officer: Per
         assert Gate().allowed(session, amber.account, "profiling")
     book = rights.house.system.approvals
     ask: dict[str, Any] = {"parts": rights.parts, "approvals": book}
-    approval = as_officer(rights, officer, erase.propose, request_id, "all of it now", **ask)
+    approval = as_officer(rights, officer, deciding.propose, request_id, "all of it now", **ask)
     rights.vote(approval, rights.colleague(dpo, roles.DPO))
     rights.clock.move(timedelta(hours=72))
     rights.work()
@@ -133,14 +135,7 @@ def test_what_came_since_is_erased_with_what_was_approved(rights: Rights, office
 def test_a_secret_hold_shows_nowhere(rights: Rights, officer: Person) -> None:
     amber, basil = rights.house.customer("amber"), rights.house.customer("basil")
     rights.calm()
-    item = Item(kind="subject", value=amber.account)
-    order = Order(
-        case="case-secret",
-        reason="suspicion of fraud",
-        authority="Court of X",
-        review_on=date(2027, 6, 1),
-        items=(item,),
-    )
+    order = hold_on("case-secret", Item(kind="subject", value=amber.account))
     as_officer(rights, officer, holds.place, order)
     both = [rights.ask(person, "erasure") for person in (amber, basil)]
     rights.work()
@@ -188,7 +183,7 @@ def test_a_certificate_that_was_changed_is_not_shown(rights: Rights, officer: Pe
     rights.work()
 
     def read(session: Session) -> Any:
-        return erase.certificate(session, request_id)
+        return certificates.by_request(session, request_id)
 
     with rights.db.read() as session:
         assert read(session)["request"] == request_id

@@ -14,7 +14,8 @@ from app.kernel.access import Actor, ActorKind
 from app.kernel.errors import Unavailable
 from compliance import pressing
 from compliance.contracts.personal import PersonalDataSource, Target
-from compliance.privacy import erase, jobs, moving, requests, trouble
+from compliance.privacy import jobs, moving, requests, trouble
+from compliance.privacy.erasure import deciding
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Kind, State
 from compliance.privacy.trouble import Trouble
@@ -45,7 +46,7 @@ def begun(rights: Rights, name: str) -> str:
     request_id = rights.approved_erasure(amber, officer, dpo)
     rights.clock.move(timedelta(hours=72))
     with rights.db.begin() as session:
-        erase.start(session, rights.house.system.job_context("privacy", rights.clock.now()), parts=rights.parts)
+        deciding.start(session, rights.job(), parts=rights.parts)
     return request_id
 
 

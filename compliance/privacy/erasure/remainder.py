@@ -7,6 +7,8 @@ becomes an erasure of its own, beside the first, with a certificate of its own (
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -14,7 +16,9 @@ from sqlalchemy.orm import Session
 from app.kernel.context import Context
 from app.kernel.db import Database
 from compliance.catalog import retention
-from compliance.privacy import erase, intake, requests
+from compliance.privacy import intake, moving, requests
+from compliance.privacy.erasure import execution, holding, planning
+from compliance.privacy.erasure.planning import GOES
 from compliance.privacy.models import erasure_certificate, erasure_target, request
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import FOLLOWING, Kind, Request, State
@@ -24,28 +28,39 @@ from ingest.log.shredding import Parts as Shredding
 
 
 def begin(db: Database, ctx: Context, *, parts: Privacy, shreds: Shredding) -> list[str]:
-    """Begin the erasure of what earlier ones left and nothing keeps any more; returns the ids of the new ones."""
+    """Begin the erasure of what earlier ones left and nothing keeps any more; returns the ids of the new ones.
+
+    One of which that fails is set aside, and says why; the others begin.
+    """
     with db.read() as session:
-        waiting = _left_something(session)
-    begun = []
+        waiting = _left_something(session, ctx.at)
+    begun: list[str] = []
     for first in waiting:
         with db.begin() as session:
-            found = requests.locked(session, first)
-            if _is_followed(session, first) or not _is_free(session, found, parts, shreds):
-                continue
-            begun.append(intake.follow(session, found, ctx, parts=parts))
-            erase.begin(session, requests.get(session, begun[-1]), ctx, parts=parts, tell=False)
+            found, new = requests.locked(session, first), list[str]()
+            follow = partial(_follow, session, found, new, ctx, parts, shreds)
+            if moving.tried(session, found, "completing", follow, ctx):
+                begun += new
     return begun
 
 
-def _left_something(session: Session) -> Sequence[str]:
-    """Return certified erasures that left what no class keeps, and that no other one followed."""
+def _follow(session: Session, first: Request, new: list[str], ctx: Context, parts: Privacy, shreds: Shredding) -> None:
+    """Begin the erasure that completes a first one, and add its id to `new`; nothing is done while all is kept."""
+    if _is_followed(session, first.id) or not _is_free(session, first, parts, shreds):
+        return
+    request_id = intake.follow(session, first, ctx, parts=parts)
+    execution.begin(session, requests.get(session, request_id), ctx, parts=parts, tell=False)
+    new.append(request_id)
+
+
+def _left_something(session: Session, at: datetime) -> Sequence[str]:
+    """Return certified erasures that left what no class keeps, with none that follows and none set aside."""
     other = request.alias("other")
     followed = sa.exists().where(other.c.linked_to == request.c.id, other.c.channel == FOLLOWING)
     query = (
         sa.select(request.c.id)
         .join(erasure_certificate, erasure_certificate.c.request_id == request.c.id)
-        .where(request.c.kind == Kind.ERASURE.value, request.c.state == State.CLOSED.value)
+        .where(request.c.kind == Kind.ERASURE.value, request.c.state == State.CLOSED.value, moving.is_free(at))
         .where(sa.exists().where(_settled(request.c.id)), ~followed)
         .order_by(request.c.closed_at, request.c.id)
     )
@@ -64,8 +79,8 @@ def _is_free(session: Session, first: Request, parts: Privacy, shreds: Shredding
     rows = session.execute(sa.select(of.store, of.ids).where(_settled(first.id))).all()
     left = {(row.store, id) for row in rows for id in row.ids}
     standing = holds.active(session)
-    planned = erase.plan(session, first.subject, parts=parts)
-    held = {each.leaf for each in planned.every if erase.is_held(each, standing, parts)}
+    planned = planning.plan(session, first.subject, parts=parts)
+    held = {each.leaf for each in planned.every if holding.is_held(each, standing, parts)}
     # A key that opens what a hold keeps stays as well, and with it what only its destruction would erase.
     needed = {each.key_class for each in planned.every if each.leaf in held}
     classes = set[str]()
@@ -73,7 +88,7 @@ def _is_free(session: Session, first: Request, parts: Privacy, shreds: Shredding
         free = [
             each
             for each in planned.targets[source.name]
-            if each.action in erase.GOES and each.leaf not in held and (each.store, each.id) in left
+            if each.action in GOES and each.leaf not in held and (each.store, each.id) in left
         ]
         if source.remaining(session, [each for each in free if each.action != "shred"]):
             return True

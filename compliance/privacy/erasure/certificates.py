@@ -1,0 +1,170 @@
+"""The certificate of an erasure: written when nothing is left, and compared with the log each time it is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel import canonical, crypto
+from app.kernel.clock import rfc3339
+from app.kernel.context import Context
+from app.kernel.errors import NotFound
+from compliance.catalog import retention
+from compliance.certificates import demand_same
+from compliance.privacy import moving, recipients, requests
+from compliance.privacy.erasure import batches, planning, staying
+from compliance.privacy.erasure.planning import GOES
+from compliance.privacy.models import erasure_certificate, request
+from compliance.privacy.parts import Privacy
+from compliance.privacy.request import Request, State
+from compliance.retention import policies
+from ingest.events.privacy import RequestCompleted
+from ingest.log import shredding
+from ingest.log.shredding import Parts as Shredding
+
+LAW: Final = "GDPR Art. 17"
+EPOCH_MAX: Final = timedelta(days=31)
+_WORDS: Final = {"delete": "erased", "null": "erased", "shred": "erased by destroying its key", "keep": "stays"}
+
+
+def by_link(session: Session, token: str) -> tuple[Mapping[str, Any], str] | None:
+    """Return the certificate that the link of a last letter leads to, and its hash; None while there is none yet.
+
+    Raises `NotFound` for a link of no letter, and `CertificateDiffers`.
+    """
+    found = sa.select(request.c.id).where(request.c.certificate_hash == crypto.sha256(token.encode()))
+    request_id = session.execute(found).scalar_one_or_none()
+    if request_id is None:
+        raise NotFound
+    return _certificate_of(session, request_id)
+
+
+def by_request(session: Session, request_id: str) -> Mapping[str, Any]:
+    """Return the certificate of an erasure; raises `NotFound` before there is one, and `CertificateDiffers`."""
+    found = _certificate_of(session, request_id)
+    if found is None:
+        raise NotFound
+    return found[0]
+
+
+def _certificate_of(session: Session, request_id: str) -> tuple[Mapping[str, Any], str] | None:
+    """Return a certificate and its hash, compared with what the log says of it as long as it does."""
+    query = sa.select(erasure_certificate).where(erasure_certificate.c.request_id == request_id)
+    row = session.execute(query).one_or_none()
+    if row is None:
+        return None
+    sha256 = crypto.sha256(row.body.encode()).hex()
+    completed = requests.event_of_state(session, request_id, State.CLOSED)
+    demand_same(session, request_id, completed, written=sha256, kept=row.sha256)
+    return json.loads(row.body), sha256
+
+
+def certify(
+    session: Session, found: Request, rows: Sequence[Any], ctx: Context, parts: Privacy, shreds: Shredding
+) -> None:
+    """Write the certificate, with its hash in the event of completion, and close the request."""
+    kept, classes = _kept_of(rows, ctx), batches.classes(rows)
+    horizon = policies.backups_end(session, ctx.at) - ctx.at
+    with shreds.keys.db.read() as keys:
+        known = shredding.irrecoverable_from(keys, found.subject, classes, horizon) if classes else ctx.at + horizon
+    # The key of an epoch ends within a month of its beginning, and its last backup when backups end.
+    irrecoverable = known or ctx.at + EPOCH_MAX + horizon
+    event_id = requests.event_of_state(session, found.id, State.EXECUTED)
+    body = {
+        "certificate": "erasure",
+        "request": found.id,
+        "completes": found.linked_to,
+        "subject": found.subject,
+        "law": LAW,
+        "received_on": found.received_on.isoformat(),
+        "erased_at": rfc3339(ctx.at),
+        "irrecoverable_from": rfc3339(irrecoverable),
+        "why_not_before": "Backups hold wrapped keys until the key of their month is destroyed and its backups end.",
+        "backups": policies.backups_said(session),
+        "plan_root": planning.root_of(session, found.id),
+        **_approved(session, found.id),
+        "erased": [
+            {"store": row.store, "category": row.category, "how": _WORDS[row.action], "entries": row.rows}
+            for row in _summed(rows)
+            if row.action in GOES
+        ],
+        "keys_destroyed": classes,
+        "disputed": "Whether destroying a key is erasing is disputed; what can be rewritten is erased itself.",
+        "stays": kept,
+        "recipients": [
+            {"name": one.name, "told_by": one.due.isoformat()} for one in recipients.of_request(session, found.id)
+        ],
+        "in_clear": "Events hold an id and network addresses until their class ends; the id leads to nobody.",
+        "word": "pseudonymised",
+        "decided_by": list(requests.deciders(session, found)),
+        "event": event_id,
+    }
+    text = canonical.encode(body).decode()
+    sha256 = crypto.sha256(text.encode()).hex()
+    session.execute(
+        sa.insert(erasure_certificate).values(
+            request_id=found.id,
+            body=text,
+            sha256=sha256,
+            at=ctx.at,
+            irrecoverable_from=irrecoverable,
+            event_id=event_id,
+        )
+    )
+    event = replace(moving.event_of(RequestCompleted, found), sha256=sha256)
+    moving.move(session, found, State.VERIFIED, ctx, note="nothing is left, as another reader saw")
+    moving.end(session, requests.get(session, found.id), State.CLOSED, ctx, event=event, note="certified", parts=parts)
+
+
+def _summed(rows: Sequence[Any]) -> list[Any]:
+    """Return one line a store, category and action, with the sum of its rows."""
+
+    @dataclass(slots=True)
+    class Line:
+        store: str
+        category: str
+        action: str
+        retention: str
+        rows: int
+
+    found: dict[tuple[str, str, str, str], Line] = {}
+    for row in rows:
+        key = (row.store, row.category, row.action, row.retention)
+        line = found.setdefault(key, Line(*key, 0))
+        line.rows += row.rows
+    return [found[key] for key in sorted(found)]
+
+
+def _kept_of(rows: Sequence[Any], ctx: Context) -> list[dict[str, Any]]:
+    kept = []
+    for line in _summed(rows):
+        if line.action != "keep":
+            continue
+        known = retention.shipped().get(line.retention)
+        kept.append(
+            {
+                "store": line.store,
+                "category": line.category,
+                "entries": line.rows,
+                "class": line.retention,
+                "law": known.ground if known else "until it is settled",
+                "until": staying.until(line.retention, ctx),
+            }
+        )
+    return kept
+
+
+def _approved(session: Session, request_id: str) -> dict[str, Any]:
+    """Return the root that was approved, and why that of the plan carried out is another one, where it is."""
+    of = request.c
+    row = session.execute(sa.select(of.approved_root, of.plan_root).where(of.id == request_id)).one()
+    if row.approved_root is None:
+        return {}
+    said = "Rows that came since the approval, such as its own letter, are in the plan that was carried out."
+    return {"approved_root": row.approved_root, **({"why_they_differ": said} if row[0] != row[1] else {})}

@@ -1,0 +1,174 @@
+"""Carrying an erasure out: access ends, then batches, then keys, then another reader looks whether it is one.
+
+A kill at any instant is gone on from: each batch and each step is a transaction, and done twice is done once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel.access import service
+from app.kernel.context import Context
+from app.kernel.db import Database
+from app.kernel.errors import Conflict
+from compliance.contracts.personal import PersonalDataSource
+from compliance.privacy import letters, moving, recipients, requests
+from compliance.privacy.erasure import batches, certificates, holding, planning
+from compliance.privacy.erasure.certificates import LAW
+from compliance.privacy.erasure.planning import GOES, Planned
+from compliance.privacy.models import erasure_target, request
+from compliance.privacy.parts import Privacy
+from compliance.privacy.request import Kind, Request, State
+from ingest.events.privacy import SubjectErased
+from ingest.log import shredding
+from ingest.log.shredding import Parts as Shredding
+
+KEYS: Final = "subject keys"
+READER: Final = service("privacy-reader")
+"""Who looks whether an erasure is one: another service than the one that erases, with no permission at all."""
+STEPS_MAX: Final = 10_000
+LOOKS_MAX: Final = 4
+"""So many steps a call takes, and so often it is begun again from what another reader still saw."""
+
+
+class ErasureUnfinished(Conflict):
+    """Something of a person is still readable after it was erased again and again; somebody has to look why."""
+
+    code = "erasure_unfinished"
+
+
+def begin(
+    session: Session,
+    found: Request,
+    ctx: Context,
+    *,
+    parts: Privacy,
+    tell: bool = True,
+    planned: Planned | None = None,
+) -> None:
+    """End access and write down, anew, what is to be done; batches follow. `tell` writes the last letter."""
+    planned = planned or planning.plan(session, found.subject, parts=parts)
+    goes = {(target.store, target.category) for target in planned.every if target.action in GOES}
+    told = recipients.of_erasure(session, found, goes, ctx, parts=parts)
+    if tell:
+        # While there is an address; the letter is none of the rows that are planned.
+        obstacles = [each for port in parts.obstacles for each in port(session, found.subject)]
+        reached = any("contact" in each.keeps for each in obstacles)
+        kept, names = planning.stays(planned, ctx), [one.name for one in told]
+        letters.done_erasure(session, found, kept, names, ctx, is_reached=reached, parts=parts)
+    parts.people.shut_out(session, found.subject, ctx)
+    session.execute(sa.delete(erasure_target).where(erasure_target.c.request_id == found.id))
+    planning.show(session, found, planned, ctx)
+    for place, row in enumerate(batches.cut(planned, parts.settings.batch)):
+        session.execute(sa.insert(erasure_target).values(request_id=found.id, place=place, **row))
+    moving.move(session, found, State.EXECUTING, ctx, note="begun: access has ended", plan_root=planned.root)
+
+
+def running(session: Session) -> Sequence[str]:
+    """Return the erasures that have begun and are not certified."""
+    states = (State.EXECUTING.value, State.EXECUTED.value)
+    query = sa.select(request.c.id).where(request.c.kind == Kind.ERASURE.value, request.c.state.in_(states))
+    return list(session.execute(query.order_by(request.c.id)).scalars())
+
+
+def carry_out(db: Database, request_id: str, ctx: Context, *, parts: Privacy, shreds: Shredding) -> None:
+    """Carry an erasure that has begun to its certificate; raises `ErasureUnfinished` where it does not come to it."""
+    looks = 0
+    for _ in range(STEPS_MAX):
+        if not step(db, request_id, ctx, parts=parts, shreds=shreds):
+            return
+        with db.read() as session:
+            looks += requests.get(session, request_id).state is State.EXECUTED
+        if looks >= LOOKS_MAX:
+            break
+    raise ErasureUnfinished(object_id=request_id)
+
+
+def step(db: Database, request_id: str, ctx: Context, *, parts: Privacy, shreds: Shredding) -> bool:
+    """Do the next thing of an erasure in a transaction of its own; false once it is certified."""
+    with db.begin() as session:
+        found = requests.locked(session, request_id)
+        if found.state not in (State.EXECUTING, State.EXECUTED):
+            return False
+        if found.state is State.EXECUTING:
+            holding.give_way(session, found, parts)
+            if _next_batch(session, found, ctx, parts):
+                return True
+    if found.state is State.EXECUTED:
+        return _check(db, found, ctx.acting_as(READER), parts, shreds)
+    # Keys lie in a database of their own: they go first, and what says so follows. A kill between repeats it.
+    classes = batches.key_classes(db, request_id)
+    if classes:
+        shredding.destroy(found.subject, classes, LAW, ctx, parts=shreds, run=request_id)
+    with db.begin() as session:
+        found = requests.locked(session, request_id)
+        if found.state is State.EXECUTING:
+            _erased(session, found, classes, ctx, parts)
+    return True
+
+
+def _next_batch(session: Session, found: Request, ctx: Context, parts: Privacy) -> bool:
+    """Carry out one batch and note it in the same transaction; false where there is none left."""
+    row = session.execute(
+        sa.select(erasure_target)
+        .where(
+            erasure_target.c.request_id == found.id,
+            erasure_target.c.done_at.is_(None),
+            erasure_target.c.action.in_(("delete", "null")),
+        )
+        .order_by(erasure_target.c.place)
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        return False
+    source = _source(parts, row.source)
+    done = source.erase(session, batches.targets_of(row, found.subject), ctx)
+    session.execute(
+        sa.update(erasure_target)
+        .where(erasure_target.c.request_id == found.id, erasure_target.c.place == row.place)
+        .values(done=sum(done.values()), done_at=ctx.at)
+    )
+    return True
+
+
+def _erased(session: Session, found: Request, classes: Sequence[str], ctx: Context, parts: Privacy) -> None:
+    session.execute(
+        sa.update(erasure_target)
+        .where(erasure_target.c.request_id == found.id, erasure_target.c.action == "shred")
+        .values(done_at=ctx.at, done=erasure_target.c.rows)
+    )
+    event = SubjectErased(request=found.id, classes=tuple(classes), about=(found.subject,))
+    moving.move(session, found, State.EXECUTED, ctx, event=event, note="erased; now looked at by another reader")
+
+
+def _check(db: Database, found: Request, ctx: Context, parts: Privacy, shreds: Shredding) -> bool:
+    """Look, as another reader who can change nothing, that nothing is left; then certify, else begin again."""
+    left = Counter[str]()
+    with db.read() as session:
+        rows = batches.rows_of(session, found.id)
+        for row in rows:
+            if row.action in GOES:
+                left[row.store] += _source(parts, row.source).remaining(session, batches.targets_of(row, found.subject))
+    with shreds.keys.db.read() as keys:
+        left[KEYS] += len(shredding.remaining(keys, found.subject, batches.classes(rows)))
+    remaining = +left
+    with db.begin() as session:
+        found = requests.locked(session, found.id)
+        if found.state is not State.EXECUTED:
+            return True
+        if not remaining:
+            certificates.certify(session, found, rows, ctx, parts, shreds)
+            return False
+        said = ", ".join(f"{count} in {store}" for store, count in sorted(remaining.items()))
+        session.execute(sa.update(erasure_target).where(erasure_target.c.request_id == found.id).values(done_at=None))
+        moving.move(session, found, State.EXECUTING, ctx, note=f"still readable: {said}; done again")
+    return True
+
+
+def _source(parts: Privacy, name: str) -> PersonalDataSource:
+    return next(source for source in parts.sources if source.name == name)

@@ -1,0 +1,74 @@
+"""What a legal hold keeps of an erasure that is being carried out, also one that was placed since the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from compliance.contracts.personal import Target
+from compliance.privacy.erasure import batches
+from compliance.privacy.erasure.planning import GOES
+from compliance.privacy.events import LOG
+from compliance.privacy.models import erasure_target
+from compliance.privacy.parts import Privacy
+from compliance.privacy.request import Request
+from compliance.retention import holds
+from compliance.retention.holds import Hold
+
+HOLD: Final = "legal_hold"
+"""By what a row stays that a legal hold keeps: its case and reason are for nobody but those who placed it."""
+
+
+def is_held(target: Target, standing: Sequence[Hold], parts: Privacy) -> bool:
+    """Tell whether a hold keeps a row, or an event that only the key of its class opens."""
+    if any(hold.keeps(target) for hold in standing):
+        return True
+    is_of_log = target.key_class is not None and target.store == f"{LOG}.{target.id}"
+    return is_of_log and holds.keep_key(standing, parts.store, target.subject, target.id)
+
+
+def give_way(session: Session, found: Request, parts: Privacy) -> None:
+    """Leave what a legal hold keeps, also one that was placed since the plan; asked before each batch (PRV-40).
+
+    If holds cannot be read nothing is erased, since the transaction ends here.
+    """
+    standing = holds.standing(session)
+    if not standing:
+        return
+    of = erasure_target.c
+    undone = sa.select(erasure_target).where(of.request_id == found.id, of.done_at.is_(None), of.action.in_(GOES))
+    last = sa.select(sa.func.max(of.place)).where(of.request_id == found.id)
+    place = session.execute(last).scalar_one_or_none() or 0
+    for row in session.execute(undone.order_by(of.place)).all():
+        targets = batches.targets_of(row, found.subject)
+        held = [target.id for target in targets if is_held(target, standing, parts)]
+        if not held:
+            continue
+        free = [target.id for target in targets if target.id not in held]
+        place += 1
+        kept = {**row._mapping, "place": place, "ids": held, "rows": len(held), "action": "keep"}
+        session.execute(sa.insert(erasure_target).values({**kept, "retention": HOLD}))
+        this = (of.request_id == found.id) & (of.place == row.place)
+        if free:
+            session.execute(sa.update(erasure_target).where(this).values(ids=free, rows=len(free)))
+        else:
+            session.execute(sa.delete(erasure_target).where(this))
+    _spare_keys(session, found)
+
+
+def _spare_keys(session: Session, found: Request) -> None:
+    """Leave the keys that open what a hold keeps, and with them what only their destruction would erase."""
+    of = erasure_target.c
+    held = sa.select(of.key_class).where(of.request_id == found.id, of.retention == HOLD, of.key_class.is_not(None))
+    needed = set(session.execute(held).scalars())
+    if not needed:
+        return
+    those = (of.request_id == found.id) & of.key_class.in_(needed) & of.done_at.is_(None) & (of.retention != HOLD)
+    shreds = those & (of.action == "shred")
+    session.execute(sa.update(erasure_target).where(shreds).values(action="keep", retention=HOLD))
+    # Also of rows that went already: they went themselves, and their key opens nothing of them any more.
+    went = (of.request_id == found.id) & of.key_class.in_(needed) & of.action.in_(("delete", "null"))
+    session.execute(sa.update(erasure_target).where(went).values(key_class=None))

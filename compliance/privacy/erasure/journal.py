@@ -1,0 +1,64 @@
+"""The journal of erasures: an older database brings nobody back, since the event store still says who was erased."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel.context import Context
+from app.kernel.db import Database
+from app.kernel.errors import NotFound
+from compliance.privacy import intake, requests
+from compliance.privacy.erasure import execution
+from compliance.privacy.models import erasure_certificate
+from compliance.privacy.parts import Privacy
+from compliance.privacy.request import Kind, Request, State
+from ingest.events.envelope import at_path
+from ingest.events.privacy import SubjectErased
+from ingest.log.shredding import Parts as Shredding
+from ingest.store.port import walk
+from ingest.store.query import Eq, Order, Search
+
+
+def replay(db: Database, ctx: Context, *, parts: Privacy, shreds: Shredding) -> int:
+    """Erase again who was erased by the event store and is back in this database; returns how many.
+
+    Nothing is written where nobody is back. Raises `ErasureUnfinished`, and `StoreUnavailable` while the store is away.
+    """
+    asked = Search(where=Eq("event.action", SubjectErased.kind), order=Order.SEQUENCE, limit=1_000)
+    erased = [
+        (str(at_path(document, "onepay.request.id")), str(at_path(document, "onepay.subject.id")[0]))
+        for document in walk(parts.store, asked)
+    ]
+    return _again(db, erased, ctx, parts=parts, shreds=shreds)
+
+
+def _again(db: Database, erased: Iterable[tuple[str, str]], ctx: Context, *, parts: Privacy, shreds: Shredding) -> int:
+    """Erase again whom the journal says were erased and this database has back (PRV-37); returns how many.
+
+    `erased` are (request, subject). What is to be done is read first: nothing is written where nobody is back. Raises
+    `ErasureUnfinished`.
+    """
+    with db.read() as session:
+        done = set(session.scalars(sa.select(erasure_certificate.c.request_id)))
+        back = [pair for pair in erased if pair[0] not in done and parts.people.exists(session, pair[1])]
+    again = 0
+    for request_id, subject in back:
+        with db.begin() as session:
+            found = _found_again(session, request_id, subject, ctx, parts)
+            if found.state not in (State.EXECUTING, State.EXECUTED):
+                execution.begin(session, found, ctx, parts=parts, tell=False)
+        execution.carry_out(db, request_id, ctx, parts=parts, shreds=shreds)
+        again += 1
+    return again
+
+
+def _found_again(session: Session, request_id: str, subject: str, ctx: Context, parts: Privacy) -> Request:
+    """Return the request of an erasure that this database has forgotten, made anew by the journal."""
+    try:
+        return requests.locked(session, request_id)
+    except NotFound:
+        intake.recall(session, request_id, Kind.ERASURE, subject, ctx, parts=parts)
+        return requests.get(session, request_id)

@@ -1,0 +1,148 @@
+"""What an erasure does to every row about a person, as things stand: what goes, and what stays by what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel.access import PRIVACY_SELF_REQUEST
+from app.kernel.context import Context
+from compliance.catalog import retention
+from compliance.contracts.personal import Obstacle, Target
+from compliance.privacy import graph
+from compliance.privacy.erasure import staying
+from compliance.privacy.models import request, request_item
+from compliance.privacy.parts import Privacy
+from compliance.privacy.request import Request
+from compliance.retention import models as retention_tables
+from ingest.log import entries, merkle
+from ingest.log.merkle import Edge
+
+CASES: Final = frozenset((retention_tables.hold_item.name,))
+"""What says of a person that a case is about them: it is about the case, and is told to nobody as theirs."""
+GOES: Final = ("delete", "null", "shred")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan: what is done to each row, by source, and the root that a second person approves."""
+
+    targets: Mapping[str, Sequence[Target]]
+    root: str
+
+    @property
+    def every(self) -> Iterator[Target]:
+        """Yield all targets."""
+        for targets in self.targets.values():
+            yield from targets
+
+
+def plan(session: Session, subject: str, *, parts: Privacy) -> Planned:
+    """Return what an erasure does to every row about a person; what is not settled keeps what it needs (PRV-32)."""
+    seeds = graph.walk(session, parts.sources, subject)
+    obstacles = [each for port in parts.obstacles for each in port(session, subject)]
+    found = {
+        source.name: [each for each in source.plan(session, seeds) if each.store not in CASES]
+        for source in parts.sources
+    }
+    # A key that opens what has to stay, stays as well; and with it what only its destruction would erase.
+    needed: dict[str, str] = {}
+    for target in (each for those in found.values() for each in those):
+        obstacle = _obstacle_of(target, obstacles)
+        if obstacle is not None and target.key_class is not None:
+            needed[target.key_class] = obstacle.name
+    targets: dict[str, Sequence[Target]] = {
+        name: [_held(target, obstacles, needed) for target in those] for name, those in found.items()
+    }
+    leaves = sorted({target.leaf for those in targets.values() for target in those})
+    tree, _ = merkle.append(Edge(0, ()), [entries.leaf_hash(leaf.encode()) for leaf in leaves])
+    return Planned(targets=targets, root=merkle.root(tree).hex())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreseen:
+    """What an erasure would do as things stand: categories that go whole, and what stays by which law until when."""
+
+    goes: Sequence[str]
+    stays: Sequence[tuple[str, str, str]]
+    obstacles: Sequence[Obstacle]
+
+
+def foresee(session: Session, ctx: Context, *, parts: Privacy) -> Foreseen:
+    """Return what one's own erasure would do, before it is asked for."""
+    ctx.actor.require(PRIVACY_SELF_REQUEST)
+    subject, known = ctx.actor.own_id, retention.shipped()
+    planned = plan(session, subject, parts=parts)
+    kept = {target.forced_by or target.retention for target in planned.every if target.action == "keep"}
+    stays = [(known[name].says, known[name].ground, staying.until(name, ctx)) for name in sorted(kept) if name in known]
+    some = {target.category for target in planned.every if target.action == "keep"}
+    goes = sorted({target.category for target in planned.every if target.action in GOES} - some)
+    return Foreseen(
+        goes=goes, stays=stays, obstacles=[each for port in parts.obstacles for each in port(session, subject)]
+    )
+
+
+def stays(planned: Planned, ctx: Context) -> str:
+    """Return what stays as a letter says it: a line a class."""
+    lines = sorted(
+        {
+            f"- {staying.says(class_)}: until {staying.until(class_, ctx)}"
+            for class_ in (target.forced_by or target.retention for target in planned.every if target.action == "keep")
+        }
+    )
+    return "\n".join(lines)
+
+
+def show(session: Session, found: Request, planned: Planned, ctx: Context) -> None:
+    """Write what stays and goes, store by store, for whoever decides and whoever asked."""
+    session.execute(sa.delete(request_item).where(request_item.c.request_id == found.id))
+    counted: dict[tuple[str, str], dict[str, Any]] = {}
+    for target in planned.every:
+        row = counted.setdefault(
+            (target.store, target.category),
+            {
+                "request_id": found.id,
+                "store": target.store,
+                "category": target.category,
+                "searched": True,
+                "found": 0,
+                "held": 0,
+                "action": "keep",
+                "retention": target.retention,
+                "stays_until": None,
+            },
+        )
+        row["found"] += 1
+        if target.action == "keep":
+            row["held"] += 1
+            row["stays_until"] = staying.until(target.forced_by or target.retention, ctx)
+        else:
+            row["action"] = target.action
+    for row in counted.values():
+        session.execute(sa.insert(request_item).values(**row))
+
+
+def root_of(session: Session, request_id: str) -> str:
+    """Return the root of the plan that a request shows."""
+    return str(session.execute(sa.select(request.c.plan_root).where(request.c.id == request_id)).scalar_one())
+
+
+def _obstacle_of(target: Target, obstacles: Sequence[Obstacle]) -> Obstacle | None:
+    if target.action not in GOES:
+        return None
+    return next((each for each in obstacles if target.category in each.keeps), None)
+
+
+def _held(target: Target, obstacles: Sequence[Obstacle], needed: Mapping[str, str]) -> Target:
+    obstacle = _obstacle_of(target, obstacles)
+    if obstacle is not None:
+        return replace(target, action="keep", forced_by=obstacle.name, key_class=None)
+    if target.key_class in needed:
+        if target.action == "shred":
+            return replace(target, action="keep", forced_by=needed[str(target.key_class)], key_class=None)
+        return replace(target, key_class=None)
+    return target
