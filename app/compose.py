@@ -68,12 +68,13 @@ from compliance.privacy.gate import Gate
 from compliance.privacy.models import metadata as privacy_tables
 from compliance.privacy.parts import Privacy
 from compliance.probes import log as log_probes
-from compliance.probes import marks, scanner
-from compliance.probes import privacy as privacy_probes
+from compliance.probes import marks, scanner, storage, usage
 from compliance.probes import recipients as recipient_probes
 from compliance.probes import registers as register_probes
 from compliance.probes import reviews as review_probes
+from compliance.probes import rights as rights_probes
 from compliance.probes import scans as scan_probes
+from compliance.probes import selftest as selftest_probes
 from compliance.registers import breaches, processing
 from compliance.registers import source as registers_source
 from compliance.registers.models import metadata as register_tables
@@ -406,8 +407,11 @@ def _probes(
         *scanner.probes(TABLES),
         *review_probes.probes(reviews),
         *scan_probes.probes(),
-        *privacy_probes.probes(compliance.privacy, retention, compliance.gate),
+        *rights_probes.probes(compliance.privacy),
+        storage.probe(compliance.privacy, retention),
+        *usage.probes(compliance.privacy, compliance.gate),
         *recipient_probes.probes(compliance.privacy),
+        *selftest_probes.probes(),
         *register_probes.probes(registers),
     )
     probes = {probe.name: probe for probe in asked}

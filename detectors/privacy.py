@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from app.kernel.crypto import Secret
-from compliance.contracts.tables import Ended, MarkedTables
+from compliance.contracts.marked.owned import Ended
+from compliance.contracts.tables import MarkedTables
 from detectors import models
 
 

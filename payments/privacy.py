@@ -12,8 +12,10 @@ from sqlalchemy.orm import Session
 from app.kernel import canonical
 from app.kernel.crypto import Secret, Unreadable
 from app.kernel.marks import Mark
+from compliance.contracts.marked.naming import Row
+from compliance.contracts.marked.owned import Ended, Reader
 from compliance.contracts.personal import Obstacle
-from compliance.contracts.tables import Ended, MarkedTables, Reader, Row
+from compliance.contracts.tables import MarkedTables
 from payments import models, signed_text
 from payments.money import DIGITS, Currency
 from payments.signed_text import TextKeys

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from app.kernel.crypto import Secret
-from compliance.contracts.tables import Ended, MarkedTables
+from compliance.contracts.marked.owned import Ended
+from compliance.contracts.tables import MarkedTables
 from playbooks import models
 
 _OF_EXECUTION: Final = "execution_id>playbooks_execution.incident_id"

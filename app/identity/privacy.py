@@ -19,8 +19,10 @@ from app.kernel.access import ActorKind
 from app.kernel.context import Context
 from app.kernel.crypto import Secret, Unreadable
 from app.kernel.errors import Gone, NotFound
+from compliance.contracts.marked.naming import Row
+from compliance.contracts.marked.owned import Ended, Reader, Writer
 from compliance.contracts.personal import Change, FieldUnknown, Seed, ids_of
-from compliance.contracts.tables import Ended, MarkedTables, Reader, Row, Writer
+from compliance.contracts.tables import MarkedTables
 
 HASHING: Final = "rectification"
 NAME: Final = ("app_account", "name_ct")
@@ -34,7 +36,7 @@ class _Tables(MarkedTables):
         """Return ids, and every address that an account has or had, as long as its key opens it."""
         of = models.contact
         rows = session.execute(sa.select(of).where(of.c.account_id.in_(ids_of(seeds)))).mappings()
-        opened = (self._read["app_contact.value_ct"](row, str(row["account_id"])) for row in rows)
+        opened = (self._owned.read["app_contact.value_ct"](row, str(row["account_id"])) for row in rows)
         return super().seeds(session, seeds) | {Seed("contact", str(value)) for value in opened if value}
 
     def rectify(self, session: Session, store: str, id: str, field: str, value: str, ctx: Context) -> Change:

@@ -10,7 +10,8 @@ from app.kernel.crypto import Secret
 from compliance.attest import models
 from compliance.attest.parts import IN_FORCE, PROPOSED
 from compliance.contracts.files import Files
-from compliance.contracts.tables import Ended, MarkedTables, replaced_at
+from compliance.contracts.marked.owned import Ended, replaced_at
+from compliance.contracts.tables import MarkedTables
 
 
 def source(hashing: Secret, folder: Path) -> MarkedTables:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from app.kernel.crypto import Secret
 from compliance.audit import models
-from compliance.contracts.tables import Ended, MarkedTables
+from compliance.contracts.marked.owned import Ended
+from compliance.contracts.tables import MarkedTables
 
 
 def source(hashing: Secret) -> MarkedTables:

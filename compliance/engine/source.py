@@ -6,7 +6,8 @@ import sqlalchemy as sa
 
 from app.kernel.crypto import Secret
 from compliance import models
-from compliance.contracts.tables import Ended, MarkedTables
+from compliance.contracts.marked.owned import Ended
+from compliance.contracts.tables import MarkedTables
 
 
 def source(hashing: Secret) -> MarkedTables:

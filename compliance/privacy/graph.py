@@ -13,8 +13,9 @@ from compliance.catalog import purposes, retention
 from compliance.catalog.purposes import Purpose
 from compliance.catalog.retention import RetentionClass
 from compliance.catalog.unended import UNENDED
+from compliance.contracts.marked.marks import mark_of
 from compliance.contracts.personal import SUBJECT, PersonalDataSource, Seed, StoreInfo
-from compliance.contracts.tables import MarkedTables, mark_of
+from compliance.contracts.tables import MarkedTables
 from ingest.events import catalog
 from ingest.events.envelope import Ecs, fields_of
 

@@ -8,7 +8,9 @@ import sqlalchemy as sa
 
 from app.kernel.crypto import Secret
 from app.kernel.errors import Gone
-from compliance.contracts.tables import Ended, MarkedTables, Row, replaced_at
+from compliance.contracts.marked.naming import Row
+from compliance.contracts.marked.owned import Ended, replaced_at
+from compliance.contracts.tables import MarkedTables
 from compliance.privacy import consent, models
 from compliance.privacy.gate import COMPELLING
 from compliance.privacy.models import CONSENT_CLASS, REQUEST_CLASS

@@ -21,11 +21,11 @@ from compliance.privacy.parts import Privacy
 from compliance.privacy.recipients import DAYS, IMPOSSIBLE, RECEIPT, TOLD
 from compliance.privacy.request import Kind as Right
 from compliance.privacy.request import State as Stage
+from compliance.probes.planted import planted_request
 from compliance.registers.models import processor
 
 LATE_SHOWN: Final = timedelta(days=90)
 """So long counts what was not told, or told late: nobody can mend the past."""
-_PLANTED: Final = "acc_planted"
 _DONE_BY: Final = {
     Right.RECTIFICATION: Stage.EXECUTING,
     Right.ERASURE: Stage.EXECUTING,
@@ -159,31 +159,19 @@ def _was_to_be_told(one: Any, done: _Done) -> bool:  # a row of the processors
 def _plant(look: Look, *, parts: Privacy) -> str:
     """Plant a restriction whose recipient was to be told by yesterday."""
     calendar = clock.of(parts.settings)
-    today, id_ = calendar.day_of(look.at), look.ctx.new_id("req")
-    made, yesterday = look.at - timedelta(days=DAYS + 1), today - timedelta(days=1)
-    due = calendar.due(made.date(), clock.MONTHS, 0)
-    values = {
-        "id": id_,
-        "kind": Right.RESTRICTION.value,
-        "subject": _PLANTED,
-        "channel": "planted",
-        "received_on": made.date().isoformat(),
-        "received_at": made,
-        "rules": clock.RULES,
-        "due": due.isoformat(),
-        "internal_due": due.isoformat(),
-        "due_at": calendar.end_of(due),
-        "paused_days": 0,
-        "state": Stage.EXECUTED.value,
-        "is_verified": True,
-        "is_extended": False,
-        "is_incomplete": False,
-        "answered_at": made,
-    }
-    look.session.execute(sa.insert(request).values(**values))
+    made, yesterday = look.at - timedelta(days=DAYS + 1), calendar.day_of(look.at) - timedelta(days=1)
+    request_id = planted_request(
+        look,
+        parts,
+        kind=Right.RESTRICTION,
+        state=Stage.EXECUTED,
+        received=made.date(),
+        received_at=made,
+        answered_at=made,
+    )
     notice = {
         "id": look.ctx.new_id("rcn"),
-        "request_id": id_,
+        "request_id": request_id,
         "processor_id": look.ctx.new_id("prc"),
         "turn": 1,
         "name": "Planted Ltd",

@@ -7,7 +7,8 @@ from typing import Final
 import sqlalchemy as sa
 
 from app.kernel.crypto import Secret
-from compliance.contracts.tables import Ended, MarkedTables, replaced_at
+from compliance.contracts.marked.owned import Ended, replaced_at
+from compliance.contracts.tables import MarkedTables
 from compliance.registers import models
 
 _PARTS: Final = {"compliance_breach_step": "breach_id", "compliance_breach_notice": "breach_id"}

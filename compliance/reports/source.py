@@ -6,7 +6,8 @@ from pathlib import Path
 
 from app.kernel.crypto import Secret
 from compliance.contracts.files import Files
-from compliance.contracts.tables import Ended, MarkedTables
+from compliance.contracts.marked.owned import Ended
+from compliance.contracts.tables import MarkedTables
 from compliance.reports import models
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from app.kernel.crypto import Secret
-from compliance.contracts.tables import Ended, MarkedTables, replaced_at
+from compliance.contracts.marked.owned import Ended, replaced_at
+from compliance.contracts.tables import MarkedTables
 from compliance.retention import models, policies, runs
 
 

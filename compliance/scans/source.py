@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from app.kernel.crypto import Secret
-from compliance.contracts.tables import Ended, MarkedTables
+from compliance.contracts.marked.owned import Ended
+from compliance.contracts.tables import MarkedTables
 from compliance.scans import models
 
 

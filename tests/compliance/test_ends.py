@@ -24,12 +24,13 @@ from compliance.contracts.tables import MarkedTables
 from compliance.privacy import graph
 from compliance.privacy.gate import Gate
 from compliance.privacy.models import consent_receipt
-from compliance.probes import privacy as probes
+from compliance.probes import storage as probe
 from compliance.retention import holds, runs
 from compliance.retention.holds import Item
 from detectors import models as detectors
 from playbooks import models as playbooks
-from tests.compliance.test_retention import approved, carried_on, ctx, now, order_on, planned
+from tests.compliance.office import ctx, hold_on
+from tests.compliance.test_retention import approved, carried_on, now, planned
 from tests.support.installation import Installation, installed
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -110,18 +111,12 @@ def test_a_consent_taken_back_goes_and_one_that_stands_stays(house: Installation
 def test_a_withdrawal_stays_while_the_consent_before_it_is_held(house: Installation) -> None:
     consents(house)
     system = house.system
-    order = order_on(house, "claim-40")
     with system.db.begin() as session:
-        items = (Item(kind="object", value="1001"),)
-        holds.place(session, holds.Order(**{**_plain(order), "items": items}), ctx(house, "olga"))
+        holds.place(session, hold_on("claim-40", Item(kind="object", value="1001")), ctx(house, "olga"))
     assert gone(house, "consent").state == runs.CERTIFIED
     assert left(house) == [1001, 1002, 1003, 1005]
     with system.db.read() as session:
         assert not Gate().allowed(session, "acc_back", "news")
-
-
-def _plain(order: holds.Order) -> dict[str, Any]:
-    return {name: getattr(order, name) for name in ("case", "reason", "authority", "review_on", "items")}
 
 
 def test_an_answered_request_of_an_auditor_goes(house: Installation) -> None:
@@ -190,7 +185,7 @@ def test_what_no_run_ends_is_looked_for_as_well(house: Installation) -> None:
 
 def test_a_store_that_nothing_ends_is_seen_by_the_probe(house: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     less = {name: one for name, one in UNENDED.items() if name != "app_contact"}
-    monkeypatch.setattr(probes, "UNENDED", less)
+    monkeypatch.setattr(probe, "UNENDED", less)
     assert storage(house) == ["app_contact: no run ends its rows, and nothing is named that does"]
 
 

@@ -22,9 +22,9 @@ from compliance.privacy import graph
 from compliance.reports import runs as reports
 from compliance.reports.models import file, report
 from compliance.retention import execute, runs
+from tests.compliance.office import ctx
 from tests.compliance.test_audit import worked
 from tests.compliance.test_ends import gone, storage
-from tests.compliance.test_retention import ctx
 from tests.support.installation import Installation, installed
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)

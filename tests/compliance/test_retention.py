@@ -18,7 +18,7 @@ from app.identity import roles
 from app.identity.models import device as devices
 from app.identity.models import session as sessions
 from app.kernel import words
-from app.kernel.access import Acr, Actor, ActorKind
+from app.kernel.access import Actor, ActorKind
 from app.kernel.approvals import Verdict
 from app.kernel.clock import StillClock
 from app.kernel.context import Context
@@ -28,8 +28,9 @@ from app.kernel.errors import Forbidden, SamePerson, Unavailable
 from app.kernel.marks import personal
 from app.kernel.marks import technical as plain
 from compliance.catalog.retention import shipped
+from compliance.contracts.marked.owned import Ended
 from compliance.contracts.personal import PersonalDataSource, Target
-from compliance.contracts.tables import Ended, MarkedTables
+from compliance.contracts.tables import MarkedTables
 from compliance.retention import execute, holds, jobs, models, policies, runs
 from compliance.retention.holds import HoldInvalid, Item, Order
 from compliance.retention.policies import PeriodUnknown, PolicyBelowFloor
@@ -38,7 +39,8 @@ from ingest import models as log
 from ingest.log import forgetting, monitor, proofs, read
 from ingest.log.store_check import Copy
 from ingest.store.query import And, Eq, Window
-from tests.support.installation import Installation, Person, installed
+from tests.compliance.office import agree, ctx, hold_on, opened
+from tests.support.installation import Installation, installed
 
 START = datetime(2026, 6, 2, 9, 0, tzinfo=UTC)
 LATER = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -53,34 +55,31 @@ def clock() -> StillClock:
 def house(tmp_path: Path, clock: StillClock) -> Iterator[Installation]:
     """Five months ago: people, a technical event; and today."""
     with installed(tmp_path / "home", clock=clock) as made:
-        for name, role in (
-            ("olga", roles.COMPLIANCE_OFFICER),
-            ("omar", roles.COMPLIANCE_OFFICER),
-            ("dora", roles.DPO),
-            ("dirk", roles.DPO),
-        ):
-            made.staff(name, role)
-        made.customer("amber_one", euros=20)
-        made.arrive()
-        made.system.signer.sign(clock.now())
-        clock.move(LATER - START)
+        five_months(made)
         yield made
 
 
-def ctx(house: Installation, name: str) -> Context:
-    person: Person = house.people[name]
-    role = roles.COMPLIANCE_OFFICER if name in ("olga", "omar") else roles.DPO
-    now = house.system.clock.now()
-    actor = Actor(
-        id=person.account,
-        kind=ActorKind.STAFF,
-        roles=frozenset({role}),
-        permissions=roles.ROLES[role],
-        acr=Acr.MFA,
-        authenticated_at=now,
-        session_id=f"ses_{name}",
-    )
-    return house.system.context(actor)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Each database in turn, as an installation is told of it."""
+    return {} if request.param == "sqlite" else {"database_url": request.getfixturevalue("server").fresh_database()}
+
+
+def five_months(house: Installation) -> None:
+    """Let an office begin and a customer sign up and pay in, and then let five months go by."""
+    opened(house, "olga", "omar", "dora", "dirk")
+    house.customer("amber_one", euros=20)
+    house.arrive()
+    house.system.signer.sign(START)
+    house.system.clock.move(LATER - START)  # type: ignore[attr-defined]  # a still clock
+
+
+def sessions_past(house: Installation, *names: str) -> None:
+    """Let colleagues sign in, and the sessions of everybody be over for a hundred days."""
+    for name in names:
+        house.browser().sign_in(house.people[name], surface="staff")
+    with house.system.db.begin() as session:
+        session.execute(sa.update(sessions).values(ended_at=house.system.clock.now() - timedelta(days=100)))
 
 
 def planned(house: Installation, class_: str) -> runs.Run:
@@ -91,9 +90,7 @@ def planned(house: Installation, class_: str) -> runs.Run:
 def approved(house: Installation, run: runs.Run, *names: str) -> None:
     with house.system.db.begin() as session:
         approval = runs.propose(session, run.id, "due by its policy", ctx(house, "olga"), parts=house.system.retention)
-    for name in names:
-        with house.system.db.begin() as session:
-            house.system.approvals.decide(session, approval, Verdict.APPROVED, "", ctx(house, name))
+    agree(house, approval, *names)
 
 
 def carried_on(house: Installation) -> None:
@@ -210,8 +207,7 @@ def test_a_mistyped_period_waits_for_two_people_at_its_first_run(house: Installa
         approval = policies.propose(
             session, "session", "P5D", "", "five years, as for accounts", ctx(house, "olga"), approvals=system.approvals
         )
-    with system.db.begin() as session:
-        system.approvals.decide(session, approval, Verdict.APPROVED, "", ctx(house, "dora"))
+    agree(house, approval, "dora")
     with system.db.read() as session:
         policy = policies.in_force(session)["session"]
     assert (policy.keep.text, policy.version) == ("P5D", 2)
@@ -232,9 +228,7 @@ def test_a_mistyped_period_waits_for_two_people_at_its_first_run(house: Installa
 def test_a_usual_run_within_the_standing_limit_needs_nobody(house: Installation) -> None:
     system = house.system
     for round_ in range(2):
-        house.browser().sign_in(house.people["olga"], surface="staff")
-        with system.db.begin() as session:
-            session.execute(sa.update(sessions).values(ended_at=system.clock.now() - timedelta(days=100)))
+        sessions_past(house, "olga")
         if round_ == 0:
             run = planned(house, "session")
             approved(house, run, "dora", "dirk")
@@ -254,14 +248,7 @@ def test_a_usual_run_within_the_standing_limit_needs_nobody(house: Installation)
 
 def test_what_a_hold_keeps_stays_and_the_rest_goes(house: Installation) -> None:
     system = house.system
-    subject = house.people["amber_one"].account
-    order = Order(
-        case="claim-17",
-        reason="a claim about a payment",
-        authority="Regional court",
-        review_on=date(2028, 1, 10),
-        items=(Item(kind="subject", value=subject),),
-    )
+    order = order_on(house, "claim-17")
     keep_shorter(house)
     settle(house)
     with system.db.begin() as session:
@@ -282,28 +269,17 @@ def test_what_a_hold_keeps_stays_and_the_rest_goes(house: Installation) -> None:
         approval = holds.ask_release(session, hold_id, "the case is closed", asker, approvals=system.approvals)
     with pytest.raises(SamePerson), system.db.begin() as session:  # who placed it does not release it
         system.approvals.decide(session, approval, Verdict.APPROVED, "", ctx(house, "olga"))
-    for name in ("dora", "dirk"):
-        with system.db.begin() as session:
-            system.approvals.decide(session, approval, Verdict.APPROVED, "", ctx(house, name))
+    agree(house, approval, "dora", "dirk")
     with system.db.read() as session:
         assert holds.active(session) == []
 
 
 def test_a_hold_that_comes_between_plan_and_run_keeps_its_rows(house: Installation) -> None:
     system = house.system
-    for name in ("olga", "dora"):
-        house.browser().sign_in(house.people[name], surface="staff")
-    with system.db.begin() as session:
-        session.execute(sa.update(sessions).values(ended_at=system.clock.now() - timedelta(days=100)))
+    sessions_past(house, "olga", "dora")
     run = planned(house, "session")
     approved(house, run, "dora", "dirk")
-    order = Order(
-        case="claim-18",
-        reason="who was signed in",
-        authority="Regional court",
-        review_on=date(2027, 1, 10),
-        items=(Item(kind="subject", value=house.people["olga"].account),),
-    )
+    order = hold_on("claim-18", Item(kind="subject", value=house.people["olga"].account), reason="who was signed in")
     with system.db.begin() as session:
         holds.place(session, order, ctx(house, "omar"))
     for _ in range(2):
@@ -332,10 +308,7 @@ class Sparing:
 @pytest.mark.parametrize("is_honest", [True, False])
 def test_what_is_left_of_a_run_is_seen_and_nothing_is_certified(house: Installation, is_honest: bool) -> None:
     system = house.system
-    for name in ("olga", "dora"):
-        house.browser().sign_in(house.people[name], surface="staff")
-    with system.db.begin() as session:
-        session.execute(sa.update(sessions).values(ended_at=system.clock.now() - timedelta(days=100)))
+    sessions_past(house, "olga", "dora")
     run = planned(house, "session")
     approved(house, run, "dora", "dirk")
     sources = tuple(cast("PersonalDataSource", Sparing(one, is_honest=is_honest)) for one in system.retention.sources)
@@ -354,10 +327,7 @@ def test_what_is_left_of_a_run_is_seen_and_nothing_is_certified(house: Installat
 
 def test_a_row_whose_time_runs_anew_stays_and_is_accounted_for(house: Installation) -> None:
     system = house.system
-    for name in ("olga", "dora"):
-        house.browser().sign_in(house.people[name], surface="staff")
-    with system.db.begin() as session:
-        session.execute(sa.update(sessions).values(ended_at=system.clock.now() - timedelta(days=100)))
+    sessions_past(house, "olga", "dora")
     run = planned(house, "session")
     approved(house, run, "dora", "dirk")
     with system.db.begin() as session:
@@ -373,10 +343,7 @@ def test_a_row_whose_time_runs_anew_stays_and_is_accounted_for(house: Installati
 
 def test_a_hold_between_two_batches_keeps_what_is_left(house: Installation) -> None:
     system = house.system
-    for name in ("olga", "dora"):
-        house.browser().sign_in(house.people[name], surface="staff")
-    with system.db.begin() as session:
-        session.execute(sa.update(sessions).values(ended_at=system.clock.now() - timedelta(days=100)))
+    sessions_past(house, "olga", "dora")
     single = replace(system.retention, settings=replace(system.retention.settings, batch=1))
     with system.db.begin() as session:
         run = runs.plan(session, "session", ctx(house, "olga"), parts=single)
@@ -392,13 +359,7 @@ def test_a_hold_between_two_batches_keeps_what_is_left(house: Installation) -> N
             if not Between.is_placed:
                 Between.is_placed = True
                 items = tuple(Item(kind="subject", value=person.account) for person in house.people.values())
-                order = Order(
-                    case="claim-19",
-                    reason="who was signed in",
-                    authority="Regional court",
-                    review_on=date(2027, 1, 10),
-                    items=items,
-                )
+                order = hold_on("claim-19", *items, reason="who was signed in")
                 holds.place(session, order, ctx(house, "omar"))
             return done
 
@@ -414,7 +375,6 @@ def test_a_hold_that_comes_once_a_month_has_begun_to_go_is_kept_from_it(
     house: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     system = house.system
-    subject = house.people["amber_one"].account
     keep_shorter(house)
     settle(house)
     run = planned(house, "security")
@@ -428,13 +388,7 @@ def test_a_hold_that_comes_once_a_month_has_begun_to_go_is_kept_from_it(
         broken.setattr(system.retention.log.store, "drop", gone)
         carried_on(house)
     assert now(house, run).state == runs.EXECUTING
-    order = Order(
-        case="claim-20",
-        reason="a claim about a payment",
-        authority="Regional court",
-        review_on=date(2028, 1, 10),
-        items=(Item(kind="subject", value=subject),),
-    )
+    order = order_on(house, "claim-20")
     with system.db.begin() as session:
         holds.place(session, order, ctx(house, "olga"))
     for _ in range(3):
@@ -447,9 +401,7 @@ def test_a_hold_that_comes_once_a_month_has_begun_to_go_is_kept_from_it(
 
 def test_a_plan_that_was_changed_after_approval_is_not_carried_out(house: Installation) -> None:
     system = house.system
-    house.browser().sign_in(house.people["olga"], surface="staff")
-    with system.db.begin() as session:
-        session.execute(sa.update(sessions).values(ended_at=system.clock.now() - timedelta(days=100)))
+    sessions_past(house, "olga")
     run = planned(house, "session")
     approved(house, run, "dora", "dirk")
     with system.db.begin() as session:  # as whoever has the database may
@@ -464,17 +416,14 @@ def test_a_plan_that_was_changed_after_approval_is_not_carried_out(house: Instal
 
 def test_a_new_policy_ends_runs_of_the_old_one(house: Installation) -> None:
     system = house.system
-    house.browser().sign_in(house.people["olga"], surface="staff")
-    with system.db.begin() as session:
-        session.execute(sa.update(sessions).values(ended_at=system.clock.now() - timedelta(days=100)))
+    sessions_past(house, "olga")
     run = planned(house, "session")
     approved(house, run, "dora", "dirk")
     with system.db.begin() as session:
         approval = policies.propose(
             session, "session", "P1Y", "", "an authority asked for it", ctx(house, "olga"), approvals=system.approvals
         )
-    with system.db.begin() as session:
-        system.approvals.decide(session, approval, Verdict.APPROVED, "", ctx(house, "dora"))
+    agree(house, approval, "dora")
     carried_on(house)
     assert str(now(house, run).why).startswith("policy changed")
 
@@ -501,13 +450,7 @@ def test_refusals_have_their_codes(house: Installation) -> None:
         planned(house, "session")
     with pytest.raises(Forbidden), system.db.begin() as session:
         runs.plan(session, "session", ctx(house, "dora"), parts=system.retention)
-    good = Order(
-        case="claim-1",
-        reason="a claim is pending",
-        authority="Court",
-        review_on=date(2027, 1, 1),
-        items=(Item(kind="class", value="session"),),
-    )
+    good = hold_on("claim-1", Item(kind="class", value="session"))
     for wrong in (
         {"case": "Claim 1"},
         {"review_on": date(2020, 1, 1)},
@@ -558,13 +501,7 @@ def test_an_auditor_sees_what_stood_in_their_period_alone(house: Installation) -
         auditor(at + 5 * day, at + 9 * day),
     )
     house.browser().sign_in(house.people["olga"], surface="staff")
-    order = Order(
-        case="claim-21",
-        reason="who was signed in",
-        authority="Regional court",
-        review_on=date(2027, 1, 10),
-        items=(Item(kind="subject", value=house.people["olga"].account),),
-    )
+    order = hold_on("claim-21", Item(kind="subject", value=house.people["olga"].account), reason="who was signed in")
     with system.db.begin() as session:
         session.execute(sa.update(sessions).values(ended_at=at - timedelta(days=100)))
         holds.place(session, order, ctx(house, "olga"))
@@ -573,8 +510,8 @@ def test_an_auditor_sees_what_stood_in_their_period_alone(house: Installation) -
         approval = policies.propose(
             session, "session", "P1Y", "", "an authority asked for it", ctx(house, "olga"), approvals=system.approvals
         )
+    agree(house, approval, "dora")
     with system.db.begin() as session:
-        system.approvals.decide(session, approval, Verdict.APPROVED, "", ctx(house, "dora"))
         session.execute(sa.update(models.hold).values(released_at=at + 2 * day, state=holds.RELEASED))
     with system.db.read() as session:
         for who, cases, ids, version, versions in (
@@ -594,9 +531,7 @@ def test_an_auditor_sees_what_stood_in_their_period_alone(house: Installation) -
 
 def test_what_is_gone_is_counted_over_all_runs_and_not_over_those_that_are_shown(house: Installation) -> None:
     system = house.system
-    house.browser().sign_in(house.people["olga"], surface="staff")
-    with system.db.begin() as session:
-        session.execute(sa.update(sessions).values(ended_at=system.clock.now() - timedelta(days=100)))
+    sessions_past(house, "olga")
     run = planned(house, "session")
     approved(house, run, "dora", "dirk")
     carried_on(house)
@@ -615,13 +550,8 @@ def test_what_is_gone_is_counted_over_all_runs_and_not_over_those_that_are_shown
 
 
 def order_on(house: Installation, case: str) -> Order:
-    return Order(
-        case=case,
-        reason="a claim about a payment",
-        authority="Regional court",
-        review_on=date(2028, 1, 10),
-        items=(Item(kind="subject", value=house.people["amber_one"].account),),
-    )
+    """Return an order to keep all that is about amber."""
+    return hold_on(case, Item(kind="subject", value=house.people["amber_one"].account))
 
 
 def placed_beside(house: Installation, case: str) -> None:
@@ -635,25 +565,12 @@ def placed_beside(house: Installation, case: str) -> None:
         other.submit(place).result()
 
 
-@pytest.mark.parametrize("where", ["sqlite", "postgresql"])
 @pytest.mark.parametrize("moment", ["while holds are looked for", "while what is held is copied"])
 def test_a_hold_placed_while_a_month_goes_keeps_its_events(
-    tmp_path: Path, where: str, moment: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, database: dict[str, Any], moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = "" if where == "sqlite" else request.getfixturevalue("server").fresh_database()
-    database: dict[str, Any] = {"database_url": url} if url else {}
     with installed(tmp_path / "home", clock=StillClock(START), **database) as house:
-        for name, role in (
-            ("olga", roles.COMPLIANCE_OFFICER),
-            ("omar", roles.COMPLIANCE_OFFICER),
-            ("dora", roles.DPO),
-            ("dirk", roles.DPO),
-        ):
-            house.staff(name, role)
-        house.customer("amber_one", euros=20)
-        house.arrive()
-        house.system.signer.sign(START)
-        house.system.clock.move(LATER - START)  # type: ignore[attr-defined]  # a still clock
+        five_months(house)
         keep_shorter(house)
         settle(house)
         run = planned(house, "security")
@@ -684,9 +601,8 @@ def test_a_hold_placed_while_a_month_goes_keeps_its_events(
 
 def test_a_run_that_breaks_off_stops_no_other(house: Installation) -> None:
     system = house.system
-    house.browser().sign_in(house.people["olga"], surface="staff")
+    sessions_past(house, "olga")
     with system.db.begin() as session:
-        session.execute(sa.update(sessions).values(ended_at=system.clock.now() - timedelta(days=100)))
         session.execute(sa.update(devices).values(last_seen_at=system.clock.now() - timedelta(days=500)))
     broken, sound = planned(house, "device"), planned(house, "session")
     for run in (broken, sound):
@@ -706,17 +622,12 @@ def test_a_run_that_breaks_off_stops_no_other(house: Installation) -> None:
     assert (now(house, broken).state, now(house, broken).why) == (runs.EXECUTING, "broke off: ZeroDivisionError")
 
 
-@pytest.mark.parametrize("where", ["sqlite", "postgresql"])
 def test_two_who_plan_in_the_same_moment_have_one_run(
-    tmp_path: Path, where: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, database: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = "" if where == "sqlite" else request.getfixturevalue("server").fresh_database()
-    database: dict[str, Any] = {"database_url": url} if url else {}
     with installed(tmp_path / "home", clock=StillClock(LATER), **database) as house:
         house.staff("olga", roles.COMPLIANCE_OFFICER)
-        house.browser().sign_in(house.people["olga"], surface="staff")
-        with house.system.db.begin() as session:
-            session.execute(sa.update(sessions).values(ended_at=LATER - timedelta(days=100)))
+        sessions_past(house, "olga")
         monkeypatch.setattr(runs, "_demand_no_other", lambda session, class_: None)  # both looked before either planned
         first = planned(house, "session")
         with pytest.raises(RunOpen):
@@ -764,11 +675,8 @@ def test_a_certificate_says_that_backups_are_the_operators_and_end_by_the_policy
         approval = policies.propose(
             session, "backup", "P45D", "", "the operator keeps them longer", asker, approvals=system.approvals
         )
-    with system.db.begin() as session:
-        system.approvals.decide(session, approval, Verdict.APPROVED, "", ctx(house, "dora"))
-    house.browser().sign_in(house.people["olga"], surface="staff")
-    with system.db.begin() as session:
-        session.execute(sa.update(sessions).values(ended_at=system.clock.now() - timedelta(days=100)))
+    agree(house, approval, "dora")
+    sessions_past(house, "olga")
     run = planned(house, "session")
     approved(house, run, "dora", "dirk")
     carried_on(house)

@@ -16,7 +16,8 @@ from app.kernel.approvals import Verdict
 from app.kernel.clock import StillClock
 from compliance.retention import execute, runs
 from ingest import models as log
-from tests.compliance.test_retention import ctx, is_sound, planned, settle
+from tests.compliance.office import ctx
+from tests.compliance.test_retention import is_sound, planned, settle
 from tests.support.installation import installed
 from tests.support.killing import KILLED, killed
 

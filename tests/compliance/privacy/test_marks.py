@@ -11,7 +11,8 @@ from app.kernel.crypto import Secret
 from app.kernel.errors import ConfigurationRefused
 from app.kernel.marks import Mark, personal, technical
 from compliance.catalog import purposes, retention
-from compliance.contracts.tables import MarkedTables, PathUnknown, parse
+from compliance.contracts.marked.paths import PathUnknown, parse
+from compliance.contracts.tables import MarkedTables
 from compliance.privacy import graph
 from tests.support.installation import Installation
 

@@ -2,49 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, cast
-
-from sqlalchemy.orm import Session
+from typing import cast
 
 from app.identity import roles
 from app.kernel.access import Actor, ActorKind
 from app.kernel.errors import Unavailable
 from compliance import pressing
-from compliance.contracts.personal import PersonalDataSource, Target
+from compliance.contracts.personal import PersonalDataSource
 from compliance.privacy import jobs, moving, requests, trouble
 from compliance.privacy.erasure import deciding
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Kind, State
 from compliance.privacy.trouble import Trouble
 from tests.compliance.privacy.rights import Rights
+from tests.compliance.privacy.test_erase_execution import Blind
 
 MINUTE = timedelta(minutes=1)
-
-
-class Blind:
-    """A source that sees a row for ever."""
-
-    def __init__(self, inner: PersonalDataSource) -> None:
-        self._inner = inner
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def remaining(self, session: Session, targets: Sequence[Target]) -> int:
-        return 1
 
 
 def begun(rights: Rights, name: str) -> str:
     """Return an erasure that is being carried out."""
     amber = rights.house.customer(name)
-    rights.calm()
     officer = rights.house.staff(f"{name}_olga", roles.COMPLIANCE_OFFICER)
     dpo = rights.house.staff(f"{name}_dora", roles.DPO)
-    request_id = rights.approved_erasure(amber, officer, dpo)
-    rights.clock.move(timedelta(hours=72))
+    request_id = rights.due_erasure(amber, officer, dpo)
     with rights.db.begin() as session:
         deciding.start(session, rights.job(), parts=rights.parts)
     return request_id

@@ -1,0 +1,1 @@
+"""Tables by their marks: columns, paths and what is done by them; `MarkedTables` is the source that is made of it."""
