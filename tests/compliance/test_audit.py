@@ -451,7 +451,9 @@ def test_a_question_is_answered_with_evidence_of_the_period(house: Installation)
 
 def test_a_sample_that_was_asked_for_is_drawn_by_the_auditors_seed(house: Installation) -> None:
     with house.system.db.begin() as session:
-        id = requests.ask_sample(session, "winter", Filter(action="auth.*"), 5, "For 10.2.1", ctx(house, "audrey"))
+        id = requests.ask_sample(
+            session, "winter", Filter(action="auth.*"), 5, "For row 10.2.1 alone", ctx(house, "audrey")
+        )
         done = requests.answer(session, id, "Drawn by your seed", "", ctx(house, "olga"), parts=house.system.reports)
     mine = drawn(house, "audrey", "winter", Filter(action="auth.*"), 5)
     assert list(done.evidence) == [f"EV-{sequence:09d}" for sequence in mine.sequences]
