@@ -127,6 +127,7 @@ def end(
     """
     call_off_approval(session, found, ctx, parts)
     session.execute(sa.update(package).where(package.c.request_id == found.id).values(key_ct=None))
+    trouble.over(session, found.id)
     move(session, found, state, ctx, event=event, note=note)
     ids = session.scalars(sa.select(request.c.id).where(request.c.linked_to == found.id).order_by(request.c.id)).all()
     beside = [each for each in (requests.locked(session, id) for id in ids) if each.is_open]

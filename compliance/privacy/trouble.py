@@ -1,4 +1,7 @@
-"""What fails again and again at a request: since when, at which step, with which code; gone once that step is done."""
+"""What fails again and again at a request: since when, at which step, with which code; gone once that step is done.
+
+It goes, too, when the request ends; what fails after that is what completes an erasure that left something behind.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from app.kernel.access import PRIVACY_REQUEST_READ, Actor
 from app.kernel.context import Context
 from app.kernel.errors import OnePayError
 from compliance.privacy.models import request, request_trouble
-from compliance.privacy.request import ENDED, Kind
+from compliance.privacy.request import Kind
 
 STUCK_TRIES: Final = 2
 """What failed once is tried again by itself; what failed so often is a person's to look at."""
@@ -77,8 +80,8 @@ def over(session: Session, request_id: str) -> None:
 
 
 def of_request(session: Session, request_id: str) -> Trouble | None:
-    """Return what fails at a request that is open, or None."""
-    row = session.execute(_open().where(request_trouble.c.request_id == request_id)).one_or_none()
+    """Return what fails at a request, or None."""
+    row = session.execute(_of_requests().where(request_trouble.c.request_id == request_id)).one_or_none()
     return None if row is None else _of(row)
 
 
@@ -88,7 +91,7 @@ def stuck(session: Session, actor: Actor) -> Sequence[Trouble]:
     No row about a person is read: whose request it is says its own page.
     """
     actor.require(PRIVACY_REQUEST_READ)
-    query = _open().where(request_trouble.c.tries >= STUCK_TRIES)
+    query = _of_requests().where(request_trouble.c.tries >= STUCK_TRIES)
     if actor.period is not None:
         begin, end = actor.period
         query = query.where(request.c.received_at >= begin, request.c.received_at < end)
@@ -96,9 +99,8 @@ def stuck(session: Session, actor: Actor) -> Sequence[Trouble]:
     return [_of(row) for row in rows]
 
 
-def _open() -> sa.Select[tuple[object, ...]]:
-    joined = sa.select(request_trouble, request.c.kind).join(request, request.c.id == request_trouble.c.request_id)
-    return joined.where(request.c.state.not_in([state.value for state in ENDED]))
+def _of_requests() -> sa.Select[tuple[object, ...]]:
+    return sa.select(request_trouble, request.c.kind).join(request, request.c.id == request_trouble.c.request_id)
 
 
 def _of(row: sa.Row[tuple[object, ...]]) -> Trouble:

@@ -20,6 +20,7 @@ def house(tmp_path: Path) -> Iterator[Installation]:
     with installed(tmp_path / "home") as made:
         made.staff("ada", "administrator")
         made.arrive()
+        assert made.app, "its doors are there"
         yield made
 
 

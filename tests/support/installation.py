@@ -73,7 +73,8 @@ class Installation:
         self.arrive()
 
     def turn_whole(self) -> None:
-        """Let everything happen that the worker would do now."""
+        """Let everything happen that the worker would do now, as it looks at the doors of the application, too."""
+        assert self.app
         self.turn(besides=())
 
     def arrive(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from datetime import timedelta
 
 import pytest
@@ -16,6 +16,7 @@ from app.identity.models import contact, password
 from app.kernel.errors import Unavailable
 from compliance.contracts.personal import Seed, Target
 from compliance.contracts.tables import MarkedTables
+from compliance.privacy import trouble
 from compliance.privacy.erasure import certificates, deciding
 from compliance.privacy.models import request
 from compliance.privacy.request import State
@@ -191,12 +192,19 @@ def test_what_cannot_be_completed_stops_no_other_and_is_tried_again(
     notes = [each.note or "" for each in rights.steps(firsts[0])]
     assert len([note for note in notes if note.startswith("completing failed")]) == 1, "set aside, not tried each time"
     assert [rights.get(id).closed_at for id in firsts] == closed_at, "what was closed is not closed again"
+    assert _troubles(rights, firsts) == ["completing", None], "told of a request that is closed, too"
 
     rights.clock.move(timedelta(minutes=10))
     for _ in range(2):
         rights.work()
     (completed,) = _following(rights, firsts[0])
     assert rights.get(completed).state is State.CLOSED
+    assert _troubles(rights, firsts) == [None, None]
+
+
+def _troubles(rights: Rights, ids: Sequence[str]) -> list[str | None]:
+    with rights.db.read() as session:
+        return [found and found.what for found in (trouble.of_request(session, id) for id in ids)]
 
 
 def _following(rights: Rights, request_id: str) -> list[str]:
