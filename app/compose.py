@@ -75,7 +75,7 @@ from compliance.probes import reviews as review_probes
 from compliance.probes import rights as rights_probes
 from compliance.probes import scans as scan_probes
 from compliance.probes import selftest as selftest_probes
-from compliance.registers import breaches, processing
+from compliance.registers import breach_decision, breach_handling, breaches, processing
 from compliance.registers import source as registers_source
 from compliance.registers.models import metadata as register_tables
 from compliance.registers.parts import Registers
@@ -312,7 +312,7 @@ def make_system(
     forgetting = Forgetting(db=db, store=working_store, target=shipper.target, archive=archive)
     retention = Retention(sources=compliance.sources, log=forgetting, approvals=approvals, roles=accounts.roles_of)
     registers = Registers(sources=compliance.sources, approvals=approvals, settings=compliance.privacy.settings)
-    approvals.declare(breaches.kind(approvals), processing.kind(approvals, registers))
+    approvals.declare(breach_decision.kind(approvals), processing.kind(approvals, registers))
     reviews = (RoleReviews(approvals),)
     asked = _probes(db, identity, runner, entrances, response, reviews, compliance, retention, registers)
     engine = _engine(settings, shipper, probes=asked)
@@ -507,7 +507,7 @@ def _declare(book: ApprovalBook, identity: Identity, compliance: Compliance) -> 
 def _open_breach(session: Session, incident: str, title: str, ctx: Context) -> str:
     """Start the clock of a breach for a playbook: whoever runs it was certain at that instant."""
     ours = replace(ctx, actor=service("breaches", PRIVACY_BREACH_WRITE))
-    return breaches.open_breach(session, breaches.Found(title=title, aware_at=ctx.at, incident=incident), ours)
+    return breach_handling.open_breach(session, breaches.Found(title=title, aware_at=ctx.at, incident=incident), ours)
 
 
 def _store_settings(settings: Settings) -> StoreSettings:

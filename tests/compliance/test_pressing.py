@@ -19,7 +19,7 @@ from compliance.attest.models import attestation
 from compliance.catalog.controls import PCI
 from compliance.privacy import moving, recipients
 from compliance.privacy.recipients import RECEIPT, Answer
-from compliance.registers import breaches, processors
+from compliance.registers import breach_handling, breaches, processors
 from compliance.registers.breaches import Found
 from compliance.registers.models import breach
 from compliance.registers.processors import Entry
@@ -79,7 +79,7 @@ def test_to_an_auditor_only_what_came_in_their_period_counts(rights: Rights) -> 
     rights.ask(rights.house.people["amber_one"], "erasure")
     at = rights.clock.now()
     with rights.db.begin() as session:
-        breaches.open_breach(session, Found(title="A mailbox was read", aware_at=at), ctx(rights.house, "olga"))
+        breach_handling.open_breach(session, Found(title="A mailbox was read", aware_at=at), ctx(rights.house, "olga"))
     for actor, count in ((auditor(at - DAY, at + DAY), 1), (auditor(at - 9 * DAY, at - DAY), 0)):
         with rights.db.read() as session:
             assert pressing.requests(session, actor).open == count
@@ -89,7 +89,7 @@ def test_to_an_auditor_only_what_came_in_their_period_counts(rights: Rights) -> 
 def test_the_clock_of_a_breach_counts_until_it_is_told_or_kept(rights: Rights) -> None:
     officer, at = ctx(rights.house, "olga"), rights.clock.now()
     with rights.db.begin() as session:
-        breaches.open_breach(session, Found(title="A mailbox was read", aware_at=at), officer)
+        breach_handling.open_breach(session, Found(title="A mailbox was read", aware_at=at), officer)
     for state, due in (
         (breaches.SUSPECTED, at + 3 * DAY),
         (breaches.ASSESSING, at + 3 * DAY),

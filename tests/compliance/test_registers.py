@@ -18,17 +18,15 @@ from app.kernel.clock import StillClock
 from app.kernel.context import Context
 from app.kernel.errors import Forbidden, NotFound, SamePerson, WrongState
 from compliance.catalog import purposes
-from compliance.registers import breaches, jobs, processing, processors
-from compliance.registers.breaches import (
-    Assessment,
+from compliance.registers import breach_decision, breach_handling, breaches, jobs, processing, processors
+from compliance.registers.breach_handling import (
     AwarenessInvalid,
-    Breach,
     BreachIncomplete,
-    Found,
     LateReasonMissing,
     PeopleUntold,
     RiskDecided,
 )
+from compliance.registers.breaches import Assessment, Breach, Found
 from compliance.registers.models import activity_approval, breach, processor
 from compliance.registers.processors import POINTS, Entry, ProcessorInvalid
 from compliance.states import State
@@ -67,13 +65,13 @@ def opened(rights: Rights, ago: timedelta = timedelta(hours=1), **more: str) -> 
     ctx = as_(rights, "olga")
     found = Found(title="A mailbox was read", aware_at=rights.clock.now() - ago, **more)
     with rights.db.begin() as session:
-        return breaches.open_breach(session, found, ctx)
+        return breach_handling.open_breach(session, found, ctx)
 
 
 def assessed(rights: Rights, made: Assessment = KNOWN) -> str:
     id_ = opened(rights)
     with rights.db.begin() as session:
-        breaches.assess(session, id_, made, as_(rights, "olga"))
+        breach_handling.assess(session, id_, made, as_(rights, "olga"))
     return id_
 
 
@@ -94,7 +92,7 @@ def decided(rights: Rights, id_: str, decision: str, by: str = "dora") -> None:
     approvals = rights.house.system.approvals
     with rights.db.begin() as session:
         reasons = "Strangers may deceive the people concerned"
-        approval = breaches.propose(session, id_, decision, reasons, as_(rights, "olga"), approvals=approvals)
+        approval = breach_decision.propose(session, id_, decision, reasons, as_(rights, "olga"), approvals=approvals)
     rights.vote(approval, as_(rights, by))
 
 
@@ -114,10 +112,10 @@ def test_nobody_was_aware_after_it_was_written_down(rights: Rights) -> None:
     ctx = as_(rights, "olga")
     later = START + timedelta(minutes=1)
     with rights.db.begin() as session, pytest.raises(AwarenessInvalid):
-        breaches.correct_awareness(session, id_, later, "the mail came later", ctx)
+        breach_handling.correct_awareness(session, id_, later, "the mail came later", ctx)
     earlier = START - timedelta(hours=6)
     with rights.db.begin() as session:
-        breaches.correct_awareness(session, id_, earlier, "the night shift had seen it", ctx)
+        breach_handling.correct_awareness(session, id_, earlier, "the night shift had seen it", ctx)
     found = now(rights, id_)
     assert found.due_at == earlier + timedelta(hours=72)
     assert [(step.what, step.before, step.after) for step in found.steps][-1] == (
@@ -135,26 +133,26 @@ def test_two_people_decide_and_the_notice_is_drafted(rights: Rights) -> None:
     id_ = opened(rights, incident="inc_7")
     approvals, ctx = rights.house.system.approvals, as_(rights, "olga")
     with rights.db.begin() as session, pytest.raises(BreachIncomplete):
-        breaches.propose(session, id_, breaches.NOTIFY, "so that they know", ctx, approvals=approvals)
+        breach_decision.propose(session, id_, breaches.NOTIFY, "so that they know", ctx, approvals=approvals)
     with rights.db.begin() as session:
-        breaches.assess(session, id_, KNOWN, ctx)
+        breach_handling.assess(session, id_, KNOWN, ctx)
     with rights.db.begin() as session, pytest.raises(WrongState):
-        breaches.notify(session, id_, breaches.AUTHORITY, "We tell you of a breach", ctx)
+        breach_handling.notify(session, id_, breaches.AUTHORITY, "We tell you of a breach", ctx)
     decided(rights, id_, breaches.NOTIFY)
     found = now(rights, id_)
     assert (found.state, found.decision) == (breaches.TO_NOTIFY, breaches.NOTIFY)
-    text = breaches.draft(found, parts=rights.house.system.registers, contact="dpo@onepay.example")
+    text = breach_handling.draft(found, parts=rights.house.system.registers, contact="dpo@onepay.example")
     for part in ("inc_7", KNOWN.nature, "about 140 people", "dpo@onepay.example", KNOWN.consequences, KNOWN.measures):
         assert part in text
     with rights.db.begin() as session:
-        breaches.notify(session, id_, breaches.AUTHORITY, text, ctx)
+        breach_handling.notify(session, id_, breaches.AUTHORITY, text, ctx)
     assert said(rights, "privacy.breaches") == (State.PASS, [])
     with rights.db.begin() as session, pytest.raises(PeopleUntold):
-        breaches.complete(session, id_, ctx)
+        breach_handling.complete(session, id_, ctx)
     with rights.db.begin() as session:
-        breaches.notify(session, id_, breaches.AUTHORITY, "More is known: it was forty people", ctx)
-        breaches.notify(session, id_, breaches.PEOPLE, "Your letters were read by a stranger", ctx)
-        breaches.complete(session, id_, ctx)
+        breach_handling.notify(session, id_, breaches.AUTHORITY, "More is known: it was forty people", ctx)
+        breach_handling.notify(session, id_, breaches.PEOPLE, "Your letters were read by a stranger", ctx)
+        breach_handling.complete(session, id_, ctx)
     assert [(one.recipient, one.phase) for one in now(rights, id_).notices] == [
         ("authority", 1),
         ("authority", 2),
@@ -168,7 +166,7 @@ def test_who_proposed_does_not_decide(rights: Rights) -> None:
     id_ = assessed(rights)
     approvals = rights.house.system.approvals
     with rights.db.begin() as session:
-        approval = breaches.propose(
+        approval = breach_decision.propose(
             session,
             id_,
             breaches.KEEP,
@@ -187,7 +185,7 @@ def test_what_changed_meanwhile_is_not_what_was_decided(rights: Rights) -> None:
     id_ = assessed(rights)
     approvals = rights.house.system.approvals
     with rights.db.begin() as session:
-        approval = breaches.propose(
+        approval = breach_decision.propose(
             session,
             id_,
             breaches.KEEP,
@@ -207,12 +205,12 @@ def test_a_late_notice_says_why(rights: Rights) -> None:
     decided(rights, id_, breaches.NOTIFY)
     ctx = as_(rights, "olga")
     with rights.db.begin() as session, pytest.raises(LateReasonMissing):
-        breaches.notify(session, id_, breaches.AUTHORITY, "We tell you of a breach", ctx)
+        breach_handling.notify(session, id_, breaches.AUTHORITY, "We tell you of a breach", ctx)
     assert said(rights, "privacy.breaches")[1] == ["is to be notified, and its 72 hours are over"]
     with rights.db.begin() as session:
         why = "We could not tell before whose letters these were"
         text = "We tell you of a breach"
-        made = breaches.notify(session, id_, breaches.AUTHORITY, text, ctx, late_reason=why)
+        made = breach_handling.notify(session, id_, breaches.AUTHORITY, text, ctx, late_reason=why)
     assert made.late_reason == why
     assert said(rights, "privacy.breaches") == (State.PASS, [])
 
@@ -224,10 +222,10 @@ def test_people_at_high_risk_are_written_to_or_it_says_why_not(rights: Rights) -
     rights.clock.move(timedelta(hours=73))
     assert said(rights, "privacy.high_risk")[0] is State.FAIL
     with rights.db.begin() as session, pytest.raises(Forbidden):
-        breaches.except_letters(session, id_, "The mail was encrypted", as_(rights, "olga"))
+        breach_handling.except_letters(session, id_, "The mail was encrypted", as_(rights, "olga"))
     with rights.db.begin() as session:
         why = "The mail was encrypted, and the key was elsewhere"
-        breaches.except_letters(session, id_, why, as_(rights, "dora"))
+        breach_handling.except_letters(session, id_, why, as_(rights, "dora"))
     assert said(rights, "privacy.high_risk") == (State.PASS, [])
 
 
@@ -235,14 +233,14 @@ def test_one_person_takes_back_no_risk_that_two_decided_on(rights: Rights) -> No
     id_ = assessed(rights)
     decided(rights, id_, breaches.NOTIFY)
     with rights.db.begin() as session, pytest.raises(RiskDecided):
-        breaches.assess(session, id_, replace(KNOWN, high_risk=False), as_(rights, "olga"))
+        breach_handling.assess(session, id_, replace(KNOWN, high_risk=False), as_(rights, "olga"))
     with rights.db.begin() as session:
-        breaches.assess(session, id_, replace(KNOWN, people=90), as_(rights, "dora"))
+        breach_handling.assess(session, id_, replace(KNOWN, people=90), as_(rights, "dora"))
     step = now(rights, id_).steps[-1]
     assert "140 people" in str(step.before)
     assert "90 people" in str(step.after)
     with rights.db.begin() as session, pytest.raises(SamePerson):
-        breaches.except_letters(session, id_, "The mail was encrypted", as_(rights, "dora"))
+        breach_handling.except_letters(session, id_, "The mail was encrypted", as_(rights, "dora"))
 
 
 def test_the_register_is_approved_by_its_hash_and_its_difference_is_shown(

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.identity import roles
-from compliance.registers import breaches
+from compliance.registers import breach_handling
 from compliance.registers.breaches import Found
 from ingest.models import outbox
 from tests.compliance.privacy.rights import Rights
@@ -45,7 +45,7 @@ def test_what_waits_stands_in_menu_and_header_without_a_reading(rights: Rights, 
         rights.ask(rights.house.people["amber_one"], "rectification", detail="My name is Amber")
     with rights.db.begin() as session:
         found = Found(title="A mailbox was read", aware_at=rights.clock.now())
-        breaches.open_breach(session, found, rights.colleague(officer.person, roles.COMPLIANCE_OFFICER))
+        breach_handling.open_breach(session, found, rights.colleague(officer.person, roles.COMPLIANCE_OFFICER))
     with rights.db.read() as session:
         before = session.scalar(
             sa.select(sa.func.count()).select_from(outbox).where(outbox.c.kind == "access.data.read")

@@ -17,7 +17,7 @@ from app.simulator.prologue import staff
 from compliance.privacy import clock, consent, identity, intake, recipients, rights
 from compliance.privacy.recipients import RECEIPT, Answer
 from compliance.privacy.request import Asked, Kind
-from compliance.registers import breaches, processing, processors
+from compliance.registers import breach_handling, processing, processors
 from compliance.registers.breaches import Assessment, Found
 from compliance.registers.processors import POINTS, Entry
 
@@ -128,7 +128,7 @@ def _notice(system: System, people: dict[str, str]) -> None:
         high_risk=False,
     )
     with system.db.begin() as session:
-        breaches.assess(session, breaches.open_breach(session, found, ctx), known, ctx)
+        breach_handling.assess(session, breach_handling.open_breach(session, found, ctx), known, ctx)
 
 
 def _confirm(system: System, people: dict[str, str]) -> None:

@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 from app.kernel import numbers
 from app.kernel.access import PRIVACY_BREACH_DECIDE, PRIVACY_BREACH_WRITE, Permission
 from app.kernel.context import Context
-from compliance.registers import breaches
-from compliance.registers.breaches import Assessment, AwarenessInvalid, Found
+from compliance.registers import breach_decision, breach_handling
+from compliance.registers.breach_handling import AwarenessInvalid
+from compliance.registers.breaches import Assessment, Found
 from dashboards import acts
 from dashboards.acts import Deed
 from dashboards.mount import Console
@@ -52,7 +53,7 @@ def _enter(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
         incident=deed.text("incident").strip() or None,
         controller=deed.text("controller").strip() or None,
     )
-    breaches.open_breach(session, found, ctx)
+    breach_handling.open_breach(session, found, ctx)
     return "Its clock runs"
 
 
@@ -66,23 +67,23 @@ def _keep(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
         measures=deed.text("measures"),
         high_risk=deed.text("risk") == "high",
     )
-    breaches.assess(session, deed.of, made, ctx)
+    breach_handling.assess(session, deed.of, made, ctx)
     return "It is kept"
 
 
 def _set_aware(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
-    breaches.correct_awareness(session, deed.of, _instant(deed.text("aware_at")), deed.text("reason"), ctx)
+    breach_handling.correct_awareness(session, deed.of, _instant(deed.text("aware_at")), deed.text("reason"), ctx)
     return "Its clock was set anew"
 
 
 def _propose(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
     approvals, decision = sources.registers.approvals, deed.text("decision")
-    breaches.propose(session, deed.of, decision, deed.text("reason"), ctx, approvals=approvals)
+    breach_decision.propose(session, deed.of, decision, deed.text("reason"), ctx, approvals=approvals)
     return "A second person is asked"
 
 
 def _notify(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
-    breaches.notify(
+    breach_handling.notify(
         session,
         deed.of,
         deed.text("recipient"),
@@ -95,10 +96,10 @@ def _notify(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str
 
 
 def _except(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
-    breaches.except_letters(session, deed.of, deed.text("reason"), ctx)
+    breach_handling.except_letters(session, deed.of, deed.text("reason"), ctx)
     return "It is written down"
 
 
 def _complete(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
-    breaches.complete(session, deed.of, ctx)
+    breach_handling.complete(session, deed.of, ctx)
     return "It is complete"

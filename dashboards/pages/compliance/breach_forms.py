@@ -8,7 +8,7 @@ import dash_mantine_components as dmc
 from dash import html
 
 from app.kernel.access import PRIVACY_BREACH_DECIDE, PRIVACY_BREACH_WRITE
-from compliance.registers import breaches
+from compliance.registers import breach_handling, breaches
 from compliance.registers.breaches import Breach
 from dashboards import acts
 from dashboards.kit import (
@@ -62,7 +62,7 @@ def of_breach(view: View, one: Breach, contact: str) -> list[Part]:
         if one.is_assessed:
             made.append(_folded("Propose the decision", _decide(one), is_open=True))
     if one.state in (breaches.TO_NOTIFY, breaches.NOTIFIED):
-        text = breaches.draft(one, parts=view.sources.registers, contact=contact)
+        text = breach_handling.draft(one, parts=view.sources.registers, contact=contact)
         made.append(_folded("Note a notice that was sent", _notice(view, one, text), is_open=True))
         if one.high_risk and not one.letters_exception and viewer.may(PRIVACY_BREACH_DECIDE):
             made.append(_folded("Write nobody", _reasoned("breach-except", one, "Why people are not written to")))

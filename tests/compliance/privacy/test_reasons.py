@@ -15,8 +15,9 @@ from app.kernel.errors import ReasonMissing
 from compliance.privacy import identity, intake, moving, rectify, restrict
 from compliance.privacy.parts import ReceiptInvalid
 from compliance.privacy.request import Asked
-from compliance.registers import breaches
-from compliance.registers.breaches import Found, LateReasonMissing
+from compliance.registers import breach_handling, breaches
+from compliance.registers.breach_handling import LateReasonMissing
+from compliance.registers.breaches import Found
 from tests.compliance.privacy.rights import Rights
 
 NONE = ("..........", "-- -- -- -- --", "aaaaaaaaaaaa", "  short  1 ", "")
@@ -57,14 +58,14 @@ def test_a_late_receipt_and_a_late_notice_say_why_by_the_same_rule(rights: Right
     received = rights.clock.now().date() - timedelta(days=90)
     with rights.db.begin() as session:
         found = Found(title="A mailbox was read", aware_at=rights.clock.now() - timedelta(days=4))
-        breach_id = breaches.open_breach(session, found, ctx)
+        breach_id = breach_handling.open_breach(session, found, ctx)
         breaches_state(session, breach_id)
     wanted, said = Asked(kind="access", channel="letter"), "What happened, to whom, and what is done"
     for why in NONE:
         with pytest.raises(ReceiptInvalid), rights.db.begin() as session:
             intake.enter(session, wanted, amber.account, received, ctx, parts=rights.parts, reason=why)
         with pytest.raises(LateReasonMissing), rights.db.begin() as session:
-            breaches.notify(session, breach_id, breaches.AUTHORITY, said, ctx, late_reason=why)
+            breach_handling.notify(session, breach_id, breaches.AUTHORITY, said, ctx, late_reason=why)
 
 
 def breaches_state(session: Session, breach_id: str) -> None:
