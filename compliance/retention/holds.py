@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -208,14 +208,19 @@ def keeping(db: Database, store: EventStore, class_: str) -> Keeping:
     def look(lo: int, hi: int) -> Held:
         with db.read() as session:
             seen = active(session)
-        known = frozenset(one.id for one in seen)
-
-        def stands(session: Session) -> bool:
-            return known.issuperset(one.id for one in standing(session))
-
-        return Held(by_case=sequences(seen, store, class_, lo, hi), stands=stands)
+        return Held(by_case=sequences(seen, store, class_, lo, hi), stands=none_since(seen))
 
     return look
+
+
+def none_since(seen: Sequence[Hold]) -> Callable[[Session], bool]:
+    """Return what tells, within a transaction of `Database.begin`, whether no hold was placed since some were seen."""
+    known = frozenset(one.id for one in seen)
+
+    def stands(session: Session) -> bool:
+        return known.issuperset(one.id for one in standing(session))
+
+    return stands
 
 
 def listed(session: Session, actor: Actor) -> list[Hold]:

@@ -15,7 +15,7 @@ from app.kernel import crypto
 from app.kernel.clock import from_micros
 from app.kernel.context import Context
 from app.kernel.db import Database, changed, delete_for_good, insert_once
-from app.kernel.errors import WrongState
+from app.kernel.errors import Conflict, WrongState
 from app.kernel.ids import derived
 from ingest.events.envelope import Event
 from ingest.events.key import SecretCreated, SecretDestroyed, SecretRotated, SubjectKeyDestroyed
@@ -34,6 +34,12 @@ class RowsLeft(WrongState):
     """Keys are still wrapped under the epoch that is to end, so its key stays."""
 
     code = "epoch_rows_left"
+
+
+class KeysKept(Conflict):
+    """What has to keep these keys came meanwhile, so none of them was destroyed."""
+
+    code = "keys_kept"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +75,21 @@ class Rolled:
 
 
 def destroy(
-    subject: str, classes: Collection[str], why: str, ctx: Context, *, parts: Parts, run: str | None = None
+    subject: str,
+    classes: Collection[str],
+    why: str,
+    ctx: Context,
+    *,
+    parts: Parts,
+    run: str | None = None,
+    stands: Callable[[Session], bool] = lambda session: True,
 ) -> Destroyed:
     """Destroy a person's keys of these classes for good; nothing of them is ever made again.
 
     The event is in the log before a key goes, and names the classes alone. Killed between, or called again, it goes on
-    under the same event. Raises what waiting for the log raises: then nothing was destroyed.
+    under the same event. `stands` tells within a transaction that writes whether nothing came that keeps the keys, and
+    lets nothing come before that transaction ends; raises `KeysKept` where it did. Raises what waiting for the log
+    raises: then, too, nothing was destroyed.
     """
     wanted = tuple(sorted(set(classes)))
     assert wanted, "somebody is erased in some class"
@@ -83,7 +98,10 @@ def destroy(
     _record_once(parts, event, ctx, event_id)
     if parts.wait is not None:
         parts.wait(event_id)
-    had = end_keys(subject, wanted, why, ctx.at, keys=parts.keys)
+    with parts.db.begin() as session:
+        if not stands(session):
+            raise KeysKept(object_id=subject)
+        had = end_keys(subject, wanted, why, ctx.at, keys=parts.keys)
     return Destroyed(subject=subject, classes=wanted, had_key=tuple(had), at=ctx.at, event_id=event_id)
 
 

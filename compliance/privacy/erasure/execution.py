@@ -24,8 +24,11 @@ from compliance.privacy.erasure.planning import GOES, Planned
 from compliance.privacy.models import erasure_target, request
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Kind, Request, State
+from compliance.retention import holds
+from compliance.retention.holds import Hold
 from ingest.events.privacy import SubjectErased
 from ingest.log import shredding
+from ingest.log.shredding import KeysKept
 from ingest.log.shredding import Parts as Shredding
 
 KEYS: Final = "subject keys"
@@ -95,8 +98,9 @@ def step(db: Database, request_id: str, ctx: Context, *, parts: Privacy, shreds:
         found = requests.locked(session, request_id)
         if found.state not in (State.EXECUTING, State.EXECUTED):
             return False
+        seen: Sequence[Hold] = ()
         if found.state is State.EXECUTING:
-            holding.give_way(session, found, parts)
+            seen = holding.give_way(session, found, parts)
             if _next_batch(session, found, ctx, parts):
                 return True
     if found.state is State.EXECUTED:
@@ -104,7 +108,11 @@ def step(db: Database, request_id: str, ctx: Context, *, parts: Privacy, shreds:
     # Keys lie in a database of their own: they go first, and what says so follows. A kill between repeats it.
     classes = batches.key_classes(db, request_id)
     if classes:
-        shredding.destroy(found.subject, classes, LAW, ctx, parts=shreds, run=request_id)
+        stands = holds.none_since(seen)
+        try:
+            shredding.destroy(found.subject, classes, LAW, ctx, parts=shreds, run=request_id, stands=stands)
+        except KeysKept:
+            return True  # a hold came while the log was waited for: the next step gives way to it
     with db.begin() as session:
         found = requests.locked(session, request_id)
         if found.state is State.EXECUTING:

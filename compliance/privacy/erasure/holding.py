@@ -30,14 +30,14 @@ def is_held(target: Target, standing: Sequence[Hold], parts: Privacy) -> bool:
     return is_of_log and holds.keep_key(standing, parts.store, target.subject, target.id)
 
 
-def give_way(session: Session, found: Request, parts: Privacy) -> None:
+def give_way(session: Session, found: Request, parts: Privacy) -> Sequence[Hold]:
     """Leave what a legal hold keeps, also one that was placed since the plan; asked before each batch (PRV-40).
 
-    If holds cannot be read nothing is erased, since the transaction ends here.
+    Returns the holds that stand. If they cannot be read nothing is erased, since the transaction ends here.
     """
     standing = holds.standing(session)
     if not standing:
-        return
+        return standing
     of = erasure_target.c
     undone = sa.select(erasure_target).where(of.request_id == found.id, of.done_at.is_(None), of.action.in_(GOES))
     last = sa.select(sa.func.max(of.place)).where(of.request_id == found.id)
@@ -57,6 +57,7 @@ def give_way(session: Session, found: Request, parts: Privacy) -> None:
         else:
             session.execute(sa.delete(erasure_target).where(this))
     _spare_keys(session, found)
+    return standing
 
 
 def _spare_keys(session: Session, found: Request) -> None:

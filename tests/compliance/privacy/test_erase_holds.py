@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Sequence, Set
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -17,13 +18,14 @@ from app.kernel.errors import Unavailable
 from compliance.contracts.personal import Seed, Target
 from compliance.contracts.tables import MarkedTables
 from compliance.privacy import trouble
-from compliance.privacy.erasure import certificates, deciding
+from compliance.privacy.erasure import certificates, deciding, execution
 from compliance.privacy.models import request
 from compliance.privacy.request import State
 from compliance.retention import holds
 from compliance.retention.holds import Item
 from compliance.retention.models import hold as hold_table
 from ingest import models as log
+from ingest.models import subject_key
 from tests.compliance.office import hold_on
 from tests.compliance.privacy.rights import Rights
 from tests.compliance.privacy.test_access import send
@@ -94,6 +96,36 @@ def test_a_hold_on_an_event_keeps_the_key_that_opens_it(staffed: tuple[Rights, P
     with rights.db.read() as session:
         again = sa.select(request.c.id).where(request.c.subject == amber.account, request.c.kind == "erasure")
         assert session.scalars(again).all() == [request_id], "what a hold keeps is not erased again while it stands"
+
+
+def test_a_hold_that_comes_while_the_log_is_waited_for_keeps_the_keys(
+    staffed: tuple[Rights, Person, Person],
+) -> None:
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_waiting")
+    request_id = rights.due_erasure(amber, officer, dpo)
+    shreds = rights.house.system.shredding
+    order = hold_on("court-47", Item(kind="subject", value=amber.account))
+    came: list[str] = []
+
+    def wait(event_id: str) -> None:
+        if not came:
+            with rights.db.begin() as session:
+                came.append(holds.place(session, order, rights.colleague(officer, roles.COMPLIANCE_OFFICER)))
+
+    ctx = rights.house.system.job_context("privacy", rights.clock.now())
+    with rights.db.begin() as session:
+        deciding.start(session, ctx, parts=rights.parts)
+    execution.carry_out(rights.db, request_id, ctx, parts=rights.parts, shreds=replace(shreds, wait=wait))
+    assert came
+    with rights.db.read() as session:
+        certificate = certificates.by_request(session, request_id)
+    assert certificate["keys_destroyed"] == []
+    assert {line["class"] for line in certificate["stays"]} >= {"legal_hold"}
+    with shreds.keys.db.read() as keys:
+        known = subject_key.c
+        gone = sa.select(known["class"]).where(known.subject == amber.account, known.destroyed_at.is_not(None))
+        assert keys.scalars(gone).all() == [], "not one went that the hold keeps"
 
 
 def test_a_hold_waits_for_the_batch_that_has_begun_and_is_seen_by_the_next(
