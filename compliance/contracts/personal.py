@@ -76,7 +76,8 @@ class Record:
 class Target:
     """What erasure or retention does to one row: `delete`, `null` or `shred` its fields, or keep it and by which class.
 
-    `key_class` names the key whose destruction shreds, `forced_by` what forces the row to stay.
+    `key_class` names the key whose destruction shreds, `forced_by` what forces the row to stay, `ended_at` when the
+    time of a row that is due began to run.
     """
 
     store: str
@@ -88,6 +89,7 @@ class Target:
     fields: tuple[str, ...] = ()
     key_class: str | None = None
     forced_by: str | None = None
+    ended_at: datetime | None = field(default=None, compare=False)
 
     @property
     def leaf(self) -> str:

@@ -114,7 +114,7 @@ class EventSource:
             counted[class_] += 1
             sealed[class_] += any(each["s"] == subject for each in at_path(document, "onepay.personal") or ())
         for class_, events in sorted(counted.items()):
-            same = {"store": f"{LOG}.{class_}", "subject": subject, "retention": class_}
+            same: dict[str, Any] = {"store": f"{LOG}.{class_}", "subject": subject, "retention": class_}
             count = (f"{events} events",)
             yield Target(id=class_, category="behaviour", action="keep", fields=count, forced_by=class_, **same)
             # The key goes even where no event of the class is sealed yet: one may still be waiting for its number.

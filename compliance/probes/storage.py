@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,15 +24,21 @@ from compliance.privacy.request import Kind as Right
 from compliance.privacy.request import State as Stage
 from compliance.probes.planted import planted_request
 from compliance.retention import holds, policies, runs
+from compliance.retention.holds import Hold
 from compliance.retention.models import run, target
 from compliance.retention.parts import Retention
 from compliance.retention.plan import unit_leaf
 from ingest.log import forgetting, forgotten
+from ingest.log.forgetting import Unit
+from ingest.log.forgotten import Removal
 from ingest.store.columns import month_end
 from ingest.store.placing import CLASSES
 
 GRACE: Final = timedelta(hours=48)
 """So long after falling due something may wait for a run."""
+LOOKED_FOR: Final = timedelta(days=90)
+DRAWN_MAX: Final = 12
+"""Months that went lately are looked for each time, and so many of the others, as each takes a look at every place."""
 
 
 def probe(parts: Privacy, retention: Retention) -> Probe:
@@ -81,12 +88,13 @@ def _storage(look: Look, *, parts: Privacy, retention: Retention) -> Reading:
             for unit in months:
                 if unit.class_ == class_ and month_end(unit.month) <= before:
                     due += 1
-                    is_named = unit_leaf(unit) in named
-                    if not is_named and not holds.sequences(standing, look.store, class_, unit.first - 1, unit.last):
-                        says = f"{unit.count} events are due for more than 48 h, and no open run names them"
+                    late = 0 if unit_leaf(unit) in named else _free(look, unit, standing)
+                    if late:
+                        says = f"{late} events are due for more than 48 h, and no open run names them"
                         wrong.append(Violation(component="months", object_id=f"{class_} {unit.month}", says=says))
     gone = [one for one in forgotten.removals(look.session) if one.ended_at is not None]
-    for one in gone:
+    looked_for = _looked_for(gone, look.at)
+    for one in looked_for:
         look.deadline.check()
         places = retention.log
         left = forgetting.remaining(look.session, one.class_, one.month, store=look.store, archive=places.archive)
@@ -94,7 +102,21 @@ def _storage(look: Look, *, parts: Privacy, retention: Retention) -> Reading:
             says = f"was removed, and {left.bodies} bodies and {left.documents} documents are still there"
             wrong.append(Violation(component="removed", object_id=f"{one.class_} {one.month}", says=says))
     population = {"stores": len(stores), "due": due, "removed months": len(gone)}
-    return Reading(population=population, violations=wrong, asked={"grace": "PT48H"})
+    looked = {"removed": f"{len(looked_for)} of {len(gone)}"} if len(looked_for) < len(gone) else {}
+    return Reading(population=population, violations=wrong, asked={"grace": "PT48H", **looked})
+
+
+def _free(look: Look, unit: Unit, standing: Sequence[Hold]) -> int:
+    """Return how many events of a unit no hold keeps."""
+    kept = holds.sequences(look.session, standing, look.store, unit.class_, unit.first - 1, unit.last)
+    return unit.count - len({sequence for some in kept.values() for sequence in some})
+
+
+def _looked_for(gone: Sequence[Removal], at: datetime) -> Sequence[Removal]:
+    """Return the months to look for: those that went lately, and of the others some that are drawn anew each time."""
+    late = [one for one in gone if one.ended_at is not None and one.ended_at > at - LOOKED_FOR]
+    others = [one for one in gone if one not in late]
+    return [*late, *secrets.SystemRandom().sample(others, min(len(others), DRAWN_MAX))]
 
 
 def _ended(look: Look, source: MarkedTables, store: str, before: datetime, *, parts_max: int) -> list[Target]:

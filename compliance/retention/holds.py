@@ -22,10 +22,10 @@ from compliance.contracts.personal import Target
 from compliance.retention import models
 from ingest.events import catalog
 from ingest.events.privacy import LegalHoldPlaced, LegalHoldReleased
-from ingest.log import outbox
+from ingest.log import outbox, read
 from ingest.log.forgetting import Held, Keeping
-from ingest.store.port import EventStore, walk
-from ingest.store.query import And, Eq, In, Or, Search, Where, Window
+from ingest.store.port import EventStore
+from ingest.store.query import And, Eq, In, Or, Where, Window
 
 APPROVAL: Final = "privacy.hold_release"
 ACTIVE, RELEASED = "active", "released"
@@ -208,7 +208,8 @@ def keeping(db: Database, store: EventStore, class_: str) -> Keeping:
     def look(lo: int, hi: int) -> Held:
         with db.read() as session:
             seen = active(session)
-        return Held(by_case=sequences(seen, store, class_, lo, hi), stands=none_since(seen))
+            by_case = sequences(session, seen, store, class_, lo, hi)
+        return Held(by_case=by_case, stands=none_since(seen))
 
     return look
 
@@ -233,8 +234,13 @@ def listed(session: Session, actor: Actor) -> list[Hold]:
     return sorted(found, key=lambda one: (one.state != ACTIVE, one.placed_at), reverse=False)
 
 
-def sequences(holds: Sequence[Hold], store: EventStore, class_: str, lo: int, hi: int) -> Mapping[str, list[int]]:
-    """Return by case which sequences of a unit are held; raises what the store raises when it does not answer."""
+def sequences(
+    session: Session, holds: Sequence[Hold], store: EventStore, class_: str, lo: int, hi: int
+) -> Mapping[str, list[int]]:
+    """Return by case which sequences of a unit are held, none of another class that lies between them.
+
+    Raises what the store raises when it does not answer.
+    """
     found: dict[str, list[int]] = {}
     for hold in holds:
         kept: set[int] = set()
@@ -246,12 +252,12 @@ def sequences(holds: Sequence[Hold], store: EventStore, class_: str, lo: int, hi
                 wheres.append(_about(item.value))
             elif item.kind == "sequences":
                 first, last = (int(part) for part in item.value.split(":"))
-                kept.update(range(max(first, lo + 1), min(last, hi) + 1))
-        if ("class", class_) in {(item.kind, item.value) for item in hold.items}:
-            wheres = [Eq("onepay.class", class_)]
+                kept.update(read.sequences_in(session, class_, max(first - 1, lo), min(last, hi)))
+            elif item.value == class_:
+                kept.update(read.sequences_in(session, class_, lo, hi))
         for where in wheres:
-            search = Search(where=And((Eq("onepay.class", class_), where)), window=Window(lo=lo, hi=hi))
-            kept.update(int(document["event"]["sequence"]) for document in walk(store, search))
+            inside = store.leaves(And((Eq("onepay.class", class_), where)), Window(lo=lo, hi=hi))
+            kept.update(sequence for sequence, _ in inside)
         if kept:
             found[hold.case] = sorted(kept)
     return found

@@ -116,7 +116,7 @@ def _units(
     for unit in forgetting.units(session):
         if unit.class_ != policy.class_ or month_end(unit.month) > before:
             continue
-        held = legal.sequences(holds, parts.log.store, unit.class_, unit.first - 1, unit.last)
+        held = legal.sequences(session, holds, parts.log.store, unit.class_, unit.first - 1, unit.last)
         kept = {sequence for some in held.values() for sequence in some}
         conflicts |= set(held)
         described = forgetting.describe(session, unit.class_, unit.month)
@@ -144,14 +144,15 @@ def _rows(
     for source, store, targets in due_by_store(session, policy.class_, before, parts):
         held = [target for target in targets if any(hold.keeps(target) for hold in holds)]
         conflicts |= {hold.case for hold in holds if any(hold.keeps(target) for target in held)}
+        ended = [target.ended_at for target in targets if target.ended_at is not None]
         places.append(
             Place(
                 store=store,
                 count=len(targets),
                 held=len(held),
-                bytes=None,
-                oldest=None,
-                newest=None,
+                bytes=None,  # of rows nobody can say what they take
+                oldest=min(ended, default=None),
+                newest=max(ended, default=None),
                 samples=tuple(target.id for target in targets[:SAMPLES]),
             )
         )

@@ -88,6 +88,13 @@ def sequences_of(session: Session, event_ids: Collection[str]) -> dict[str, int]
     return found
 
 
+def sequences_in(session: Session, class_: str, lo: int, hi: int) -> list[int]:
+    """Return the sequences in (lo, hi] of a class, ascending."""
+    of = models.entry.c
+    inside = sa.select(of.sequence).where(of.sequence > lo, of.sequence <= hi, of["class"] == class_)
+    return list(session.scalars(inside.order_by(of.sequence)))
+
+
 def entry(session: Session, event_id: str) -> Entry:
     """Return the entry of an event; raises `EventUnknown` where the log has none."""
     row = session.execute(sa.select(models.entry).where(models.entry.c.event_id == event_id)).one_or_none()

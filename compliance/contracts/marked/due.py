@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 from compliance.contracts.marked import marks, naming
 from compliance.contracts.marked.owned import Owned
 from compliance.contracts.personal import Target
+
+_SINCE: Final = "its_time_began_to_run"
 
 
 def carried_out(owned: Owned) -> Mapping[str, str]:
@@ -31,6 +33,7 @@ def due(owned: Owned, session: Session, class_: str, before: datetime, limit: in
         if ended.retention != class_ or left <= 0:
             continue
         query = ended_before(owned, name, before)
+        query = query.add_columns(_end_of(owned, name).label(_SINCE))
         query = query.order_by(_end_of(owned, name), *owned.by_name[name].primary_key).limit(left)
         for target in _due_of(owned, session, name, class_, query):
             left -= 1
@@ -73,4 +76,5 @@ def _due_of(owned: Owned, session: Session, store: str, class_: str, query: sa.S
             category=mark.category,
             action="delete",
             retention=class_,
+            ended_at=row.get(_SINCE),
         )
