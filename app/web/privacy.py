@@ -24,13 +24,14 @@ from app.kernel.access import (
 )
 from app.kernel.errors import Invalid, Unavailable
 from app.web import pages
-from compliance.catalog import purposes, retention
+from compliance.catalog import purposes
 from compliance.catalog.retention import RetentionClass
 from compliance.privacy import consent, decisions, delivery, graph, history, intake, recipients, requests, rights
 from compliance.privacy import package as content
 from compliance.privacy.erasure import certificates, planning
 from compliance.privacy.history import Look
 from compliance.privacy.request import Asked, Item, Kind
+from compliance.retention import policies
 
 blueprint = Blueprint("privacy", __name__)
 _ASK: Final = Policy(permission=PRIVACY_SELF_REQUEST)
@@ -105,7 +106,7 @@ def access() -> Response:
 
 @route(blueprint, "GET", "/privacy/map", _ASK)
 def data_map() -> Response:
-    """Show what is held, why and how long, as the marks say it."""
+    """Show what is held, why and how long: by the marks, and by the periods in force."""
     rows: dict[str, dict[str, set[str]]] = {}
     for store in graph.stores(system().compliance.sources):
         if store.category in ("staff", "none"):
@@ -114,7 +115,8 @@ def data_map() -> Response:
         row["purposes"].update(store.purposes)
         row["classes"].add(store.retention)
         row["origins"].add(store.origin)
-    classes = retention.shipped()
+    with system().db.read() as session:
+        classes = policies.kept(session)
     kept = {category: _longest_last(row["classes"], classes) for category, row in rows.items()}
     return _page("map.html", rows=sorted(rows.items()), known=purposes.shipped(), kept=kept)
 

@@ -18,7 +18,8 @@ from typing import Any, Final
 
 from app.kernel import crypto, documents
 from app.kernel.clock import rfc3339
-from compliance.catalog import purposes, retention
+from compliance.catalog import purposes
+from compliance.catalog.retention import RetentionClass
 from compliance.contracts.decisions import Decision
 from compliance.contracts.personal import Record
 from compliance.privacy.collecting import NOT_SEARCHED, Collected
@@ -116,6 +117,8 @@ class Content:
     """How the data protection officer is reached."""
     proven: Proven
     policy: str
+    classes: Mapping[str, RetentionClass]
+    """How long each class is kept, by the periods in force."""
     settings: PrivacySettings
 
 
@@ -357,7 +360,7 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 def _report(content: Content) -> str:
     asked, settings, found = content.request, content.settings, content.collected
-    classes, known = retention.shipped(), purposes.shipped()
+    classes, known = content.classes, purposes.shipped()
     categories = []
     for category, records in _by_category(found.records).items():
         used = sorted({name for record in records for name in record.purposes})

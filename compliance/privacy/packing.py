@@ -28,6 +28,7 @@ from compliance.privacy.package import Proven
 from compliance.privacy.parts import PackageTooLarge, Privacy
 from compliance.privacy.request import PACKED, Request, State
 from compliance.registers import processors
+from compliance.retention import policies
 from ingest.events.access import DataRead
 from ingest.events.envelope import at_path
 from ingest.events.privacy import RequestApproved
@@ -147,6 +148,7 @@ def content_of(session: Session, found: Collected, taken: Request, ctx: Context,
         decisions=decisions.about(session, taken.subject, ctx.at, parts=parts),
         proven=proven,
         policy=parts.policy(),
+        classes=policies.kept(session),
         settings=parts.settings,
     )
 

@@ -17,11 +17,12 @@ from app.kernel.approvals import ApprovalKind, Approvals, Payload, State
 from app.kernel.context import Context
 from app.kernel.db import change_one
 from app.kernel.errors import Conflict
-from compliance.catalog import purposes, retention
+from compliance.catalog import purposes
 from compliance.contracts.personal import StoreInfo
 from compliance.registers import processors
 from compliance.registers.models import activity_approval
 from compliance.registers.parts import Registers
+from compliance.retention import policies
 from ingest.events.compliance import DocumentApproved
 from ingest.log import outbox
 
@@ -55,7 +56,7 @@ class Approved:
 
 def document(session: Session, *, parts: Registers) -> dict[str, Any]:
     """Return the register as it is now: activities from purposes and marks, stores, processors. There is no other."""
-    stores, classes = _stores(parts), retention.shipped()
+    stores, classes = _stores(parts), policies.kept(session)
     hands = processors.listed(session)
     activities = {}
     for name, one in purposes.shipped().items():

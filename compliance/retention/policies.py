@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -81,6 +81,13 @@ def in_force(session: Session) -> Mapping[str, Policy]:
         else:
             proposed[row["class"]] = row["id"]
     return {name: _policy(of, approved.get(name), proposed.get(name)) for name, of in catalogue.shipped().items()}
+
+
+def kept(session: Session) -> Mapping[str, RetentionClass]:
+    """Return the classes as they are in force, for whoever says how long something is kept: nobody is told more."""
+    return {
+        name: replace(policy.of, keep=policy.keep, ground=policy.ground) for name, policy in in_force(session).items()
+    }
 
 
 def backups_end(session: Session, made: datetime) -> datetime:

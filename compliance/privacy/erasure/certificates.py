@@ -15,7 +15,7 @@ from app.kernel import canonical, crypto
 from app.kernel.clock import rfc3339
 from app.kernel.context import Context
 from app.kernel.errors import NotFound
-from compliance.catalog import retention
+from compliance.catalog.retention import RetentionClass
 from compliance.certificates import demand_same
 from compliance.privacy import moving, recipients, requests
 from compliance.privacy.erasure import batches, planning, staying
@@ -69,7 +69,7 @@ def certify(
     session: Session, found: Request, rows: Sequence[Any], ctx: Context, parts: Privacy, shreds: Shredding
 ) -> None:
     """Write the certificate, with its hash in the event of completion, and close the request."""
-    kept, classes = _kept_of(rows, ctx), batches.classes(rows)
+    kept, classes = _kept_of(rows, policies.kept(session), ctx), batches.classes(rows)
     horizon = policies.backups_end(session, ctx.at) - ctx.at
     with shreds.keys.db.read() as keys:
         known = shredding.irrecoverable_from(keys, found.subject, classes, horizon) if classes else ctx.at + horizon
@@ -141,12 +141,12 @@ def _summed(rows: Sequence[Any]) -> list[Any]:
     return [found[key] for key in sorted(found)]
 
 
-def _kept_of(rows: Sequence[Any], ctx: Context) -> list[dict[str, Any]]:
+def _kept_of(rows: Sequence[Any], classes: Mapping[str, RetentionClass], ctx: Context) -> list[dict[str, Any]]:
     kept = []
     for line in _summed(rows):
         if line.action != "keep":
             continue
-        known = retention.shipped().get(line.retention)
+        known = classes.get(line.retention)
         kept.append(
             {
                 "store": line.store,
@@ -154,7 +154,7 @@ def _kept_of(rows: Sequence[Any], ctx: Context) -> list[dict[str, Any]]:
                 "entries": line.rows,
                 "class": line.retention,
                 "law": known.ground if known else "until it is settled",
-                "until": staying.until(line.retention, ctx),
+                "until": staying.until(line.retention, classes, ctx),
             }
         )
     return kept

@@ -62,7 +62,7 @@ def begin(
         # While there is an address; the letter is none of the rows that are planned.
         obstacles = [each for port in parts.obstacles for each in port(session, found.subject)]
         reached = any("contact" in each.keeps for each in obstacles)
-        kept, names = planning.stays(planned, ctx), [one.name for one in told]
+        kept, names = planning.stays(session, planned, ctx), [one.name for one in told]
         letters.done_erasure(session, found, kept, names, ctx, is_reached=reached, parts=parts)
     parts.people.shut_out(session, found.subject, ctx)
     session.execute(sa.delete(erasure_target).where(erasure_target.c.request_id == found.id))

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from app.kernel.access import PRIVACY_SELF_REQUEST
 from app.kernel.context import Context
-from compliance.catalog import retention
 from compliance.contracts.personal import Obstacle, Target
 from compliance.privacy import graph
 from compliance.privacy.erasure import staying
@@ -19,6 +18,7 @@ from compliance.privacy.models import request, request_item
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Request
 from compliance.retention import models as retention_tables
+from compliance.retention import policies
 from ingest.log import entries, merkle
 from ingest.log.merkle import Edge
 
@@ -75,10 +75,14 @@ class Foreseen:
 def foresee(session: Session, ctx: Context, *, parts: Privacy) -> Foreseen:
     """Return what one's own erasure would do, before it is asked for."""
     ctx.actor.require(PRIVACY_SELF_REQUEST)
-    subject, known = ctx.actor.own_id, retention.shipped()
+    subject, known = ctx.actor.own_id, policies.kept(session)
     planned = plan(session, subject, parts=parts)
     kept = {target.forced_by or target.retention for target in planned.every if target.action == "keep"}
-    stays = [(known[name].says, known[name].ground, staying.until(name, ctx)) for name in sorted(kept) if name in known]
+    stays = [
+        (known[name].says, known[name].ground, staying.until(name, known, ctx))
+        for name in sorted(kept)
+        if name in known
+    ]
     some = {target.category for target in planned.every if target.action == "keep"}
     goes = sorted({target.category for target in planned.every if target.action in GOES} - some)
     return Foreseen(
@@ -86,11 +90,12 @@ def foresee(session: Session, ctx: Context, *, parts: Privacy) -> Foreseen:
     )
 
 
-def stays(planned: Planned, ctx: Context) -> str:
+def stays(session: Session, planned: Planned, ctx: Context) -> str:
     """Return what stays as a letter says it: a line a class."""
+    known = policies.kept(session)
     lines = sorted(
         {
-            f"- {staying.says(class_)}: until {staying.until(class_, ctx)}"
+            f"- {staying.says(class_, known)}: until {staying.until(class_, known, ctx)}"
             for class_ in (target.forced_by or target.retention for target in planned.every if target.action == "keep")
         }
     )
@@ -101,6 +106,7 @@ def show(session: Session, found: Request, planned: Planned, ctx: Context) -> No
     """Write what stays and goes, store by store, for whoever decides and whoever asked."""
     session.execute(sa.delete(request_item).where(request_item.c.request_id == found.id))
     counted: dict[tuple[str, str], dict[str, Any]] = {}
+    known = policies.kept(session)
     for target in planned.every:
         row = counted.setdefault(
             (target.store, target.category),
@@ -119,7 +125,7 @@ def show(session: Session, found: Request, planned: Planned, ctx: Context) -> No
         row["found"] += 1
         if target.action == "keep":
             row["held"] += 1
-            row["stays_until"] = staying.until(target.forced_by or target.retention, ctx)
+            row["stays_until"] = staying.until(target.forced_by or target.retention, known, ctx)
         else:
             row["action"] = target.action
     for row in counted.values():

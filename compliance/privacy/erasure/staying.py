@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from app.kernel.context import Context
-from compliance.catalog import retention
+from compliance.catalog.retention import RetentionClass
 
 
-def says(class_: str) -> str:
+def says(class_: str, classes: Mapping[str, RetentionClass]) -> str:
     """Return what keeps a row in the words of its class, or of what has to be settled."""
-    known = retention.shipped().get(class_)
+    known = classes.get(class_)
     return known.says if known else class_.replace("_", " ")
 
 
-def until(class_: str, ctx: Context) -> str:
-    """Return the day a class ends, counted from now: whatever began before ends sooner."""
-    known = retention.shipped().get(class_)
+def until(class_: str, classes: Mapping[str, RetentionClass], ctx: Context) -> str:
+    """Return the day a class ends by the period in force, counted from now: whatever began before ends sooner."""
+    known = classes.get(class_)
     if known is None:
         return "it is settled"
     at = ctx.at

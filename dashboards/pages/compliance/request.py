@@ -10,7 +10,7 @@ from dash import html
 
 from app.kernel.access import PRIVACY_REQUEST_READ
 from app.kernel.errors import NotFound
-from compliance.catalog import retention
+from compliance.catalog.retention import RetentionClass
 from compliance.privacy.erasure import certificates
 from compliance.privacy.request import Item, Kind, Request, State, Step, Story
 from compliance.privacy.trouble import Trouble
@@ -48,7 +48,7 @@ def layout(view: View) -> Any:  # a Dash component
     found = now.story.request
     words, article = rights.KINDS[found.kind]
     crumb = [html.A("Requests", href=view.href("requests")), " / ", short(found.id), copy(found.id, "id")]
-    left: list[Part] = [_stores(found, now.story.items), *recipients.of_request(view, now.notices)]
+    left: list[Part] = [_stores(found, now), *recipients.of_request(view, now.notices)]
     if now.story.left_out:
         left.append(_left_out(now.story))
     if now.certificate is not None:
@@ -169,7 +169,8 @@ def _left_words(found: Request) -> str:
     return "were left, internal" if found.answered_at else "left, internal"
 
 
-def _stores(found: Request, items: Sequence[Item]) -> Part:
+def _stores(found: Request, now: Standing) -> Part:
+    items = now.story.items
     if not items:
         why = "They are searched once it is shown who asks." if found.is_open else "Nothing was searched for this."
         return panel("Stores", empty("No store was searched.", why))
@@ -177,14 +178,14 @@ def _stores(found: Request, items: Sequence[Item]) -> Part:
     heads: list[tuple[str, str]] = [("Store", ""), ("Category", "roomy"), ("Entries", "num"), ("State", "")]
     heads += [("Stays", "num"), ("Until, by", "")] if erases else [("Kept by", "roomy")]
     ordered = sorted(items, key=lambda one: (one.searched, one.held == 0, one.store, one.category))
-    rows = [_line(one, erases) for one in ordered]
+    rows = [_line(one, now.classes, erases) for one in ordered]
     listed = scrolling("Stores", table(heads, rows, caption="Stores"))
     searched = len({one.store for one in items if one.searched})
     return panel("Stores", listed, sub=f"{searched} of {len({one.store for one in items})} searched")
 
 
-def _line(one: Item, erases: bool) -> list[Part]:
-    known = retention.shipped().get(one.retention or "")
+def _line(one: Item, classes: Mapping[str, RetentionClass], erases: bool) -> list[Part]:
+    known = classes.get(one.retention or "")
     if not one.searched:
         state: Part = mark(f"not searched: {one.skipped}", "cross", "bad")
     elif not erases:

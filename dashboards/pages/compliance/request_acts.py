@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.kernel.access import PRIVACY_REQUEST_APPROVE, PRIVACY_REQUEST_HANDLE, Permission
 from app.kernel.context import Context
+from compliance.catalog.retention import RetentionClass
 from compliance.contracts.personal import FieldUnknown
 from compliance.privacy import identity, moving, packing, recipients, rectify, requests, restrict, rights, trouble
 from compliance.privacy.erasure import deciding
@@ -20,6 +21,7 @@ from compliance.privacy.gate import COMPELLING
 from compliance.privacy.recipients import Notice
 from compliance.privacy.request import ANSWERED, Kind, Request, State, Story
 from compliance.privacy.trouble import Trouble
+from compliance.retention import policies
 from dashboards import acts
 from dashboards.acts import Deed
 from dashboards.kit import Part, act, panel
@@ -40,6 +42,8 @@ class Standing:
     certificate: Mapping[str, Any] | None = None
     notices: Sequence[Notice] = ()
     trouble: Trouble | None = None
+    classes: Mapping[str, RetentionClass] = field(default_factory=dict)
+    """How long each class is kept and by which law, by what is in force."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +163,14 @@ def standing(sources: Sources, session: Session, request_id: str, ctx: Context) 
         places = rectify.correctable(session, request_id, ctx, parts=sources.privacy)
     notices = recipients.of_request(session, request_id)
     failing = trouble.of_request(session, request_id)
-    return Standing(story=story, waits=waits, places=places, notices=notices, trouble=failing)
+    return Standing(
+        story=story,
+        waits=waits,
+        places=places,
+        notices=notices,
+        trouble=failing,
+        classes=policies.kept(session),
+    )
 
 
 def certified(now: Standing, certificate: Mapping[str, Any]) -> Standing:
