@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from sqlalchemy.orm import Session
+
 from app.kernel.access import Permission
 from app.kernel.errors import Unavailable
 from app.kernel.logs import logger
@@ -49,6 +51,19 @@ def guarded(name: str, call: Callable[[], object]) -> BaseException | None:
         _log.exception("work failed", extra={"onepay__job": name})
         return error
     return None
+
+
+def guarded_alone(session: Session, name: str, call: Callable[[], object]) -> BaseException | None:
+    """Do as `guarded` within a transaction that goes on: what fails is undone by itself.
+
+    PostgreSQL answers nothing more in a transaction in which a statement failed, unless that is undone first.
+    """
+
+    def alone() -> None:
+        with session.begin_nested():
+            call()
+
+    return guarded(name, alone)
 
 
 class Pump:

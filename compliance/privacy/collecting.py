@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Final
 
 from sqlalchemy.orm import Session
 
 from app.kernel.errors import OnePayError
-from app.kernel.jobs import guarded
+from app.kernel.jobs import guarded_alone
 from compliance.contracts.personal import PersonalDataSource, Record, Seed, StoreInfo
 from compliance.privacy import graph
 from compliance.privacy.parts import PackageTooLarge
@@ -68,7 +69,8 @@ def collect(session: Session, sources: Sequence[PersonalDataSource], subject: st
     for source in sources:
         found: list[Record] = []
         room = RECORDS_MAX + 1 - len(records)
-        error = failed.get(source.name) or guarded(
+        error = failed.get(source.name) or guarded_alone(
+            session,
             f"collect {source.name}",
             lambda: found.extend(islice(source.collect(session, seeds), room)),  # noqa: B023 - called at once
         )
@@ -99,7 +101,8 @@ def _walk(
     failed: dict[str, BaseException] = {}
     for source in sources:
         start = frozenset((Seed("subject", subject), Seed("account.id", subject)))
-        error = guarded(f"seeds {source.name}", lambda: source.seeds(session, start))  # noqa: B023 - called at once
+        seeds = partial(source.seeds, session, start)
+        error = guarded_alone(session, f"seeds {source.name}", seeds)
         if error is not None:
             failed[source.name] = error
     return graph.walk(session, [source for source in sources if source.name not in failed], subject), failed

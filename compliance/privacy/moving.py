@@ -14,7 +14,7 @@ from app.kernel import words
 from app.kernel.access import PRIVACY_REQUEST_HANDLE, PRIVACY_SELF_REQUEST, Actor, ActorKind
 from app.kernel.context import Context
 from app.kernel.errors import NotFound, WrongState
-from app.kernel.jobs import guarded
+from app.kernel.jobs import guarded_alone
 from compliance.privacy import clock, letters, requests, trouble
 from compliance.privacy.models import package, request, request_step
 from compliance.privacy.parts import ExtensionLate, Privacy
@@ -153,20 +153,22 @@ def tried(session: Session, found: Request, what: str, do: Callable[[], object],
 
     So nobody's data stops the work on everybody else's. Returns whether it was done.
     """
-
-    def alone() -> None:
-        with session.begin_nested():
-            do()
-
-    error = guarded(f"privacy: {what}", alone)
+    error = guarded_alone(session, f"privacy: {what}", do)
     if error is None:
         trouble.over(session, found.id)
         return True
-    trouble.note(session, found.id, what, error, ctx)
-    said = f"{what} failed ({trouble.code_of(error)}); it is tried again"
-    move(session, found, found.state, ctx, note=said)
-    session.execute(sa.update(request).where(request.c.id == found.id).values(claimed_until=ctx.at + SET_ASIDE))
+    set_aside(session, found, what, error, ctx)
     return False
+
+
+def set_aside(
+    session: Session, found: Request, what: str, error: BaseException, ctx: Context, *, wait: timedelta = SET_ASIDE
+) -> None:
+    """Say that a thing about a request failed, in a step the first time, and leave the request alone for a while."""
+    if trouble.note(session, found.id, what, error, ctx):
+        said = f"{what} failed ({trouble.code_of(error)}); it is tried again"
+        move(session, found, found.state, ctx, note=said)
+    session.execute(sa.update(request).where(request.c.id == found.id).values(claimed_until=ctx.at + wait))
 
 
 def is_free(at: datetime) -> sa.ColumnElement[bool]:

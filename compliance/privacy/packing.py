@@ -19,7 +19,18 @@ from app.kernel.crypto import Secret
 from app.kernel.db import Database
 from app.kernel.errors import SamePerson, Unavailable, WrongState
 from compliance.contracts.personal import ids_of
-from compliance.privacy import collecting, consent, decisions, history, letters, moving, package, recipients, requests
+from compliance.privacy import (
+    collecting,
+    consent,
+    decisions,
+    history,
+    letters,
+    moving,
+    package,
+    recipients,
+    requests,
+    trouble,
+)
 from compliance.privacy.collecting import Collected
 from compliance.privacy.events import EventSource, is_own_alone
 from compliance.privacy.models import PACKAGE_CLASS, redaction, request, request_item
@@ -35,7 +46,9 @@ from ingest.events.privacy import RequestApproved
 from ingest.log import checkpoint, outbox, proofs
 from ingest.log.proofs import PACK_EVENTS_MAX
 
+PACKING: Final = "making the copy"
 CLAIM: Final = timedelta(minutes=10)
+AGAIN: Final = timedelta(minutes=1)
 BYTES_MAX: Final = 512 * 1024 * 1024
 
 
@@ -102,7 +115,7 @@ def make(db: Database, taken: Request, ctx: Context, *, parts: Privacy) -> None:
 
 
 def fail(session: Session, taken: Request, error: BaseException, ctx: Context, *, parts: Privacy) -> None:
-    """Say on the request that its copy could not be made; the clock runs on, and it is tried again.
+    """Say on the request, and among the tasks, that its copy could not be made; it is tried again, the clock runs on.
 
     What is too large stays so: a person of ours answers it, in parts.
     """
@@ -113,10 +126,7 @@ def fail(session: Session, taken: Request, error: BaseException, ctx: Context, *
         note = f"there is more than one file holds ({error.code}): a person of ours looks how it can be answered"
         moving.move(session, held, State.IN_REVIEW, ctx, note=note)
     else:
-        note = f"the copy could not be made ({getattr(error, 'code', type(error).__name__)}); it is tried again"
-        moving.move(session, held, State.SCOPED, ctx, note=note)
-        again = ctx.at + timedelta(minutes=1)
-        session.execute(sa.update(request).where(request.c.id == taken.id).values(claimed_until=again))
+        moving.set_aside(session, held, PACKING, error, ctx, wait=AGAIN)
 
 
 def sign_incomplete(session: Session, request_id: str, reason: str, ctx: Context, *, parts: Privacy) -> None:
@@ -251,6 +261,7 @@ def _keep(
             expires_at=ctx.at + parts.settings.package_ttl,
         )
     )
+    trouble.over(session, held.id)
     if found.is_whole:
         _ready(session, held, ctx, parts, note="approved by rule: asked with a fresh proof, every store searched")
         return

@@ -109,6 +109,8 @@ def ask_refusal(
     found = requests.locked(session, request_id)
     if ctx.actor.id == found.subject:
         raise SamePerson
+    if ctx.actor.id == found.approved_by:
+        raise SamePerson("Whoever approved a request leaves it to somebody else to ask for its refusal.")
     if found.state in ANSWERED or found.state is State.EXECUTING:
         raise WrongState
     payload = refusal_payload(found, words.checked(reasons, param="reason"))

@@ -24,7 +24,7 @@ from app.kernel.context import Context
 from app.kernel.db import Database
 from app.kernel.errors import OnePayError
 from app.kernel.ids import Ids
-from app.kernel.jobs import Job, guarded
+from app.kernel.jobs import Job, guarded_alone
 from compliance.catalog import purposes
 from compliance.contracts.gate import ProcessingGate
 from compliance.contracts.personal import PersonalDataSource, Record, Target
@@ -107,10 +107,10 @@ class _Night:
     def say(self, leg: str, place: str, says: str) -> None:
         self.problems.append(Problem(leg=leg, place=place, says=says))
 
-    def tried(self, leg: str, place: str, work: Callable[[], Result], without: Result) -> Result:
-        """Do something that may fail: then that is a problem, and the others go on."""
+    def tried(self, session: Session, leg: str, place: str, work: Callable[[], Result], without: Result) -> Result:
+        """Do something that may fail: then it is undone and a problem, and the others go on."""
         found: list[Result] = []
-        error = guarded(f"selftest {leg} {place}", lambda: found.append(work()))
+        error = guarded_alone(session, f"selftest {leg} {place}", lambda: found.append(work()))
         if error is not None:
             self.say(leg, place, f"failed: {error.code if isinstance(error, OnePayError) else type(error).__name__}")
             return without
@@ -168,8 +168,7 @@ def _plant(session: Session, night: _Night) -> None:
     night.stores = len({info.name for info in infos})
     for source in night.parts.sources:
         plant = partial(source.plant, session, night.subject, night.marker, night.ctx)
-        # A source that breaks in the midst undoes what it began, and no more.
-        night.planted += night.tried("access", source.name, partial(_within, session, plant), 0)
+        night.planted += night.tried(session, "access", source.name, plant, 0)
         if isinstance(source, Marking):
             night.wanted += source.markers(night.marker)
     if any(isinstance(source, EventSource) for source in night.parts.sources):
@@ -180,11 +179,6 @@ def _plant(session: Session, night: _Night) -> None:
         night.wanted.append(marker)
 
 
-def _within(session: Session, work: Callable[[], int]) -> int:
-    with session.begin_nested():
-        return work()
-
-
 def _export(session: Session, night: _Night) -> None:
     """Make the copy as it is made for anybody, and look for every marker in its files."""
     collected = collecting.collect(session, night.parts.sources, night.subject)
@@ -192,7 +186,7 @@ def _export(session: Session, night: _Night) -> None:
         if each.skipped is not None:
             night.say("access", each.info.name, f"was not searched: {each.skipped}")
     none: dict[str, str] = {}
-    files = night.tried("access", "package", partial(_files, session, collected, night), none)
+    files = night.tried(session, "access", "package", partial(_files, session, collected, night), none)
     if not files:
         return
     said = "\n".join(text for name, text in files.items() if name.startswith("data/") and name.endswith(".json"))
@@ -245,21 +239,23 @@ def _restrict(session: Session, night: _Night) -> None:
     restrict.restrict(session, night.subject, "selftest", None, night.ctx)
     for name, purpose in purposes.shipped().items():
         ask = partial(night.gate.allowed, session, night.subject, name)
-        allowed = night.tried("restriction", name, ask, not purpose.when_restricted)
+        allowed = night.tried(session, "restriction", name, ask, not purpose.when_restricted)
         if allowed and not purpose.when_restricted:
             night.say("restriction", name, "goes on for somebody who is restricted")
         if purpose.when_restricted and not purpose.may_be_objected_to and not purpose.needs_consent and not allowed:
             night.say("restriction", name, "stops, and the law or the person asks for it")
         if not purpose.when_restricted and not purpose.needs_consent:
             nobody: frozenset[str] = frozenset()
-            batch = night.tried("restriction", name, partial(night.gate.refused, session, name), nobody)
+            batch = night.tried(session, "restriction", name, partial(night.gate.refused, session, name), nobody)
             if night.subject not in batch:
                 night.say("restriction", name, "goes on in batches for somebody who is restricted")
 
 
 def _erase(session: Session, night: _Night) -> None:
     """Erase as any person is erased, then look by another way: what is left must stay by law."""
-    planned = night.tried("erasure", "plan", partial(planning.plan, session, night.subject, parts=night.parts), None)
+    planned = night.tried(
+        session, "erasure", "plan", partial(planning.plan, session, night.subject, parts=night.parts), None
+    )
     if planned is None:
         return
     sources = {source.name: source for source in night.parts.sources}
@@ -272,7 +268,7 @@ def _erase(session: Session, night: _Night) -> None:
             elif target.key_class is not None:
                 night.classes.add(target.key_class)
         goes = [target for target in targets if target.action in planning.GOES]
-        night.tried("erasure", name, partial(_within, session, partial(_gone, session, sources[name], goes, night)), 0)
+        night.tried(session, "erasure", name, partial(_gone, session, sources[name], goes, night), 0)
     if night.classes:
         keys = night.shreds.keys
         shredding.end_keys(night.subject, night.classes, WHY, night.ctx.at, keys=keys)
@@ -281,7 +277,7 @@ def _erase(session: Session, night: _Night) -> None:
                 night.say("erasure", f"key {class_}", "is still there")
     for name, targets in planned.targets.items():
         goes = [target for target in targets if target.action in planning.GOES]
-        left = night.tried("erasure", name, partial(sources[name].remaining, session, goes), 0)
+        left = night.tried(session, "erasure", name, partial(sources[name].remaining, session, goes), 0)
         if left:
             night.left += left
             night.say("erasure", name, f"{left} rows can still be read")

@@ -62,16 +62,18 @@ def code_of(error: BaseException) -> str:
     return error.code if isinstance(error, OnePayError) else type(error).__name__[:CODE_MAX]
 
 
-def note(session: Session, request_id: str, what: str, error: BaseException, ctx: Context) -> None:
-    """Note that a step failed; another step than the one before begins anew."""
+def note(session: Session, request_id: str, what: str, error: BaseException, ctx: Context) -> bool:
+    """Note that a step failed; another step than the one before begins anew. Returns whether this is new."""
     of = request_trouble.c
     before = session.execute(sa.select(of.what, of.tries).where(of.request_id == request_id)).one_or_none()
     values = {"what": what, "code": code_of(error), "last_at": ctx.at, "tries": 1}
     if before is None:
         session.execute(sa.insert(request_trouble).values(request_id=request_id, first_at=ctx.at, **values))
-        return
-    again = {"tries": before.tries + 1} if before.what == what else {"first_at": ctx.at}
+        return True
+    is_new = bool(before.what != what)
+    again = {"first_at": ctx.at} if is_new else {"tries": before.tries + 1}
     session.execute(sa.update(request_trouble).where(of.request_id == request_id).values({**values, **again}))
+    return is_new
 
 
 def over(session: Session, request_id: str) -> None:

@@ -11,9 +11,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.identity import roles
 from app.identity.models import contact
-from app.kernel.errors import NotFound, WrongState
+from app.kernel.errors import NotFound, SamePerson, WrongState
 from compliance.contracts.personal import PersonalDataSource, Target
+from compliance.privacy import rectify
 from compliance.privacy import rights as services
 from compliance.privacy.erasure import certificates, deciding, execution, journal
 from compliance.privacy.models import erasure_certificate, erasure_target, request
@@ -130,3 +132,21 @@ def test_an_older_database_brings_nobody_back(staffed: tuple[Rights, Person, Per
         assert not session.execute(sa.select(contact).where(contact.c.account_id == amber.account)).all()
         assert certificates.by_request(session, request_id)["decided_by"] == [], "nobody decided it anew"
     assert journal.replay(rights.db, ctx, parts=rights.parts, shreds=rights.house.system.shredding) == 0
+
+
+def test_who_approved_leaves_it_to_somebody_else_to_ask_for_a_refusal(staffed: tuple[Rights, Person, Person]) -> None:
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_refused")
+    rights.calm()
+    request_id = rights.approved_erasure(amber, officer, dpo)
+
+    def ask(person: Person, role: str) -> str:
+        ctx, book = rights.colleague(person, role), rights.house.system.approvals
+        with rights.db.begin() as session:
+            return rectify.ask_refusal(
+                session, request_id, "It is not so at all.", ctx, parts=rights.parts, approvals=book
+            )
+
+    with pytest.raises(SamePerson):
+        ask(dpo, roles.DPO)
+    assert ask(officer, roles.COMPLIANCE_OFFICER)
