@@ -15,7 +15,7 @@ from app.kernel import crypto, documents
 from app.kernel.context import Context
 from compliance.privacy.models import request, request_letter
 from compliance.privacy.parts import Privacy
-from compliance.privacy.request import Request
+from compliance.privacy.request import FOLLOWING, Request
 
 LANGUAGE: Final = "en"
 IDENTITY_QUESTION: Final = "identity_question"
@@ -93,9 +93,9 @@ def done_erasure(
     is_reached: bool,
     parts: Privacy,
 ) -> None:
-    """Tell, while there is an address, what is erased and what stays, and who is told to erase it as well.
+    """Tell, while there is an address, what is erased and what stays, who is told as well, and where it is certified.
 
-    `is_reached` where the address stays for now.
+    `is_reached` where the address stays for now. Of what completes an earlier erasure it is told by itself.
     """
     address = (
         "Your address stays until what keeps it is settled; then it is erased, and we write to you once more."
@@ -110,7 +110,8 @@ def done_erasure(
     names = (
         f"Within thirty days we tell those who have it from us to erase it as well: {', '.join(told)}." if told else ""
     )
-    _tell(session, "done_erasure", found, ctx, parts, until=at, kept=kept, told=names, address=address, link=link)
+    name = "rest_erasure" if found.channel == FOLLOWING else "done_erasure"
+    _tell(session, name, found, ctx, parts, until=at, kept=kept, told=names, address=address, link=link)
 
 
 def done(session: Session, found: Request, outcome: str, ctx: Context, *, parts: Privacy) -> None:

@@ -1,7 +1,7 @@
 """What an erasure had to leave, gone once nothing keeps it: a hold released, a balance paid out, a dispute closed.
 
 What stays by the period of a class goes with a retention run of that class; here goes what somebody had to settle. It
-becomes an erasure of its own, beside the first, with a certificate of its own (PRV-33).
+becomes an erasure of its own, beside the first, with a certificate of its own (PRV-33), told while there is an address.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _follow(session: Session, first: Request, new: list[str], ctx: Context, part
     if _is_followed(session, first.id) or not _is_free(session, first, parts, shreds):
         return
     request_id = intake.follow(session, first, ctx, parts=parts)
-    execution.begin(session, requests.get(session, request_id), ctx, parts=parts, tell=False)
+    execution.begin(session, requests.get(session, request_id), ctx, parts=parts)
     new.append(request_id)
 
 

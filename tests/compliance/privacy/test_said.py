@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+import sqlalchemy as sa
 
 from app.identity import roles
-from compliance.privacy.erasure import certificates
+from app.identity.models import contact
+from compliance.privacy.erasure import certificates, execution, remainder
 from compliance.registers import processing
 from compliance.retention import policies
 from tests.compliance.privacy.rights import Rights
@@ -51,6 +55,27 @@ def test_a_period_that_two_people_changed_is_the_one_that_is_told(rights: Rights
         changed = processing.differences(before, processing.document(session, parts=register))
     assert {(one["law"], one["until"]) for one in stays if one["class"] == "rights.request"} == {(ground, until)}
     assert any(field == "kept" and "rights.request P6Y" in now for _, field, _, now in changed)
+
+
+def test_who_was_promised_another_letter_gets_it_with_the_way_to_the_second_certificate(
+    rights: Rights, officer: Person, dpo: Person
+) -> None:
+    amber = rights.house.customer("said_rest", euros=9)
+    rights.due_erasure(amber, officer, dpo)
+    rights.work()
+    assert "and we write to you once more" in rights.letters_to(amber)[-1]
+    ctx, shreds = rights.job(), rights.house.system.shredding
+    paid_out = replace(rights.parts, obstacles=())
+    for second in remainder.begin(rights.db, ctx, parts=paid_out, shreds=shreds):
+        execution.carry_out(rights.db, second, ctx, parts=paid_out, shreds=shreds)
+    with rights.db.read() as session:
+        assert not session.execute(sa.select(contact).where(contact.c.account_id == amber.account)).all()
+    letter = rights.letters_to(amber)[-1]
+    assert letter.startswith("The rest of your data is erased")
+    assert "This is the last letter we can write to you" in letter
+    page = rights.house.browser().get("/privacy/certificate/" + letter.partition("/certificate/")[2].split()[0])
+    assert page.status_code == 200
+    assert "Certificate of erasure" in page.text
 
 
 def written(rights: Rights) -> list[str]:
