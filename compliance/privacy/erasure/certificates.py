@@ -69,7 +69,9 @@ def certify(
     session: Session, found: Request, rows: Sequence[Any], ctx: Context, parts: Privacy, shreds: Shredding
 ) -> None:
     """Write the certificate, with its hash in the event of completion, and close the request."""
-    kept, classes = _kept_of(rows, policies.kept(session), ctx), batches.classes(rows)
+    known_classes = policies.kept(session)
+    kept, classes = _kept_of(rows, known_classes, ctx), batches.classes(rows)
+    leads = staying.leads(((line["category"], line["class"]) for line in kept), known_classes)
     horizon = policies.backups_end(session, ctx.at) - ctx.at
     with shreds.keys.db.read() as keys:
         known = shredding.irrecoverable_from(keys, found.subject, classes, horizon) if classes else ctx.at + horizon
@@ -100,7 +102,7 @@ def certify(
         "recipients": [
             {"name": one.name, "told_by": one.due.isoformat()} for one in recipients.of_request(session, found.id)
         ],
-        "in_clear": "Events hold an id and network addresses until their class ends; the id leads to nobody.",
+        "in_clear": f"Events hold an id and network addresses until their class ends; the id {leads}.",
         "word": "pseudonymised",
         "decided_by": list(requests.deciders(session, found)),
         "event": event_id,

@@ -70,6 +70,8 @@ class Foreseen:
     goes: Sequence[str]
     stays: Sequence[tuple[str, str, str]]
     obstacles: Sequence[Obstacle]
+    leads: str
+    """To whom an id leads that stays."""
 
 
 def foresee(session: Session, ctx: Context, *, parts: Privacy) -> Foreseen:
@@ -77,16 +79,20 @@ def foresee(session: Session, ctx: Context, *, parts: Privacy) -> Foreseen:
     ctx.actor.require(PRIVACY_SELF_REQUEST)
     subject, known = ctx.actor.own_id, policies.kept(session)
     planned = plan(session, subject, parts=parts)
-    kept = {target.forced_by or target.retention for target in planned.every if target.action == "keep"}
+    those = {(t.category, t.forced_by or t.retention) for t in planned.every if t.action == "keep"}
+    kept = {keeps for _, keeps in those}
     stays = [
         (known[name].says, known[name].ground, staying.until(name, known, ctx))
         for name in sorted(kept)
         if name in known
     ]
-    some = {target.category for target in planned.every if target.action == "keep"}
+    some = {category for category, _ in those}
     goes = sorted({target.category for target in planned.every if target.action in GOES} - some)
     return Foreseen(
-        goes=goes, stays=stays, obstacles=[each for port in parts.obstacles for each in port(session, subject)]
+        goes=goes,
+        stays=stays,
+        obstacles=[each for port in parts.obstacles for each in port(session, subject)],
+        leads=staying.leads(those, known),
     )
 
 

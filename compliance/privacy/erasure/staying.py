@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from typing import Final
 
 from app.kernel.context import Context
 from compliance.catalog.retention import RetentionClass
+
+WHO: Final = frozenset(("name", "contact"))
+"""Categories by which somebody is known: while one of them waits for something to be settled, ids lead to them."""
 
 
 def says(class_: str, classes: Mapping[str, RetentionClass]) -> str:
@@ -27,3 +31,11 @@ def until(class_: str, classes: Mapping[str, RetentionClass], ctx: Context) -> s
         # A month goes as a whole, once all of it is past the period.
         at = (at.replace(day=1) + timedelta(days=32)).replace(day=1)
     return f"{known.keep.after(at):%-d %B %Y} at the latest"
+
+
+def leads(kept: Iterable[tuple[str, str]], classes: Mapping[str, RetentionClass]) -> str:
+    """Return to whom an id leads after an erasure; `kept` are (category, what keeps it) of all that stays."""
+    why = sorted({says(keeps, classes) for category, keeps in kept if category in WHO and keeps not in classes})
+    if not why:
+        return "leads to nobody any more"
+    return f"leads to its person until what keeps their name or address ({', '.join(why)}) is settled, then to nobody"

@@ -78,6 +78,24 @@ def test_who_was_promised_another_letter_gets_it_with_the_way_to_the_second_cert
     assert "Certificate of erasure" in page.text
 
 
+@pytest.mark.parametrize(("euros", "leads"), [(0, "to nobody any more"), (9, "to its person until what keeps their")])
+def test_an_id_is_said_to_lead_to_whom_it_leads(
+    rights: Rights, officer: Person, dpo: Person, euros: int, leads: str
+) -> None:
+    amber = rights.house.customer(f"said_leads_{euros}", euros=euros)
+    rights.calm()
+    browser = rights.house.browser()
+    browser.sign_in(amber)
+    assert f"an id that leads {leads}" in browser.get("/privacy/erase").text
+    request_id = rights.due_erasure(amber, officer, dpo)
+    rights.work()
+    with rights.db.read() as session:
+        body = certificates.by_request(session, request_id)
+        there = session.execute(sa.select(contact.c.id).where(contact.c.account_id == amber.account)).all()
+    assert f"the id leads {leads}" in body["in_clear"]
+    assert len(there) == bool(euros)
+
+
 def written(rights: Rights) -> list[str]:
     """Return all letters that wait, oldest first: who is erased has no address to ask for theirs by."""
     from app.identity import letters
