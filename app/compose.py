@@ -273,7 +273,8 @@ def make_system(
     store = store or backends.for_pages(_store_settings(settings), working_store)
     identity = _identity(settings, keys, subject_keys)
     approvals = ApprovalBook(identity)
-    compliance = _compliance(settings, keys, identity, subject_keys, working_store, approvals)
+    archive = Archive(ArchiveSettings(folder=settings.archive_folder), ids=ids)
+    compliance = _compliance(settings, keys, identity, subject_keys, working_store, archive, approvals)
     is_open = _opened(working_store, store)
     sequencer = Sequencer(db, clock, holder=_holder(settings), ids=ids)
     shipper = Shipper(db, working_store, clock, settings=ShipperSettings(), ids=ids, is_open=is_open)
@@ -299,7 +300,6 @@ def make_system(
         BlockNetwork(proxies),
     )
     log_key = checkpoint.load(keys, ORIGIN)
-    archive = Archive(ArchiveSettings(folder=settings.archive_folder), ids=ids)
     witness = FileWitness(db, log_key.verifier, settings.witness_folder, beside=settings.home, ids=ids)
     metrics = Metrics()
     response = playbooks.parts(
@@ -457,6 +457,7 @@ def _compliance(
     identity: Identity,
     subject_keys: SubjectKeys,
     store: EventStore,
+    archive: Archive,
     approvals: ApprovalBook,
 ) -> Compliance:
     hashing = identity_privacy.hashing(identity)
@@ -488,6 +489,7 @@ def _compliance(
         approvals=approvals,
         keys=subject_keys,
         store=store,
+        archive=archive,
         settings=rules,
         folder=settings.home / "packages",
         policy=lambda: checkpoint.read_policy(keys),

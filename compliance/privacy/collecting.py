@@ -21,8 +21,8 @@ RECORDS_MAX: Final = 200_000
 NOT_SEARCHED: Final = (
     (
         "backups",
-        "Backups are the operator's, who ends them in time; nobody searches them, and who was erased is erased again "
-        "where one is put back.",
+        "Backups are the operator's, who ends them in time; nobody searches them. Who was erased is erased again where "
+        "an older database is put back beside the event store or the archive of now.",
     ),
     ("caches", "Caches hold keys for at most a minute, and counters of limits without ids of accounts."),
     ("files.evidence", "Uploads of colleagues are sealed and about our controls; nothing searches in them."),

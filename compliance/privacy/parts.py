@@ -16,6 +16,7 @@ from app.kernel.errors import Conflict, Gone, Invalid, TooLarge
 from compliance.contracts.decisions import DecisionSource
 from compliance.contracts.personal import Obstacle, PersonalDataSource
 from compliance.settings import PrivacySettings
+from ingest.log.archive import Archive
 from ingest.log.subject_keys import SubjectKeys
 from ingest.store.port import EventStore
 
@@ -56,6 +57,7 @@ class Privacy:
     approvals: Approvals
     keys: SubjectKeys
     store: EventStore
+    archive: Archive
     settings: PrivacySettings
     folder: Path
     policy: Callable[[], str]

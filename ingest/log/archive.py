@@ -229,6 +229,15 @@ class Archive:
             if (found := _SEQUENCE.search(line)) is not None:
                 yield int(found.group(1)), line
 
+    def bodies(self, class_: str, beyond: int) -> Iterator[Body]:
+        """Yield the bodies of a class behind a sequence, of whole lines of sealed files and of the open one."""
+        sealed = [one.path for one in self.segments() if one.class_ == class_ and one.last > beyond]
+        for path in (*sealed, f"body/{class_}/{OPEN_NAME}"):
+            for sequence, line in self.lines(path):
+                body = body_of(line, class_) if sequence > beyond else None
+                if body is not None:
+                    yield body
+
     # -- writing --------------------------------------------------------------------------------------------------
 
     def _check(self, db: Database) -> None:

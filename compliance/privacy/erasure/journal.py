@@ -1,8 +1,12 @@
-"""The journal of erasures: an older database brings nobody back, since the event store still says who was erased."""
+"""The journal of erasures: an older database brings nobody back, since store and archive still say who was erased.
+
+Where all three were put back from one older copy nothing here knows better; who restores so has to say it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -17,22 +21,36 @@ from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Kind, Request, State
 from ingest.events.envelope import at_path
 from ingest.events.privacy import SubjectErased
+from ingest.log import read
 from ingest.log.shredding import Parts as Shredding
 from ingest.store.port import walk
-from ingest.store.query import Eq, Order, Search
+from ingest.store.query import Document, Eq, Order, Search
 
 
 def replay(db: Database, ctx: Context, *, parts: Privacy, shreds: Shredding) -> int:
-    """Erase again who was erased by the event store and is back in this database; returns how many.
+    """Erase again who was erased by store or archive and is back in this database; returns how many.
 
     Nothing is written where nobody is back. Raises `ErasureUnfinished`, and `StoreUnavailable` while the store is away.
     """
     asked = Search(where=Eq("event.action", SubjectErased.kind), order=Order.SEQUENCE, limit=1_000)
-    erased = [
+    documents = [*walk(parts.store, asked), *_archived(db, parts)]
+    erased = dict.fromkeys(
         (str(at_path(document, "onepay.request.id")), str(at_path(document, "onepay.subject.id")[0]))
-        for document in walk(parts.store, asked)
-    ]
+        for document in documents
+    )
     return _again(db, erased, ctx, parts=parts, shreds=shreds)
+
+
+def _archived(db: Database, parts: Privacy) -> Iterator[Document]:
+    """Yield what the archive knows of erasures that this database does not: it is read where it reaches further."""
+    with db.read() as session:
+        size = read.head(session).size
+    if parts.archive.size <= size:
+        return
+    for body in parts.archive.bodies(SubjectErased.event_class.value, size):
+        document = json.loads(body.body)
+        if at_path(document, "event.action") == SubjectErased.kind:
+            yield document
 
 
 def _again(db: Database, erased: Iterable[tuple[str, str]], ctx: Context, *, parts: Privacy, shreds: Shredding) -> int:

@@ -20,6 +20,11 @@ from compliance.privacy import rights as services
 from compliance.privacy.erasure import certificates, deciding, execution, journal
 from compliance.privacy.models import erasure_certificate, erasure_target, request
 from compliance.privacy.request import State
+from ingest import models as log
+from ingest.events.privacy import SubjectErased
+from ingest.log.archive import Archive
+from ingest.settings import ArchiveSettings
+from ingest.store.memory import MemoryStore
 from tests.compliance.privacy.rights import Rights
 from tests.support.installation import Person
 
@@ -109,7 +114,8 @@ def test_an_erasure_that_never_comes_to_an_end_says_so(staffed: tuple[Rights, Pe
     assert rights.get(request_id).state is State.CLOSED
 
 
-def test_an_older_database_brings_nobody_back(staffed: tuple[Rights, Person, Person]) -> None:
+@pytest.mark.parametrize("knows", ["store", "archive"])
+def test_an_older_database_brings_nobody_back(staffed: tuple[Rights, Person, Person], knows: str) -> None:
     rights, officer, dpo = staffed
     amber = rights.house.customer("amber_restored")
     rights.calm()
@@ -126,12 +132,28 @@ def test_an_older_database_brings_nobody_back(staffed: tuple[Rights, Person, Per
         session.execute(sa.delete(erasure_certificate))
         session.execute(sa.delete(erasure_target))
         session.execute(sa.delete(request).where(request.c.id == request_id))
-    ctx = rights.job()
-    assert journal.replay(rights.db, ctx, parts=rights.parts, shreds=rights.house.system.shredding) == 1
+    ctx, parts, shreds = rights.job(), rights.parts, rights.house.system.shredding
+    if knows == "archive":
+        rights.house.arrive()
+        rights.house.system.signer.sign(rights.clock.now())
+        with rights.db.begin() as session:
+            of = log.entry.c
+            told = session.scalar(sa.select(of.sequence).where(of.kind == SubjectErased.kind))
+            session.execute(sa.update(log.head).values(size=told - 1))
+        assert rights.parts.archive.size >= told
+        # The store was put back with the database, and nothing numbers meanwhile.
+        parts, shreds = replace(parts, store=MemoryStore()), replace(shreds, wait=None)
+        assert journal.replay(rights.db, ctx, parts=replace(parts, archive=nowhere(rights)), shreds=shreds) == 0
+    assert journal.replay(rights.db, ctx, parts=parts, shreds=shreds) == 1
     with rights.db.read() as session:
         assert not session.execute(sa.select(contact).where(contact.c.account_id == amber.account)).all()
         assert certificates.by_request(session, request_id)["decided_by"] == [], "nobody decided it anew"
-    assert journal.replay(rights.db, ctx, parts=rights.parts, shreds=rights.house.system.shredding) == 0
+    assert journal.replay(rights.db, ctx, parts=parts, shreds=shreds) == 0
+
+
+def nowhere(rights: Rights) -> Archive:
+    """Return an archive that holds nothing."""
+    return Archive(ArchiveSettings(folder=rights.house.system.settings.home / "nowhere"), ids=rights.house.system.ids)
 
 
 def test_who_approved_leaves_it_to_somebody_else_to_ask_for_a_refusal(staffed: tuple[Rights, Person, Person]) -> None:
