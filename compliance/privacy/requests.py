@@ -13,6 +13,7 @@ from app.kernel import crypto
 from app.kernel.access import PRIVACY_REQUEST_READ, PRIVACY_SELF_REQUEST
 from app.kernel.context import Context
 from app.kernel.errors import NotFound, SamePerson
+from compliance.privacy import telling
 from compliance.privacy.models import REQUEST_CLASS, redaction, request, request_item, request_letter, request_step
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import ENDED, FOLLOWING, Item, Kind, LeftOut, Request, RequestFilter, State, Step, Story
@@ -85,10 +86,12 @@ def own(session: Session, request_id: str, ctx: Context) -> Request:
 
 
 def own_story(session: Session, request_id: str, ctx: Context) -> Story:
-    """Return one's own request with its steps and items."""
+    """Return one's own request with its items, and its steps in our words: what colleagues noted is not among them."""
     ctx.actor.require(PRIVACY_SELF_REQUEST)
     found = own(session, request_id, ctx)
-    return Story(request=found, steps=steps(session, request_id), items=items(session, request_id))
+    extended_at = session.execute(sa.select(request.c.extended_at).where(request.c.id == request_id)).scalar_one()
+    told = telling.told(steps(session, request_id), extended_at)
+    return Story(request=found, steps=told, items=items(session, request_id))
 
 
 def get(session: Session, request_id: str, *, parts: Privacy | None = None) -> Request:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from app.identity import roles
 from app.identity.models import contact
+from app.kernel.context import Context
+from compliance.privacy import identity, intake, moving, package, requests, telling
 from compliance.privacy.erasure import certificates, execution, remainder
+from compliance.privacy.request import Asked, State
 from compliance.registers import processing
 from compliance.retention import policies
 from tests.compliance.privacy.rights import Rights
@@ -94,6 +98,61 @@ def test_an_id_is_said_to_lead_to_whom_it_leads(
         there = session.execute(sa.select(contact.c.id).where(contact.c.account_id == amber.account)).all()
     assert f"the id leads {leads}" in body["in_clear"]
     assert len(there) == bool(euros)
+
+
+def test_a_person_reads_our_sentence_of_each_step_and_no_note(
+    rights: Rights, officer: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    amber = rights.house.customer("said_steps")
+    rights.calm()
+
+    def olive() -> Context:
+        return rights.colleague(officer, roles.COMPLIANCE_OFFICER)
+
+    with rights.db.begin() as session:
+        asked, today = Asked(kind="access", channel="letter"), rights.clock.now().date()
+        request_id = intake.enter(session, asked, amber.account, today, olive(), parts=rights.parts)
+    rights.clock.move(timedelta(minutes=1))
+    with rights.db.begin() as session:
+        identity.ask(session, request_id, olive(), parts=rights.parts)
+        identity.answer(session, request_id, "her sister knows her voice", olive(), parts=rights.parts)
+    rights.clock.move(timedelta(minutes=1))
+    with rights.db.begin() as session:
+        moving.extend(session, request_id, "two of us are ill", olive(), parts=rights.parts)
+
+    def breaks(content: package.Content) -> bytes:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(package, "build", breaks)
+        for _ in range(3):
+            rights.clock.move(timedelta(minutes=2))
+            rights.work()
+    rights.clock.move(timedelta(minutes=2))
+    rights.work()
+    noted = " ".join(step.note or "" for step in rights.steps(request_id))
+    assert "ZeroDivisionError" in noted
+    assert "her sister" in noted
+    browser = rights.house.browser()
+    browser.sign_in(amber)
+    page = browser.get(f"/privacy/requests/{request_id}").text
+    with rights.db.read() as session:
+        told = [step.note for step in requests.own_story(session, request_id, rights.me(amber)).steps]
+    assert told == [
+        "We have your request.",
+        "Before anything is given out or changed we ask who you are.",
+        "It is clear that the request is yours; what you asked for is prepared.",
+        "The time to answer was extended; the reasons stand in our letter.",
+        "Your copy can be fetched here.",
+    ]
+    for said in told:
+        assert said in page
+    for inner in ("ZeroDivisionError", "her sister", "could not be made", "fresh proof"):
+        assert inner not in page
+
+
+def test_each_state_has_a_sentence() -> None:
+    assert set(telling.SAYS) == set(State)
 
 
 def written(rights: Rights) -> list[str]:
