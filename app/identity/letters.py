@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -21,6 +21,8 @@ from app.kernel.db import changed
 from app.kernel.errors import OnePayError, TooManyAttempts
 
 KEPT: Final = timedelta(days=1)
+# What a right or a duty by law rests on is tried for as long as the law gives to answer.
+KEPT_BY_LAW: Final = timedelta(days=30)
 # Claims that never ended, one after the other: such a letter may be what ends the workers that take it.
 UNENDED_MAX: Final = 8
 # How long a letter that is due waits to be taken before somebody should look, and for how long a lost one is shown.
@@ -30,6 +32,14 @@ LOST_SHOWN: Final = timedelta(days=7)
 _LOST: Final = sa.or_(
     message.c.state.in_(("unended", "unreadable")), sa.and_(message.c.state == "expired", message.c.tries > 0)
 )
+_FATES: Final = {
+    "queued": "waiting",
+    "delivered": "delivered",
+    "expired": "expired",
+    "unended": "lost",
+    "unreadable": "lost",
+}
+ASKED_AT_ONCE: Final = 500
 # From so many tries on a letter counts as failing; one mailbox is its owner's trouble, several are the messenger's.
 FAILING_TRIES: Final = 3
 SEVERAL: Final = 3
@@ -106,9 +116,16 @@ def may_be_asked_for(session: Session, purpose: str, identifier: bytes, ctx: Con
 
 
 def queue(
-    session: Session, letter: Letter, template: str, ctx: Context, *, parts: Identity, account_id: str | None
+    session: Session,
+    letter: Letter,
+    template: str,
+    ctx: Context,
+    *,
+    parts: Identity,
+    account_id: str | None,
+    kept: timedelta = KEPT,
 ) -> str:
-    """Queue a letter; it leaves only if the caller's transaction commits."""
+    """Queue a letter, and try to hand it over for as long as it is kept; it leaves only if the caller commits."""
     letter_id = ctx.new_id("msg")
     content = json.dumps({"to": letter.to, "subject": letter.subject, "text": letter.text})
     session.execute(
@@ -123,7 +140,7 @@ def queue(
             unended=0,
             created_at=ctx.at,
             not_before=ctx.at,
-            expires_at=ctx.at + KEPT,
+            expires_at=ctx.at + kept,
         )
     )
     return letter_id
@@ -154,7 +171,7 @@ def claim(session: Session, at: datetime, *, parts: Identity) -> Taken | None:
     taken = Taken(id=row.id, tries=row.tries + 1, letter=_opened(row, parts))
     values: dict[str, object] = {"tries": taken.tries, "unended": row.unended + 1, "not_before": at + CLAIM}
     if taken.letter is None:
-        values = {"state": "unreadable", "content_ct": b""}
+        values = {"state": "unreadable", "content_ct": b"", "expires_at": at}
     session.execute(sa.update(message).where(message.c.id == taken.id).values(**values))
     return taken
 
@@ -178,7 +195,8 @@ def standing(session: Session, at: datetime) -> Waiting:
     """Return how letters stand."""
     is_waiting = sa.and_(message.c.state == "queued", message.c.expires_at > at)
     is_failing = sa.and_(is_waiting, message.c.tries >= FAILING_TRIES)
-    is_lost = sa.and_(_LOST, message.c.created_at > at - LOST_SHOWN)
+    # What was given up ended as it was: its last day is that one.
+    is_lost = sa.and_(_LOST, message.c.expires_at > at - LOST_SHOWN)
     is_trouble = sa.or_(is_failing, sa.and_(_LOST, message.c.expires_at > at - KEPT))
     # What is taken, or was and failed, is not due before its time comes again.
     due_since = sa.func.min(message.c.not_before).filter(message.c.not_before <= at)
@@ -193,13 +211,26 @@ def standing(session: Session, at: datetime) -> Waiting:
     return Waiting(letters=waiting, overdue=overdue, failing=failing, lost=lost, troubled=troubled)
 
 
+def fates(session: Session, letter_ids: Collection[str], at: datetime) -> dict[str, str]:
+    """Return what became of letters: `delivered`, `waiting`, `expired` or `lost`; nothing of one that is gone."""
+    found: dict[str, str] = {}
+    asked = list(letter_ids)
+    for begin in range(0, len(asked), ASKED_AT_ONCE):
+        some = message.c.id.in_(asked[begin : begin + ASKED_AT_ONCE])
+        query = sa.select(message.c.id, message.c.state, message.c.expires_at).where(some)
+        for row in session.execute(query):
+            state = "expired" if row.state == "queued" and row.expires_at <= at else row.state
+            found[row.id] = _FATES[state]
+    return found
+
+
 def set_aside(session: Session, at: datetime) -> int:
     """Give up letters whose handing over never ended, so often that they may be what ends it; returns how many."""
     return changed(
         session,
         sa.update(message)
         .where(message.c.state == "queued", message.c.unended >= UNENDED_MAX, message.c.not_before <= at)
-        .values(state="unended", content_ct=b""),
+        .values(state="unended", content_ct=b"", expires_at=at),
     )
 
 

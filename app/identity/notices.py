@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
@@ -12,19 +12,27 @@ from app.identity.parts import Identity
 from app.kernel.access import ActorKind
 from app.kernel.clock import ZONE
 from app.kernel.context import Context
-from app.kernel.errors import OnePayError
+from app.kernel.errors import Gone, NotFound
 
 
 def tell(
-    session: Session, account_id: str, subject: str, text: str, template: str, ctx: Context, *, parts: Identity
-) -> None:
-    """Queue a notice to the owner of an account; one that cannot be written to any more is left out."""
+    session: Session,
+    account_id: str,
+    subject: str,
+    text: str,
+    template: str,
+    ctx: Context,
+    *,
+    parts: Identity,
+    kept: timedelta = letters.KEPT,
+) -> str | None:
+    """Queue a notice to the owner of an account; one who has no address any more is left out, and None returned."""
     try:
         address = accounts.address_of(session, account_id, parts=parts)
-    except OnePayError:
-        return
+    except (NotFound, Gone):
+        return None
     letter = letters.Letter(to=address, subject=subject, text=text)
-    letters.queue(session, letter, template, ctx, parts=parts, account_id=account_id)
+    return letters.queue(session, letter, template, ctx, parts=parts, account_id=account_id, kept=kept)
 
 
 def time_of(at: datetime) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Set
+from collections.abc import Collection, Set
 from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.identity import accounts, models, notices, sessions
+from app.identity import accounts, letters, models, notices, sessions
 from app.identity.accounts import State
 from app.identity.models import ACCOUNT_CLASS
 from app.identity.parts import Identity
@@ -150,8 +150,12 @@ class People:
     def last_change(self, session: Session, subject: str) -> datetime | None:
         return last_change(session, subject)
 
-    def tell(self, session: Session, subject: str, title: str, text: str, template: str, ctx: Context) -> None:
-        notices.tell(session, subject, title, text, template, ctx, parts=self._parts)
+    def tell(self, session: Session, subject: str, title: str, text: str, template: str, ctx: Context) -> str | None:
+        kept = letters.KEPT_BY_LAW
+        return notices.tell(session, subject, title, text, template, ctx, parts=self._parts, kept=kept)
+
+    def fates(self, session: Session, messages: Collection[str], at: datetime) -> dict[str, str]:
+        return letters.fates(session, messages, at)
 
     def roles(self, session: Session, account: str, at: datetime) -> frozenset[str]:
         return accounts.roles_of(session, account, at)

@@ -12,7 +12,7 @@ from app.kernel.context import Context
 from app.kernel.db import Database
 from app.kernel.ids import Ids
 from app.kernel.jobs import Job, guarded
-from compliance.privacy import delivery, packing, restrict, trouble, unproven
+from compliance.privacy import delivery, fates, packing, restrict, trouble, unproven
 from compliance.privacy.erasure import deciding, execution, journal, remainder
 from compliance.privacy.models import PACKAGE_CLASS
 from compliance.privacy.parts import Privacy
@@ -37,6 +37,7 @@ def jobs(db: Database, ids: Ids, parts: Privacy, shreds: Callable[[], Shredding]
         ),
         Job(name="privacy.packages", every=timedelta(hours=1), run=lambda at: expire(db, context(at), parts, shreds())),
         Job(name="privacy.identity", every=timedelta(hours=1), run=lambda at: remind(db, context(at), parts)),
+        Job(name="privacy.letters", every=timedelta(hours=1), run=lambda at: arrived(db, context(at), parts)),
         Job(name="privacy.remainder", every=timedelta(hours=1), run=lambda at: rest(db, context(at), parts, shreds())),
         Job(name="privacy.journal", every=timedelta(hours=1), run=lambda at: recall(db, context(at), parts, shreds())),
     )
@@ -68,6 +69,13 @@ def remind(db: Database, ctx: Context, parts: Privacy) -> str | None:
     with db.begin() as session:
         written = unproven.go_on(session, ctx, parts=parts)
     return f"{written} people written to about who they are" if written else None
+
+
+def arrived(db: Database, ctx: Context, parts: Privacy) -> str | None:
+    """Note with the letters about requests what became of them."""
+    with db.begin() as session:
+        noted = fates.settle(session, ctx, parts=parts)
+    return f"{noted} letters ended" if noted else None
 
 
 def expire(db: Database, ctx: Context, parts: Privacy, shreds: Shredding) -> str | None:

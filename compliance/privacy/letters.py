@@ -15,7 +15,7 @@ from app.kernel import crypto, documents
 from app.kernel.context import Context
 from compliance.privacy.models import request, request_letter
 from compliance.privacy.parts import Privacy
-from compliance.privacy.request import FOLLOWING, Request
+from compliance.privacy.request import FOLLOWING, Fate, Request
 
 LANGUAGE: Final = "en"
 IDENTITY_QUESTION: Final = "identity_question"
@@ -144,9 +144,17 @@ def _tell(session: Session, name: str, found: Request, ctx: Context, parts: Priv
         **words,
     )
     text = "\n".join(line for line in filled.splitlines() if line.strip()) + "\n"
-    parts.people.tell(session, found.subject, template["title"], text, f"privacy_{name}", ctx)
-    kept = {"request_id": found.id, "template": name, "title": template["title"], "sent_at": ctx.at}
-    session.execute(sa.insert(request_letter).values(**kept))
+    message = parts.people.tell(session, found.subject, template["title"], text, f"privacy_{name}", ctx)
+    session.execute(
+        sa.insert(request_letter).values(
+            request_id=found.id,
+            template=name,
+            title=template["title"],
+            sent_at=ctx.at,
+            message_id=message,
+            fate=None if message else Fate.UNREACHABLE.value,
+        )
+    )
 
 
 def _renewed_token(session: Session, found: Request) -> str:

@@ -116,6 +116,8 @@ request_letter = sa.Table(
     sa.Column("template", sa.Text, nullable=False, info=_T),
     sa.Column("title", sa.Text, nullable=False, info=_own("communication", _OF_REQUEST)),
     sa.Column("sent_at", UtcDateTime, nullable=False, info=_T),
+    sa.Column("message_id", sa.Text, nullable=True, info=_T),
+    sa.Column("fate", sa.Text, nullable=True, info=_T),
 )
 request_trouble = sa.Table(
     "compliance_request_trouble",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -32,8 +32,15 @@ class People(Protocol):
         """Return when a password, factor or address of theirs last changed."""
         ...
 
-    def tell(self, session: Session, subject: str, title: str, text: str, template: str, ctx: Context) -> None:
-        """Write to every channel of theirs that was verified."""
+    def tell(self, session: Session, subject: str, title: str, text: str, template: str, ctx: Context) -> str | None:
+        """Write to them by the channel that was verified; return the message, or None where nobody can be written to.
+
+        Such a letter is kept for as long as the law gives to answer it, and not for a day.
+        """
+        ...
+
+    def fates(self, session: Session, messages: Collection[str], at: datetime) -> Mapping[str, str]:
+        """Return what became of messages by then: `delivered`, `waiting`, `expired` or `lost`; none that is gone."""
         ...
 
     def roles(self, session: Session, account: str, at: datetime) -> frozenset[str]:

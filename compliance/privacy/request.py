@@ -151,6 +151,30 @@ class RequestFilter:
     subject: str | None = None
 
 
+class Fate(StrEnum):
+    """What became of a letter."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    EXPIRED = "expired"
+    """Nobody could be given it for as long as it was kept."""
+    LOST = "lost"
+    """It was set aside: it could not be read, or its handing over never ended."""
+    UNREACHABLE = "unreachable"
+    """There was no address to write to."""
+    UNKNOWN = "unknown"
+    """The message that took it is gone, as with an erased person, or was not noted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A letter about a request: what it is called, when it was written, and what became of it."""
+
+    title: str
+    at: datetime
+    fate: Fate
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
     """A request with its steps and what was found: the history of its clock is among the steps."""
@@ -159,5 +183,5 @@ class Story:
     steps: Sequence[Step]
     items: Sequence[Item]
     left_out: Sequence[LeftOut] = ()
-    letters: Sequence[tuple[str, datetime]] = ()
-    """Titles of what was written to the person, with the instant, oldest first."""
+    letters: Sequence[Written] = ()
+    """What was written to the person, oldest first."""

@@ -13,8 +13,8 @@ from app.kernel import crypto
 from app.kernel.access import PRIVACY_REQUEST_READ, PRIVACY_SELF_REQUEST
 from app.kernel.context import Context
 from app.kernel.errors import NotFound, SamePerson
-from compliance.privacy import telling
-from compliance.privacy.models import REQUEST_CLASS, redaction, request, request_item, request_letter, request_step
+from compliance.privacy import fates, telling
+from compliance.privacy.models import REQUEST_CLASS, redaction, request, request_item, request_step
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import ENDED, FOLLOWING, Item, Kind, LeftOut, Request, RequestFilter, State, Step, Story
 from ingest.events.access import DataRead
@@ -61,12 +61,7 @@ def story(session: Session, request_id: str, ctx: Context, *, parts: Privacy) ->
         steps=steps(session, request_id),
         items=items(session, request_id),
         left_out=left_out(session, request_id),
-        letters=[
-            (row.title, row.sent_at)
-            for row in session.execute(
-                sa.select(request_letter).where(request_letter.c.request_id == request_id).order_by(request_letter.c.n)
-            )
-        ],
+        letters=fates.of_request(session, request_id, ctx.at, parts=parts),
     )
 
 

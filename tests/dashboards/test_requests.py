@@ -93,6 +93,7 @@ def test_a_letter_is_entered_and_its_clock_runs_from_receipt(rights: Rights, off
     assert officer.said("request-ask", request_id, fields={}) == ""
     assert "stands since" in officer.draw(PATH)
     drawn = officer.draw(f"{PATH}/{request_id}", "?do=request-identify")
+    assert drawn.count("waits to be delivered") == 2, "a letter that is queued has reached nobody yet"
     assert "How it was shown" in drawn
     assert "identity asked" in drawn, "the clock tells by its own fields why it stands"
     assert officer.said("request-identify", request_id, fields={"reason": "short"}) == "reason_missing"

@@ -12,7 +12,7 @@ from app.kernel.access import PRIVACY_REQUEST_READ
 from app.kernel.errors import NotFound
 from compliance.catalog.retention import RetentionClass
 from compliance.privacy.erasure import certificates
-from compliance.privacy.request import Item, Kind, Request, State, Step, Story
+from compliance.privacy.request import Fate, Item, Kind, Request, State, Step, Story
 from compliance.privacy.trouble import Trouble
 from dashboards import proving, rights
 from dashboards.kit import (
@@ -39,6 +39,14 @@ from dashboards.kit import (
 from dashboards.page import COMPLIANCE, Page, View
 from dashboards.pages.compliance import recipients, request_acts, request_stages
 from dashboards.pages.compliance.request_acts import Standing
+
+_FATES: Final[Mapping[Fate, tuple[str, str, str]]] = {
+    Fate.WAITING: ("waits to be delivered", "clock", "medium"),
+    Fate.EXPIRED: ("expired: it could not be delivered in time", "cross", "bad"),
+    Fate.LOST: ("lost: it was set aside", "cross", "bad"),
+    Fate.UNREACHABLE: ("there was no address", "cross", "bad"),
+    Fate.UNKNOWN: ("not known any more", "empty", "ink-2"),
+}
 
 
 def layout(view: View) -> Any:  # a Dash component
@@ -306,10 +314,19 @@ def _letters(view: View, story: Story) -> Part:
     if not story.letters:
         return panel("Letters", empty("None yet.", "The person is written to on every verified channel."))
     items = [
-        html.Li([html.Span(title, className="grow"), html.Span(when(at, view.now), className="dim")])
-        for title, at in story.letters
+        html.Li(
+            [
+                html.Span([each.title, html.Small(_fate(each.fate), className="block")], className="grow"),
+                html.Span(when(each.at, view.now), className="dim"),
+            ]
+        )
+        for each in story.letters
     ]
     return panel("Letters", html.Ol(items, className="rows r30"), sub=str(len(items)))
+
+
+def _fate(fate: Fate) -> Part:
+    return ok("delivered") if fate is Fate.DELIVERED else mark(*_FATES[fate])
 
 
 def _steps(view: View, steps: Sequence[Step]) -> Part:

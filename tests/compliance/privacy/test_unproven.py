@@ -39,7 +39,7 @@ def waiting(rights: Rights, officer: Person) -> str:
 def titles(rights: Rights, id: str) -> list[str]:
     with rights.db.begin() as session:
         story = requests.story(session, id, rights.staff(roles.DPO), parts=rights.parts)
-    return [title for title, _ in story.letters]
+    return [each.title for each in story.letters]
 
 
 def test_a_reminder_and_then_a_refusal(rights: Rights, waiting: str) -> None:
