@@ -7,7 +7,7 @@ import io
 import json
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -53,6 +53,22 @@ MACHINES: Final = (
     "Where there are signs of an attack on an account, a rule may end sign-ins, lock the account or hold its payments "
     "before a person looks. Payments are refused by fixed rules such as the balance. A person can look at each."
 )
+PACK: Final = "proofs/log.zip"
+_FILES: Final = (
+    ("report.html", "report.html says in words what the files hold."),
+    ("manifest.json", "manifest.json lists every store that was searched and the SHA-256 of every file."),
+    (
+        "data/",
+        "data/ has one file a category, as JSON and as a table (CSV). In tables a text that begins with one of = + - @ "
+        "has an apostrophe before it, so that no program takes it for a formula.",
+    ),
+    ("access_history.csv", "access_history.csv says who looked at your data, and why."),
+    ("decisions.json", "decisions.json says what machines decided about you."),
+    ("consents.json", "consents.json says what you agreed to and took back."),
+    ("portability/", "portability/art20.json is what you can take elsewhere, by the schema beside it."),
+    ("redactions.csv", "redactions.csv counts what was left out and why."),
+)
+"""What each file is, by how its name begins."""
 _STATES: Final[Mapping[str | None, str]] = {
     None: "asked, not answered yet",
     RECEIPT: "answered",
@@ -133,6 +149,7 @@ def redaction_rules() -> Mapping[str, str]:
 def build(content: Content) -> bytes:
     """Return the zip; equal content gives equal bytes."""
     files = dict(_files(content))
+    files["README.html"] = _readme(content, {*files, "manifest.json"}).encode()
     manifest = _manifest(content, files)
     files["manifest.json"] = _json(manifest)
     out = io.BytesIO()
@@ -153,7 +170,8 @@ def _files(content: Content) -> Iterator[tuple[str, bytes]]:
         yield "consents.json", _json([_receipt(receipt) for receipt in content.consents])
         yield "report.html", _report(content).encode()
         if content.proven.pack is not None:
-            yield "proofs/log.zip", content.proven.pack.data
+            yield PACK, content.proven.pack.data
+        if content.proven.pack is not None or content.proven.entries:
             yield "proofs/onepay_verify.py", Path(verify.__file__).read_bytes()
             yield "proofs/policy", content.policy.encode()
         for event_id, proof in content.proven.entries.items():
@@ -162,7 +180,6 @@ def _files(content: Content) -> Iterator[tuple[str, bytes]]:
     yield "portability/art20.json", _json(made)
     yield "portability/art20.schema.json", _json(_ART_20)
     yield "redactions.csv", _redactions(content.collected.redactions)
-    yield "README.html", _readme(content).encode()
 
 
 def _manifest(content: Content, files: Mapping[str, bytes]) -> dict[str, Any]:
@@ -190,7 +207,7 @@ def _manifest(content: Content, files: Mapping[str, bytes]) -> dict[str, Any]:
         "not_searched": [{"store": name, "why": why} for name, why in NOT_SEARCHED],
         "cards": "Files hold the first six and last four digits of a card at most; security codes are never kept.",
         "omissions": dict(sorted(content.collected.redactions.items())),
-        "log": _log(content.proven),
+        **({"log": _log(content.proven)} if content.request.kind is Kind.ACCESS else {}),
         "files": {name: crypto.sha256(data).hex() for name, data in sorted(files.items())},
     }
 
@@ -440,21 +457,34 @@ def _processors(found: Sequence[Processor], notices: Sequence[Notice]) -> str:
     )
 
 
-def _readme(content: Content) -> str:
-    proofs, proven = "", content.proven
+def _readme(content: Content, names: Collection[str]) -> str:
+    """Describe the files that are there, and none that is not."""
+    said = [f"<p>{says}</p>" for start, says in _FILES if any(name.startswith(start) for name in names)]
+    if any(name.startswith("proofs/") for name in names):
+        said.append(_proofs(content.proven))
+    said.append("<p>Nothing in this file asks the network for anything. Keep it safe: it is about you.</p>")
+    return _page("Read me first", "\n".join(["<h1>What is in this file</h1>", *said]))
+
+
+def _proofs(proven: Proven) -> str:
+    without, parts = proven.unproven, []
     if proven.pack is not None:
-        more = f" {proven.unproven} events stand in the data without a proof yet." if proven.unproven else ""
-        proofs = f"""<h2>Proofs</h2><p>proofs/log.zip proves that {proven.pack.events} events about you are in our log,
-which cannot be changed without that being seen. With Python 3.11 and the package “cryptography”:</p>
-<pre>python3 proofs/onepay_verify.py proofs/log.zip</pre>
-<p>Where an event is about somebody else, too, proofs/entries/ holds the proof that it stands there, without its
-content; each is checked with the same program and --policy proofs/policy.{more}</p>"""
-    names = "report.html says in words what the files hold; " if content.request.kind is Kind.ACCESS else ""
-    body = f"""<h1>What is in this file</h1>
-<p>{names}manifest.json lists every store that was searched and the SHA-256 of every file.</p>
-<p>data/ has one file a category, as JSON and as a table (CSV). In tables a text that begins with one of = + - @ has an
-apostrophe before it, so that no program takes it for a formula.</p>
-<p>portability/art20.json is what you can take elsewhere, by the schema beside it.</p>
-<p>redactions.csv counts what was left out and why.</p>{proofs}
-<p>Nothing in this file asks the network for anything. Keep it safe: it is about you.</p>"""
-    return _page("Read me first", body)
+        are = "is" if proven.pack.events == 1 else "are"
+        parts.append(
+            f"<p>{PACK} proves that {_counted(proven.pack.events)} about you {are} in our log, which cannot be changed "
+            f"without that being seen. With Python 3.11 and the package “cryptography”:</p>\n"
+            f"<pre>python3 proofs/onepay_verify.py {PACK}</pre>"
+        )
+    if proven.entries:
+        parts.append(
+            "<p>Where an event is about somebody else, too, proofs/entries/ holds the proof that it stands there, "
+            "without its content; each is checked with proofs/onepay_verify.py and --policy proofs/policy.</p>"
+        )
+    if without:
+        stand = "stands" if without == 1 else "stand"
+        parts.append(f"<p>{_counted(without)} {stand} in the data without a proof yet.</p>")
+    return "\n".join(["<h2>Proofs</h2>", *parts])
+
+
+def _counted(events: int) -> str:
+    return "1 event" if events == 1 else f"{events:,} events"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -162,3 +163,18 @@ def written(rights: Rights) -> list[str]:
     with rights.db.read() as session:
         due = letters.due(session, rights.clock.now(), parts=rights.house.system.identity)
         return [f"{letter.subject}\n{letter.text}" for letter in due]
+
+
+@pytest.mark.parametrize("kind", ["access", "portability"])
+def test_a_copy_says_of_each_file_what_it_is_and_of_no_other(rights: Rights, kind: str) -> None:
+    amber = rights.house.customer(f"said_{kind}", euros=5)
+    rights.calm()
+    copy = rights.copy_of(amber, kind)
+    readme, names = copy.text("README.html"), set(copy.zip.namelist()) - {"README.html"}
+    named = set(re.findall(r"\b(?:[a-z0-9_]+/)?[a-z0-9_]+\.(?:html|json|csv|zip|py)\b", readme))
+    assert named <= names, "it describes no file that is not there"
+    folders = {f"{folder}/" for folder in re.findall(r"\b(data|portability|proofs/entries|proofs)/", readme)}
+    assert {each for each in folders if not any(name.startswith(each) for name in names)} == set()
+    assert {name for name in names if name not in named and not name.startswith(tuple(folders))} == set()
+    assert ("onepay_verify.py" in readme) == ("log" in copy.json("manifest.json")) == (kind == "access")
+    assert " 1 events" not in readme
