@@ -7,7 +7,8 @@ since every page of the console asks.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -30,13 +31,26 @@ from compliance.privacy.request import ENDED
 from compliance.registers import breaches
 from compliance.registers.models import breach
 
+DUE_SOON: Final = timedelta(days=7)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The requests of people that are open, and the nearest day of the law among those that wait for an answer."""
+    """The open requests of people: those that wait for an answer, by how they stand, and those that have theirs."""
 
-    open: int
+    waiting: int
+    late: int
+    """Waiting past the day of the law."""
+    soon: int
+    """Waiting, and due by law within 7 days."""
+    behind: int
+    """Waiting past our own earlier day, and not past the law's."""
+    unknown: int
+    """Waiting, and it is not shown who asks."""
+    answered: int
+    """Answered, and open until what was answered has run its course."""
     due_at: datetime | None
+    """The nearest day of the law of those that wait."""
 
 
 def tasks(session: Session, actor: Actor, at: datetime) -> int:
@@ -81,16 +95,36 @@ def _is_open() -> sa.ColumnElement[bool]:
     return request.c.state.not_in([state.value for state in ENDED])
 
 
-def requests(session: Session, actor: Actor) -> Asked:
+def requests(session: Session, actor: Actor, at: datetime) -> Asked:
     """Count the open requests of people, an auditor's of their period, with the nearest day of the law."""
     actor.require(PRIVACY_REQUEST_READ)
-    unanswered = sa.case((request.c.answered_at.is_(None), request.c.due_at))
-    query = sa.select(sa.func.count().label("open"), sa.func.min(unanswered).label("due_at")).where(_is_open())
+    waits, is_late = request.c.answered_at.is_(None), request.c.due_at <= at
+    query = sa.select(
+        _times("waiting", waits),
+        _times("late", waits, is_late),
+        _times("soon", waits, ~is_late, request.c.due_at <= at + DUE_SOON),
+        _times("behind", waits, ~is_late, request.c.internal_due < f"{at:%Y-%m-%d}"),
+        _times("unknown", waits, request.c.is_verified.is_(False)),
+        _times("answered", ~waits),
+        sa.func.min(sa.case((waits, request.c.due_at))).label("due_at"),
+    ).where(_is_open())
     if actor.period is not None:
         begin, end = actor.period
         query = query.where(request.c.received_at >= begin, request.c.received_at < end)
     row = session.execute(query).one()
-    return Asked(open=row.open, due_at=row.due_at)
+    return Asked(
+        waiting=row.waiting,
+        late=row.late,
+        soon=row.soon,
+        behind=row.behind,
+        unknown=row.unknown,
+        answered=row.answered,
+        due_at=row.due_at,
+    )
+
+
+def _times(name: str, *conditions: sa.ColumnElement[bool]) -> sa.Label[int]:
+    return sa.func.count(sa.case((sa.and_(*conditions), 1))).label(name)
 
 
 def notice_due(session: Session, actor: Actor) -> datetime | None:

@@ -73,9 +73,9 @@ def _compliance(session: Session, viewer: Actor, now: datetime, counts: dict[str
     if viewer.may(PRIVACY_REQUEST_HANDLE) and (notice_due := pressing.notice_due(session, viewer)) is not None:
         dues.append((notice_due, "tell a recipient", "/console/compliance/tasks"))
     if viewer.may(PRIVACY_REQUEST_READ):
-        asked = pressing.requests(session, viewer)
-        if asked.open:
-            counts["requests"] = asked.open
+        asked = pressing.requests(session, viewer, now)
+        if asked.waiting:
+            counts["requests"] = asked.waiting
         if asked.due_at is not None:
             dues.append((asked.due_at, "answer a request", "/console/compliance/requests"))
         breach_due = pressing.breach_due(session, viewer)

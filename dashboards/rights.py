@@ -9,7 +9,7 @@ from typing import Final
 from dash import html
 
 from compliance.privacy.request import Kind, Request, State
-from dashboards.kit import Part, due, mark, ok
+from dashboards.kit import Part, counted_words, due, mark, ok
 
 KINDS: Final[Mapping[Kind, tuple[str, str]]] = {
     Kind.ACCESS: ("Access and copy", "Art. 15"),
@@ -48,9 +48,45 @@ def kind(found: Request) -> Part:
 def stage(found: Request) -> Part:
     """Return how far a request has come."""
     if found.state in _DONE:
-        return ok(_DONE[found.state])
+        said, why = ok(_DONE[found.state]), stays_open(found)
+        return html.Span([said, html.Small(why, className="dim block")]) if why else said
     words, shape, token = _STATES[found.state]
     return mark(words, shape, token)
+
+
+def stays_open(found: Request) -> str | None:
+    """Return why a request that has its answer is not closed, or nothing where it waits for one or has ended."""
+    if found.answered_at is None or not found.is_open:
+        return None
+    match found.state:
+        case State.READY:
+            return "until it is fetched, or its copy ends"
+        case State.DELIVERED:
+            return "until its copy ends"
+        case State.EXECUTED if found.kind is Kind.RESTRICTION:
+            return "while the restriction stands"
+        case State.EXECUTED:
+            return "until another reader has looked"
+        case _:
+            return "until it is certified"
+
+
+def internal(found: Request, now: datetime) -> Part:
+    """Return the days until our own day, which is earlier than the law's; late with the word, once it has ended."""
+    if found.answered_at is not None:
+        over = (found.answered_at.date() - found.internal_due).days
+        said = f"answered {counted_words(over, 'day')} after it" if over > 0 else f"{-over} d were left"
+        return html.Span(said, className="dim nowrap")
+    left = (found.internal_due - now.date()).days
+    return (
+        mark(internal_words(found, now), "clock", "medium") if left < 0 else html.Span(f"{left} d", className="nowrap")
+    )
+
+
+def internal_words(found: Request, now: datetime) -> str:
+    """Return the days until our own day, or past it, in words: of one that was answered, as they were then."""
+    left = (found.internal_due - (found.answered_at or now).date()).days
+    return f"late {-left} d" if left < 0 else f"{left} d"
 
 
 def stage_words(state: str) -> str:

@@ -147,6 +147,7 @@ class RequestFilter:
     kind: Kind | None = None
     state: State | None = None
     is_open: bool | None = None
+    is_answered: bool | None = None
     is_overdue: bool | None = None
     subject: str | None = None
 

@@ -34,6 +34,9 @@ def listed(session: Session, wanted: RequestFilter, ctx: Context, *, after: str 
     if wanted.is_open is not None:
         ended = request.c.state.in_([state.value for state in ENDED])
         query = query.where(~ended if wanted.is_open else ended)
+    if wanted.is_answered is not None:
+        unanswered = request.c.answered_at.is_(None)
+        query = query.where(~unanswered if wanted.is_answered else unanswered)
     if wanted.is_overdue:
         query = query.where(request.c.due_at <= ctx.at, request.c.answered_at.is_(None))
     if wanted.subject is not None:

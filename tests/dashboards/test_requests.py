@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -130,6 +131,33 @@ def test_it_is_extended_once_and_in_time(rights: Rights, officer: Desk, clock: S
     assert officer.said("request-extend", late, fields=reasons) == "extension_late"
     assert "One is late." in officer.draw(PATH)
     assert "No, and late." in officer.draw(f"{PATH}/{late}")
+
+
+def test_our_own_day_that_is_past_is_late_and_not_none_left(rights: Rights, officer: Desk, clock: StillClock) -> None:
+    request_id = entered(rights, officer)
+    clock.move(timedelta(days=24))
+    officer.browser.sign_in(officer.person, surface="staff")
+    listed = officer.draw(PATH)
+    assert "One is past our own day." in listed
+    assert "late 8 d" in listed
+    drawn = officer.draw(f"{PATH}/{request_id}")
+    assert drawn.count("late 8 d") == 2, "the answer and the clock say the same"
+    assert "Our own day was 14 Dec; the law's is still to come." in drawn
+    assert "0 d" not in drawn
+
+
+def test_what_has_its_answer_stands_apart_with_why_it_is_not_closed(rights: Rights, officer: Desk) -> None:
+    waits = rights.ask(rights.house.people["amber_one"], "rectification", detail="My name is spelled wrong")
+    answered = rights.ask(rights.house.people["amber_one"], "restriction")
+    waiting, done = officer.draw(PATH), officer.draw(PATH, "?show=answered")
+    assert "Waiting 1" in waiting
+    assert "Answered, not closed 1" in waiting
+    assert (waits[-6:] in waiting, answered[-6:] in waiting) == (True, False)
+    assert (waits[-6:] in done, answered[-6:] in done) == (False, True)
+    assert "while the restriction stands" in done
+    badge = re.search(r'\["Requests", {"props": {"children": "(\d+)"', waiting)
+    assert badge is not None
+    assert badge[1] == "1", "the menu counts what the list shows"
 
 
 def test_an_erasure_goes_from_the_ask_to_the_certificate(

@@ -93,8 +93,13 @@ def _answer(view: View, now: Standing) -> Part:
     last = (f"{left_out:,}", "left out, by rule")
     if found.kind is Kind.ERASURE:
         last = (f"{held:,}", "stay by law")
-    cells = [(f"{total:,}", "entries found"), last, (_left(view, found), _left_words(found))]
-    return answer(said, small, cells)
+    left: Part = _left(view, found)
+    if _is_behind(view, found):
+        left = mark(left, "clock", "medium")
+        if found.answered_at is None and not found.is_overdue(view.now):
+            small += f" Our own day was {rights.day(found.internal_due, view.now)}; the law's is still to come."
+    cells = [(f"{total:,}", "entries found"), last, (left, _left_words(view, found))]
+    return answer(said, small.strip(), cells)
 
 
 def _sentence(view: View, now: Standing, skipped: Sequence[str]) -> tuple[list[Part], str]:
@@ -168,12 +173,17 @@ def _answered(view: View, found: Request) -> str:
     return f"Answered {rights.day(found.answered_at.date(), view.now)}, {counted_words(days, 'day')} after receipt."
 
 
+def _is_behind(view: View, found: Request) -> bool:
+    return found.internal_due < (found.answered_at or view.now).date()
+
+
 def _left(view: View, found: Request) -> str:
-    end = found.answered_at or view.now
-    return str(max(0, (found.internal_due - end.date()).days)) + " d"
+    return rights.internal_words(found, view.now)
 
 
-def _left_words(found: Request) -> str:
+def _left_words(view: View, found: Request) -> str:
+    if _is_behind(view, found):
+        return "by our own day"
     return "were left, internal" if found.answered_at else "left, internal"
 
 
@@ -265,7 +275,7 @@ def _clock(view: View, story: Story) -> Part:
     left = [
         html.Div(
             [
-                html.B(_left(view, found), className="big"),
+                html.B(_left(view, found), className="big c-medium" if _is_behind(view, found) else "big"),
                 html.Small(f"internal, {rights.day(found.internal_due, view.now)}", className="dim"),
             ]
         ),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date
 from functools import partial
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.kernel.access import PRIVACY_REQUEST_HANDLE, PRIVACY_REQUEST_READ
 from app.kernel.context import Context
+from compliance import pressing
 from compliance.catalog import purposes
 from compliance.privacy import intake, requests
 from compliance.privacy.parts import ReceiptInvalid
@@ -39,59 +40,72 @@ from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
 from dashboards.ports import Sources
 
-SOON: Final = timedelta(days=7)
 CHANNELS: Final = ("letter", "call", "e-mail", "in person")
+_SHOWN: Final[Mapping[str, tuple[bool | None, bool | None]]] = {
+    "": (True, False),
+    "answered": (True, True),
+    "all": (None, None),
+}
+"""Which requests an address shows: whether they are open, whether they are answered."""
 _FIELDS: Final = ("kind", "subject", "received_on", "channel", "purpose", "detail", "reason")
 
 
 def layout(view: View) -> Any:  # a Dash component
     """Return what is open, those due first, or what was asked so far; the form where it is called for."""
-    viewer, shows_all = view.sources.viewer(), view.words.get("show") == "all"
-    wanted = RequestFilter(is_open=None if shows_all else True, kind=_kind(view))
+    viewer, shows = view.sources.viewer(), view.words.get("show", "")
+    is_open, is_answered = _SHOWN.get(shows, _SHOWN[""])
+    wanted = RequestFilter(is_open=is_open, is_answered=is_answered, kind=_kind(view))
     after, context = view.words.get("after"), view.sources.context()
     found = view.sources.acted(lambda session: requests.listed(session, wanted, context, after=after))
+    with view.sources.read() as session:
+        asked = pressing.requests(session, viewer, view.now)
     right: list[Part] = [updated(view.now)]
     if viewer.may(PRIVACY_REQUEST_HANDLE):
         right.append(act("Enter one by hand", view.here("requests", do="enter"), main=True))
     return page(
         "Requests",
         "Which breaks its deadline?",
-        _answer(view, found),
+        _answer(asked),
         *_form(view),
-        _filters(view, shows_all),
+        _filters(view, asked),
         _list(view, found),
         right=right,
     )
 
 
-def _answer(view: View, found: Sequence[Request]) -> Part:
-    running = [one for one in found if one.is_open and one.answered_at is None]
-    late = [one for one in running if one.is_overdue(view.now)]
-    soon = [one for one in running if not one.is_overdue(view.now) and one.due_at - view.now <= SOON]
-    behind = [one for one in running if one.internal_due < view.now.date() and one not in late]
-    unknown = [one for one in running if not one.is_verified]
-    if late:
-        said: list[Part] = [mark("One is late." if len(late) == 1 else f"{len(late)} are late.", "cross", "bad")]
-    elif soon:
-        said = [mark("None yet.", "clock", "medium"), f" {counted_words(len(soon), 'request')} due within 7 days."]
+def _answer(asked: pressing.Asked) -> Part:
+    soon = f" {counted_words(asked.soon, 'request')} {'falls' if asked.soon == 1 else 'fall'} due within 7 days."
+    if asked.late:
+        said: list[Part] = [mark("One is late." if asked.late == 1 else f"{asked.late} are late.", "cross", "bad")]
+    elif asked.behind:
+        one = "One is past our own day" if asked.behind == 1 else f"{asked.behind} are past our own day"
+        said = [mark(f"{one}.", "clock", "medium"), " None is past the law's."]
+    elif asked.soon:
+        said = [mark("None has.", "clock", "medium"), soon]
     else:
         said = [ok("None.")]
     small = (
-        "One month from receipt by the calendar of the law; the clock stands only while a question of identity does."
+        "One month from receipt by the calendar of the law; the clock stands only while a question of identity does. "
+        "Our own day is the 20th after receipt."
     )
     cells = [
-        (str(len(running)), "waiting for an answer"),
-        (str(len(late)), "past the day of the law"),
-        (str(len(behind)), "past our own day 20"),
-        (str(len(unknown)), "of whom we do not know who asks"),
+        (str(asked.waiting), "waiting for an answer"),
+        (str(asked.late), "past the day of the law"),
+        (str(asked.behind), "past our own day, not the law's"),
+        (str(asked.unknown), "of whom we do not know who asks"),
     ]
     return answer(said, small, cells)
 
 
-def _filters(view: View, shows_all: bool) -> Part:
+def _filters(view: View, asked: pressing.Asked) -> Part:
+    shows = view.words.get("show", "")
     which = [
-        ("Open", view.here("requests", show=None, after=None), not shows_all),
-        ("All", view.here("requests", show="all", after=None), shows_all),
+        (words, view.here("requests", show=show or None, after=None), show == (shows if shows in _SHOWN else ""))
+        for words, show in (
+            (f"Waiting {asked.waiting}", ""),
+            (f"Answered, not closed {asked.answered}", "answered"),
+            ("All", "all"),
+        )
     ]
     chosen = _kind(view)
     kinds = [("Every kind", view.here("requests", kind=None, after=None), chosen is None)]
@@ -138,10 +152,8 @@ def _list(view: View, found: Sequence[Request]) -> Part:
 
 
 def _internal(view: View, found: Request) -> Part:
-    said = rights.day(found.internal_due, view.now)
-    if found.answered_at is None and found.internal_due < view.now.date():
-        return mark(said, "clock", "medium")
-    return html.Span(said, className="nowrap")
+    by = html.Small(f"by {rights.day(found.internal_due, view.now)}", className="dim block")
+    return html.Span([rights.internal(found, view.now), by])
 
 
 def _owner(view: View, found: Request) -> str:
