@@ -17,6 +17,19 @@ PREFIX: Final = "ONEPAY_"
 FILE_VARIABLE: Final = "ONEPAY_CONFIG"
 PORT_MAX: Final = 65_535
 DRAIN_SECONDS_MAX: Final = 600
+FOLDERS: Final = (
+    "archive",
+    "demo",
+    "events",
+    "evidence",
+    "keys",
+    "log",
+    "mail",
+    "packages",
+    "reports",
+    "witness",
+)
+"""Every folder that an installation makes in its home; deploy/reset.sh removes these and no other."""
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 

@@ -1,4 +1,4 @@
-"""Probes over what is installed and deployed: components against the lock, and no secret in code or settings."""
+"""Probes over what is installed and deployed: components against the lock, and no secret in the code."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ if [ ! -f "$home/onepay.lock" ] && [ ! -f "$home/keys/log.key" ]; then
 fi
 strange=$(find "$home" -mindepth 1 -maxdepth 1 ! -name '.*.????????' \
   ! -name 'onepay.lock' ! -name 'onepay.db*' ! -name 'subject_keys.db*' ! -name 'admin.token' ! -name 'demo.json' \
-  ! -name 'keys' ! -name 'events' ! -name 'log' ! -name 'mail' ! -name 'demo' ! -name 'seeding' | head -n 3)
+  ! -name 'archive' ! -name 'demo' ! -name 'events' ! -name 'evidence' ! -name 'keys' ! -name 'log' ! -name 'mail' \
+  ! -name 'packages' ! -name 'reports' ! -name 'witness' ! -name 'seeding' | head -n 3)
 if [ -n "$strange" ]; then
   echo "$home holds what is not OnePay's, so nothing was removed:" >&2
   echo "$strange" >&2

@@ -13,7 +13,7 @@ from typing import Final
 
 from app import jobs, process
 from app.compose import System
-from app.config import Settings
+from app.config import FOLDERS, Settings
 from app.demo import staffing, visitors
 from app.demo.accounts import FILE, Account, Made, kept
 from app.kernel.clock import Clock, SteppedClock, SystemClock, rfc3339
@@ -212,5 +212,5 @@ def _clear(home: Path) -> None:
     """Remove what an interrupted seeding had moved in already; only a home without its mark gets here."""
     for name in _DATABASES:
         (home / name).unlink(missing_ok=True)
-    for name in ("archive", "events", "keys", "log", "mail", "demo", "witness"):
+    for name in FOLDERS:
         shutil.rmtree(home / name, ignore_errors=True)

@@ -68,7 +68,9 @@ def source(parts: Identity) -> MarkedTables:
         return write
 
     def letter(row: Row, subject: str) -> str | None:
-        """Return what a letter says while it waits; once handed over nothing of it is kept."""
+        """Return what a letter says while it waits; once handed over its kind alone is kept."""
+        if not row["content_ct"]:
+            return f"A letter of the kind {row['template']}; its text went out and is not kept."
         try:
             content = json.loads(crypto.open_text(parts.messages, row["content_ct"], row["id"]))
         except Unreadable:

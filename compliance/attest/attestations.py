@@ -116,7 +116,7 @@ def propose(session: Session, draft: Draft, ctx: Context, *, desk: Desk) -> Atte
     """
     ctx.actor.require(COMPLIANCE_ATTESTATION_PROPOSE)
     control = control_of(desk.catalogue, draft.framework, draft.key)
-    if control.mode == "P" and control.probes and draft.kind is not Kind.NOT_APPLICABLE:
+    if not control.takes_paper and draft.kind is not Kind.NOT_APPLICABLE:
         raise ProbeDecides
     if draft.kind in (Kind.STATEMENT, Kind.FILE) and control.framework == PCI:
         lack = desk.lack(session, control.key, ctx.at)
@@ -159,7 +159,7 @@ def propose(session: Session, draft: Draft, ctx: Context, *, desk: Desk) -> Atte
 
 def asks(control: Control, kind: Kind) -> bool:
     """Tell whether a second person has to agree: where a signature carries a probe's weight, or takes a row out."""
-    return control.mode == "H" or control.scope == "cde" or kind in (Kind.INHERITED, Kind.NOT_APPLICABLE)
+    return control.is_hybrid or control.scope == "cde" or kind in (Kind.INHERITED, Kind.NOT_APPLICABLE)
 
 
 def withdraw(session: Session, paper_id: str, ctx: Context, *, desk: Desk) -> None:

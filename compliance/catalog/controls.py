@@ -26,7 +26,7 @@ BY_RECORD: Final = "record"
 CHOSEN: Final = frozenset(("5.2.3.1", "5.3.2.1", "7.2.5.1", "8.6.3", "10.4.2.1", "11.3.1.1", "11.6.1", "12.10.4.1"))
 """Requirements of PCI DSS whose frequency the company chooses, by a targeted risk analysis."""
 _NEEDED: Final = ("key", "ids", "title", "holds_when", "mode", "legs", "owner_role", "wave")
-_FIELDS: Final = frozenset((*_NEEDED, "fresh", "expires", "profiles", "applies", "scope", "critical"))
+_FIELDS: Final = frozenset((*_NEEDED, "fresh", "expires", "profiles", "applies", "scope", "critical", "unseen"))
 FRESH_MIN: Final = timedelta(minutes=5)
 
 PCI_REQUIREMENTS: Final = {
@@ -65,13 +65,18 @@ class Edge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """One row: ids it carries, what must hold, how it is known (`mode`: probe, attestation, or both)."""
+    """One row: ids it carries, what must hold, how it is known (`mode`: probe, attestation, or both).
+
+    `unseen` names what has to hold and no probe of it looks at: people sign for that beside what the probes say, so
+    nothing reads as in place of which a part was never looked at.
+    """
 
     framework: str
     key: str
     ids: tuple[str, ...]
     title: str
     holds_when: str
+    unseen: tuple[str, ...]
     mode: str
     fresh: timedelta | None
     expires: Period | None
@@ -89,6 +94,16 @@ class Control:
     def probes(self) -> tuple[str, ...]:
         """Names of the probes that speak for it."""
         return tuple(edge.probe for edge in self.edges)
+
+    @property
+    def is_hybrid(self) -> bool:
+        """Tell whether probes and a signature have to hold together."""
+        return self.mode == "H" or bool(self.unseen)
+
+    @property
+    def takes_paper(self) -> bool:
+        """Tell whether people sign for it: alone, beside probes, or as long as none is built."""
+        return self.mode == "A" or self.is_hybrid or not self.edges
 
     @property
     def chosen(self) -> tuple[str, ...]:
@@ -226,6 +241,8 @@ class _Row:
         fresh = self._duration("fresh")
         if fresh is not None and (fresh.months or fresh.span < FRESH_MIN):
             raise self.refusal("fresh is an exact length of five minutes or more")
+        if row.get("unseen") and (row["mode"] != "P" or not mine or not row.get("expires")):
+            raise self.refusal("unseen stands beside probes, with the time that a signature holds")
         by_record = row.get("expires") == BY_RECORD
         return Control(
             framework=framework,
@@ -233,6 +250,7 @@ class _Row:
             ids=tuple(str(one) for one in row["ids"]),
             title=str(row["title"]),
             holds_when=str(row["holds_when"]),
+            unseen=tuple(str(one) for one in row.get("unseen", ())),
             mode=row["mode"],
             fresh=fresh.span if fresh else None,
             expires=None if by_record else self._duration("expires"),

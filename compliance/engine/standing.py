@@ -135,7 +135,7 @@ def _legs(
         if by_hand is None:
             return (Leg(name="none", state=State.NOT_EVALUABLE, reason=Reason.NO_PROBE),)
         return (by_hand, *unchosen)
-    return (*seen, *unchosen) if control.mode == "P" else (*seen, paper or _unsigned(), *unchosen)
+    return (*seen, paper or _unsigned(), *unchosen) if control.is_hybrid else (*seen, *unchosen)
 
 
 def _unchosen(control: Control, papers: Papers, at: datetime) -> tuple[Leg, ...]:

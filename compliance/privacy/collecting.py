@@ -25,6 +25,11 @@ NOT_SEARCHED: Final = (
         "an older database is put back beside the event store or the archive of now.",
     ),
     ("caches", "Caches hold keys for at most a minute, and counters of limits without ids of accounts."),
+    (
+        "mail",
+        "Letters that were handed over lie with whoever delivers them, in a demonstration in a folder that stands for "
+        "that company; it ends them by its own period.",
+    ),
     ("files.evidence", "Uploads of colleagues are sealed and about our controls; nothing searches in them."),
     (
         "files.reports",

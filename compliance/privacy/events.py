@@ -63,7 +63,8 @@ class EventSource:
         found = []
         for name, kind in ((LOG, "log"), (STORE, "events")):
             for class_ in EventClass:
-                by_category: dict[tuple[str, bool], set[str]] = {}
+                # That it happened is in every event about a person, whatever else it says.
+                by_category: dict[tuple[str, bool], set[str]] = {("behaviour", False): {"event.action"}}
                 for of in catalog.KINDS:
                     if of.event_class is class_:
                         for _, declared in fields_of(of):  # type: ignore[arg-type]  # mypy takes the class for its instance

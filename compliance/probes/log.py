@@ -75,7 +75,7 @@ def probes(db: Database) -> tuple[Probe, ...]:
         Probe(
             name="log.not_editable",
             kind=Kind.LIVE,
-            asks="Tables that only grow; wrong is one in which a row can be changed or deleted.",
+            asks="The tables of the log that only grow; wrong is one in which a row can be changed or deleted.",
             read=partial(_not_editable, db=db),
             plant=_plant_editable,
         ),

@@ -159,6 +159,19 @@ def test_the_approved_matrix_passes_and_an_excluded_pair_fails(house: Installati
     assert stands(house, "7.2.1").state is State.FAIL
 
 
+def test_a_row_of_which_no_probe_sees_a_part_is_signed_for_as_well(house: Installation) -> None:
+    house.system.signer.sign(house.system.clock.now())
+    observe(house, "log.not_editable")
+    assert (stands(house, "10.3.1").state, stands(house, "10.3.1").reason) == (
+        State.NOT_EVALUABLE,
+        Reason.NEVER_ATTESTED,
+    )
+    made = sign(house, "10.3.1", statement="Two operators can read the log")
+    assert made.approval_id is not None
+    agree(house, made.approval_id, "dora")
+    assert stands(house, "10.3.1").state is State.ATTESTED
+
+
 def test_a_baseline_that_was_changed_in_the_database_is_not_what_was_approved(house: Installation) -> None:
     agree(house, approve_matrix(house), "dora")
     with house.system.db.begin() as session:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sqlite3
 import subprocess
@@ -166,6 +167,20 @@ def test_reset_removes_a_home_after_one_yes(made: Path) -> None:
     kept = reset(made, "no")
     assert (kept.returncode, (made / "onepay.db").exists()) == (0, True)
     assert kept.stdout.endswith("Nothing was removed.\n")
+    done = reset(made, "yes")
+    assert (done.returncode, made.exists()) == (0, False), done.stderr
+
+
+def test_reset_knows_every_folder_of_a_home(made: Path) -> None:
+    named = {
+        found
+        for file in (ROOT / "app").rglob("*.py")
+        for found in re.findall(r'home / "([a-z_]+)"', file.read_text("utf-8"))
+    }
+    assert named <= set(config.FOLDERS)
+    for name in config.FOLDERS:
+        (made / name).mkdir(exist_ok=True)
+        (made / name / "something").write_text("ours", "ascii")
     done = reset(made, "yes")
     assert (done.returncode, made.exists()) == (0, False), done.stderr
 

@@ -31,6 +31,18 @@ SIGNED: Final[tuple[tuple[str, str, Kind, str, int], ...]] = (
     (PCI, "12.1.1", Kind.ACKNOWLEDGEMENT, "The policy of this year was read and signed by everybody", 20),
     (PCI, "policies", Kind.STATEMENT, "Every procedure has an owner and was gone through this quarter", 130),
     (PCI, "11.2.1", Kind.NOT_APPLICABLE, "There is no office with a network of ours; all work is remote", 60),
+    (PCI, "3.5.1", Kind.STATEMENT, "Copies of the database were searched for card numbers; there are none", 80),
+    (PCI, "10.3.1", Kind.STATEMENT, "Two operators can read the log's files; nobody else has an account there", 150),
+    (PCI, "10.5.1", Kind.STATEMENT, "The archive of last quarter was put back and verified against the tree", 60),
+    (PCI, "12.10.5", Kind.STATEMENT, "Alerts of network and scanners go to those who are on call", 210),
+    (
+        GDPR,
+        "5(1)(f)/32",
+        Kind.STATEMENT,
+        "Copies were put back in September; testers from outside were here in May",
+        150,
+    ),
+    (GDPR, "30", Kind.STATEMENT, "The network lets out to the mail company alone, which the register names", 170),
     (PCI, "12.10.1", Kind.STATEMENT, "The response plan stands, somebody is on call at every hour", 190),
     (GDPR, "37-39", Kind.STATEMENT, "Two data protection officers are named, and told to the authority", 300),
 )

@@ -223,7 +223,7 @@ def _line(view: View, row: _Row, at: datetime) -> Any:
 
 def _known_by(control: Control) -> str:
     parts = [f"{len(control.edges)} probe{'s' if len(control.edges) != 1 else ''}"] if control.edges else []
-    if control.mode in "HA":
+    if control.mode == "A" or control.is_hybrid:
         parts.append("attestation")
     return " and ".join(parts) or "no probe yet"
 

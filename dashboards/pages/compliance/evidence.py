@@ -61,6 +61,7 @@ def dock_of(view: View, shown: Shown, close: str, ways: Sequence[Part] = ()) -> 
         facts(
             ("Ids", " ".join(control.ids)),
             _known(control),
+            *_unseen(control),
             ("Proposed finding", f"{now.state.finding}; an assessor decides"),
             ("Test methods", f"{', '.join(control.legs)}; interviews stay with people"),
             ("Answers for it", control.owner_role.replace("_", " ")),
@@ -84,6 +85,15 @@ def _known(control: Control) -> tuple[str, Part]:
     if control.edges:
         return "Known because", html.Div([html.Span(edge.reason, className="block") for edge in control.edges])
     return ("To be shown" if control.mode == "A" else "A probe would ask"), control.holds_when
+
+
+def _unseen(control: Control) -> list[tuple[str, Part]]:
+    """Return what people sign for, as no probe looks at it."""
+    if not control.unseen:
+        return []
+    return [
+        ("Signed for, as no probe sees it", html.Div([html.Span(one, className="block") for one in control.unseen]))
+    ]
 
 
 def _sentence(now: Standing) -> str:

@@ -51,7 +51,7 @@ def of(view: View, control: Control) -> list[Any]:
 def acts_of(view: View, control: Control) -> list[Part]:
     """Return the ways to add: sign, ask an exception, bring a file."""
     viewer, slug, ways = view.sources.viewer(), controls.slug(control), []
-    if viewer.may(COMPLIANCE_ATTESTATION_PROPOSE) and (control.mode != "P" or not control.probes):
+    if viewer.may(COMPLIANCE_ATTESTATION_PROPOSE) and control.takes_paper:
         ways.append(html.A("Sign", href=view.href("tasks", do="attest", of=slug), className="btn"))
     if viewer.may(COMPLIANCE_EXCEPTION_PROPOSE) and control.probes:
         ways.append(html.A("Ask an exception", href=view.href("tasks", do="except", of=slug), className="btn"))

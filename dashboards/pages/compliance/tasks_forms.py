@@ -59,7 +59,7 @@ def opened(view: View, session: Session) -> list[Part]:
 def _attest_form(view: View, session: Session, of: str) -> tuple[str, list[Part]]:
     control = _control(view, of)
     found = files.of_control(session, view.sources.viewer(), control.framework, control.key)
-    two = "A second person agrees before it holds." if control.mode == "H" or control.scope == "cde" else ""
+    two = "A second person agrees before it holds." if control.is_hybrid or control.scope == "cde" else ""
     return f"Sign for {control.name}", [
         html.P(f"{control.title}. {two}".strip()),
         acts.form(

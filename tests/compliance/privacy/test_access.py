@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.identity import roles
+from app.identity.models import message
 from app.kernel.access import Acr
 from app.kernel.errors import NotFound, SamePerson, StepUpRequired, WrongState
 from compliance.contracts.tables import MarkedTables
@@ -83,7 +85,7 @@ def test_the_manifest_names_every_store_and_the_request_itself_is_in_the_copy(ri
     files = {info.name for info in held if info.kind == "files"}
     assert stores == {(info.name, info.category) for info in held if info.name not in files}
     assert any(record["store"] == "compliance_request" for record in copy.json("data/behaviour.json"))
-    assert {each["store"] for each in manifest["not_searched"]} == {"backups", "caches", "vault"} | files
+    assert {each["store"] for each in manifest["not_searched"]} == {"backups", "caches", "mail", "vault"} | files
     for name, digest in manifest["files"].items():
         from app.kernel import crypto
 
@@ -340,6 +342,22 @@ def test_a_store_that_cannot_be_searched_keeps_the_copy_back_until_somebody_sign
     copy = Copy(rights.fetch(amber, request_id))
     assert copy.json("manifest.json")["complete"] is False
     assert "What could not be searched" in copy.text("report.html")
+
+
+def test_every_record_is_counted_where_it_lies_and_a_letter_that_went_is_one(rights: Rights) -> None:
+    amber = rights.house.customer("amber_counted", euros=20)
+    rights.house.browser().sign_in(amber)
+    rights.house.turn()  # letters are handed over, and their texts go
+    rights.calm()
+    with rights.db.read() as session:
+        found = collecting.collect(session, rights.parts.sources, amber.account)
+        letters = session.scalar(sa.select(sa.func.count()).where(message.c.account_id == amber.account))
+        gone = session.scalar(sa.select(sa.func.count()).where(message.c.content_ct == b""))
+    counted = {(each.info.name, each.info.category): each.found for each in found.searched}
+    have = Counter((record.store, record.category) for record in found.records)
+    assert have.items() <= counted.items()
+    assert gone
+    assert have["app_message", "communication"] == letters
 
 
 def test_a_copy_that_fails_is_told_among_the_tasks_and_adds_one_step(
