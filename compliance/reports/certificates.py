@@ -28,8 +28,8 @@ _RUNS = (
     "Evidence",
 )  # fmt: skip
 _ERASURES = (
-    "Request", "Law", "Received", "Erased", "Irrecoverable from", "Decided by", "Keys destroyed", "Root of the plan",
-    "SHA-256", "In the log", "Evidence",
+    "Request", "Law", "Received", "Erased", "Irrecoverable not before", "Decided by", "Keys destroyed",
+    "Root of the plan", "SHA-256", "In the log", "Evidence",
 )  # fmt: skip
 SAME, OTHER, UNLOGGED = "the same", "ANOTHER", "not any more"
 """Whether a certificate hashes to what the log says of it; where its class and month ended, nothing does."""

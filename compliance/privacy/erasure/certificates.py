@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -72,11 +72,7 @@ def certify(
     known_classes = policies.kept(session)
     kept, classes = _kept_of(rows, known_classes, ctx), batches.classes(rows)
     leads = staying.leads(((line["category"], line["class"]) for line in kept), known_classes)
-    horizon = policies.backups_end(session, ctx.at) - ctx.at
-    with shreds.keys.db.read() as keys:
-        known = shredding.irrecoverable_from(keys, found.subject, classes, horizon) if classes else ctx.at + horizon
-    # The key of an epoch ends within a month of its beginning, and its last backup when backups end.
-    irrecoverable = known or ctx.at + EPOCH_MAX + horizon
+    not_before, rests_on = _irrecoverable(session, found, classes, ctx, shreds)
     event_id = requests.event_of_state(session, found.id, State.EXECUTED)
     body = {
         "certificate": "erasure",
@@ -86,8 +82,8 @@ def certify(
         "law": LAW,
         "received_on": found.received_on.isoformat(),
         "erased_at": rfc3339(ctx.at),
-        "irrecoverable_from": rfc3339(irrecoverable),
-        "why_not_before": "Backups hold wrapped keys until the key of their month is destroyed and its backups end.",
+        "irrecoverable_not_before": rfc3339(not_before),
+        "why_not_before": rests_on,
         "backups": policies.backups_said(session),
         "plan_root": planning.root_of(session, found.id),
         **_approved(session, found.id),
@@ -115,13 +111,34 @@ def certify(
             body=text,
             sha256=sha256,
             at=ctx.at,
-            irrecoverable_from=irrecoverable,
+            irrecoverable_from=not_before,
             event_id=event_id,
         )
     )
     event = replace(moving.event_of(RequestCompleted, found), sha256=sha256)
     moving.move(session, found, State.VERIFIED, ctx, note="nothing is left, as another reader saw")
     moving.end(session, requests.get(session, found.id), State.CLOSED, ctx, event=event, note="certified", parts=parts)
+
+
+def _irrecoverable(
+    session: Session, found: Request, classes: Sequence[str], ctx: Context, shreds: Shredding
+) -> tuple[datetime, str]:
+    """Return the day before which nothing is said to be irrecoverable, and what it is that decides whether it is then.
+
+    A certificate stands for good, so it promises nothing that is still to be done by somebody.
+    """
+    horizon = policies.backups_end(session, ctx.at) - ctx.at
+    backups = "that backups end when they should, which is the operator's to see to"
+    if not classes:
+        return ctx.at + horizon, f"No key was destroyed. It rests on this: {backups}."
+    with shreds.keys.db.read() as keys:
+        known = shredding.irrecoverable_from(keys, found.subject, classes, horizon)
+    if known is not None:
+        return known, f"The keys and the key of the month that wrapped them are destroyed. It rests on this: {backups}."
+    # The key of an epoch ends within a month of its beginning, and its last backup when backups end.
+    month = "that the key of this month, which wrapped them in backups, is destroyed within a month"
+    said = f"The keys are destroyed. It rests on what is still to come: {month}, and {backups}."
+    return ctx.at + EPOCH_MAX + horizon, f"{said} If either is late, it is."
 
 
 def _summed(rows: Sequence[Any]) -> list[Any]:

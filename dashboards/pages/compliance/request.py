@@ -245,7 +245,7 @@ def _certificate(view: View, body: Mapping[str, Any]) -> Part:
             ),
             facts(
                 ("Erased at", when(datetime.fromisoformat(body["erased_at"]), view.now)),
-                ("Irrecoverable from", f"{datetime.fromisoformat(body['irrecoverable_from']):%-d %B %Y, %H:%M} UTC"),
+                ("Irrecoverable not before", f"{_not_before(body):%-d %B %Y, %H:%M} UTC"),
                 ("Keys destroyed", ", ".join(body["keys_destroyed"]) or "none"),
                 (
                     "Decided by",
@@ -262,6 +262,11 @@ def _certificate(view: View, body: Mapping[str, Any]) -> Part:
     )
     link = proving.link(view, body["event"])
     return panel("Certificate of erasure", inner, sub=body["law"], right=link)
+
+
+def _not_before(body: Mapping[str, Any]) -> datetime:
+    """Return the day of a certificate; the first ones called it that from which nothing can be recovered."""
+    return datetime.fromisoformat(body.get("irrecoverable_not_before") or body["irrecoverable_from"])
 
 
 def _why_it_stays(one: Mapping[str, Any]) -> str:

@@ -129,7 +129,7 @@ def test_the_last_letter_leads_to_the_certificate(staffed: tuple[Rights, Person,
     with rights.db.read() as session:
         body = certificates.by_request(session, request_id)
     assert (page.status_code, body["approved_root"] != "") == (200, True)
-    for said in (request_id, body["irrecoverable_from"], body["event"], "Address"):
+    for said in (request_id, body["irrecoverable_not_before"], body["event"], "Address"):
         assert said in page.text
     assert "app_contact" not in page.text
     assert rights.house.browser().get("/privacy/certificate/none").status_code == 404

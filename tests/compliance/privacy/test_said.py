@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -178,3 +178,22 @@ def test_a_copy_says_of_each_file_what_it_is_and_of_no_other(rights: Rights, kin
     assert {name for name in names if name not in named and not name.startswith(tuple(folders))} == set()
     assert ("onepay_verify.py" in readme) == ("log" in copy.json("manifest.json")) == (kind == "access")
     assert " 1 events" not in readme
+
+
+def test_a_certificate_promises_no_day_that_rests_on_what_is_still_to_be_done(
+    rights: Rights, officer: Person, dpo: Person
+) -> None:
+    amber = rights.house.customer("said_not_before")
+    request_id = rights.due_erasure(amber, officer, dpo)
+    rights.work()
+    with rights.db.read() as session:
+        body = certificates.by_request(session, request_id)
+    assert "irrecoverable_from" not in body
+    not_before = datetime.fromisoformat(body["irrecoverable_not_before"])
+    assert not_before == rights.clock.now() + timedelta(days=31 + 30)
+    assert "rests on what is still to come: that the key of this month" in body["why_not_before"]
+    assert "the operator's to see to" in body["why_not_before"]
+    letter = rights.letters_to(amber)[-1]
+    page = rights.house.browser().get("/privacy/certificate/" + letter.partition("/certificate/")[2].split()[0]).text
+    assert "Irrecoverable not before" in page
+    assert "If either is late, it is." in page
