@@ -35,7 +35,7 @@ NOT_SEARCHED: Final = (
         "files.reports",
         "Reports are about controls; exports are there for days, and searched where they came from, in the log.",
     ),
-    ("vault", "Card numbers lie in a vault of their own; no card is stored here yet."),
+    ("vault", "No card is stored here yet, so there is no vault to search."),
 )
 
 

@@ -42,7 +42,7 @@ def received(session: Session, found: Request, token: str, ctx: Context, *, part
 
 def identity_question(session: Session, found: Request, ctx: Context, *, pauses: bool, parts: Privacy) -> None:
     """Ask whoever wrote to show that it is them; `pauses` tells whether the clock stands meanwhile."""
-    pause = "Until then the time to answer stands still." if pauses else ""
+    pause = "Until you have confirmed it, the time we have to answer does not run." if pauses else ""
     _tell(session, IDENTITY_QUESTION, found, ctx, parts, pause=pause)
 
 

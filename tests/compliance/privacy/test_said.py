@@ -197,3 +197,16 @@ def test_a_certificate_promises_no_day_that_rests_on_what_is_still_to_be_done(
     page = rights.house.browser().get("/privacy/certificate/" + letter.partition("/certificate/")[2].split()[0]).text
     assert "Irrecoverable not before" in page
     assert "If either is late, it is." in page
+
+
+def test_a_question_says_until_what_the_clock_waits_and_a_copy_speaks_of_no_vault(rights: Rights) -> None:
+    amber = rights.house.customer("said_words")
+    rights.calm()
+    with rights.db.begin() as session:
+        ctx, asked = rights.me(amber), Asked(kind="access", channel="form")
+        intake.ask_from_outside(session, asked, amber.account, ctx, parts=rights.parts)
+    letter = "\n".join(rights.letters_to(amber))
+    assert "Until you have confirmed it, the time we have to answer does not run." in letter
+    assert "a copy of an identity document" in letter
+    stores = {each["store"]: each["why"] for each in rights.copy_of(amber).json("manifest.json")["not_searched"]}
+    assert stores["vault"] == "No card is stored here yet, so there is no vault to search."
