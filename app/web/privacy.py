@@ -26,7 +26,18 @@ from app.kernel.errors import Invalid, Unavailable
 from app.web import pages
 from compliance.catalog import purposes
 from compliance.catalog.retention import RetentionClass
-from compliance.privacy import consent, decisions, delivery, graph, history, intake, recipients, requests, rights
+from compliance.privacy import (
+    consent,
+    decisions,
+    delivery,
+    graph,
+    history,
+    intake,
+    moving,
+    recipients,
+    requests,
+    rights,
+)
 from compliance.privacy import package as content
 from compliance.privacy.erasure import certificates, planning
 from compliance.privacy.history import Look
@@ -305,7 +316,8 @@ def stop_form(token: str) -> Response:
     """Say what the link of a letter stops, before its button is pressed."""
     with system().db.read() as session:
         found = requests.of_token(session, token)
-    return _page("stop.html", found=found, is_done=False)
+        fetched = moving.fetched_times(session, found.id)
+    return _page("stop.html", found=found, fetched=fetched, is_done=False)
 
 
 @route(blueprint, "POST", "/privacy/link/<token>", _LINK)
@@ -314,8 +326,8 @@ def stop(token: str) -> Response:
     parts = system().compliance.privacy
     with system().db.begin() as session:
         stopped = rights.stop(session, token, context(), parts=parts)
-        found = requests.get(session, stopped)
-    return _page("stop.html", found=found, is_done=True)
+        found, fetched = requests.get(session, stopped), moving.fetched_times(session, stopped)
+    return _page("stop.html", found=found, fetched=fetched, is_done=True)
 
 
 @route(blueprint, "GET", "/privacy/certificate/<token>", _LINK)

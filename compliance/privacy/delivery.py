@@ -13,7 +13,7 @@ from app.kernel.access import PRIVACY_SELF_DOWNLOAD, Acr
 from app.kernel.context import Context
 from app.kernel.crypto import NONCE_BYTES, Secret, Unreadable
 from app.kernel.errors import Gone, NotFound, StepUpRequired, WrongState
-from compliance.privacy import moving, packing, requests
+from compliance.privacy import letters, moving, packing, requests
 from compliance.privacy.models import PACKAGE_CLASS, request
 from compliance.privacy.models import package as table
 from compliance.privacy.parts import CoolDown, PackageGone, Privacy
@@ -56,7 +56,7 @@ def standing(session: Session, request_id: str, ctx: Context, *, parts: Privacy)
 
 
 def fetch(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> bytes:
-    """Return the zip to its person, counted and recorded.
+    """Return the zip to its person, counted and recorded, and write to them that it was fetched.
 
     Raises `NotFound` for another's, `StepUpRequired` unless a factor was proven since the last time and lately,
     `CoolDown` while a change of a way to sign in is younger than three days, `PackageGone` after five times or days.
@@ -84,6 +84,7 @@ def fetch(session: Session, request_id: str, ctx: Context, *, parts: Privacy) ->
     if found.state is State.READY:
         event = moving.event_of(RequestCompleted, found)
         moving.move(session, found, State.DELIVERED, ctx, event=event, note=f"fetched, as {event_id} says")
+    letters.fetched(session, found, parts.settings.downloads_max - row.downloads - 1, ctx, parts=parts)
     return data
 
 

@@ -72,6 +72,13 @@ def ready(session: Session, found: Request, until: datetime, ctx: Context, *, pa
     _tell(session, "ready", found, ctx, parts, until=_instant(until, parts), times=times, wait=wait, stop=stop)
 
 
+def fetched(session: Session, found: Request, left: int, ctx: Context, *, parts: Privacy) -> None:
+    """Tell that a copy was fetched, with the way to say that it was somebody else."""
+    times = "no more" if left == 0 else "once more" if left == 1 else f"{left} more times"
+    stop = _stop(_renewed_token(session, found), parts)
+    _tell(session, "fetched", found, ctx, parts, until=_instant(ctx.at, parts), times=times, stop=stop)
+
+
 def approved_erasure(session: Session, found: Request, begins: datetime, ctx: Context, *, parts: Privacy) -> None:
     """Tell when an erasure begins and how it is called off."""
     stop = _stop(_renewed_token(session, found), parts)

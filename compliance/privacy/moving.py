@@ -59,19 +59,30 @@ def withdraw(session: Session, request_id: str, ctx: Context, *, parts: Privacy)
 def stop(session: Session, token: str, ctx: Context, *, parts: Privacy) -> str:
     """Stop a request whose person says, by the link of a letter, that it was not theirs; returns its id.
 
+    Of a copy that was fetched and has ended since, that they say so is told once more, though nothing is left to stop.
     Raises `WrongState` once it has begun: an erasure of which a part is done ends whole.
     """
     found = requests.of_token(session, token)
     call_off_approval(session, found, ctx, parts)  # before the request is held: whoever decides holds them so, too
     found = requests.locked(session, found.id)
     requests.of_token(session, token)  # still: a newer letter ends the link of the one before
-    if not found.may_be_called_off:
+    has_ended_fetched = found.state is State.CLOSED and fetched_times(session, found.id) > 0
+    if not found.may_be_called_off and not has_ended_fetched:
         raise WrongState("This request has begun to be carried out, or has ended.")
     disowned = ActivityDisowned(account=found.subject, about=(found.subject,), reason="privacy_request")
     outbox.record(session, disowned, ctx)
+    if has_ended_fetched:
+        session.execute(sa.update(request).where(request.c.id == found.id).values(stop_hash=None))
+        return found.id
     event = event_of(RequestStopped, found, reason="not_me")
     end(session, found, State.STOPPED, ctx, event=event, note="its person said it was not theirs", parts=parts)
     return found.id
+
+
+def fetched_times(session: Session, request_id: str) -> int:
+    """Return how often the copy of a request was fetched."""
+    query = sa.select(package.c.downloads).where(package.c.request_id == request_id)
+    return session.execute(query).scalar_one_or_none() or 0
 
 
 def move(
