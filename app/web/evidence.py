@@ -55,6 +55,8 @@ def bring() -> Response:
         reason=filled.values["reason"],
     )
     try:
+        if 0 < len(content) <= UPLOAD_MAX:
+            assert brought.media_type, "looked at before a transaction is open"
         acted(lambda session: files.upload(session, brought, context(), cabinet=system().desk.cabinet))
     except NotFound:
         raise

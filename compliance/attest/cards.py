@@ -16,7 +16,10 @@ from typing import Any, Final
 from app.kernel import classify
 
 UNPACKED_MAX: Final = 20_000_000
-_STREAM: Final = re.compile(rb"stream\r?\n(.*?)endstream", re.DOTALL)
+DIGITS_MIN: Final = 12
+"""So many digits a card number has at the least."""
+_BEGIN: Final = re.compile(rb"stream\r?\n")
+_END: Final = b"endstream"
 _STRING: Final = re.compile(rb"\(((?:[^()\\]|\\.)*)\)", re.DOTALL)
 _EXPONENT: Final = re.compile(r"(?<![\w.])\d\.\d{10,18}[eE]\+?\d{2}(?!\w)")
 _STACKED: Final = re.compile(r"(?<![\d\n])\d{4}[ \t]*\n\s*\d{4}[ \t]*\n\s*\d{4}[ \t]*\n\s*\d{1,7}(?!\d)")
@@ -39,7 +42,7 @@ def in_pdf(content: bytes) -> bool:
 def _holds(text: str) -> bool:
     if classify.find_card_numbers(text):
         return True
-    return any(classify.holds_card_number(line) for line in text.splitlines())
+    return any(classify.holds_card_number(line) for line in text.splitlines() if len(line) >= DIGITS_MIN)
 
 
 def _readings(text: str) -> Iterator[str]:
@@ -72,7 +75,7 @@ def _words(value: Any) -> Iterator[str]:  # a document of JSON
 def _parts(content: bytes) -> Iterator[bytes]:
     yield content
     left = UNPACKED_MAX
-    for packed in _STREAM.findall(content):
+    for packed in _streams(content):
         try:
             part = zlib.decompressobj().decompress(packed, left)
         except zlib.error:
@@ -81,3 +84,14 @@ def _parts(content: bytes) -> Iterator[bytes]:
         yield part
         if left <= 0:
             return
+
+
+def _streams(content: bytes) -> Iterator[bytes]:
+    """Yield what lies between the beginning and the end of each stream, in one pass, also over a file that is cut."""
+    at = 0
+    while (begin := _BEGIN.search(content, at)) is not None:
+        end = content.find(_END, begin.end())
+        if end < 0:
+            return
+        yield content[begin.end() : end]
+        at = end + len(_END)

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import PurePath
 from typing import Any, Final
 
@@ -52,7 +53,7 @@ class FileGone(Gone):
     code = "file_gone"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Upload:
     """A file as somebody brings it, for one control."""
 
@@ -61,6 +62,11 @@ class Upload:
     name: str
     content: bytes
     reason: str = ""
+
+    @cached_property
+    def media_type(self) -> str:
+        """The type that it is of, looked at once: ask before a transaction is open, since it reads all of the file."""
+        return proven(PurePath(self.name).name, self.content)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +97,7 @@ def upload(session: Session, brought: Upload, ctx: Context, *, cabinet: Cabinet)
     if not brought.content:
         raise FileEmpty(param="file")
     name = words.checked(PurePath(brought.name).name, param="file", shortest=3, longest=NAME_MAX)
-    media_type = proven(name, brought.content)
+    media_type = brought.media_type
     sha256 = crypto.sha256(brought.content).hex()
     file, use = models.evidence_file, models.evidence_use
     of = use.c.sha256 == sha256

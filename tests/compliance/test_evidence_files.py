@@ -13,7 +13,7 @@ from app.gateway.policy import BODY_MAX
 from app.kernel.access import COMPLIANCE_EVIDENCE_READ, Actor, ActorKind
 from app.kernel.clock import StillClock
 from app.kernel.errors import ContentRefused, NotFound, ReasonMissing
-from compliance.attest import attestations, files
+from compliance.attest import attestations, cards, files
 from compliance.attest.attestations import Kind
 from compliance.attest.files import CardNumberInEvidence, FileGone, Upload, proven
 from compliance.catalog.controls import PCI
@@ -229,3 +229,11 @@ def test_who_may_not_bring_files_does_not(house: Installation) -> None:
     browser = house.browser()
     browser.sign_in(house.people["dora"], surface="staff")
     assert browser.get("/staff/evidence?control=pci:12.6.1").status_code == 403
+
+
+def test_a_pdf_that_is_cut_is_looked_at_in_one_pass() -> None:
+    number = b"(4027 1830 5521 4006)"
+    assert cards.in_pdf(b"%PDF-1.7\n" + b"stream\n" * 400_000 + number + b"%%EOF")
+    packed = zlib.compress(number)
+    assert cards.in_pdf(b"%PDF-1.7\nstream\nx\nendstream\nstream\n" + packed + b"\nendstream\nstream\ncut")
+    assert not cards.in_pdf(b"%PDF-1.7\n" + b"stream\n" * 400_000 + b"%%EOF")
