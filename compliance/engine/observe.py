@@ -93,7 +93,7 @@ class Observer:
             ctx,
             sealed_hi=taken.sealed_hi,
             tested=taken.tested,
-            is_test_due=is_test_due or taken.is_new or age is None or age >= settings.canary_every,
+            is_test_due=is_test_due or taken.is_new or age is None or not (timedelta(0) <= age < settings.canary_every),
             db=self._db,
             store=self._store,
             parts=self.parts,
@@ -115,9 +115,15 @@ class Observer:
         session.execute(sa.delete(models.probe).where(models.probe.c.name.not_in(list(self.parts.probes))))
 
     def _due(self, at: datetime) -> list[str]:
+        """Return what is due, and what a clock that was ahead put off for longer than its pace."""
         table = models.probe
         with self._db.read() as session:
-            return list(session.scalars(sa.select(table.c.name).where(table.c.due_at <= at).order_by(table.c.due_at)))
+            rows = session.execute(sa.select(table.c.name, table.c.due_at).order_by(table.c.due_at)).all()
+        return [row.name for row in rows if row.due_at <= at or row.due_at > at + self._pace(row.name)]
+
+    def _pace(self, name: str) -> timedelta:
+        """Return how long a reading that could be judged waits: half of what may pass."""
+        return self.parts.catalogue.fresh_of(name) / 2 if self.parts.catalogue.served_by(name) else timedelta(hours=1)
 
     def _take(self, probe: Probe, at: datetime) -> _Taken | None:
         table = models.probe
@@ -128,7 +134,7 @@ class Observer:
                 table,
                 {"name": probe.name, "code_hash": "", "state": State.NOT_EVALUABLE, "sealed_hi": 0, "due_at": at},
             )
-            is_free = sa.or_(table.c.taken_until.is_(None), table.c.taken_until <= at)
+            is_free = sa.or_(table.c.taken_until.is_(None), table.c.taken_until <= at, table.c.taken_until > until)
             mine = sa.update(table).where(table.c.name == probe.name, is_free).values(taken_until=until)
             if session.execute(mine).rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
                 return None
@@ -158,9 +164,11 @@ class Observer:
         is_unknown = seen.verdict.state is State.NOT_EVALUABLE
         says = _said(reading.named(seen.reading), len(seen.reading.violations), seen.verdict.reason)
         is_news = taken.violations != says or taken.state != seen.verdict.state
-        is_hour = taken.sealed_at is None or ctx.at - taken.sealed_at >= self.parts.settings.sealed_every
+        is_hour = taken.sealed_at is None or not (
+            timedelta(0) <= ctx.at - taken.sealed_at < self.parts.settings.sealed_every
+        )
         controls = self.parts.catalogue.served_by(probe.name)
-        pace = self.parts.catalogue.fresh_of(probe.name) / 2 if controls else timedelta(hours=1)
+        pace = self._pace(probe.name)
         values: dict[str, Any] = {
             "code_hash": code.code_hash(probe),
             "state": seen.verdict.state,
@@ -168,7 +176,7 @@ class Observer:
             "observed_at": ctx.at,
             "canary": seen.tested.canary,
             "canary_at": seen.tested.at,
-            # What could not be judged is asked again soon; what could waits half of what may pass.
+            # What could not be judged is asked again soon.
             "due_at": ctx.at + (min(_SOON, pace) if is_unknown else pace),
             "taken_until": None,
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -13,6 +14,9 @@ from compliance import models
 from compliance.catalog.controls import Control
 from compliance.engine.parts import Exemption, Papers, Parts
 from compliance.states import Reason, State, worst
+
+AHEAD_MAX: Final = timedelta(minutes=2)
+"""So far may clocks of two machines lie apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,8 @@ class ProbeRow:
     observation_id: str | None
     canary: str | None
     canary_at: datetime | None
+    is_sealed: bool = True
+    """Whether state and reason are those of the observation that was sealed of it."""
     failing: frozenset[str] | None = None
     """The components in which it fails; None where not all violations were kept, so that nobody knows them all."""
 
@@ -89,7 +95,10 @@ def all_of(session: Session, at: datetime, parts: Parts) -> dict[tuple[str, str]
 def rows(session: Session) -> dict[str, ProbeRow]:
     """Return what every probe last saw."""
     table, kept = models.probe, models.observation
-    found = sa.select(table, kept.c.violations, kept.c.total).outerjoin(kept, kept.c.id == table.c.observation_id)
+    sealed = (kept.c.state.label("sealed_state"), kept.c.reason.label("sealed_reason"))
+    found = sa.select(table, kept.c.violations, kept.c.total, *sealed).outerjoin(
+        kept, kept.c.id == table.c.observation_id
+    )
     return {
         row.name: ProbeRow(
             name=row.name,
@@ -99,6 +108,7 @@ def rows(session: Session) -> dict[str, ProbeRow]:
             observation_id=row.observation_id,
             canary=row.canary,
             canary_at=row.canary_at,
+            is_sealed=row.observation_id is None or (row.state, row.reason) == (row.sealed_state, row.sealed_reason),
             failing=_failing(row.violations, row.total),
         )
         for row in session.execute(found)
@@ -168,15 +178,19 @@ def _seen(name: str, fresh: timedelta, probes: Mapping[str, ProbeRow], at: datet
     row = probes.get(name)
     if row is None or row.observed_at is None:
         return Leg(name=name, state=State.NOT_EVALUABLE, reason=Reason.NOT_OBSERVED)
+    if not row.is_sealed:
+        return Leg(name=name, state=State.NOT_EVALUABLE, reason=Reason.NOT_AS_SEALED, at=row.observed_at)
     until = row.observed_at + fresh
-    if until < at and row.state is not State.FAIL:
+    # What was seen at an instant that has not come was seen by a clock that was ahead: it says nothing about now.
+    is_ahead = row.observed_at > at + AHEAD_MAX
+    if (until < at or is_ahead) and row.state is not State.FAIL:
         return Leg(
             name=name,
             state=State.STALE,
             at=row.observed_at,
             until=until,
             observation_id=row.observation_id,
-            turned_at=until,
+            turned_at=at if is_ahead else until,
         )
     return Leg(
         name=name,

@@ -104,6 +104,32 @@ def test_a_control_turns_red_by_a_true_fault_and_green_after_repair(house: Insta
     assert outage.to_at - outage.from_at == timedelta(minutes=8)
 
 
+def test_a_clock_that_was_ahead_puts_nothing_off_and_proves_nothing(house: Installation, clock: StillClock) -> None:
+    clock.move(timedelta(days=7))
+    house.system.controls.run(clock.now())
+    assert stands(house, "8.4.1").state is State.PASS
+    clock.move(-timedelta(days=7))
+    assert stands(house, "8.4.1").state is State.STALE, "seen at an instant that has not come"
+    take_factor_away(house, START)
+    house.system.controls.run(clock.now())
+    assert stands(house, "8.4.1").state is State.FAIL
+
+
+def test_a_state_that_was_written_over_is_not_believed(house: Installation, clock: StillClock) -> None:
+    take_factor_away(house, START)
+    observe(house, "identity.two_factors")
+    assert stands(house, "8.4.1").state is State.FAIL
+    never = clock.now() + timedelta(days=900)
+    with house.system.db.begin() as session:
+        of = models.probe
+        this = sa.update(of).where(of.c.name == "identity.two_factors")
+        session.execute(this.values(state="PASS", reason=None, observed_at=never, due_at=never))
+    now = stands(house, "8.4.1")
+    assert (now.state, now.reason) == (State.NOT_EVALUABLE, Reason.NOT_AS_SEALED)
+    house.system.controls.run(clock.now())
+    assert stands(house, "8.4.1").state is State.FAIL, "it is asked again, whatever was written"
+
+
 def test_a_dead_worker_shows_by_itself_and_leaves_no_hole(house: Installation, clock: StillClock) -> None:
     house.turn_whole()
     assert stands(house, "8.4.1").state is State.PASS
