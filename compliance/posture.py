@@ -22,6 +22,8 @@ from compliance.states import State
 
 LATELY: Final = timedelta(days=7)
 STRIP_DAYS: Final = 90
+CHANGES_MAX: Final = 500
+_ORDER: Final = list(State)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +71,28 @@ class Change:
 
     framework: str
     key: str
-    before: State | None
+    before: State
     after: State
     at: datetime
+
+    @property
+    def is_loss(self) -> bool:
+        """Tell whether it was in place and is not any more."""
+        return self.before.is_in_place and not self.after.is_in_place and self.after is not State.NOT_APPLICABLE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """One day of a control: its worst state, how it ended, and how long nobody knew; no state before it was judged."""
+
+    worst: State | None
+    last: State | None
+    unknown: timedelta
+
+    @property
+    def ended_in_place(self) -> bool:
+        """Tell whether the control was in place when the day ended."""
+        return self.last is not None and self.last.is_in_place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,38 +137,55 @@ def since_of(session: Session) -> dict[tuple[str, str], datetime]:
     return {(row.framework, row.key): row.since for row in session.execute(sa.select(table))}
 
 
-def changes(session: Session, since: datetime, *, limit: int = 50) -> list[Change]:
-    """Return what changed since an instant, newest first; a first reading is no change."""
+def changes(session: Session, since: datetime) -> list[Change]:
+    """Return what changed since an instant, what left its place first, then newest; a first reading is no change."""
     of = models.interval
-    earlier = of.alias("earlier")
+    earlier, first = of.alias("earlier"), history.first_judged().subquery("first")
     rows = session.execute(
         sa.select(of.c.framework, of.c.key, of.c.state, of.c.from_at, earlier.c.state.label("before"))
         .join(
             earlier,
             sa.and_(earlier.c.framework == of.c.framework, earlier.c.key == of.c.key, earlier.c.to_at == of.c.from_at),
         )
-        .where(of.c.from_at >= since, earlier.c.id != of.c.id, earlier.c.state != of.c.state)
+        .join(first, sa.and_(first.c.framework == of.c.framework, first.c.key == of.c.key))
+        .where(of.c.from_at >= since, of.c.from_at > first.c.at, earlier.c.id != of.c.id)
+        .where(earlier.c.state != of.c.state)
         .order_by(of.c.from_at.desc(), of.c.id.desc())
-        .limit(limit)
+        .limit(CHANGES_MAX)
     )
-    return [
+    found = [
         Change(framework=row.framework, key=row.key, before=State(row.before), after=State(row.state), at=row.from_at)
         for row in rows
     ]
+    return sorted(found, key=lambda one: not one.is_loss)
 
 
-def strip(found: Sequence[Interval], at: datetime, *, days: int = STRIP_DAYS) -> list[State]:
-    """Return the worst state of each of the last days, oldest first; before the first reading not evaluable."""
-    order = list(State)
+def strip(found: Sequence[Interval], at: datetime, first: datetime | None, *, days: int = STRIP_DAYS) -> list[Day]:
+    """Return each of the last days, oldest first; `first` is when the control was first judged, if ever.
+
+    Hours of which nobody knew the state are part of a day as any other, so that an outage is not painted over by the
+    readings around it; only what lies before the very first reading is no outage.
+    """
     end = at.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     made = []
-    for day in range(days, 0, -1):
-        begin, finish = end - timedelta(days=day), min(end - timedelta(days=day - 1), at)
-        states = [clipped.state for one in found if (clipped := one.clipped(begin, finish)) is not None]
-        # A reading that began within the day does not make the day before it unknown.
-        known = [state for state in states if state is not State.NOT_EVALUABLE] or states
-        made.append(min(known, key=order.index, default=State.NOT_EVALUABLE))
+    for ago in range(days, 0, -1):
+        begin, finish = end - timedelta(days=ago), min(end - timedelta(days=ago - 1), at)
+        begin = max(begin, first) if first is not None else finish
+        spans = [clipped for one in found if (clipped := one.clipped(begin, finish)) is not None]
+        known = sum((_length(one) for one in spans if one.state is not State.NOT_EVALUABLE), timedelta())
+        made.append(
+            Day(
+                worst=min((one.state for one in spans), key=_ORDER.index, default=None),
+                last=spans[-1].state if spans else None,
+                unknown=max(finish - begin, timedelta()) - known,
+            )
+        )
     return made
+
+
+def _length(one: Interval) -> timedelta:
+    assert one.to_at is not None, "a clipped interval ends"
+    return one.to_at - one.from_at
 
 
 def _framework(

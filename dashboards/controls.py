@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from dash import html
 
 from compliance.catalog.controls import GDPR, PCI, Control
+from compliance.posture import Day
 from compliance.states import REASON_WORDS, Reason, State
 from dashboards import figures
-from dashboards.kit import Part, mark, ok
+from dashboards.kit import Part, counted_words, mark, ok, span
 
 _SHAPES: Final[Mapping[State, tuple[str, str]]] = {
     State.FAIL: ("cross", "bad"),
@@ -87,21 +88,33 @@ def of_slug(words: str) -> tuple[str, str]:
     return (PCI if name == "pci" else GDPR), rest
 
 
-def days(found: Sequence[State], *, width: int = 180, height: int = 14) -> Part:
-    """Return days as cells, and what they say in words."""
-    kinds = [KINDS[one] for one in found]
-    said = ", ".join(
-        f"{kinds.count(kind)} {words}"
-        for kind, words in (("fail", "failed"), ("stale", "stale"), ("excepted", "excepted"), ("ok", "in place"))
-        if kinds.count(kind)
-    )
+def days(found: Sequence[Day], *, width: int = 180, height: int = 14) -> Part:
+    """Return days as cells, each its worst state, and what they say in words."""
+    kinds = [KINDS[one.worst or State.NOT_EVALUABLE] for one in found]
     return html.Img(
         src=figures.day_strip(kinds, width=width, height=height),
-        alt=f"{len(found)} days: {said or 'not evaluable'}",
+        alt=f"{len(found)} days: {days_words(found)}",
         width=width,
         height=height,
         className="c90" if width <= 180 else "wide-img",
     )
+
+
+def days_words(found: Sequence[Day]) -> str:
+    """Return what the days say: how they ended, in how many it was otherwise in between, and how long nobody knew."""
+    judged = [one for one in found if one.last is not None]
+    looked = [one for one in judged if one.last is not State.NOT_APPLICABLE]
+    if not looked:
+        return "not applicable" if judged else "not judged yet"
+    kinds = [KINDS[one.worst] for one in looked if one.worst is not None]
+    said = [f"{sum(one.ended_in_place for one in looked)} of {counted_words(len(looked), 'day')} ended in place"]
+    for kind, words in (("fail", "a failure"), ("stale", "something stale"), ("excepted", "an exception")):
+        if kinds.count(kind):
+            said.append(f"{kinds.count(kind)} had {words}")
+    unknown = sum((one.unknown for one in looked), timedelta())
+    if unknown >= timedelta(minutes=1):
+        said.append(f"nobody knew for {span(unknown)}")
+    return ", ".join(said)
 
 
 def tally(counts: Mapping[State, int]) -> Part:

@@ -125,11 +125,12 @@ def explained(problem: OnePayError) -> Any:  # a Dash component
     return html.P([mark(str(problem), "cross", "bad"), html.Span(f" ({problem.code})", className="dim"), *ways])
 
 
-def done(text: str) -> None:
-    """Show that an act was carried out."""
-    set_props("toast", {"sendNotifications": [{"action": "show", "title": text, "message": "", "autoClose": 4000}]})
+def done(text: str, more: str = "") -> None:
+    """Show that an act was carried out, and what came of it."""
+    told = {"action": "show", "title": text, "message": more, "autoClose": 8000 if more else 4000}
+    set_props("toast", {"sendNotifications": [told]})
 
 
 def container() -> Any:  # a Dash component
-    """Return where toasts appear."""
-    return dmc.NotificationContainer(id="toast", position="bottom-right")
+    """Return where toasts appear: not over the acts of a dock, where the pointer that pressed one holds it open."""
+    return dmc.NotificationContainer(id="toast", position="bottom-left")

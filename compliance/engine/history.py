@@ -64,6 +64,18 @@ def intervals(
     return dict(found)
 
 
+def first_known(session: Session) -> dict[tuple[str, str], datetime]:
+    """Return when each control was first judged; what was never judged is not in it."""
+    return {(row.framework, row.key): row.at for row in session.execute(first_judged())}
+
+
+def first_judged() -> sa.Select[tuple[str, str, datetime]]:
+    """Return the query for framework, key and `at`, the begin of the first interval in which a control was judged."""
+    of = models.interval.c
+    first = sa.select(of.framework, of.key, sa.func.min(of.from_at).label("at"))
+    return first.where(of.state != State.NOT_EVALUABLE.value).group_by(of.framework, of.key)
+
+
 def share_in_place(found: Iterable[Interval], since: datetime, until: datetime) -> tuple[int, int]:
     """Return (seconds in place, seconds judged) of one control over a period.
 

@@ -28,13 +28,19 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
   var shown = null, kept = null;
   function keep() {
     var main = document.querySelector('.main'), active = document.activeElement;
-    kept = { at: location.href, main: main ? main.scrollTop : 0, top: scrollY, focus: active && active.id === 'page-title' };
+    kept = { at: location.href, main: main ? main.scrollTop : 0, top: scrollY, focus: active && active.id === 'page-title', boxes: {} };
+    boxes(function (box, name) { kept.boxes[name] = box.scrollTop; });
+  }
+  /* What scrolls inside itself, a list or what is open beside it, each by its name. */
+  function boxes(each) {
+    document.querySelectorAll('.page .scroll, .dock .inner').forEach(function (box) { each(box, box.getAttribute('aria-label')); });
   }
   /* The same address drawn again stays where it was read. */
   function restore() {
     var main = document.querySelector('.main'), title = document.getElementById('page-title');
     if (!kept || kept.at !== location.href || !main) return;
     main.scrollTop = kept.main;
+    boxes(function (box, name) { if (kept.boxes[name]) box.scrollTop = kept.boxes[name]; });
     scrollTo(scrollX, kept.top);
     if (kept.focus && title && document.activeElement === document.body) title.focus({ preventScroll: true });
   }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -103,3 +104,33 @@ def test_what_lies_beside_a_past_day_is_of_that_day_too(house: Installation, off
     assert "05 Nov" not in then
     assert "Run again" in now
     assert "Run again" not in then
+
+
+def test_what_fails_is_opened_first_and_stands_first_in_its_group(
+    house: Installation, officer: Desk, clock: StillClock
+) -> None:
+    with house.system.db.begin() as session:
+        session.execute(sa.update(factor).where(factor.c.account_id == officer.person.account).values(removed_at=START))
+    house.turn_whole()
+    drawn = officer.draw("/console/compliance/controls", "?sel=pci:8.4.1&framework=pci")
+    with house.system.db.read() as session:
+        found = standing.all_of(session, clock.now(), house.system.controls.parts)
+    eighth = [one for (framework, _), one in found.items() if framework == "pci-4.0.1" and one.control.group == 8]
+    order = list(State)
+    expected = [one.control.key for one in sorted(eighth, key=lambda one: order.index(one.state))]
+    listed = list(re.findall(r'"children": "(8\.[\d.]+)", "className": "strong nowrap"', drawn))
+    assert listed == expected
+    assert listed != [one.control.key for one in eighth], "the catalogue has another order"
+
+
+def test_asking_again_says_what_came_of_it_and_tries_the_canary_again(
+    house: Installation, officer: Desk, clock: StillClock
+) -> None:
+    officer.press("control-run", "pci:8.2.6")
+    clock.move(timedelta(minutes=10))
+    said = officer.press("control-run", "pci:8.2.6").text
+    assert "PASS, unchanged" in said
+    assert "0 violations, canary caught." in said
+    drawn = officer.draw("/console/compliance/controls", "?sel=pci:8.2.6")
+    assert "PASS, unchanged" in drawn, "no evidence of its own came of it"
+    assert "0 s ago" in drawn, "the canary was tried now, not ten minutes ago"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -17,16 +17,19 @@ from compliance import posture
 from compliance.catalog.controls import GDPR, PCI, Control
 from compliance.engine import history, past, standing
 from compliance.engine.history import Interval
+from compliance.engine.reading import Seen
 from compliance.engine.standing import Standing
 from compliance.states import State
 from dashboards import controls, days, guard
 from dashboards.days import DayInvalid
-from dashboards.kit import age, choices, page, scrolling, tag, updated
+from dashboards.kit import age, choices, counted_words, page, scrolling, tag, updated
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
 from dashboards.pages.compliance import evidence
+from dashboards.ports import Sources
 
 DAYS: Final = timedelta(days=posture.STRIP_DAYS)
+_WORST: Final = list(State)
 FRAMEWORKS: Final = {"pci": PCI, "gdpr": GDPR}
 
 
@@ -37,6 +40,7 @@ class _Row:
     stood: Standing
     since: datetime | None
     found: Sequence[Interval]
+    first: datetime | None
 
     @property
     def control(self) -> Control:
@@ -61,7 +65,12 @@ def layout(view: View) -> Any:  # a Dash component
         if chosen is None:
             raise NotFound
         about = evidence.Shown(
-            stood=chosen.stood, since=chosen.since, found=chosen.found, at=at or view.now, is_past=at is not None
+            stood=chosen.stood,
+            since=chosen.since,
+            found=chosen.found,
+            first=chosen.first,
+            at=at or view.now,
+            is_past=at is not None,
         )
         dock = evidence.dock_of(view, about, view.here("controls", sel=None), _beside(view, shown, chosen))
     return page(
@@ -98,9 +107,10 @@ def _rows(session: Session, view: View, at: datetime | None) -> list[_Row]:
         since = {key: one.from_at for key, one in history.at_instant(session, viewer, at).items()}
     until = at or view.now
     found = history.intervals(session, viewer, until - DAYS, until)
+    first = history.first_known(session)
     framework = FRAMEWORKS.get(view.words.get("framework", ""))
     return [
-        _Row(stood=one, since=_since(one, since.get(key)), found=found.get(key, ()))
+        _Row(stood=one, since=_since(one, since.get(key)), found=_turned(one, found.get(key, ())), first=first.get(key))
         for key, one in stood.items()
         if framework in (None, key[0])
     ]
@@ -111,6 +121,14 @@ def _since(stood: Standing, written: datetime | None) -> datetime | None:
     if stood.turned_at is None or written is None:
         return written
     return max(written, stood.turned_at)
+
+
+def _turned(stood: Standing, found: Sequence[Interval]) -> Sequence[Interval]:
+    """Return the intervals with what turned by time alone and nobody has written down yet: the worker may be away."""
+    if stood.turned_at is None or not found or found[-1].to_at is not None or found[-1].state is stood.state:
+        return found
+    at = max(stood.turned_at, found[-1].from_at)
+    return [*found[:-1], replace(found[-1], to_at=at), replace(found[-1], state=stood.state, from_at=at)]
 
 
 def _filters(view: View, counts: Mapping[State, int]) -> Any:
@@ -176,10 +194,12 @@ def _table(view: View, rows: Sequence[_Row], at: datetime) -> Any:
 
 
 def _grouped(rows: Sequence[_Row]) -> list[tuple[tuple[str, int], list[_Row]]]:
-    """Return the rows by group: what fails is on the first screen, groups alike in that as in the catalogue."""
+    """Return the rows by group, worst first in both: groups and rows alike in that stand as in the catalogue."""
     groups: dict[tuple[str, int], list[_Row]] = {}
     for row in rows:
         groups.setdefault((row.control.framework, row.control.group), []).append(row)
+    for members in groups.values():
+        members.sort(key=lambda row: _WORST.index(row.state))
     return sorted(groups.items(), key=lambda one: _urgency(one[1]))
 
 
@@ -213,7 +233,7 @@ def _line(view: View, row: _Row, at: datetime) -> Any:
         html.Td(html.Span(controls.key(row.control), className="strong nowrap")),
         html.Td(html.A(row.control.title, href=view.here("controls", sel=slug))),
         html.Td([controls.state(row.state), html.Span(since, className="dim")], className="nowrap"),
-        html.Td(controls.days(posture.strip(row.found, at)), className="roomy"),
+        html.Td(controls.days(posture.strip(row.found, at, row.first)), className="roomy"),
         html.Td(age(at - one.observed_at) if one.observed_at else "–", className="num roomy"),
     ]
     if not view.words.get("sel"):
@@ -247,10 +267,33 @@ def wire(console: Console) -> None:
         control = observer.parts.catalogue.controls.get(controls.of_slug(str(ctx.triggered_id["of"])))
         if control is None or not control.probes:
             raise NotFound
-        seen = [observer.observe(observer.parts.probes[name], ctx=context) for name in control.probes]
-        guard.done("Asked" if all(seen) else "Somebody else is asking it now")
+        before = _stands(sources, control)
+        seen = {
+            name: observer.observe(observer.parts.probes[name], ctx=context, is_test_due=True)
+            for name in control.probes
+        }
+        after = _stands(sources, control)
+        was = "unchanged" if after.state is before.state else f"was {controls.SHORT[before.state]}"
+        guard.done(f"{controls.SHORT[after.state]}, {was}", " ".join(_said(name, one) for name, one in seen.items()))
         set_props("redraw", {"data": {"n": context.new_id("prs"), "close": False}})
         return ""
+
+
+def _stands(sources: Sources, control: Control) -> Standing:
+    with sources.read() as session:
+        now, parts = sources.context().at, sources.controls.parts
+        return standing.all_of(session, now, parts)[control.framework, control.key]
+
+
+def _said(name: str, seen: Seen | None) -> str:
+    """Return what one probe said when a person asked it."""
+    if seen is None:
+        return f"{name}: somebody else is asking it now."
+    canary = seen.tested.canary.value if seen.tested.canary else "never tried"
+    return (
+        f"{name}: {seen.reading.counted:,} looked at, {counted_words(len(seen.reading.violations), 'violation')}, "
+        f"canary {canary}."
+    )
 
 
 PAGE: Final = Page(

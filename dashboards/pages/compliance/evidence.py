@@ -12,10 +12,10 @@ from dash import html
 from app.kernel.access import COMPLIANCE_CONTROL_RUN, COMPLIANCE_EVIDENCE_READ
 from compliance import posture
 from compliance.catalog.controls import Control
-from compliance.engine import history, rerun
+from compliance.engine import history, rerun, standing
 from compliance.engine.history import Interval
 from compliance.engine.rerun import Observation
-from compliance.engine.standing import Leg, Standing
+from compliance.engine.standing import Leg, ProbeRow, Standing
 from compliance.states import Reason, State
 from dashboards import acts, controls, proving
 from dashboards.kit import Part, age, chain, dock, facts, ident, mark, ok, readable, short, when
@@ -25,6 +25,7 @@ from dashboards.pages.compliance import papers
 EARLIER_SHOWN: Final = 8
 VIOLATIONS_SHOWN: Final = 10
 STRIP_WIDTH: Final = 450
+_WORST: Final = list(State)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,8 @@ class Shown:
     stood: Standing
     since: datetime | None
     found: Sequence[Interval]
+    first: datetime | None
+    """When it was first judged, if ever."""
     at: datetime
     is_past: bool
 
@@ -49,12 +52,12 @@ def dock_of(view: View, shown: Shown, close: str, ways: Sequence[Part] = ()) -> 
     inner: list[Any] = [html.P(_sentence(now), className="lead")]
     viewer = view.sources.viewer()
     may_read = viewer.may(COMPLIANCE_EVIDENCE_READ)
-    for leg in now.legs:
+    for leg in sorted(now.legs, key=lambda each: _WORST.index(each.state)):
         inner += _leg(view, leg, shown) if may_read else []
     signed = papers.of(view, control) if may_read else []
     if signed and shown.is_past:
         inner.append(html.P("What is signed, borne and brought stands here as it is now.", className="dim mt8"))
-    inner += [*signed, *_days(found, at)]
+    inner += [*signed, *_days(shown)]
     inner += _outages(found, shown)
     inner += [
         html.H3("What it is"),
@@ -121,6 +124,7 @@ def _leg(view: View, leg: Leg, shown: Shown) -> list[Any]:
         return []
     with view.sources.read() as session:
         seen = rerun.of_probe(session, leg.name, view.sources.viewer(), limit=EARLIER_SHOWN, until=shown.at)
+        tried = None if shown.is_past else standing.rows(session).get(leg.name)
     parts: list[Any] = [html.H3([html.Span(leg.name), controls.state(leg.state)]), html.P(probe.asks, className="dim")]
     if not seen:
         return [*parts, html.P("It was not asked yet.", className="dim")]
@@ -132,7 +136,7 @@ def _leg(view: View, leg: Leg, shown: Shown) -> list[Any]:
                 _figure(
                     "violations", f"{newest.total:,}", "named below" if newest.total else "none", bad=newest.total > 0
                 ),
-                _figure("canary", newest.canary or "never", _canary_age(newest, shown.at)),
+                _canary(newest, tried, shown.at),
             ],
             className="pair three mt8",
         )
@@ -153,7 +157,7 @@ def _leg(view: View, leg: Leg, shown: Shown) -> list[Any]:
         html.H3([html.Span("How we know"), proving.link(view, newest.event_id)]),
         facts(
             ("Evidence", [ident(newest.number), html.Span("  "), when(newest.started_at, shown.at)]),
-            ("Last looked", [when(leg.at, shown.at)] if leg.at else "–"),
+            ("Last looked", _last_look(leg, newest, shown)),
             ("Window", f"#{newest.lo + 1:,} to #{newest.hi:,}" if newest.hi > newest.lo else "–"),
             ("Asked", html.Code(_asked(newest), className="id")),
             ("Code", [ident(leg.name), html.Span("  "), short(newest.code_hash)]),
@@ -189,8 +193,18 @@ def _components(seen: Observation) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in list(seen.population.items())[:2]) or "nothing"
 
 
-def _canary_age(seen: Observation, at: datetime) -> str:
-    return f"{age(at - seen.canary_at)} ago" if seen.canary_at else "–"
+def _canary(seen: Observation, tried: ProbeRow | None, at: datetime) -> Part:
+    """Return how the canary ended when it was tried last: a reading that says the same is not written down again."""
+    said, tried_at = (tried.canary, tried.canary_at) if tried is not None else (seen.canary, seen.canary_at)
+    return _figure("canary", said or "never", f"{age(at - tried_at)} ago" if tried_at else "–")
+
+
+def _last_look(leg: Leg, newest: Observation, shown: Shown) -> Part:
+    """Return when its probe was asked last, and that it said the same as the evidence where none came of it."""
+    if leg.at is None:
+        return "–"
+    is_later = leg.at > newest.started_at and leg.state.value == newest.state
+    return [when(leg.at, shown.at), html.Span(f"  {newest.state}, unchanged", className="dim") if is_later else ""]
 
 
 def _asked(seen: Observation) -> str:
@@ -198,14 +212,17 @@ def _asked(seen: Observation) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in said.items()) or "–"
 
 
-def _days(found: Sequence[Interval], at: datetime) -> list[Any]:
-    days = posture.strip(found, at)
-    kinds = [controls.KINDS[one] for one in days]
-    begin = at - timedelta(days=posture.STRIP_DAYS - 1)
+def _days(shown: Shown) -> list[Any]:
+    days = posture.strip(shown.found, shown.at, shown.first)
+    begin = shown.at - timedelta(days=posture.STRIP_DAYS - 1)
+    says = f"{controls.days_words(days)}.".capitalize()
+    if shown.first is not None and shown.first >= begin:
+        says += f" First judged {controls.day(shown.first)} UTC."
     return [
-        html.H3(f"90 days, {kinds.count('ok')} in place and {kinds.count('fail')} failed"),
+        html.H3("90 days"),
         controls.days(days, width=STRIP_WIDTH, height=24),
-        html.Div([html.Span(f"{begin:%d %b}"), html.Span(f"{at:%d %b}")], className="ends dim"),
+        html.Div([html.Span(f"{begin:%d %b}"), html.Span(f"{shown.at:%d %b}")], className="ends dim"),
+        html.P(f"{says} A cell shows the worst state of its day.", className="dim"),
     ]
 
 

@@ -1,0 +1,97 @@
+"""Posture from intervals alone: days as they were and ended, hours nobody knew, and changes that are changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from app.kernel.clock import StillClock
+from app.kernel.db import Database
+from compliance import models, posture
+from compliance.catalog.controls import PCI
+from compliance.engine import history
+from compliance.engine.history import Interval
+from compliance.states import State
+from tests.support.installation import Installation, installed
+
+START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Installation]:
+    with installed(tmp_path / "home", clock=StillClock(START)) as made:
+        yield made
+
+
+def told(*states: tuple[State, datetime], key: str = "8.4.1") -> list[Interval]:
+    """Return intervals that follow each other, the last one open."""
+    ends = [at for _, at in states[1:]]
+    return [
+        Interval(
+            id=f"int_{n}", framework=PCI, key=key, state=state, reason=None, from_at=at, to_at=to_at, opened_by=None
+        )
+        for n, ((state, at), to_at) in enumerate(zip(states, [*ends, None], strict=True))
+    ]
+
+
+def written(db: Database, found: list[Interval]) -> None:
+    with db.begin() as session:
+        for one in found:
+            session.execute(
+                sa.insert(models.interval).values(
+                    id=f"{one.id}_{one.key}", framework=one.framework, key=one.key, state=one.state.value,
+                    from_at=one.from_at, to_at=one.to_at,
+                )
+            )  # fmt: skip
+
+
+def test_a_minute_of_failure_colours_its_day_and_takes_nothing_from_how_it_ended() -> None:
+    at = START + 3 * DAY
+    found = told((State.PASS, START), (State.FAIL, START + DAY), (State.PASS, START + DAY + timedelta(minutes=1)))
+    days = posture.strip(found, at, START)
+    assert [(one.worst, one.ended_in_place) for one in days[-4:]] == [
+        (State.PASS, True),
+        (State.FAIL, True),
+        (State.PASS, True),
+        (State.PASS, True),
+    ]
+    assert [one.last for one in days[:-4]] == [None] * 86, "before it was judged it was in no state"
+
+
+def test_hours_nobody_knew_are_told_and_not_painted_over() -> None:
+    begin, end = datetime(2026, 11, 3, 1, tzinfo=UTC), datetime(2026, 11, 3, 23, tzinfo=UTC)
+    found = told(
+        (State.NOT_EVALUABLE, START - HOUR), (State.PASS, START), (State.NOT_EVALUABLE, begin), (State.PASS, end)
+    )
+    first, second = posture.strip(found, end + timedelta(minutes=59), START)[-2:]
+    assert (first.worst, first.unknown) == (State.PASS, timedelta()), "before the first reading is no outage"
+    assert (second.worst, second.unknown) == (State.NOT_EVALUABLE, timedelta(hours=22))
+    assert second.ended_in_place
+
+
+def test_a_first_reading_is_no_change_and_what_left_its_place_is_told_first(house: Installation) -> None:
+    db = house.system.db
+    with db.begin() as session:
+        session.execute(sa.delete(models.interval))
+    lost = START + DAY
+    written(db, told((State.NOT_EVALUABLE, START), (State.PASS, START + HOUR), key="8.2.6"))
+    written(db, told((State.PASS, START), (State.STALE, lost), (State.PASS, lost + HOUR), key="8.4.1"))
+    written(
+        db,
+        told((State.PASS, START), (State.NOT_EVALUABLE, lost + HOUR / 2), (State.FAIL, lost + 2 * HOUR), key="10.2.1"),
+    )
+    with db.read() as session:
+        found = posture.changes(session, START)
+        assert history.first_known(session)[PCI, "8.2.6"] == START + HOUR
+    assert [(one.key, one.before, one.after) for one in found] == [
+        ("10.2.1", State.PASS, State.NOT_EVALUABLE),
+        ("8.4.1", State.PASS, State.STALE),
+        ("10.2.1", State.NOT_EVALUABLE, State.FAIL),
+        ("8.4.1", State.STALE, State.PASS),
+    ]
