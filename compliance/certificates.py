@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.kernel.errors import Conflict
 from ingest.events.envelope import at_path
-from ingest.log import read
+from ingest.log import forgotten, read
 
 _PATHS: Final = ("onepay.privacy.sha256", "onepay.retention.sha256")
 
@@ -22,23 +22,40 @@ class CertificateDiffers(Conflict):
 
 
 def logged_hashes(session: Session, event_ids: Collection[str]) -> Mapping[str, str]:
-    """Return the hash that each of these events holds of its certificate.
+    """Return the hash that each of these events holds of its certificate, one that waits for its number, too.
 
-    An event is left out before it is numbered, and once the bodies of its class and month have ended.
+    An event is left out once the bodies of its class and month have ended, and where there is none.
     """
     sequences = read.sequences_of(session, event_ids)
     bodies = read.bodies_by_sequence(session, sequences.values())
-    documents = {id: json.loads(bodies[number].body) for id, number in sequences.items() if number in bodies}
+    texts = {id: bodies[number].body for id, number in sequences.items() if number in bodies}
     return {
         id: str(said)
-        for id, document in documents.items()
+        for id, text in (texts | read.waiting(session, event_ids)).items()
         for path in _PATHS
-        if (said := at_path(document, path)) is not None
+        if (said := at_path(json.loads(text), path)) is not None
     }
 
 
+def ended(session: Session, event_ids: Collection[str]) -> frozenset[str]:
+    """Return those of the events that the log knows and whose body lawfully ended: they say nothing any more."""
+    sequences = read.sequences_of(session, event_ids)
+    bodies, removals = read.bodies_by_sequence(session, sequences.values()), forgotten.removals(session)
+    entries = {one.sequence: one for one in read.entries_of(session, sorted(sequences.values()))}
+    return frozenset(
+        id
+        for id, number in sequences.items()
+        if number not in bodies and forgotten.covers(removals, entries[number].class_, number) is not None
+    )
+
+
 def demand_same(session: Session, object_id: str, event_id: str | None, *, written: str, kept: str) -> None:
-    """Raise `CertificateDiffers` where a certificate hashes to neither what was kept beside it nor what was logged."""
-    logged = logged_hashes(session, [event_id]) if event_id is not None else {}
-    if {kept, *logged.values()} != {written}:
+    """Raise `CertificateDiffers` where a certificate hashes to neither what was kept beside it nor what was logged.
+
+    One without the event that it was completed with is none: that nothing contradicts it proves nothing.
+    """
+    known = () if event_id is None else (event_id,)
+    said = logged_hashes(session, known).get(event_id or "")
+    is_told = event_id in ended(session, known) if said is None else said == written
+    if kept != written or not is_told:
         raise CertificateDiffers(object_id=object_id)

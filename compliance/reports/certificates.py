@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.kernel import crypto
-from compliance.certificates import logged_hashes
+from compliance.certificates import ended, logged_hashes
 from compliance.engine.rerun import number_of
 from compliance.privacy.models import erasure_certificate, request_step
 from compliance.privacy.request import State
@@ -144,11 +144,12 @@ def _compared(
 ) -> list[Certified]:
     """Return rows with their words; `events` are those that hold the hash of each, `hashes` what its words hash to."""
     numbers = read.sequences_of(session, [row["event_id"] for row in rows])
-    logged = logged_hashes(session, [one for one in events if one is not None])
+    known = [one for one in events if one is not None]
+    logged, over = logged_hashes(session, known), ended(session, known)
     found = []
     for row, body, sha256, event in zip(rows, bodies, hashes, events, strict=True):
         said, number = logged.get(event or ""), numbers.get(row["event_id"])
-        is_same = {row["sha256"], said or sha256} == {sha256}
+        is_same = row["sha256"] == sha256 and (event in over if said is None else said == sha256)
         found.append(
             Certified(
                 row=row,

@@ -138,6 +138,12 @@ def bodies_by_sequence(session: Session, sequences: Iterable[int]) -> dict[int, 
     return {one.sequence: one for each in slices for one in bodies_of(session, each)}
 
 
+def waiting(session: Session, event_ids: Collection[str]) -> dict[str, bytes]:
+    """Return the bodies of events that were recorded and wait for their number."""
+    of = models.outbox.c
+    return {row.id: row.body for row in session.execute(sa.select(of.id, of.body).where(of.id.in_(event_ids)))}
+
+
 def body(session: Session, sequence: int) -> Body | None:
     """Return one body, or None where it was removed."""
     row = session.execute(sa.select(models.body).where(models.body.c.sequence == sequence)).one_or_none()

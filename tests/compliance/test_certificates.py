@@ -118,6 +118,13 @@ def test_a_certificate_that_somebody_wrote_again_is_shown_as_another(tmp_path: P
                 execute.certificate_of(session, found.run)
             (line,) = rows(found.report())["retention"]
             assert line["In the log"] == "ANOTHER"
+        with db.begin() as session:  # one of a run that never ran
+            session.execute(
+                sa.update(certificate).values(body=fewer, sha256=execute.digest(fewer), event_id="evt_none")
+            )
+        with db.read() as session, pytest.raises(CertificateDiffers):
+            execute.certificate_of(session, found.run)
+        assert rows(found.report())["retention"][0]["In the log"] == "ANOTHER"
         other = text.replace('"law":"GDPR Art. 17"', '"law":"none"')
         sha256 = crypto.sha256(other.encode()).hex()
         with db.begin() as session:

@@ -196,3 +196,14 @@ def test_a_certificate_that_was_changed_is_not_shown(rights: Rights, officer: Pe
             session.execute(sa.update(erasure_certificate).values(body=changed, sha256=sha256))
         with rights.db.read() as session, pytest.raises(CertificateDiffers):
             read(session)
+    # Nor one whose event was taken away, or said to be another: that nothing contradicts it proves nothing.
+    for event_id in (None, "evt_nothing", rights.steps(request_id)[0].event_id):
+        with rights.db.begin() as session:
+            of = request_step.c
+            session.execute(
+                sa.update(request_step)
+                .where(of.request_id == request_id, of.state == "closed")
+                .values(event_id=event_id)
+            )
+        with rights.db.read() as session, pytest.raises(CertificateDiffers):
+            read(session)
