@@ -123,7 +123,7 @@ from payments import privacy as payments_privacy
 from payments import wallets
 from payments.containment import HoldOutgoing as HoldOutgoingAction
 from payments.models import metadata as payments_tables
-from playbooks import joining
+from playbooks import cases, joining
 from playbooks import privacy as playbooks_privacy
 from playbooks.decisions import AutomaticActions
 from playbooks.engine import shipped as playbooks
@@ -302,8 +302,16 @@ def make_system(
     log_key = checkpoint.load(keys, ORIGIN)
     witness = FileWitness(db, log_key.verifier, settings.witness_folder, beside=settings.home, ids=ids)
     metrics = Metrics()
+    registers = Registers(
+        sources=compliance.sources,
+        approvals=approvals,
+        incident_exists=cases.exists,
+        settings=compliance.privacy.settings,
+    )
     response = playbooks.parts(
-        {action.name: action for action in actions}, contradictions=contradictions.KNOWN, open_breach=_open_breach
+        {action.name: action for action in actions},
+        contradictions=contradictions.KNOWN,
+        open_breach=partial(_open_breach, registers),
     )
     runner = Runner(
         db, working_store, clock, ids, rules.shipped(), sink=partial(joining.accept, parts=response), metrics=metrics
@@ -311,7 +319,6 @@ def make_system(
     entrances = Doors()
     forgetting = Forgetting(db=db, store=working_store, target=shipper.target, archive=archive)
     retention = Retention(sources=compliance.sources, log=forgetting, approvals=approvals, roles=accounts.roles_of)
-    registers = Registers(sources=compliance.sources, approvals=approvals, settings=compliance.privacy.settings)
     approvals.declare(breach_decision.kind(approvals), processing.kind(approvals, registers))
     reviews = (RoleReviews(approvals),)
     asked = _probes(db, identity, runner, entrances, response, reviews, compliance, retention, registers)
@@ -506,10 +513,11 @@ def _declare(book: ApprovalBook, identity: Identity, compliance: Compliance) -> 
     book.declare(retention_policies.kind(book), retention_holds.kind(book), retention_runs.kind(book))
 
 
-def _open_breach(session: Session, incident: str, title: str, ctx: Context) -> str:
+def _open_breach(registers: Registers, session: Session, incident: str, title: str, ctx: Context) -> str:
     """Start the clock of a breach for a playbook: whoever runs it was certain at that instant."""
     ours = replace(ctx, actor=service("breaches", PRIVACY_BREACH_WRITE))
-    return breach_handling.open_breach(session, breaches.Found(title=title, aware_at=ctx.at, incident=incident), ours)
+    found = breaches.Found(title=title, aware_at=ctx.at, incident=incident)
+    return breach_handling.open_breach(session, found, ours, parts=registers)
 
 
 def _store_settings(settings: Settings) -> StoreSettings:

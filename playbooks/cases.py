@@ -93,6 +93,11 @@ def by_id(session: Session, incident_id: str) -> Incident:
     return of(row)
 
 
+def exists(session: Session, incident_id: str) -> bool:
+    """Tell whether there is an incident of this id."""
+    return session.execute(sa.select(incident.c.id).where(incident.c.id == incident_id)).first() is not None
+
+
 def locked(session: Session, incident_id: str, *, version: int | None = None) -> Incident:
     """Return an incident whose row is ours until the transaction ends.
 

@@ -37,16 +37,22 @@ def checked(text: str, *, param: str, shortest: int = REASON_MIN, longest: int =
     What has to be as long as a reason has to say as much as one; shorter texts, such as names, are only to be read.
     """
     text = text.replace("\r\n", "\n")
-    if deceives(text, has_lines=True):
-        raise NoText(param=param)
+    demand_clean(text, param=param)
     clean = "\n".join(" ".join(line.split()) for line in text.strip().splitlines())
     if not _is_long_enough(clean, shortest):
         raise ReasonMissing(param=param)
     if len(clean) > longest:
         raise ReasonMissing(f"Write at most {longest} characters.", param=param)
-    if classify.find_secrets(clean) or classify.holds_card_number(clean):
-        raise SecretInText(param=param)
+    demand_clean(clean, param=param)
     return clean
+
+
+def demand_clean(text: str, *, param: str) -> None:
+    """Raise `NoText` or `SecretInText` unless a text may be kept as it stands, whatever it is long."""
+    if deceives(text, has_lines=True):
+        raise NoText(param=param)
+    if classify.find_secrets(text) or classify.holds_card_number(text):
+        raise SecretInText(param=param)
 
 
 def _is_long_enough(clean: str, shortest: int) -> bool:

@@ -226,7 +226,7 @@ def ask_outside() -> Response:
         typed = accounts.normal_address(form.values["email"])
         known = accounts.identifier_of(typed, parts=parts.identity)
         # Everything that can be wrong with the words is said before anybody is looked for.
-        intake.kind_of(wanted)
+        intake.checked(wanted)
         with parts.db.begin() as session:
             is_let = letters.may_be_asked_for(session, "privacy", known, ctx, parts=parts.identity)
             found = accounts.find(session, ActorKind.CUSTOMER, known)

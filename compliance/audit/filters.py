@@ -12,6 +12,7 @@ from app.kernel import canonical, crypto
 from app.kernel.access import Actor
 from app.kernel.clock import parse_rfc3339, rfc3339
 from app.kernel.errors import Invalid, Malformed
+from app.kernel.words import demand_clean
 from compliance.engine.history import PERIOD_MAX, PeriodInvalid
 from ingest.events import catalog
 from ingest.store.query import And, Cidr, Eq, In, Or, Prefix, Where, Window
@@ -95,7 +96,10 @@ class Filter:
 
 
 def read(words: Mapping[str, Any], at: datetime) -> Filter:
-    """Read a filter from the words of an address or command line; raises `FilterInvalid` or `PeriodInvalid`."""
+    """Read a filter from the words of an address or command line.
+
+    Raises `FilterInvalid`, `PeriodInvalid`, and `SecretInText` for a card number.
+    """
     unknown = words.keys() - {field.name for field in fields(Filter)}
     if unknown:
         raise FilterInvalid(f"A filter has no word {sorted(unknown)[0]!r}.", param=sorted(unknown)[0])
@@ -103,6 +107,7 @@ def read(words: Mapping[str, Any], at: datetime) -> Filter:
     for name, text in given.items():
         if len(text) > TEXT_MAX or not text.isprintable():
             raise FilterInvalid(param=name)
+        demand_clean(text, param=name)
     if given.get("outcome", "success") not in OUTCOMES:
         raise FilterInvalid(f"An outcome is one of {', '.join(OUTCOMES)}.", param="outcome")
     made: dict[str, Any] = dict(given)

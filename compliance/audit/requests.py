@@ -18,7 +18,6 @@ from app.kernel.db import change_one
 from app.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from compliance.audit import filters, models, sample
 from compliance.audit.filters import Filter
-from compliance.audit.sample import DRAWN_MAX, SEED_CHARS_MAX, SampleInvalid
 from compliance.engine import rerun
 from compliance.reports.parts import Reports
 from ingest.log import read
@@ -74,8 +73,7 @@ def ask(session: Session, body: str, ctx: Context) -> str:
 def ask_sample(session: Session, seed: str, wanted: Filter, count: int, body: str, ctx: Context) -> str:
     """Ask an officer to draw a sample by this seed and filter; returns its id. Raises `SampleInvalid`."""
     ctx.actor.require(AUDIT_REQUEST_WRITE)
-    if not 1 <= count <= DRAWN_MAX or not 1 <= len(seed) <= SEED_CHARS_MAX or not seed.isprintable():
-        raise SampleInvalid
+    sample.demand(seed, count)
     inside = wanted.within(ctx.actor)
     body = words.checked(body, param="body", longest=BODY_MAX)
     return _keep(session, ctx, kind=SAMPLE, body=body, seed=seed, count=count, filter=inside.plain())

@@ -14,7 +14,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from app.kernel import canonical, crypto
+from app.kernel import canonical, crypto, words
 from app.kernel.access import AUDIT_SAMPLE_DRAW
 from app.kernel.context import Context
 from app.kernel.errors import Conflict, Invalid
@@ -57,8 +57,7 @@ class Sample:
 def draw(session: Session, seed: str, wanted: Filter, count: int, ctx: Context, *, parts: Reports) -> Sample:
     """Draw a sample; raises `SampleInvalid`, `SampleUnsound` or `StoreBehind`. It is recorded with both hashes."""
     ctx.actor.require(AUDIT_SAMPLE_DRAW)
-    if not 1 <= count <= DRAWN_MAX or not 1 <= len(seed) <= SEED_CHARS_MAX or not seed.isprintable():
-        raise SampleInvalid
+    demand(seed, count)
     inside = wanted.within(ctx.actor)
     hi = read.head(session).size
     trail.demand_whole(session, parts.store, hi)
@@ -83,6 +82,13 @@ def draw(session: Session, seed: str, wanted: Filter, count: int, ctx: Context, 
         sequences=sequences,
         events=[masking.mask(document, ctx.actor) for document in _documents(parts, sequences)],
     )
+
+
+def demand(seed: str, count: int) -> None:
+    """Raise `SampleInvalid`, or what `words.demand_clean` does of a seed, which is kept as it was said."""
+    if not 1 <= count <= DRAWN_MAX or not 1 <= len(seed) <= SEED_CHARS_MAX or not seed.isprintable():
+        raise SampleInvalid
+    words.demand_clean(seed, param="seed")
 
 
 def lowest(seed: str, pairs: Iterable[tuple[int, bytes]], count: int) -> tuple[int, list[tuple[int, bytes]]]:

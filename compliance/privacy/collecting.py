@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
+from app.kernel import classify
 from app.kernel.errors import OnePayError
 from app.kernel.jobs import guarded_alone
-from compliance.contracts.personal import PersonalDataSource, Record, Seed, StoreInfo
+from compliance.contracts.personal import PersonalDataSource, Record, Redaction, Seed, StoreInfo
 from compliance.privacy import graph
 from compliance.privacy.parts import PackageTooLarge
 
@@ -89,7 +90,7 @@ def collect(session: Session, sources: Sequence[PersonalDataSource], subject: st
             count = 0 if skipped else counted[name, info.category]
             searched.append(Searched(info=info, found=count, skipped=skipped))
         if error is None:
-            records += found
+            records += map(_without_secrets, found)
         if len(records) > RECORDS_MAX:
             raise PackageTooLarge
     redactions: Counter[str] = Counter()
@@ -97,6 +98,34 @@ def collect(session: Session, sources: Sequence[PersonalDataSource], subject: st
         for each in record.redactions:
             redactions[each.rule] += each.count
     return Collected(seeds=seeds, records=tuple(records), searched=tuple(searched), redactions=redactions)
+
+
+def _without_secrets(record: Record) -> Record:
+    """Return a record whose texts of people hold no card number and no key, whenever they were written down."""
+    if record.category != "free_text":
+        return record
+    count = 0
+
+    def clean(value: Any) -> Any:
+        nonlocal count
+        if isinstance(value, Mapping):
+            return {name: clean(item) for name, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [clean(item) for item in value]
+        if not isinstance(value, str):
+            return value
+        text, hits = classify.redact(value)
+        count += len(hits)
+        if not classify.holds_card_number(text):
+            return text
+        count += 1
+        return "[card_number]"  # written in pieces: what stands around it goes with it
+
+    data, around = clean(record.data), clean(record.around)
+    if not count:
+        return record
+    left_out = (*record.redactions, Redaction(rule="secrets_in_words", count=count))
+    return replace(record, data=data, around=around, redactions=left_out)
 
 
 def _walk(

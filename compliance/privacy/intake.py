@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, Final
 
@@ -15,8 +16,8 @@ from app.kernel.errors import NotFound, SamePerson
 from compliance.catalog import purposes
 from compliance.privacy import beside, clock, identity, letters, moving, requests
 from compliance.privacy.models import REQUEST_CLASS, request
-from compliance.privacy.parts import DetailMissing, KindUnknown, Privacy, ReceiptInvalid
-from compliance.privacy.request import FOLLOWING, Asked, Kind, Request, State
+from compliance.privacy.parts import ChannelUnknown, DetailMissing, KindUnknown, Privacy, ReceiptInvalid
+from compliance.privacy.request import CHANNELS, FOLLOWING, Asked, Kind, Request, State
 from ingest.events.privacy import RequestPaused, RequestReceived
 
 DETAIL_MAX: Final = 2_000
@@ -97,22 +98,29 @@ def follow(session: Session, first: Request, ctx: Context, *, parts: Privacy) ->
     return request_id
 
 
-def kind_of(asked: Asked) -> Kind:
-    """Return which right is asked for, in words that say enough; raises `KindUnknown` or `DetailMissing`."""
+def checked(asked: Asked) -> Asked:
+    """Return what is asked with its words in clean form: no card number, no secret, nothing that cannot be read.
+
+    Raises `KindUnknown`, `ChannelUnknown`, `DetailMissing`, and what `words.checked` does.
+    """
     try:
         kind = Kind(asked.kind)
     except ValueError as error:
         raise KindUnknown(param="kind") from error
+    if asked.channel not in CHANNELS:
+        raise ChannelUnknown(param="channel")
     detail = (asked.detail or "").strip()
     if len(detail) > DETAIL_MAX:
         raise DetailMissing("Say it in 2,000 characters.", param="detail")
     if kind in (Kind.RECTIFICATION, Kind.HUMAN_REVIEW) and not detail:
         raise DetailMissing(param="detail")
-    if kind is Kind.OBJECTION:
-        purpose = purposes.shipped().get(asked.purpose or "")
-        if purpose is None or not (purpose.may_be_objected_to or purpose.needs_consent):
-            raise DetailMissing("Say which use you object to.", param="purpose")
-    return kind
+    purpose = purposes.shipped().get(asked.purpose or "")
+    if kind is Kind.OBJECTION and (purpose is None or not (purpose.may_be_objected_to or purpose.needs_consent)):
+        raise DetailMissing("Say which use you object to.", param="purpose")
+    if asked.purpose and purpose is None:
+        raise DetailMissing("There is no such use.", param="purpose")
+    said = words.checked(detail, param="detail", shortest=1, longest=DETAIL_MAX) if detail else None
+    return replace(asked, detail=said, purpose=asked.purpose or None)
 
 
 def seal_detail(detail: str, subject: str, request_id: str, parts: Privacy) -> bytes:
@@ -121,7 +129,8 @@ def seal_detail(detail: str, subject: str, request_id: str, parts: Privacy) -> b
 
 
 def _take(session: Session, asked: Asked, subject: str, received_on: date, ctx: Context, parts: Privacy) -> str:
-    kind = kind_of(asked)
+    asked = checked(asked)
+    kind = Kind(asked.kind)
     beside.hold_subject(session, subject)
     first = beside.first_of(session, subject, kind)
     request_id, token = ctx.new_id("req"), crypto.token()

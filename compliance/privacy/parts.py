@@ -77,6 +77,12 @@ class KindUnknown(Invalid):
     code = "kind_unknown"
 
 
+class ChannelUnknown(Invalid):
+    """Nothing reaches us that way."""
+
+    code = "channel_unknown"
+
+
 class ReceiptInvalid(Invalid):
     """A request is received today or within the last 60 days; an older one needs a reason."""
 

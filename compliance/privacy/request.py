@@ -10,6 +10,10 @@ from typing import Final
 
 FOLLOWING: Final = "remainder"
 """The channel of an erasure that nobody asked for again: it completes an earlier one."""
+BY_HAND: Final = ("letter", "call", "e-mail", "in_person")
+"""How a request reaches colleagues, who enter it."""
+CHANNELS: Final = frozenset(("web", "api", "form", *BY_HAND))
+"""How somebody can ask."""
 
 
 class Kind(StrEnum):

@@ -19,6 +19,12 @@ from ingest.events.privacy import BreachAssessed, BreachNotified, BreachOpened
 from ingest.log import outbox
 
 
+class IncidentUnknown(Invalid):
+    """There is no such incident: a breach names the one in which it is worked by its id, or none."""
+
+    code = "incident_unknown"
+
+
 class AwarenessInvalid(Invalid):
     """Nobody was aware after it was written down, nor before it can have happened."""
 
@@ -49,12 +55,20 @@ class PeopleUntold(Conflict):
     code = "people_untold"
 
 
-def open_breach(session: Session, found: breaches.Found, ctx: Context) -> str:
-    """Enter a breach and start its clock; the same incident again is the same breach. Raises `AwarenessInvalid`."""
+def open_breach(session: Session, found: breaches.Found, ctx: Context, *, parts: Registers) -> str:
+    """Enter a breach and start its clock; the same incident again is the same breach.
+
+    Raises `AwarenessInvalid` and `IncidentUnknown`.
+    """
     ctx.actor.require(PRIVACY_BREACH_WRITE)
     title = words.checked(found.title, param="title", longest=breaches.TITLE_MAX)
     _demand_aware(found.aware_at, ctx.at)
+    controller = found.controller and words.checked(
+        found.controller, param="controller", shortest=2, longest=breaches.TITLE_MAX
+    )
     if found.incident is not None:
+        if not parts.incident_exists(session, found.incident):
+            raise IncidentUnknown(param="incident")
         known = sa.select(breach.c.id).where(breach.c.incident_ref == found.incident)
         there = session.execute(known).scalar_one_or_none()
         if there is not None:
@@ -71,9 +85,8 @@ def open_breach(session: Session, found: breaches.Found, ctx: Context) -> str:
             recorded_at=ctx.at,
             recorded_by=_staff(ctx),
             state=breaches.SUSPECTED,
-            nature=found.nature,
             categories=[],
-            controller=found.controller,
+            controller=controller,
         )
     )
     event = BreachOpened(breach=id_, due_at=rfc3339(due_at), incident=found.incident)
@@ -109,7 +122,11 @@ def assess(session: Session, breach_id: str, made: breaches.Assessment, ctx: Con
         raise RiskDecided
     values = {
         "nature": words.checked(made.nature, param="nature", longest=breaches.TEXT_MAX),
-        "categories": [one.strip() for one in made.categories if one.strip()],
+        "categories": [
+            words.checked(one, param="categories", shortest=2, longest=breaches.TITLE_MAX)
+            for one in made.categories
+            if one.strip()
+        ],
         "people": made.people,
         "records": made.records,
         "consequences": words.checked(made.consequences, param="consequences", longest=breaches.TEXT_MAX),
@@ -150,6 +167,7 @@ def notify(
     why = (late_reason or "").strip()
     if is_late and not words.says_enough(why):
         raise LateReasonMissing(param="late_reason")
+    mark = reference and words.checked(reference, param="reference", shortest=1, longest=breaches.TITLE_MAX)
     digest = crypto.sha256(said.encode()).hex()
     event = BreachNotified(
         breach=breach_id,
@@ -167,7 +185,7 @@ def notify(
             phase=len(earlier) + 1,
             text=said,
             sha256=digest,
-            reference=reference,
+            reference=mark,
             sent_at=ctx.at,
             sent_by=_staff(ctx),
             late_reason=words.reason(why, longest=breaches.TEXT_MAX) if is_late else None,

@@ -45,7 +45,6 @@ class Found:
     title: str
     aware_at: datetime
     incident: str | None = None
-    nature: str | None = None
     controller: str | None = None
     """For whom the data is processed, where it is another's: then they are told, without delay."""
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
 
 from app.kernel.approvals import Approvals
 from compliance.contracts.personal import PersonalDataSource
@@ -15,4 +18,6 @@ class Registers:
 
     sources: tuple[PersonalDataSource, ...]
     approvals: Approvals
+    incident_exists: Callable[[Session, str], bool]
+    """Port to response: whether there is an incident of this id."""
     settings: PrivacySettings

@@ -311,12 +311,12 @@ def _values(entry: Entry, ctx: Context) -> dict[str, Any]:
     return {
         "name": words.checked(entry.name, param="name", shortest=2, longest=100),
         "does": words.checked(entry.does, param="does", longest=TEXT_MAX),
-        "contract": entry.contract,
-        "points": dict(entry.points),
-        "sub_processors": list(entry.sub_processors),
+        "contract": _said(entry.contract, "contract"),
+        "points": {name: _said(text, "points") for name, text in entry.points.items()},
+        "sub_processors": [_said(one, "sub_processors") for one in entry.sub_processors],
         "countries": list(entry.countries),
-        "transfer": entry.transfer,
-        "hosts": list(entry.hosts),
+        "transfer": _said(entry.transfer, "transfer"),
+        "hosts": [_said(one, "hosts") for one in entry.hosts],
         "purposes": list(entry.purposes),
         "has_cards": entry.has_cards,
         "aoc_on": entry.aoc_on.isoformat() if entry.aoc_on else None,
@@ -325,6 +325,10 @@ def _values(entry: Entry, ctx: Context) -> dict[str, Any]:
         "changed_by": ctx.actor.id,
         "changed_at": ctx.at,
     }
+
+
+def _said(text: str | None, param: str) -> str | None:
+    return words.checked(text, param=param, shortest=1, longest=TEXT_MAX) if text else None
 
 
 def _of(row: Any) -> Processor:  # a row of `processor`

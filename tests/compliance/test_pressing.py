@@ -102,7 +102,12 @@ def test_to_an_auditor_only_what_came_in_their_period_counts(rights: Rights) -> 
     rights.ask(rights.house.people["amber_one"], "erasure")
     at = rights.clock.now()
     with rights.db.begin() as session:
-        breach_handling.open_breach(session, Found(title="A mailbox was read", aware_at=at), ctx(rights.house, "olga"))
+        breach_handling.open_breach(
+            session,
+            Found(title="A mailbox was read", aware_at=at),
+            ctx(rights.house, "olga"),
+            parts=rights.house.system.registers,
+        )
     for actor, count in ((auditor(at - DAY, at + DAY), 1), (auditor(at - 9 * DAY, at - DAY), 0)):
         with rights.db.read() as session:
             assert pressing.requests(session, actor, at).waiting == count
@@ -112,7 +117,9 @@ def test_to_an_auditor_only_what_came_in_their_period_counts(rights: Rights) -> 
 def test_the_clock_of_a_breach_counts_until_it_is_told_or_kept(rights: Rights) -> None:
     officer, at = ctx(rights.house, "olga"), rights.clock.now()
     with rights.db.begin() as session:
-        breach_handling.open_breach(session, Found(title="A mailbox was read", aware_at=at), officer)
+        breach_handling.open_breach(
+            session, Found(title="A mailbox was read", aware_at=at), officer, parts=rights.house.system.registers
+        )
     for state, due in (
         (breaches.SUSPECTED, at + 3 * DAY),
         (breaches.ASSESSING, at + 3 * DAY),

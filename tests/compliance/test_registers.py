@@ -32,6 +32,7 @@ from compliance.registers.processors import POINTS, Entry, ProcessorInvalid
 from compliance.states import State
 from ingest.models import outbox
 from tests.compliance.privacy.rights import Rights
+from tests.dashboards.desk import Room
 from tests.support.installation import installed
 
 START = datetime(2026, 11, 27, 16, 0, tzinfo=UTC)  # a Friday: weekends count
@@ -65,7 +66,7 @@ def opened(rights: Rights, ago: timedelta = timedelta(hours=1), **more: str) -> 
     ctx = as_(rights, "olga")
     found = Found(title="A mailbox was read", aware_at=rights.clock.now() - ago, **more)
     with rights.db.begin() as session:
-        return breach_handling.open_breach(session, found, ctx)
+        return breach_handling.open_breach(session, found, ctx, parts=rights.house.system.registers)
 
 
 def assessed(rights: Rights, made: Assessment = KNOWN) -> str:
@@ -126,11 +127,13 @@ def test_nobody_was_aware_after_it_was_written_down(rights: Rights) -> None:
 
 
 def test_one_incident_is_one_breach(rights: Rights) -> None:
-    assert opened(rights, incident="inc_1") == opened(rights, incident="inc_1")
+    incident = Room(installation=rights.house).incident()
+    assert opened(rights, incident=incident) == opened(rights, incident=incident)
 
 
 def test_two_people_decide_and_the_notice_is_drafted(rights: Rights) -> None:
-    id_ = opened(rights, incident="inc_7")
+    incident = Room(installation=rights.house).incident()
+    id_ = opened(rights, incident=incident)
     approvals, ctx = rights.house.system.approvals, as_(rights, "olga")
     with rights.db.begin() as session, pytest.raises(BreachIncomplete):
         breach_decision.propose(session, id_, breaches.NOTIFY, "so that they know", ctx, approvals=approvals)
@@ -142,7 +145,7 @@ def test_two_people_decide_and_the_notice_is_drafted(rights: Rights) -> None:
     found = now(rights, id_)
     assert (found.state, found.decision) == (breaches.TO_NOTIFY, breaches.NOTIFY)
     text = breach_handling.draft(found, parts=rights.house.system.registers, contact="dpo@onepay.example")
-    for part in ("inc_7", KNOWN.nature, "about 140 people", "dpo@onepay.example", KNOWN.consequences, KNOWN.measures):
+    for part in (incident, KNOWN.nature, "about 140 people", "dpo@onepay.example", KNOWN.consequences, KNOWN.measures):
         assert part in text
     with rights.db.begin() as session:
         breach_handling.notify(session, id_, breaches.AUTHORITY, text, ctx)
@@ -448,9 +451,9 @@ def test_an_auditor_sees_breaches_and_processors_of_their_period_alone(rights: R
 
 
 def test_a_register_of_many_breaches_is_read_by_as_many_statements_as_one_of_few(rights: Rights) -> None:
-    counts = []
-    for incident in ("inc_1", "inc_2", "inc_3"):
-        opened(rights, incident=incident)
+    counts, room = [], Room(installation=rights.house)
+    for _ in range(3):
+        opened(rights, incident=room.incident())
         said: list[str] = []
 
         def note(_conn: object, _cursor: object, statement: str, *_: object, into: list[str] = said) -> None:

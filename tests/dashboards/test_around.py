@@ -45,7 +45,12 @@ def test_what_waits_stands_in_menu_and_header_without_a_reading(rights: Rights, 
         rights.ask(rights.house.people["amber_one"], "rectification", detail="My name is Amber")
     with rights.db.begin() as session:
         found = Found(title="A mailbox was read", aware_at=rights.clock.now())
-        breach_handling.open_breach(session, found, rights.colleague(officer.person, roles.COMPLIANCE_OFFICER))
+        breach_handling.open_breach(
+            session,
+            found,
+            rights.colleague(officer.person, roles.COMPLIANCE_OFFICER),
+            parts=rights.house.system.registers,
+        )
     with rights.db.read() as session:
         before = session.scalar(
             sa.select(sa.func.count()).select_from(outbox).where(outbox.c.kind == "access.data.read")

@@ -24,11 +24,11 @@ from compliance.registers.processors import POINTS, Entry
 # What is asked, so many days ago, and how far it has come: nobody asked who it is, asked, or shown.
 ASKED: Final = (
     (Asked(kind="access", channel="letter"), 26, "new"),
-    (Asked(kind="portability", channel="e_mail"), 3, "asked"),
+    (Asked(kind="portability", channel="e-mail"), 3, "asked"),
     (Asked(kind="rectification", channel="call", detail="My name is written with one n too few"), 9, "shown"),
     (Asked(kind="erasure", channel="letter"), 17, "shown"),
     (Asked(kind="restriction", channel="letter"), 6, "shown"),
-    (Asked(kind="objection", channel="e_mail", purpose="profiling"), 12, "shown"),
+    (Asked(kind="objection", channel="e-mail", purpose="profiling"), 12, "shown"),
     (Asked(kind="human_review", channel="call", detail="Why was my transfer of Monday refused?"), 2, "shown"),
 )
 TURNS: Final = 6
@@ -128,7 +128,8 @@ def _notice(system: System, people: dict[str, str]) -> None:
         high_risk=False,
     )
     with system.db.begin() as session:
-        breach_handling.assess(session, breach_handling.open_breach(session, found, ctx), known, ctx)
+        breach_id = breach_handling.open_breach(session, found, ctx, parts=system.registers)
+        breach_handling.assess(session, breach_id, known, ctx)
 
 
 def _confirm(system: System, people: dict[str, str]) -> None:

@@ -53,7 +53,7 @@ def _enter(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
         incident=deed.text("incident").strip() or None,
         controller=deed.text("controller").strip() or None,
     )
-    breach_handling.open_breach(session, found, ctx)
+    breach_handling.open_breach(session, found, ctx, parts=sources.registers)
     return "Its clock runs"
 
 

@@ -17,7 +17,7 @@ from compliance import pressing
 from compliance.catalog import purposes
 from compliance.privacy import intake, requests
 from compliance.privacy.parts import ReceiptInvalid
-from compliance.privacy.request import Asked, Kind, Request, RequestFilter
+from compliance.privacy.request import BY_HAND, Asked, Kind, Request, RequestFilter
 from dashboards import acts, rights
 from dashboards.acts import Deed
 from dashboards.kit import (
@@ -40,7 +40,6 @@ from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
 from dashboards.ports import Sources
 
-CHANNELS: Final = ("letter", "call", "e-mail", "in person")
 _SHOWN: Final[Mapping[str, tuple[bool | None, bool | None]]] = {
     "": (True, False),
     "answered": (True, True),
@@ -175,6 +174,7 @@ def _form(view: View) -> list[Part]:
         for one in purposes.shipped().values()
         if one.may_be_objected_to or one.needs_consent
     ]
+    channels = [{"value": one, "label": one.replace("_", " ")} for one in BY_HAND]
     under = {"comboboxProps": {"withinPortal": False}}
     fields = acts.form(
         "Enter a request",
@@ -192,7 +192,7 @@ def _form(view: View) -> list[Part]:
             description="The day it reached us; the clock runs from it",
             value=view.now.date().isoformat(),
         ),
-        dmc.Select(id=id_("channel"), label="How it came", data=list(CHANNELS), value=CHANNELS[0], **under),
+        dmc.Select(id=id_("channel"), label="How it came", data=channels, value=BY_HAND[0], **under),
         dmc.Select(
             id=id_("purpose"),
             label="Which use, for an objection",
@@ -236,7 +236,7 @@ def _enter(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
         kind=deed.text("kind"),
         detail=deed.text("detail").strip() or None,
         purpose=deed.text("purpose") or None,
-        channel=deed.text("channel").replace(" ", "_") or CHANNELS[0],
+        channel=deed.text("channel") or BY_HAND[0],
     )
     intake.enter(
         session,

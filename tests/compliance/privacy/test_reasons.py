@@ -58,7 +58,7 @@ def test_a_late_receipt_and_a_late_notice_say_why_by_the_same_rule(rights: Right
     received = rights.clock.now().date() - timedelta(days=90)
     with rights.db.begin() as session:
         found = Found(title="A mailbox was read", aware_at=rights.clock.now() - timedelta(days=4))
-        breach_id = breach_handling.open_breach(session, found, ctx)
+        breach_id = breach_handling.open_breach(session, found, ctx, parts=rights.house.system.registers)
         breaches_state(session, breach_id)
     wanted, said = Asked(kind="access", channel="letter"), "What happened, to whom, and what is done"
     for why in NONE:
