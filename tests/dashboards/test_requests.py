@@ -182,7 +182,7 @@ def test_an_erasure_goes_from_the_ask_to_the_certificate(
         desk.browser.sign_in(desk.person, surface="staff")
         drawn = desk.draw(f"{PATH}/{request_id}")
         assert "Certificate of erasure" in drawn
-        assert "Irrecoverable from" in drawn
+        assert "Irrecoverable not before" in drawn
     assert now(rights, request_id).state is State.CLOSED
 
 
