@@ -20,7 +20,7 @@ from app.config import Settings
 from app.kernel import logs
 from app.kernel.access import service
 from app.kernel.clock import Clock
-from app.kernel.errors import ConfigurationRefused
+from app.kernel.errors import ConfigurationRefused, Unavailable
 from app.kernel.ids import Ids
 from app.kernel.jobs import guarded
 from app.lock import HomeLock, MachineLacks
@@ -29,7 +29,6 @@ from app.worker import Worker
 from compliance.privacy import jobs as privacy
 from ingest.events.health import ProcessStarted, ProcessStopped
 from ingest.log import outbox
-from ingest.store.port import StoreUnavailable
 
 Result = TypeVar("Result")
 PORTS_TRIED = 10
@@ -146,12 +145,16 @@ def _look_back(system: System) -> None:
 
 
 def _forget_again(system: System) -> None:
-    """Erase again whom the log says were erased, before anybody is served: an older database may have them back."""
+    """Erase again whom the log says were erased, before anybody is served: an older database may have them back.
+
+    Where the store is away, or the log numbers nothing since it was taken back, the job goes on with it; access of whom
+    it began with has ended.
+    """
     ctx = system.job_context("privacy", system.clock.now())
     try:
         said = privacy.recall(system.db, ctx, system.compliance.privacy, system.shredding)
-    except StoreUnavailable as error:
-        _log.warning("who was erased is looked for once the event store answers: %s", error)
+    except Unavailable as error:
+        _log.warning("who was erased is looked for, and erased again, once this has ended: %s", error)
         return
     if said:
         _log.warning(said)

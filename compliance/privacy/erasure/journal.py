@@ -16,13 +16,15 @@ from app.kernel.db import Database
 from app.kernel.errors import NotFound
 from compliance.privacy import intake, requests
 from compliance.privacy.erasure import execution
+from compliance.privacy.erasure.certificates import LAW
 from compliance.privacy.models import erasure_certificate
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Kind, Request, State
 from ingest.events.envelope import at_path
 from ingest.events.privacy import SubjectErased
-from ingest.log import read
+from ingest.log import read, shredding
 from ingest.log.shredding import Parts as Shredding
+from ingest.models import subject_key
 from ingest.store.port import walk
 from ingest.store.query import Document, Eq, Order, Search
 
@@ -30,7 +32,8 @@ from ingest.store.query import Document, Eq, Order, Search
 def replay(db: Database, ctx: Context, *, parts: Privacy, shreds: Shredding) -> int:
     """Erase again who was erased by store or archive and is back in this database; returns how many.
 
-    Nothing is written where nobody is back. Raises `ErasureUnfinished`, and `StoreUnavailable` while the store is away.
+    Keys that a certificate says are destroyed end again, too, where the database of keys alone was put back. Nothing
+    is written where nobody is back. Raises `ErasureUnfinished`, and `StoreUnavailable` while the store is away.
     """
     asked = Search(where=Eq("event.action", SubjectErased.kind), order=Order.SEQUENCE, limit=1_000)
     documents = [*walk(parts.store, asked), *_archived(db, parts)]
@@ -38,7 +41,27 @@ def replay(db: Database, ctx: Context, *, parts: Privacy, shreds: Shredding) -> 
         (str(at_path(document, "onepay.request.id")), str(at_path(document, "onepay.subject.id")[0]))
         for document in documents
     )
-    return _again(db, erased, ctx, parts=parts, shreds=shreds)
+    again = _again(db, erased, ctx, parts=parts, shreds=shreds)
+    _end_keys(db, ctx, shreds)
+    return again
+
+
+def _end_keys(db: Database, ctx: Context, shreds: Shredding) -> None:
+    """End the keys that certificates say are destroyed, where an older database of keys has them back."""
+    with db.read() as session:
+        gone = {
+            (body["subject"], class_)
+            for body in map(json.loads, session.scalars(sa.select(erasure_certificate.c.body)))
+            for class_ in body["keys_destroyed"]
+        }
+    if not gone:
+        return
+    known = subject_key.c
+    with shreds.keys.db.read() as keys:
+        live = keys.execute(sa.select(known.subject, known["class"]).where(known.wrapped.is_not(None)))
+        back = sorted(gone.intersection((row[0], row[1]) for row in live))
+    for subject, class_ in back:
+        shredding.end_keys(subject, [class_], LAW, ctx.at, keys=shreds.keys)
 
 
 def _archived(db: Database, parts: Privacy) -> Iterator[Document]:

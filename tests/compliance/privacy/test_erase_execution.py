@@ -22,7 +22,9 @@ from compliance.privacy.models import erasure_certificate, erasure_target, reque
 from compliance.privacy.request import State
 from ingest import models as log
 from ingest.events.privacy import SubjectErased
+from ingest.log import shredding
 from ingest.log.archive import Archive
+from ingest.models import subject_key
 from ingest.settings import ArchiveSettings
 from ingest.store.memory import MemoryStore
 from tests.compliance.privacy.rights import Rights
@@ -149,6 +151,28 @@ def test_an_older_database_brings_nobody_back(staffed: tuple[Rights, Person, Per
         assert not session.execute(sa.select(contact).where(contact.c.account_id == amber.account)).all()
         assert certificates.by_request(session, request_id)["decided_by"] == [], "nobody decided it anew"
     assert journal.replay(rights.db, ctx, parts=parts, shreds=shreds) == 0
+
+
+def test_an_older_database_of_keys_opens_nothing_of_whom_was_erased(staffed: tuple[Rights, Person, Person]) -> None:
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_keys")
+    known, keys = subject_key.c, rights.house.system.shredding.keys
+    rights.due_erasure(amber, officer, dpo)
+    with keys.db.read() as session:
+        before = [dict(row) for row in session.execute(sa.select(subject_key)).mappings()]
+    rights.work()
+    with keys.db.begin() as session:  # as it was before
+        session.execute(sa.delete(subject_key))
+        session.execute(sa.insert(subject_key), before)
+    with keys.db.read() as session:
+        assert shredding.remaining(session, amber.account, [row["class"] for row in before])
+    shreds = rights.house.system.shredding
+    assert journal.replay(rights.db, rights.job(), parts=rights.parts, shreds=shreds) == 0
+    with keys.db.read() as session:
+        mine = sa.select(known["class"]).where(known.subject == amber.account, known.wrapped.is_not(None))
+        assert session.scalars(mine).all() == []
+        others = sa.select(sa.func.count()).where(known.subject != amber.account, known.wrapped.is_not(None))
+        assert session.scalar(others), "of nobody else"
 
 
 def nowhere(rights: Rights) -> Archive:
