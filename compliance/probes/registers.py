@@ -98,10 +98,9 @@ def _plant_processor(look: Look) -> str:
 
 def _breaches(look: Look) -> Reading:
     counted, wrong = 0, []
-    for row in look.session.execute(sa.select(breach.c.id)).scalars().all():
+    for found in breaches.every(look.session):
         look.deadline.check()
         counted += 1
-        found = breaches.get(look.session, row)
         if says := _wrong_with(found, look):
             wrong.append(Violation(component="breaches", object_id=found.id, says=says))
     return Reading(population={"breaches": counted}, violations=wrong, asked={"hours": breaches.HOURS})
@@ -109,13 +108,15 @@ def _breaches(look: Look) -> Reading:
 
 def _wrong_with(found: breaches.Breach, look: Look) -> str | None:
     first = next(iter(found.told(breaches.AUTHORITY)), None)
+    # Counted from when somebody was aware, and not as it is kept beside it.
+    due_at = found.aware_at + timedelta(hours=breaches.HOURS)
     if found.decision is None:
-        return "is past its 72 hours without a decision" if look.at > found.due_at else None
+        return "is past its 72 hours without a decision" if look.at > due_at else None
     if not (found.reasons or "").strip() or not found.is_assessed:
         return "was decided without reasons, or without being assessed"
     if found.decision == breaches.NOTIFY and first is None:
-        return "is to be notified, and its 72 hours are over" if look.at > found.due_at else None
-    if first is not None and first.sent_at > found.due_at and not (first.late_reason or "").strip():
+        return "is to be notified, and its 72 hours are over" if look.at > due_at else None
+    if first is not None and first.sent_at > due_at and not (first.late_reason or "").strip():
         return "was notified late, and nobody wrote down why"
     return None
 
@@ -125,11 +126,10 @@ def _plant_undecided(look: Look) -> str:
 
 
 def _high_risk(look: Look) -> Reading:
-    of, counted, wrong = breach.c, 0, []
-    for id_ in look.session.execute(sa.select(of.id).where(of.high_risk.is_(True))).scalars().all():
+    counted, wrong = 0, []
+    for found in (one for one in breaches.every(look.session) if one.high_risk):
         look.deadline.check()
         counted += 1
-        found = breaches.get(look.session, id_)
         since = found.decided_at
         is_over = since is not None and (found.closed_at is not None or look.at > since + LETTERS_WITHIN)
         if is_over and not found.told(breaches.PEOPLE) and not (found.letters_exception or "").strip():

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from app.kernel import words
 from compliance.contracts.probes import Kind, Look, Probe, Reading, Use, Violation, WhenEmpty
 from compliance.privacy import clock, letters
+from compliance.privacy.clock import LegalCalendar
 from compliance.privacy.models import request, request_step
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import ANSWERED, ENDED
@@ -44,7 +45,7 @@ def probes(parts: Privacy) -> tuple[Probe, ...]:
             name="privacy.corrections",
             kind=Kind.STATE,
             asks="Requests to correct; wrong is one late, closed without an answer, or changed without both hashes.",
-            read=_corrections,
+            read=partial(_corrections, parts=parts),
             plant=partial(_plant_untold, parts=parts),
             empty_means=WhenEmpty.NOT_APPLICABLE,
             use=Use.CUSTOMERS,
@@ -64,10 +65,8 @@ def _clocks(look: Look, *, parts: Privacy) -> Reading:
         counted += 1
         if row.answered_at is not None and told.get(row.id) != row.answered_at:
             say(row, "says that it was answered, and no step of it does")
-        if row.answered_at is None and row.state not in _ENDED and look.at >= row.due_at:
-            say(row, f"was due on {row.due} and is not answered")
-        elif row.answered_at is not None and row.answered_at >= row.due_at > look.at - LATE_SHOWN:
-            say(row, f"was answered after {row.due}")
+        if (late := _late(row, look, calendar)) is not None:
+            say(row, late)
         if row.is_extended:
             first = calendar.due(date.fromisoformat(row.received_on), clock.MONTHS, row.paused_days)
             if row.extended_at is None or row.extended_at >= calendar.end_of(first):
@@ -79,6 +78,18 @@ def _clocks(look: Look, *, parts: Privacy) -> Reading:
         missing = "the letter of a refusal names no reasons, or nobody to complain to"
         wrong.append(Violation(component="letters", object_id="refused", says=missing))
     return Reading(population={"requests": counted}, violations=wrong, asked={"rules": clock.RULES})
+
+
+def _late(row: Any, look: Look, calendar: LegalCalendar) -> str | None:  # a row of `request`
+    """Return what is late about a request, by the day that its receipt sets, not by the one that is kept beside it."""
+    months = clock.EXTENDED_MONTHS if row.is_extended else clock.MONTHS
+    due = calendar.due(date.fromisoformat(row.received_on), months, row.paused_days)
+    due_at = calendar.end_of(due)
+    if row.answered_at is None and row.state not in _ENDED and look.at >= due_at:
+        return f"was due on {due.isoformat()} and is not answered"
+    if row.answered_at is not None and row.answered_at >= due_at > look.at - LATE_SHOWN:
+        return f"was answered after {due.isoformat()}"
+    return None
 
 
 def _answered_by_steps(session: Session) -> Mapping[str, datetime]:
@@ -94,8 +105,8 @@ def _plant_late(look: Look, *, parts: Privacy) -> str:
     return planted_request(look, parts, kind=Right.ACCESS, state=Stage.SCOPED, received=received)
 
 
-def _corrections(look: Look) -> Reading:
-    asked, changes, wrong = 0, 0, []
+def _corrections(look: Look, *, parts: Privacy) -> Reading:
+    asked, changes, wrong, calendar = 0, 0, list[Violation](), clock.of(parts.settings)
 
     def say(object_id: str, says: str) -> None:
         wrong.append(Violation(component="corrections", object_id=object_id, says=says))
@@ -103,10 +114,8 @@ def _corrections(look: Look) -> Reading:
     for row in look.session.execute(sa.select(request).where(request.c.kind == Right.RECTIFICATION.value)):
         look.deadline.check()
         asked += 1
-        if row.answered_at is None and row.state not in _ENDED and look.at >= row.due_at:
-            say(row.id, f"was due on {row.due} and is not answered")
-        elif row.answered_at is not None and row.answered_at >= row.due_at > look.at - LATE_SHOWN:
-            say(row.id, f"was answered after {row.due}")
+        if (late := _late(row, look, calendar)) is not None:
+            say(row.id, late)
         if row.state == Stage.CLOSED.value and row.linked_to is None and not (row.outcome or "").strip():
             say(row.id, "was closed without an answer")
     of = request_step.c

@@ -58,6 +58,9 @@ def test_a_clock_that_ran_out_fails_article_12(rights: Rights, person: Person) -
     state, says = said(rights, "privacy.clocks")
     assert state is State.FAIL
     assert "is not answered" in says[0]
+    with rights.db.begin() as session:  # what is kept of its day beside it is not believed
+        session.execute(sa.update(request).values(due="2031-01-01", due_at=rights.clock.now() + timedelta(days=900)))
+    assert said(rights, "privacy.clocks") == (state, says)
     ctx = rights.colleague(rights.house.people["olga"], roles.COMPLIANCE_OFFICER)
     with rights.db.begin() as session:
         rectify.complete(session, request_id, "It was right, since the wallet was empty.", ctx, parts=rights.parts)
