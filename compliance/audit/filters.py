@@ -136,7 +136,7 @@ def _time(text: str, name: str) -> datetime:
             day = parse_rfc3339(f"{text}T00:00:00Z")
             return day + timedelta(days=1) if name == "until" else day
         at = parse_rfc3339(text)
-    except (ValueError, Malformed) as error:
+    except (ValueError, OverflowError, Malformed) as error:  # after the last day there is no other
         raise FilterInvalid(
             "A time is a day like 2026-11-30, or an instant like 2026-11-30T09:00:00Z.", param=name
         ) from error

@@ -235,6 +235,8 @@ def test_a_search_leaves_its_event_with_filter_and_count(house: Installation) ->
         ({"address": "300.1.1.1"}, FilterInvalid),
         ({"outcome": "perhaps"}, FilterInvalid),
         ({"since": "yesterday"}, FilterInvalid),
+        ({"until": "9999-12-31"}, FilterInvalid),
+        ({"since": "0001-01-01T00:00:00+10:00"}, FilterInvalid),
         ({"colour": "red"}, FilterInvalid),
         ({"actor": "x" * 201}, FilterInvalid),
     ],
