@@ -30,6 +30,7 @@ from compliance.catalog.periods import parse
 from ingest.events.compliance import DocumentApproved
 
 APPROVAL: Final = "compliance.risk_analysis"
+PREFIX: Final = "tra"
 FIELDS: Final = ("asset", "threats", "factors", "justification")
 SELDOMEST: Final = timedelta(days=366)
 OFTENEST: Final = timedelta(hours=1)
@@ -81,7 +82,7 @@ def propose(session: Session, draft: Draft, ctx: Context, *, desk: Desk) -> Anal
     body = {name: words.checked(draft.body.get(name, ""), param=name, longest=TEXT_MAX) for name in FIELDS}
     table = models.risk_analysis
     version = versions.following(session, table, table.c.requirement == draft.requirement)
-    analysis_id = ctx.new_id("tra")
+    analysis_id = ctx.new_id(PREFIX)
     session.execute(
         sa.insert(table).values(
             id=analysis_id,
@@ -138,11 +139,12 @@ def by_id(session: Session, analysis_id: str) -> Analysis:
 
 
 def listed(session: Session, actor: Actor) -> list[Analysis]:
-    """Return every version, by requirement, the newest first."""
+    """Return every version, by requirement, the newest first; to an auditor those of their period."""
     actor.require(COMPLIANCE_CONTROL_READ)
     table = models.risk_analysis
-    rows = session.execute(sa.select(table).order_by(table.c.requirement, table.c.version.desc())).mappings()
-    return [_analysis(row) for row in rows]
+    seen = versions.seen_by(actor, table, PREFIX, table.c.review_by)
+    query = sa.select(table).where(*seen).order_by(table.c.requirement, table.c.version.desc())
+    return [_analysis(row) for row in session.execute(query).mappings()]
 
 
 def content_hash(found: Analysis) -> str:

@@ -36,6 +36,7 @@ from compliance.catalog.controls import PCI, Control
 from ingest.events.compliance import AttestationSigned
 
 APPROVAL: Final = "compliance.attestation"
+PREFIX: Final = "att"
 FACT_MAX: Final = 500
 FILES_MAX: Final = 20
 
@@ -131,7 +132,7 @@ def propose(session: Session, draft: Draft, ctx: Context, *, desk: Desk) -> Atte
     demand_end(end, ctx.at, limit, (control.expires or YEAR).in_words(), param="expires_at")
     table = models.attestation
     version = versions.following(session, table, _same(control.framework, control.key, draft.kind))
-    paper_id = ctx.new_id("att")
+    paper_id = ctx.new_id(PREFIX)
     session.execute(
         sa.insert(table).values(
             id=paper_id,
@@ -195,10 +196,11 @@ def by_id(session: Session, paper_id: str) -> Attestation:
 
 
 def listed(session: Session, actor: Actor, *, of: tuple[str, str] | None = None) -> list[Attestation]:
-    """Return every version, or those of one control, the newest first."""
+    """Return every version, or those of one control, the newest first; to an auditor those of their period."""
     actor.require(COMPLIANCE_CONTROL_READ)
     table = models.attestation
-    query = sa.select(table).order_by(table.c.valid_from.desc(), table.c.version.desc())
+    seen = versions.seen_by(actor, table, PREFIX, table.c.expires_at)
+    query = sa.select(table).where(*seen).order_by(table.c.valid_from.desc(), table.c.version.desc())
     if of is not None:
         query = query.where(table.c.framework == of[0], table.c.key == of[1])
     return [_attestation(row) for row in session.execute(query).mappings()]

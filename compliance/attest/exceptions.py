@@ -39,6 +39,7 @@ from ingest.events.compliance import ExceptionEnded, ExceptionGranted
 from ingest.log import outbox
 
 APPROVAL: Final = "compliance.exception"
+PREFIX: Final = "exc"
 COMPONENT_MAX: Final = 80
 
 
@@ -110,7 +111,7 @@ def propose(session: Session, draft: Draft, ctx: Context, *, desk: Desk) -> Exem
         table.c.component.is_(None) if component is None else table.c.component == component,
     )
     versions.demand_none_waits(session, table, twin)
-    exception_id = ctx.new_id("exc")
+    exception_id = ctx.new_id(PREFIX)
     session.execute(
         sa.insert(table).values(
             id=exception_id,
@@ -182,10 +183,12 @@ def by_id(session: Session, exception_id: str) -> Exemption:
 
 
 def listed(session: Session, actor: Actor, *, of: tuple[str, str] | None = None) -> list[Exemption]:
-    """Return all exceptions, or those of one control, by their end."""
+    """Return all exceptions, or those of one control, by their end; to an auditor those of their period."""
     actor.require(COMPLIANCE_CONTROL_READ)
     table = models.exception
-    query = sa.select(table).order_by(table.c.until_at, table.c.id)
+    ends = sa.func.coalesce(table.c.ended_at, table.c.until_at)
+    seen = versions.seen_by(actor, table, PREFIX, ends)
+    query = sa.select(table).where(*seen).order_by(table.c.until_at, table.c.id)
     if of is not None:
         query = query.where(table.c.framework == of[0], table.c.key == of[1])
     return [_exemption(row) for row in session.execute(query).mappings()]

@@ -8,6 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.kernel import ids
+from app.kernel.access import Actor
 from app.kernel.approvals import State
 from app.kernel.context import Context
 from app.kernel.db import change_one
@@ -39,6 +41,18 @@ def following(session: Session, table: sa.Table, of: Where) -> int:
     """Return the number of the next version; raises `PaperOpen` while one waits."""
     demand_none_waits(session, table, of)
     return (session.scalar(sa.select(sa.func.max(table.c.version)).where(of)) or 0) + 1
+
+
+def seen_by(actor: Actor, table: sa.Table, prefix: str, ends: sa.ColumnElement[Any]) -> tuple[Where, ...]:
+    """Return the conditions of the papers that an actor sees: to an auditor those that stood in their period.
+
+    What was proposed after it is not there yet; what waits or is in force is not over, even where its day passed.
+    """
+    if actor.period is None:
+        return ()
+    begin, end = actor.period
+    # Ids are in the order of time.
+    return (table.c.id < ids.derived(prefix, end, 0), table.c.state.in_((PROPOSED, IN_FORCE)) | (ends >= begin))
 
 
 def row_of(session: Session, table: sa.Table, paper_id: str) -> Any:  # a row

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -262,6 +262,11 @@ def appointed(session: Session, at: datetime | None = None) -> Officer | None:
         independence=row.independence,
         from_at=row.from_at,
     )
+
+
+def officer_seen(session: Session, ctx: Context) -> Officer | None:
+    """Return the record of the officer in force; to an auditor the one in force as their period ended."""
+    return appointed(session, None if ctx.actor.period is None else ctx.actor.period[1] - timedelta(microseconds=1))
 
 
 def _held(session: Session, processor_id: str) -> Processor:

@@ -205,18 +205,23 @@ def fix(session: Session, finding_id: str, fixed_on: date, ctx: Context) -> None
 
 
 def listed(session: Session, actor: Actor) -> list[Scan]:
-    """Return every scan, the newest first."""
+    """Return every scan, the newest first; to an auditor those of their period."""
     actor.require(COMPLIANCE_CONTROL_READ)
-    return list(reversed(all_of(session)))
+    found = list(reversed(all_of(session, until=_end_of(actor))))
+    if actor.period is None:
+        return found
+    return [one for one in found if one.performed_on >= actor.period[0].date()]
 
 
 def findings(session: Session, actor: Actor) -> list[Finding]:
-    """Return the findings that are open, the oldest first."""
+    """Return the findings that are open, the oldest first; to an auditor those that were as their period ended."""
     actor.require(COMPLIANCE_CONTROL_READ)
-    table = models.finding
-    rows = session.execute(
-        sa.select(table).where(table.c.fixed_on.is_(None)).order_by(table.c.opened_on, table.c.id)
-    ).mappings()
+    table, end = models.finding, _end_of(actor)
+    is_open: sa.ColumnElement[bool] = table.c.fixed_on.is_(None)
+    if end is not None:
+        known = sa.select(models.scan.c.id).where(models.scan.c.entered_at < end)
+        is_open = table.c.scan_id.in_(known) & (is_open | (table.c.fixed_on >= end.date().isoformat()))
+    rows = session.execute(sa.select(table).where(is_open).order_by(table.c.opened_on, table.c.id)).mappings()
     return [
         Finding(
             **{
@@ -230,13 +235,19 @@ def findings(session: Session, actor: Actor) -> list[Finding]:
     ]
 
 
-def all_of(session: Session, *kinds: Kind) -> list[Scan]:
-    """Return the scans of some kinds, or all, the oldest first."""
+def all_of(session: Session, *kinds: Kind, until: datetime | None = None) -> list[Scan]:
+    """Return the scans of some kinds, or all, the oldest first; with `until` those that were entered before it."""
     table = models.scan
     query = sa.select(table).order_by(table.c.performed_on, table.c.entered_at, table.c.id)
     if kinds:
         query = query.where(table.c.kind.in_(kinds))
+    if until is not None:
+        query = query.where(table.c.entered_at < until)
     return [_scan(row) for row in session.execute(query).mappings()]
+
+
+def _end_of(actor: Actor) -> datetime | None:
+    return None if actor.period is None else actor.period[1]
 
 
 def _names(given: Sequence[str]) -> tuple[str, ...]:

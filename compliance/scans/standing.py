@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from sqlalchemy.orm import Session
@@ -32,9 +32,11 @@ class Standing:
         return tuple(one for one in self.quarters if one.is_closed)[-COUNTED:]
 
 
-def of_kind(session: Session, kind: Kind, today: date, *, anchor: date = ANCHOR) -> Standing:
-    """Return how a kind stands; the register begins with its first scan."""
-    scans = register.all_of(session, kind)
+def of_kind(
+    session: Session, kind: Kind, today: date, *, anchor: date = ANCHOR, until: datetime | None = None
+) -> Standing:
+    """Return how a kind stands, or stood by what was entered until then; the register begins with its first scan."""
+    scans = register.all_of(session, kind, until=until)
     since = scans[0].performed_on if scans else today
     return Standing(
         kind=kind,

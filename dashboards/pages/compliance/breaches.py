@@ -35,7 +35,7 @@ def layout(view: View) -> Any:  # a Dash component
     context, viewer = view.sources.context(), view.sources.viewer()
     with view.sources.read() as session:
         found = breaches.register(session, context)
-        officer = processors.appointed(session)
+        officer = processors.officer_seen(session, context)
     chosen = next((one for one in found if one.id == view.words.get("sel")), None)
     contact = officer.contact if officer else view.sources.registers.settings.dpo_contact
     right: list[Part] = [updated(view.now)]

@@ -51,7 +51,7 @@ def layout(view: View) -> Any:  # a Dash component
     """Return the processors, the form that is asked for, the officer's record, and what is open beside it."""
     context, viewer = view.sources.context(), view.sources.viewer()
     with view.sources.read() as session:
-        found, officer = processors.register(session, context), processors.appointed(session)
+        found, officer = processors.register(session, context), processors.officer_seen(session, context)
     chosen = next((one for one in found if one.id == view.words.get("sel")), None)
     right: list[Part] = [updated(view.now)]
     if viewer.may(PRIVACY_REGISTER_WRITE):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
 
 import dash_mantine_components as dmc
@@ -53,9 +53,11 @@ QUARTERS_SHOWN: Final = 5
 
 def layout(view: View) -> Any:  # a Dash component
     """Return quarters, scans and findings, and above them the form that is asked for."""
-    viewer, today = view.sources.viewer(), view.now.date()
+    viewer = view.sources.viewer()
+    end = None if viewer.period is None else viewer.period[1]
+    today = (view.now if end is None else min(view.now, end)).date()
     with view.sources.read() as session:
-        found = [standing.of_kind(session, kind, today) for kind in QUARTERLY]
+        found = [standing.of_kind(session, kind, today, until=end) for kind in QUARTERLY]
         scans = register.listed(session, viewer)
         open_ = register.findings(session, viewer)
         form = _form(view, session) if viewer.may(COMPLIANCE_SCAN_WRITE) else []
@@ -68,7 +70,7 @@ def layout(view: View) -> Any:  # a Dash component
         _answer(found, open_),
         *form,
         *[_quarters(one) for one in found],
-        *_releases(view, scans),
+        *_releases(view, scans, end),
         html.Div([_scans(scans), _findings(view, open_)], className="cols"),
         right=right,
     )
@@ -119,7 +121,7 @@ def _quarters(found: Standing) -> Part:
     return panel(title, listed, *below, sub=f"PCI DSS {CONTROL[found.kind]}")
 
 
-def _releases(view: View, scans: Sequence[Scan]) -> list[Part]:
+def _releases(view: View, scans: Sequence[Scan], end: datetime | None) -> list[Part]:
     """Return the releases of a year that a scan has to follow; none where there was none, or nobody can tell."""
     try:
         began = deployments.significant(view.sources.store)
@@ -134,7 +136,7 @@ def _releases(view: View, scans: Sequence[Scan]) -> list[Part]:
             html.Span(", ".join(lacking) or "–", className="dim"),
         ]
         for one in reversed(began)
-        if one.at > view.now - deployments.COUNTED
+        if (end is None or one.at < end) and one.at > view.now - deployments.COUNTED
         for lacking in [deployments.lacking(one, internal)]
     ]
     if not rows:
