@@ -12,7 +12,7 @@ from compliance.catalog.controls import GDPR, PCI, Control
 from compliance.posture import Day
 from compliance.states import REASON_WORDS, Reason, State
 from dashboards import figures
-from dashboards.kit import Part, counted_words, mark, ok, span
+from dashboards.kit import Part, counted_words, dated_text, mark, ok, span
 
 _SHAPES: Final[Mapping[State, tuple[str, str]]] = {
     State.FAIL: ("cross", "bad"),
@@ -124,5 +124,5 @@ def tally(counts: Mapping[State, int]) -> Part:
 
 
 def day(at: datetime) -> str:
-    """Return a day and a minute."""
-    return f"{at:%d %b %H:%M}"
+    """Return a day with its year, and a minute."""
+    return dated_text(at, seconds=False)

@@ -137,6 +137,16 @@ def when(at: datetime, now: datetime) -> Part:
     return html.Time(shown, dateTime=rfc3339(at), title=f"{at:%Y-%m-%d %H:%M:%S} UTC", className="nowrap")
 
 
+def dated(at: datetime) -> Part:
+    """Return an instant with its day and year, as on every page that is evidence: a picture of it needs no other."""
+    return html.Time(dated_text(at), dateTime=rfc3339(at), title=f"{at:%Y-%m-%d %H:%M:%S} UTC", className="nowrap")
+
+
+def dated_text(at: datetime, *, seconds: bool = True) -> str:
+    """Return an instant as `dated` shows it."""
+    return f"{at:%d %b %Y %H:%M:%S}" if seconds else f"{at:%d %b %Y %H:%M}"
+
+
 def span(gap: timedelta) -> str:
     """Return a span in words, as short as it can be."""
     seconds = int(abs(gap.total_seconds()))

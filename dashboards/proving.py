@@ -11,7 +11,7 @@ from app.kernel.access import EVENT_RECORD_READ, LOG_PROOF_READ, Actor
 from app.kernel.errors import NotFound
 from compliance.engine import rerun
 from compliance.engine.rerun import EvidenceNumberInvalid
-from dashboards.kit import Part, chain, mark, ok
+from dashboards.kit import Part, chain, dated_text, mark, ok
 from dashboards.page import View
 from ingest.log import checkpoint, merkle, proofs, read
 
@@ -85,7 +85,7 @@ def _signed(session: Session, event_id: str) -> list[Part]:
         return [html.Span("Signed"), html.Span("not yet; within a minute it is", className="cut"), ""]
     steps, leaf = proofs.proof(session, sequence, covers.size), read.entry(session, event_id).leaf
     holds = merkle.verify_inclusion(leaf, sequence - 1, covers.size, steps, covers.root)
-    said = html.Span(f"root of size {covers.size:,}, at {covers.at:%H:%M:%S} UTC", className="cut")
+    said = html.Span(f"root of size {covers.size:,}, at {dated_text(covers.at)} UTC", className="cut")
     return [html.Span("Signed"), said, ok("matches") if holds else mark("does not match", "cross", "bad")]
 
 

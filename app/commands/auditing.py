@@ -56,7 +56,7 @@ def sample(system: System, args: Arguments) -> Iterator[Line]:
         yield text(_line(document))
     yield text(
         f"{len(drawn.sequences)} of {drawn.population} events that fit, by the seed {drawn.seed!r}, "
-        f"up to sequence {drawn.size}; filter {drawn.filter.hash[:16]}"
+        f"up to sequence {drawn.size}; filter {drawn.filter.hash}"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from app.commands.lines import Arguments, Line, Run, leave, progress, text
@@ -22,6 +22,7 @@ from compliance.states import REASON_WORDS, State
 
 FRAMEWORKS: Final = {"pci": PCI, "gdpr": GDPR}
 VIOLATED: Final = 6
+_REQUIREMENTS: Final = 12
 _OPERATOR: Final = service("operator", COMPLIANCE_CONTROL_READ, COMPLIANCE_CONTROL_RUN, COMPLIANCE_EVIDENCE_READ)
 
 
@@ -52,8 +53,10 @@ def show(system: System, args: Arguments) -> Iterator[Line]:
     if key.upper().startswith(reruns.EV):
         yield from _evidence(system, key.upper())
         return
-    standings = _all(system)
-    for control in _found(system, key):
+    standings, found = _all(system), _found(system, key)
+    if other := _other(key, found):
+        yield text(other)
+    for control in found:
         now = standings[control.framework, control.key]
         why = f": {REASON_WORDS[now.reason]}" if now.reason else ""
         yield text(f"{control.name}  {control.title}")
@@ -130,10 +133,26 @@ def _all(system: System) -> Mapping[tuple[str, str], Standing]:
 
 
 def _found(system: System, words: str) -> list[Control]:
-    found = system.controls.parts.catalogue.find(words)
-    if not found:
-        raise NotFound(f"No control is called {words}.")
-    return found
+    """Return the rows of a name as `control list` and the console print it, or of a key or id alone."""
+    catalogue = system.controls.parts.catalogue
+    asked = " ".join(words.split()).casefold()
+    named = [one for one in catalogue.controls.values() if asked in _names(one)]
+    if not named and not (named := catalogue.find(words.strip())):
+        raise NotFound(f"No control is called {words}; `onepay control list` prints the names.")
+    return named
+
+
+def _names(control: Control) -> tuple[str, ...]:
+    name = control.name.casefold()
+    return (name, name.removeprefix("gdpr "), f"{'pci' if control.framework == PCI else 'gdpr'}:{control.key}")
+
+
+def _other(words: str, found: Sequence[Control]) -> str | None:
+    """Return what else a bare number could have meant: an article is also the number of a requirement."""
+    is_requirement = words.isdigit() and 1 <= int(words) <= _REQUIREMENTS
+    if not is_requirement or any(one.framework == PCI for one in found):
+        return None
+    return f"{words} is read as {found[0].name}; rows of requirement {words} of PCI DSS have names such as {words}.1.1"
 
 
 def _state(text: str | None) -> State | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy.orm import Session
@@ -44,7 +44,11 @@ class SampleUnsound(Conflict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What was drawn, lowest rank first, of how many that match; `filter` says what was asked and in which period."""
+    """What was drawn, lowest rank first, of how many that match.
+
+    `filter` says what was asked, in which period and up to which sequence, so that its hash is the same wherever the
+    draw is repeated: `size` is that sequence.
+    """
 
     seed: str
     filter: Filter
@@ -58,14 +62,16 @@ def draw(session: Session, seed: str, wanted: Filter, count: int, ctx: Context, 
     """Draw a sample; raises `SampleInvalid`, `SampleUnsound` or `StoreBehind`. It is recorded with both hashes."""
     ctx.actor.require(AUDIT_SAMPLE_DRAW)
     demand(seed, count)
-    inside = wanted.within(ctx.actor)
     hi = read.head(session).size
     trail.demand_whole(session, parts.store, hi)
+    inside = wanted.within(ctx.actor)
+    size = min(inside.last, hi) if inside.last is not None else hi
+    inside = replace(inside, last=size)
     pairs = parts.store.leaves(inside.where(), inside.window(hi))
     population, drawn = lowest(seed, pairs, count)
     _demand_sound(session, drawn)
     sequences = [sequence for sequence, _ in drawn]
-    said = canonical.encode({"filter": inside.plain(), "seed": seed, "sequences": sequences, "size": hi})
+    said = canonical.encode({"filter": inside.plain(), "seed": seed, "sequences": sequences, "size": size})
     told = SampleDrawn(
         seed_hash=crypto.sha256(seed.encode()).hex(),
         query_hash=inside.hash,
@@ -78,7 +84,7 @@ def draw(session: Session, seed: str, wanted: Filter, count: int, ctx: Context, 
         seed=seed,
         filter=inside,
         population=population,
-        size=hi,
+        size=size,
         sequences=sequences,
         events=[masking.mask(document, ctx.actor) for document in _documents(parts, sequences)],
     )

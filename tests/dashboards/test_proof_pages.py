@@ -145,6 +145,9 @@ def test_a_sample_says_what_it_was_drawn_from_and_the_command_draws_the_same(hou
     shown = re.findall(r'"children": "([\d,]+)", "className": "num"', drawn)
     assert [line.split()[0] for line in lines[:-1]] == [one.replace(",", "") for one in shown]
     assert len(shown) == int(command[1]) > 0
+    (named,) = re.findall(r'"children": "([0-9a-f]{64})", "className": "id wrap"', drawn)
+    assert f"filter {named}" in lines[-1], "whoever repeats it compares the filter's hash, too"
+    assert re.search(rf"up to sequence {asked['last']};", lines[-1])
 
 
 def test_what_fails_is_the_first_group_and_an_address_names_each(house: Installation) -> None:
@@ -195,3 +198,28 @@ def test_the_drawer_leads_along_the_list(house: Installation) -> None:
     assert onward.keys() == {"previous", "next"}
     assert slugs(f"?sel={onward['next']}")["previous"] == "pci:8.4.1"
     assert slugs(f"?sel={onward['previous']}")["next"] == "pci:8.4.1"
+
+
+@pytest.mark.parametrize("slug", ["audit", "register", "processors", "audit/requests", "reports", "verifier"])
+def test_what_may_be_evidence_carries_its_day_and_year(house: Installation, slug: str) -> None:
+    drawn = desk(house, "olga").draw(f"/console/compliance/{slug}")
+    times = re.findall(r'{"children": "([^"]*)", "className": "nowrap", "dateTime"', drawn)
+    bare = [one for one in times if not re.fullmatch(r"\d\d \w{3} 20\d\d \d\d:\d\d:\d\d", one)]
+    assert len(bare) <= 2, "the clock of the frame and when the page was drawn; all else is dated"
+    assert slug != "audit" or len(times) > 10
+
+
+def test_a_control_is_shown_by_every_name_that_a_list_prints(house: Installation) -> None:
+    def shown(key: str) -> list[str]:
+        return [str(line["text"]) for line in operating.COMMANDS["control show"](house.system, {"key": key})]
+
+    listed = [str(line.get("text", "")) for line in operating.COMMANDS["control list"](house.system, {})]
+    names = [found[1] for line in listed if (found := re.match(r"\w+ +((?:PCI DSS|GDPR Art\.) \S+)", line))]
+    assert len(names) == 131
+    catalogue = house.system.controls.parts.catalogue.controls.values()
+    assert sorted(names) == sorted(one.name for one in catalogue)
+    for name in ("PCI DSS 10.3.4", "GDPR Art. 33", "gdpr art. 33", "Art. 33", "pci:10.3.4", "33", "10.3.4"):
+        assert shown(name)[0].split("  ")[0] in ("PCI DSS 10.3.4", "GDPR Art. 33"), name
+    assert shown("7")[0].startswith("7 is read as GDPR Art. 7; rows of requirement 7 of PCI DSS"), "not silently"
+    with pytest.raises(NotFound):
+        shown("PCI DSS 99.9")

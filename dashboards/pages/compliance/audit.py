@@ -30,6 +30,8 @@ from dashboards.kit import (
     Part,
     act,
     counted_words,
+    dated,
+    dated_text,
     dock,
     empty,
     facts,
@@ -40,7 +42,6 @@ from dashboards.kit import (
     scrolling,
     short_text,
     table,
-    when,
 )
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
@@ -131,7 +132,7 @@ def _not_found(view: View) -> str:
 
 
 def _instant(at: datetime) -> str:
-    return f"{at:%d %b %Y %H:%M:%S}"
+    return dated_text(at)
 
 
 def _form(view: View, may_sample: bool) -> Part:
@@ -172,7 +173,7 @@ def _trail(view: View, found: Trail) -> Part:
     return panel(
         f"{counted_words(found.matches, 'event')} that fit",
         scrolling("Events", _events(view, found.events)),
-        sub=f"{len(found.events)} shown{behind}",
+        sub=f"{len(found.events)} shown, newest by their time; the log numbers what is committed{behind}",
         right=more or None,
     )
 
@@ -190,28 +191,28 @@ def _sample(view: View, drawn: Sample) -> Part:
 def _drawn_from(view: View, drawn: Sample) -> Part:
     """Return what somebody else needs to draw the same again: both bounds, the filter's hash, and the command."""
     wanted, period = drawn.filter, view.sources.viewer().period
-    words = {**wanted.plain(), "last": min(wanted.last or drawn.size, drawn.size)}
+    words = wanted.plain()
     command = f"onepay audit sample --seed {shlex.quote(drawn.seed)} -n {len(drawn.sequences)}" + "".join(
         f" --{name} {shlex.quote(str(words[name]))}" for name, _, _ in _FIELDS if name in words
     )
     locked = html.Small("the period that is locked to you bounds it", className="dim block") if period else None
     return facts(
-        ("Drawn from", [html.Span(_bounds(wanted, drawn.size)), locked]),
+        ("Drawn from", [html.Span(_bounds(wanted)), locked]),
         ("Filter, SHA-256", html.Span(wanted.hash, className="id wrap")),
         ("Repeat it", html.Code(command, className="id wrap")),
     )
 
 
-def _bounds(wanted: Filter, size: int) -> str:
+def _bounds(wanted: Filter) -> str:
     since = f"{_instant(wanted.since)} UTC" if wanted.since else "the beginning"
     until = f"before {_instant(wanted.until)} UTC" if wanted.until else "this draw"
-    return f"sequences {wanted.first or 1:,} to {min(wanted.last or size, size):,}, from {since} until {until}"
+    return f"sequences {wanted.first or 1:,} to {wanted.last or 0:,}, from {since} until {until}"
 
 
 def _events(view: View, events: Sequence[Document]) -> Part:
     rows = [
         [
-            when(parse_rfc3339(one["@timestamp"]), view.now),
+            dated(parse_rfc3339(one["@timestamp"])),
             html.A(str(at_path(one, "event.action")), href=view.here("audit", sel=at_path(one, "event.id"), seed=None)),
             str(at_path(one, "event.outcome") or "–"),
             ident(short_text(str(at_path(one, "user.id") or "–"))),
@@ -266,7 +267,7 @@ def _away(view: View, wanted: Filter, taken: Sequence[Report], found: Trail | No
     if taken:
         rows = [
             [
-                when(one.asked_at, view.now),
+                dated(one.asked_at),
                 html.Div([work.state(one), work.ending(one, CANCEL)]),
                 work.files(one),
             ]
@@ -288,7 +289,7 @@ def _dock(view: View, one: Document) -> Part:
     sequence = int(at_path(one, "event.sequence"))
     return dock(
         f"Event {sequence}",
-        bar=[ident(number_of(sequence)), when(parse_rfc3339(one["@timestamp"]), view.now)],
+        bar=[ident(number_of(sequence)), dated(parse_rfc3339(one["@timestamp"]))],
         title=catalog.headline(str(at_path(one, "event.action"))),
         inner=[
             *proving.path(view, str(at_path(one, "event.id"))),

@@ -21,6 +21,7 @@ from dashboards.kit import (
     Part,
     answer,
     counted_words,
+    dated,
     dock,
     empty,
     facts,
@@ -33,7 +34,6 @@ from dashboards.kit import (
     short,
     table,
     updated,
-    when,
 )
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
@@ -140,7 +140,7 @@ def _list(view: View, found: Sequence[Request]) -> Part:
             html.A(one.body, href=view.here("audit-requests", sel=one.id), className="cut"),
             one.kind,
             short(one.auditor or "–"),
-            when(one.asked_at, view.now),
+            dated(one.asked_at),
             ok("answered") if one.state == requests.ANSWERED else mark("waits", "clock", "medium"),
         ]
         for one in found
@@ -154,7 +154,7 @@ def _dock(view: View, one: Request) -> Part:
         html.P(one.body, className="lead"),
         facts(
             ("Kind", one.kind),
-            ("Asked", when(one.asked_at, view.now)),
+            ("Asked", dated(one.asked_at)),
             ("Auditor", short(one.auditor or "–")),
             ("Period", f"{one.period_from:%d %b %Y} to {one.period_until:%d %b %Y}"),
             *((("Seed", one.seed or ""), ("Events", str(one.count))) if one.kind == requests.SAMPLE else ()),
@@ -167,7 +167,7 @@ def _dock(view: View, one: Request) -> Part:
         inner += [
             html.H3("Answer"),
             html.P(one.answer),
-            facts(("Answered", when(one.answered_at, view.now)), ("By", short(one.answered_by or "–"))),
+            facts(("Answered", dated(one.answered_at)), ("By", short(one.answered_by or "–"))),
             html.H3(counted_words(len(one.evidence), "piece") + " of evidence"),
             html.Ul(shown, className="numbers"),
             *([html.P(f"and {more:,} more", className="dim")] if more > 0 else []),

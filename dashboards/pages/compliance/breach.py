@@ -7,18 +7,21 @@ from typing import Final
 
 from dash import html
 
+from app.kernel.clock import parse_rfc3339
+from app.kernel.errors import Malformed
 from compliance.registers import breaches
 from compliance.registers.breaches import Breach
 from dashboards.kit import (
     Part,
     chain,
+    dated,
+    dated_text,
     dock,
     due,
     facts,
     mark,
     ok,
     short,
-    when,
 )
 from dashboards.page import View
 from dashboards.pages.compliance import breach_forms
@@ -37,8 +40,8 @@ def dock_of(view: View, one: Breach, contact: str) -> Part:
     inner: list[Part] = [
         facts(
             ("By law", clock(view, one)),
-            ("Known since", when(one.aware_at, view.now)),
-            ("Written down", when(one.recorded_at, view.now)),
+            ("Known since", dated(one.aware_at)),
+            ("Written down", dated(one.recorded_at)),
             ("Incident", _incident(one)),
             ("Nature", one.nature or "not known yet"),
             ("Touches", ", ".join(one.categories) or "not known yet"),
@@ -59,14 +62,12 @@ def dock_of(view: View, one: Breach, contact: str) -> Part:
             html.H3("Notices"),
             chain(
                 [
-                    [f"{note.recipient}, phase {note.phase}", html.Span(_late(note)), when(note.sent_at, view.now)]
+                    [f"{note.recipient}, phase {note.phase}", html.Span(_late(note)), dated(note.sent_at)]
                     for note in one.notices
                 ]
             ),
         ]
-    changes = [
-        [step.what, html.Span(_change(step), className="cut"), when(step.at, view.now)] for step in reversed(one.steps)
-    ]
+    changes = [[step.what, html.Span(_change(step), className="cut"), dated(step.at)] for step in reversed(one.steps)]
     inner += [html.H3("History"), chain(changes)]
     close = view.here("breaches", sel=None, do=None)
     return dock(f"Breach {one.id}", bar=[state(one), short(one.id)], title=one.title, inner=inner, close=close)
@@ -77,8 +78,17 @@ def _late(note: breaches.Notice) -> str:
 
 
 def _change(step: breaches.Step) -> str:
-    moved = f"{step.before} → {step.after}" if step.before else (step.after or "")
+    before, after = _value(step.before), _value(step.after)
+    moved = f"{before} → {after}" if before else after
     return ": ".join(part for part in (moved, step.reason or "") if part)
+
+
+def _value(text: str | None) -> str:
+    """Return a value of the history for people: an instant as on every page, and words without their joints."""
+    try:
+        return f"{dated_text(parse_rfc3339(text or ''))} UTC"
+    except (ValueError, Malformed):
+        return (text or "").replace("_", " ")
 
 
 def _incident(one: Breach) -> Part:
@@ -105,4 +115,4 @@ def clock(view: View, one: Breach) -> Part:
         return mark("notified late", "cross", "bad") if late else html.Span("notified in time", className="dim")
     if one.decision == breaches.KEEP:
         return html.Span("decided", className="dim")
-    return due(one.due_at, view.now, f"by {one.due_at:%d %b %H:%M} UTC")
+    return due(one.due_at, view.now, f"by {dated_text(one.due_at, seconds=False)} UTC")

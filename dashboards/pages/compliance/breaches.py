@@ -15,6 +15,7 @@ from dashboards.kit import (
     act,
     answer,
     counted_words,
+    dated,
     empty,
     mark,
     ok,
@@ -24,7 +25,6 @@ from dashboards.kit import (
     short,
     table,
     updated,
-    when,
 )
 from dashboards.page import COMPLIANCE, Page, View
 from dashboards.pages.compliance import breach, breach_forms
@@ -91,7 +91,7 @@ def _list(view: View, found: Sequence[Breach]) -> Part:
         [
             html.A(short(one.id), href=view.here("breaches", sel=one.id, do=None)),
             html.Span(one.title),
-            when(one.aware_at, view.now),
+            dated(one.aware_at),
             breach.state(one),
             breach.clock(view, one),
             f"{one.people:,}" if one.people is not None else "–",

@@ -22,6 +22,7 @@ from dashboards.kit import (
     answer,
     chain,
     counted_words,
+    dated,
     empty,
     mark,
     ok,
@@ -31,7 +32,6 @@ from dashboards.kit import (
     short,
     table,
     updated,
-    when,
 )
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
@@ -107,7 +107,7 @@ def _row(view: View, title: str, version: int, sha256: str, tally: Tally | None)
         html.Span([f"version {version}", html.Span("" if is_present else words, className="dim")]),
         f"{tally.given:,}" if tally else "0",
         f"{tally.withdrawn:,}" if tally else "0",
-        when(tally.newest_at, view.now) if tally else "–",
+        dated(tally.newest_at) if tally else "–",
         html.Span([short(sha256), *_same(view, tally)]),
     ]
 
@@ -160,7 +160,7 @@ def _receipts(view: View, subject: str, found: Sequence[Receipt]) -> Part:
                         title="event and proof",
                         className="grow",
                     ),
-                    html.Span([f"v{one.version}, {one.channel}  ", when(one.at, view.now)], className="dim nowrap"),
+                    html.Span([f"v{one.version}, {one.channel}  ", dated(one.at)], className="dim nowrap"),
                 ]
             )
             for one in reversed(found)

@@ -18,7 +18,7 @@ from compliance.engine.rerun import Observation
 from compliance.engine.standing import Leg, ProbeRow, Standing
 from compliance.states import Reason, State
 from dashboards import acts, controls, proving
-from dashboards.kit import Part, age, chain, dock, facts, ident, mark, ok, readable, short, when
+from dashboards.kit import Part, age, chain, dated, dock, facts, ident, mark, ok, readable, short
 from dashboards.page import View
 from dashboards.pages.compliance import papers
 
@@ -156,7 +156,7 @@ def _leg(view: View, leg: Leg, shown: Shown) -> list[Any]:
     parts += [
         html.H3([html.Span("How we know"), proving.link(view, newest.event_id)]),
         facts(
-            ("Evidence", [ident(newest.number), html.Span("  "), when(newest.started_at, shown.at)]),
+            ("Evidence", [ident(newest.number), html.Span("  "), dated(newest.started_at)]),
             ("Last looked", _last_look(leg, newest, shown)),
             ("Window", f"#{newest.lo + 1:,} to #{newest.hi:,}" if newest.hi > newest.lo else "–"),
             ("Asked", html.Code(_asked(newest), className="id")),
@@ -204,7 +204,7 @@ def _last_look(leg: Leg, newest: Observation, shown: Shown) -> Part:
     if leg.at is None:
         return "–"
     is_later = leg.at > newest.started_at and leg.state.value == newest.state
-    return [when(leg.at, shown.at), html.Span(f"  {newest.state}, unchanged", className="dim") if is_later else ""]
+    return [dated(leg.at), html.Span(f"  {newest.state}, unchanged", className="dim") if is_later else ""]
 
 
 def _asked(seen: Observation) -> str:

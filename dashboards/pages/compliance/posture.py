@@ -130,7 +130,7 @@ def _changes(found: Posture, view: View) -> Any:
                     ],
                     className="grow",
                 ),
-                html.Span(controls.day(one.at), className="dim nowrap"),
+                html.Span(f"{one.at:%d %b %H:%M}", className="dim nowrap"),
             ]
         )
         for one in shown

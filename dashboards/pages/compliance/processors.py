@@ -24,6 +24,7 @@ from dashboards.kit import (
     answer,
     chain,
     counted_words,
+    dated,
     dock,
     empty,
     facts,
@@ -34,7 +35,6 @@ from dashboards.kit import (
     scrolling,
     table,
     updated,
-    when,
 )
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
@@ -132,7 +132,7 @@ def _officer(view: View, officer: Officer | None) -> Part:
         ("Published", officer.published),
         ("Reports to", officer.reports_to),
         ("Independence", officer.independence),
-        ("Since", when(officer.from_at, view.now)),
+        ("Since", dated(officer.from_at)),
     )
     return panel("Data protection officer", html.Div(shown, className="body"), sub="Art. 37 to 39")
 

@@ -21,6 +21,7 @@ from dashboards.kit import (
     answer,
     chain,
     counted_words,
+    dated,
     empty,
     facts,
     mark,
@@ -31,7 +32,6 @@ from dashboards.kit import (
     short,
     table,
     updated,
-    when,
 )
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
@@ -131,7 +131,7 @@ def _approval(view: View, body: Mapping[str, Any], last: Approved | None) -> Par
     pairs: list[tuple[str, Part]] = [("Hash now", short(processing.digest(body)))]
     if last is not None:
         pairs += [
-            ("Approved", when(last.at, view.now)),
+            ("Approved", dated(last.at)),
             ("Its hash", short(last.sha256)),
             ("Event", proving.link(view, last.event_id)),
         ]

@@ -21,6 +21,7 @@ from dashboards.kit import (
     Part,
     answer,
     counted_words,
+    dated,
     empty,
     mark,
     ok,
@@ -30,7 +31,6 @@ from dashboards.kit import (
     short,
     table,
     updated,
-    when,
 )
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
@@ -133,7 +133,7 @@ def _history(view: View, found: Sequence[Report]) -> Part:
             html.Div([work.state(one), work.ending(one, CANCEL)]),
             html.Div([work.files(one), html.Small(one.note, className="dim block") if one.files else None]),
             html.Div([f"{one.size:,}", html.Small(short(one.root or ""), className="block")]) if one.size else "–",
-            when(one.asked_at, view.now),
+            dated(one.asked_at),
         ]
         for one in found
     ]

@@ -22,6 +22,7 @@ from dashboards.kit import (
     chain,
     copy,
     counted_words,
+    dated,
     empty,
     facts,
     mark,
@@ -34,7 +35,6 @@ from dashboards.kit import (
     span,
     table,
     updated,
-    when,
 )
 from dashboards.page import COMPLIANCE, Page, View
 from dashboards.pages.compliance import recipients, request_acts, request_stages
@@ -244,7 +244,7 @@ def _certificate(view: View, body: Mapping[str, Any]) -> Part:
                 f"them. {body['why_not_before']}",
             ),
             facts(
-                ("Erased at", when(datetime.fromisoformat(body["erased_at"]), view.now)),
+                ("Erased at", dated(datetime.fromisoformat(body["erased_at"]))),
                 ("Irrecoverable not before", f"{_not_before(body):%-d %B %Y, %H:%M} UTC"),
                 ("Keys destroyed", ", ".join(body["keys_destroyed"]) or "none"),
                 (
@@ -319,7 +319,7 @@ def _facts(view: View, now: Standing) -> Part:
     pairs.append(("Prepared by", name(found.handled_by) or "–" if found.handled_by else "–"))
     pairs.append(("Approved by", name(found.approved_by) or "–" if found.approved_by else "–"))
     if found.not_before is not None:
-        pairs.append(("Not before", when(found.not_before, view.now)))
+        pairs.append(("Not before", dated(found.not_before)))
     if found.outcome:
         pairs.append(("Answer", found.outcome))
     return panel("Facts", html.Div(facts(*pairs), className="body"))
@@ -332,7 +332,7 @@ def _letters(view: View, story: Story) -> Part:
         html.Li(
             [
                 html.Span([each.title, html.Small(_fate(each.fate), className="block")], className="grow"),
-                html.Span(when(each.at, view.now), className="dim"),
+                html.Span(dated(each.at), className="dim"),
             ]
         )
         for each in story.letters
@@ -355,7 +355,7 @@ def _steps(view: View, steps: Sequence[Step]) -> Part:
             html.Li(
                 [
                     html.Span([said, html.Small(role, className="dim block")], className="grow"),
-                    html.Span(when(step.at, view.now), className="dim"),
+                    html.Span(dated(step.at), className="dim"),
                 ]
             )
         )

@@ -24,6 +24,7 @@ from dashboards.kit import (
     Part,
     act,
     answer,
+    dated,
     empty,
     ident,
     mark,
@@ -34,7 +35,6 @@ from dashboards.kit import (
     short,
     table,
     updated,
-    when,
 )
 from dashboards.page import COMPLIANCE, Page, View
 from dashboards.pages.compliance import retention_acts, retention_run
@@ -153,7 +153,7 @@ def _runs(view: View, known: Sequence[Run]) -> Part:
         [
             html.A(short(run.id), href=view.here("retention", sel=run.id)),
             run.policy,
-            when(run.planned_at, view.now),
+            dated(run.planned_at),
             f"{run.total:,}",
             f"{run.done:,}",
             f"{run.skipped:,}" if run.skipped else "–",

@@ -13,7 +13,7 @@ from compliance.certificates import CertificateDiffers
 from compliance.retention import execute, runs
 from compliance.retention.runs import Run
 from dashboards import acts, proving
-from dashboards.kit import Part, age, chain, dock, facts, ident, mark, ok, short, when
+from dashboards.kit import Part, age, chain, dated, dock, facts, ident, mark, ok, short
 from dashboards.page import View
 
 STATES: Final[Mapping[str, tuple[str, str, str]]] = {
@@ -75,7 +75,7 @@ def dock_of(view: View, session: Session, run: Run) -> Part:
             ("Ground", run.facts["ground"]),
             ("Cases", ", ".join(run.facts["conflicts"]) or "none"),
             ("Asks people", "; ".join(run.facts["asks"]) or "no: within the standing limit"),
-            ("Planned", when(run.planned_at, view.now)),
+            ("Planned", dated(run.planned_at)),
             ("State", [state(run), html.Span(f"  {run.why}" if run.why else "", className="dim")]),
         ),
     ]
@@ -119,7 +119,7 @@ def _certificate(view: View, session: Session, run: Run) -> list[Part]:
             ("Certificate", ident(found["id"])),
             ("Removed", f"{body['removed']:,}, kept for cases {body['kept_for_cases']:,}"),
             ("Approved by", _deciders(body)),
-            ("Irrecoverable from", when(found["irrecoverable_from"], view.now)),
+            ("Irrecoverable from", dated(found["irrecoverable_from"])),
             ("SHA-256", short(found["sha256"])),
             ("What remains", body["remains"]),
             ("Backups", body.get("backups") or "–"),

@@ -21,6 +21,7 @@ from dashboards.kit import (
     age,
     answer,
     counted_words,
+    dated,
     empty,
     mark,
     ok,
@@ -29,7 +30,6 @@ from dashboards.kit import (
     scrolling,
     table,
     updated,
-    when,
 )
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
@@ -154,7 +154,7 @@ def _earlier(view: View, found: Sequence[Review]) -> Part:
             [
                 html.Span(f"{one.opened_at:%d %b %Y}", className="nowrap"),
                 html.Span(counted_words(len(one.lines), "line"), className="grow"),
-                when(one.closed_at, view.now) if one.closed_at else "open",
+                dated(one.closed_at) if one.closed_at else "open",
             ]
         )
         for one in found

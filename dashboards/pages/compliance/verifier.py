@@ -21,6 +21,7 @@ from dashboards.kit import (
     Part,
     age,
     answer,
+    dated,
     empty,
     facts,
     mark,
@@ -31,7 +32,6 @@ from dashboards.kit import (
     short,
     table,
     updated,
-    when,
 )
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
@@ -59,7 +59,7 @@ def layout(view: View) -> Any:  # a Dash component
     pairs: list[tuple[str, Part]] = [
         ("Size", f"{head.size:,}"),
         ("Root", html.Span(head.root.hex(), className="id wrap")),
-        ("Signed", [f"{signed.size:,}  ", when(signed.at, view.now)] if signed else "nothing yet"),
+        ("Signed", [f"{signed.size:,}  ", dated(signed.at)] if signed else "nothing yet"),
         (
             "Witness",
             f"{seen.name}, {seen.rating}: has seen {seen.size:,}, {age(view.now - seen.at)} ago"
@@ -152,7 +152,7 @@ def _mine(view: View, mine: Sequence[Report]) -> Part:
             html.Div([work.state(one), work.ending(one, CANCEL)]),
             html.Span(one.note or "–"),
             work.files(one),
-            when(one.asked_at, view.now),
+            dated(one.asked_at),
         ]
         for one in mine
     ]
@@ -168,7 +168,7 @@ def _rounds(view: View, kept: Sequence[Round]) -> Part:
         return panel("Rounds", empty("No round yet.", "The monitor samples every five minutes once it is served."))
     rows = [
         [
-            when(one.at, view.now),
+            dated(one.at),
             one.kind,
             f"{one.lo:,} to {one.hi:,}",
             f"{one.compared:,}",
