@@ -12,13 +12,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.kernel.access import COMPLIANCE_CONTROL_READ, Actor
-from compliance import models
+from compliance import deadlines, models
 from compliance.catalog.controls import GDPR, PCI
+from compliance.deadlines import Deadline
 from compliance.engine import history, standing
 from compliance.engine.history import Interval
 from compliance.engine.parts import Parts
 from compliance.engine.standing import Standing
-from compliance.states import State
+from compliance.states import Reason, State
 
 LATELY: Final = timedelta(days=7)
 STRIP_DAYS: Final = 90
@@ -105,6 +106,9 @@ class Posture:
     gdpr: Framework
     changes: Sequence[Change]
     failing: Sequence[tuple[Standing, datetime]]
+    deadlines: Sequence[Deadline]
+    unowned: Sequence[Standing]
+    """Rows that a person has to answer for by name, and nobody does."""
 
 
 def of_now(session: Session, actor: Actor, at: datetime, parts: Parts) -> Posture:
@@ -123,6 +127,8 @@ def of_now(session: Session, actor: Actor, at: datetime, parts: Parts) -> Postur
         gdpr=_framework(GDPR, standings, found, measured, at),
         changes=changes(session, at - LATELY),
         failing=sorted(failing, key=lambda pair: pair[1]),
+        deadlines=deadlines.next_of(session, actor, at),
+        unowned=[one for one in standings.values() if any(leg.reason is Reason.NEVER_ATTESTED for leg in one.legs)],
     )
 
 

@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from dash import html
 
-from app.kernel.access import COMPLIANCE_CONTROL_READ
+from app.kernel.access import AUDIT_TRAIL_READ, COMPLIANCE_ATTESTATION_PROPOSE, COMPLIANCE_CONTROL_READ
 from compliance import posture
+from compliance.attest.todo import How
 from compliance.catalog.controls import PCI
+from compliance.deadlines import Deadline, What
 from compliance.posture import Framework, Posture
 from compliance.states import State
 from dashboards import controls
-from dashboards.kit import age, answer, counted_words, empty, mark, ok, page, panel, scrolling, table, updated
+from dashboards.kit import (
+    age,
+    answer,
+    counted_words,
+    due,
+    empty,
+    mark,
+    ok,
+    page,
+    panel,
+    scrolling,
+    short,
+    table,
+    updated,
+)
 from dashboards.page import COMPLIANCE, Page, View
+from ingest.events.compliance import ControlChanged
 
-CHANGES_SHOWN: Final = 12
+CHANGES_SHOWN: Final = 8
+UNOWNED_SHOWN: Final = 5
+_PAGES: Final[Mapping[What, str]] = {
+    What.BREACH: "breaches",
+    What.REQUEST: "requests",
+    What.NOTICE: "tasks",
+    What.PAPER: "tasks",
+    What.EXCEPTION: "tasks",
+    What.ANALYSIS: "tasks",
+    What.SCAN: "scans",
+    What.REVIEW: "reviews",
+}
 
 
 def layout(view: View) -> Any:  # a Dash component
@@ -32,7 +61,10 @@ def layout(view: View) -> Any:  # a Dash component
                 ],
                 className="stack",
             ),
-            html.Div([_changes(found, view), _failing(found, view)], className="stack"),
+            html.Div(
+                [_failing(found, view), _changes(found, view), _deadlines(found, view), _unowned(found, view)],
+                className="stack",
+            ),
         ],
         className="cols",
     )
@@ -50,7 +82,7 @@ def _answer(found: Posture) -> Any:
         small = f"The oldest failure, {oldest.name}, stands for {age(found.at - since)}."
     elif held < applicable:
         said = [mark("Not shown yet.", "clock", "medium"), " Nothing fails, and not all is known."]
-        small = f"{counted_words(unjudged, 'row')} of {applicable} cannot be judged yet."
+        small = ""
     else:
         said = [ok("As far as we see, yes.")]
         small = "An assessor decides."
@@ -59,9 +91,10 @@ def _answer(found: Posture) -> Any:
     cells = [
         (_share(pci), f"in place, PCI, {of}"),
         (_share(gdpr), f"in place, GDPR, {of}"),
-        (str(unjudged), "rows not evaluable"),
+        (str(len(found.unowned)), "rows without owner"),
     ]
-    return answer(said, f"{held} of {applicable} applicable rows are in place. {small}", cells)
+    counts = f"{held} of {applicable} applicable rows are in place, {unjudged} cannot be judged yet."
+    return answer(said, f"{counts} {small}".strip(), cells)
 
 
 def _fail_words(pci: int, gdpr: int) -> str:
@@ -124,10 +157,7 @@ def _changes(found: Posture, view: View) -> Any:
                     className="strong chg-c",
                 ),
                 html.Span(
-                    [
-                        *_from(one.before),
-                        controls.state(one.after),
-                    ],
+                    [html.Span(f"{controls.SHORT[one.before]} to ", className="dim"), controls.state(one.after)],
                     className="grow",
                 ),
                 html.Span(f"{one.at:%d %b %H:%M}", className="dim nowrap"),
@@ -137,14 +167,80 @@ def _changes(found: Posture, view: View) -> Any:
         if (one.framework, one.key) in catalogue
     ]
     listed = html.Ol(items, className="rows r30") if items else empty("Nothing changed.", "No row moved in seven days.")
-    return panel("Changed in 7 days", listed, sub=str(len(found.changes)))
+    count = f"{len(shown)} of {len(found.changes)}" if len(found.changes) > len(shown) else str(len(found.changes))
+    every = None
+    if view.sources.viewer().may(AUDIT_TRAIL_READ):
+        every = html.A("all", href=view.href("audit", action=ControlChanged.kind), className="more")
+    return panel("Changed in 7 days", listed, sub=count, right=every)
 
 
-def _from(before: State | None) -> list[Any]:
-    """Return the state it was in; that nobody could say is not worth a line of its own."""
-    if before is None or before is State.NOT_EVALUABLE:
-        return []
-    return [html.Span(f"{controls.SHORT[before]} to ", className="dim")]
+def _deadlines(found: Posture, view: View) -> Any:
+    items = [
+        html.Li(
+            [
+                html.Span(due(one.at, view.now), className="due-small", title=f"{one.at:%d %b %Y %H:%M} UTC"),
+                html.Span(_about(one, view), className="grow cut"),
+                html.Span(_owner(one, view), className="dim cut"),
+            ]
+        )
+        for one in found.deadlines
+    ]
+    if not items:
+        return panel("Deadlines", empty("Nothing is due.", "Papers, requests, breaches, scans and reviews stand here."))
+    return panel("Deadlines", html.Ol(items, className="rows r30"))
+
+
+def _about(one: Deadline, view: View) -> Any:
+    slug = _PAGES[one.what]
+    control = view.sources.controls.parts.catalogue.controls.get(_key(one.about))
+    if control is not None:
+        return html.A(f"{one.what} {controls.key(control)}", href=view.href("controls", sel=controls.slug(control)))
+    if one.what is What.BREACH:
+        return html.A([f"{one.what} ", short(one.about)], href=view.href(slug, sel=one.about))
+    return html.A(f"{one.what}, {one.about}" if one.about else str(one.what), href=view.href(slug))
+
+
+def _key(about: str) -> tuple[str, str]:
+    framework, _, key = about.partition(" ")
+    return framework, key
+
+
+def _owner(one: Deadline, view: View) -> str:
+    return (view.sources.name_of_colleague(one.owner) or "a colleague who left") if one.owner else "–"
+
+
+def _unowned(found: Posture, view: View) -> Any:
+    may_sign = view.sources.viewer().may(COMPLIANCE_ATTESTATION_PROPOSE)
+    items = [
+        html.Li(
+            [
+                html.A(
+                    controls.key(one.control),
+                    href=view.href("controls", sel=controls.slug(one.control)),
+                    className="strong chg-c",
+                ),
+                html.Span(one.control.title, className="grow cut", title=one.control.title),
+                *(
+                    [
+                        html.A(
+                            "sign",
+                            href=view.href("tasks", do="attest", of=controls.slug(one.control)),
+                            className="more",
+                            **{"aria-label": f"Sign {one.name}"},
+                        )
+                    ]
+                    if may_sign
+                    else []
+                ),
+            ]
+        )
+        for one in found.unowned[:UNOWNED_SHOWN]
+    ]
+    if not items:
+        return panel("Without owner", empty("None.", "Somebody answers by name for every row that needs a person."))
+    every = html.A("all", href=view.href("tasks", how=How.UNSIGNED.name.lower()), className="more")
+    count = f"{len(items)} of {len(found.unowned)}" if len(found.unowned) > len(items) else str(len(items))
+    return panel("Without owner", html.Ol(items, className="rows r30"), sub=count, right=every)
 
 
 def _failing(found: Posture, view: View) -> Any:

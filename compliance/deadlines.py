@@ -1,0 +1,104 @@
+"""What is due next in all of compliance, with whom it rests: papers, breaches, requests, notices, scans, reviews.
+
+Of people only days and counts are read here, so that looking around is no reading of anybody's data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from enum import StrEnum
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel.access import (
+    COMPLIANCE_CONTROL_READ,
+    PRIVACY_REQUEST_HANDLE,
+    PRIVACY_REQUEST_READ,
+    Actor,
+)
+from compliance import pressing
+from compliance.attest.models import attestation, exception, risk_analysis
+from compliance.attest.parts import IN_FORCE
+from compliance.catalog.controls import PCI
+from compliance.registers import breaches
+from compliance.registers.models import breach
+from compliance.reviews.models import review
+from compliance.scans import standing as scans
+
+EACH_MAX: Final = 5
+
+
+class What(StrEnum):
+    """What has to be done by then."""
+
+    BREACH = "decide or tell"
+    REQUEST = "answer requests"
+    NOTICE = "tell recipients"
+    PAPER = "sign anew"
+    EXCEPTION = "exception ends"
+    ANALYSIS = "analyse anew"
+    SCAN = "quarterly scan"
+    REVIEW = "review of access"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadline:
+    """One day: what it is for, about what, and whose it is; `about` is a row, an id or words, as `what` tells."""
+
+    at: datetime
+    what: What
+    about: str = ""
+    owner: str | None = None
+
+
+def next_of(session: Session, actor: Actor, at: datetime, *, limit: int = 6) -> list[Deadline]:
+    """Return what is due next, as far as this actor may see it; what is late stands first."""
+    actor.require(COMPLIANCE_CONTROL_READ)
+    found = [*_papers(session), *_scans(session, at), *_reviews(session), *_people(session, actor, at)]
+    return sorted(found, key=lambda one: (one.at, one.what, one.about))[:limit]
+
+
+def _papers(session: Session) -> Iterator[Deadline]:
+    for what, table, ends, owner in (
+        (What.PAPER, attestation, attestation.c.expires_at, attestation.c.owner),
+        (What.EXCEPTION, exception, exception.c.until_at, exception.c.proposed_by),
+    ):
+        named = sa.select(table.c.framework, table.c.key, ends.label("at"), owner.label("owner"))
+        for row in session.execute(named.where(table.c.state == IN_FORCE).order_by(ends).limit(EACH_MAX)):
+            yield Deadline(at=row.at, what=what, about=f"{row.framework} {row.key}", owner=row.owner)
+    of = risk_analysis.c
+    query = sa.select(of.requirement, of.review_by, of.proposed_by).where(of.state == IN_FORCE)
+    for requirement, review_by, whose in session.execute(query.order_by(of.review_by).limit(EACH_MAX)):
+        yield Deadline(at=review_by, what=What.ANALYSIS, about=f"{PCI} {requirement}", owner=whose)
+
+
+def _scans(session: Session, at: datetime) -> Iterator[Deadline]:
+    for kind in scans.QUARTERLY:
+        open_ = scans.of_kind(session, kind, at.date()).quarters
+        if open_ and not open_[-1].is_closed and not open_[-1].is_passed:
+            yield Deadline(at=datetime.combine(open_[-1].end, time(), UTC), what=What.SCAN, about=kind.value)
+
+
+def _reviews(session: Session) -> Iterator[Deadline]:
+    query = sa.select(review.c.due_at).where(review.c.closed_at.is_(None)).order_by(review.c.due_at).limit(EACH_MAX)
+    for due_at in session.scalars(query):
+        yield Deadline(at=due_at, what=What.REVIEW)
+
+
+def _people(session: Session, actor: Actor, at: datetime) -> Iterator[Deadline]:
+    if actor.may(PRIVACY_REQUEST_HANDLE) and (notice_due := pressing.notice_due(session, actor)) is not None:
+        yield Deadline(at=notice_due, what=What.NOTICE)
+    if not actor.may(PRIVACY_REQUEST_READ):
+        return
+    asked = pressing.requests(session, actor, at)
+    if asked.due_at is not None:
+        yield Deadline(at=asked.due_at, what=What.REQUEST, about=f"{asked.waiting:,} wait")
+    query = sa.select(breach.c.id, breach.c.due_at).where(breach.c.state.in_(breaches.RUNNING))
+    if actor.period is not None:
+        query = query.where(breach.c.recorded_at < actor.period[1])
+    for row in session.execute(query.order_by(breach.c.due_at).limit(EACH_MAX)):
+        yield Deadline(at=row.due_at, what=What.BREACH, about=row.id)

@@ -1,0 +1,72 @@
+"""Posture: what fails above what changed, what is due next with whose it is, and the rows nobody answers for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from app.identity import roles
+from app.kernel.clock import StillClock
+from compliance import deadlines
+from compliance.attest import exceptions
+from compliance.catalog.controls import PCI
+from compliance.deadlines import What
+from compliance.registers import breach_handling
+from compliance.registers.breaches import Found
+from tests.compliance.office import agree, ctx, opened
+from tests.compliance.privacy.rights import Rights
+from tests.dashboards.desk import Room
+from tests.support.installation import Installation, installed
+
+START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+PATH = "/console/compliance/posture"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Installation]:
+    with installed(tmp_path / "home", clock=StillClock(START)) as made:
+        opened(made, "olga", "omar", "ines")
+        made.customer("amber_one", euros=5)
+        yield made
+
+
+def test_what_is_due_next_is_told_with_whose_it_is_as_far_as_the_viewer_may_see(house: Installation) -> None:
+    clock = house.system.clock
+    assert isinstance(clock, StillClock)
+    Rights(house=house, clock=clock).ask(house.people["amber_one"], "erasure")
+    draft = exceptions.Draft(
+        framework=PCI, key="8.4.1", kind=exceptions.Kind.ACCEPTED_RISK, why="New ones arrive", until=START + 5 * DAY
+    )
+    with house.system.db.begin() as session:
+        made = exceptions.propose(session, draft, ctx(house, "olga"), desk=house.system.desk)
+        told = Found(title="A mailbox was read", aware_at=START)
+        breach_handling.open_breach(session, told, ctx(house, "olga"), parts=house.system.compliance.privacy)
+    agree(house, made.approval_id, "omar")
+    with house.system.db.read() as session:
+        seen = deadlines.next_of(session, ctx(house, "olga").actor, START)
+        analyst = deadlines.next_of(session, ctx(house, "ines").actor, START)
+    assert [one.what for one in seen[:3]] == [What.BREACH, What.EXCEPTION, What.REQUEST]
+    assert {one.what for one in seen[3:]} == {What.SCAN}, "the quarter that is open needs a scan until it ends"
+    assert seen[1].owner == house.people["olga"].account
+    of_analyst = [one.what for one in analyst]
+    assert of_analyst == [What.EXCEPTION, What.SCAN, What.SCAN], "an analyst learns nothing of people and breaches"
+    drawn = Room(installation=house).desk("oda", roles.COMPLIANCE_OFFICER).draw(PATH)
+    assert "exception ends 8.4.1" in drawn
+    assert "answer requests, 1 wait" in drawn
+
+
+def test_failures_stand_above_changes_and_rows_without_owner_can_be_signed(house: Installation) -> None:
+    room = Room(installation=house)
+    drawn = room.desk("oda", roles.COMPLIANCE_OFFICER).draw(PATH)
+    heads = re.findall(r'"type": "H2", "namespace": "dash_html_components"', drawn)
+    order = [drawn.index(f'"{title}"') for title in ("Failing, oldest first", "Changed in 7 days", "Deadlines")]
+    assert heads
+    assert order == sorted(order)
+    assert "Without owner" in drawn
+    assert re.search(r"tasks\?do=attest&of=pci%3A", drawn)
+    assert "do=attest" not in room.analyst.draw(PATH), "who signs nothing is offered nothing to sign"
