@@ -107,7 +107,7 @@ class ApprovalKind:
         said = self.follows or (
             "Approving does it at once." if self.run is not None else "Approving lets who asked do it, once."
         )
-        return said if self.quorum == 1 else f"It needs a yes of {self.quorum} people; then: {said}"
+        return said if self.quorum == 1 else f"{self.quorum} people have to approve; the last one's yes counts. {said}"
 
     @property
     def eligible_min(self) -> int:

@@ -167,7 +167,7 @@ def kind(desk: Desk) -> ApprovalKind:
 
     return ApprovalKind(
         name=APPROVAL,
-        title="Bear a failing control until a day",
+        title="Accept a failing control for a limited time",
         asks=COMPLIANCE_EXCEPTION_PROPOSE,
         decides=COMPLIANCE_EXCEPTION_APPROVE,
         render=_rendered,

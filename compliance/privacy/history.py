@@ -26,6 +26,8 @@ VIEWS: Final = {
     "approval": "A decision about you",
     "consents": "Your consents",
 }
+ROLES: Final = {"dpo": "Data protection officer"}
+"""Roles that people do not call as they are written."""
 PURPOSES: Final = {
     **PURPOSE_OF_VIEW,
     "privacy_request": "Answer what you asked of your data",
@@ -74,7 +76,7 @@ def _look(document: Mapping[str, Any]) -> Look:
     return Look(
         at=parse_rfc3339(at_path(document, "@timestamp")),
         purpose=str(purpose),
-        role=", ".join(str(role).replace("_", " ").capitalize() for role in roles)
+        role=", ".join(ROLES.get(str(role), str(role).replace("_", " ").capitalize()) for role in roles)
         or ("A job of OnePay" if kind == "service" else "OnePay"),
         system=VIEWS.get(view, view.replace("_", " ").capitalize()),
         event_id=str(at_path(document, "event.id")),

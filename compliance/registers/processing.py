@@ -196,7 +196,8 @@ def _payload(id_: str, sha256: str, changed: Sequence[tuple[str, str, str, str]]
 
 def _rendered(payload: Payload) -> list[str]:
     changes = [f"{name}, {field}: {before or '–'} → {now or '–'}" for name, field, before, now in payload["changes"]]
-    return [f"The record of processing with the hash {payload['sha256']}.", *(changes or ["Nothing changed in it."])]
+    count = f"{len(changes)} change{'' if len(changes) == 1 else 's'}" if changes else "nothing changed"
+    return [f"The record of processing as it is now: {count}.", *changes, f"SHA-256 {payload['sha256']}."]
 
 
 def _shown(value: Any) -> str:  # a field of an activity

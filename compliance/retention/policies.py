@@ -179,6 +179,9 @@ def _rendered(payload: Payload) -> list[str]:
     return [
         f"Class {payload['class']}, version {payload['version']}: keep {payload['keep_words']} ({payload['keep']}).",
         f"Until now: {payload['until_now']}.",
+        f"This becomes due though it was not: what ended from {payload['before']}. The first run counts it."
+        if payload.get("before")
+        else "Nothing becomes due that was not.",
         f"Ground: {payload['ground']}.",
         "The first run of a version always asks two people.",
     ]
@@ -209,17 +212,24 @@ def _payload(session: Session, policy_id: str) -> dict[str, Any]:
     row = session.execute(sa.select(models.policy).where(models.policy.c.id == policy_id)).mappings().one_or_none()
     if row is None:
         raise NotFound(object_id=policy_id)
-    now = in_force(session)[row["class"]]
+    now, keep = in_force(session)[row["class"]], parse(row["keep"])
     return {
         "policy": policy_id,
         "class": row["class"],
         "version": row["version"],
         "keep": row["keep"],
-        "keep_words": parse(row["keep"]).in_words(),
+        "keep_words": keep.in_words(),
         "until_now": f"{now.keep.in_words()} ({now.keep.text}), version {now.version}",
+        "before": _newly_due(now, keep, row["proposed_at"]),
         "ground": row["ground"],
         "hash": row["hash"],
     }
+
+
+def _newly_due(now: Policy, keep: Period, at: datetime) -> str | None:
+    """Return from when to when lies what a shorter period makes due that was not yet, as a proposal was made."""
+    begin, end = now.keep.before(at), keep.before(at)
+    return f"{begin:%-d %B %Y} to {end:%-d %B %Y}" if begin < end else None
 
 
 def history(session: Session, class_: str, actor: Actor) -> list[Mapping[str, Any]]:

@@ -180,6 +180,7 @@ def kind(approvals: Approvals) -> ApprovalKind:
         decides=PRIVACY_RUN_APPROVE,
         render=_rendered,
         run=decided,
+        follows="The removal then begins within a minute, and nothing of it comes back.",
         quorum=2,
         ttl=timedelta(hours=72),
         excluded=lambda payload: frozenset({payload["planned_by"]} - {""}),
@@ -207,12 +208,16 @@ def payload_of(run: Run) -> dict[str, Any]:
 def _rendered(payload: Payload) -> list[str]:
     conflicts = ", ".join(payload["conflicts"]) or "none"
     return [
-        f"Of {payload['class']}, all that ended before {payload['before']}: {payload['total']} rows and events.",
+        f"Of {payload['class']}, all that ended before {payload['before']}: {_entries(payload['total'])}.",
         *payload["places"],
         f"Kept for cases: {conflicts}.",
         *(f"People are asked because {why}." for why in payload["asks"]),
         f"Root of the plan {payload['root'][:16]}…; it is removed for good.",
     ]
+
+
+def _entries(total: int) -> str:
+    return "1 row or event" if total == 1 else f"{total:,} rows and events"
 
 
 def by_id(session: Session, run_id: str) -> Run:

@@ -464,9 +464,25 @@ def test_a_new_policy_ends_runs_of_the_old_one(house: Installation) -> None:
         approval = policies.propose(
             session, "session", "P1Y", "", "an authority asked for it", ctx(house, "olga"), approvals=system.approvals
         )
+    with system.db.read() as session:
+        shown = system.approvals.show(session, str(approval), ctx(house, "dora"))
+    assert shown.lines is not None
+    assert "Nothing becomes due that was not." in shown.lines
     agree(house, approval, "dora")
     carried_on(house)
     assert str(now(house, run).why).startswith("policy changed")
+
+
+def test_a_shorter_period_says_what_becomes_due_by_it(house: Installation) -> None:
+    system, at = house.system, house.system.clock.now()
+    with system.db.begin() as session:
+        approval = policies.propose(
+            session, "governance", "P2Y", "", "two are enough", ctx(house, "olga"), approvals=system.approvals
+        )
+        shown = system.approvals.show(session, str(approval), ctx(house, "dora"))
+    begin, end = at.replace(year=at.year - 5), at.replace(year=at.year - 2)
+    says = f"This becomes due though it was not: what ended from {begin:%-d %B %Y} to {end:%-d %B %Y}."
+    assert any(line.startswith(says) for line in shown.lines or ())
 
 
 @pytest.mark.parametrize("class_", sorted(shipped()))

@@ -223,3 +223,11 @@ def test_a_control_is_shown_by_every_name_that_a_list_prints(house: Installation
     assert shown("7")[0].startswith("7 is read as GDPR Art. 7; rows of requirement 7 of PCI DSS"), "not silently"
     with pytest.raises(NotFound):
         shown("PCI DSS 99.9")
+
+
+def test_who_cannot_make_a_report_is_told_why_and_how_to_come_by_one(house: Installation) -> None:
+    drawn = desk(house, "audrey").draw("/console/compliance/reports")
+    assert '"Make it"' not in drawn
+    assert "who only reads cannot" in drawn
+    assert "/console/compliance/audit-requests" in drawn
+    assert "who only reads cannot" not in desk(house, "olga").draw("/console/compliance/reports")

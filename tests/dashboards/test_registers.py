@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -89,7 +90,17 @@ def test_the_register_is_approved_and_shows_what_changed(house: Installation, ro
     dpo = room.desk("dora", roles.DPO)
     rights = Rights(house=house, clock=house.system.clock)  # type: ignore[arg-type]  # a still clock
     assert "Not approved yet." in officer.draw(f"{BASE}/register")
+    drawn = officer.draw(f"{BASE}/register", "?do=propose")
+    assert "free text" in drawn
+    assert "credential: not longer than used" in drawn, "periods as people say them"
+    assert not re.search(r"free_text|P\d+[DMY]", drawn.partition("Difference")[0].partition("All of it is new")[0])
     assert officer.said("register-propose", "now", fields={"reason": "the first register"}) == ""
+    with house.system.db.read() as session:
+        book, who = house.system.approvals, rights.colleague(dpo.person, roles.DPO).actor
+        (line,) = [one.summary for one in book.pending_for(session, who, house.system.clock.now())]
+    assert line is not None
+    assert line.startswith("The record of processing as it is now: ")
+    assert not re.search(r"[0-9a-f]{32}", line), "a hash says nothing to whoever reads a list"
     with house.system.db.read() as session:
         approval = processing.waiting(session)
     rights.vote(str(approval), rights.colleague(dpo.person, roles.DPO))

@@ -49,7 +49,7 @@ def test_a_sample_that_finds_nothing_takes_back_no_finding(tmp_path: Path) -> No
 def found_bad(officer: Desk) -> str | None:
     """Return what the page says was found, or None where it says that nothing can be seen."""
     drawn = officer.draw(PATH)
-    if "Nothing that can be seen." in drawn:
+    if "No change was found." in drawn:
         assert "none is known" in drawn
         return None
     assert "none is known" not in drawn

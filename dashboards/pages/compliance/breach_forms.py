@@ -148,7 +148,7 @@ def _decide(one: Breach) -> Part:
             comboboxProps={"withinPortal": False},
         ),
         _area(name, one.id, "Reasons"),
-        buttons=[acts.press("Ask the data protection officer", name, one.id, main=True)],
+        buttons=[acts.press("Ask a second person", name, one.id, main=True)],
         says=acts.place(name, one.id),
     )
 

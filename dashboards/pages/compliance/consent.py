@@ -128,7 +128,7 @@ def wire(console: Console) -> None:
 def _propose(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
     purpose, _, sha256 = deed.of.partition(" ")
     wording.propose(session, purpose, sha256, ctx, approvals=sources.retention.approvals)
-    return "The data protection officer is asked"
+    return "A second person is asked, under Approvals"
 
 
 def _receipts(view: View, subject: str, found: Sequence[Receipt]) -> Part:

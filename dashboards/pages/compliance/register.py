@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.kernel.access import PRIVACY_REGISTER_WRITE, PRIVACY_REQUEST_READ
 from app.kernel.context import Context
+from compliance.catalog import periods
 from compliance.registers import processing
 from compliance.registers.processing import Approved
 from dashboards import acts, proving
@@ -105,15 +106,25 @@ def _activities(body: Mapping[str, Any]) -> Part:
         [
             html.Div([html.Span(one["says"], className="strong"), html.Small(name, className="dim block")]),
             html.Div([one["basis"].replace("_", " "), html.Small(one["law"], className="dim block")]),
-            html.Span(", ".join(one["categories"]), className="dim"),
+            html.Span(", ".join(_said(each) for each in one["categories"]), className="dim"),
             html.Span(str(len(one["stores"])), title=", ".join(one["stores"])),
             html.Span("; ".join([*one["recipients"], *one["processors"]]), className="dim"),
-            html.Span("; ".join(one["kept"]), className="dim"),
+            html.Span("; ".join(_kept(said) for said in one["kept"]), className="dim"),
         ]
         for name, one in sorted(body["activities"].items())
     ]
     listed = scrolling("Activities", table(heads, rows, caption="Activities"))
     return panel("Record of processing, Art. 30", listed, sub=f"controller: {body['controller']}")
+
+
+def _said(name: str) -> str:
+    return name.replace("_", " ").replace(".", " ")
+
+
+def _kept(said: str) -> str:
+    """Return a class and its period as people say them; the document holds both as the law's clock reads them."""
+    class_, _, period = said.rpartition(" ")
+    return f"{_said(class_)}: {periods.parse(period).in_words()}"
 
 
 def _difference(changed: Sequence[tuple[str, str, str, str]], last: Approved | None) -> Part:
@@ -149,7 +160,7 @@ def _form(view: View) -> list[Part]:
             description="At least ten letters; the approval binds the hash of what stands here now",
             longest=processing.REASON_MAX,
         ),
-        buttons=[acts.press("Ask the data protection officer", "register-propose", "now", main=True)],
+        buttons=[acts.press("Ask a second person", "register-propose", "now", main=True)],
         says=acts.place("register-propose", "now"),
     )
     back = html.A("Cancel", href=view.here("register", do=None), className="more", **{"data-key": "Escape"})
@@ -164,7 +175,7 @@ def wire(console: Console) -> None:
 
 def _propose(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
     processing.propose(session, deed.text("reason"), ctx, parts=sources.registers)
-    return "The data protection officer is asked"
+    return "A second person is asked, under Approvals"
 
 
 PAGE: Final = Page(

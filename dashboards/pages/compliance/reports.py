@@ -10,7 +10,7 @@ import dash_mantine_components as dmc
 from dash import html
 from sqlalchemy.orm import Session
 
-from app.kernel.access import COMPLIANCE_REPORT_CREATE, COMPLIANCE_REPORT_READ
+from app.kernel.access import AUDIT_REQUEST_WRITE, COMPLIANCE_REPORT_CREATE, COMPLIANCE_REPORT_READ
 from app.kernel.context import Context
 from compliance.reports import pdf, runs
 from compliance.reports.kinds import KINDS
@@ -46,7 +46,7 @@ def layout(view: View) -> Any:  # a Dash component
     viewer = view.sources.viewer()
     with view.sources.read() as session:
         found = runs.listed(session, viewer, kinds=tuple(KINDS))
-    side = [_form(view)] if viewer.may(COMPLIANCE_REPORT_CREATE) else []
+    side = [_form(view)] if viewer.may(COMPLIANCE_REPORT_CREATE) else [_who_makes(view)]
     body = html.Div(
         [html.Div([_history(view, found)], className="stack"), html.Div([*side, _kinds()], className="stack")],
         className="cols",
@@ -60,13 +60,24 @@ def _answer(found: Sequence[Report]) -> Part:
     if going:
         said: list[Part] = [mark("Being made.", "run", "accent"), f" {counted_words(going, 'report')} to come."]
     elif made:
-        said = [ok("Made and kept."), f" {len(made)} of {len(KINDS)} kinds."]
+        ready = sum(one.state == runs.DONE for one in found)
+        said = [ok(f"{counted_words(ready, 'report')} can be handed over."), f" Of {len(made)} of {len(KINDS)} kinds."]
     else:
         said = [mark("Nothing yet.", "clock", "medium"), " No report was made."]
     small = (
         "A report says what stood at its instant; its files are compared with their hashes before they are handed out."
     )
     return answer(said, small)
+
+
+def _who_makes(view: View) -> Part:
+    """Return why there is no form, and the way to a report for whoever may not make one."""
+    says = "Compliance officers and the data protection officer make reports; who only reads cannot."
+    inner: list[Part] = [html.P(says)]
+    if view.sources.viewer().may(AUDIT_REQUEST_WRITE):
+        link = html.A("Audit requests", href=view.href("audit-requests"), className="more")
+        inner.append(html.P(["Ask for one under ", link, ": name kind and days, within your period."]))
+    return panel("Make a report", html.Div(inner, className="body"))
 
 
 def _form(view: View) -> Part:
@@ -114,7 +125,7 @@ def _kinds() -> Part:
         for one in KINDS.values()
     ]
     why = pdf.lacking()
-    note = [html.P(mark(f"No PDF now. {why}.", "clock", "medium"), className="body")] if why else []
+    note = [html.P(mark(f"No PDF now. {why}.", "clock", "medium"), className="body wraps")] if why else []
     return panel("Kinds", html.Ol(items, className="rows kinds"), *note)
 
 

@@ -93,7 +93,7 @@ ACTS: Final[Mapping[str, _Act]] = {
     ),
     "request-erase": _Act(
         word="Propose erasure",
-        press="Ask the data protection officer",
+        press="Ask a second person",
         says="It is planned anew now, and the approval binds that plan. After it the person can still call it off.",
         permission=PRIVACY_REQUEST_HANDLE,
         fits=lambda found: found.kind is Kind.ERASURE and found.state is State.IN_REVIEW,
@@ -127,7 +127,7 @@ ACTS: Final[Mapping[str, _Act]] = {
     ),
     "request-lift": _Act(
         word="Let it end",
-        press="Ask the data protection officer",
+        press="Ask a second person",
         says="After the approval the person is told; three days later the restriction ends.",
         permission=PRIVACY_REQUEST_HANDLE,
         fits=lambda found: found.kind is Kind.RESTRICTION and found.state is State.EXECUTED,
@@ -142,7 +142,7 @@ ACTS: Final[Mapping[str, _Act]] = {
     ),
     "request-refuse": _Act(
         word="Propose refusal",
-        press="Ask the data protection officer",
+        press="Ask a second person",
         says="These very words go to the person after the approval, with the authority and the court they can turn to.",
         permission=PRIVACY_REQUEST_HANDLE,
         fits=lambda found: found.state not in ANSWERED | {State.EXECUTING},

@@ -126,7 +126,7 @@ def _classes(view: View, found: Mapping[str, Policy], known: Sequence[Run], tota
         ("Act", ""),
     ]
     listed = scrolling("Classes", table(heads, rows, caption="Classes", cls="r36"))
-    return panel("Classes", listed, sub="periods are the operator's to confirm")
+    return panel("Classes", listed, sub="shipped periods are proposals: who runs this confirms them")
 
 
 def _rank(last: Run | None) -> tuple[int, float]:

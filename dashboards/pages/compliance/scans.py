@@ -187,7 +187,7 @@ def _findings(view: View, found: Sequence[Finding]) -> Part:
         html.Li(
             [
                 severity(one.severity.value),
-                html.Span(f"{one.component}: {one.says}", className="grow cut"),
+                html.Span([html.B(one.component), f" {one.says}"], className="grow wraps"),
                 html.Span(f"{(view.now.date() - one.opened_on).days} days", className="dim nowrap"),
                 *([acts.press("Mended", "finding-fix", one.id)] if may_fix else []),
                 acts.place("finding-fix", one.id),
@@ -195,7 +195,7 @@ def _findings(view: View, found: Sequence[Finding]) -> Part:
         )
         for one in found
     ]
-    return panel("Open findings", html.Ol(items, className="rows r30"), sub=str(len(found)), cls="last")
+    return panel("Open findings", html.Ol(items, className="rows r30 findings"), sub=str(len(found)), cls="last")
 
 
 def _form(view: View, session: Session) -> list[Part]:

@@ -102,7 +102,7 @@ def _answer(view: View, full: Round | None, broken: Round | None) -> Part:
         small = "Samples are compared every five minutes, everything every night."
     else:
         said = [
-            ok("Nothing that can be seen."),
+            ok("No change was found."),
             f" All {full.size:,} events were compared {age(view.now - full.at)} ago.",
         ]
         small = "Bodies, entries, tree, signatures, archive and store agree; what was removed by law is told apart."

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from app.identity import roles
 from app.identity.models import contact
 from app.kernel.context import Context
-from compliance.privacy import identity, intake, moving, package, requests, telling
+from compliance.privacy import history, identity, intake, moving, package, requests, telling
 from compliance.privacy.erasure import certificates, execution, remainder
 from compliance.privacy.request import Asked, State
 from compliance.registers import processing
@@ -210,3 +210,12 @@ def test_a_question_says_until_what_the_clock_waits_and_a_copy_speaks_of_no_vaul
     assert "a copy of an identity document" in letter
     stores = {each["store"]: each["why"] for each in rights.copy_of(amber).json("manifest.json")["not_searched"]}
     assert stores["vault"] == "No card is stored here yet, so there is no vault to search."
+
+
+def test_a_role_is_named_as_people_call_it() -> None:
+    document = {
+        "@timestamp": "2026-11-26T09:00:00.000Z",
+        "event": {"id": "evt_1", "action": "access.data.read"},
+        "user": {"roles": ["dpo", "compliance_officer"]},
+    }
+    assert history._look(document).role == "Data protection officer, Compliance officer"
