@@ -67,6 +67,7 @@ from compliance.privacy.events import EventSource
 from compliance.privacy.gate import Gate
 from compliance.privacy.models import metadata as privacy_tables
 from compliance.privacy.parts import Privacy
+from compliance.probes import decisions as decision_probes
 from compliance.probes import log as log_probes
 from compliance.probes import marks, scanner, storage, usage
 from compliance.probes import recipients as recipient_probes
@@ -420,6 +421,7 @@ def _probes(
         *recipient_probes.probes(compliance.privacy),
         *selftest_probes.probes(),
         *register_probes.probes(registers),
+        decision_probes.probe(),
     )
     probes = {probe.name: probe for probe in asked}
     assert len(probes) == len(asked), "two probes have one name"

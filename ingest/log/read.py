@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -142,6 +143,12 @@ def waiting(session: Session, event_ids: Collection[str]) -> dict[str, bytes]:
     """Return the bodies of events that were recorded and wait for their number."""
     of = models.outbox.c
     return {row.id: row.body for row in session.execute(sa.select(of.id, of.body).where(of.id.in_(event_ids)))}
+
+
+def waiting_of(session: Session, kind: str) -> list[Mapping[str, Any]]:
+    """Return the documents of a kind that wait for their number."""
+    of = models.outbox.c
+    return [json.loads(text) for text in session.scalars(sa.select(of.body).where(of.kind == kind).order_by(of.n))]
 
 
 def body(session: Session, sequence: int) -> Body | None:
