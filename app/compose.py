@@ -319,7 +319,13 @@ def make_system(
     )
     entrances = Doors()
     forgetting = Forgetting(db=db, store=working_store, target=shipper.target, archive=archive)
-    retention = Retention(sources=compliance.sources, log=forgetting, approvals=approvals, roles=accounts.roles_of)
+    retention = Retention(
+        sources=compliance.sources,
+        log=forgetting,
+        approvals=approvals,
+        subject_exists=accounts.exists,
+        roles=accounts.roles_of,
+    )
     approvals.declare(breach_decision.kind(approvals), processing.kind(approvals, registers))
     reviews = (RoleReviews(approvals),)
     asked = _probes(db, identity, runner, entrances, response, reviews, compliance, retention, registers)

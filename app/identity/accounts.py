@@ -190,6 +190,11 @@ def get(session: Session, account_id: str) -> Account:
     return _of(row)
 
 
+def exists(session: Session, account_id: str) -> bool:
+    """Tell whether there is an account of this id, open or not."""
+    return session.execute(sa.select(account.c.id).where(account.c.id == account_id)).first() is not None
+
+
 def remember(session: Session, account_id: str, state: State, reason: str | None) -> None:
     """Let an account that is disabled be given back as something else than it was."""
     is_off = sa.and_(account.c.id == account_id, account.c.state == State.DISABLED.value)

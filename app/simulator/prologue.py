@@ -99,7 +99,7 @@ def hold(system: System, people: dict[str, str], account: str, review_on: date) 
         items=(Item(kind="subject", value=account),),
     )
     with system.db.begin() as session:
-        holds.place(session, order, staff(system, people, "compliance2"))
+        holds.place(session, order, staff(system, people, "compliance2"), parts=system.retention)
 
 
 def look_up(system: System, people: dict[str, str], account: str) -> None:

@@ -19,13 +19,13 @@ from app.kernel.db import Database, dialect_of
 from app.kernel.errors import Conflict, Invalid, NotFound
 from compliance.catalog import retention as catalogue
 from compliance.contracts.personal import Target
-from compliance.retention import models
-from ingest.events import catalog
+from compliance.retention import models, naming
+from compliance.retention.parts import Retention
 from ingest.events.privacy import LegalHoldPlaced, LegalHoldReleased
 from ingest.log import outbox, read
 from ingest.log.forgetting import Held, Keeping
 from ingest.store.port import EventStore
-from ingest.store.query import And, Eq, In, Or, Where, Window
+from ingest.store.query import And, Eq, Or, Where, Window
 
 APPROVAL: Final = "privacy.hold_release"
 ACTIVE, RELEASED = "active", "released"
@@ -43,6 +43,12 @@ class HoldInvalid(Invalid):
     """A hold needs a case, an authority, a review date within two years, and what it holds."""
 
     code = "hold_invalid"
+
+
+class HoldsNothing(Invalid):
+    """Nobody and nothing is called so, and nothing would be held."""
+
+    code = "holds_nothing"
 
 
 class CaseTaken(Conflict):
@@ -97,8 +103,8 @@ class Hold:
         )
 
 
-def place(session: Session, order: Order, ctx: Context) -> str:
-    """Place a hold, in force at once; raises `HoldInvalid` or `CaseTaken`."""
+def place(session: Session, order: Order, ctx: Context, *, parts: Retention) -> str:
+    """Place a hold, in force at once; raises `HoldInvalid`, `CaseTaken`, or `HoldsNothing` of what is not there."""
     ctx.actor.require(PRIVACY_HOLD_PLACE)
     if _CASE.fullmatch(order.case) is None:
         raise HoldInvalid("A case is named by 3 to 40 small letters, digits and hyphens.", param="case")
@@ -108,6 +114,7 @@ def place(session: Session, order: Order, ctx: Context) -> str:
     items = tuple(dict.fromkeys(_checked(item) for item in order.items))
     if not 1 <= len(items) <= ITEMS_MAX:
         raise HoldInvalid(f"A hold keeps 1 to {ITEMS_MAX} things.", param="items")
+    _demand_there(session, items, parts)
     table = models.hold
     if dialect_of(session) != "sqlite":
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))  # after every batch that has begun
@@ -249,7 +256,7 @@ def sequences(
             if item.kind == "subject":
                 wheres.append(Or((Eq("onepay.subject.id", item.value), Eq("user.id", item.value))))
             elif item.kind == "object":
-                wheres.append(_about(item.value))
+                wheres.append(naming.about(item.value))
             elif item.kind == "sequences":
                 first, last = (int(part) for part in item.value.split(":"))
                 kept.update(read.sequences_in(session, class_, max(first - 1, lo), min(last, hi)))
@@ -268,7 +275,7 @@ def keep_key(holds: Sequence[Hold], store: EventStore, subject: str, class_: str
     mine = And((Eq("onepay.class", class_), Eq("onepay.subject.id", subject)))
     for item in (item for hold in holds for item in hold.items):
         if item.kind == "object":
-            found = store.count(And((mine, _about(item.value))), Window())
+            found = store.count(And((mine, naming.about(item.value))), Window())
         elif item.kind == "sequences":
             first, last = (int(part) for part in item.value.split(":"))
             found = store.count(mine, Window(lo=first - 1, hi=last))
@@ -277,10 +284,6 @@ def keep_key(holds: Sequence[Hold], store: EventStore, subject: str, class_: str
         if found:
             return True
     return False
-
-
-def _about(object_id: str) -> Where:
-    return Or(tuple(In(path, (object_id,)) for path in catalog.objects()))
 
 
 def _checked(item: Item) -> Item:
@@ -294,6 +297,19 @@ def _checked(item: Item) -> Item:
         if found is None or not 1 <= int(found[1]) <= int(found[2]):
             raise HoldInvalid("Sequences are held as a range such as 100:250.", param="items")
     return Item(kind=item.kind, value=value)
+
+
+def _demand_there(session: Session, items: Sequence[Item], parts: Retention) -> None:
+    """Raise `HoldsNothing` where an item names nobody and nothing: a hold that says it stands has to keep something."""
+    for kind, says in naming.SAID.items():
+        wanted = [item.value for item in items if item.kind == kind]
+        missing = naming.unknown(session, kind, wanted, parts=parts) if wanted else []
+        if missing:
+            raise HoldsNothing(says.format(value=missing[0]), param="items")
+    size = read.head(session).size
+    for item in items:
+        if item.kind == "sequences" and int(item.value.partition(":")[0]) > size:
+            raise HoldsNothing(f"The log has no event {item.value.partition(':')[0]} yet.", param="items")
 
 
 def _payload(found: Hold) -> dict[str, Any]:

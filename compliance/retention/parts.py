@@ -32,6 +32,8 @@ class Retention:
     sources: tuple[PersonalDataSource, ...]
     log: forgetting.Parts
     approvals: Approvals
+    subject_exists: Callable[[Session, str], bool]
+    """Port to accounts: whether there is one of this id, of whomever."""
     roles: Callable[[Session, str, datetime], frozenset[str]]
     """Port to accounts: the roles that a colleague held at an instant."""
     settings: Settings = field(default_factory=Settings)

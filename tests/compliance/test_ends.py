@@ -112,7 +112,9 @@ def test_a_withdrawal_stays_while_the_consent_before_it_is_held(house: Installat
     consents(house)
     system = house.system
     with system.db.begin() as session:
-        holds.place(session, hold_on("claim-40", Item(kind="object", value="1001")), ctx(house, "olga"))
+        holds.place(
+            session, hold_on("claim-40", Item(kind="object", value="1001")), ctx(house, "olga"), parts=system.retention
+        )
     assert gone(house, "consent").state == runs.CERTIFIED
     assert left(house) == [1001, 1002, 1003, 1005]
     with system.db.read() as session:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.identity import roles
+from app.identity.models import contact
 from app.identity.models import device as devices
 from app.identity.models import session as sessions
 from app.kernel import words
@@ -252,7 +253,7 @@ def test_what_a_hold_keeps_stays_and_the_rest_goes(house: Installation) -> None:
     keep_shorter(house)
     settle(house)
     with system.db.begin() as session:
-        hold_id = holds.place(session, order, ctx(house, "olga"))
+        hold_id = holds.place(session, order, ctx(house, "olga"), parts=house.system.retention)
     run = planned(house, "security")
     assert run.facts["conflicts"] == ["claim-17"]
     approved(house, run, "dora", "dirk")
@@ -291,7 +292,7 @@ def test_a_range_of_the_log_holds_no_more_of_a_month_than_lies_in_it(house: Inst
     half = own[len(own) // 2]
     with system.db.begin() as session:
         order = hold_on("claim-19", Item(kind="sequences", value=f"{unit.first}:{half}"))
-        holds.place(session, order, ctx(house, "olga"))
+        holds.place(session, order, ctx(house, "olga"), parts=house.system.retention)
     kept = own.index(half) + 1
     assert late_in(house, f"security {unit.month}") == f"{unit.count - kept} events are due for more than 48 h"
     run = planned(house, "security")
@@ -322,7 +323,7 @@ def test_a_hold_that_comes_between_plan_and_run_keeps_its_rows(house: Installati
     approved(house, run, "dora", "dirk")
     order = hold_on("claim-18", Item(kind="subject", value=house.people["olga"].account), reason="who was signed in")
     with system.db.begin() as session:
-        holds.place(session, order, ctx(house, "omar"))
+        holds.place(session, order, ctx(house, "omar"), parts=house.system.retention)
     for _ in range(2):
         carried_on(house)
     done = now(house, run)
@@ -401,7 +402,7 @@ def test_a_hold_between_two_batches_keeps_what_is_left(house: Installation) -> N
                 Between.is_placed = True
                 items = tuple(Item(kind="subject", value=person.account) for person in house.people.values())
                 order = hold_on("claim-19", *items, reason="who was signed in")
-                holds.place(session, order, ctx(house, "omar"))
+                holds.place(session, order, ctx(house, "omar"), parts=house.system.retention)
             return done
 
     sources = tuple(cast("PersonalDataSource", Between(one, is_honest=True)) for one in single.sources)
@@ -431,7 +432,7 @@ def test_a_hold_that_comes_once_a_month_has_begun_to_go_is_kept_from_it(
     assert now(house, run).state == runs.EXECUTING
     order = order_on(house, "claim-20")
     with system.db.begin() as session:
-        holds.place(session, order, ctx(house, "olga"))
+        holds.place(session, order, ctx(house, "olga"), parts=house.system.retention)
     for _ in range(3):
         carried_on(house)
     done = now(house, run)
@@ -517,11 +518,11 @@ def test_refusals_have_their_codes(house: Installation) -> None:
         {"items": (Item(kind="people", value="all"),)},
     ):
         with pytest.raises(HoldInvalid), system.db.begin() as session:
-            holds.place(session, replace(good, **wrong), ctx(house, "olga"))
+            holds.place(session, replace(good, **wrong), ctx(house, "olga"), parts=house.system.retention)
     with system.db.begin() as session:
-        holds.place(session, good, ctx(house, "olga"))
+        holds.place(session, good, ctx(house, "olga"), parts=house.system.retention)
     with pytest.raises(holds.CaseTaken), system.db.begin() as session:
-        holds.place(session, good, ctx(house, "olga"))
+        holds.place(session, good, ctx(house, "olga"), parts=house.system.retention)
 
 
 def test_one_run_of_a_class_at_a_time(house: Installation) -> None:
@@ -561,7 +562,7 @@ def test_an_auditor_sees_what_stood_in_their_period_alone(house: Installation) -
     order = hold_on("claim-21", Item(kind="subject", value=house.people["olga"].account), reason="who was signed in")
     with system.db.begin() as session:
         session.execute(sa.update(sessions).values(ended_at=at - timedelta(days=100)))
-        holds.place(session, order, ctx(house, "olga"))
+        holds.place(session, order, ctx(house, "olga"), parts=house.system.retention)
     run = planned(house, "session")
     with system.db.begin() as session:
         approval = policies.propose(
@@ -616,7 +617,7 @@ def placed_beside(house: Installation, case: str) -> None:
 
     def place() -> None:
         with house.system.db.begin() as session:
-            holds.place(session, order_on(house, case), ctx(house, "omar"))
+            holds.place(session, order_on(house, case), ctx(house, "omar"), parts=house.system.retention)
 
     with ThreadPoolExecutor(1) as other:
         other.submit(place).result()
@@ -742,3 +743,41 @@ def test_a_certificate_says_that_backups_are_the_operators_and_end_by_the_policy
     assert certificate is not None
     assert certificate["irrecoverable_from"] == system.clock.now() + timedelta(days=45)
     assert certificate["body"]["backups"].startswith("Backups are the operator's and end within 45 days")
+
+
+def test_a_hold_names_what_there_is(house: Installation) -> None:
+    """What names nobody and nothing would stand and keep nothing."""
+    system, amber = house.system, house.people["amber_one"]
+    house.arrive()
+    with system.db.read() as session:
+        contact_id = session.scalar(sa.select(contact.c.id).where(contact.c.account_id == amber.account))
+        event_id, size = session.execute(
+            sa.select(log.entry.c.event_id, log.entry.c.sequence).order_by(log.entry.c.sequence.desc()).limit(1)
+        ).one()
+
+    def held(kind: str, value: str) -> None:
+        with system.db.begin() as session:
+            case = f"claim-of-{len(holds.active(session))}"
+            order = hold_on(case, Item(kind=kind, value=value))
+            holds.place(session, order, ctx(house, "olga"), parts=system.retention)
+
+    for kind, value in (
+        ("subject", amber.address),
+        ("subject", "@amber_one"),
+        ("subject", amber.account.upper()),
+        ("subject", "acc_nobody"),
+        ("object", "acc_nobody"),
+        ("object", "[1,2]"),
+        ("object", "9" * 60),
+        ("sequences", f"{size + 1_000}:{size + 2_000}"),
+    ):
+        with pytest.raises(holds.HoldsNothing):
+            held(kind, value)
+    for kind, value in (
+        ("subject", amber.account),
+        ("object", amber.account),
+        ("object", contact_id),
+        ("object", event_id),
+        ("sequences", f"{size}:{size + 2_000}"),
+    ):
+        held(kind, value)

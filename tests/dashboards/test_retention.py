@@ -59,17 +59,21 @@ def test_an_officer_counts_and_asks_two_people(house: Installation, officer: Des
 
 def test_a_hold_and_a_period_are_written_by_forms(house: Installation, officer: Desk) -> None:
     assert "By whose authority" in officer.draw(PATH, "?do=hold")
+    amber = house.people["amber_one"].account
     form = {
         "case": "claim-17",
         "authority": "Regional court",
         "review_on": "2027-01-31",
-        "items": "subject acc_1\nsequences 1:20",
+        "items": f"subject {amber}\nsequences 1:20",
         "reason": "a claim about a payment",
     }
+    house.arrive()
     officer.press("hold-place", "new", fields=form)
     with house.system.db.read() as session:
         (hold,) = holds.active(session)
-    assert [(item.kind, item.value) for item in hold.items] == [("sequences", "1:20"), ("subject", "acc_1")]
+    assert [(item.kind, item.value) for item in hold.items] == [("sequences", "1:20"), ("subject", amber)]
+    wrong = {**form, "case": "claim-19", "items": "subject amber@onepay.example"}
+    assert "holds_nothing" in officer.press("hold-place", "new", fields=wrong).text
     assert (
         "hold_invalid"
         in officer.press("hold-place", "new", fields={**form, "case": "claim-18", "review_on": "soon"}).text

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from compliance.contracts.marked.marks import Column
 from compliance.contracts.personal import Target
 
 BATCH: Final = 500
+_DIGITS_MAX: Final = 18
 Row: TypeAlias = "sa.RowMapping | Mapping[str, Any]"  # a row is untyped data
 
 
@@ -40,6 +42,37 @@ def with_ids(table: sa.Table, ids: Sequence[str]) -> sa.ColumnElement[bool]:
     return sa.or_(
         sa.false(),
         *(sa.and_(*(key == _typed(key, value) for key, value in zip(keys, json.loads(id), strict=True))) for id in ids),
+    )
+
+
+def standing(session: Session, table: sa.Table, ids: Collection[str]) -> set[str]:
+    """Return those of some ids by which a row of a table is called; what cannot be one of its ids is none."""
+    fitting = sorted(id for id in ids if _fits(table, id))
+    if not fitting:
+        return set()
+    rows = session.execute(sa.select(*table.primary_key).where(with_ids(table, fitting))).mappings()
+    return {id_of(table, row) for row in rows}
+
+
+def _fits(table: sa.Table, id: str) -> bool:
+    keys = list(table.primary_key)
+    if len(keys) == 1:
+        of = keys[0].type
+        is_number = id.isascii() and id.isdigit() and len(id) <= _DIGITS_MAX
+        return is_number if isinstance(of, sa.Integer) else isinstance(of, sa.String)
+    try:
+        values = json.loads(id)
+    except ValueError:
+        return False
+    return (
+        isinstance(values, list)
+        and len(values) == len(keys)
+        and all(
+            type(value) is int and abs(value) < 10**_DIGITS_MAX
+            if isinstance(key.type, sa.Integer)
+            else isinstance(value, str) and isinstance(key.type, sa.String)
+            for key, value in zip(keys, values, strict=True)
+        )
     )
 
 

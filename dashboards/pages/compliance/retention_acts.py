@@ -120,7 +120,7 @@ def wire(console: Console) -> None:
     on(
         "hold-place",
         PRIVACY_HOLD_PLACE,
-        _place,
+        partial(_place, sources),
         fields=[(name, value) for name in ("case", "authority", "review_on", "items", "reason")],
     )
     on("hold-release", PRIVACY_HOLD_RELEASE, partial(_release, sources), fields=[("reason", value)])
@@ -145,7 +145,7 @@ def _propose(sources: Sources, session: Session, deed: Deed, ctx: Context) -> st
     return "Two people are asked"
 
 
-def _place(session: Session, deed: Deed, ctx: Context) -> str:
+def _place(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
     try:
         review = date.fromisoformat(deed.text("review_on").strip())
     except ValueError as error:
@@ -162,7 +162,7 @@ def _place(session: Session, deed: Deed, ctx: Context) -> str:
         review_on=review,
         items=tuple(items),
     )
-    holds.place(session, order, ctx)
+    holds.place(session, order, ctx, parts=sources.retention)
     return f"{order.case} is held"
 
 

@@ -44,7 +44,9 @@ def test_a_hold_that_is_placed_meanwhile_keeps_its_rows_and_is_named_by_its_clas
         deciding.start(session, ctx, parts=rights.parts)
         (kept,) = session.scalars(sa.select(contact.c.id).where(contact.c.account_id == amber.account))
         order = hold_on("court-42", Item(kind="object", value=kept), reason="a secret reason")
-        holds.place(session, order, rights.colleague(officer, roles.COMPLIANCE_OFFICER))
+        holds.place(
+            session, order, rights.colleague(officer, roles.COMPLIANCE_OFFICER), parts=rights.house.system.retention
+        )
     rights.work()
     assert rights.get(request_id).state is State.CLOSED
     with rights.db.read() as session:
@@ -82,7 +84,9 @@ def test_a_hold_on_an_event_keeps_the_key_that_opens_it(staffed: tuple[Rights, P
     }
     order = hold_on("court-45", items[by])
     with rights.db.begin() as session:
-        holds.place(session, order, rights.colleague(officer, roles.COMPLIANCE_OFFICER))
+        holds.place(
+            session, order, rights.colleague(officer, roles.COMPLIANCE_OFFICER), parts=rights.house.system.retention
+        )
     rights.clock.move(timedelta(hours=72))
     rights.work()
     with rights.db.read() as session:
@@ -111,7 +115,14 @@ def test_a_hold_that_comes_while_the_log_is_waited_for_keeps_the_keys(
     def wait(event_id: str) -> None:
         if not came:
             with rights.db.begin() as session:
-                came.append(holds.place(session, order, rights.colleague(officer, roles.COMPLIANCE_OFFICER)))
+                came.append(
+                    holds.place(
+                        session,
+                        order,
+                        rights.colleague(officer, roles.COMPLIANCE_OFFICER),
+                        parts=rights.house.system.retention,
+                    )
+                )
 
     ctx = rights.house.system.job_context("privacy", rights.clock.now())
     with rights.db.begin() as session:
@@ -140,7 +151,7 @@ def test_a_hold_waits_for_the_batch_that_has_begun_and_is_seen_by_the_next(
     def place() -> None:
         begun.wait(10)
         with rights.db.begin() as session:
-            holds.place(session, order, ctx)
+            holds.place(session, order, ctx, parts=rights.house.system.retention)
         placed.set()
 
     other = threading.Thread(target=place)
@@ -165,7 +176,9 @@ def test_what_a_hold_kept_goes_once_it_is_released_and_is_certified_again(
         deciding.start(session, ctx, parts=rights.parts)
         (kept,) = session.scalars(sa.select(contact.c.id).where(contact.c.account_id == amber.account))
         order = hold_on("court-43", Item(kind="object", value=kept))
-        hold = holds.place(session, order, rights.colleague(officer, roles.COMPLIANCE_OFFICER))
+        hold = holds.place(
+            session, order, rights.colleague(officer, roles.COMPLIANCE_OFFICER), parts=rights.house.system.retention
+        )
     for _ in range(2):
         rights.work()
     assert _following(rights, request_id) == [], "a hold in force keeps what it keeps"
@@ -200,7 +213,9 @@ def test_what_cannot_be_completed_stops_no_other_and_is_tried_again(
         of = contact.c
         kept = session.scalars(sa.select(of.id).where(of.account_id.in_((amber.account, basil.account)))).all()
         order = hold_on("court-46", *(Item(kind="object", value=id) for id in kept))
-        hold = holds.place(session, order, rights.colleague(officer, roles.COMPLIANCE_OFFICER))
+        hold = holds.place(
+            session, order, rights.colleague(officer, roles.COMPLIANCE_OFFICER), parts=rights.house.system.retention
+        )
     rights.work()
     closed_at = [rights.get(id).closed_at for id in firsts]
     assert all(closed_at)

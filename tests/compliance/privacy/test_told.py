@@ -136,7 +136,7 @@ def test_a_secret_hold_shows_nowhere(rights: Rights, officer: Person) -> None:
     amber, basil = rights.house.customer("amber"), rights.house.customer("basil")
     rights.calm()
     order = hold_on("case-secret", Item(kind="subject", value=amber.account))
-    as_officer(rights, officer, holds.place, order)
+    as_officer(rights, officer, holds.place, order, parts=rights.house.system.retention)
     both = [rights.ask(person, "erasure") for person in (amber, basil)]
     rights.work()
     with rights.db.read() as session:
