@@ -40,7 +40,14 @@ KEPT = {
     "ingest_outbox",
     "sqlite_sequence",
 }
-NOT_ROWS = {"app.components", "app.no_secrets", "privacy.basis", "privacy.marks", "scanner.no_place_for_codes"}
+NOT_ROWS = {
+    "app.components",
+    "app.no_secrets",
+    "privacy.basis",
+    "privacy.marks",
+    "scanner.no_place_for_codes",
+    "scans.deployments",
+}
 
 
 @pytest.fixture(scope="module")
