@@ -21,6 +21,12 @@ if [ -z "$python" ]; then
   [ -n "$python" ] || { echo "OnePay needs Python 3.11 to 3.14; found:${found:- none}." >&2; exit 2; }
 fi
 
+# Two at once would each undo what the other began.
+if command -v flock >/dev/null 2>&1; then
+  exec 8>.venv.lock
+  flock 8
+fi
+
 stamp=.venv/.installed-$what-$("$python" -c 'import hashlib,sys; print(hashlib.sha256(b"".join(open(f,"rb").read() for f in sys.argv[1:])).hexdigest()[:16])' "$lock" pyproject.toml)
 [ -f "$stamp" ] && [ -x .venv/bin/python ] && exit 0
 # The tests' lock holds all that runs, with equal pins: an environment for tests serves as well.
@@ -35,13 +41,13 @@ free_kb=$(df -Pk . | awk 'NR==2 {print $4}')
 [ -x .venv/bin/python ] && [ -x .venv/bin/pip ] || {
   rm -rf .venv
   echo "Environment: .venv with $("$python" -V)"
-  if ! "$python" -m venv .venv >/dev/null 2>&1; then
+  if ! said=$("$python" -m venv .venv 2>&1); then
     rm -rf .venv
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
       apt-get install -y -qq python3-venv >/dev/null
       "$python" -m venv .venv
     else
-      echo "Python has no venv here: apt-get install python3-venv" >&2
+      printf '%s\n' "$said" "If it is venv that is missing: apt-get install python3-venv" >&2
       exit 2
     fi
   fi
