@@ -120,7 +120,7 @@ processor = sa.Table(
     "compliance_processor",
     metadata,
     sa.Column("id", sa.Text, primary_key=True, info=_T),
-    sa.Column("name", sa.Text, nullable=False, unique=True, info=_T),
+    sa.Column("name", sa.Text, nullable=False, info=_T),
     sa.Column("does", sa.Text, nullable=False, info=_words("changed_by")),
     sa.Column("contract", sa.Text, nullable=True, info=_words("changed_by")),
     sa.Column("points", sa.JSON, nullable=False, info=_T),
@@ -137,6 +137,13 @@ processor = sa.Table(
     sa.Column("changed_by", sa.Text, nullable=True, info=_staff("changed_by")),
     sa.Column("changed_at", UtcDateTime, nullable=False, info=_T),
     sa.Column("ended_at", UtcDateTime, nullable=True, info=_T),
+)
+sa.Index(
+    "compliance_processor_one_name",
+    processor.c.name,
+    unique=True,
+    sqlite_where=processor.c.ended_at.is_(None),
+    postgresql_where=processor.c.ended_at.is_(None),
 )
 officer = sa.Table(
     "compliance_officer",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.kernel import canonical, crypto, ids, words
 from app.kernel.access import PRIVACY_REGISTER_WRITE, PRIVACY_REQUEST_READ
 from app.kernel.context import Context
-from app.kernel.errors import Conflict, Invalid, NotFound
+from app.kernel.errors import Changed, Conflict, Invalid, NotFound, WrongState
 from compliance.catalog import purposes
 from compliance.registers.models import officer, processor
 from ingest.events.admin import SettingChanged
@@ -32,6 +32,7 @@ POINTS: Final[Mapping[str, str]] = {
 """Art. 28(3)(a) to (h), in our own words."""
 _EEA: Final = "AT BE BG HR CY CZ DK EE FI FR DE GR HU IE IT LV LT LU MT NL PL PT RO SK SI ES SE IS LI NO"
 EEA: Final = frozenset(_EEA.split())
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 REMIND_DAYS: Final = (30, 7, 0)
 TEXT_MAX: Final = 500
 
@@ -43,7 +44,7 @@ class ProcessorInvalid(Invalid):
 
 
 class ProcessorKnown(Conflict):
-    """There is a processor of this name."""
+    """A processor of this name works for us."""
 
     code = "processor_known"
 
@@ -89,6 +90,11 @@ class Processor:
     ended_at: datetime | None
 
     @property
+    def version(self) -> int:
+        """Return what a change of the entry changes: a form names the one it was filled from."""
+        return (self.changed_at - _EPOCH) // timedelta(microseconds=1)
+
+    @property
     def outside(self) -> Sequence[str]:
         """Return the countries outside the European Economic Area."""
         return [one for one in self.countries if one not in EEA]
@@ -122,19 +128,25 @@ def add(session: Session, entry: Entry, ctx: Context) -> str:
     """Write down a processor; raises `ProcessorInvalid` or `ProcessorKnown`."""
     ctx.actor.require(PRIVACY_REGISTER_WRITE)
     values = _values(entry, ctx)
-    if session.execute(sa.select(processor.c.id).where(processor.c.name == values["name"])).first() is not None:
-        raise ProcessorKnown
     id_ = ctx.new_id("prc")
+    _demand_name(session, id_, values["name"])
     session.execute(sa.insert(processor).values(id=id_, **values))
     _told(session, id_, "entry", ctx, after=get(session, id_))
     return id_
 
 
-def change(session: Session, processor_id: str, entry: Entry, ctx: Context) -> None:
-    """Write down anew what is known of a processor; what is the same as before was looked at."""
+def change(session: Session, processor_id: str, entry: Entry, ctx: Context, *, seen: int | None = None) -> None:
+    """Write down anew what is known of a processor; what is the same as before was looked at.
+
+    `seen` is the version that the writer saw: raises `Changed` where the entry is another by now, `WrongState` where
+    the processor works for us no more, and `ProcessorInvalid` or `ProcessorKnown` as adding does.
+    """
     ctx.actor.require(PRIVACY_REGISTER_WRITE)
-    before = _held(session, processor_id)
+    before = _working(session, processor_id)
+    if seen is not None and seen != before.version:
+        raise Changed
     values = {**_values(entry, ctx), "reminded": None}
+    _demand_name(session, processor_id, values["name"])
     session.execute(sa.update(processor).where(processor.c.id == processor_id).values(**values))
     after = get(session, processor_id)
     was, now = _content(before), _content(after)
@@ -148,7 +160,7 @@ def tick(session: Session, processor_id: str, point: str, reference: str, ctx: C
     if point not in POINTS:
         raise ProcessorInvalid("There are eight points, and this is none of them.", param="point")
     said = words.checked(reference, param="reference", shortest=1, longest=TEXT_MAX)
-    before = _held(session, processor_id)
+    before = _working(session, processor_id)
     points = {**before.points, point: said}
     session.execute(
         sa.update(processor)
@@ -273,6 +285,22 @@ def _held(session: Session, processor_id: str) -> Processor:
     """Return a processor that nobody else changes until this transaction ends."""
     session.execute(sa.select(processor.c.id).where(processor.c.id == processor_id).with_for_update())
     return get(session, processor_id)
+
+
+def _working(session: Session, processor_id: str) -> Processor:
+    """Return a processor that still works for us, held; an entry that ended is written over no more."""
+    found = _held(session, processor_id)
+    if found.ended_at is not None:
+        raise WrongState
+    return found
+
+
+def _demand_name(session: Session, processor_id: str, name: str) -> None:
+    """Refuse the name of another processor that works for us; the name of one that ended is free."""
+    of = processor.c
+    others = sa.select(of.id).where(of.name == name, of.id != processor_id, of.ended_at.is_(None))
+    if session.execute(others).first() is not None:
+        raise ProcessorKnown
 
 
 def _told(

@@ -28,7 +28,7 @@ from compliance.registers.breach_handling import (
 )
 from compliance.registers.breaches import Assessment, Breach, Found
 from compliance.registers.models import activity_approval, breach, processor
-from compliance.registers.processors import POINTS, Entry, ProcessorInvalid
+from compliance.registers.processors import POINTS, Entry, ProcessorInvalid, ProcessorKnown
 from compliance.states import State
 from ingest.models import outbox
 from tests.compliance.privacy.rights import Rights
@@ -380,6 +380,29 @@ def test_processors_of_a_past_instant_are_as_they_were_or_counted(rights: Rights
             officer = processors.appointed(session, at)
         assert ([one.id for one in found], rest) == (known, untold)
         assert (officer.contact if officer else None) == contact
+
+
+def test_one_name_stands_once_among_processors_that_work_for_us(rights: Rights) -> None:
+    ctx = as_(rights, "olga")
+    with rights.db.begin() as session:
+        first = processors.add(session, entry(name="One GmbH"), ctx)
+        processors.add(session, entry(name="Two GmbH"), ctx)
+    with pytest.raises(ProcessorKnown), rights.db.begin() as session:
+        processors.change(session, first, entry(name="Two GmbH"), ctx)
+    with rights.db.begin() as session:
+        processors.change(session, first, entry(name="One GmbH", countries=("IE",)), ctx)
+        processors.end(session, first, ctx)
+        again = processors.add(session, entry(name="One GmbH"), ctx)
+    assert again != first
+    for act in (
+        lambda session: processors.change(session, first, entry(name="One GmbH"), ctx),
+        lambda session: processors.tick(session, first, "audits", "section 9", ctx),
+    ):
+        with pytest.raises(WrongState), rights.db.begin() as session:
+            act(session)
+    # Nobody goes around the register either.
+    with pytest.raises(sa.exc.IntegrityError), rights.db.begin() as session:
+        session.execute(sa.update(processor).values(name="One GmbH", ended_at=None))
 
 
 def test_a_refused_change_of_a_processor_leaves_no_event(rights: Rights) -> None:

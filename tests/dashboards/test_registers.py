@@ -109,7 +109,7 @@ def test_the_register_is_approved_and_shows_what_changed(house: Installation, ro
     entry = {
         "name": "Mail GmbH",
         "does": "Delivers our letters",
-        "purposes": "service",
+        "purposes": ["service"],
         "countries": "US",
         "contract": "DPA of 2026-03-01",
         "transfer": "",
@@ -134,6 +134,49 @@ def test_the_register_is_approved_and_shows_what_changed(house: Installation, ro
     assert "nothing that allows the transfer to US" in drawn
     assert officer.said("processor-tick", one.id, fields={"point": "audits", "reference": "section 9"}) == ""
     assert "section 9" in officer.draw(f"{BASE}/processors", f"?sel={one.id}")
+
+
+def test_a_processor_is_looked_at_again_in_the_console(house: Installation, room: Room, officer: Desk) -> None:
+    fields = {
+        "name": "Mail GmbH",
+        "does": "Delivers our letters",
+        "purposes": ["service", "rights"],
+        "countries": "DE, IE",
+        "contract": "DPA of 2026-03-01",
+        "transfer": "",
+        "sub_processors": "Brief, Post and Co.\nTaube AG",
+        "hosts": "mail.example",
+        "cards": "yes",
+        "aoc_on": "2025-12-01",
+        "aoc_until": "2026-11-26",
+        "review_on": "2026-11-26",
+    }
+    assert officer.said("processor-add", "new", fields=fields) == ""
+    with house.system.db.read() as session:
+        (one,) = processors.listed(session)
+    assert officer.said("processor-tick", one.id, fields={"point": "audits", "reference": "section 9"}) == ""
+    assert "Look again or change" in officer.draw(f"{BASE}/processors", f"?sel={one.id}")
+    drawn = officer.draw(f"{BASE}/processors", f"?sel={one.id}&do=edit")
+    assert "Brief, Post and Co.\\nTaube AG" in drawn
+    assert '["service", "rights"]' in drawn
+    # What stands there was looked at: its days are new, its points stay.
+    anew = {**fields, "aoc_on": "2026-11-01", "aoc_until": "2027-11-01", "review_on": "2027-11-27"}
+    with house.system.db.read() as session:
+        seen = processors.get(session, one.id).version
+    assert officer.said("processor-change", one.id, seen - 1, fields=anew) == "changed"
+    assert officer.said("processor-change", one.id, seen, fields=anew) == ""
+    with house.system.db.read() as session:
+        found = processors.get(session, one.id)
+    assert (str(found.aoc_until), str(found.review_on)) == ("2027-11-01", "2027-11-27")
+    assert (found.points, found.sub_processors) == ({"audits": "section 9"}, ["Brief, Post and Co.", "Taube AG"])
+    assert "is to be looked at" not in officer.draw(f"{BASE}/processors", f"?sel={one.id}")
+    # One that works for us no more is written over no more, and its name is free.
+    assert officer.said("processor-end", one.id) == ""
+    assert officer.said("processor-change", one.id, found.version, fields=anew) == "wrong_state"
+    assert officer.said("processor-add", "new", fields=anew) == ""
+    auditor = room.desk("aude", roles.AUDITOR)
+    assert "Look again or change" not in auditor.draw(f"{BASE}/processors", f"?sel={one.id}")
+    assert auditor.press("processor-change", one.id, found.version, fields=anew).status_code == 403
 
 
 def test_the_officer_is_written_down_and_an_auditor_only_reads(room: Room, officer: Desk, house: Installation) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from typing import Any, Final
@@ -63,7 +64,7 @@ def layout(view: View) -> Any:  # a Dash component
         "Processors",
         "Whom do we hand data to?",
         _answer(view, found, officer),
-        *_form(view, officer),
+        *_form(view, officer, chosen),
         html.Div([_list(view, found), _officer(view, officer)], className="stack" if chosen else "cols"),
         right=right,
         dock=_dock(view, chosen) if chosen is not None else None,
@@ -160,7 +161,7 @@ def _dock(view: View, one: Processor) -> Part:
             ]
         ),
     ]
-    if view.sources.viewer().may(PRIVACY_REGISTER_WRITE):
+    if view.sources.viewer().may(PRIVACY_REGISTER_WRITE) and one.ended_at is None:
         name = "processor-tick"
         points = [{"value": point, "label": says} for point, says in POINTS.items()]
         inner.append(
@@ -181,53 +182,102 @@ def _dock(view: View, one: Processor) -> Part:
                 says=html.Div([acts.place(name, one.id), acts.place("processor-end", one.id)]),
             )
         )
+        inner.insert(0, act("Look again or change", view.here("processors", do="edit")))
     state = mark("not in order", "cross", "bad") if missing else ok("in order")
     close = view.here("processors", sel=None)
     return dock(f"Processor {one.name}", bar=[state], title=one.name, inner=inner, close=close)
 
 
-def _form(view: View, officer: Officer | None) -> list[Part]:
+def _form(view: View, officer: Officer | None, chosen: Processor | None) -> list[Part]:
     do = view.words.get("do")
-    if not view.sources.viewer().may(PRIVACY_REGISTER_WRITE) or do not in ("add", "officer"):
+    if not view.sources.viewer().may(PRIVACY_REGISTER_WRITE):
+        return []
+    if do == "add":
+        title, form = "Add a processor", _entry(None)
+    elif do == "officer":
+        title, form = "Name the officer", _naming(officer)
+    elif do == "edit" and chosen is not None and chosen.ended_at is None:
+        title, form = f"Look again at {chosen.name}", _entry(chosen)
+    else:
         return []
     back = html.A("Cancel", href=view.here("processors", do=None), className="more", **{"data-key": "Escape"})
-    title, form = ("Add a processor", _adding()) if do == "add" else ("Name the officer", _naming(officer))
     return [panel(title, html.Div(form, className="body deed"), cls="opened", right=back)]
 
 
-def _adding() -> Part:
+def _entry(one: Processor | None) -> Part:
+    """Return the form of an entry: empty for a new one, else as it stands; its points are noted beside it."""
+    act_, of, seen = ("processor-change", one.id, one.version) if one else ("processor-add", "new", 0)
+    title, done = ("Look again", "Write it down") if one else ("Add a processor", "Add it")
+
     def id_(name: str) -> dict[str, Any]:
-        return acts.field(name, "processor-add", "new")
+        return acts.field(name, act_, of, seen)
+
+    def said(name: str) -> str:
+        held = getattr(one, name) if one else None
+        return "" if held is None else str(held)
+
+    def lines(name: str) -> str:
+        return "\n".join(getattr(one, name)) if one else ""
 
     uses = [{"value": name, "label": one.says} for name, one in purposes.shipped().items()]
     return acts.form(
-        "Add a processor",
-        dmc.TextInput(id=id_("name"), label="Name", attributes={"input": {"data-first": "true", "maxLength": 100}}),
-        dmc.TextInput(id=id_("does"), label="What it does for us"),
-        dmc.Select(
+        title,
+        dmc.TextInput(
+            id=id_("name"),
+            label="Name",
+            value=said("name"),
+            attributes={"input": {"data-first": "true", "maxLength": 100}},
+        ),
+        dmc.TextInput(id=id_("does"), label="What it does for us", value=said("does")),
+        dmc.MultiSelect(
             id=id_("purposes"),
-            label="For which purpose",
+            label="For which purposes",
             data=uses,
+            value=list(one.purposes) if one else [],
             placeholder="Choose",
             comboboxProps={"withinPortal": False},
         ),
-        dmc.TextInput(id=id_("countries"), label="Countries", placeholder="DE, IE", description="Two letters each"),
-        dmc.TextInput(id=id_("contract"), label="Contract", placeholder="DPA of 2026-03-01"),
-        dmc.TextInput(id=id_("transfer"), label="What allows a transfer", placeholder="Standard contractual clauses"),
-        dmc.TextInput(id=id_("sub_processors"), label="Sub-processors", description="With commas between"),
-        dmc.TextInput(id=id_("hosts"), label="Hosts", description="With commas between"),
+        dmc.TextInput(
+            id=id_("countries"),
+            label="Countries",
+            value=", ".join(one.countries) if one else "",
+            placeholder="DE, IE",
+            description="Two letters each",
+        ),
+        dmc.TextInput(id=id_("contract"), label="Contract", value=said("contract"), placeholder="DPA of 2026-03-01"),
+        dmc.TextInput(
+            id=id_("transfer"),
+            label="What allows a transfer",
+            value=said("transfer"),
+            placeholder="Standard contractual clauses",
+        ),
+        dmc.Textarea(
+            id=id_("sub_processors"),
+            label="Sub-processors",
+            description="One a line",
+            value=lines("sub_processors"),
+            autosize=True,
+            minRows=1,
+        ),
+        dmc.Textarea(
+            id=id_("hosts"), label="Hosts", description="One a line", value=lines("hosts"), autosize=True, minRows=1
+        ),
         dmc.Select(
             id=id_("cards"),
             label="Touches card data",
             data=["no", "yes"],
-            value="no",
+            value="yes" if one and one.has_cards else "no",
             comboboxProps={"withinPortal": False},
         ),
-        dmc.TextInput(id=id_("aoc_on"), label="Attestation of compliance of", placeholder="2026-05-01"),
-        dmc.TextInput(id=id_("aoc_until"), label="Holds until", placeholder="2027-05-01"),
-        dmc.TextInput(id=id_("review_on"), label="Looked at again on", placeholder="2027-05-01"),
-        buttons=[acts.press("Add it", "processor-add", "new", main=True)],
-        says=acts.place("processor-add", "new"),
+        dmc.TextInput(
+            id=id_("aoc_on"), label="Attestation of compliance of", value=said("aoc_on"), placeholder="2026-05-01"
+        ),
+        dmc.TextInput(id=id_("aoc_until"), label="Holds until", value=said("aoc_until"), placeholder="2027-05-01"),
+        dmc.TextInput(
+            id=id_("review_on"), label="To be looked at again on", value=said("review_on"), placeholder="2027-05-01"
+        ),
+        buttons=[acts.press(done, act_, of, seen, main=True)],
+        says=acts.place(act_, of, seen),
     )
 
 
@@ -256,6 +306,7 @@ def wire(console: Console) -> None:
     sources = console.sources
     for name, does, fields in (
         ("processor-add", _add, _ENTRY),
+        ("processor-change", _change, _ENTRY),
         ("processor-tick", _tick, ("point", "reference")),
         ("processor-end", _end, ()),
         ("officer-name", _name, _OFFICER),
@@ -265,25 +316,36 @@ def wire(console: Console) -> None:
 
 
 def _add(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
+    entry = _written(deed)
+    processors.add(session, entry, ctx)
+    return f"{entry.name} stands in the register"
+
+
+def _change(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
+    points = processors.get(session, deed.of).points
+    entry = replace(_written(deed), points=points)
+    processors.change(session, deed.of, entry, ctx, seen=deed.seen)
+    return f"{entry.name} is written down anew"
+
+
+def _written(deed: Deed) -> Entry:
     review = _day(deed.text("review_on"), "review_on")
     if review is None:
         raise ProcessorInvalid("Say when it is looked at again.", param="review_on")
-    entry = Entry(
+    return Entry(
         name=deed.text("name"),
         does=deed.text("does"),
-        purposes=_many(deed.text("purposes")),
-        countries=_many(deed.text("countries")),
+        purposes=tuple(deed.values.get("purposes") or ()),
+        countries=_countries(deed.text("countries")),
         contract=deed.text("contract").strip() or None,
         transfer=deed.text("transfer").strip() or None,
-        sub_processors=_many(deed.text("sub_processors")),
-        hosts=_many(deed.text("hosts")),
+        sub_processors=_lines(deed.text("sub_processors")),
+        hosts=_lines(deed.text("hosts")),
         has_cards=deed.text("cards") == "yes",
         aoc_on=_day(deed.text("aoc_on"), "aoc_on"),
         aoc_until=_day(deed.text("aoc_until"), "aoc_until"),
         review_on=review,
     )
-    processors.add(session, entry, ctx)
-    return f"{entry.name} stands in the register"
 
 
 def _tick(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
@@ -302,7 +364,11 @@ def _name(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
     return "It is written down"
 
 
-def _many(text: str) -> tuple[str, ...]:
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _countries(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
