@@ -159,6 +159,12 @@ def call_off_approval(session: Session, found: Request, ctx: Context, parts: Pri
             parts.approvals.cancel(session, found.approval_id, ctx)
 
 
+def replace_approval(session: Session, found: Request, approval_id: str, ctx: Context, parts: Privacy) -> None:
+    """End the approval that waits about a request as another takes its place: one at a time is decided."""
+    if found.approval_id != approval_id:
+        call_off_approval(session, found, ctx, parts)
+
+
 def tried(session: Session, found: Request, what: str, do: Callable[[], object], ctx: Context) -> bool:
     """Do a thing about a request; what fails is undone alone, said on the request, and it waits for a while.
 

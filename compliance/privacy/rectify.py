@@ -115,6 +115,7 @@ def ask_refusal(
         raise WrongState
     payload = refusal_payload(found, words.checked(reasons, param="reason"))
     approval_id = approvals.ask(session, REFUSAL, payload, ctx, object_id=request_id, subject=found.subject)
+    moving.replace_approval(session, found, approval_id, ctx, parts)
     note, who = "put before a second person, who may refuse it", ctx.actor.id
     moving.move(session, found, found.state, ctx, note=note, approval_id=approval_id, handled_by=who)
     return approval_id

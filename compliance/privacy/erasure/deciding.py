@@ -67,7 +67,10 @@ def _prepare(session: Session, found: Request, ctx: Context, parts: Privacy) -> 
 def propose(
     session: Session, request_id: str, reason: str, ctx: Context, *, parts: Privacy, approvals: Approvals
 ) -> str:
-    """Put an erasure before a second person, as it is planned now; returns the approval's id."""
+    """Put an erasure before a second person, as it is planned now; returns the approval's id.
+
+    It takes the place of one that waits, whoever asked for it: that one was of an older plan.
+    """
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
     found = requests.locked(session, request_id)
     if ctx.actor.id == found.subject:
@@ -80,6 +83,7 @@ def propose(
     approval_id = approvals.ask(
         session, ERASURE, payload(session, request_id), ctx, object_id=request_id, reason=reason, subject=found.subject
     )
+    moving.replace_approval(session, found, approval_id, ctx, parts)
     values = {"handled_by": ctx.actor.id, "approval_id": approval_id}
     session.execute(sa.update(request).where(request.c.id == request_id).values(**values))
     return approval_id
