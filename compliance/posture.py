@@ -125,11 +125,28 @@ def of_now(session: Session, actor: Actor, at: datetime, parts: Parts) -> Postur
         measured_from=measured,
         pci=_framework(PCI, standings, found, measured, at),
         gdpr=_framework(GDPR, standings, found, measured, at),
-        changes=changes(session, at - LATELY),
+        changes=[*_unwritten(standings, found, session, at), *changes(session, at - LATELY)],
         failing=sorted(failing, key=lambda pair: pair[1]),
         deadlines=deadlines.next_of(session, actor, at),
         unowned=[one for one in standings.values() if any(leg.reason is Reason.NEVER_ATTESTED for leg in one.legs)],
     )
+
+
+def _unwritten(
+    standings: Mapping[tuple[str, str], Standing],
+    found: Mapping[tuple[str, str], Sequence[Interval]],
+    session: Session,
+    at: datetime,
+) -> list[Change]:
+    """Return what has changed and nobody has written down yet, as by age while the worker stands still."""
+    first = history.first_known(session)
+    made = []
+    for key, one in standings.items():
+        last = found[key][-1] if found.get(key) else None
+        if key in first and last is not None and last.to_at is None and last.state is not one.state:
+            since = max(one.turned_at or at, last.from_at)
+            made.append(Change(framework=key[0], key=key[1], before=last.state, after=one.state, at=since))
+    return sorted(made, key=lambda change: (not change.is_loss, change.key))
 
 
 def quarter_of(at: datetime) -> datetime:

@@ -74,7 +74,8 @@ window.dashMantineFunctions.styleNonce = function () { return window.onepayNonce
     aimed = location.href;
     var group = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     var row = document.querySelector('.t tr.open');
-    if (row) row.scrollIntoView({ block: 'nearest' });
+    /* On a narrow screen what is open stands above the list, and is what was asked for. */
+    if (row && innerWidth > 820) row.scrollIntoView({ block: 'nearest' });
     else if (group) group.scrollIntoView({ block: 'start' });
   }
 

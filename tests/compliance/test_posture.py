@@ -16,6 +16,7 @@ from compliance.catalog.controls import PCI
 from compliance.engine import history
 from compliance.engine.history import Interval
 from compliance.states import State
+from tests.compliance.office import ctx, opened
 from tests.support.installation import Installation, installed
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -26,6 +27,7 @@ DAY = timedelta(days=1)
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[Installation]:
     with installed(tmp_path / "home", clock=StillClock(START)) as made:
+        opened(made, "olga")
         yield made
 
 
@@ -73,6 +75,17 @@ def test_hours_nobody_knew_are_told_and_not_painted_over() -> None:
     assert (first.worst, first.unknown) == (State.PASS, timedelta()), "before the first reading is no outage"
     assert (second.worst, second.unknown) == (State.NOT_EVALUABLE, timedelta(hours=22))
     assert second.ended_in_place
+
+
+def test_what_turned_stale_while_the_worker_stands_still_is_told_at_once(house: Installation) -> None:
+    system = house.system
+    officer = ctx(house, "olga").actor
+    system.controls.observe(system.controls.parts.probes["identity.dormant"])
+    with system.db.read() as session:
+        assert posture.of_now(session, officer, START, system.controls.parts).changes == []
+        found = posture.of_now(session, officer, START + 6 * DAY, system.controls.parts).changes
+    assert {(one.before, one.after, one.is_loss) for one in found} == {(State.PASS, State.STALE, True)}
+    assert all(START < one.at < START + 6 * DAY for one in found), "when it was too old, not when somebody looked"
 
 
 def test_a_first_reading_is_no_change_and_what_left_its_place_is_told_first(house: Installation) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Browser as Chromium
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 from app.identity import roles
 from app.kernel.access import Actor, ActorKind
 from app.kernel.context import Context
+from compliance.audit import requests
 from dashboards.kit import short_text
 from dashboards.pages import compliance
 from playbooks import casework, incidents
@@ -141,6 +143,47 @@ def test_a_page_drawn_again_stays_where_it_was_read(browser: Chromium, house: Se
         page.evaluate("onepay.draw()")
         expect(page.locator(".line")).to_contain_text("Seen while it was read.")
         assert page.evaluate("document.querySelector('.main').scrollTop") == 240
+        assert looked.wrong == []
+
+
+def test_asking_a_control_again_moves_no_list_and_its_toast_lies_on_no_button(
+    browser: Chromium, house: Served, at_work: Room
+) -> None:
+    person = house.installation.staff("again", roles.COMPLIANCE_OFFICER)
+    with looking(browser, house.url) as looked:
+        _sign_in(looked, person, house)
+        _open(looked, "/console/compliance/controls?sel=gdpr:5(1)(e)")
+        page = looked.page
+        page.evaluate("document.querySelector('.page .scroll').scrollTop = 300")
+        page.get_by_role("button", name="Run again").click()
+        toast = page.locator(".mantine-Notification-root")
+        expect(toast).to_contain_text("looked at")
+        page.wait_for_load_state("networkidle")
+        page.wait_for_timeout(400)
+        assert page.evaluate("document.querySelector('.page .scroll').scrollTop") == 300
+        told, acts = toast.bounding_box(), page.locator(".dock footer").bounding_box()
+        assert told is not None
+        assert acts is not None
+        assert told["x"] + told["width"] <= acts["x"], "the pointer rests on the button, and would hold the toast"
+
+
+def test_a_list_keeps_all_its_columns_beside_what_is_open(browser: Chromium, house: Served, at_work: Room) -> None:
+    system = house.installation.system
+    auditor = house.installation.staff("audrey.columns", roles.AUDITOR)
+    asker = Actor(
+        id=auditor.account,
+        kind=ActorKind.STAFF,
+        permissions=roles.permissions_of(frozenset({roles.AUDITOR})),
+        period=(system.clock.now() - timedelta(days=9), system.clock.now()),
+    )
+    with system.db.begin() as session:
+        id_ = requests.ask(session, "Who may start a payout, and who did?", system.context(asker))
+    person = house.installation.staff("columns", roles.COMPLIANCE_OFFICER)
+    with looking(browser, house.url) as looked:
+        _sign_in(looked, person, house)
+        _open(looked, f"/console/compliance/audit-requests?sel={id_}")
+        cut = "() => { const box = document.querySelector('.page .scroll'); return box.scrollWidth - box.clientWidth; }"
+        assert looked.page.evaluate(cut) <= 0
         assert looked.wrong == []
 
 

@@ -127,11 +127,22 @@ def _kept(said: str) -> str:
     return f"{_said(class_)}: {periods.parse(period).in_words()}"
 
 
+def _field(name: str, said: str) -> str:
+    """Return the value of a field, as it stands in the list above."""
+    if name == "categories":
+        return _said(said)
+    return ", ".join(_kept(one) for one in said.split(", ")) if name == "kept" and said else said
+
+
 def _difference(changed: Sequence[tuple[str, str, str, str]], last: Approved | None) -> Part:
     if not changed:
         return panel("Difference since approval", empty("None.", "What is processed is what was approved."))
     rows = [
-        [html.Span(f"{name}, {field}"), html.Span([before or "–", " → ", html.B(now or "–")]), ""]
+        [
+            html.Span(f"{name}, {field}"),
+            html.Span([_field(field, before) or "–", " → ", html.B(_field(field, now) or "–")]),
+            "",
+        ]
         for name, field, before, now in changed
     ]
     title = "Difference since approval" if last else "All of it is new"

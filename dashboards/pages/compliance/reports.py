@@ -61,7 +61,7 @@ def _answer(found: Sequence[Report]) -> Part:
         said: list[Part] = [mark("Being made.", "run", "accent"), f" {counted_words(going, 'report')} to come."]
     elif made:
         ready = sum(one.state == runs.DONE for one in found)
-        said = [ok(f"{counted_words(ready, 'report')} can be handed over."), f" Of {len(made)} of {len(KINDS)} kinds."]
+        said = [ok(f"{counted_words(ready, 'report')}."), f" {len(made)} of {len(KINDS)} kinds were made."]
     else:
         said = [mark("Nothing yet.", "clock", "medium"), " No report was made."]
     small = (

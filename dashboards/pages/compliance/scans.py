@@ -187,8 +187,14 @@ def _findings(view: View, found: Sequence[Finding]) -> Part:
         html.Li(
             [
                 severity(one.severity.value),
-                html.Span([html.B(one.component), f" {one.says}"], className="grow wraps"),
-                html.Span(f"{(view.now.date() - one.opened_on).days} days", className="dim nowrap"),
+                html.Span(
+                    [
+                        html.B(f"{one.component}: "),
+                        one.says,
+                        html.Small(f"open for {_days((view.now.date() - one.opened_on).days)}", className="dim block"),
+                    ],
+                    className="grow wraps",
+                ),
                 *([acts.press("Mended", "finding-fix", one.id)] if may_fix else []),
                 acts.place("finding-fix", one.id),
             ]
@@ -196,6 +202,10 @@ def _findings(view: View, found: Sequence[Finding]) -> Part:
         for one in found
     ]
     return panel("Open findings", html.Ol(items, className="rows r30 findings"), sub=str(len(found)), cls="last")
+
+
+def _days(count: int) -> str:
+    return counted_words(count, "day")
 
 
 def _form(view: View, session: Session) -> list[Part]:
