@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.kernel.clock import Clock
 from app.kernel.crypto import KEY_BYTES, KeyFolder, Secret, Unreadable
 from app.kernel.db import dialect_of
-from app.kernel.errors import ConfigurationRefused
+from app.kernel.errors import ConfigurationRefused, Unavailable
 from ingest.log import durable
 from ingest.models import epoch, subject_key
 
@@ -26,6 +26,12 @@ _FILE: Final = re.compile(r"epoch(?:-([0-9]{4,}))?\.key")
 
 class EpochEnded(Unreadable):
     """The key of this epoch was destroyed, so nothing wrapped under it opens any more."""
+
+
+class EpochAway(Unavailable):
+    """What is sealed cannot be read or written now, as its keys are not there; please try again shortly."""
+
+    code = "keys_away"
 
 
 class EpochKeys(Protocol):
@@ -141,6 +147,17 @@ def current_since(session: Session) -> datetime:
 def retiring(session: Session) -> list[int]:
     """Return the epochs whose keys are still there though newer ones are in use, oldest first."""
     return list(session.scalars(sa.select(epoch.c.epoch).where(epoch.c.state == RETIRING).order_by(epoch.c.epoch)))
+
+
+def why_missing(session: Session, number: int, keys: EpochKeys) -> EpochEnded | EpochAway:
+    """Return what to raise where the key of an epoch is missing: it was destroyed, or it is away and may come back.
+
+    An older database takes an epoch for the current one that a newer key has followed: that one ended.
+    """
+    state = session.scalar(sa.select(epoch.c.state).where(epoch.c.epoch == number))
+    if state == RETIRING or (state == CURRENT and keys.secret(number + 1) is None):
+        return EpochAway(f"The key {name_of(number)}.key is not there; please try again shortly.")
+    return EpochEnded(f"the key of epoch {number} is gone")
 
 
 def check(session: Session, keys: EpochKeys) -> None:

@@ -96,7 +96,7 @@ class SubjectKeys:
         return crypto.seal_text(key, text, f"{place}|{class_}|{subject}")
 
     def open_value(self, value: bytes, subject: str, class_: str, place: str) -> str:
-        """Decrypt a column value; raises `SubjectErased` where the key is gone."""
+        """Decrypt a column value; raises `SubjectErased` where the key is gone, `EpochAway` while the keys are."""
         return _opened(self._key(subject, class_, make=False), value, subject, class_, place)
 
     def reader(self, subjects: Collection[str], class_: str) -> Reader:
@@ -127,7 +127,11 @@ class SubjectKeys:
         return self._opener(class_).open(subject, (row.wrapped, row.epoch))
 
     def _opener(self, class_: str) -> _Opener:
-        return _Opener(self._epochs, lambda subject: self._wrapped([subject], class_).get(subject))
+        return _Opener(self._epochs, lambda subject: self._wrapped([subject], class_).get(subject), self._why_missing)
+
+    def _why_missing(self, number: int) -> Exception:
+        with self._db.read() as session:
+            return epochs.why_missing(session, number, self._epochs.keys)
 
     def _row(self, subject: str, class_: str, *, make: bool) -> Any:  # a row
         row = self._db.one(_WRAPPED, {"subject": subject, "of_class": class_})
@@ -138,11 +142,15 @@ class SubjectKeys:
         with self._db.begin() as session:
             # Held until this is committed, so that no key is made under an epoch after its rows were counted.
             number = epochs.current(session, locked=True)
+            try:
+                over = self._epochs.secret(number)
+            except EpochEnded as error:
+                raise epochs.why_missing(session, number, self._epochs.keys) from error
             values = {
                 "subject": subject,
                 "class": class_,
                 "epoch": number,
-                "wrapped": crypto.wrap(self._epochs.secret(number), fresh),
+                "wrapped": crypto.wrap(over, fresh),
                 "created_at": self._clock.now(),
             }
             insert_once(session, subject_key, values)
@@ -151,21 +159,28 @@ class SubjectKeys:
 
 @dataclass(frozen=True, slots=True)
 class _Opener:
-    """Unwraps keys. An epoch may end between reading a key and opening it: then the key is read again, once."""
+    """Unwraps keys. An epoch may end between reading a key and opening it: then the key is read again, once.
+
+    Raises what `epochs.why_missing` returns where the key over it is missing still.
+    """
 
     epochs: OpenKeys
     again: Callable[[str], Wrapped | None]
+    why_missing: Callable[[int], Exception]
 
     def open(self, subject: str, wrapped: Wrapped) -> Secret | None:
         try:
             return crypto.unwrap(self.epochs.secret(wrapped[1]), wrapped[0])
-        except EpochEnded:
+        except EpochEnded as error:
             fresh = self.again(subject)
             if fresh is None:
                 return None
             if fresh == wrapped:
-                raise
+                raise self.why_missing(wrapped[1]) from error
+        try:
             return crypto.unwrap(self.epochs.secret(fresh[1]), fresh[0])
+        except EpochEnded as error:
+            raise self.why_missing(fresh[1]) from error
 
 
 class Reader:
