@@ -184,7 +184,7 @@ def _integrity(look: Look) -> Reading:
     compared = 0
     newest = [one for kind in rounds.Kind if (one := rounds.newest(look.session, kind)) is not None]
     wrong += [
-        Violation(component="rounds", object_id=one.id, says=f"found {one.mismatches} places that differ")
+        Violation(component="rounds", object_id=one.id, says=_found(one.mismatches))
         for one in rounds.broken_since_sound(look.session)
     ]
     for lo, hi in _slices(head.size, look):
@@ -207,6 +207,11 @@ def _integrity(look: Look) -> Reading:
         },
         unknown=None if _is_watched(look) else "not_observed",
     )
+
+
+def _found(places: int) -> str:
+    differ = "1 place that differs" if places == 1 else f"{places} places that differ"
+    return f"found {differ}; this stands until `onepay log verify` finds none"
 
 
 def _is_watched(look: Look) -> bool:
