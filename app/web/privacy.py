@@ -22,6 +22,7 @@ from app.kernel.access import (
     Acr,
     ActorKind,
 )
+from app.kernel.clock import parse_rfc3339
 from app.kernel.errors import Invalid, Unavailable
 from app.web import pages
 from compliance.catalog import purposes
@@ -39,7 +40,7 @@ from compliance.privacy import (
     rights,
 )
 from compliance.privacy import package as content
-from compliance.privacy.erasure import certificates, planning
+from compliance.privacy.erasure import certificates, planning, staying
 from compliance.privacy.history import Look
 from compliance.privacy.request import Asked, Item, Kind
 from compliance.retention import policies
@@ -334,7 +335,7 @@ def stop(token: str) -> Response:
 def last_letter(token: str) -> Response:
     """Show the customer's version of a certificate: categories and laws, and nothing of how it is built here."""
     with system().db.read() as session:
-        found = certificates.by_link(session, token)
+        found, classes = certificates.by_link(session, token), policies.kept(session)
     if found is None:
         return _page("certificate.html", c=None)
     body, sha256 = found
@@ -342,8 +343,14 @@ def last_letter(token: str) -> Response:
     for one in body["erased"]:
         gone[one["category"], one["how"]] += one["entries"]
     erased = [(category, how, entries) for (category, how), entries in sorted(gone.items())]
-    stays = sorted({(one["category"], one["law"], one["until"]) for one in body["stays"]})
-    return _page("certificate.html", c=body, sha256=sha256, erased=erased, stays=stays)
+    kept: dict[tuple[str, str, str], set[str]] = {}
+    for one in body["stays"]:
+        law = one["law"] if one["class"] in classes else "–"
+        kept.setdefault((staying.says(one["class"], classes), law, one["until"]), set()).add(one["category"])
+    stays = [(*why, sorted(categories)) for why, categories in sorted(kept.items())]
+    ended = body.get("irrecoverable_not_before") or body["irrecoverable_from"]
+    instants = [f"{parse_rfc3339(at):%-d %B %Y, %H:%M} UTC" for at in (body["erased_at"], ended)]
+    return _page("certificate.html", c=body, sha256=sha256, erased=erased, stays=stays, instants=instants)
 
 
 def _take(wanted: Asked, template: str, **values: Any) -> Response:

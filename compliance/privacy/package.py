@@ -353,9 +353,10 @@ def _json(value: Any) -> bytes:
     return (json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
 
 
-_STYLE: Final = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;
+_STYLE: Final = """body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;
 color:#1a1f1d;background:#fff}h1,h2{line-height:1.2}table{border-collapse:collapse;width:100%;margin:1rem 0}
-th,td{text-align:left;vertical-align:top;border-bottom:1px solid #ccd3cf;padding:.4rem .6rem;overflow-wrap:anywhere}
+th,td{text-align:left;vertical-align:top;border-bottom:1px solid #ccd3cf;padding:.4rem .6rem;overflow-wrap:break-word}
+th{white-space:nowrap}
 @media (prefers-color-scheme:dark){body{color:#e7ecea;background:#111614}th,td{border-color:#3a4541}a{color:#8fd0b8}}"""
 
 
@@ -394,7 +395,7 @@ def _report(content: Content) -> str:
         )
     used = sorted({name for record in found.records for name in record.purposes if name in known})
     whys = [[known[n].says, known[n].law, known[n].balancing or "", "; ".join(known[n].recipients)] for n in used]
-    looks = [[rfc3339(each.at), each.purpose, each.role, each.system] for each in content.looks]
+    looks = [[f"{each.at:%-d %B %Y, %H:%M}", each.purpose, each.role, each.system] for each in content.looks]
     rules = redaction_rules()
     left_out = [[rules.get(rule, rule), count] for rule, count in sorted(found.redactions.items())]
     skipped = [[each.info.name, each.skipped] for each in found.searched if each.skipped]

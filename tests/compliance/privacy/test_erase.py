@@ -13,6 +13,7 @@ from app.identity.models import contact, password
 from app.identity.models import session as sessions
 from app.kernel import crypto
 from app.kernel.approvals import ApprovalMissing, Verdict
+from app.kernel.clock import parse_rfc3339
 from app.kernel.errors import Forbidden, NotFound, SamePerson, WrongState
 from compliance.privacy import rights as services
 from compliance.privacy.erasure import certificates, deciding, execution
@@ -129,7 +130,8 @@ def test_the_last_letter_leads_to_the_certificate(staffed: tuple[Rights, Person,
     with rights.db.read() as session:
         body = certificates.by_request(session, request_id)
     assert (page.status_code, body["approved_root"] != "") == (200, True)
-    for said in (request_id, body["irrecoverable_not_before"], body["event"], "Address"):
+    not_before = f"{parse_rfc3339(body['irrecoverable_not_before']):%-d %B %Y, %H:%M} UTC"
+    for said in (request_id, not_before, body["event"], "Address"):
         assert said in page.text
     assert "app_contact" not in page.text
     assert rights.house.browser().get("/privacy/certificate/none").status_code == 404
