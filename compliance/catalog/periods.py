@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _SHAPE: Final = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.ASCII)
 YEARS_MAX: Final = 100
 """What is longer is a slip of the hand, and reckoning back by it leaves our calendar."""
 _DIGITS_MAX: Final = 8
+_DAYS: Final = tuple(datetime(2027 + month // 12, month % 12 + 1, 1, tzinfo=UTC) for month in range(48))
+"""Days of all months, with a leap day among them at each place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,10 @@ class Period:
     def before(self, at: datetime) -> datetime:
         """Return the instant before which a period that began has ended by now."""
         return add_months(at, -self.months) - self.span
+
+    def exceeds(self, other: Period) -> bool:
+        """Tell whether it can be the longer one, whenever both begin: 1,826 days can end before five years do."""
+        return any(self.after(day) > other.after(day) for day in _DAYS)
 
     def in_words(self) -> str:
         """Return the period as people say it."""

@@ -12,7 +12,7 @@ from app.kernel import documents
 from app.kernel.errors import ConfigurationRefused
 from compliance.catalog.periods import Period, parse
 
-_KEYS = {"says", "anchor", "keep", "floor", "then", "blocks_erasure", "ground"}
+_KEYS = {"says", "anchor", "keep", "floor", "ceiling", "then", "blocks_erasure", "ground"}
 BEGINS: Final[Mapping[str, str]] = {
     "account.closed": "after the account is closed",
     "authorisation done": "after the payment is authorised",
@@ -44,6 +44,7 @@ class RetentionClass:
     anchor: str
     keep: Period
     floor: Period | None
+    ceiling: Period | None
     then: str
     blocks_erasure: str
     ground: str
@@ -73,13 +74,13 @@ def read(text: str) -> Mapping[str, RetentionClass]:
     found, wrong = {}, []
     for name, said in document["classes"].items():
         unknown = set(said) - _KEYS
-        missing = _KEYS - set(said) - {"floor"}
+        missing = _KEYS - set(said) - {"floor", "ceiling"}
         if unknown or missing:
             wrong.append(f"{name}: unknown {sorted(unknown)}, missing {sorted(missing)}")
             continue
         try:
             keep = parse(said["keep"])
-            floor = parse(said["floor"]) if "floor" in said else None
+            floor, ceiling = (parse(said[name]) if name in said else None for name in ("floor", "ceiling"))
         except ValueError as error:
             wrong.append(f"{name}: {error}")
             continue
@@ -87,14 +88,17 @@ def read(text: str) -> Mapping[str, RetentionClass]:
             wrong.append(f"{name}: no words for the anchor {said['anchor']!r}")
         if said["then"] not in _THEN:
             wrong.append(f"{name}: {said['then']!r} is nothing that can be done")
-        if floor is not None and (keep.months, keep.span) < (floor.months, floor.span):
+        if floor is not None and floor.exceeds(keep):
             wrong.append(f"{name}: {keep.text} is below its legal floor of {floor.text}")
+        if ceiling is not None and keep.exceeds(ceiling):
+            wrong.append(f"{name}: {keep.text} is above its ceiling of {ceiling.text}")
         found[name] = RetentionClass(
             id=name,
             says=said["says"],
             anchor=said["anchor"],
             keep=keep,
             floor=floor,
+            ceiling=ceiling,
             then=said["then"],
             blocks_erasure=said["blocks_erasure"],
             ground=said["ground"],

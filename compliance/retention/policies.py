@@ -36,6 +36,12 @@ class PolicyBelowFloor(Invalid):
     code = "policy_below_floor"
 
 
+class PolicyAboveCeiling(Invalid):
+    """The ground for which this is kept does not carry so far."""
+
+    code = "policy_above_ceiling"
+
+
 class PeriodUnknown(Invalid):
     """This is no length of time such as P13M, P90D or P5Y."""
 
@@ -118,7 +124,8 @@ def propose(
 ) -> str:
     """Propose another period for a class; returns the approval's id.
 
-    Raises `NotFound`, `PeriodUnknown`, `PolicyBelowFloor`, and `PolicyMoved` while another proposal waits.
+    Raises `NotFound`, `PeriodUnknown`, `PolicyBelowFloor`, `PolicyAboveCeiling`, and `PolicyMoved` while another
+    proposal waits.
     """
     ctx.actor.require(PRIVACY_POLICY_PROPOSE)
     of = catalogue.shipped().get(class_)
@@ -248,8 +255,10 @@ def _checked(of: RetentionClass, keep: str) -> Period:
         period = parse(keep.strip().upper())
     except ValueError as error:
         raise PeriodUnknown(param="keep") from error
-    if of.floor is not None and (period.months, period.span) < (of.floor.months, of.floor.span):
+    if of.floor is not None and of.floor.exceeds(period):
         raise PolicyBelowFloor(f"{of.id} is kept for {of.floor.in_words()} at the least: {of.ground}.", param="keep")
+    if of.ceiling is not None and period.exceeds(of.ceiling):
+        raise PolicyAboveCeiling(f"{of.id} is kept for {of.ceiling.in_words()} at the most: {of.ground}.", param="keep")
     return period
 
 

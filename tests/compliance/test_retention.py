@@ -25,7 +25,7 @@ from app.kernel.clock import StillClock
 from app.kernel.context import Context
 from app.kernel.crypto import Secret
 from app.kernel.db import UtcDateTime
-from app.kernel.errors import Forbidden, SamePerson, Unavailable
+from app.kernel.errors import Forbidden, Invalid, SamePerson, Unavailable
 from app.kernel.marks import personal
 from app.kernel.marks import technical as plain
 from compliance.catalog.retention import shipped
@@ -523,6 +523,40 @@ def test_refusals_have_their_codes(house: Installation) -> None:
         holds.place(session, good, ctx(house, "olga"), parts=house.system.retention)
     with pytest.raises(holds.CaseTaken), system.db.begin() as session:
         holds.place(session, good, ctx(house, "olga"), parts=house.system.retention)
+
+
+@pytest.mark.parametrize(
+    ("class_", "keep", "code"),
+    [
+        ("card.sensitive", "P5Y", "policy_above_ceiling"),
+        ("card.sensitive", "PT16M", "policy_above_ceiling"),
+        ("card.sensitive", "PT15M", None),
+        ("aml.cdd", "P90Y", "policy_above_ceiling"),
+        ("aml.cdd", "P10Y1D", "policy_above_ceiling"),
+        ("aml.cdd", "P10Y", None),
+        ("aml.cdd", "P1826D", "policy_below_floor"),
+        ("aml.cdd", "P1827D", None),
+        ("rights.package", "P99Y", "policy_above_ceiling"),
+        ("account.contact", "P50Y", "policy_above_ceiling"),
+        ("session", "P400D", "policy_above_ceiling"),
+        ("backup", "P0D", "policy_below_floor"),
+        ("backup", "P60D", None),
+    ],
+)
+def test_a_period_keeps_between_floor_and_ceiling(
+    house: Installation, class_: str, keep: str, code: str | None
+) -> None:
+    book = house.system.approvals
+
+    def propose() -> None:
+        with house.system.db.begin() as session:
+            policies.propose(session, class_, keep, "", "because of this reason", ctx(house, "olga"), approvals=book)
+
+    if code is None:
+        return propose()
+    with pytest.raises(Invalid) as refused:
+        propose()
+    assert refused.value.code == code
 
 
 def test_one_run_of_a_class_at_a_time(house: Installation) -> None:

@@ -74,9 +74,10 @@ def _hold_form() -> list[Part]:
 
 def _policy_form(policy: Policy) -> list[Part]:
     name = policy.class_
-    floor = f", at least {policy.of.floor.in_words()}" if policy.of.floor else ""
+    bounds = f", at least {policy.of.floor.in_words()}" if policy.of.floor else ""
+    bounds += f", at most {policy.of.ceiling.in_words()}" if policy.of.ceiling else ""
     return [
-        html.P(f"Now {policy.keep.in_words()} ({policy.keep.text}) {policy.of.begins}{floor}: {policy.ground}."),
+        html.P(f"Now {policy.keep.in_words()} ({policy.keep.text}) {policy.of.begins}{bounds}: {policy.ground}."),
         acts.form(
             "Change the period",
             dmc.TextInput(
