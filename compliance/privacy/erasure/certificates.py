@@ -18,6 +18,7 @@ from app.kernel.errors import NotFound
 from compliance.catalog.retention import RetentionClass
 from compliance.certificates import demand_same
 from compliance.privacy import moving, recipients, requests
+from compliance.privacy.collecting import NOT_SEARCHED
 from compliance.privacy.erasure import batches, planning, staying
 from compliance.privacy.erasure.planning import GOES
 from compliance.privacy.models import erasure_certificate, request
@@ -95,6 +96,7 @@ def certify(
         "keys_destroyed": classes,
         "disputed": "Whether destroying a key is erasing is disputed; what can be rewritten is erased itself.",
         "stays": kept,
+        "beside": _beside(known_classes),
         "recipients": [
             {"name": one.name, "told_by": one.due.isoformat()} for one in recipients.of_request(session, found.id)
         ],
@@ -177,6 +179,15 @@ def _kept_of(rows: Sequence[Any], classes: Mapping[str, RetentionClass], ctx: Co
             }
         )
     return kept
+
+
+def _beside(classes: Mapping[str, RetentionClass]) -> list[dict[str, str]]:
+    """Return what may name somebody and no plan finds by them; the same for everybody, whatever there is of it."""
+    notes = (
+        "What colleagues wrote down of an incident, such as notes and why it was closed, may name the people it is "
+        f"about. It stays with the incident: {classes['incident'].in_words}."
+    )
+    return [{"what": "notes of colleagues", "why": notes}, {"what": "mail", "why": dict(NOT_SEARCHED)["mail"]}]
 
 
 def _approved(session: Session, request_id: str) -> dict[str, Any]:

@@ -257,6 +257,8 @@ def _certificate(view: View, body: Mapping[str, Any]) -> Part:
                 ("Disputed", body["disputed"]),
             ),
             *([html.P("What stays", className="strong mt8"), chain(stays, cls="words-of")] if stays else []),
+            # The first certificates did not say it.
+            *[html.P(one["why"], className="dim") for one in body.get("beside", [])],
         ],
         className="body",
     )
