@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from app.identity import roles
+from app.identity.models import factor
 from app.kernel.clock import StillClock
 from compliance import deadlines
 from compliance.attest import exceptions
@@ -70,3 +72,23 @@ def test_failures_stand_above_changes_and_rows_without_owner_can_be_signed(house
     assert "Without owner" in drawn
     assert re.search(r"tasks\?do=attest&of=pci%3A", drawn)
     assert "do=attest" not in room.analyst.draw(PATH), "who signs nothing is offered nothing to sign"
+
+
+def test_a_look_at_what_is_excepted_that_brings_nothing_new_says_so(house: Installation) -> None:
+    with house.system.db.begin() as session:
+        of = factor.c.account_id == house.people["olga"].account
+        session.execute(sa.update(factor).where(of).values(removed_at=START))
+        draft = exceptions.Draft(
+            framework=PCI, key="8.4.1", kind=exceptions.Kind.ACCEPTED_RISK, why="New ones come", until=START + 5 * DAY
+        )
+        made = exceptions.propose(session, draft, ctx(house, "olga"), desk=house.system.desk)
+    agree(house, made.approval_id, "omar")
+    officer = Room(installation=house).desk("oda", roles.COMPLIANCE_OFFICER)
+    clock = house.system.clock
+    assert isinstance(clock, StillClock)
+    officer.press("control-run", "pci:8.4.1")
+    clock.move(timedelta(minutes=5))
+    assert "EXCEPTED, unchanged" in officer.press("control-run", "pci:8.4.1").text
+    drawn = officer.draw("/console/compliance/controls", "?sel=pci:8.4.1")
+    assert "FAIL, unchanged" in drawn, "what stands beneath the exception is as it was"
+    assert re.search(r"So since 02 Nov 2026 09:0\d UTC, for \d min\.", drawn)

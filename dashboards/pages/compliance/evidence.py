@@ -46,10 +46,10 @@ def dock_of(view: View, shown: Shown, close: str, ways: Sequence[Part] = ()) -> 
     now, since, found, at = shown.stood, shown.since, shown.found, shown.at
     control = now.control
     bar = [controls.state(now.state), html.B(controls.key(control))]
-    if since is not None:
-        bar.append(html.Span(f"since {controls.day(since)}, {age(at - since)}", className="dim"))
     bar += ways
     inner: list[Any] = [html.P(_sentence(now), className="lead")]
+    if since is not None:
+        inner.append(html.P(f"So since {controls.day(since)} UTC, for {age(at - since)}.", className="dim"))
     viewer = view.sources.viewer()
     may_read = viewer.may(COMPLIANCE_EVIDENCE_READ)
     for leg in sorted(now.legs, key=lambda each: _WORST.index(each.state)):
@@ -203,7 +203,7 @@ def _last_look(leg: Leg, newest: Observation, shown: Shown) -> Part:
     """Return when its probe was asked last, and that it said the same as the evidence where none came of it."""
     if leg.at is None:
         return "–"
-    is_later = leg.at > newest.started_at and leg.state.value == newest.state
+    is_later = leg.at > newest.started_at and (leg.beneath or leg.state).value == newest.state
     return [dated(leg.at), html.Span(f"  {newest.state}, unchanged", className="dim") if is_later else ""]
 
 
