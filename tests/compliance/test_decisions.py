@@ -62,7 +62,7 @@ def decided(house: Installation) -> str:
     agree(house, asked, "dora")
     order = hold_on("court-51", Item(kind="subject", value=house.people["amber_one"].account))
     with system.db.begin() as session:
-        hold_id = holds.place(session, order, ctx(house, "olga"))
+        hold_id = holds.place(session, order, ctx(house, "olga"), parts=system.retention)
     me = Actor(
         id=house.people["amber_one"].account,
         kind=ActorKind.CUSTOMER,
