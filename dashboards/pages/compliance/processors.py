@@ -140,6 +140,7 @@ def _officer(view: View, officer: Officer | None) -> Part:
 
 def _dock(view: View, one: Processor) -> Part:
     missing = one.lacks(view.now.date())
+    bar: list[Part] = [mark("not in order", "cross", "bad") if missing else ok("in order")]
     inner: list[Part] = [
         *([html.P([mark("Missing: ", "cross", "bad"), "; ".join(missing)])] if missing else []),
         facts(
@@ -182,10 +183,9 @@ def _dock(view: View, one: Processor) -> Part:
                 says=html.Div([acts.place(name, one.id), acts.place("processor-end", one.id)]),
             )
         )
-        inner.insert(0, act("Look again or change", view.here("processors", do="edit")))
-    state = mark("not in order", "cross", "bad") if missing else ok("in order")
+        bar.append(act("Look again or change", view.here("processors", do="edit")))
     close = view.here("processors", sel=None)
-    return dock(f"Processor {one.name}", bar=[state], title=one.name, inner=inner, close=close)
+    return dock(f"Processor {one.name}", bar=bar, title=one.name, inner=inner, close=close)
 
 
 def _form(view: View, officer: Officer | None, chosen: Processor | None) -> list[Part]:
@@ -234,7 +234,6 @@ def _entry(one: Processor | None) -> Part:
             label="For which purposes",
             data=uses,
             value=list(one.purposes) if one else [],
-            placeholder="Choose",
             comboboxProps={"withinPortal": False},
         ),
         dmc.TextInput(
