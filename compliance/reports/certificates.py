@@ -24,7 +24,7 @@ from ingest.log import read
 Body: TypeAlias = Mapping[str, Any]
 _RUNS = (
     "Certificate", "Class", "Policy", "Kept for", "Ground", "Ended before", "Planned", "Removed", "Kept for cases",
-    "Approvers", "Decided by", "Verified", "Irrecoverable from", "Root of the plan", "SHA-256", "In the log",
+    "Approvers", "Decided by", "Verified", "Irrecoverable not before", "Root of the plan", "SHA-256", "In the log",
     "Evidence",
 )  # fmt: skip
 _ERASURES = (

@@ -21,7 +21,7 @@ from app.identity.models import session as sessions
 from app.kernel import words
 from app.kernel.access import Actor, ActorKind
 from app.kernel.approvals import Verdict
-from app.kernel.clock import StillClock
+from app.kernel.clock import StillClock, rfc3339
 from app.kernel.context import Context
 from app.kernel.crypto import Secret
 from app.kernel.db import UtcDateTime
@@ -775,7 +775,12 @@ def test_a_certificate_says_that_backups_are_the_operators_and_end_by_the_policy
     with system.db.read() as session:
         certificate = execute.certificate_of(session, run.id)
     assert certificate is not None
-    assert certificate["irrecoverable_from"] == system.clock.now() + timedelta(days=45)
+    not_before = system.clock.now() + timedelta(days=45)
+    assert certificate["irrecoverable_from"] == not_before
+    # What is still to happen is promised by nobody: no day from which, and what it rests on.
+    assert "irrecoverable_from" not in certificate["body"]
+    assert certificate["body"]["irrecoverable_not_before"] == rfc3339(not_before)
+    assert "It rests on this: that backups end" in certificate["body"]["why_not_before"]
     assert certificate["body"]["backups"].startswith("Backups are the operator's and end within 45 days")
 
 
