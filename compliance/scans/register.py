@@ -159,6 +159,9 @@ def enter(session: Session, draft: Draft, ctx: Context) -> Scan:
         }
         for one in draft.findings
     ]
+    elsewhere = next((one["component"] for one in findings if one["component"] not in components), None)
+    if elsewhere is not None:
+        raise ScanInvalid(f"It did not look at {elsewhere}.", param="findings")
     scan_id = ctx.new_id("scn")
     row: dict[str, Any] = {
         "id": scan_id,

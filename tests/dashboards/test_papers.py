@@ -100,14 +100,31 @@ def test_a_scan_is_entered(house: Installation, officer: Desk) -> None:
         "authenticated": "yes",
         "components": "web\nworker",
         "failed": "worker",
+        "findings": "High; worker; Old library; 3 holes are known\n\nlow; web; It tells its version",
+        "rescan_of": None,
         "sha256": None,
     }
+    for wrong in ("worker is bad", "worst; worker; a hole", "high; ; a hole", "high; mail; a hole"):
+        assert officer.said("scan-enter", "new", fields={**fields, "findings": wrong}) == "scan_invalid"
     assert officer.press("scan-enter", "new", fields=fields).status_code == 200
     with house.system.db.read() as session:
         row = session.execute(sa.select(scans.scan)).one()
+        found = session.execute(sa.select(scans.finding).order_by(scans.finding.c.id)).all()
     assert (row.components, row.passed) == (["web", "worker"], ["web"])
+    assert {(one.severity, one.component, one.says) for one in found} == {
+        ("high", "worker", "Old library; 3 holes are known"),
+        ("low", "web", "It tells its version"),
+    }
+    assert "Old library; 3 holes are known" in officer.draw("/console/compliance/scans")
+    assert row.id in officer.draw("/console/compliance/scans", "?do=enter")
+    again = {**fields, "performed_on": "2026-08-10", "components": "worker", "failed": "", "findings": ""}
+    assert officer.press("scan-enter", "new", fields={**again, "rescan_of": row.id}).status_code == 200
+    with house.system.db.read() as session:
+        by_day = sa.select(scans.scan.c.rescan_of).order_by(scans.scan.c.performed_on)
+        assert session.scalars(by_day).all() == [None, row.id]
+    assert ", rescan of 03 Aug 2026" in officer.draw("/console/compliance/scans")
     drawn = officer.draw("/console/compliance/scans")
-    assert "1 closed quarter" in drawn
+    assert "closed quarters missed" in drawn
     answer = officer.press("scan-enter", "new", fields={**fields, "kind": "asv", "failed": ""})
     assert "scan_needs_file" in answer.text
 

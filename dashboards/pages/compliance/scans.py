@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from compliance.catalog.controls import PCI
 from compliance.scans import deployments, register, standing
 from compliance.scans.deployments import Deployment
 from compliance.scans.quarters import Quarter
-from compliance.scans.register import CONTROL, Draft, Finding, Kind, Scan, ScanInvalid
+from compliance.scans.register import CONTROL, Draft, Finding, Found, Kind, Scan, ScanInvalid, Severity
 from compliance.scans.standing import QUARTERLY, Standing
 from dashboards import acts
 from dashboards.acts import Deed
@@ -60,7 +60,7 @@ def layout(view: View) -> Any:  # a Dash component
         found = [standing.of_kind(session, kind, today, until=end) for kind in QUARTERLY]
         scans = register.listed(session, viewer)
         open_ = register.findings(session, viewer)
-        form = _form(view, session) if viewer.may(COMPLIANCE_SCAN_WRITE) else []
+        form = _form(view, session, scans) if viewer.may(COMPLIANCE_SCAN_WRITE) else []
     right: list[Part] = [updated(view.now)]
     if viewer.may(COMPLIANCE_SCAN_WRITE):
         right.append(act("Enter a scan", view.here("scans", do="enter", kind=None)))
@@ -163,10 +163,11 @@ def _passed(quarter: Quarter) -> Part:
 def _scans(found: Sequence[Scan]) -> Part:
     if not found:
         return panel("Scans", empty("None entered.", "Enter one with its day, scanner and components."), cls="last")
+    by_id = {one.id: one for one in found}
     rows = [
         [
             html.Span(f"{one.performed_on:%d %b %Y}", className="nowrap"),
-            WORDS[one.kind],
+            html.Span([WORDS[one.kind], *_rescans(one, by_id)]),
             one.scanner,
             counted_words(len(one.components), "component"),
             ok("passed") if one.is_passed else mark(f"{len(one.components) - len(one.passed)} failed", "cross", "bad"),
@@ -208,7 +209,15 @@ def _days(count: int) -> str:
     return counted_words(count, "day")
 
 
-def _form(view: View, session: Session) -> list[Part]:
+def _rescans(one: Scan, by_id: Mapping[str, Scan]) -> list[Part]:
+    """Return of which scan one is the rescan, where it is."""
+    if one.rescan_of is None:
+        return []
+    before = by_id.get(one.rescan_of)
+    return [html.Span(f", rescan of {before.performed_on:%d %b %Y}" if before else ", a rescan", className="dim")]
+
+
+def _form(view: View, session: Session, scans: Sequence[Scan]) -> list[Part]:
     if view.words.get("do") != "enter":
         return []
     reports = {
@@ -246,6 +255,25 @@ def _form(view: View, session: Session) -> list[Part]:
         ),
         dmc.Textarea(id=id_("components"), label="Looked at", description="One a line", autosize=True, minRows=2),
         dmc.Textarea(id=id_("failed"), label="Did not pass", description="One a line", autosize=True, minRows=1),
+        dmc.Textarea(
+            id=id_("findings"),
+            label="Findings",
+            description="One a line: how bad (critical, high, medium or low), where, and what it is, with semicolons",
+            placeholder="high; worker; a library with a known hole",
+            autosize=True,
+            minRows=2,
+        ),
+        dmc.Select(
+            id=id_("rescan_of"),
+            label="Rescan of",
+            description="The earlier scan of the same kind whose failures it looked at again",
+            data=[
+                {"value": one.id, "label": f"{one.performed_on:%d %b %Y}, {WORDS[one.kind]}: {one.scanner}"}
+                for one in scans
+            ],
+            clearable=True,
+            comboboxProps={"withinPortal": False},
+        ),
         dmc.Select(
             id=id_("sha256"),
             label="Report",
@@ -284,6 +312,8 @@ def wire(console: Console) -> None:
                 authenticated=deed.text("authenticated") == "yes",
                 components=_listed(deed.text("components")),
                 failed=_listed(deed.text("failed")),
+                findings=_findings_of(deed.text("findings")),
+                rescan_of=deed.text("rescan_of") or None,
                 sha256=deed.text("sha256") or None,
             ),
             ctx,
@@ -294,9 +324,34 @@ def wire(console: Console) -> None:
         register.fix(session, deed.of, ctx.at.date(), ctx)
         return "Mended"
 
-    names = ("kind", "performed_on", "scanner", "authenticated", "components", "failed", "sha256")
+    names = (
+        "kind",
+        "performed_on",
+        "scanner",
+        "authenticated",
+        "components",
+        "failed",
+        "findings",
+        "rescan_of",
+        "sha256",
+    )
     acts.wire(console, "scan-enter", COMPLIANCE_SCAN_WRITE, enter, fields=[(name, "value") for name in names])
     acts.wire(console, "finding-fix", COMPLIANCE_SCAN_WRITE, fix)
+
+
+def _findings_of(text: str) -> tuple[Found, ...]:
+    """Return the findings of a form, one a line; raises `ScanInvalid`, which names the line that is none."""
+    found = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        bad, *rest = (part.strip() for part in line.split(";", 2))
+        if bad.lower() not in set(Severity) or len(rest) != 2 or not all(rest):
+            says = f"Line {number} of the findings is not such as: high; worker; a library with a known hole."
+            raise ScanInvalid(says, param="findings")
+        component, what = rest
+        found.append(Found(severity=Severity(bad.lower()), component=component, says=what))
+    return tuple(found)
 
 
 def _listed(text: str) -> tuple[str, ...]:
