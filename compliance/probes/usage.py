@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -15,13 +15,15 @@ from compliance.catalog import periods, purposes
 from compliance.catalog.purposes import Purpose
 from compliance.contracts.gate import ProcessingGate
 from compliance.contracts.probes import VIOLATIONS_KEPT, Kind, Look, Probe, Reading, Use, Violation, WhenEmpty
-from compliance.privacy import consent, graph, letters, restrict
+from compliance.privacy import clock, consent, graph, letters, restrict
+from compliance.privacy.clock import LegalCalendar
 from compliance.privacy.gate import COMPELLING
 from compliance.privacy.models import CONSENT_CLASS, consent_receipt, consent_text, objection, request, restriction
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Kind as Right
 from compliance.privacy.request import State as Stage
 from compliance.probes.planted import PLANTED, planted_request
+from compliance.probes.rights import LATE_SHOWN
 from compliance.retention import policies
 from ingest.log import read
 from ingest.store.port import walk
@@ -65,7 +67,7 @@ def probes(parts: Privacy, gate: ProcessingGate) -> tuple[Probe, ...]:
             name="privacy.objections",
             kind=Kind.STATE,
             asks="Objections; wrong is one whose use goes on undecided, is decided late, or overruled without grounds.",
-            read=partial(_objections, gate=gate),
+            read=partial(_objections, gate=gate, calendar=clock.of(parts.settings)),
             plant=_plant_groundless,
             empty_means=WhenEmpty.NOT_APPLICABLE,
             use=Use.CUSTOMERS,
@@ -217,9 +219,9 @@ def _plant_unrestricted(look: Look, *, parts: Privacy) -> str:
     )
 
 
-def _objections(look: Look, *, gate: ProcessingGate) -> Reading:
+def _objections(look: Look, *, gate: ProcessingGate, calendar: LegalCalendar) -> Reading:
     known, counted, wrong = purposes.shipped(), 0, []
-    due_of = {row.id: row.due_at for row in look.session.execute(sa.select(request.c.id, request.c.due_at))}
+    days = _days(look.session, calendar)
     for row in look.session.execute(sa.select(objection)):
         look.deadline.check()
         counted += 1
@@ -228,12 +230,11 @@ def _objections(look: Look, *, gate: ProcessingGate) -> Reading:
             wrong.append(Violation(component="objections", object_id=object_id, says=says))
 
         stands = row.decision is None or row.decision == restrict.UPHELD
-        overruled = _overruled_since(look.session, row)
-        if stands and not overruled and row.purpose in known and gate.allowed(look.session, row.subject, row.purpose):
+        # One that was upheld stands whatever became of a later one: its person objected once, and that was granted.
+        if stands and row.purpose in known and gate.allowed(look.session, row.subject, row.purpose):
             say(f"stands, and {row.purpose} goes on")
-        due = due_of.get(row.request_id)
-        if row.decision is None and due is not None and look.at >= due:
-            say("is not decided, and its day has ended")
+        if (late := _late(row, days.get(row.request_id), look, calendar)) is not None:
+            say(late)
         if row.decision == COMPELLING and not words.says_enough(row.grounds or ""):
             say("was overruled and no ground is kept")
     for id_, purpose in look.session.execute(
@@ -247,13 +248,26 @@ def _objections(look: Look, *, gate: ProcessingGate) -> Reading:
     return Reading(population={"objections": counted}, violations=wrong)
 
 
-def _overruled_since(session: Session, row: Any) -> bool:  # a row of `objection`
-    """Tell whether a later objection of the same person to the same use was overruled: it is the one that decides."""
-    of = objection.c
-    later = sa.select(of.id).where(
-        of.subject == row.subject, of.purpose == row.purpose, of.at > row.at, of.decision == COMPELLING
-    )
-    return session.execute(later.limit(1)).first() is not None
+def _days(session: Session, calendar: LegalCalendar) -> Mapping[str, date]:
+    """Return the last day of each request to object, as its receipt sets it."""
+    of, found = request.c, {}
+    query = sa.select(of.id, of.received_on, of.paused_days, of.is_extended).where(of.kind == Right.OBJECTION.value)
+    for row in session.execute(query):
+        months = clock.EXTENDED_MONTHS if row.is_extended else clock.MONTHS
+        found[row.id] = calendar.due(date.fromisoformat(row.received_on), months, row.paused_days)
+    return found
+
+
+def _late(row: Any, due: date | None, look: Look, calendar: LegalCalendar) -> str | None:  # a row of `objection`
+    """Return what is late about an objection; a decision that came late counts for ninety days, as answers do."""
+    if due is None:
+        return None
+    due_at = calendar.end_of(due)
+    if row.decision is None:
+        return "is not decided, and its day has ended" if look.at >= due_at else None
+    if row.decided_at is not None and row.decided_at >= due_at > look.at - LATE_SHOWN:
+        return f"was decided after {due.isoformat()}"
+    return None
 
 
 def _plant_groundless(look: Look) -> str:

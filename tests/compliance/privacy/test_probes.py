@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.identity import roles
 from app.kernel.clock import StillClock
 from compliance.engine.verdict import Canary
 from compliance.privacy import consent, intake, moving, rectify, restrict
+from compliance.privacy.gate import Gate
 from compliance.privacy.models import objection, request, request_step, restriction
 from compliance.privacy.request import Asked
+from compliance.probes import usage
 from compliance.retention import runs
 from compliance.states import State
 from ingest.events.access import DataRead
@@ -184,10 +187,45 @@ def test_an_objection_nobody_decides_fails_article_21(rights: Rights, person: Pe
     with rights.db.begin() as session:
         grounds = "Misuse of this account was shown by a court."
         restrict.decide_objection(session, request_id, "compelling_grounds", grounds, ctx, parts=rights.parts)
+        due = session.scalar(sa.select(request.c.due).where(request.c.id == request_id))
+    # Deciding late is no way out: it is told as long as a late answer is, whatever day is kept beside the request.
+    assert said(rights, "privacy.objections") == (State.FAIL, [f"was decided after {due}"])
+    with rights.db.begin() as session:
+        later = rights.clock.now() + timedelta(days=99)
+        session.execute(sa.update(request).where(request.c.id == request_id).values(due_at=later, due="2099-01-01"))
+    assert said(rights, "privacy.objections")[1] == [f"was decided after {due}"]
+    rights.clock.move(timedelta(days=90))
     assert said(rights, "privacy.objections") == (State.PASS, [])
     with rights.db.begin() as session:
         session.execute(sa.update(objection).values(grounds=None))
     assert said(rights, "privacy.objections")[1] == ["was overruled and no ground is kept"]
+
+
+def test_an_objection_that_was_upheld_stands_whatever_became_of_a_later_one(rights: Rights, person: Person) -> None:
+    """The gate decides: what once was granted is not taken back by a later one that was overruled."""
+    ctx = rights.colleague(rights.house.people["olga"], roles.COMPLIANCE_OFFICER)
+    grounds = "Misuse of this account was shown by a court."
+    for decision in ("upheld", "compelling_grounds"):
+        request_id = rights.ask(person, "objection", purpose="profiling")
+        rights.clock.move(timedelta(minutes=1))
+        with rights.db.begin() as session:
+            restrict.decide_objection(session, request_id, decision, grounds, ctx, parts=rights.parts)
+    gate = Gate()
+    with rights.db.read() as session:
+        assert not gate.allowed(session, person.account, "profiling")
+    assert said(rights, "privacy.objections") == (State.PASS, [])
+
+    class Lenient(Gate):
+        """A gate that goes by the newest decision alone."""
+
+        def allowed(self, session: Session, subject: str, purpose: str) -> bool:
+            return True
+
+    observer = rights.house.system.controls
+    (probe,) = (one for one in usage.probes(rights.parts, Lenient()) if one.name == "privacy.objections")
+    seen = observer.observe(probe, is_test_due=True)
+    assert seen is not None
+    assert [one.says for one in seen.reading.violations] == ["stands, and profiling goes on"]
 
 
 def test_an_answer_that_no_step_tells_of_is_named(rights: Rights, person: Person) -> None:
