@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
@@ -11,9 +12,12 @@ from compliance.reports.document import Cell, Document, Seal, Table, minute, sea
 from compliance.reports.parts import Making, Reports
 from ingest import models as log
 from ingest.log import forgotten, witness
+from ingest.log.forgotten import Removal
 
 CHECKPOINTS_SHOWN: Final = 25
 ROUNDS_SHOWN: Final = 50
+OF_NOW: Final = ", as of now"
+UNENDED: Final = "not ended yet"
 
 
 def build(session: Session, making: Making, parts: Reports) -> Document:
@@ -23,7 +27,7 @@ def build(session: Session, making: Making, parts: Reports) -> Document:
     broken = [row for row in rounds if row.mismatches]
     full = next((row for row in rounds if row.kind == "full"), None)
     held = session.scalar(sa.select(sa.func.count()).where(log.entry.c.sequence <= seal.size)) or 0
-    seen = witness.standing(session)
+    seen, now = witness.standing(session), OF_NOW if making.is_past else ""
     if broken:
         lead = f"Comparing found differences in {len(broken)} rounds; the first is: {broken[-1].findings[0]}."
     elif not rounds:
@@ -41,9 +45,9 @@ def build(session: Session, making: Making, parts: Reports) -> Document:
         ("Last whole recomputation", minute(full.at) if full else None),
         ("Last sample", minute(next((row.at for row in rounds if row.kind == "sample"), None))),
         ("Rounds with differences", len(broken)),
-        ("Witness", f"{seen.name}, {seen.rating}" if seen else None),
-        ("Witness has seen", seen.size if seen else None),
-        ("Witness seen at", minute(seen.at) if seen else None),
+        (f"Witness{now}", f"{seen.name}, {seen.rating}" if seen else None),
+        (f"Witness has seen{now}", seen.size if seen else None),
+        (f"Witness seen at{now}", minute(seen.at) if seen else None),
     )
     return Document(
         kind=making.kind,
@@ -125,7 +129,8 @@ def _months(session: Session, seal: Seal, making: Making, parts: Reports) -> Tab
     return Table(
         name="archive",
         title="Months in the archive",
-        says="Sealed files of bodies by class and month; the current month is still open.",
+        says="Sealed files of bodies by class and month; the current month is still open."
+        + (" These are the files that lie there now." if making.is_past else ""),
         columns=("Class", "Month", "Bodies", "First", "Last", "Kept for a case", "SHA-256"),
         rows=tuple(rows),
     )
@@ -139,10 +144,18 @@ def _removed(session: Session, seal: Seal, making: Making) -> Table:
         says="Bodies that lawfully went. Their entries and proofs stay; the root did not change by it.",
         columns=("Class", "Month", "First", "Last", "Bodies", "Kept for cases", "State", "Run", "Ended"),
         rows=tuple(
-            (one.class_, one.month, one.first, one.last, one.count, one.held, one.state, one.run, minute(one.ended_at))
+            (one.class_, one.month, one.first, one.last, one.count, one.held, state, one.run, minute(ended_at))
             for one in found
+            for state, ended_at in [_then(one, making)]
         ),
     )
+
+
+def _then(one: Removal, making: Making) -> tuple[str, datetime | None]:
+    """Return how far a removal had come and when it ended: of one that ended later only that it had begun."""
+    if one.ended_at is not None and one.ended_at > making.as_of:
+        return UNENDED, None
+    return one.state, one.ended_at
 
 
 def _repeat(seal: Seal) -> Table:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from compliance import posture
 from compliance.catalog.controls import GDPR, PCI
 from compliance.engine import history
+from compliance.privacy import clock
 from compliance.privacy import models as privacy
 from compliance.registers import models as breaches
 from compliance.registers import processors
@@ -20,6 +21,7 @@ from compliance.reports import evidence
 from compliance.reports.document import NOTHING, UNTOLD, Document, Table, minute, seal_at, written_over
 from compliance.reports.evidence import Known
 from compliance.reports.parts import Making, Reports
+from compliance.reports.then import awareness, dues
 from compliance.retention import models as retention
 from compliance.scans import standing as scans
 from compliance.states import State
@@ -47,7 +49,7 @@ def build(session: Session, framework: str, making: Making, parts: Reports) -> D
     tables = [_controls(rows), _changes(rows, making), _outages(rows), _exceptions(rows, making), _soon(rows, making)]
     tables.append(_quarters(session, rows, making))
     if framework == GDPR:
-        tables += _duties(session, making)
+        tables += _duties(session, making, parts)
     else:
         tables.append(_scans(session, making))
     return Document(
@@ -220,7 +222,21 @@ def _scans(session: Session, making: Making) -> Table:
     )
 
 
-def _duties(session: Session, making: Making) -> list[Table]:
+def _dues(
+    session: Session, requests: Sequence[Any], making: Making, parts: Reports
+) -> Mapping[str, tuple[str | None, datetime | None]]:
+    """Return until which day each request was to be answered, and when that day ended, as it stood then."""
+    if not making.is_past:
+        return {one.id: (one.due, one.due_at) for one in requests}
+    calendar = clock.of(parts.registers.settings)
+    then = dues(session, [one.id for one in requests], making.as_of)
+    return {
+        one.id: (then[one.id].isoformat(), calendar.end_of(then[one.id])) if one.id in then else (None, None)
+        for one in requests
+    }
+
+
+def _duties(session: Session, making: Making, parts: Reports) -> list[Table]:
     """Requests of people, consents, runs, holds, breaches and processors, without names or ids of people."""
     of = privacy.request.c
     period = (of.received_at >= making.since) & (of.received_at <= making.as_of)
@@ -236,7 +252,8 @@ def _duties(session: Session, making: Making) -> list[Table]:
         sa.select(privacy.request, newest.label("state_then"))
         .where(period | ((of.closed_at.is_(None) | (of.closed_at > making.as_of)) & (of.received_at <= making.as_of)))
         .order_by(of.received_at, of.id)
-    )
+    ).all()
+    days = _dues(session, requests, making, parts)
     receipt = privacy.consent_receipt.c
     consents = session.execute(
         sa.select(receipt.purpose, receipt.action, sa.func.count())
@@ -257,17 +274,17 @@ def _duties(session: Session, making: Making) -> list[Table]:
         Table(
             name="requests",
             title="Requests of people",
-            says="By their clock; who asked is not told here.",
+            says="By their clock, as its events had set it by then; who asked is not told here.",
             columns=("Request", "Kind", "Received", "Due", "State", "Answered", "Clock"),
             rows=tuple(
                 (
                     one.id,
                     one.kind,
                     one.received_on,
-                    one.due,
+                    days[one.id][0],
                     one.state_then,
                     minute(_by(making, one.answered_at)),
-                    _clock(one.due_at, _by(making, one.answered_at or one.closed_at), making.as_of),
+                    _clock(days[one.id][1], _by(making, one.answered_at or one.closed_at), making.as_of),
                 )
                 for one in requests
             ),
@@ -333,7 +350,10 @@ def _breaches(session: Session, making: Making) -> Table:
         sa.select(breaches.breach, told.scalar_subquery().label("told_at"))
         .where(of.recorded_at <= making.as_of, sa.or_(of.closed_at.is_(None), of.closed_at >= making.since))
         .order_by(of.aware_at, of.id)
-    )
+    ).all()
+    known = awareness(session, [one.id for one in rows], making.as_of) if making.is_past else {}
+    aware = {one.id: known.get(one.id, one.aware_at) for one in rows}
+    due = {one.id: aware[one.id] + timedelta(hours=one.hours) for one in rows}
     return Table(
         name="breaches",
         title="Breaches of personal data",
@@ -343,12 +363,12 @@ def _breaches(session: Session, making: Making) -> Table:
             (
                 one.id,
                 one.title,
-                minute(one.aware_at),
-                minute(one.due_at),
+                minute(aware[one.id]),
+                minute(due[one.id]),
                 "closed" if _by(making, one.closed_at) else "open",
                 one.decision if _by(making, one.decided_at) else None,
                 minute(_by(making, one.told_at)),
-                _clock(one.due_at, _by(making, one.told_at or one.closed_at), making.as_of),
+                _clock(due[one.id], _by(making, one.told_at or one.closed_at), making.as_of),
             )
             for one in rows
         ),
@@ -360,7 +380,9 @@ def _by(making: Making, at: datetime | None) -> datetime | None:
     return at if at is not None and at <= making.as_of else None
 
 
-def _clock(due: datetime, ended: datetime | None, at: datetime) -> str:
+def _clock(due: datetime | None, ended: datetime | None, at: datetime) -> str | None:
+    if due is None:
+        return None
     if ended is not None:
         return "late" if ended > due else "in time"
     return "late" if at > due else f"{(due - at).days} days left"

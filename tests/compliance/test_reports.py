@@ -25,8 +25,9 @@ from app.kernel.clock import StillClock
 from app.kernel.context import Context
 from app.kernel.errors import Forbidden, NotFound
 from compliance.engine.history import PeriodInvalid
-from compliance.privacy import rectify
-from compliance.registers import processing, processors
+from compliance.privacy import moving, rectify
+from compliance.registers import breach_handling, processing, processors
+from compliance.registers.breaches import Found
 from compliance.registers.processors import Entry
 from compliance.reports import document, kinds, models, oscal, pdf, runs, writing
 from compliance.reports.document import UNTOLD, Document, Seal, Table
@@ -452,6 +453,45 @@ def test_a_report_of_a_past_instant_tells_nothing_that_came_after(house: Install
 
     assert told(then) == {"state": "in_review", "answered": None, "papers": UNTOLD}
     assert told(clock.now())["state"] == "closed"
+
+
+def test_days_of_a_past_instant_are_those_that_were_set_by_then(house: Installation, clock: StillClock) -> None:
+    """A day that was extended, or reckoned from another hour, afterwards is not the day that stood."""
+    rights = Rights(house=house, clock=clock)
+    clock.move(timedelta(days=4))
+    officer = rights.staff(roles.DPO)
+    request_id = rights.ask(house.people["amber_one"], "rectification", detail="my name is wrong")
+    known = clock.now() - timedelta(hours=2)
+    with house.system.db.begin() as session:
+        noticed = Found(title="A mailbox was read", aware_at=known)
+        breach_id = breach_handling.open_breach(session, noticed, officer, parts=house.system.registers)
+    then = clock.now()
+
+    def told(as_of: datetime) -> tuple[list[object], list[object]]:
+        id = asked(house, "gdpr_status", as_of=as_of)
+        worked(house)
+        said = json.loads(content(house, found(house, id), "gdpr_status.json"))
+        rows = {table["name"]: table["rows"] for table in said["tables"]}
+        (one,) = [row for row in rows["requests"] if row["Request"] == request_id]
+        (lost,) = [row for row in rows["breaches"] if row["Breach"] == breach_id]
+        return [one["Due"], one["Clock"]], [lost["Aware"], lost["Due"], lost["Clock"]]
+
+    clock.move(timedelta(minutes=1))
+    before = told(then)
+    clock.move(timedelta(hours=1))
+    officer = rights.staff(roles.DPO)
+    with house.system.db.begin() as session:
+        moving.extend(session, request_id, "There are many letters to look through", officer, parts=rights.parts)
+        why = "The monitoring had told us"
+        breach_handling.correct_awareness(session, breach_id, known - timedelta(days=4), why, officer)
+    clock.move(timedelta(minutes=1))
+    now = told(clock.now())
+    assert now[0] != before[0]
+    assert now[1][2] == "late"
+    assert before[1][2] != "late"
+    assert told(then) == before
+    house.arrive()
+    assert told(then) == before
 
 
 def _signed(house: Installation) -> int:

@@ -1,0 +1,56 @@
+"""Days as they stood at a past instant: of requests by the events of their steps, of breaches by their own steps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from datetime import date, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel.clock import parse_rfc3339
+from compliance.privacy.models import request_step
+from compliance.registers.models import breach_step
+from ingest.log import read
+
+
+def dues(session: Session, request_ids: Collection[str], at: datetime) -> Mapping[str, date]:
+    """Return until when requests were to be answered, as the newest event of each by then says it.
+
+    The row of a request knows its present day alone: extending and pausing write over it. Nothing is said of one
+    whose events went with their month.
+    """
+    of = request_step.c
+    steps = session.execute(
+        sa.select(of.request_id, of.event_id)
+        .where(of.request_id.in_(request_ids), of.at <= at, of.event_id.is_not(None))
+        .order_by(of.n)
+    ).all()
+    said = _days(session, [row.event_id for row in steps])
+    return {row.request_id: said[row.event_id] for row in steps if row.event_id in said}
+
+
+def awareness(session: Session, breach_ids: Collection[str], at: datetime) -> Mapping[str, datetime]:
+    """Return since when breaches were known, as it was written down by then; a correction keeps both instants."""
+    of = breach_step.c
+    rows = session.execute(
+        sa.select(of.breach_id, of.after)
+        .where(of.breach_id.in_(breach_ids), of.what.in_(("opened", "awareness")), of.at <= at, of.after.is_not(None))
+        .order_by(of.n)
+    )
+    return {row.breach_id: parse_rfc3339(row.after) for row in rows}
+
+
+def _days(session: Session, event_ids: Collection[str]) -> Mapping[str, date]:
+    """Return the day that each event names; an event that was recorded a moment ago waits for its number."""
+    numbers = read.sequences_of(session, event_ids)
+    bodies = read.bodies_by_sequence(session, numbers.values())
+    kept = {id_: bodies[number].body for id_, number in numbers.items() if number in bodies}
+    kept.update(read.waiting(session, [id_ for id_ in event_ids if id_ not in numbers]))
+    found = {}
+    for id_, body in kept.items():
+        day = json.loads(body).get("onepay", {}).get("request", {}).get("due_at")
+        if day is not None:
+            found[id_] = date.fromisoformat(day)
+    return found
