@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.kernel.access import Permission
 from app.kernel.context import Context
+from app.kernel.errors import Malformed
 from dashboards import guard
 from dashboards.kit import Part, button
 from dashboards.mount import Console
@@ -34,6 +35,13 @@ class Deed:
     def text(self, field: str) -> str:
         """Return what was written into a field, or nothing."""
         return str(self.values.get(field) or "")
+
+    def names(self, field: str) -> tuple[str, ...]:
+        """Return what was chosen of several; raises `Malformed` for what no page sends."""
+        given = self.values.get(field) or []
+        if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+            raise Malformed(param=field)
+        return tuple(given)
 
 
 Does = Callable[[Session, Deed, Context], str]  # calls one service; returns what was done, in words

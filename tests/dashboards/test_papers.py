@@ -91,6 +91,12 @@ def test_an_analyst_signs_nothing(house: Installation) -> None:
     assert analyst.press("attest", "pci:12.6.1", fields=STATEMENT).status_code == 403
 
 
+@pytest.mark.parametrize("wrong", [5, True, "abc", [5], {"a": "b"}])
+def test_files_that_are_no_list_are_a_call_that_no_page_makes(officer: Desk, wrong: object) -> None:
+    answer = officer.press("attest", "pci:12.6.1", fields={**STATEMENT, "files": wrong})
+    assert (answer.status_code, answer.json["code"]) == (400, "malformed")
+
+
 def test_a_scan_is_entered(house: Installation, officer: Desk) -> None:
     assert "Not known." in officer.draw("/console/compliance/scans")
     fields = {

@@ -44,7 +44,7 @@ def wire(console: Console) -> None:
                 kind=kind,
                 statement=deed.text("statement"),
                 expires_at=_day(deed, "until"),
-                files=tuple(str(one) for one in deed.values.get("files") or ()),
+                files=deed.names("files"),
             ),
             ctx,
         )
