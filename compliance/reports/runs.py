@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from app.kernel.logs import logger
 from compliance.engine.history import PERIOD_MAX, PeriodInvalid
 from compliance.reports import models, writing
 from compliance.reports.parts import Making, Reports
+from ingest.events.admin import SettingChanged
 from ingest.events.compliance import ReportIssued
 from ingest.log import outbox
 
@@ -35,6 +36,7 @@ OPEN: Final = (QUEUED, RUNNING)
 EXPORT: Final = "audit.export"
 LIST_MAX: Final = 50
 NOTE_CHARS: Final = 400
+SAME_WITHIN: Final = timedelta(minutes=1)
 _log: Final = logger(__name__)
 
 
@@ -108,12 +110,25 @@ def ask(
 ) -> str:
     """Ask for a report over a period that ends now, or at an instant of the past; returns its id.
 
-    Raises `KindUnknown`, and `PeriodInvalid` for a period that is reversed, in the future or longer than five years.
+    The same again by the same person, while it has waited for less than a minute, is the one that waits. Raises
+    `KindUnknown`, and `PeriodInvalid` for a period that is reversed, in the future or longer than five years.
     """
     ctx.actor.require(COMPLIANCE_REPORT_CREATE)
     if kind not in parts.makers or "." in kind:
         raise KindUnknown(object_id=kind)
-    return put(session, kind, {}, (since, as_of or ctx.at), ctx)
+    until = as_of or ctx.at
+    of = models.report.c
+    same = sa.select(of.id).where(
+        of.kind == kind,
+        of.asked_by == ctx.actor.id,
+        of.state == QUEUED,
+        of.since == since,
+        of.as_of > until - SAME_WITHIN,
+        of.as_of <= until,
+        of.asked_at > ctx.at - SAME_WITHIN,
+    )
+    waiting: str | None = session.scalar(same.order_by(of.asked_at.desc()).limit(1))
+    return waiting or put(session, kind, {}, (since, until), ctx)
 
 
 def put(session: Session, kind: str, params: Mapping[str, Any], period: tuple[datetime, datetime], ctx: Context) -> str:
@@ -141,18 +156,26 @@ def put(session: Session, kind: str, params: Mapping[str, Any], period: tuple[da
 
 
 def cancel(session: Session, report_id: str, ctx: Context, *, parts: Reports) -> None:
-    """End work that is still to be done; raises `NotFound` and `ReportNotOpen`."""
+    """End work that is still to be done; raises `NotFound` and `ReportNotOpen`. Whoever ends it is named in the log."""
     found = by_id(session, report_id, ctx.actor, parts=parts)
-    if found.asked_by != ctx.actor.id:
+    is_own = found.asked_by == ctx.actor.id
+    if not is_own:
         ctx.actor.require(COMPLIANCE_REPORT_CREATE)
     table = models.report
     ended = session.execute(
         sa.update(table)
         .where(table.c.id == report_id, table.c.state.in_(OPEN))
-        .values(state=CANCELLED, finished_at=ctx.at, taken_until=None)
+        .values(
+            state=CANCELLED,
+            finished_at=ctx.at,
+            taken_until=None,
+            note=f"Ended by {'who' if is_own else 'somebody else than who'} asked for it",
+        )
     )
     if ended.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
         raise ReportNotOpen
+    event = SettingChanged(object=f"report.{report_id}", field="state", before=found.state, after=CANCELLED)
+    outbox.record(session, event, ctx)
 
 
 def by_id(session: Session, report_id: str, actor: Actor, *, parts: Reports) -> Report:

@@ -395,6 +395,35 @@ def test_a_cancelled_report_is_not_made(house: Installation) -> None:
     assert not list(house.system.reports.folder.glob(f"{running}*"))
 
 
+def test_whoever_ends_the_work_of_somebody_else_is_named_in_the_log(house: Installation) -> None:
+    waiting = asked(house, "art30")
+    with house.system.db.begin() as session:
+        runs.cancel(session, waiting, ctx(house, roles.DPO, "acc_dora"), parts=house.system.reports)
+    assert found(house, waiting).note == "Ended by somebody else than who asked for it"
+    told = json.loads(_told(house, "admin.setting.changed")[-1])
+    assert told["user"]["id"] == "acc_dora"
+    assert f"report.{waiting}" in json.dumps(told)
+
+
+def test_a_report_that_is_asked_for_twice_is_made_once(house: Installation, clock: StillClock) -> None:
+    start = house.system.clock.now() - PERIOD
+
+    def ask(since: datetime = start, who: str = "acc_olga") -> str:
+        with house.system.db.begin() as session:
+            return runs.ask(session, "art30", since, ctx(house, id=who), parts=house.system.reports)
+
+    first = ask()
+    clock.move(timedelta(seconds=2))
+    assert ask() == first
+    assert len({first, ask(start + timedelta(days=1)), ask(who="acc_omar")}) == 3
+    clock.move(timedelta(minutes=2))
+    assert ask() != first, "what was asked for a while ago is of another moment"
+    for _ in range(4):
+        worked(house)
+    assert ask() not in (first, None)
+    worked(house)
+
+
 def test_bad_input_is_refused_with_its_limit(house: Installation) -> None:
     now, parts = house.system.clock.now(), house.system.reports
     with house.system.db.begin() as session:
