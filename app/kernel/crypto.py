@@ -90,16 +90,16 @@ def write_private_once(file: Path, content: bytes) -> None:
         return
     draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
     try:
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
         os.link(draft, file)
     except FileExistsError:
         return
     finally:
-        draft.unlink()
+        draft.unlink()  # also where the disk is full
     folder = os.open(file.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
