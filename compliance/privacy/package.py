@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import zipfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -75,6 +76,8 @@ _STATES: Final[Mapping[str | None, str]] = {
     IMPOSSIBLE: "cannot answer",
 }
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_AMOUNT: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?( [A-Z]{3})?", re.ASCII)
+"""A number, or money as decimal text with its currency."""
 _PORTABLE_BASES: Final = ("consent", "contract")
 _ART_20: Final = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -346,7 +349,7 @@ def cell(value: Any) -> Any:  # of any column
     if isinstance(value, bool | int):
         return value
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if text.startswith(_FORMULA) and not _AMOUNT.fullmatch(text) else text
 
 
 def _json(value: Any) -> bytes:

@@ -137,6 +137,9 @@ def test_words_that_attack_come_out_inert(rights: Rights) -> None:
         ("\tx", "'\tx"),
         ("\rx", "'\rx"),
         (-5, -5),
+        ("-59.15 EUR", "-59.15 EUR"),
+        ("-59.15 EUR+1", "'-59.15 EUR+1"),
+        ("-1+2", "'-1+2"),
         ("a=b", "a=b"),
     ],
 )
