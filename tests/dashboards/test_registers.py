@@ -122,6 +122,8 @@ def test_the_register_is_approved_and_shows_what_changed(house: Installation, ro
     }
     assert "What allows a transfer" in officer.draw(f"{BASE}/processors", "?do=add")
     assert officer.said("processor-add", "new", fields={**entry, "review_on": "soon"}) == "processor_invalid"
+    for wrong in (5, True, [[]], [{}]):
+        assert officer.press("processor-add", "new", fields={**entry, "purposes": wrong}).status_code == 400
     assert officer.said("processor-add", "new", fields=entry) == ""
     assert officer.said("processor-add", "new", fields=entry) == "processor_known"
     drawn = officer.draw(f"{BASE}/register")

@@ -334,7 +334,7 @@ def _written(deed: Deed) -> Entry:
     return Entry(
         name=deed.text("name"),
         does=deed.text("does"),
-        purposes=tuple(deed.values.get("purposes") or ()),
+        purposes=deed.names("purposes"),
         countries=_countries(deed.text("countries")),
         contract=deed.text("contract").strip() or None,
         transfer=deed.text("transfer").strip() or None,
