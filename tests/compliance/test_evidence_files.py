@@ -85,6 +85,7 @@ def test_a_card_number_is_refused_and_nothing_is_kept(house: Installation, name:
     assert not house.system.desk.cabinet.folder.exists()
 
 
+_NUMBER = b"4027183055214006"
 _PACKED = zlib.compress(b"BT (Paid with 4027) Tj ( 1830 5521 4006) Tj ET")
 
 
@@ -97,6 +98,22 @@ _PACKED = zlib.compress(b"BT (Paid with 4027) Tj ( 1830 5521 4006) Tj ET")
         ("a.txt", b"card &#52;027183055214006"),
         ("a.pdf", b"%PDF-1.7\n(4027183055214006)Tj\n%%EOF\n"),
         ("a.pdf", b"%PDF-1.7\nstream\n" + _PACKED + b"\nendstream\n%%EOF\n"),
+        ("a.txt", b"4027\r\n1830\r\n5521\r\n4006\r\n"),
+        ("a.txt", b"4027&nbsp;1830&nbsp;5521&nbsp;4006"),
+        ("a.txt", b"4027%201830%205521%204006"),
+        ("a.txt", b"<td>4027</td><td>1830</td><td>5521</td><td>4006</td>"),
+        ("a.txt", b"4027<br>1830<br>5521<br>4006"),
+        ("a.txt", b"4,027,183,055,214,006"),
+        ("a.json", b'["4027", "1830", "5521", "4006"]'),
+        ("a.json", b'{"n": [4, 0, 2, 7, 1, 8, 3, 0, 5, 5, 2, 1, 4, 0, 0, 6]}'),
+        ("a.pdf", b"%PDF-1.7\nBT <" + _NUMBER.hex().encode() + b"> Tj ET\n%%EOF\n"),
+        (
+            "a.pdf",
+            b"%PDF-1.7\nstream\n" + zlib.compress(b"<" + _NUMBER.hex().encode() + b">Tj") + b"\nendstream\n%%EOF\n",
+        ),
+        ("a.pdf", b"%PDF-1.7\n<</Title <feff" + _NUMBER.decode().encode("utf-16-be").hex().encode() + b">>>\n%%EOF\n"),
+        ("a.pdf", b"%PDF-1.7\n(" + b"".join(b"\\%03o" % digit for digit in _NUMBER) + b")Tj\n%%EOF\n"),
+        ("a.pdf", b"%PDF-1.7\n<x:xmpmeta><t>" + _NUMBER + b"</t></x:xmpmeta>\n%%EOF\n"),
     ],
 )
 def test_a_card_number_is_seen_as_programs_read_it(name: str, content: bytes) -> None:
@@ -109,6 +126,9 @@ def test_a_card_number_is_seen_as_programs_read_it(name: str, content: bytes) ->
     [
         ("a.txt", b"2026\n1830\n5521\n4006\n"),
         ("a.csv", b"name,sum\nAmber,4.5e3\n"),
+        ("a.csv", b"name,sum\nAmber,4027\nBasil,1830\nCarl,5521\nDora,4006\n"),
+        ("a.json", b'{"sums": [2026, 1830, 5521, 4006]}'),
+        ("a.txt", b"1,027,183,055 and 4.027.183 of 100% </b>"),
         ("a.pdf", b"%PDF-1.7\n(Order 4027)Tj (of 2026)Tj\nstream\nnot packed\nendstream\n%%EOF\n"),
     ],
 )
