@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -16,6 +17,9 @@ from compliance.reports.document import PROPOSED, Cell, Document, Table, minute
 _GUARDED: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 _BAD: Final = frozenset({"FAIL", "EXPIRED", "broken", "late"})
 _WARN: Final = frozenset({"STALE", "EXCEPTED", "NOT_EVALUABLE"})
+LONG: Final = 32
+"""A word that is longer, such as a hash, may break anywhere; all others stay whole."""
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _STYLE: Final = """
 :root{--ink:#1a2233;--dim:#58627a;--line:#d5dae3;--page:#fff;--head:#f3f5f9;--bad:#a3142b;--warn:#715300;--good:#0b6b46}
 *{box-sizing:border-box}
@@ -31,8 +35,8 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 18px;margin:16px 0
 dt{color:var(--dim)}dd{margin:0;overflow-wrap:anywhere}
 table{border-collapse:collapse;width:100%;margin-top:8px}
 th{background:var(--head);text-align:left;font-weight:600}
-th,td{border-bottom:1px solid var(--line);padding:5px 8px;vertical-align:top;overflow-wrap:anywhere}
-th{overflow-wrap:normal}td.num,th.num{text-align:right}
+th,td{border-bottom:1px solid var(--line);padding:5px 8px;vertical-align:top;overflow-wrap:break-word}
+td.long{overflow-wrap:anywhere;min-width:20ch}td.day{min-width:calc(11ch + 16px)}td.num,th.num{text-align:right}
 .bad{color:var(--bad);font-weight:600}.warn{color:var(--warn);font-weight:600}.good{color:var(--good)}
 nav ol{columns:2;padding-left:18px}a{color:inherit}
 .wide{overflow-x:auto}
@@ -151,7 +155,12 @@ def _class(cell: Cell, *, is_number: bool) -> str:
         return " class=bad"
     if cell in _WARN:
         return " class=warn"
-    return " class=good" if cell == "PASS" else ""
+    if cell == "PASS":
+        return " class=good"
+    if isinstance(cell, str) and _DAY.match(cell):
+        return " class=day"
+    is_long = isinstance(cell, str) and any(len(word) > LONG for word in cell.split())
+    return " class=long" if is_long else ""
 
 
 def _text(cell: Cell) -> str:

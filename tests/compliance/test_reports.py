@@ -295,6 +295,23 @@ def test_a_cell_is_never_a_formula() -> None:
     assert writing.rows_of(table).decode().splitlines() == ["a,b", "'=1+1,3", "'@x,-4", "plain,", "'-5,0"]
 
 
+def test_words_of_a_page_stay_whole_and_hashes_break() -> None:
+    columns = ("State", "Since", "Key", "SHA-256")
+    row = ("NOT_EVALUABLE", "2026-11-26 19:36 UTC", "1.2.1", "0" * 64)
+    table, seal = Table(name="x", title="X", columns=columns, rows=(row,)), Seal(size=1, root="ab", note="n", at=START)
+    shown = Document(
+        kind="k", title="T", lead="L", since=START, as_of=START, build="1", seal=seal, facts=(), tables=(table,)
+    )
+    page = writing.page(shown).decode()
+    assert (
+        "<td class=warn>NOT_EVALUABLE</td><td class=day>2026-11-26 19:36 UTC</td><td>1.2.1</td><td class=long>" in page
+    )
+    style = page.partition("<style>")[2].partition("</style>")[0]
+    rules = dict(one.split("{") for one in style.replace("\n", "").split("}") if one.count("{") == 1)
+    assert "overflow-wrap:break-word" in rules["th,td"]
+    assert "overflow-wrap:anywhere" in rules["td.long"]
+
+
 def test_a_page_shows_what_was_written_and_runs_nothing() -> None:
     table = Table(name="t", title="T", columns=("a",), rows=(("<script>alert(1)</script>",),))
     seal = Seal(size=1, root="ab", note="n", at=START)
