@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -223,7 +224,8 @@ def _lapse(session: Session, review_id: str, ctx: Context, sources: Sources) -> 
     living = {
         (source.name, grant.ref): (source, grant) for source in sources for grant in source.grants(session, ctx.at)
     }
-    count = 0
+    # Who goes may leave somebody else as the last one: holders are counted once, and one fewer with each who goes.
+    left, count = Counter((source.name, grant.what) for source, grant in living.values()), 0
     for line in _lines(session, review_id):
         if line.decision is not None:
             continue
@@ -231,13 +233,17 @@ def _lapse(session: Session, review_id: str, ctx: Context, sources: Sources) -> 
         if found is None:
             _write(session, line, Decision.GONE, "It ended meanwhile.", ctx)
         elif line.lapses_at <= ctx.at:
-            count += _lapse_one(session, line, *found, ctx)
+            source, grant = found
+            is_last = grant.is_last or left[source.name, grant.what] == 1
+            if _lapse_one(session, line, *found, ctx, is_last=is_last):
+                left[source.name, grant.what] -= 1
+                count += 1
     return count
 
 
-def _lapse_one(session: Session, line: Line, source: AccessReviewSource, grant: Grant, ctx: Context) -> bool:
-    # Asked anew each time: those before may have left somebody as the last one.
-    is_last = next((one.is_last for one in source.grants(session, ctx.at) if one.ref == grant.ref), False)
+def _lapse_one(
+    session: Session, line: Line, source: AccessReviewSource, grant: Grant, ctx: Context, *, is_last: bool
+) -> bool:
     # Too few may be left to decide something: then it stays, and the control fails until people decide.
     is_last = is_last or not _is_ended(session, grant, source, ctx)
     decision = Decision.STAYED if is_last else Decision.LAPSED

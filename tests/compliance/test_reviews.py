@@ -132,6 +132,28 @@ def test_an_analyst_of_two_lapses_and_the_other_stays(house: Installation, clock
     assert second.account
 
 
+def test_grants_are_read_once_however_many_lapse(house: Installation, clock: StillClock) -> None:
+    for name in ("iris", "ilse", "imke", "inga"):
+        house.staff(name, "analyst")
+    clock.move(180 * DAY)
+    turn(house)
+    clock.move(3 * DAY)
+    asked = list[str]()
+
+    @sa.event.listens_for(sa.engine.Engine, "after_cursor_execute")
+    def count(conn: object, cursor: object, statement: str, *_: object) -> None:
+        if "last_login_at" in statement and "given_by" in statement:
+            asked.append(statement)
+
+    try:
+        turn(house)
+    finally:
+        sa.event.remove(sa.engine.Engine, "after_cursor_execute", count)
+    analysts = [one.decision for one in newest(house).lines if one.what == "Analyst"]
+    assert sorted(analysts) == [Decision.LAPSED] * 4 + [Decision.STAYED]
+    assert len(asked) == 1
+
+
 def test_words_of_a_decision_are_sealed_and_its_code_is_not(house: Installation) -> None:
     opened_by_hand(house)
     decide(house, "ivan", Decision.KEEP, reason="Ivan leads the next shift")
