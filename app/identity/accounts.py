@@ -195,6 +195,13 @@ def exists(session: Session, account_id: str) -> bool:
     return session.execute(sa.select(account.c.id).where(account.c.id == account_id)).first() is not None
 
 
+def staff_among(session: Session, account_ids: Collection[str]) -> frozenset[str]:
+    """Return those of some ids that are accounts of staff."""
+    of = account.c
+    query = sa.select(of.id).where(of.id.in_(account_ids), of.kind == ActorKind.STAFF.value)
+    return frozenset(session.execute(query).scalars())
+
+
 def remember(session: Session, account_id: str, state: State, reason: str | None) -> None:
     """Let an account that is disabled be given back as something else than it was."""
     is_off = sa.and_(account.c.id == account_id, account.c.state == State.DISABLED.value)

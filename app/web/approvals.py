@@ -162,14 +162,7 @@ def _names(session: Session, shown: Sequence[Shown]) -> Mapping[str, str]:
     """Return the names of the colleagues in some approvals; a process of ours is called so."""
     ids = {one.standing.requested_by for one in shown} | {who for one in shown for who, _, _ in one.standing.votes}
     about = {one.standing.object_id for one in shown if (one.standing.object_id or "").startswith("acc_")}
-    staff = [id for id in {*ids, *about} if id and not id.startswith(_SERVICE) and _is_staff(session, id)]
-    found = accounts.names_and_addresses(session, staff, parts=system().identity)
+    staff = accounts.staff_among(session, [id for id in {*ids, *about} if id and not id.startswith(_SERVICE)])
+    found = accounts.names_and_addresses(session, sorted(staff), parts=system().identity)
     names = {id: name for id, (name, _) in found.items() if name}
     return names | {id: "OnePay itself" for id in ids if id.startswith(_SERVICE)}
-
-
-def _is_staff(session: Session, account_id: str) -> bool:
-    try:
-        return accounts.get(session, account_id).kind is ActorKind.STAFF
-    except NotFound:
-        return False
