@@ -2,7 +2,7 @@
 
 Nobody waits for a fence. On PostgreSQL it is a transaction that is undone, and what is planted is beyond the reach of
 all others; SQLite has one writer, so there the fence is an overlay that never takes its lock. Where the lock has to be
-taken, as by what erases a person in every store, a fence is open for a second or two, and ends by its budget.
+taken, as by what erases a person in every store, a fence is open until its budget ends at the latest.
 """
 
 from __future__ import annotations

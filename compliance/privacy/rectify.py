@@ -26,7 +26,6 @@ VALUE_MAX: Final = 500
 OWNERS: Final = frozenset(("contact", "credential"))
 """What its person alone changes: by what somebody is reached or signs in. There it is proven, told to the old address
 and waited for, and nobody who works here can lead the letters of a customer elsewhere."""
-"""How the note of a step begins that changed a value; its event holds the hashes of before and after."""
 
 
 def rectify(
