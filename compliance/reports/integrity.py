@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -23,14 +25,13 @@ UNENDED: Final = "not ended yet"
 def build(session: Session, making: Making, parts: Reports) -> Document:
     """Return what is known of the log's soundness at an instant."""
     seal = seal_at(session, making.as_of)
-    rounds = _rounds(session, making)
-    broken = [row for row in rounds if row.mismatches]
-    full = next((row for row in rounds if row.kind == "full"), None)
+    rounds, broken, full = _rounds(session, making), _broken(session, making), _newest(session, making, "full")
+    sample = _newest(session, making, "sample")
     held = session.scalar(sa.select(sa.func.count()).where(log.entry.c.sequence <= seal.size)) or 0
     seen, now = witness.standing(session), OF_NOW if making.is_past else ""
-    if broken:
-        lead = f"Comparing found differences in {len(broken)} rounds; the first is: {broken[-1].findings[0]}."
-    elif not rounds:
+    if broken.rounds:
+        lead = f"Comparing found differences in {broken.rounds:,} rounds; the first is: {next(iter(broken.first))}."
+    elif not rounds.count:
         lead = "Nothing of the log was recomputed in this period."
     elif full is None:
         lead = "The whole log was not recomputed in this period; what was sampled agrees."
@@ -43,8 +44,8 @@ def build(session: Session, making: Making, parts: Reports) -> Document:
         ("Entries held", held),
         ("Gaps in the sequence", seal.size - held),
         ("Last whole recomputation", minute(full.at) if full else None),
-        ("Last sample", minute(next((row.at for row in rounds if row.kind == "sample"), None))),
-        ("Rounds with differences", len(broken)),
+        ("Last sample", minute(sample.at) if sample else None),
+        ("Rounds with differences", broken.rounds),
         (f"Witness{now}", f"{seen.name}, {seen.rating}" if seen else None),
         (f"Witness has seen{now}", seen.size if seen else None),
         (f"Witness seen at{now}", minute(seen.at) if seen else None),
@@ -57,7 +58,7 @@ def build(session: Session, making: Making, parts: Reports) -> Document:
         as_of=making.as_of,
         build=parts.engine.build,
         seal=seal,
-        findings=sum(row.mismatches for row in broken),
+        findings=broken.differences,
         facts=facts,
         tables=(
             _findings(broken),
@@ -70,37 +71,74 @@ def build(session: Session, making: Making, parts: Reports) -> Document:
     )
 
 
-def _rounds(session: Session, making: Making) -> list[sa.Row[tuple[object, ...]]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rounds:
+    """The rounds of a period: how many, and the newest of them."""
+
+    count: int
+    shown: Sequence[sa.Row[tuple[object, ...]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Broken:
+    """What rounds found: in how many, how much, and when each difference was seen first, the oldest first."""
+
+    rounds: int
+    differences: int
+    first: Mapping[str, datetime]
+
+
+def _rounds(session: Session, making: Making) -> _Rounds:
+    run, within = log.monitor_run.c, _within(making)
+    newest = sa.select(log.monitor_run).where(within).order_by(run.at.desc(), run.id.desc()).limit(ROUNDS_SHOWN)
+    count = session.scalar(sa.select(sa.func.count()).select_from(log.monitor_run).where(within)) or 0
+    return _Rounds(count=count, shown=session.execute(newest).all())
+
+
+def _newest(session: Session, making: Making, kind: str) -> sa.Row[tuple[object, ...]] | None:
     run = log.monitor_run.c
-    return list(
-        session.execute(
-            sa.select(log.monitor_run)
-            .where(run.at >= making.since, run.at <= making.as_of)
-            .order_by(run.at.desc(), run.id.desc())
-        )
-    )
+    query = sa.select(log.monitor_run).where(_within(making), run.kind == kind)
+    return session.execute(query.order_by(run.at.desc(), run.id.desc()).limit(1)).one_or_none()
 
 
-def _findings(broken: list[sa.Row[tuple[object, ...]]]) -> Table:
-    found = {str(finding): row.at for row in broken for finding in row.findings}
+def _broken(session: Session, making: Making) -> _Broken:
+    """Read rounds with differences alone, one by one: a log that was changed may have a year of them."""
+    run, first = log.monitor_run.c, dict[str, datetime]()
+    rounds = differences = 0
+    query = sa.select(run.at, run.mismatches, run.findings).where(_within(making), run.mismatches > 0)
+    for row in session.execute(query.order_by(run.at, run.id).execution_options(yield_per=ROUNDS_SHOWN)):
+        rounds, differences = rounds + 1, differences + row.mismatches
+        for finding in row.findings:
+            first.setdefault(str(finding), row.at)
+    return _Broken(rounds=rounds, differences=differences, first=first)
+
+
+def _within(making: Making) -> sa.ColumnElement[bool]:
+    run = log.monitor_run.c
+    return sa.and_(run.at >= making.since, run.at <= making.as_of)
+
+
+def _findings(broken: _Broken) -> Table:
     return Table(
         name="findings",
         title="Differences found",
         says="Each names table, sequence and field; with the time of the round that saw it first in this period.",
         columns=("First seen", "What"),
-        rows=tuple((minute(at), what) for what, at in sorted(found.items(), key=lambda pair: (pair[1], pair[0]))),
+        rows=tuple(
+            (minute(at), what) for what, at in sorted(broken.first.items(), key=lambda pair: (pair[1], pair[0]))
+        ),
     )
 
 
-def _round_table(rounds: list[sa.Row[tuple[object, ...]]]) -> Table:
+def _round_table(rounds: _Rounds) -> Table:
     return Table(
         name="rounds",
         title="Rounds of the monitor",
-        says=f"The newest {ROUNDS_SHOWN} of {len(rounds)}, newest first." if len(rounds) > ROUNDS_SHOWN else "",
+        says=f"The newest {ROUNDS_SHOWN} of {rounds.count:,}, newest first." if rounds.count > ROUNDS_SHOWN else "",
         columns=("When", "Kind", "From", "To", "Compared", "Differences", "Size", "Root"),
         rows=tuple(
             (minute(row.at), row.kind, row.lo, row.hi, row.compared, row.mismatches, row.size, row.root.hex())
-            for row in rounds[:ROUNDS_SHOWN]
+            for row in rounds.shown
         ),
     )
 

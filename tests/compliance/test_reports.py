@@ -29,7 +29,7 @@ from compliance.privacy import moving, rectify
 from compliance.registers import breach_handling, processing, processors
 from compliance.registers.breaches import Found
 from compliance.registers.processors import Entry
-from compliance.reports import document, kinds, models, oscal, pdf, runs, writing
+from compliance.reports import document, integrity, kinds, models, oscal, pdf, runs, writing
 from compliance.reports.document import UNTOLD, Document, Seal, Table
 from compliance.reports.kinds import KINDS
 from compliance.reports.parts import Made, Making, Reports
@@ -228,6 +228,45 @@ def test_the_integrity_report_names_what_was_changed(house: Installation) -> Non
     finally:
         with system.db.begin() as session:
             session.execute(sa.update(log.body).where(log.body.c.sequence == 3).values(body=kept))
+
+
+def test_rounds_beyond_the_shown_ones_are_counted_and_not_read(house: Installation, clock: StillClock) -> None:
+    with house.system.db.begin() as session:
+        known = session.execute(sa.select(log.monitor_run).limit(1)).mappings().one_or_none()
+        if known is None:
+            house.system.rounds.full(clock.now())
+    with house.system.db.begin() as session:
+        known = dict(session.execute(sa.select(log.monitor_run).limit(1)).mappings().one())
+        sound = {"kind": "sample", "mismatches": 0, "findings": []}
+        many = 3 * integrity.ROUNDS_SHOWN
+        rows = [
+            {**known, "id": f"mon_extra{at:04}", "at": clock.now() - timedelta(minutes=1 + at), **sound}
+            for at in range(many)
+        ]
+        run = log.monitor_run.c
+        before = session.scalar(sa.select(sa.func.count()).where(run.mismatches > 0)) or 0
+        broken = {"mismatches": 2, "findings": ["body of sequence 7", "root of 9"]}
+        session.execute(sa.insert(log.monitor_run), [{**row, **(broken if row is rows[-1] else {})} for row in rows])
+    read = list[int]()
+
+    @sa.event.listens_for(sa.engine.Engine, "after_cursor_execute")
+    def count(conn: object, cursor: object, statement: str, *_: object) -> None:
+        if "FROM ingest_monitor_run" in statement and "LIMIT" not in statement and "count(" not in statement:
+            read.append(1 if "mismatches >" in statement else 0)
+
+    try:
+        said = json.loads(content(house, made(house, "audit_integrity"), "audit_integrity.json"))
+    finally:
+        sa.event.remove(sa.engine.Engine, "after_cursor_execute", count)
+        with house.system.db.begin() as session:
+            session.execute(sa.delete(log.monitor_run).where(run.id.startswith("mon_extra")))
+    tables = {table["name"]: table["rows"] for table in said["tables"]}
+    facts = {one["name"]: one["value"] for one in said["facts"]}
+    assert len(tables["rounds"]) == integrity.ROUNDS_SHOWN
+    assert facts["Rounds with differences"] == before + 1
+    assert {"body of sequence 7", "root of 9"} <= {row["What"] for row in tables["findings"]}
+    assert read
+    assert all(read)
 
 
 def test_the_register_is_that_of_the_registers_and_names_what_was_not_approved(house: Installation) -> None:
