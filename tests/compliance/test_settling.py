@@ -71,13 +71,12 @@ def test_a_change_that_two_workers_see_is_written_once(house: Installation) -> N
     probe = controls.parts.probes["identity.two_factors"]
     controls.observe(probe)
     with db.begin() as session:
-        session.execute(
-            sa.update(models.probe).where(models.probe.c.name == probe.name).values(state=State.FAIL, reason=None)
-        )
+        long_ago = {"observed_at": START - timedelta(days=2)}
+        session.execute(sa.update(models.probe).where(models.probe.c.name == probe.name).values(long_ago))
     house.arrive()
     house.system.clock.move(timedelta(minutes=1))  # type: ignore[attr-defined]  # it is a still one
     before, _, _ = written(house)
     race(house)
     states, is_open, changed = written(house)
-    assert states == [*before, State.FAIL]
+    assert states == [*before, State.STALE]
     assert (is_open, changed) == (1, 1)
