@@ -56,9 +56,14 @@ class Deadline:
 
 
 def next_of(session: Session, actor: Actor, at: datetime, *, limit: int = 6) -> list[Deadline]:
-    """Return what is due next, as far as this actor may see it; what is late stands first."""
+    """Return what is due next, as far as this actor may see it; what is late stands first.
+
+    Papers, scans and reviews of now are the office's to do, and lie outside of a period that is locked to an auditor.
+    """
     actor.require(COMPLIANCE_CONTROL_READ)
-    found = [*_papers(session), *_scans(session, at), *_reviews(session), *_people(session, actor, at)]
+    found = list(_people(session, actor, at))
+    if actor.period is None:
+        found += [*_papers(session), *_scans(session, at), *_reviews(session)]
     return sorted(found, key=lambda one: (one.at, one.what, one.about))[:limit]
 
 

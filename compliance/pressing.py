@@ -81,8 +81,8 @@ def tasks(session: Session, actor: Actor, at: datetime) -> int:
 
 
 def _stuck() -> sa.ScalarSelect[int]:
-    query = sa.select(sa.func.count()).select_from(request_trouble)
-    return query.where(request_trouble.c.tries >= trouble.STUCK_TRIES).scalar_subquery()
+    query = sa.select(sa.func.count()).join_from(request_trouble, request, request.c.id == request_trouble.c.request_id)
+    return query.where(request_trouble.c.tries >= trouble.STUCK_TRIES, trouble.goes_on()).scalar_subquery()
 
 
 def _notices() -> sa.ScalarSelect[int]:

@@ -23,6 +23,9 @@ from app.kernel.errors import OnePayError, TooManyAttempts
 KEPT: Final = timedelta(days=1)
 # What a right or a duty by law rests on is tried for as long as the law gives to answer.
 KEPT_BY_LAW: Final = timedelta(days=30)
+# What failed for about a day is tried every six hours.
+SELDOM_TRIES: Final = 150
+SELDOM_SECONDS: Final = 21_600
 # Claims that never ended, one after the other: such a letter may be what ends the workers that take it.
 UNENDED_MAX: Final = 8
 # How long a letter that is due waits to be taken before somebody should look, and for how long a lost one is shown.
@@ -186,7 +189,8 @@ def failed(session: Session, taken: Taken, at: datetime) -> None:
 
     Whoever held it too long says nothing any more: another has it by now.
     """
-    pause = timedelta(seconds=min(BACKOFF_SECONDS_MAX, 5 * 2 ** (taken.tries - 1)))
+    longest = BACKOFF_SECONDS_MAX if taken.tries < SELDOM_TRIES else SELDOM_SECONDS
+    pause = timedelta(seconds=min(longest, 5 * 2 ** min(taken.tries - 1, 20)))
     still_held = sa.and_(message.c.id == taken.id, message.c.state == "queued", message.c.tries == taken.tries)
     session.execute(sa.update(message).where(still_held).values(unended=0, not_before=at + pause))
 
@@ -197,7 +201,9 @@ def standing(session: Session, at: datetime) -> Waiting:
     is_failing = sa.and_(is_waiting, message.c.tries >= FAILING_TRIES)
     # What was given up ended as it was: its last day is that one.
     is_lost = sa.and_(_LOST, message.c.expires_at > at - LOST_SHOWN)
-    is_trouble = sa.or_(is_failing, sa.and_(_LOST, message.c.expires_at > at - KEPT))
+    # One that is tried for weeks is its owner's mailbox: it says nothing of the messenger any more.
+    is_fresh = message.c.created_at > at - KEPT
+    is_trouble = sa.or_(sa.and_(is_failing, is_fresh), sa.and_(_LOST, message.c.expires_at > at - KEPT))
     # What is taken, or was and failed, is not due before its time comes again.
     due_since = sa.func.min(message.c.not_before).filter(message.c.not_before <= at)
     people = sa.func.count(sa.distinct(sa.func.coalesce(message.c.account_id, message.c.id)))

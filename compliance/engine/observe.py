@@ -30,6 +30,7 @@ from compliance.engine import code, reading
 from compliance.engine.parts import Parts
 from compliance.engine.reading import Seen
 from compliance.engine.settle import settle
+from compliance.engine.standing import AHEAD_MAX
 from compliance.engine.verdict import Canary, Tested
 from compliance.states import State
 from ingest.events.compliance import ProbeObserved
@@ -119,7 +120,7 @@ class Observer:
         table = models.probe
         with self._db.read() as session:
             rows = session.execute(sa.select(table.c.name, table.c.due_at).order_by(table.c.due_at)).all()
-        return [row.name for row in rows if row.due_at <= at or row.due_at > at + self._pace(row.name)]
+        return [row.name for row in rows if row.due_at <= at or row.due_at > at + self._pace(row.name) + AHEAD_MAX]
 
     def _pace(self, name: str) -> timedelta:
         """Return how long a reading that could be judged waits: half of what may pass."""
@@ -134,7 +135,8 @@ class Observer:
                 table,
                 {"name": probe.name, "code_hash": "", "state": State.NOT_EVALUABLE, "sealed_hi": 0, "due_at": at},
             )
-            is_free = sa.or_(table.c.taken_until.is_(None), table.c.taken_until <= at, table.c.taken_until > until)
+            ahead = table.c.taken_until > until + AHEAD_MAX  # by a clock that was; another worker's may be a little
+            is_free = sa.or_(table.c.taken_until.is_(None), table.c.taken_until <= at, ahead)
             mine = sa.update(table).where(table.c.name == probe.name, is_free).values(taken_until=until)
             if session.execute(mine).rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
                 return None

@@ -17,13 +17,14 @@ from app.kernel.access import PRIVACY_REQUEST_READ, Actor
 from app.kernel.context import Context
 from app.kernel.errors import OnePayError
 from compliance.privacy.models import request, request_trouble
-from compliance.privacy.request import Kind
+from compliance.privacy.request import ENDED, Kind
 
 STUCK_TRIES: Final = 2
 """What failed once is tried again by itself; what failed so often is a person's to look at."""
 SHOWN_MAX: Final = 100
 CODE_MAX: Final = 80
 ERASING: Final = "erasing"
+COMPLETING: Final = "completing"
 _ADVICE: Final = {
     "erasure_unfinished": "Something of them is still readable after it was erased again and again. The newest step "
     "names the store; have its owner look why, then it goes on by itself.",
@@ -101,8 +102,15 @@ def stuck(session: Session, actor: Actor) -> Sequence[Trouble]:
     return [_of(row) for row in rows]
 
 
+def goes_on() -> sa.ColumnElement[bool]:
+    """Tell of trouble beside its request that there is still something to be done: it is open, or to be completed."""
+    is_open = request.c.state.not_in([state.value for state in ENDED])
+    return sa.or_(is_open, request_trouble.c.what == COMPLETING)
+
+
 def _of_requests() -> sa.Select[tuple[object, ...]]:
-    return sa.select(request_trouble, request.c.kind).join(request, request.c.id == request_trouble.c.request_id)
+    joined = sa.select(request_trouble, request.c.kind).join(request, request.c.id == request_trouble.c.request_id)
+    return joined.where(goes_on())
 
 
 def _of(row: sa.Row[tuple[object, ...]]) -> Trouble:

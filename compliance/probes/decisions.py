@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
-from datetime import timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -18,16 +18,18 @@ from compliance.contracts.probes import Kind, Look, Probe, Reading, Violation, W
 from compliance.privacy.models import consent_receipt
 from compliance.retention.holds import RELEASED
 from compliance.retention.models import hold, policy
+from ingest import models as log
 from ingest.events.compliance import DocumentApproved
-from ingest.events.envelope import at_path
+from ingest.events.envelope import Event, at_path
 from ingest.events.privacy import LegalHoldReleased
-from ingest.log import read
-from ingest.store.port import walk
-from ingest.store.query import Eq, Order, Search
+from ingest.log import forgotten, read
+from ingest.store.columns import month_of
 
 SHA256: Final = "onepay.compliance.sha256"
 CASE: Final = "onepay.hold.case"
 _AT_ONCE: Final = 1_000
+_Decided: TypeAlias = tuple[str, datetime | None]
+"""What the event of a decision names, and when it came into force."""
 
 
 def probe() -> Probe:
@@ -44,7 +46,7 @@ def probe() -> Probe:
 
 def _read(look: Look) -> Reading:
     signed, periods, released = _papers(look.session), _periods(look.session), _released(look.session)
-    wrong = [*_unsigned(look.session, signed), *_unagreed(look, periods, released)]
+    wrong = [*_unsigned(look.session, signed), *_unagreed(look.session, periods, released)]
     receipts = 0
     for some in _receipts(look.session):
         look.deadline.check()
@@ -80,33 +82,43 @@ def _unsigned(session: Session, signed: Mapping[str, tuple[str | None, str]]) ->
             yield Violation(component="papers", object_id=paper, says=says)
 
 
-def _periods(session: Session) -> Mapping[str, str]:
+def _periods(session: Session) -> Mapping[str, _Decided]:
     of = policy.c
-    return {row.id: row.hash for row in session.execute(sa.select(of.id, of.hash).where(of.state == IN_FORCE))}
+    rows = session.execute(sa.select(of.id, of.hash, of.in_force_at).where(of.state == IN_FORCE))
+    return {row.id: (row.hash, row.in_force_at) for row in rows}
 
 
-def _released(session: Session) -> Mapping[str, str]:
+def _released(session: Session) -> Mapping[str, _Decided]:
     of = hold.c
-    return {row.id: row.case for row in session.execute(sa.select(of.id, of.case).where(of.state == RELEASED))}
+    rows = session.execute(sa.select(of.id, of.case, of.released_at).where(of.state == RELEASED))
+    return {row.id: (row.case, row.released_at) for row in rows}
 
 
-def _unagreed(look: Look, periods: Mapping[str, str], released: Mapping[str, str]) -> Iterator[Violation]:
-    """Yield what no decision of two people is told of; what was told lately may not be in the store yet."""
-    agreed = _told(look, DocumentApproved.kind, SHA256) if periods else frozenset()
-    freed = _told(look, LegalHoldReleased.kind, CASE) if released else frozenset()
-    for id_, sha256 in periods.items():
-        if sha256 not in agreed:
-            yield Violation(component="periods", object_id=id_, says="is in force, and nobody is told to have agreed")
-    for id_, case in released.items():
-        if case not in freed:
-            yield Violation(component="holds", object_id=id_, says="is released, and nobody is told to have agreed")
+def _unagreed(
+    session: Session, periods: Mapping[str, _Decided], released: Mapping[str, _Decided]
+) -> Iterator[Violation]:
+    """Yield what no decision of two people is told of, but for those of months whose events lawfully ended."""
+    for component, kind, path, decided in (
+        ("periods", DocumentApproved, SHA256, periods),
+        ("holds", LegalHoldReleased, CASE, released),
+    ):
+        told, gone = _told(session, kind.kind, path) if decided else frozenset(), _gone(session, kind)
+        for id_, (said, at) in decided.items():
+            if said not in told and (at is None or month_of(at) not in gone):
+                yield Violation(component=component, object_id=id_, says="stands, and nobody is told to have agreed")
 
 
-def _told(look: Look, kind: str, path: str) -> Collection[str]:
-    """Return what events of a kind say at a path: those in the store, and those that wait for their number."""
-    asked = Search(where=Eq("event.action", kind), order=Order.SEQUENCE, limit=_AT_ONCE, fields=(path,))
-    found = {str(at_path(document, path)) for document in walk(look.store, asked)}
-    return found | {str(at_path(one, path)) for one in read.waiting_of(look.session, kind)}
+def _told(session: Session, kind: str, path: str) -> Collection[str]:
+    """Return what events of a kind say at a path, asked of the log itself: a store that is behind forges nothing."""
+    of = log.entry.c
+    sequences = session.scalars(sa.select(of.sequence).where(of.kind == kind)).all()
+    numbered = (json.loads(body.body) for body in read.bodies_by_sequence(session, sequences).values())
+    return {str(at_path(one, path)) for one in (*numbered, *read.waiting_of(session, kind))}
+
+
+def _gone(session: Session, kind: type[Event]) -> Collection[str]:
+    """Return the months of the class of a kind whose events ended."""
+    return {one.month for one in forgotten.removals(session) if one.class_ == kind.event_class.value}
 
 
 def _receipts(session: Session) -> Iterator[Mapping[str, str]]:

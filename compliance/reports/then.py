@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -14,6 +15,8 @@ from compliance.privacy.models import request_step
 from compliance.registers.models import breach_step
 from ingest.log import read
 
+AT_ONCE: Final = 500
+
 
 def dues(session: Session, request_ids: Collection[str], at: datetime) -> Mapping[str, date]:
     """Return until when requests were to be answered, as the newest event of each by then says it.
@@ -22,11 +25,15 @@ def dues(session: Session, request_ids: Collection[str], at: datetime) -> Mappin
     whose events went with their month.
     """
     of = request_step.c
-    steps = session.execute(
-        sa.select(of.request_id, of.event_id)
-        .where(of.request_id.in_(request_ids), of.at <= at, of.event_id.is_not(None))
-        .order_by(of.n)
-    ).all()
+    steps = [
+        row
+        for some in _slices(request_ids)
+        for row in session.execute(
+            sa.select(of.request_id, of.event_id)
+            .where(of.request_id.in_(some), of.at <= at, of.event_id.is_not(None))
+            .order_by(of.n)
+        )
+    ]
     said = _days(session, [row.event_id for row in steps])
     return {row.request_id: said[row.event_id] for row in steps if row.event_id in said}
 
@@ -34,12 +41,23 @@ def dues(session: Session, request_ids: Collection[str], at: datetime) -> Mappin
 def awareness(session: Session, breach_ids: Collection[str], at: datetime) -> Mapping[str, datetime]:
     """Return since when breaches were known, as it was written down by then; a correction keeps both instants."""
     of = breach_step.c
-    rows = session.execute(
-        sa.select(of.breach_id, of.after)
-        .where(of.breach_id.in_(breach_ids), of.what.in_(("opened", "awareness")), of.at <= at, of.after.is_not(None))
-        .order_by(of.n)
-    )
+    rows = [
+        row
+        for some in _slices(breach_ids)
+        for row in session.execute(
+            sa.select(of.breach_id, of.after)
+            .where(of.breach_id.in_(some), of.what.in_(("opened", "awareness")), of.at <= at, of.after.is_not(None))
+            .order_by(of.n)
+        )
+    ]
     return {row.breach_id: parse_rfc3339(row.after) for row in rows}
+
+
+def _slices(ids: Collection[str]) -> Iterator[Sequence[str]]:
+    """Yield ids, as many at once as a statement takes."""
+    ordered = sorted(ids)
+    for first in range(0, len(ordered), AT_ONCE):
+        yield ordered[first : first + AT_ONCE]
 
 
 def _days(session: Session, event_ids: Collection[str]) -> Mapping[str, date]:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from app.kernel.context import Context
 from app.kernel.db import Database
 from compliance.catalog import retention
-from compliance.privacy import intake, moving, requests
+from compliance.privacy import intake, moving, requests, trouble
 from compliance.privacy.erasure import execution, holding, planning
 from compliance.privacy.erasure.planning import GOES
 from compliance.privacy.models import erasure_certificate, erasure_target, request
@@ -39,7 +39,7 @@ def begin(db: Database, ctx: Context, *, parts: Privacy, shreds: Shredding) -> l
         with db.begin() as session:
             found, new = requests.locked(session, first), list[str]()
             follow = partial(_follow, session, found, new, ctx, parts, shreds)
-            if moving.tried(session, found, "completing", follow, ctx):
+            if moving.tried(session, found, trouble.COMPLETING, follow, ctx):
                 begun += new
     return begun
 
