@@ -345,7 +345,7 @@ def last_letter(token: str) -> Response:
     erased = [(category, how, entries) for (category, how), entries in sorted(gone.items())]
     kept: dict[tuple[str, str, str], set[str]] = {}
     for one in body["stays"]:
-        law = one["law"] if one["class"] in classes else "–"
+        law = "–" if one["law"] == "until it is settled" else one["law"]  # as older certificates say it
         kept.setdefault((staying.says(one["class"], classes), law, one["until"]), set()).add(one["category"])
     stays = [(*why, sorted(categories)) for why, categories in sorted(kept.items())]
     ended = body.get("irrecoverable_not_before") or body["irrecoverable_from"]

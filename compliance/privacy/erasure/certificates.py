@@ -20,6 +20,7 @@ from compliance.certificates import demand_same
 from compliance.privacy import moving, recipients, requests
 from compliance.privacy.collecting import NOT_SEARCHED
 from compliance.privacy.erasure import batches, planning, staying
+from compliance.privacy.erasure.holding import HOLD
 from compliance.privacy.erasure.planning import GOES
 from compliance.privacy.models import erasure_certificate, request
 from compliance.privacy.parts import Privacy
@@ -31,6 +32,9 @@ from ingest.log.shredding import Parts as Shredding
 
 LAW: Final = "GDPR Art. 17"
 EPOCH_MAX: Final = timedelta(days=31)
+_UNSETTLED: Final = {HOLD: "GDPR Art. 17(3)(e)"}
+_CONTRACT: Final = "GDPR Art. 6(1)(b)"
+"""On what stays until it is settled rests: a claim, or what is still owed between its person and us."""
 _WORDS: Final = {"delete": "erased", "null": "erased", "shred": "erased by destroying its key", "keep": "stays"}
 
 
@@ -174,7 +178,7 @@ def _kept_of(rows: Sequence[Any], classes: Mapping[str, RetentionClass], ctx: Co
                 "category": line.category,
                 "entries": line.rows,
                 "class": line.retention,
-                "law": known.ground if known else "until it is settled",
+                "law": known.ground if known else _UNSETTLED.get(line.retention, _CONTRACT),
                 "until": staying.until(line.retention, classes, ctx),
             }
         )
