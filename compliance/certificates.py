@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from typing import Final
 
@@ -26,14 +25,11 @@ def logged_hashes(session: Session, event_ids: Collection[str]) -> Mapping[str, 
 
     An event is left out once the bodies of its class and month have ended, and where there is none.
     """
-    sequences = read.sequences_of(session, event_ids)
-    bodies = read.bodies_by_sequence(session, sequences.values())
-    texts = {id: bodies[number].body for id, number in sequences.items() if number in bodies}
     return {
         id: str(said)
-        for id, text in (texts | read.waiting(session, event_ids)).items()
+        for id, document in read.documents(session, event_ids).items()
         for path in _PATHS
-        if (said := at_path(json.loads(text), path)) is not None
+        if (said := at_path(document, path)) is not None
     }
 
 

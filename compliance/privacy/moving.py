@@ -188,6 +188,21 @@ def set_aside(
     session.execute(sa.update(request).where(request.c.id == found.id).values(claimed_until=ctx.at + wait))
 
 
+def next_free(session: Session, at: datetime, *wanted: sa.ColumnElement[bool], by: sa.ColumnElement[Any]) -> str | None:
+    """Return the first request, in an order, that is wanted and free, held until the transaction ends; or None.
+
+    One that another worker holds is passed over.
+    """
+    query = sa.select(request.c.id).where(*wanted, is_free(at)).order_by(by, request.c.id).limit(1)
+    return session.execute(query.with_for_update(skip_locked=True)).scalar_one_or_none()
+
+
+def is_asked_first() -> sa.ColumnElement[bool]:
+    """Tell of a request that its person proved and that stands beside no other."""
+    of = request.c
+    return sa.and_(of.state == State.SCOPED.value, of.is_verified, of.linked_to.is_(None))
+
+
 def is_free(at: datetime) -> sa.ColumnElement[bool]:
     """Tell of a request that nobody works on and that was not set aside."""
     return sa.or_(request.c.claimed_until.is_(None), request.c.claimed_until <= at)

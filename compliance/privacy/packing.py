@@ -63,20 +63,8 @@ def claim(session: Session, ctx: Context, *, parts: Privacy) -> Request | None:
 
     With it processors are asked what they hold.
     """
-    query = (
-        sa.select(request.c.id)
-        .where(
-            request.c.kind.in_([kind.value for kind in PACKED]),
-            request.c.state == State.SCOPED.value,
-            request.c.is_verified,
-            request.c.linked_to.is_(None),
-            moving.is_free(ctx.at),
-        )
-        .order_by(request.c.due_at, request.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    found = session.execute(query).scalar_one_or_none()
+    is_packed = request.c.kind.in_([kind.value for kind in PACKED])
+    found = moving.next_free(session, ctx.at, is_packed, moving.is_asked_first(), by=request.c.due_at)
     if found is None:
         return None
     until = ctx.at + CLAIM

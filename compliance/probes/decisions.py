@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -73,7 +73,7 @@ def _papers(session: Session) -> Mapping[str, tuple[str | None, str]]:
 
 def _unsigned(session: Session, signed: Mapping[str, tuple[str | None, str]]) -> Iterator[Violation]:
     events = [event_id for event_id, _ in signed.values() if event_id is not None]
-    said, over = _said(session, events), ended(session, events)
+    said, over = read.documents(session, events), ended(session, events)
     for paper, (event_id, sha256) in signed.items():
         document = said.get(event_id or "")
         is_told = event_id in over if document is None else at_path(document, SHA256) == sha256
@@ -139,13 +139,6 @@ def _invented(session: Session, receipts: Mapping[str, str]) -> Iterator[Violati
     for whose, event_id in receipts.items():
         if event_id not in known:
             yield Violation(component="receipts", object_id=whose, says="is kept, and its event never was")
-
-
-def _said(session: Session, events: Collection[str]) -> Mapping[str, Any]:
-    sequences = read.sequences_of(session, events)
-    bodies = read.bodies_by_sequence(session, sequences.values())
-    texts = {id_: bodies[number].body for id_, number in sequences.items() if number in bodies}
-    return {id_: json.loads(text) for id_, text in (texts | read.waiting(session, events)).items()}
 
 
 def _plant(look: Look) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Final
@@ -13,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.kernel.clock import parse_rfc3339
 from compliance.privacy.models import request_step
 from compliance.registers.models import breach_step
+from ingest.events.envelope import at_path
 from ingest.log import read
 
 AT_ONCE: Final = 500
@@ -62,13 +62,7 @@ def _slices(ids: Collection[str]) -> Iterator[Sequence[str]]:
 
 def _days(session: Session, event_ids: Collection[str]) -> Mapping[str, date]:
     """Return the day that each event names; an event that was recorded a moment ago waits for its number."""
-    numbers = read.sequences_of(session, event_ids)
-    bodies = read.bodies_by_sequence(session, numbers.values())
-    kept = {id_: bodies[number].body for id_, number in numbers.items() if number in bodies}
-    kept.update(read.waiting(session, [id_ for id_ in event_ids if id_ not in numbers]))
-    found = {}
-    for id_, body in kept.items():
-        day = json.loads(body).get("onepay", {}).get("request", {}).get("due_at")
-        if day is not None:
-            found[id_] = date.fromisoformat(day)
-    return found
+    said = {
+        id_: at_path(document, "onepay.request.due_at") for id_, document in read.documents(session, event_ids).items()
+    }
+    return {id_: date.fromisoformat(day) for id_, day in said.items() if day is not None}

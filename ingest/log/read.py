@@ -141,8 +141,23 @@ def bodies_by_sequence(session: Session, sequences: Iterable[int]) -> dict[int, 
 
 def waiting(session: Session, event_ids: Collection[str]) -> dict[str, bytes]:
     """Return the bodies of events that were recorded and wait for their number."""
-    of = models.outbox.c
-    return {row.id: row.body for row in session.execute(sa.select(of.id, of.body).where(of.id.in_(event_ids)))}
+    of, ids = models.outbox.c, list(event_ids)
+    return {
+        row.id: row.body
+        for first in range(0, len(ids), SLICE_MAX)
+        for row in session.execute(sa.select(of.id, of.body).where(of.id.in_(ids[first : first + SLICE_MAX])))
+    }
+
+
+def documents(session: Session, event_ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
+    """Return what events say, by their id, those that wait for their number, too.
+
+    Left out is one that never was, and one whose body ended with its class and month.
+    """
+    numbers = sequences_of(session, event_ids)
+    bodies = bodies_by_sequence(session, numbers.values())
+    texts = {id_: bodies[number].body for id_, number in numbers.items() if number in bodies}
+    return {id_: json.loads(text) for id_, text in (texts | waiting(session, event_ids)).items()}
 
 
 def waiting_of(session: Session, kind: str) -> list[Mapping[str, Any]]:

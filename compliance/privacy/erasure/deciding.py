@@ -35,20 +35,8 @@ def prepare(session: Session, ctx: Context, *, parts: Privacy) -> str | None:
 
     One that cannot be planned is set aside, and says why.
     """
-    query = (
-        sa.select(request.c.id)
-        .where(
-            request.c.kind == Kind.ERASURE.value,
-            request.c.state == State.SCOPED.value,
-            request.c.is_verified,
-            request.c.linked_to.is_(None),
-            moving.is_free(ctx.at),
-        )
-        .order_by(request.c.due_at, request.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    request_id = session.execute(query).scalar_one_or_none()
+    is_erasure = request.c.kind == Kind.ERASURE.value
+    request_id = moving.next_free(session, ctx.at, is_erasure, moving.is_asked_first(), by=request.c.due_at)
     if request_id is None:
         return None
     found = requests.get(session, request_id)
@@ -136,19 +124,9 @@ def start(session: Session, ctx: Context, *, parts: Privacy) -> str | None:
     One that would erase what was approved to stay, as its reason was settled meanwhile, goes back to those who decide.
     One that cannot be begun is set aside, and says why.
     """
-    query = (
-        sa.select(request.c.id)
-        .where(
-            request.c.kind == Kind.ERASURE.value,
-            request.c.state == State.WAITING.value,
-            request.c.not_before <= ctx.at,
-            moving.is_free(ctx.at),
-        )
-        .order_by(request.c.not_before, request.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    request_id = session.execute(query).scalar_one_or_none()
+    of = request.c
+    is_over = sa.and_(of.kind == Kind.ERASURE.value, of.state == State.WAITING.value, of.not_before <= ctx.at)
+    request_id = moving.next_free(session, ctx.at, is_over, by=of.not_before)
     if request_id is None:
         return None
     found = requests.get(session, request_id)
