@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from app.identity import roles
 from app.kernel.access import Actor, ActorKind
 from app.kernel.clock import StillClock
+from app.kernel.db import delete_for_good
 from compliance.attest import attestations
 from compliance.attest.attestations import Draft, Kind
 from compliance.attest.models import attestation
@@ -22,6 +23,7 @@ from compliance.retention import holds, policies
 from compliance.retention.holds import Item
 from compliance.retention.models import hold, policy
 from compliance.states import State
+from ingest import models as log
 from tests.compliance.office import agree, ctx, hold_on
 from tests.support.installation import Installation, installed
 
@@ -90,3 +92,25 @@ def test_what_nobody_decided_fails_accountability(house: Installation, stands: s
         receipt = dict(session.execute(sa.select(consent_receipt)).mappings().one())
         session.execute(sa.insert(consent_receipt).values({**receipt, "n": 99, "event_id": "evt_invented"}))
     assert said(house) == (State.FAIL, {"papers", "periods", "holds", "receipts"})
+
+
+def test_what_was_decided_in_a_month_that_ended_is_no_forgery(house: Installation) -> None:
+    hold_id = decided(house)
+    with house.system.db.begin() as session:
+        asked = holds.ask_release(
+            session, hold_id, "the case is closed", ctx(house, "olga"), approvals=house.system.approvals
+        )
+    agree(house, asked, "dora", "dirk")
+    house.arrive()
+    assert said(house)[0] is State.PASS
+    classes = ("governance", "privacy")
+    with house.system.db.begin() as session:
+        delete_for_good(session)
+        session.execute(sa.delete(log.body).where(log.body.c["class"].in_(classes)))
+    assert said(house)[0] is State.FAIL, "bodies that nobody removed lawfully prove nothing"
+    size = {"first": 1, "last": 10_000, "count": 1, "held": 0, "state": "gone", "run": "ret_x"}
+    with house.system.db.begin() as session:
+        for class_ in classes:
+            row = {"class": class_, "month": "2026-11", "begun_at": START, "ended_at": START, **size}
+            session.execute(sa.insert(log.forgotten).values(row))
+    assert said(house) == (State.PASS, set())

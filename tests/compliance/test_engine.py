@@ -16,6 +16,7 @@ from app.kernel.clock import StillClock
 from app.kernel.errors import NotFound
 from compliance import models
 from compliance.catalog.controls import PCI
+from compliance.contracts.probes import Look, Reading
 from compliance.engine import history, rerun, settle, standing
 from compliance.engine.observe import row_hash
 from compliance.engine.standing import Standing
@@ -248,18 +249,19 @@ def test_equal_readings_of_an_hour_are_one_piece_of_evidence(house: Installation
         assert len(rerun.of_probe(session, "identity.dormant", READER)) == 2
 
 
-def test_two_workers_do_not_ask_one_probe_at_once(house: Installation) -> None:
+@pytest.mark.parametrize("behind", [timedelta(0), timedelta(milliseconds=5)])
+def test_two_workers_do_not_ask_one_probe_at_once(house: Installation, clock: StillClock, behind: timedelta) -> None:
     controls = house.system.controls
-    probe = controls.parts.probes["identity.dormant"]
-    inner: list[object] = []
+    probe, inner = controls.parts.probes["identity.dormant"], list[object]()
 
-    def read(look: object) -> object:
+    def read(look: Look) -> Reading:
+        clock.move(-behind)  # the other's clock, a little apart
         inner.append(controls.observe(probe))
-        return probe.read(look)  # type: ignore[arg-type]
+        clock.move(behind)
+        return probe.read(look)
 
-    outer = replace(probe, read=read)  # type: ignore[arg-type]
-    assert controls.observe(outer) is not None
-    assert inner[0] is None
+    assert controls.observe(replace(probe, read=read)) is not None
+    assert set(inner) == {None}, "asked again, and nobody but the first got it"
 
 
 def test_a_probe_that_fails_stops_nobody_and_is_told_once(house: Installation, clock: StillClock) -> None:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from app.identity import roles
 from app.identity.models import factor
+from app.kernel.access import Actor, ActorKind
 from app.kernel.clock import StillClock
 from compliance import deadlines
 from compliance.attest import exceptions
@@ -57,6 +58,15 @@ def test_what_is_due_next_is_told_with_whose_it_is_as_far_as_the_viewer_may_see(
     assert seen[1].owner == house.people["olga"].account
     of_analyst = [one.what for one in analyst]
     assert of_analyst == [What.EXCEPTION, What.SCAN, What.SCAN], "an analyst learns nothing of people and breaches"
+    auditor = Actor(
+        id="acc_audit",
+        kind=ActorKind.STAFF,
+        permissions=roles.ROLES[roles.AUDITOR],
+        period=(START - 60 * DAY, START - 30 * DAY),
+    )
+    with house.system.db.read() as session:
+        of_auditor = {one.what for one in deadlines.next_of(session, auditor, START)}
+    assert not of_auditor & {What.EXCEPTION, What.SCAN, What.BREACH}, "what came after their period"
     drawn = Room(installation=house).desk("oda", roles.COMPLIANCE_OFFICER).draw(PATH)
     assert "exception ends 8.4.1" in drawn
     assert "answer requests, 1 wait" in drawn

@@ -178,6 +178,27 @@ def test_the_pause_between_tries_grows_to_ten_minutes(people: People) -> None:
     assert pauses == [5, 10, 20, 40, 80, 160, 320, 600, 600]
 
 
+def test_what_the_law_rests_on_is_tried_for_weeks_seldom_and_says_nothing_of_the_messenger(people: People) -> None:
+    letter = Letter(to="amber@onepay.example", subject="amber", text="…")
+    with people.ground.db.begin() as session:
+        letters.queue(
+            session, letter, "test", people.ctx(), parts=people.parts, account_id=None, kept=letters.KEPT_BY_LAW
+        )
+        session.execute(sa.update(message).values(tries=letters.SELDOM_TRIES - 1))
+    begun, taken = people.ground.clock.now(), claimed(people)
+    with people.ground.db.begin() as session:
+        letters.failed(session, taken, begun)
+        assert letters.standing(session, begun).troubled == 1
+    people.move(hours=5)
+    assert not due(people)
+    people.move(hours=1)
+    assert due(people)
+    people.move(hours=19)
+    with people.ground.db.read() as session:
+        stands = letters.standing(session, people.ground.clock.now())
+    assert (stands.failing, stands.troubled) == (1, 0)
+
+
 @pytest.mark.needs("postgres")
 @pytest.mark.xdist_group("postgres")
 def test_two_workers_at_once_take_each_letter_once(people_on_postgres: People) -> None:

@@ -123,3 +123,13 @@ def test_what_ended_is_stuck_no_more_and_an_auditor_sees_their_period(rights: Ri
     with rights.db.read() as session:
         assert trouble.stuck(session, rights.staff(roles.DPO).actor) == []
     assert known(rights, request_id) is None
+    # Nor where its row was left, as older versions left it: nothing is to be done about a request that ended.
+    officer = rights.staff(roles.COMPLIANCE_OFFICER).actor
+    with rights.db.read() as session:
+        tasks = pressing.tasks(session, officer, at)
+    with rights.db.begin() as session:
+        for _ in range(2):
+            trouble.note(session, request_id, "planning", ValueError("no"), ctx)
+    with rights.db.read() as session:
+        assert trouble.stuck(session, officer) == []
+        assert pressing.tasks(session, officer, at) == tasks
