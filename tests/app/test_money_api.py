@@ -26,9 +26,13 @@ def order(payee: str, amount: str = "12.50", **more: object) -> dict:
     return {"payee": payee, "amount": {"amount": amount, "currency": "EUR"}, **more}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def payee_one(installation: Installation) -> None:
+    installation.customer("payee_one")
+
+
 @pytest.fixture(scope="module")
 def payer(installation: Installation) -> Browser:
-    installation.customer("payee_one")
     browser = installation.browser()
     browser.sign_in(installation.customer("payer_one", euros=500))
     return browser
@@ -177,7 +181,7 @@ def test_anothers_wallet_and_transfer_look_like_none(installation: Installation,
     stranger = installation.browser()
     stranger.sign_in(installation.customer("stranger"))
     mine = payer.api("GET", "/wallets").json["data"][0]["id"]
-    sent = payer.api("GET", "/transfers").json["data"][0]["id"]
+    sent = payer.api("POST", "/transfers", order("@payee_one", "0.10"), **{"Idempotency-Key": "k-mine"}).json["id"]
     for path in (f"/wallets/{mine}", f"/wallets/{mine}/activity", f"/transfers/{sent}"):
         answer = stranger.api("GET", path)
         assert (answer.status_code, answer.json["code"]) == (404, "not_found"), path

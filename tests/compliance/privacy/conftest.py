@@ -37,3 +37,15 @@ def staffed(either_rights: Rights) -> tuple[Rights, Person, Person]:
     either_rights.house.staff("dan.erase", roles.DPO)
     dpo = either_rights.house.staff("dora.erase", roles.DPO)
     return either_rights, officer, dpo
+
+
+@pytest.fixture
+def officer(rights: Rights) -> Person:
+    return rights.house.staff("olive", roles.COMPLIANCE_OFFICER)
+
+
+@pytest.fixture
+def dpo(rights: Rights) -> Person:
+    """Return the one who decides; a second one stands ready for what the first has asked."""
+    rights.house.staff("dan", roles.DPO)
+    return rights.house.staff("dora", roles.DPO)

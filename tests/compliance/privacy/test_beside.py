@@ -35,17 +35,6 @@ def rights(either_rights: Rights) -> Rights:
     return either_rights
 
 
-@pytest.fixture
-def officer(rights: Rights) -> Person:
-    return rights.house.staff("olive", roles.COMPLIANCE_OFFICER)
-
-
-@pytest.fixture
-def dpo(rights: Rights) -> Person:
-    rights.house.staff("dan", roles.DPO)
-    return rights.house.staff("dora", roles.DPO)
-
-
 def outside(rights: Rights, person: Person, kind: str) -> str:
     """Ask as a stranger does who knows no more than an address."""
     nobody = rights.house.system.context(ANONYMOUS)

@@ -24,11 +24,6 @@ def rights(either_rights: Rights) -> Rights:
     return either_rights
 
 
-@pytest.fixture
-def officer(rights: Rights) -> Person:
-    return rights.house.staff("olive", roles.COMPLIANCE_OFFICER)
-
-
 def entered(rights: Rights, officer: Person, person: Person) -> str:
     ctx = rights.colleague(officer, roles.COMPLIANCE_OFFICER)
     with rights.db.begin() as session:

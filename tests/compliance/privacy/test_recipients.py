@@ -51,17 +51,6 @@ def amber(rights: Rights) -> Person:
     return amber
 
 
-@pytest.fixture
-def officer(rights: Rights) -> Person:
-    return rights.house.staff("olive.told", roles.COMPLIANCE_OFFICER)
-
-
-@pytest.fixture
-def dpo(rights: Rights) -> Person:
-    rights.house.staff("dan.told", roles.DPO)
-    return rights.house.staff("dora.told", roles.DPO)
-
-
 def notices(rights: Rights, request_id: str) -> list[Notice]:
     with rights.db.read() as session:
         return recipients.of_request(session, request_id)

@@ -34,17 +34,6 @@ def rights(either_rights: Rights) -> Rights:
     return either_rights
 
 
-@pytest.fixture
-def officer(rights: Rights) -> Person:
-    return rights.house.staff("olive", roles.COMPLIANCE_OFFICER)
-
-
-@pytest.fixture
-def dpo(rights: Rights) -> Person:
-    rights.house.staff("dan", roles.DPO)
-    return rights.house.staff("dora", roles.DPO)
-
-
 def as_officer(rights: Rights, officer: Person, do: Callable[..., Any], *given: Any, **more: Any) -> Any:
     """Do a thing as an officer in a transaction of its own."""
     ctx = rights.colleague(officer, roles.COMPLIANCE_OFFICER)

@@ -21,11 +21,6 @@ def rights(either_rights: Rights) -> Rights:
 
 
 @pytest.fixture
-def officer(rights: Rights) -> Person:
-    return rights.house.staff("olive", roles.COMPLIANCE_OFFICER)
-
-
-@pytest.fixture
 def waiting(rights: Rights, officer: Person) -> str:
     """A request that came by letter, whose person was asked who they are."""
     amber = rights.house.customer("amber_one")
