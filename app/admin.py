@@ -12,7 +12,7 @@ from flask import Flask, Response, request
 from prometheus_client import generate_latest
 
 from app import health
-from app.commands import operating
+from app.commands import registry
 from app.commands.lines import Line
 from app.compose import System
 from app.kernel import crypto
@@ -65,7 +65,7 @@ def make_admin(system: System) -> Flask:
     def command(name: str) -> Response:
         if not allowed():
             return _json({"error": "the token of the home is needed"}, 401)
-        run = operating.COMMANDS.get(name)
+        run = registry.COMMANDS.get(name)
         if run is None:
             return _json({"error": "there is no such command"}, 404)
         arguments = request.get_json(silent=True) or {}

@@ -15,8 +15,10 @@ import click
 import sqlalchemy as sa
 
 from app import admin, config, process
-from app.commands import operating
+from app.commands import registry
+from app.commands.importing import FORMATS
 from app.commands.lines import Line
+from app.commands.log import TAIL_MAX
 from app.config import Settings
 from app.demo import accounts, attacks, making, up
 from app.kernel.errors import ConfigurationRefused, OnePayError
@@ -84,7 +86,7 @@ def log() -> None:
 
 
 @log.command("tail")
-@click.option("-n", "--limit", type=click.IntRange(1, operating.TAIL_MAX), default=20, help="How many events.")
+@click.option("-n", "--limit", type=click.IntRange(1, TAIL_MAX), default=20, help="How many events.")
 @_HOME
 def log_tail(limit: int, home: Path | None) -> None:
     """Print the newest numbered events."""
@@ -172,7 +174,7 @@ def ledger_trial_balance(home: Path | None) -> None:
 
 @cli.command("ingest")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--format", "format_", type=click.Choice(operating.FORMATS), required=True)
+@click.option("--format", "format_", type=click.Choice(FORMATS), required=True)
 @click.option("--source", required=True, help="Name of the system the log is from.")
 @click.option(
     "--year",
@@ -435,7 +437,7 @@ def _run(name: str, arguments: dict[str, Any], home: Path | None) -> None:
         raise SystemExit(_shown(name, _remote(settings, name, arguments))) from None
     try:
         raise SystemExit(
-            process.alone(settings, lambda system: _shown(name, operating.COMMANDS[name](system, arguments)))
+            process.alone(settings, lambda system: _shown(name, registry.COMMANDS[name](system, arguments)))
         )
     finally:
         lock.release()

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from app.commands import operating
+from app.commands import registry
 from app.compose import System
 from app.identity import roles
 from app.kernel.access import Acr, Actor, ActorKind, service
@@ -474,11 +474,11 @@ def test_the_commands_do_what_the_pages_do(house: Installation) -> None:
     assert "127.0.0.1" not in "\n".join(shown)
     sample_ = _said(system, "audit sample", {**asked, "seed": "winter", "count": 4})
     assert sample_ == _said(system, "audit sample", {**asked, "seed": "winter", "count": 4})
-    lines = list(operating.COMMANDS["audit export"](system, asked))
+    lines = list(registry.COMMANDS["audit export"](system, asked))
     assert {"events.ndjson", "events.csv", "proofs.zip", "manifest.json"} <= {
         line["file"] for line in lines if "file" in line
     }
-    made = list(operating.COMMANDS["report make"](system, {"kind": "roc_feed"}))
+    made = list(registry.COMMANDS["report make"](system, {"kind": "roc_feed"}))
     assert {"roc_feed.csv", "roc_feed.json"} == {line["file"] for line in made if "file" in line}
     assert any("evidence_pack" in line for line in _said(system, "report make", {"kind": "list"}))
     with pytest.raises(KindUnknown):
@@ -486,4 +486,4 @@ def test_the_commands_do_what_the_pages_do(house: Installation) -> None:
 
 
 def _said(system: System, name: str, args: dict[str, object]) -> list[str]:
-    return [line["text"] for line in operating.COMMANDS[name](system, args) if "text" in line]
+    return [line["text"] for line in registry.COMMANDS[name](system, args) if "text" in line]

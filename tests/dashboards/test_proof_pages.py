@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from app.commands import operating
+from app.commands import registry
 from app.identity import roles
 from app.kernel.access import COMPLIANCE_EVIDENCE_READ, Acr, Actor, ActorKind, service
 from app.kernel.errors import NotFound
@@ -124,12 +124,12 @@ def test_a_number_that_is_none_leads_nowhere(house: Installation, words: str) ->
 def test_commands_take_evidence_numbers(house: Installation) -> None:
     with house.system.db.read() as session:
         seen = rerun.of_probe(session, PROBE, OFFICER)[0]
-    shown = list(operating.COMMANDS["control show"](house.system, {"key": seen.number}))
+    shown = list(registry.COMMANDS["control show"](house.system, {"key": seen.number}))
     assert str(shown[0]["text"]).startswith(f"{seen.number}: identity.two_factors for ")
-    packed = list(operating.COMMANDS["log pack"](house.system, {"about": seen.number}))
+    packed = list(registry.COMMANDS["log pack"](house.system, {"about": seen.number}))
     assert [line["file"] for line in packed if "file" in line] == [f"{seen.event_id}.zip"]
     with pytest.raises(NotFound):
-        list(operating.COMMANDS["log pack"](house.system, {"about": "EV-999999999"}))
+        list(registry.COMMANDS["log pack"](house.system, {"about": "EV-999999999"}))
 
 
 def test_a_sample_says_what_it_was_drawn_from_and_the_command_draws_the_same(house: Installation) -> None:
@@ -141,7 +141,7 @@ def test_a_sample_says_what_it_was_drawn_from_and_the_command_draws_the_same(hou
     asked = {name.removeprefix("--"): value for name, value in zip(words[::2], words[1::2], strict=True)}
     assert asked.keys() == {"action", "since", "until", "last"}
     args = {"seed": "coin", "count": command[1], "filter": asked}
-    lines = [str(one["text"]) for one in operating.COMMANDS["audit sample"](house.system, args)]
+    lines = [str(one["text"]) for one in registry.COMMANDS["audit sample"](house.system, args)]
     shown = re.findall(r'"children": "([\d,]+)", "className": "num"', drawn)
     assert [line.split()[0] for line in lines[:-1]] == [one.replace(",", "") for one in shown]
     assert len(shown) == int(command[1]) > 0
@@ -211,9 +211,9 @@ def test_what_may_be_evidence_carries_its_day_and_year(house: Installation, slug
 
 def test_a_control_is_shown_by_every_name_that_a_list_prints(house: Installation) -> None:
     def shown(key: str) -> list[str]:
-        return [str(line["text"]) for line in operating.COMMANDS["control show"](house.system, {"key": key})]
+        return [str(line["text"]) for line in registry.COMMANDS["control show"](house.system, {"key": key})]
 
-    listed = [str(line.get("text", "")) for line in operating.COMMANDS["control list"](house.system, {})]
+    listed = [str(line.get("text", "")) for line in registry.COMMANDS["control list"](house.system, {})]
     names = [found[1] for line in listed if (found := re.match(r"\w+ +((?:PCI DSS|GDPR Art\.) \S+)", line))]
     assert len(names) == 131
     catalogue = house.system.controls.parts.catalogue.controls.values()

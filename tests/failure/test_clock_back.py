@@ -8,7 +8,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from app.commands import operating
+from app.commands import registry
 from app.kernel.clock import StillClock
 from ingest.models import entry
 from payments.models import transfer
@@ -59,5 +59,5 @@ def test_an_hour_back_loses_and_doubles_nothing(tmp_path: Path) -> None:
         assert kinds["health.clock.drifted"] == 1
         assert (kinds["health.job.failed"], kinds["health.control.failed"]) == (0, 0)
         for command in ("log verify", "ledger verify"):
-            lines = list(operating.COMMANDS[command](system, {}))
+            lines = list(registry.COMMANDS[command](system, {}))
             assert lines[-1] == {"exit": 0}, lines

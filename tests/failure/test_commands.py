@@ -16,11 +16,13 @@ import pytest
 import sqlalchemy as sa
 
 from app import health
-from app.commands import operating
-from app.commands.operating import HungUp, Line, Stopping
+from app.commands import importing, registry, working
+from app.commands.lines import Line
+from app.commands.working import HungUp, Stopping
 from app.identity import roles, signup
 from app.identity.letters import Letter
 from app.identity.signup import BootstrapOver
+from app.kernel.access import service
 from app.kernel.clock import StillClock
 from app.kernel.context import Context
 from app.kernel.errors import Invalid, NotFound
@@ -48,54 +50,54 @@ def house(tmp_path: Path) -> Iterator[Installation]:
 
 
 def lines_of(house: Installation, command: str, **args: object) -> list[str]:
-    return [str(line["text"]) for line in operating.COMMANDS[command](house.system, args) if "text" in line]
+    return [str(line["text"]) for line in registry.COMMANDS[command](house.system, args) if "text" in line]
 
 
 def something_about(house: Installation, object_id: str, times: int) -> None:
-    ctx: Context = house.system.context(operating.operator())
+    ctx: Context = house.system.context(service("operator"))
     with house.system.db.begin() as session:
         outbox.record_many(session, [ProcessStarted(component="web", about=(object_id,))] * times, ctx)
     house.arrive()
 
 
 def test_long_work_is_told_while_it_goes_on(house: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operating, "PROGRESS_SECONDS", 0.01)
+    monkeypatch.setattr(working, "PROGRESS_SECONDS", 0.01)
     may_end = threading.Event()
 
-    def work(note: operating.Note) -> str:
+    def work(note: working.Note) -> str:
         note(3, 10)
         assert may_end.wait(WAIT_SECONDS_MAX)
         return "found"
 
-    told = operating._telling(house.system, "sequences", work)
+    told = working.telling(house.system, "sequences", work)
     assert next(told) == {"progress": [3, 10, "sequences"]}
     may_end.set()
     assert ending(told) == "found"
 
 
 def test_work_whose_asker_hung_up_ends_at_its_next_step(house: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operating, "PROGRESS_SECONDS", 0.01)
+    monkeypatch.setattr(working, "PROGRESS_SECONDS", 0.01)
     noted: list[int] = []
 
-    def work(note: operating.Note) -> None:
+    def work(note: working.Note) -> None:
         while True:
             note(len(noted), 10)
             noted.append(1)
 
-    told = operating._telling(house.system, "bytes", work)
+    told = working.telling(house.system, "bytes", work)
     next(told)
     told.close()  # returns, so the work has ended
     assert noted
 
 
 def test_work_ends_at_its_next_step_when_the_process_does(house: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operating, "PROGRESS_SECONDS", 0.01)
+    monkeypatch.setattr(working, "PROGRESS_SECONDS", 0.01)
 
-    def work(note: operating.Note) -> None:
+    def work(note: working.Note) -> None:
         while True:
             note(1, 10)
 
-    told = operating._telling(house.system, "bytes", work)
+    told = working.telling(house.system, "bytes", work)
     next(told)
     house.system.is_draining = True
     with pytest.raises(Stopping):
@@ -103,16 +105,16 @@ def test_work_ends_at_its_next_step_when_the_process_does(house: Installation, m
 
 
 def test_what_work_raises_is_raised(house: Installation) -> None:
-    def work(note: operating.Note) -> None:
+    def work(note: working.Note) -> None:
         raise HungUp
 
     with pytest.raises(HungUp):
-        list(operating._telling(house.system, "bytes", work))
+        list(working.telling(house.system, "bytes", work))
 
 
 def test_a_pack_holds_every_event_about_its_object(house: Installation) -> None:
     something_about(house, "acc_busy", 1_200)
-    lines = list(operating.COMMANDS["log pack"](house.system, {"about": "acc_busy"}))
+    lines = list(registry.COMMANDS["log pack"](house.system, {"about": "acc_busy"}))
     written = next(line for line in lines if "file" in line)
     with zipfile.ZipFile(io.BytesIO(base64.b64decode(written["content"]))) as pack:
         assert len(pack.read("entries.ndjson").splitlines()) == 1_200
@@ -150,7 +152,7 @@ def test_a_verdict_is_told_though_the_log_takes_nothing(house: Installation) -> 
     something_about(house, "acc_busy", 3)
     house.system.recording.is_full = True
     for command in ("log verify", "ledger verify"):
-        lines = list(operating.COMMANDS[command](house.system, {}))
+        lines = list(registry.COMMANDS[command](house.system, {}))
         assert "could not be recorded" in str(lines[0]["text"])
         assert "sound" in str(lines[1]["text"])
         assert lines[-1] == {"exit": 0}
@@ -159,7 +161,7 @@ def test_a_verdict_is_told_though_the_log_takes_nothing(house: Installation) -> 
 def test_a_verdict_says_what_it_did_not_compare(house: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     something_about(house, "acc_busy", 5)
     with house.system.db.begin() as session:
-        outbox.record(session, ProcessStarted(component="web"), house.system.context(operating.operator()))
+        outbox.record(session, ProcessStarted(component="web"), house.system.context(service("operator")))
     house.system.sequencer.drain()
     (line,) = lines_of(house, "log verify")
     assert line.startswith(
@@ -228,10 +230,10 @@ def test_an_import_alone_does_the_work_of_the_log(house: Installation, tmp_path:
 
 
 def test_an_import_beside_a_log_that_is_behind_waits(house: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operating, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(importing, "WAIT_SECONDS", 0.01)
     house.system.is_served = True
     house.system.watch.newest = pressure(State.DEGRADED)
-    waiting = threading.Thread(target=lambda: operating._admit(house.system, operating.Note(house.system)))
+    waiting = threading.Thread(target=lambda: importing._admit(house.system, working.Note(house.system)))
     waiting.start()
     waiting.join(0.2)
     assert waiting.is_alive()
@@ -295,7 +297,7 @@ def test_the_mailbox_says_how_many_letters_it_shows_of_how_many(house: Installat
 
 
 def told(house: Installation, command: str, **args: object) -> tuple[str, int]:
-    lines = list(operating.COMMANDS[command](house.system, args))
+    lines = list(registry.COMMANDS[command](house.system, args))
     text = "\n".join(str(line["text"]) for line in lines if "text" in line)
     return text, next((line["exit"] for line in reversed(lines) if "exit" in line), 0)
 
@@ -368,16 +370,16 @@ def test_a_file_without_an_end_is_left_when_nobody_waits_for_it(
     house: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing lies in most of this file, and reading it to its end takes hours all the same."""
-    monkeypatch.setattr(operating, "PROGRESS_SECONDS", 0.01)
+    monkeypatch.setattr(working, "PROGRESS_SECONDS", 0.01)
     file = tmp_path / "hole"
     file.touch()
     os.truncate(file, 2**43)
     order = {"file": str(file), "format": "sshd", "source": "edge", "year": 2017, "tz": "UTC"}
-    left = operating.ingest(house.system, order)
+    left = importing.ingest(house.system, order)
     assert next(left) == {"progress": [0, 2**43, "bytes"]}
     left.close()
 
-    stopped = operating.ingest(house.system, order)
+    stopped = importing.ingest(house.system, order)
     next(stopped)
     house.system.is_draining = True
     with pytest.raises(Stopping):

@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from app import health, jobs
-from app.commands import operating
+from app.commands import log
 from app.identity import roles
 from app.kernel.access import Actor, ActorKind
 from app.kernel.clock import StillClock
@@ -103,7 +103,7 @@ def assert_whole(house: Installation) -> None:
     assert system.store.count(EVERYTHING, Window()) == head
     assert {(rule.rule.slug, *rule.covered[0]) for rule in rules} == {(rule.rule.slug, 0, head) for rule in rules}
     assert [len(rule.covered) for rule in rules] == [1] * len(system.runner.rules)
-    lines = list(operating.log_verify(system, {}))
+    lines = list(log.verify(system, {}))
     assert lines[-1] == {"exit": 0}, lines
 
 

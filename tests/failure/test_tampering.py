@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from app import config
-from app.commands import operating
+from app.commands import log
 from app.compose import make_system
 from app.kernel.clock import SystemClock
 from ingest.log import checkpoint
@@ -53,7 +53,7 @@ def verified(home: Path) -> tuple[list[str], int]:
     """Return what `onepay log verify` prints of a home, and its exit code."""
     system = make_system(config.load({}, home=home))
     try:
-        lines = list(operating.log_verify(system, {}))
+        lines = list(log.verify(system, {}))
     finally:
         system.close()
     said = [line["text"] for line in lines if "text" in line]
