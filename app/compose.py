@@ -67,7 +67,6 @@ from compliance.privacy.events import EventSource
 from compliance.privacy.gate import Gate
 from compliance.privacy.models import metadata as privacy_tables
 from compliance.privacy.parts import Privacy
-from compliance.probes import decisions as decision_probes
 from compliance.probes import log as log_probes
 from compliance.probes import marks, scanner, storage, usage
 from compliance.probes import recipients as recipient_probes
@@ -76,6 +75,7 @@ from compliance.probes import reviews as review_probes
 from compliance.probes import rights as rights_probes
 from compliance.probes import scans as scan_probes
 from compliance.probes import selftest as selftest_probes
+from compliance.probes.decided import probe as decision_probes
 from compliance.registers import breach_decision, breach_handling, breaches, processing
 from compliance.registers import source as registers_source
 from compliance.registers.models import metadata as register_tables

@@ -17,7 +17,7 @@ from compliance.catalog import purposes
 from compliance.privacy import beside, clock, identity, letters, moving, requests
 from compliance.privacy.models import REQUEST_CLASS, request
 from compliance.privacy.parts import ChannelUnknown, DetailMissing, KindUnknown, Privacy, ReceiptInvalid
-from compliance.privacy.request import CHANNELS, FOLLOWING, Asked, Kind, Request, State
+from compliance.privacy.request import CHANNELS, FOLLOWING, JOURNAL, Asked, Kind, Request, State
 from ingest.events.privacy import RequestPaused, RequestReceived
 
 DETAIL_MAX: Final = 2_000
@@ -81,7 +81,7 @@ def enter(
 def recall(session: Session, request_id: str, kind: Kind, subject: str, ctx: Context, *, parts: Privacy) -> None:
     """Write down again a request of which only the log knows, as after an older database was put back."""
     today = clock.of(parts.settings).day_of(ctx.at)
-    values = _values(request_id, kind, subject, "journal", today, ctx, parts)
+    values = _values(request_id, kind, subject, JOURNAL, today, ctx, parts)
     session.execute(sa.insert(request).values(**values, is_verified=True))
     note = "known from the log alone, as an older database was put back"
     moving.move(session, requests.get(session, request_id), State.SCOPED, ctx, note=note)

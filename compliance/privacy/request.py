@@ -10,6 +10,8 @@ from typing import Final
 
 FOLLOWING: Final = "remainder"
 """The channel of an erasure that nobody asked for again: it completes an earlier one."""
+JOURNAL: Final = "journal"
+"""The channel of an erasure that this database forgot, known from the log alone: who recalls it carries it out."""
 BY_HAND: Final = ("letter", "call", "e-mail", "in_person")
 """How a request reaches colleagues, who enter it."""
 CHANNELS: Final = frozenset(("web", "api", "form", *BY_HAND))

@@ -68,7 +68,7 @@ def release(session: Session, subject: str, ground: str, ctx: Context, *, reques
         .values(lifted_at=ctx.at)
     )
     if done.rowcount:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
-        outbox.record(session, SubjectReleased(reason=ground, about=(subject,)), ctx)
+        outbox.record(session, SubjectReleased(request=request_id, reason=ground, about=(subject,)), ctx)
 
 
 def begin_restriction(session: Session, found: Request, ctx: Context, *, parts: Privacy) -> None:

@@ -28,6 +28,8 @@ COMPLETING: Final = "completing"
 _ADVICE: Final = {
     "erasure_unfinished": "Something of them is still readable after it was erased again and again. The newest step "
     "names the store; have its owner look why, then it goes on by itself.",
+    "erasure_undecided": "Nothing is erased. Somebody may have written into the database; have Verifier and the "
+    "control of Art. 5(2) looked at before anything is decided about this request.",
 }
 _ANY: Final = (
     "It is tried again by itself. If Health names a part that is away, it goes on once that answers; otherwise give "

@@ -187,7 +187,7 @@ def kind(approvals: Approvals) -> ApprovalKind:
 
 def by_id(session: Session, hold_id: str) -> Hold:
     """Return one hold; raises `NotFound`."""
-    found = [one for one in _all(session) if one.id == hold_id]
+    found = [one for one in every(session) if one.id == hold_id]
     if not found:
         raise NotFound(object_id=hold_id)
     return found[0]
@@ -195,7 +195,7 @@ def by_id(session: Session, hold_id: str) -> Hold:
 
 def active(session: Session) -> list[Hold]:
     """Return the holds in force."""
-    return [one for one in _all(session) if one.state == ACTIVE]
+    return [one for one in every(session) if one.state == ACTIVE]
 
 
 def standing(session: Session) -> list[Hold]:
@@ -234,7 +234,7 @@ def none_since(seen: Sequence[Hold]) -> Callable[[Session], bool]:
 def listed(session: Session, actor: Actor) -> list[Hold]:
     """Return all holds, those in force first; an auditor's those that stood in their period."""
     actor.require(PRIVACY_REQUEST_READ)
-    found = _all(session)
+    found = every(session)
     if actor.period is not None:
         begin, end = actor.period
         found = [one for one in found if one.placed_at < end and not (one.released_at and one.released_at < begin)]
@@ -322,11 +322,17 @@ def _payload(found: Hold) -> dict[str, Any]:
     }
 
 
+def scope_of(hold: Hold) -> str:
+    """Return the hash of what a hold keeps, as its events name it."""
+    return _scope(hold.items)
+
+
 def _scope(items: Sequence[Item]) -> str:
     return crypto.sha256(canonical.encode(sorted(f"{item.kind} {item.value}" for item in items))).hex()
 
 
-def _all(session: Session) -> list[Hold]:
+def every(session: Session) -> list[Hold]:
+    """Return all holds, the newest first, for who compares them with the log."""
     items: dict[str, list[Item]] = {}
     for row in session.execute(sa.select(models.hold_item).order_by(models.hold_item.c.kind, models.hold_item.c.value)):
         items.setdefault(row.hold_id, []).append(Item(kind=row.kind, value=row.value))

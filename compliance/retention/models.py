@@ -99,6 +99,7 @@ run = sa.Table(
     sa.Column("proposed_by", sa.Text, nullable=True, info=_staff("proposed_by")),
     sa.Column("approval_id", sa.Text, nullable=True, info=_T),
     sa.Column("approved_at", UtcDateTime, nullable=True, info=_T),
+    sa.Column("approved_event", sa.Text, nullable=True, info=_T),
     sa.Column("executed_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("certified_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("looked", sa.Integer, nullable=False, server_default="0", info=_T),

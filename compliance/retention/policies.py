@@ -70,6 +70,16 @@ class Policy:
     def class_(self) -> str:
         return self.of.id
 
+    @property
+    def document(self) -> str:
+        """How the event of its approval names it."""
+        return f"retention.{self.of.id}"
+
+    @property
+    def is_shipped(self) -> bool:
+        """Tell whether it is what the catalogue says, on which nobody had to decide."""
+        return self.hash == _hash(self.of, 1, self.of.keep.text, self.of.ground)
+
     def before(self, at: datetime) -> datetime:
         """Return the instant before which what ended is due."""
         return self.keep.before(at)
@@ -208,10 +218,8 @@ def _put_in_force(session: Session, policy_id: str, approval: str, ctx: Context,
     )
     if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
         raise PolicyMoved
-    event = DocumentApproved(
-        document=f"retention.{payload['class']}", version=int(payload["version"]), sha256=payload["hash"]
-    )
-    outbox.record(session, event, ctx)
+    now = in_force(session)[payload["class"]]
+    outbox.record(session, DocumentApproved(document=now.document, version=now.version, sha256=now.hash), ctx)
     return f"{payload['class']} is kept {payload['keep_words']}"
 
 
@@ -284,7 +292,7 @@ def _policy(of: RetentionClass, row: Any, proposal: str | None) -> Policy:
         version=row["version"],
         keep=parse(row["keep"]),
         ground=row["ground"],
-        hash=row["hash"],
+        hash=_hash(of, row["version"], row["keep"], row["ground"]),
         in_force_at=row["in_force_at"],
         proposal=proposal,
     )

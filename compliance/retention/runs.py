@@ -43,6 +43,7 @@ class Ending(StrEnum):
     WITHDRAWN = "approval_withdrawn"
     LAPSED = "approval_expired"
     BROKEN = "approval_failed"
+    NOT_DECIDED = "not_decided"
 
     @property
     def in_words(self) -> str:
@@ -93,6 +94,7 @@ class Run:
     proposed_by: str | None
     approval_id: str | None
     approved_at: datetime | None
+    approved_event: str | None
     executed_at: datetime | None
     certified_at: datetime | None
     looked: int
@@ -156,7 +158,8 @@ def approve(session: Session, run: Run, why: str, ctx: Context) -> None:
     """Let a run be carried out."""
     if _move(session, run.id, (PLANNED, WAITING), APPROVED, approved_at=ctx.at, why=why):
         event = RetentionApproved(run=run.id, policy=run.policy, plan_root=run.root, count=run.total)
-        outbox.record(session, event, ctx)
+        table, event_id = models.run, outbox.record(session, event, ctx)
+        session.execute(sa.update(table).where(table.c.id == run.id).values(approved_event=event_id))
 
 
 def kind(approvals: Approvals) -> ApprovalKind:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from operator import itemgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -24,6 +25,19 @@ from ingest.log import outbox
 COMPONENTS_MAX: Final = 200
 FINDINGS_MAX: Final = 500
 TEXT_MAX: Final = 200
+_OF_SCAN: Final = (
+    "id",
+    "kind",
+    "performed_on",
+    "scanner",
+    "authenticated",
+    "components",
+    "passed",
+    "rescan_of",
+    "sha256",
+)
+_OF_FINDING: Final = ("id", "severity", "component", "says", "opened_on")
+"""What the event of a scan answers for, of its row and of each finding."""
 
 
 class Kind(StrEnum):
@@ -174,7 +188,7 @@ def enter(session: Session, draft: Draft, ctx: Context) -> Scan:
         "rescan_of": draft.rescan_of,
         "sha256": draft.sha256,
     }
-    digest = crypto.sha256(canonical.encode({**row, "findings": findings})).hex()
+    digest = _hash(row, findings)
     event = ScanImported(
         scan=scan_id, scan_kind=draft.kind.value, period=row["performed_on"], findings=len(findings), sha256=digest
     )
@@ -247,6 +261,22 @@ def all_of(session: Session, *kinds: Kind, until: datetime | None = None) -> lis
     if until is not None:
         query = query.where(table.c.entered_at < until)
     return [_scan(row) for row in session.execute(query).mappings()]
+
+
+def hashes(session: Session) -> Mapping[str, tuple[str, datetime]]:
+    """Return the hash of each scan with its findings as they were entered, and when that was, by its id."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for one in session.execute(sa.select(models.finding)).mappings():
+        found.setdefault(one["scan_id"], []).append({name: one[name] for name in _OF_FINDING})
+    rows = session.execute(sa.select(models.scan)).mappings()
+    return {
+        row["id"]: (_hash({name: row[name] for name in _OF_SCAN}, found.get(row["id"], [])), row["entered_at"])
+        for row in rows
+    }
+
+
+def _hash(row: Mapping[str, Any], findings: Sequence[Mapping[str, Any]]) -> str:
+    return crypto.sha256(canonical.encode({**row, "findings": sorted(findings, key=itemgetter("id"))})).hex()
 
 
 def _end_of(actor: Actor) -> datetime | None:

@@ -160,10 +160,16 @@ def documents(session: Session, event_ids: Collection[str]) -> dict[str, Mapping
     return {id_: json.loads(text) for id_, text in (texts | waiting(session, event_ids)).items()}
 
 
-def waiting_of(session: Session, kind: str) -> list[Mapping[str, Any]]:
-    """Return the documents of a kind that wait for their number."""
-    of = models.outbox.c
-    return [json.loads(text) for text in session.scalars(sa.select(of.body).where(of.kind == kind).order_by(of.n))]
+def documents_of(session: Session, kind: str) -> list[Mapping[str, Any]]:
+    """Return what all events of a kind say, oldest first, those that wait for their number last.
+
+    It is asked of the log itself, which is never behind; for kinds of which there are few, as it looks at each entry.
+    """
+    of, waits = models.entry.c, models.outbox.c
+    numbers = session.scalars(sa.select(of.sequence).where(of.kind == kind)).all()
+    bodies = bodies_by_sequence(session, numbers)
+    waiting_ = session.scalars(sa.select(waits.body).where(waits.kind == kind).order_by(waits.n))
+    return [json.loads(text) for text in (*(bodies[number].body for number in sorted(bodies)), *waiting_)]
 
 
 def body(session: Session, sequence: int) -> Body | None:

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+import contextlib
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.identity import roles
-from app.kernel.access import Actor, ActorKind
 from app.kernel.clock import StillClock
 from app.kernel.db import delete_for_good
 from compliance.attest import attestations
 from compliance.attest.attestations import Draft, Kind
 from compliance.attest.models import attestation
 from compliance.catalog.controls import PCI
-from compliance.privacy import consent
-from compliance.privacy.models import consent_receipt
+from compliance.privacy import consent, moving, restrict
+from compliance.privacy.models import consent_receipt, request, request_step, restriction
+from compliance.registers import breach_decision, breach_handling, breaches
+from compliance.registers.breaches import Assessment, Found
+from compliance.registers.models import breach
 from compliance.retention import holds, policies
 from compliance.retention.holds import Item
-from compliance.retention.models import hold, policy
+from compliance.retention.models import hold, hold_item, policy
+from compliance.scans import register
+from compliance.scans.models import finding, scan
 from compliance.states import State
 from ingest import models as log
+from tests.compliance.looking import look_at
 from tests.compliance.office import agree, ctx, hold_on
+from tests.compliance.privacy.rights import Rights
 from tests.support.installation import Installation, installed
 
-START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
-DAY = timedelta(days=1)
+START: Final = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -36,7 +44,8 @@ def house(tmp_path: Path) -> Iterator[Installation]:
     with installed(tmp_path / "home", clock=StillClock(START)) as made:
         for name, role in (("olga", roles.COMPLIANCE_OFFICER), ("dora", roles.DPO), ("dirk", roles.DPO)):
             made.staff(name, role)
-        made.customer("amber_one")
+        for name in ("amber_one", "basil_two"):
+            made.customer(name)
         yield made
 
 
@@ -46,6 +55,12 @@ def said(house: Installation) -> tuple[State, set[str]]:
     assert seen is not None
     assert seen.error is None
     return seen.verdict.state, {one.component for one in seen.reading.violations}
+
+
+def rights(house: Installation) -> Rights:
+    clock = house.system.clock
+    assert isinstance(clock, StillClock)
+    return Rights(house=house, clock=clock)
 
 
 def decided(house: Installation) -> str:
@@ -65,14 +80,56 @@ def decided(house: Installation) -> str:
     order = hold_on("court-51", Item(kind="subject", value=house.people["amber_one"].account))
     with system.db.begin() as session:
         hold_id = holds.place(session, order, ctx(house, "olga"), parts=system.retention)
-    me = Actor(
-        id=house.people["amber_one"].account,
-        kind=ActorKind.CUSTOMER,
-        permissions=roles.ROLES[roles.CUSTOMER],
+    for name in ("amber_one", "basil_two"):
+        with system.db.begin() as session:
+            consent.give(session, "news", rights(house).me(house.people[name]))
+    return hold_id
+
+
+def happened(house: Installation) -> None:
+    """Let a scan find something, a breach be kept from the authority, and requests of people end in several ways."""
+    system = house.system
+    found = register.Found(severity=register.Severity.HIGH, component="web", says="An old library")
+    entered = register.Draft(
+        kind=register.Kind.INTERNAL,
+        performed_on=date(2026, 11, 1),
+        scanner="Lantern 4",
+        authenticated=True,
+        components=("web", "worker"),
+        failed=("web",),
+        findings=(found, found),
     )
     with system.db.begin() as session:
-        consent.give(session, "news", system.context(me))
-    return hold_id
+        register.enter(session, entered, ctx(house, "olga"))
+    known = Assessment(
+        nature="A letter went to the house next door",
+        categories=("contact",),
+        people=1,
+        records=1,
+        consequences="A neighbour read one letter",
+        measures="The neighbour gave it back",
+        high_risk=False,
+    )
+    with system.db.begin() as session:
+        one = Found(title="A letter went astray", aware_at=START - timedelta(hours=1))
+        id_ = breach_handling.open_breach(session, one, ctx(house, "olga"), parts=system.registers)
+    with system.db.begin() as session:
+        breach_handling.assess(session, id_, known, ctx(house, "olga"))
+        asked = breach_decision.propose(
+            session, id_, breaches.NOTIFY, "to be on the safe side", ctx(house, "olga"), approvals=system.approvals
+        )
+    agree(house, asked, "dora")
+    people = rights(house)
+    people.calm()
+    amber, basil = house.people["amber_one"], house.people["basil_two"]
+    restricted, copied, taken_back = (people.ask(basil, "restriction"), people.ask(amber), people.ask(basil, "erasure"))
+    people.work()
+    with system.db.begin() as session:
+        moving.withdraw(session, taken_back, people.me(basil), parts=people.parts)
+        restrict.withdraw_restriction(session, restricted, people.me(basil), parts=people.parts)
+    people.fetch(amber, copied)
+    people.ask(amber, "restriction")
+    people.work()
 
 
 @pytest.mark.parametrize("stands", ["recorded", "numbered", "stored"])
@@ -89,9 +146,152 @@ def test_what_nobody_decided_fails_accountability(house: Installation, stands: s
         session.execute(sa.insert(attestation).values({**row, **forged}))
         session.execute(sa.update(policy).where(policy.c.state == "in_force").values(keep="P100Y", hash="0" * 64))
         session.execute(sa.update(hold).where(hold.c.id == hold_id).values(state="released", released_at=START))
-        receipt = dict(session.execute(sa.select(consent_receipt)).mappings().one())
+        receipt = dict(session.execute(sa.select(consent_receipt)).mappings().first() or {})
         session.execute(sa.insert(consent_receipt).values({**receipt, "n": 99, "event_id": "evt_invented"}))
     assert said(house) == (State.FAIL, {"papers", "periods", "holds", "receipts"})
+
+
+def a_scan_passes(session: Session) -> None:
+    session.execute(sa.update(scan).values(passed=["web", "worker"]))
+
+
+def a_finding_is_gone(session: Session) -> None:
+    session.execute(sa.delete(finding).where(finding.c.id == sa.select(sa.func.min(finding.c.id)).scalar_subquery()))
+
+
+def a_scan_is_gone(session: Session) -> None:
+    session.execute(sa.delete(scan))
+
+
+def a_hold_keeps_nothing(session: Session) -> None:
+    session.execute(sa.delete(hold_item))
+
+
+def a_hold_ended(session: Session) -> None:
+    session.execute(sa.update(hold).values(state="ended"))
+
+
+def a_hold_is_gone(session: Session) -> None:
+    session.execute(sa.delete(hold_item))
+    session.execute(sa.delete(hold))
+
+
+def a_receipt_of_another(session: Session) -> None:
+    one, other = session.execute(sa.select(consent_receipt).order_by(consent_receipt.c.n)).mappings().all()
+    session.execute(sa.insert(consent_receipt).values({**one, "n": 99, "event_id": other["event_id"]}))
+
+
+def a_withdrawal_turned(session: Session) -> None:
+    (one, _) = session.execute(sa.select(consent_receipt).order_by(consent_receipt.c.n)).mappings().all()
+    session.execute(sa.insert(consent_receipt).values({**one, "n": 99, "action": "withdrawn"}))
+
+
+def a_period_of_another_length(session: Session) -> None:
+    session.execute(sa.update(policy).where(policy.c.state == "in_force").values(keep="P100Y"))
+
+
+def a_period_nobody_knew(session: Session) -> None:
+    (one,) = session.execute(sa.select(policy).where(policy.c.state == "in_force")).mappings().all()
+    forged = {"id": "pol_x", "class": "message.sent", "version": 2, "keep": "P1D"}
+    session.execute(sa.insert(policy).values({**one, **forged}))
+
+
+def a_request_withdrawn(session: Session) -> None:
+    session.execute(sa.update(request).where(request.c.state == "executed").values(state="withdrawn"))
+
+
+def a_request_closed_by_a_step(session: Session) -> None:
+    row = session.execute(sa.select(request).where(request.c.state == "executed")).mappings().one()
+    session.execute(sa.update(request).where(request.c.id == row["id"]).values(state="stopped"))
+    step = {"request_id": row["id"], "state": "stopped", "at": START, "role": "you"}
+    session.execute(sa.insert(request_step).values(step))
+
+
+def a_request_of_another(session: Session) -> None:
+    others = sa.select(sa.func.max(request.c.subject)).scalar_subquery()
+    session.execute(sa.update(request).where(request.c.state == "executed").values(subject=others))
+    session.execute(sa.update(request).where(request.c.state == "withdrawn").values(subject="acc_somebody"))
+
+
+def a_restriction_lifted(session: Session) -> None:
+    session.execute(sa.update(restriction).where(restriction.c.lifted_at.is_(None)).values(lifted_at=START))
+
+
+def a_breach_kept(session: Session) -> None:
+    session.execute(sa.update(breach).values(decision="no_notice", state="no_notice", closed_at=START))
+
+
+def a_breach_undecided(session: Session) -> None:
+    session.execute(sa.update(breach).values(decision=None, decided_at=None, state="assessing"))
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with installed(tmp_path_factory.mktemp("home"), clock=StillClock(START)) as made:
+        for name, role in (("olga", roles.COMPLIANCE_OFFICER), ("dora", roles.DPO), ("dirk", roles.DPO)):
+            made.staff(name, role)
+        for name in ("amber_one", "basil_two"):
+            made.customer(name)
+        decided(made)
+        happened(made)
+        assert said(made) == (State.PASS, set())
+        yield made
+
+
+class Undone(Exception):
+    """Nothing of this stays."""
+
+
+@pytest.mark.parametrize(
+    ("forge", "component"),
+    [
+        (a_scan_passes, "scans"),
+        (a_finding_is_gone, "scans"),
+        (a_scan_is_gone, "scans"),
+        (a_hold_keeps_nothing, "holds"),
+        (a_hold_ended, "holds"),
+        (a_hold_is_gone, "holds"),
+        (a_receipt_of_another, "receipts"),
+        (a_withdrawal_turned, "receipts"),
+        (a_period_of_another_length, "periods"),
+        (a_period_nobody_knew, "periods"),
+        (a_request_withdrawn, "requests"),
+        (a_request_closed_by_a_step, "requests"),
+        (a_request_of_another, "requests"),
+        (a_restriction_lifted, "restrictions"),
+        (a_breach_kept, "breaches"),
+        (a_breach_undecided, "breaches"),
+    ],
+)
+def test_a_row_that_says_more_than_its_event_is_named(
+    lived: Installation, forge: Callable[[Session], None], component: str
+) -> None:
+    controls = lived.system.controls
+    probe = controls.parts.probes["papers.decided"]
+    with contextlib.suppress(Undone), lived.system.db.begin() as session:
+        delete_for_good(session)
+        forge(session)
+        seen = probe.read(look_at(lived, session))
+        raise Undone
+    assert {one.component for one in seen.violations} == {component}
+
+
+def test_an_erasure_that_nobody_approved_erases_nobody(house: Installation) -> None:
+    """Neither where it waits, nor where it has begun, nor where it was turned to somebody else."""
+    people = rights(house)
+    people.calm()
+    request_id = people.ask(house.people["amber_one"], "erasure")
+    people.work()
+    innocent = house.people["basil_two"]
+    for state in ("waiting", "executing"):
+        values = {"state": state, "subject": innocent.account, "not_before": START, "claimed_until": None}
+        with house.system.db.begin() as session:
+            session.execute(sa.update(request).where(request.c.id == request_id).values(values))
+        people.work()
+        assert people.get(request_id).state.value == state
+        with house.system.db.read() as session:
+            assert people.parts.people.exists(session, innocent.account)
+        assert "requests" in said(house)[1]
 
 
 def test_what_was_decided_in_a_month_that_ended_is_no_forgery(house: Installation) -> None:

@@ -22,12 +22,13 @@ from app.kernel.access import service
 from app.kernel.clock import StillClock
 from app.kernel.db import Database
 from compliance.catalog.controls import CROSSWALK
-from compliance.contracts.probes import Deadline, Kind, Look, Probe, Reading, Window
+from compliance.contracts.probes import Kind, Look, Probe, Reading, Window
 from compliance.engine import code, reading, standing, verdict
 from compliance.engine.observe import Observer
 from compliance.engine.reading import Seen
 from compliance.engine.verdict import Canary
 from compliance.states import Reason, State
+from tests.compliance.looking import look_at
 from tests.support.installation import Installation, installed
 
 PRODUCT = Path(__file__).parents[2]
@@ -236,16 +237,7 @@ def committed(house: Installation, probe: Probe) -> str | None:
     """Plant a violation for good; None where it is not made of rows."""
     system = house.system
     with contextlib.suppress(_NotRows), system.db.begin() as session:
-        look = Look(
-            session=session,
-            store=system.working_store,
-            window=Window(lo=0, hi=0),
-            ctx=system.context(service("test")),
-            profile="embedded",
-            deadline=Deadline(20),
-            baselines=lambda _session, _name: None,
-            is_fence=True,
-        )
+        look = look_at(house, session, is_fence=True)
         planted = probe.plant(look)
         if look.fence:
             raise _NotRows

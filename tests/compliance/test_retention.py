@@ -456,6 +456,28 @@ def test_a_plan_that_was_changed_after_approval_is_not_carried_out(house: Instal
         assert session.scalar(sa.select(sa.func.count()).select_from(sessions)) == 2
 
 
+@pytest.mark.parametrize("forged", ["state", "asks", "another"])
+def test_a_run_that_nobody_approved_removes_nothing(house: Installation, forged: str) -> None:
+    """Written into the database as approved, a plan that asks people ends at its first step, and says why."""
+    keep_shorter(house)
+    sessions_past(house, "olga")
+    run = planned(house, "security")
+    assert run.facts["asks"]
+    values: dict[str, Any] = {"state": runs.APPROVED, "approved_at": house.system.clock.now()}
+    if forged == "asks":
+        values["facts"] = {**run.facts, "asks": []}
+    elif forged == "another":
+        five = planned(house, "session")
+        approved(house, five, "dora", "dirk")
+        values |= {"approved_event": now(house, five).approved_event, "approval_id": now(house, five).approval_id}
+    with house.system.db.begin() as session:
+        session.execute(sa.update(models.run).where(models.run.c.id == run.id).values(values))
+    carried_on(house)
+    found = now(house, run)
+    assert (found.state, found.done) == (runs.ABORTED, 0)
+    assert found.why == "not decided: the log knows of nobody who approved this run"
+
+
 def test_a_new_policy_ends_runs_of_the_old_one(house: Installation) -> None:
     system = house.system
     sessions_past(house, "olga")

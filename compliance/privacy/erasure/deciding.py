@@ -18,7 +18,7 @@ from app.kernel.clock import rfc3339
 from app.kernel.context import Context
 from app.kernel.errors import SamePerson, WrongState
 from compliance.privacy import letters, moving, requests, restrict
-from compliance.privacy.erasure import execution, planning
+from compliance.privacy.erasure import decided, execution, planning
 from compliance.privacy.erasure.planning import GOES, Planned
 from compliance.privacy.models import request
 from compliance.privacy.parts import Privacy
@@ -135,6 +135,7 @@ def start(session: Session, ctx: Context, *, parts: Privacy) -> str | None:
 
 
 def _start(session: Session, found: Request, ctx: Context, parts: Privacy) -> None:
+    decided.demand(session, found)
     planned = planning.plan(session, found.subject, parts=parts)
     more = _more_than_approved(session, found, planned)
     if more:

@@ -23,7 +23,7 @@ from compliance.privacy.erasure.certificates import LAW
 from compliance.privacy.erasure.planning import GOES, Planned
 from compliance.privacy.models import erasure_target, request
 from compliance.privacy.parts import Privacy
-from compliance.privacy.request import Kind, Request, State
+from compliance.privacy.request import JOURNAL, Kind, Request, State
 from compliance.retention import holds
 from compliance.retention.holds import Hold
 from ingest.events.privacy import SubjectErased
@@ -73,10 +73,10 @@ def begin(
 
 
 def running(session: Session) -> Sequence[str]:
-    """Return the erasures that have begun and are not certified."""
-    states = (State.EXECUTING.value, State.EXECUTED.value)
-    query = sa.select(request.c.id).where(request.c.kind == Kind.ERASURE.value, request.c.state.in_(states))
-    return list(session.execute(query.order_by(request.c.id)).scalars())
+    """Return the erasures that have begun and are not certified, but for those that who recalled them carries out."""
+    of, states = request.c, (State.EXECUTING.value, State.EXECUTED.value)
+    begun = sa.and_(of.kind == Kind.ERASURE.value, of.state.in_(states), of.channel != JOURNAL)
+    return list(session.execute(sa.select(of.id).where(begun).order_by(of.id)).scalars())
 
 
 def carry_out(db: Database, request_id: str, ctx: Context, *, parts: Privacy, shreds: Shredding) -> None:

@@ -1,0 +1,50 @@
+"""Whether an erasure was decided: by the event that says so, since a row can be written by who decided nothing."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from app.kernel.errors import Conflict
+from compliance.certificates import ended
+from compliance.privacy import requests
+from compliance.privacy.erasure import certificates
+from compliance.privacy.request import FOLLOWING, Request, State
+from ingest.events.envelope import at_path
+from ingest.events.privacy import RequestApproved
+from ingest.log import read
+
+
+class ErasureUndecided(Conflict):
+    """This erasure stands as approved, and the log knows of nobody who approved it; somebody has to look why."""
+
+    code = "erasure_undecided"
+
+
+def demand(session: Session, found: Request) -> None:
+    """Raise `ErasureUndecided` where the log does not say that this person's erasure was approved.
+
+    One that completes an earlier one rests on what was decided for that, which its certificate names. Raises
+    `CertificateDiffers` where that is not the one that was written.
+    """
+    if found.channel == FOLLOWING and found.linked_to is not None:
+        is_decided = certificates.by_request(session, found.linked_to)["subject"] == found.subject
+    else:
+        is_decided = _is_approved(session, found)
+    if not is_decided:
+        raise ErasureUndecided(object_id=found.id)
+
+
+def _is_approved(session: Session, found: Request) -> bool:
+    event_id = requests.event_of_state(session, found.id, State.WAITING)
+    if event_id is None:
+        return False
+    said = read.documents(session, [event_id]).get(event_id)
+    if said is None:
+        return event_id in ended(session, [event_id])
+    paths = ("event.action", "onepay.request.id", "onepay.approval.id", "onepay.subject.id")
+    return tuple(at_path(said, path) for path in paths) == (
+        RequestApproved.kind,
+        found.id,
+        found.approval_id,
+        [found.subject],
+    )

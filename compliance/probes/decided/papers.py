@@ -1,0 +1,49 @@
+"""Papers that are or were in force, with the event that says they were signed as they lie there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from compliance.attest import analyses, attestations, exceptions
+from compliance.attest.models import attestation, exception, risk_analysis
+from compliance.attest.parts import EXPIRED, IN_FORCE
+from compliance.certificates import ended
+from compliance.contracts.probes import Look, Violation
+from ingest.events.envelope import at_path
+from ingest.log import read
+
+SHA256: Final = "onepay.compliance.sha256"
+
+
+def signed(look: Look) -> tuple[int, list[Violation]]:
+    """Count the papers, and find those that no event of their signing names."""
+    papers = _papers(look.session)
+    events = [event_id for event_id, _ in papers.values() if event_id is not None]
+    said, over = read.documents(look.session, events), ended(look.session, events)
+    wrong = []
+    for paper, (event_id, sha256) in papers.items():
+        document = said.get(event_id or "")
+        is_told = event_id in over if document is None else at_path(document, SHA256) == sha256
+        if not is_told:
+            says = "stands, and no event says that it was signed as it lies there"
+            wrong.append(Violation(component="papers", object_id=paper, says=says))
+    return len(papers), wrong
+
+
+def _papers(session: Session) -> Mapping[str, tuple[str | None, str]]:
+    """Return the event and the hash of each paper that is or was in force, by its id."""
+    hashes: tuple[tuple[sa.Table, Callable[[str], str]], ...] = (
+        (attestation, lambda id_: attestations.content_hash(attestations.by_id(session, id_))),
+        (exception, lambda id_: exceptions.content_hash(exceptions.by_id(session, id_))),
+        (risk_analysis, lambda id_: analyses.content_hash(analyses.by_id(session, id_))),
+    )
+    found: dict[str, tuple[str | None, str]] = {}
+    for table, hashed in hashes:
+        of = table.c
+        rows = session.execute(sa.select(of.id, of.event_id).where(of.state.in_((IN_FORCE, EXPIRED)))).all()
+        found |= {row.id: (row.event_id, hashed(row.id)) for row in rows}
+    return found

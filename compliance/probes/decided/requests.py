@@ -1,0 +1,101 @@
+"""Requests of people, which stand where their steps and the events of those say; and the restrictions they brought."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel.errors import Conflict, NotFound
+from compliance.certificates import ended
+from compliance.contracts.probes import Look, Violation
+from compliance.privacy import requests as asked
+from compliance.privacy.erasure import decided
+from compliance.privacy.models import request, request_step, restriction
+from compliance.privacy.request import BEGUN, JOURNAL, Kind, State
+from ingest.events.envelope import at_path
+from ingest.events.privacy import RequestCompleted, RequestRefused, RequestStopped, SubjectReleased
+from ingest.log import forgotten, read
+from ingest.store.columns import month_of
+
+_AT_ONCE: Final = 500
+_ENDS: Final[Mapping[str, str]] = {
+    State.CLOSED.value: RequestCompleted.kind,
+    State.REFUSED.value: RequestRefused.kind,
+    State.WITHDRAWN.value: RequestStopped.kind,
+    State.STOPPED.value: RequestStopped.kind,
+}
+"""Which event says of a request that it ended so."""
+_BEGUN: Final = frozenset((*BEGUN, State.WAITING, State.CLOSED))
+
+
+def moved(look: Look) -> tuple[int, list[Violation]]:
+    """Count the requests, and find those that stand where no event of theirs brought them."""
+    count, wrong, after = 0, list[Violation](), ""
+    while True:
+        look.deadline.check()
+        query = sa.select(request).where(request.c.id > after).order_by(request.c.id).limit(_AT_ONCE)
+        rows = look.session.execute(query).all()
+        if not rows:
+            return count, wrong
+        count, after = count + len(rows), rows[-1].id
+        wrong += _moved(look.session, rows)
+
+
+def _moved(session: Session, rows: Sequence[Any]) -> Iterator[Violation]:
+    steps = defaultdict[str, list[Any]](list)
+    of = request_step.c
+    query = sa.select(request_step).where(of.request_id.in_([row.id for row in rows]))
+    for step in session.execute(query.order_by(of.n)):
+        steps[step.request_id].append(step)
+    events = [step.event_id for each in steps.values() for step in each if step.event_id is not None]
+    said = read.documents(session, events)
+    over = ended(session, [id for id in events if id not in said])
+    for row in rows:
+        says = _wrong(session, row, steps[row.id], said, over)
+        if says is not None:
+            yield Violation(component="requests", object_id=row.id, says=says)
+
+
+def _wrong(
+    session: Session, row: Any, steps: Sequence[Any], said: Mapping[str, Mapping[str, Any]], over: frozenset[str]
+) -> str | None:
+    """Return what is wrong with where a request stands."""
+    if not steps or steps[-1].state != row.state:
+        return "stands where none of its steps brought it"
+    told = [said[step.event_id] for step in steps if step.event_id in said]
+    about = {(at_path(one, "onepay.request.id"), tuple(at_path(one, "onepay.subject.id") or ())) for one in told}
+    if about - {(row.id, (row.subject,))}:
+        return "rests on an event about another request or another person"
+    is_over = any(step.event_id in over for step in steps)
+    ends = None if row.linked_to or is_over else _ENDS.get(row.state)
+    if ends is not None and ends not in {at_path(one, "event.action") for one in told}:
+        return f"stands as {row.state}, and no event says so"
+    if row.kind == Kind.ERASURE.value and row.channel != JOURNAL and State(row.state) in _BEGUN:
+        try:
+            decided.demand(session, asked.get(session, row.id))
+        except (Conflict, NotFound):
+            return "is carried out, and the log knows of nobody who approved it"
+    return None
+
+
+def restrictions(look: Look) -> tuple[int, list[Violation]]:
+    """Count the restrictions that ended, and find those of which no event says so."""
+    of = restriction.c
+    lifted = look.session.execute(sa.select(restriction).where(of.lifted_at.is_not(None)).order_by(of.id)).all()
+    gone = {one.month for one in forgotten.removals(look.session) if one.class_ == SubjectReleased.event_class.value}
+    told = Counter(
+        (at_path(said, "onepay.subject.id")[0], at_path(said, "event.reason"))
+        for said in (read.documents_of(look.session, SubjectReleased.kind) if lifted else ())
+    )
+    wrong = []
+    for row in lifted:
+        key = (row.subject, row.ground)
+        told[key] -= 1
+        if told[key] < 0 and month_of(row.lifted_at) not in gone:
+            says = "has ended, and no event says so"
+            wrong.append(Violation(component="restrictions", object_id=row.id, says=says))
+    return len(lifted), wrong

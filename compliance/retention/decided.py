@@ -1,0 +1,53 @@
+"""What the log says was decided about periods and runs: a row that says so by itself decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TypeAlias
+
+from sqlalchemy.orm import Session
+
+from compliance.certificates import ended
+from compliance.retention.policies import Policy
+from compliance.retention.runs import Run
+from ingest.events.compliance import DocumentApproved
+from ingest.events.envelope import at_path
+from ingest.log import forgotten, read
+from ingest.store.columns import month_of
+
+Agreed: TypeAlias = Collection[tuple[str, int, str]]
+"""Documents with the versions and hashes that people agreed to."""
+
+
+def agreed(session: Session) -> Agreed:
+    """Return the documents that the log says were approved."""
+    return {
+        (
+            str(at_path(said, "onepay.compliance.document")),
+            int(at_path(said, "onepay.compliance.version")),
+            str(at_path(said, "onepay.compliance.sha256")),
+        )
+        for said in read.documents_of(session, DocumentApproved.kind)
+    }
+
+
+def is_agreed(session: Session, policy: Policy, told: Agreed) -> bool:
+    """Tell whether a period is what was shipped, or people agreed to exactly that; or did so in a month that ended."""
+    if policy.is_shipped or (policy.document, policy.version, policy.hash) in told:
+        return True
+    class_ = DocumentApproved.event_class.value
+    return policy.in_force_at is not None and any(
+        (one.class_, one.month) == (class_, month_of(policy.in_force_at)) for one in forgotten.removals(session)
+    )
+
+
+def is_approved(session: Session, run: Run) -> bool:
+    """Tell whether exactly this plan was let be carried out, by people where it asks them, as the log says."""
+    if run.approved_event is None:
+        return False
+    said = read.documents(session, [run.approved_event]).get(run.approved_event)
+    if said is None:
+        return run.approved_event in ended(session, [run.approved_event])
+    by = at_path(said, "onepay.approval.id")
+    is_this = (at_path(said, "onepay.retention.run"), at_path(said, "onepay.retention.plan_root")) == (run.id, run.root)
+    return is_this and (by == run.approval_id if run.facts["asks"] else True)
