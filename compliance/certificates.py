@@ -8,8 +8,9 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from app.kernel.errors import Conflict
+from compliance.told import ended
 from ingest.events.envelope import at_path
-from ingest.log import forgotten, read
+from ingest.log import read
 
 _PATHS: Final = ("onepay.privacy.sha256", "onepay.retention.sha256")
 
@@ -31,18 +32,6 @@ def logged_hashes(session: Session, event_ids: Collection[str]) -> Mapping[str, 
         for path in _PATHS
         if (said := at_path(document, path)) is not None
     }
-
-
-def ended(session: Session, event_ids: Collection[str]) -> frozenset[str]:
-    """Return those of the events that the log knows and whose body lawfully ended: they say nothing any more."""
-    sequences = read.sequences_of(session, event_ids)
-    bodies, removals = read.bodies_by_sequence(session, sequences.values()), forgotten.removals(session)
-    entries = {one.sequence: one for one in read.entries_of(session, sorted(sequences.values()))}
-    return frozenset(
-        id
-        for id, number in sequences.items()
-        if number not in bodies and forgotten.covers(removals, entries[number].class_, number) is not None
-    )
 
 
 def demand_same(session: Session, object_id: str, event_id: str | None, *, written: str, kept: str) -> None:

@@ -103,7 +103,7 @@ REASON_WORDS: Final = {
     Reason.PROFILE: "this profile cannot show it",
     Reason.NO_PROBE: "no probe looks at it",
     Reason.NOT_OBSERVED: "not observed yet",
-    Reason.NOT_AS_SEALED: "its state is not that of the reading that was sealed",
+    Reason.NOT_AS_SEALED: "the reading does not lie as it was sealed",
     Reason.NEVER_ATTESTED: "nobody has attested it",
     Reason.BASELINE_CHANGED: "it differs from what was approved, or nothing was approved",
     Reason.ANALYSIS_EXPIRED: "the risk analysis is missing or out of date",

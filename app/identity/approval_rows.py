@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -15,6 +15,9 @@ from app.kernel.approvals import ApprovalChanged, Payload, Standing, State, Verd
 from app.kernel.crypto import Unreadable
 from app.kernel.db import changed
 from app.kernel.errors import NotFound
+from ingest.events.admin import ApprovalDecided
+from ingest.events.envelope import at_path
+from ingest.log import read
 
 LIST_MAX: Final = 100
 PAYLOAD_BYTES_MAX: Final = 65_536
@@ -80,6 +83,25 @@ def votes_of(session: Session, ids: Sequence[str]) -> Mapping[str, tuple[Any, ..
     found: dict[str, tuple[Any, ...]] = {}
     for row in session.execute(query.order_by(approval_vote.c.at, approval_vote.c.account_id)):
         found[row.approval_id] = (*found.get(row.approval_id, ()), row)
+    return found
+
+
+def agreed(session: Session, ids: Collection[str]) -> Mapping[str, frozenset[str]]:
+    """Return who approved, by approval, as its votes and the log say: one that only a row knows is nobody's."""
+    told = _told(session, ids)
+    return {
+        id: frozenset(one.account_id for one in votes if one.verdict == Verdict.APPROVED.value) & told.get(id, set())
+        for id, votes in votes_of(session, list(ids)).items()
+    }
+
+
+def _told(session: Session, ids: Collection[str]) -> Mapping[str, set[str]]:
+    """Return who the log says approved, by approval."""
+    found: dict[str, set[str]] = {}
+    for said in read.documents_of(session, ApprovalDecided.kind) if ids else ():
+        id, who = str(at_path(said, "onepay.approval.id")), str(at_path(said, "user.id"))
+        if id in ids and at_path(said, "onepay.approval.decision") == Verdict.APPROVED.value:
+            found.setdefault(id, set()).add(who)
     return found
 
 

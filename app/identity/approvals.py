@@ -382,8 +382,8 @@ class ApprovalBook:
         self._record(session, ApprovalDecided, row, ctx, decision=verdict.value)
 
     def _count(self, session: Session, row: Any, kind: ApprovalKind, ctx: Context) -> int:
-        """Count who said yes and may still say so; whoever lost it meanwhile is told in the log."""
-        said = {vote.account_id for vote in rows.votes_of(session, [row.id])[row.id]}
+        """Count who said yes, as the log has it, and may still say so; whoever lost it meanwhile is told in the log."""
+        said = rows.agreed(session, [row.id]).get(row.id, frozenset())
         still = said & approvers.eligible(session, kind, ctx.at)
         for _ in said - still:
             self._record(session, ApprovalRefused, row, ctx, reason="approver_lost")

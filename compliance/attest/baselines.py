@@ -20,6 +20,7 @@ from app.kernel.access import (
 from app.kernel.approvals import ApprovalKind, Payload
 from app.kernel.context import Context
 from app.kernel.errors import Conflict, NotFound
+from compliance import told
 from compliance.attest import models, versions
 from compliance.attest.parts import (
     IN_FORCE,
@@ -126,10 +127,13 @@ def kind(desk: Desk) -> ApprovalKind:
 
 
 def in_force(session: Session, name: str) -> Baseline | None:
-    """Return the approved document of a name; its hash is that of the body as it lies there now."""
+    """Return the approved document of a name; its hash is that of the body as it lies there now.
+
+    One that nobody is told to have approved is none.
+    """
     table = models.baseline
     row = session.execute(sa.select(table).where(table.c.name == name, table.c.state == IN_FORCE)).one_or_none()
-    if row is None:
+    if row is None or not told.is_said(session, row.event_id, told.SHA256, row.sha256):
         return None
     # A body that somebody changed behind our back is not the one that was approved.
     return Baseline(name=name, version=row.version, sha256=digest(row.body), body=row.body)

@@ -36,6 +36,12 @@ class RequestAnswered(Conflict):
     code = "audit_request_answered"
 
 
+class SamplePicked(Invalid):
+    """A sample is drawn by the auditor's seed; nobody picks what is in it."""
+
+    code = "sample_picked"
+
+
 class EvidenceUnknown(Invalid):
     """An answer names evidence by numbers such as EV-000012345, of events that the auditor's period holds."""
 
@@ -80,9 +86,9 @@ def ask_sample(session: Session, seed: str, wanted: Filter, count: int, body: st
 
 
 def answer(session: Session, request_id: str, text: str, evidence: str, ctx: Context, *, parts: Reports) -> Request:
-    """Answer with words and evidence numbers; of a sample that is to be drawn, what is drawn is the evidence.
+    """Answer with words and evidence numbers; of a sample what is drawn is the evidence, and nothing is picked.
 
-    Raises `NotFound`, `RequestAnswered` and `EvidenceUnknown`.
+    Raises `NotFound`, `RequestAnswered`, `EvidenceUnknown`, and `SamplePicked` where numbers are given for a sample.
     """
     ctx.actor.require(AUDIT_REQUEST_ANSWER)
     found = _by_id(session, request_id)
@@ -90,8 +96,11 @@ def answer(session: Session, request_id: str, text: str, evidence: str, ctx: Con
         raise Forbidden("Somebody else answers what you ask.")
     if found.state != WAITING:
         raise RequestAnswered
-    numbers = _numbers(session, evidence, found)
-    if found.kind == SAMPLE and not numbers:
+    if found.kind == QUESTION:
+        numbers = _numbers(session, evidence, found)
+    elif evidence.strip():
+        raise SamplePicked(param="evidence")
+    else:
         ctx.actor.require(AUDIT_SAMPLE_DRAW)
         drawn = sample.draw(
             session, str(found.seed), filters.read(found.filter, ctx.at), int(found.count or 1), ctx, parts=parts

@@ -95,16 +95,23 @@ def share_in_place(found: Iterable[Interval], since: datetime, until: datetime) 
     return in_place, int((until - since).total_seconds()) - apart
 
 
-def outages(found: Sequence[Interval]) -> list[Interval]:
-    """Return the intervals out of place that came after the control had been in place: what 10.7 calls failures."""
-    lost: list[Interval] = []
-    was_in_place = False
-    for one in found:
-        if one.state.is_in_place:
-            was_in_place = True
-        elif was_in_place and one.state in OUTAGES:
-            lost.append(one)
-    return lost
+def first_in_place(session: Session) -> dict[tuple[str, str], datetime]:
+    """Return when each control was first in place; what never was is not in it."""
+    of = models.interval.c
+    states = [state.value for state in State if state.is_in_place]
+    first = sa.select(of.framework, of.key, sa.func.min(of.from_at).label("at"))
+    rows = session.execute(first.where(of.state.in_(states)).group_by(of.framework, of.key))
+    return {(row.framework, row.key): row.at for row in rows}
+
+
+def outages(found: Sequence[Interval], in_place_since: datetime | None) -> list[Interval]:
+    """Return the intervals out of place that came after the control had been in place: what 10.7 calls failures.
+
+    That may have been long before the first of the intervals; `in_place_since` is when it first was, if ever.
+    """
+    if in_place_since is None:
+        return []
+    return [one for one in found if one.state in OUTAGES and one.from_at >= in_place_since]
 
 
 def as_of(session: Session, actor: Actor, at: datetime, catalogue: Catalogue) -> Mapping[tuple[str, str], State]:

@@ -7,9 +7,7 @@ gap, and each can be read again as it was.
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -19,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from app.kernel import canonical
 from app.kernel.access import service
-from app.kernel.clock import Clock, rfc3339
+from app.kernel.clock import Clock
 from app.kernel.context import Context
 from app.kernel.db import Database, insert_once
 from app.kernel.ids import Ids
@@ -29,6 +27,7 @@ from compliance.contracts.probes import Probe
 from compliance.engine import code, reading
 from compliance.engine.parts import Parts
 from compliance.engine.reading import Seen
+from compliance.engine.sealed import row_hash
 from compliance.engine.settle import settle
 from compliance.engine.standing import AHEAD_MAX
 from compliance.engine.verdict import Canary, Tested
@@ -233,16 +232,6 @@ class Observer:
 
     def _ctx(self, at: datetime) -> Context:
         return Context(actor=service("compliance"), at=at, request_id=self._ids.new("run", at), ids=self._ids)
-
-
-def row_hash(row: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of an observation's canonical row, without its own hash and its event."""
-    plain = {
-        name: rfc3339(value) if isinstance(value, datetime) else value
-        for name, value in row.items()
-        if name not in ("sha256", "event_id")
-    }
-    return hashlib.sha256(canonical.encode(plain)).hexdigest()
 
 
 def _said(violations: Any, total: int, reason: str | None) -> str:

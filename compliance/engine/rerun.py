@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from app.kernel.db import Database
 from app.kernel.errors import Conflict, Invalid, NotFound
 from compliance import models
 from compliance.contracts.probes import Kind, Window
-from compliance.engine import code, reading
+from compliance.engine import code, reading, sealed
 from compliance.engine.parts import Parts
 from compliance.engine.verdict import Canary, Tested
 from ingest.events.compliance import EvidenceContradicted
@@ -64,6 +64,8 @@ class Observation:
     sha256: str
     event_id: str
     sequence: int | None
+    is_as_sealed: bool
+    """Whether it lies as its event says; what does not is no evidence."""
 
     @property
     def counted(self) -> int:
@@ -111,7 +113,7 @@ def find(session: Session, number: str, actor: Actor) -> Observation:
     row = session.execute(sa.select(table).where(where)).one_or_none()
     if row is None:
         raise NotFound(object_id=number)
-    return _observation(session, row)
+    return of_rows(session, [row])[0]
 
 
 def of_probe(
@@ -124,7 +126,7 @@ def of_probe(
     if until is not None:
         query = query.where(table.c.ended_at <= until)
     rows = session.execute(query.order_by(table.c.ended_at.desc(), table.c.id.desc()).limit(limit))
-    return [_observation(session, row) for row in rows]
+    return of_rows(session, rows)
 
 
 def rerun(number: str, ctx: Context, *, db: Database, store: EventStore, parts: Parts) -> Rerun:
@@ -166,6 +168,9 @@ def rerun(number: str, ctx: Context, *, db: Database, store: EventStore, parts: 
     )
 
 
-def _observation(session: Session, row: sa.Row[tuple[object, ...]]) -> Observation:
-    of = dict(row._mapping)
-    return Observation(**of, sequence=read.sequence_of(session, of["event_id"]))
+def of_rows(session: Session, found: Iterable[sa.Row[tuple[object, ...]]]) -> list[Observation]:
+    """Return observations from their rows, each with its number and whether it lies as it was sealed."""
+    rows = [dict(row._mapping) for row in found]
+    numbers = read.sequences_of(session, [row["event_id"] for row in rows])
+    intact = sealed.intact(session, rows)
+    return [Observation(**row, sequence=numbers.get(row["event_id"]), is_as_sealed=row["id"] in intact) for row in rows]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from compliance import models
 from compliance.catalog.controls import Control
+from compliance.engine import sealed
 from compliance.engine.parts import Exemption, Papers, Parts
 from compliance.states import Reason, State, worst
 
@@ -94,11 +95,8 @@ def all_of(session: Session, at: datetime, parts: Parts) -> dict[tuple[str, str]
 
 def rows(session: Session) -> dict[str, ProbeRow]:
     """Return what every probe last saw."""
-    table, kept = models.probe, models.observation
-    sealed = (kept.c.state.label("sealed_state"), kept.c.reason.label("sealed_reason"))
-    found = sa.select(table, kept.c.violations, kept.c.total, *sealed).outerjoin(
-        kept, kept.c.id == table.c.observation_id
-    )
+    kept = sealed.latest(session)
+    intact = sealed.intact(session, list(kept.values()))
     return {
         row.name: ProbeRow(
             name=row.name,
@@ -108,17 +106,24 @@ def rows(session: Session) -> dict[str, ProbeRow]:
             observation_id=row.observation_id,
             canary=row.canary,
             canary_at=row.canary_at,
-            is_sealed=row.observation_id is None or (row.state, row.reason) == (row.sealed_state, row.sealed_reason),
-            failing=_failing(row.violations, row.total),
+            is_sealed=_is_sealed(row, kept.get(row.name), intact),
+            failing=_failing(kept.get(row.name)),
         )
-        for row in session.execute(found)
+        for row in session.execute(sa.select(models.probe))
     }
 
 
-def _failing(violations: Sequence[Mapping[str, str]] | None, total: int | None) -> frozenset[str] | None:
-    if not violations or len(violations) != total:
+def _is_sealed(row: sa.Row[Any], seen: Mapping[str, Any] | None, intact: frozenset[str]) -> bool:
+    """Tell whether a probe that looked stands as the observation of its own that was sealed, which lies as it was."""
+    if row.observed_at is None:
+        return True
+    return seen is not None and seen["id"] in intact and (row.state, row.reason) == (seen["state"], seen["reason"])
+
+
+def _failing(seen: Mapping[str, Any] | None) -> frozenset[str] | None:
+    if seen is None or not seen["violations"] or len(seen["violations"]) != seen["total"]:
         return None
-    return frozenset(one["component"] for one in violations)
+    return frozenset(one["component"] for one in seen["violations"])
 
 
 def _legs(

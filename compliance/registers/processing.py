@@ -17,6 +17,7 @@ from app.kernel.approvals import ApprovalKind, Approvals, Payload, State
 from app.kernel.context import Context
 from app.kernel.db import change_one
 from app.kernel.errors import Conflict
+from compliance import told
 from compliance.catalog import purposes
 from compliance.contracts.personal import StoreInfo
 from compliance.registers import processors
@@ -86,11 +87,16 @@ def digest(body: Mapping[str, Any]) -> str:
 
 
 def approved(session: Session) -> Approved | None:
-    """Return the register that was approved last; its hash is that of what lies there now."""
+    """Return the register that was approved last; its hash is that of what lies there now.
+
+    One that nobody is told to have approved is none.
+    """
     row = session.execute(sa.select(activity_approval).where(activity_approval.c.state == APPROVED)).one_or_none()
     if row is None:
         return None
     body = json.loads(row.body)
+    if not told.is_said(session, row.event_id, told.SHA256, digest(body)):
+        return None
     return Approved(id=row.id, sha256=digest(body), body=body, at=row.approved_at, event_id=row.event_id)
 
 

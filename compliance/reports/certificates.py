@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.kernel import crypto
-from compliance.certificates import ended, logged_hashes
+from compliance.certificates import logged_hashes
 from compliance.engine.rerun import number_of
 from compliance.privacy.models import erasure_certificate, request_step
 from compliance.privacy.request import State
@@ -19,6 +19,7 @@ from compliance.reports.document import Cell, Document, Table, minute, seal_at
 from compliance.reports.parts import Making, Reports
 from compliance.retention import execute
 from compliance.retention.models import certificate
+from compliance.told import ended
 from ingest.log import read
 
 Body: TypeAlias = Mapping[str, Any]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -16,11 +16,10 @@ from compliance import models
 from compliance.catalog.controls import Control
 from compliance.engine import history, standing
 from compliance.engine.history import Interval
-from compliance.engine.rerun import Observation, number_of
+from compliance.engine.rerun import Observation, number_of, of_rows
 from compliance.engine.standing import Leg
 from compliance.reports.parts import Making, Reports
 from compliance.states import REASON_WORDS, Reason, State
-from ingest import models as log
 
 _PART: Final = re.compile(r"(newest|drawn) [0-9,]+ of [0-9,]+")
 READER = service("reports", COMPLIANCE_CONTROL_READ, COMPLIANCE_EVIDENCE_READ)
@@ -38,6 +37,8 @@ class Known:
     observations: Sequence[Observation]
     """The newest of each of its probes."""
     intervals: Sequence[Interval]
+    in_place_since: datetime | None
+    """When it was first in place, if ever."""
 
     @property
     def observed_at(self) -> datetime | None:
@@ -75,7 +76,7 @@ def known(session: Session, making: Making, parts: Reports, framework: str | Non
     now = standing.all_of(session, making.as_of, parts.engine)
     past = history.as_of(session, READER, making.as_of, parts.engine.catalogue) if making.is_past else {}
     found = history.intervals(session, READER, making.since, making.as_of)
-    seen = newest(session, making.as_of)
+    seen, in_place = newest(session, making.as_of), history.first_in_place(session)
     since = {(row.framework, row.key): row.since for row in session.execute(sa.select(models.standing))}
     made = []
     for key, one in now.items():
@@ -83,8 +84,11 @@ def known(session: Session, making: Making, parts: Reports, framework: str | Non
             continue
         mine = found.get(key, ())
         current = next((each for each in reversed(mine) if each.to_at is None or each.to_at >= making.as_of), None)
+        observations = [seen[name] for name in one.control.probes if name in seen]
         state = past.get(key, one.state)
         reason = (current.reason if current else None) if making.is_past else one.reason
+        if not all(each.is_as_sealed for each in observations):
+            state, reason = State.NOT_EVALUABLE, Reason.NOT_AS_SEALED
         made.append(
             Known(
                 control=one.control,
@@ -92,8 +96,9 @@ def known(session: Session, making: Making, parts: Reports, framework: str | Non
                 reason=REASON_WORDS[Reason(reason)] if reason else "",
                 since=current.from_at if making.is_past and current else since.get(key),
                 legs=() if making.is_past else one.legs,
-                observations=[seen[name] for name in one.control.probes if name in seen],
+                observations=observations,
                 intervals=mine,
+                in_place_since=in_place.get(key),
             )
         )
     return made
@@ -109,22 +114,22 @@ def newest(session: Session, at: datetime) -> Mapping[str, Observation]:
         .subquery()
     )
     rows = session.execute(
-        _numbered()
+        sa.select(table)
         .join(latest, sa.and_(table.c.probe == latest.c.probe, table.c.ended_at == latest.c.ended_at))
         .order_by(table.c.probe, table.c.id)
     )
-    return {row.probe: _observation(row) for row in rows}
+    return {one.probe: one for one in of_rows(session, rows)}
 
 
 def within(session: Session, probe: str, since: datetime, until: datetime) -> list[Observation]:
     """Return the observations of a probe that touch a period, oldest first."""
     table = models.observation
     rows = session.execute(
-        _numbered()
+        sa.select(table)
         .where(table.c.probe == probe, table.c.ended_at >= since, table.c.ended_at <= until)
         .order_by(table.c.ended_at, table.c.id)
     )
-    return [_observation(row) for row in rows]
+    return of_rows(session, rows)
 
 
 def sampled(one: Observation) -> str:
@@ -147,16 +152,3 @@ def tested(one: Observation) -> str:
 def number(one: Observation) -> str:
     """Return the evidence number as files name it."""
     return number_of(one.sequence) if one.sequence is not None else one.event_id
-
-
-def _numbered() -> Any:  # a select of observations with the sequence of their event
-    table = models.observation
-    return (
-        sa.select(table, log.entry.c.sequence)
-        .select_from(table)
-        .join(log.entry, log.entry.c.event_id == table.c.event_id, isouter=True)
-    )
-
-
-def _observation(row: Any) -> Observation:  # a row of `_numbered`
-    return Observation(**dict(row._mapping))

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from app.kernel.access import LOG_PROOF_READ, service
 from app.kernel.clock import rfc3339
 from app.kernel.context import Context
+from compliance.engine import sealed
 from compliance.engine.rerun import Observation
 from compliance.reports import evidence, writing
 from compliance.reports.document import Document, Seal, Table, minute, seal_at
@@ -34,7 +35,11 @@ onepay_verify.py        the verifier; needs Python 3.11 or later and the package
 
     python3 onepay_verify.py proofs.zip
 
-Evidence EV-000012345 is sequence 12345 of the log. Row hashes of readings stand in the events that are proven.
+Evidence EV-000012345 is sequence 12345 of the log. The hash of a reading, `row_sha256`, stands in its event, which is
+proven; it is the SHA-256 of its `row` as canonical JSON (keys sorted, no spaces, UTF-8), so in Python of
+
+    json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
 Nothing signs index and verifier: compare the key in `policy` with the one you were given in another way.
 """
 
@@ -120,23 +125,9 @@ def _observations(session: Session, one: Known, making: Making) -> bytes:
 def _row(seen: Observation) -> Mapping[str, Any]:
     return {
         "evidence": evidence.number(seen),
-        "observation": seen.id,
         "event": seen.event_id,
-        "probe": seen.probe,
-        "code_sha256": seen.code_hash,
-        "build": seen.build,
-        "host": seen.host,
-        "asked": dict(seen.asked),
-        "window": [seen.lo, seen.hi],
-        "started_at": rfc3339(seen.started_at),
-        "ended_at": rfc3339(seen.ended_at),
-        "state": seen.state,
-        "reason": seen.reason,
-        "population": dict(seen.population),
-        "violations": seen.violations,
-        "total": seen.total,
-        "canary": seen.canary,
-        "canary_at": rfc3339(seen.canary_at) if seen.canary_at else None,
+        "is_as_sealed": seen.is_as_sealed,
+        "row": sealed.plain({name: getattr(seen, name) for name in sealed.HASHED}),
         "row_sha256": seen.sha256,
     }
 

@@ -25,7 +25,8 @@ from app.kernel.errors import Conflict, Gone, NotFound, OnePayError, Unavailable
 from app.kernel.jobs import guarded
 from app.kernel.logs import logger
 from compliance.engine.history import PERIOD_MAX, PeriodInvalid
-from compliance.reports import models, writing
+from compliance.reports import issued, models, writing
+from compliance.reports.issued import File
 from compliance.reports.parts import Making, Reports
 from ingest.events.admin import SettingChanged
 from ingest.events.compliance import ReportIssued
@@ -63,15 +64,6 @@ class Overtaken(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class File:
-    """One kept file."""
-
-    name: str
-    sha256: str
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """A report, export or verification as it stands."""
 
@@ -97,6 +89,11 @@ class Report:
     def is_open(self) -> bool:
         """Tell whether it is still to be made."""
         return self.state in OPEN
+
+    @property
+    def is_issued(self) -> bool:
+        """Tell whether it is a report that the log names as issued, and no export or verification."""
+        return "." not in self.kind
 
 
 def ask(
@@ -203,7 +200,7 @@ def listed(session: Session, actor: Actor, *, kinds: Sequence[str] = (), limit: 
 
 
 def read(session: Session, report_id: str, name: str, actor: Actor, *, parts: Reports) -> bytes:
-    """Return a kept file, which is compared with the hash it was kept under; raises `NotFound` or `FileGone`."""
+    """Return a kept file; raises `NotFound`, and `FileGone` where it is not the one that was kept, or issued."""
     found = by_id(session, report_id, actor, parts=parts)
     kept = next((one for one in found.files if one.name == name), None)
     if kept is None:
@@ -214,6 +211,8 @@ def read(session: Session, report_id: str, name: str, actor: Actor, *, parts: Re
         raise FileGone from error
     if crypto.sha256(data).hex() != kept.sha256:
         raise FileGone("The file in the folder is not the one that was kept; make the report again.")
+    if found.is_issued and not issued.is_told(session, found.id, found.files, found.finished_at):
+        raise FileGone("The files are not those that the log says were issued; make the report again.")
     return data
 
 
@@ -342,13 +341,12 @@ def _make(found: Report, ctx: Context, parts: Reports) -> None:
                 [{"report_id": found.id, "name": one.name, "sha256": one.sha256, "bytes": one.bytes} for one in files],
             )
         events = list(made.events)
-        if "." not in found.kind:
-            whole = "\n".join(f"{one.sha256} {one.name}" for one in files)
+        if found.is_issued:
             events.append(
                 ReportIssued(
                     report=found.id,
                     report_kind=found.kind,
-                    sha256=crypto.sha256(whole.encode()).hex(),
+                    sha256=issued.whole(files),
                     period=f"{rfc3339(found.since)}/{rfc3339(found.as_of)}",
                     findings=made.findings,
                     files=len(files),

@@ -122,7 +122,7 @@ def _changes(rows: Sequence[Known], making: Making) -> Table:
 
 
 def _outages(rows: Sequence[Known]) -> Table:
-    found = [(one, lost) for one in rows for lost in history.outages(one.intervals)]
+    found = [(one, lost) for one in rows for lost in history.outages(one.intervals, one.in_place_since)]
     return Table(
         name="outages",
         title="Outages of controls",

@@ -7,9 +7,9 @@ from typing import TypeAlias
 
 from sqlalchemy.orm import Session
 
-from compliance.certificates import ended
 from compliance.retention.policies import Policy
 from compliance.retention.runs import Run
+from compliance.told import ended
 from ingest.events.compliance import DocumentApproved
 from ingest.events.envelope import at_path
 from ingest.log import forgotten, read

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ from app.kernel.errors import Forbidden, NotFound, SamePerson
 from compliance.audit import export, filters, masking, requests, sample, trail, verifying
 from compliance.audit.export import ExportEmpty, ExportTooLarge
 from compliance.audit.filters import Filter, FilterInvalid
-from compliance.audit.requests import EvidenceUnknown, RequestAnswered
+from compliance.audit.requests import EvidenceUnknown, RequestAnswered, SamplePicked
 from compliance.audit.sample import SampleInvalid, SampleUnsound
 from compliance.audit.trail import PageTooLong, StoreBehind
 from compliance.engine.history import PeriodInvalid
@@ -456,7 +457,10 @@ def test_a_sample_that_was_asked_for_is_drawn_by_the_auditors_seed(house: Instal
         id = requests.ask_sample(
             session, "winter", Filter(action="auth.*"), 5, "For row 10.2.1 alone", ctx(house, "audrey")
         )
-        done = requests.answer(session, id, "Drawn by your seed", "", ctx(house, "olga"), parts=house.system.reports)
+        answered = partial(requests.answer, session, id, "Drawn by your seed", parts=house.system.reports)
+        with pytest.raises(SamplePicked):
+            answered("EV-1, EV-2", ctx(house, "olga"))
+        done = answered("", ctx(house, "olga"))
     mine = drawn(house, "audrey", "winter", Filter(action="auth.*"), 5)
     assert list(done.evidence) == [f"EV-{sequence:09d}" for sequence in mine.sequences]
 

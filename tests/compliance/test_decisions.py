@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -17,13 +18,13 @@ from app.kernel.clock import StillClock
 from app.kernel.db import delete_for_good
 from compliance.attest import attestations
 from compliance.attest.attestations import Draft, Kind
-from compliance.attest.models import attestation
+from compliance.attest.models import attestation, baseline
 from compliance.catalog.controls import PCI
 from compliance.privacy import consent, moving, restrict
 from compliance.privacy.models import consent_receipt, request, request_step, restriction
-from compliance.registers import breach_decision, breach_handling, breaches
+from compliance.registers import breach_decision, breach_handling, breaches, processing
 from compliance.registers.breaches import Assessment, Found
-from compliance.registers.models import breach
+from compliance.registers.models import activity_approval, breach
 from compliance.retention import holds, policies
 from compliance.retention.holds import Item
 from compliance.retention.models import hold, hold_item, policy
@@ -225,6 +226,31 @@ def a_breach_undecided(session: Session) -> None:
     session.execute(sa.update(breach).values(decision=None, decided_at=None, state="assessing"))
 
 
+def a_baseline_nobody_approved(session: Session) -> None:
+    matrix = {
+        "id": "bas_x",
+        "name": "role_matrix",
+        "version": 9,
+        "sha256": "0" * 64,
+        "body": {},
+        "proposed_by": "acc_x",
+    }
+    session.execute(sa.insert(baseline).values(**matrix, state="in_force", approved_at=START, event_id="evt_x"))
+
+
+def a_register_nobody_approved(session: Session) -> None:
+    body = {"controller": "OnePay", "activities": {}}
+    values = {
+        "id": "par_x",
+        "body": json.dumps(body),
+        "sha256": processing.digest(body),
+        "reason": "",
+        "state": "approved",
+    }
+    known = {"proposed_by": "acc_x", "proposed_at": START, "approved_at": START, "event_id": "evt_x"}
+    session.execute(sa.insert(activity_approval).values(**values, **known))
+
+
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     with installed(tmp_path_factory.mktemp("home"), clock=StillClock(START)) as made:
@@ -245,6 +271,8 @@ class Undone(Exception):
 @pytest.mark.parametrize(
     ("forge", "component"),
     [
+        (a_baseline_nobody_approved, "papers"),
+        (a_register_nobody_approved, "papers"),
         (a_scan_passes, "scans"),
         (a_finding_is_gone, "scans"),
         (a_scan_is_gone, "scans"),

@@ -13,12 +13,13 @@ import sqlalchemy as sa
 from app.identity.models import account, factor
 from app.kernel.access import COMPLIANCE_CONTROL_READ, COMPLIANCE_CONTROL_RUN, COMPLIANCE_EVIDENCE_READ, service
 from app.kernel.clock import StillClock
+from app.kernel.db import delete_for_good
 from app.kernel.errors import NotFound
 from compliance import models
 from compliance.catalog.controls import PCI
 from compliance.contracts.probes import Look, Reading
 from compliance.engine import history, rerun, settle, standing
-from compliance.engine.observe import row_hash
+from compliance.engine.sealed import row_hash
 from compliance.engine.standing import Standing
 from compliance.states import Reason, State
 from ingest import models as log
@@ -98,11 +99,14 @@ def test_a_control_turns_red_by_a_true_fault_and_green_after_repair(house: Insta
     assert len(told(house, "health.control.restored")) == 1
     with house.system.db.read() as session:
         found_all = history.intervals(session, READER, START, clock.now() + timedelta(seconds=1), key=(PCI, "8.4.1"))
+        first = history.first_in_place(session)[PCI, "8.4.1"]
     states = [one.state for one in found_all[PCI, "8.4.1"]]
     assert states[-3:] == [State.PASS, State.FAIL, State.PASS]
-    (outage,) = history.outages(found_all[PCI, "8.4.1"])
+    (outage,) = history.outages(found_all[PCI, "8.4.1"], first)
     assert outage.to_at is not None
     assert outage.to_at - outage.from_at == timedelta(minutes=8)
+    assert history.outages(found_all[PCI, "8.4.1"][-2:], first) == [outage], "also one that began before a period"
+    assert history.outages(found_all[PCI, "8.4.1"], None) == []
 
 
 def test_a_clock_that_was_ahead_puts_nothing_off_and_proves_nothing(house: Installation, clock: StillClock) -> None:
@@ -129,6 +133,32 @@ def test_a_state_that_was_written_over_is_not_believed(house: Installation, cloc
     assert (now.state, now.reason) == (State.NOT_EVALUABLE, Reason.NOT_AS_SEALED)
     house.system.controls.run(clock.now())
     assert stands(house, "8.4.1").state is State.FAIL, "it is asked again, whatever was written"
+
+
+@pytest.mark.parametrize("forged", ["none", "another", "row"])
+def test_a_probe_stands_as_its_own_reading_that_lies_as_it_was_sealed(house: Installation, forged: str) -> None:
+    observe(house, "identity.dormant")
+    take_factor_away(house, START)
+    observe(house, "identity.two_factors")
+    house.arrive()
+    of, kept = models.probe, models.observation
+    with house.system.db.begin() as session:
+        delete_for_good(session)
+        ids = dict(session.execute(sa.select(of.c.name, of.c.observation_id)).all())
+        if forged == "row":
+            row = dict(
+                session.execute(sa.select(kept).where(kept.c.id == ids["identity.two_factors"])).mappings().one()
+            )
+            session.execute(sa.delete(kept).where(kept.c.id == row["id"]))
+            session.execute(sa.insert(kept).values({**row, "state": "PASS", "violations": [], "total": 0}))
+        named = {"none": None, "another": ids["identity.dormant"], "row": ids["identity.two_factors"]}
+        this = sa.update(of).where(of.c.name == "identity.two_factors")
+        session.execute(this.values(state="PASS", reason=None, observation_id=named[forged]))
+    now = stands(house, "8.4.1")
+    assert (now.state, now.reason) == (State.NOT_EVALUABLE, Reason.NOT_AS_SEALED)
+    with house.system.db.read() as session:
+        (seen,) = rerun.of_probe(session, "identity.two_factors", READER)
+    assert seen.is_as_sealed is (forged != "row")
 
 
 def test_a_dead_worker_shows_by_itself_and_leaves_no_hole(house: Installation, clock: StillClock) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import subprocess
@@ -23,6 +24,7 @@ from app.kernel.access import Acr, Actor, ActorKind, service
 from app.kernel.approvals import Verdict
 from app.kernel.clock import StillClock
 from app.kernel.context import Context
+from app.kernel.db import delete_for_good
 from app.kernel.errors import Forbidden, NotFound
 from compliance.engine.history import PeriodInvalid
 from compliance.privacy import moving, rectify
@@ -198,7 +200,12 @@ def test_the_pack_has_no_empty_cell_and_verifies_alone(house: Installation, tmp_
         assert (tmp_path / "controls" / row["Folder"] / "observations.ndjson").exists()
     shown = next(row for row in rows if row["Control"] == "PCI DSS 8.4.1")
     lines = (tmp_path / "controls" / shown["Folder"] / "observations.ndjson").read_text().splitlines()
-    assert shown["Evidence"] in {json.loads(line)["evidence"] for line in lines}
+    seen = {line["evidence"]: line for line in map(json.loads, lines)}[shown["Evidence"]]
+    plain = json.dumps(seen["row"], sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    assert hashlib.sha256(plain).hexdigest() == seen["row_sha256"], "as the README of the pack says"
+    assert seen["is_as_sealed"]
+    with zipfile.ZipFile(tmp_path / "proofs.zip") as proofs:
+        assert any(seen["row_sha256"].encode() in proofs.read(name) for name in proofs.namelist())
     answer = subprocess.run(
         [sys.executable, "onepay_verify.py", "proofs.zip"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
@@ -514,6 +521,21 @@ def test_a_file_that_was_changed_is_not_handed_out(house: Installation) -> None:
         content(house, report, "roc_feed.csv")
     with pytest.raises(NotFound):
         content(house, report, "../../keys/log.key")
+
+
+def test_a_file_that_was_changed_with_its_row_is_not_handed_out(house: Installation) -> None:
+    report, forged = made(house, "roc_feed"), b"all in place"
+    content(house, report, "roc_feed.csv")
+    (folder_of(house, report) / "roc_feed.csv").write_bytes(forged)
+    with house.system.db.begin() as session:
+        delete_for_good(session)
+        of = models.file.c
+        row = session.execute(sa.select(models.file).where(of.report_id == report.id, of.name == "roc_feed.csv"))
+        values = {**row.mappings().one(), "sha256": hashlib.sha256(forged).hexdigest(), "bytes": len(forged)}
+        session.execute(sa.delete(models.file).where(of.report_id == report.id, of.name == "roc_feed.csv"))
+        session.execute(sa.insert(models.file).values(values))
+    with pytest.raises(FileGone, match="the log says"):
+        content(house, report, "roc_feed.csv")
 
 
 def test_a_report_of_a_past_instant_tells_nothing_that_came_after(house: Installation, clock: StillClock) -> None:

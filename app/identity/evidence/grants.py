@@ -21,7 +21,9 @@ from compliance.contracts.probes import Kind, Look, Probe, Reading, Violation
 from ingest import models as log
 from ingest.events.admin import ApprovalDecided, BootstrapUsed, RoleGranted, RoleRequested
 from ingest.events.envelope import at_path
+from ingest.log.forgotten import removals
 from ingest.log.subject_keys import SubjectErased
+from ingest.store.columns import month_of
 from ingest.store.port import walk
 from ingest.store.query import And, Eq, In, Search
 from ingest.store.query import Window as StoreWindow
@@ -120,7 +122,8 @@ def _held(look: Look, *, parts: Identity) -> Reading:
     ).all()
     ids = [row.approval_id for row in grants if row.approval_id is not None]
     approvals = {row.id: row for row in look.session.execute(sa.select(approval).where(approval.c.id.in_(ids)))}
-    votes = approval_rows.votes_of(look.session, ids)
+    agreed = approval_rows.agreed(look.session, ids)
+    gone = {one.month for one in removals(look.session) if one.class_ == ApprovalDecided.event_class.value}
     first = _bootstrapped(look.session, grants)
     wrong = []
     for row in grants:
@@ -133,14 +136,16 @@ def _held(look: Look, *, parts: Identity) -> Reading:
         elif row.approval_id not in approvals:
             says = "names an approval that there is not"
         else:
-            says = _differs(row, approvals[row.approval_id], votes.get(row.approval_id, ()), parts)
+            asked = approvals[row.approval_id]
+            is_untold = asked.decided_at is not None and month_of(asked.decided_at) in gone
+            says = _differs(row, asked, None if is_untold else agreed.get(row.approval_id, frozenset()), parts)
         if says is not None:
             wrong.append(Violation(component=row.role, object_id=row.id, says=says))
     return Reading(population={"roles held": len(grants)}, violations=wrong)
 
 
-def _differs(grant: Any, asked: Any, votes: Collection[Any], parts: Identity) -> str | None:  # rows of the tables
-    """Return what is wrong with the approval of a grant."""
+def _differs(grant: Any, asked: Any, agreed: Collection[str] | None, parts: Identity) -> str | None:  # rows of tables
+    """Return what is wrong with the approval of a grant; `agreed` is None where the log says so no more."""
     if asked.kind != role_grants.GRANT or asked.state not in _DONE:
         return "its approval is of something else, or was not given"
     try:
@@ -151,8 +156,7 @@ def _differs(grant: Any, asked: Any, votes: Collection[Any], parts: Identity) ->
         return "its approval was changed since"
     if not is_same:
         return "its approval is of another grant"
-    agreed = {one.account_id for one in votes if one.verdict == Verdict.APPROVED.value}
-    is_by_another = bool(agreed - {asked.requested_by, grant.account_id})
+    is_by_another = agreed is None or not {asked.requested_by, grant.account_id}.issuperset(agreed)
     return None if is_by_another else "nobody else than who asked, or who holds it, agreed to it"
 
 

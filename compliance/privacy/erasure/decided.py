@@ -5,10 +5,10 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from app.kernel.errors import Conflict
-from compliance.certificates import ended
 from compliance.privacy import requests
 from compliance.privacy.erasure import certificates
 from compliance.privacy.request import FOLLOWING, Request, State
+from compliance.told import ended
 from ingest.events.envelope import at_path
 from ingest.events.privacy import RequestApproved
 from ingest.log import read

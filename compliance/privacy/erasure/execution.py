@@ -154,17 +154,23 @@ def _erased(session: Session, found: Request, classes: Sequence[str], ctx: Conte
     moving.move(session, found, State.EXECUTED, ctx, event=event, note="erased; now looked at by another reader")
 
 
+def left(session: Session, request_id: str, *, parts: Privacy) -> Counter[str]:
+    """Return how many rows can be read of what an erasure removes, by store, without those of which there are none."""
+    found, remaining = requests.get(session, request_id), Counter[str]()
+    for row in batches.rows_of(session, request_id):
+        if row.action in GOES:
+            targets = batches.targets_of(row, found.subject)
+            remaining[row.store] += _source(parts, row.source).remaining(session, targets)
+    return +remaining
+
+
 def _check(db: Database, found: Request, ctx: Context, parts: Privacy, shreds: Shredding) -> bool:
     """Look, as another reader who can change nothing, that nothing is left; then certify, else begin again."""
-    left = Counter[str]()
     with db.read() as session:
-        rows = batches.rows_of(session, found.id)
-        for row in rows:
-            if row.action in GOES:
-                left[row.store] += _source(parts, row.source).remaining(session, batches.targets_of(row, found.subject))
+        rows, remains = batches.rows_of(session, found.id), left(session, found.id, parts=parts)
     with shreds.keys.db.read() as keys:
-        left[KEYS] += len(shredding.remaining(keys, found.subject, batches.classes(rows)))
-    remaining = +left
+        remains[KEYS] += len(shredding.remaining(keys, found.subject, batches.classes(rows)))
+    remaining = +remains
     with db.begin() as session:
         found = requests.locked(session, found.id)
         if found.state is not State.EXECUTED:

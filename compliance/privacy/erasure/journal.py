@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -17,9 +19,9 @@ from app.kernel.errors import NotFound
 from compliance.privacy import intake, requests
 from compliance.privacy.erasure import execution
 from compliance.privacy.erasure.certificates import LAW
-from compliance.privacy.models import erasure_certificate
+from compliance.privacy.models import erasure_certificate, request
 from compliance.privacy.parts import Privacy
-from compliance.privacy.request import Kind, Request, State
+from compliance.privacy.request import FOLLOWING, Kind, Request, State
 from ingest.events.envelope import at_path
 from ingest.events.privacy import SubjectErased
 from ingest.log import read, shredding
@@ -27,6 +29,8 @@ from ingest.log.shredding import Parts as Shredding
 from ingest.models import subject_key
 from ingest.store.port import walk
 from ingest.store.query import Document, Eq, Order, Search
+
+AGAIN: Final = timedelta(days=1)
 
 
 def replay(db: Database, ctx: Context, *, parts: Privacy, shreds: Shredding) -> int:
@@ -43,7 +47,27 @@ def replay(db: Database, ctx: Context, *, parts: Privacy, shreds: Shredding) -> 
     )
     again = _again(db, erased, ctx, parts=parts, shreds=shreds)
     _end_keys(db, ctx, shreds)
-    return again
+    return again + _returned(db, ctx, parts=parts, shreds=shreds)
+
+
+def _returned(db: Database, ctx: Context, *, parts: Privacy, shreds: Shredding) -> int:
+    """Erase again of whom rows are back beside their certificate, as where a part was copied from an older database.
+
+    It is looked for as long as backups may hold somebody: until the certificate says that nothing does. What a hold
+    keeps of them then stays, and is tried again a day later.
+    """
+    of, other = erasure_certificate.c, request.c
+    tried = sa.select(other.linked_to).where(other.channel == FOLLOWING, other.received_at > ctx.at - AGAIN)
+    may_be_back = sa.and_(of.irrecoverable_from > ctx.at, of.request_id.not_in(tried))
+    with db.read() as session:
+        ids = session.scalars(sa.select(of.request_id).where(may_be_back).order_by(of.request_id))
+        back = [id for id in ids.all() if execution.left(session, id, parts=parts)]
+    for first in back:
+        with db.begin() as session:
+            request_id = intake.follow(session, requests.locked(session, first), ctx, parts=parts)
+            execution.begin(session, requests.get(session, request_id), ctx, parts=parts, tell=False)
+        execution.carry_out(db, request_id, ctx, parts=parts, shreds=shreds)
+    return len(back)
 
 
 def _end_keys(db: Database, ctx: Context, shreds: Shredding) -> None:

@@ -8,10 +8,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from compliance.certificates import ended
 from compliance.contracts.probes import Look, Violation
 from compliance.privacy.consent import GIVEN
 from compliance.privacy.models import consent_receipt
+from compliance.told import ended
 from ingest.events.envelope import at_path
 from ingest.events.privacy import ConsentGiven, ConsentWithdrawn
 from ingest.log import read

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from compliance.attest import analyses, attestations, exceptions
-from compliance.attest.models import attestation, exception, risk_analysis
+from compliance.attest import analyses, attestations, baselines, exceptions
+from compliance.attest.models import attestation, baseline, exception, risk_analysis
 from compliance.attest.parts import EXPIRED, IN_FORCE
-from compliance.certificates import ended
 from compliance.contracts.probes import Look, Violation
+from compliance.registers import processing
+from compliance.registers.models import activity_approval
+from compliance.told import SHA256, ended
 from ingest.events.envelope import at_path
 from ingest.log import read
-
-SHA256: Final = "onepay.compliance.sha256"
 
 
 def signed(look: Look) -> tuple[int, list[Violation]]:
@@ -46,4 +46,9 @@ def _papers(session: Session) -> Mapping[str, tuple[str | None, str]]:
         of = table.c
         rows = session.execute(sa.select(of.id, of.event_id).where(of.state.in_((IN_FORCE, EXPIRED)))).all()
         found |= {row.id: (row.event_id, hashed(row.id)) for row in rows}
+    for row in session.execute(sa.select(baseline).where(baseline.c.state == IN_FORCE)):
+        found[row.id] = row.event_id, baselines.digest(row.body)
+    of = activity_approval.c
+    for row in session.execute(sa.select(activity_approval).where(of.state == processing.APPROVED)):
+        found[row.id] = row.event_id, processing.digest(json.loads(row.body))
     return found

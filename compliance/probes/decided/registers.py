@@ -7,11 +7,11 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from compliance.certificates import ended
 from compliance.contracts.probes import Look, Violation
 from compliance.registers.breaches import KEEP, NOTIFY
 from compliance.registers.models import breach, breach_notice
 from compliance.scans import register
+from compliance.told import ended
 from ingest.events.compliance import ScanImported
 from ingest.events.envelope import at_path
 from ingest.events.privacy import BreachAssessed

@@ -10,12 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.kernel.errors import Conflict, NotFound
-from compliance.certificates import ended
 from compliance.contracts.probes import Look, Violation
 from compliance.privacy import requests as asked
 from compliance.privacy.erasure import decided
 from compliance.privacy.models import request, request_step, restriction
 from compliance.privacy.request import BEGUN, JOURNAL, Kind, State
+from compliance.told import ended
 from ingest.events.envelope import at_path
 from ingest.events.privacy import RequestCompleted, RequestRefused, RequestStopped, SubjectReleased
 from ingest.log import forgotten, read

@@ -183,8 +183,16 @@ def _dock(view: View, one: Request) -> Part:
 
 
 def _answer_form(view: View, one: Request) -> Part:
-    is_drawn = one.kind == requests.SAMPLE and view.sources.viewer().may(AUDIT_SAMPLE_DRAW)
-    hint = "Empty draws the sample by the auditor's seed" if is_drawn else "Such as EV-000012345, by commas"
+    is_drawn = one.kind == requests.SAMPLE
+    if is_drawn and not view.sources.viewer().may(AUDIT_SAMPLE_DRAW):
+        return html.P("Somebody who may draw samples answers this.", className="dim")
+    evidence = dmc.TextInput(
+        id=acts.field("evidence", ANSWER, one.id),
+        label="Evidence numbers",
+        description="Such as EV-000012345, by commas",
+        value="",
+        style={"display": "none"} if is_drawn else None,
+    )
     return acts.form(
         "Answer",
         dmc.Textarea(
@@ -195,7 +203,7 @@ def _answer_form(view: View, one: Request) -> Part:
             value="",
             attributes={"input": {"maxLength": 2_000}},
         ),
-        dmc.TextInput(id=acts.field("evidence", ANSWER, one.id), label="Evidence numbers", description=hint, value=""),
+        evidence,
         buttons=[acts.press("Draw and answer" if is_drawn else "Answer", ANSWER, one.id, main=True)],
         says=acts.place(ANSWER, one.id),
     )

@@ -26,6 +26,7 @@ EARLIER_SHOWN: Final = 8
 VIOLATIONS_SHOWN: Final = 10
 STRIP_WIDTH: Final = 450
 _WORST: Final = list(State)
+_CHANGED: Final = "This reading does not lie as it was sealed, so it is no evidence. Its event still says what it was."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ class Shown:
 
 def dock_of(view: View, shown: Shown, close: str, ways: Sequence[Part] = ()) -> Any:
     """Return what is known of one control, or was at an instant of the past; `ways` lead to the rows beside it."""
-    now, since, found, at = shown.stood, shown.since, shown.found, shown.at
+    now, since, at = shown.stood, shown.since, shown.at
     control = now.control
     bar = [controls.state(now.state), html.B(controls.key(control))]
     bar += ways
@@ -58,7 +59,7 @@ def dock_of(view: View, shown: Shown, close: str, ways: Sequence[Part] = ()) -> 
     if signed and shown.is_past:
         inner.append(html.P("What is signed, borne and brought stands here as it is now.", className="dim mt8"))
     inner += [*signed, *_days(shown)]
-    inner += _outages(found, shown)
+    inner += _outages(view, shown)
     inner += [
         html.H3("What it is"),
         facts(
@@ -129,6 +130,8 @@ def _leg(view: View, leg: Leg, shown: Shown) -> list[Any]:
     if not seen:
         return [*parts, html.P("It was not asked yet.", className="dim")]
     newest = seen[0]
+    if not newest.is_as_sealed:
+        parts.append(html.P([mark("Changed.", "cross", "bad"), f" {_CHANGED}"]))
     parts += [
         html.Div(
             [
@@ -173,7 +176,7 @@ def _leg(view: View, leg: Leg, shown: Shown) -> list[Any]:
                         f"{controls.day(one.started_at)}, {one.total:,} of {one.counted:,}",
                         className="cut",
                     ),
-                    controls.state(State(one.state)),
+                    controls.state(State(one.state if one.is_as_sealed else State.NOT_EVALUABLE)),
                 ]
                 for one in seen
             ]
@@ -233,8 +236,11 @@ def _end(one: Interval, shown: Shown) -> str:
     return "then and longer" if shown.is_past else "now"
 
 
-def _outages(found: Sequence[Interval], shown: Shown) -> list[Any]:
-    lost = history.outages(found)
+def _outages(view: View, shown: Shown) -> list[Any]:
+    control = shown.stood.control
+    with view.sources.read() as session:
+        first = history.first_in_place(session).get((control.framework, control.key))
+    lost = history.outages(shown.found, first)
     if not lost:
         return []
     rows = [

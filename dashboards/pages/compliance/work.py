@@ -8,7 +8,8 @@ from typing import Any, Final
 from dash import html
 
 from compliance.reports import runs
-from compliance.reports.runs import File, Report
+from compliance.reports.issued import File
+from compliance.reports.runs import Report
 from dashboards import acts
 from dashboards.kit import Part, mark, ok, short
 

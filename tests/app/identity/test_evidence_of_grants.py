@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from app.identity import mfa, role_grants, roles, signup
 from app.identity.accounts import Terms
-from app.identity.models import approval_vote, role_grant
+from app.identity.models import approval, approval_vote, role_grant
 from app.kernel.access import Acr, Actor, ActorKind, service
 from app.kernel.approvals import Verdict
 from app.kernel.clock import StillClock
@@ -119,6 +119,25 @@ def test_an_approval_of_another_grant_or_by_nobody_else_is_seen(house: Installat
     with house.system.db.begin() as session:
         session.execute(sa.update(approval_vote).values(account_id=ada))
     assert said(house, HELD) == (State.FAIL, ["nobody else than who asked, or who holds it, agreed to it"])
+
+
+def test_a_vote_that_was_written_into_the_database_is_nobodys(house: Installation) -> None:
+    """One administrator with the database at hand makes no second one of themselves."""
+    ada, alan = first(house, "ada"), first(house, "alan")
+    system, now = house.system, house.system.clock.now()
+    with system.db.begin() as session:
+        ctx = as_administrator(house, ada)
+        account = signup.invite(session, "olga@onepay.example", "Olga", roles.DPO, ctx, parts=system.identity)
+        asked = role_grants.ask(session, account, roles.DPO, Terms(), "For the office", ctx, approvals=system.approvals)
+    vote = {"approval_id": asked, "account_id": alan, "verdict": Verdict.APPROVED.value, "reason": "", "at": now}
+    grant = {"id": "rol_x", "account_id": account, "role": roles.DPO, "from_at": now, "given_by": ada}
+    with system.db.begin() as session:
+        session.execute(sa.insert(approval_vote).values(vote))
+        session.execute(sa.update(approval).where(approval.c.id == asked).values(state="executed", decided_at=now))
+        session.execute(sa.insert(role_grant).values(**grant, approval_id=asked, reason="For the office"))
+    state, says = said(house, HELD)
+    assert state is State.FAIL
+    assert "nobody else than who asked, or who holds it, agreed to it" in says
 
 
 def test_a_service_that_gives_a_role_is_not_exempt(house: Installation) -> None:

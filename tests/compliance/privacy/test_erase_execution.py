@@ -153,6 +153,29 @@ def test_an_older_database_brings_nobody_back(staffed: tuple[Rights, Person, Per
     assert journal.replay(rights.db, ctx, parts=parts, shreds=shreds) == 0
 
 
+def test_whom_a_part_of_an_older_database_brought_back_is_erased_again(staffed: tuple[Rights, Person, Person]) -> None:
+    """The certificate stands, and beside it rows of its person that somebody copied from a backup."""
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_copied")
+    rights.calm()
+    mine = sa.select(contact).where(contact.c.account_id == amber.account)
+    with rights.db.read() as session:
+        before = [dict(row) for row in session.execute(mine).mappings()]
+    first = rights.approved_erasure(amber, officer, dpo)
+    rights.clock.move(timedelta(hours=72))
+    rights.work()
+    ctx, shreds = rights.job(), rights.house.system.shredding
+    assert journal.replay(rights.db, ctx, parts=rights.parts, shreds=shreds) == 0
+    with rights.db.begin() as session:
+        session.execute(sa.insert(contact), before)
+    assert journal.replay(rights.db, ctx, parts=rights.parts, shreds=shreds) == 1
+    with rights.db.read() as session:
+        assert not session.execute(mine).all()
+        again = session.execute(sa.select(request.c.id).where(request.c.linked_to == first)).scalar_one()
+        assert certificates.by_request(session, again)["completes"] == first
+    assert journal.replay(rights.db, ctx, parts=rights.parts, shreds=shreds) == 0
+
+
 def test_an_older_database_of_keys_opens_nothing_of_whom_was_erased(staffed: tuple[Rights, Person, Person]) -> None:
     rights, officer, dpo = staffed
     amber = rights.house.customer("amber_keys")

@@ -1,0 +1,56 @@
+"""Whether readings lie as they were sealed: each row against the hash that the event of its sealing holds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel import canonical
+from app.kernel.clock import rfc3339
+from compliance import models
+from compliance.told import SHA256, ended
+from ingest.events.envelope import at_path
+from ingest.log import read
+
+_AROUND: Final = ("sha256", "event_id")
+"""What a row holds about its sealing, and is in no hash."""
+HASHED: Final = tuple(column.name for column in models.observation.c if column.name not in _AROUND)
+"""The columns that are hashed."""
+
+
+def plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an observation as it is hashed: its columns without its own hash and its event, instants as text."""
+    values = {name: row[name] for name in HASHED}
+    return {name: rfc3339(value) if isinstance(value, datetime) else value for name, value in values.items()}
+
+
+def row_hash(row: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of an observation's canonical row."""
+    return hashlib.sha256(canonical.encode(plain(row))).hexdigest()
+
+
+def intact(session: Session, rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """Return the ids of those observations that are what their events say; of one whose event ended, what it says."""
+    events = [row["event_id"] for row in rows]
+    said = read.documents(session, events)
+    over = ended(session, [id for id in events if id not in said])
+    return frozenset(row["id"] for row in rows if _is_as_sealed(row, said.get(row["event_id"]), over))
+
+
+def latest(session: Session) -> Mapping[str, Mapping[str, Any]]:
+    """Return the observation that each probe names as its last one, by probe, where it is one of its own."""
+    kept, probe = models.observation, models.probe.c
+    query = sa.select(kept).join(models.probe, sa.and_(probe.observation_id == kept.c.id, probe.name == kept.c.probe))
+    return {row["probe"]: dict(row) for row in session.execute(query).mappings()}
+
+
+def _is_as_sealed(row: Mapping[str, Any], said: Mapping[str, Any] | None, over: frozenset[str]) -> bool:
+    if said is None:
+        return row["event_id"] in over and row_hash(row) == row["sha256"]
+    is_this = at_path(said, "onepay.observation.id") == row["id"]
+    return bool(is_this and at_path(said, SHA256) == row["sha256"] == row_hash(row))

@@ -1,0 +1,40 @@
+"""What the log says of a report: that it was issued with exactly these files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from app.kernel import crypto
+from compliance.told import SHA256
+from ingest.events.compliance import ReportIssued
+from ingest.events.envelope import at_path
+from ingest.log import forgotten, read
+from ingest.store.columns import month_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """One kept file."""
+
+    name: str
+    sha256: str
+    bytes: int
+
+
+def whole(files: Sequence[File]) -> str:
+    """Return the hash over the hashes and names of files, in the order of their names."""
+    lines = [f"{one.sha256} {one.name}" for one in sorted(files, key=lambda one: one.name)]
+    return crypto.sha256("\n".join(lines).encode()).hex()
+
+
+def is_told(session: Session, report_id: str, files: Sequence[File], finished_at: datetime | None) -> bool:
+    """Tell whether the log says that a report was issued with exactly these files, or says so no more."""
+    for said in read.documents_of(session, ReportIssued.kind):
+        if at_path(said, "onepay.report.id") == report_id:
+            return bool(at_path(said, SHA256) == whole(files))
+    gone = {one.month for one in forgotten.removals(session) if one.class_ == ReportIssued.event_class.value}
+    return finished_at is not None and month_of(finished_at) in gone
