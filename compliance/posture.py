@@ -118,7 +118,7 @@ def of_now(session: Session, actor: Actor, at: datetime, parts: Parts) -> Postur
     quarter = quarter_of(at)
     found = history.intervals(session, actor, quarter, at)
     since = since_of(session)
-    measured = max(quarter, min((of[0].from_at for of in found.values() if of), default=at))
+    measured = history.judged_from(found, quarter, at)
     failing = [(one, since.get(key, at)) for key, one in standings.items() if one.state is State.FAIL]
     return Posture(
         at=at,

@@ -209,7 +209,7 @@ def scrolling(label: str, listed: Part) -> Part:
     return html.Div(listed, className="scroll", tabIndex="0", role="group", **{"aria-label": f"{label}, scrolls"})
 
 
-def answer(said: Sequence[Part], small: str, cells: Sequence[tuple[Part, str]] = ()) -> Part:
+def answer(said: Sequence[Part], small: Part, cells: Sequence[tuple[Part, str]] = ()) -> Part:
     """Return the answer to a page's question: its words, what to know of it, and the figures it rests on."""
     figures = [html.Div([html.B(value), html.Small(words, className="dim")]) for value, words in cells]
     beside = [html.Div(figures, className="cells")] if figures else []

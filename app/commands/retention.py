@@ -39,7 +39,8 @@ def runs_(system: System, args: Arguments) -> Iterator[Line]:
     with system.db.read() as session:
         found = runs.listed(session, _OPERATOR)
     for run in found:
-        counts = f"{run.done} of {run.total} gone, {run.skipped} held"
+        held = run.skipped if run.executed_at else sum(int(one["held"]) for one in run.facts["places"])
+        counts = f"{run.done} of {run.total} gone, {held} held"
         yield text(f"{run.id}  {run.planned_at:%Y-%m-%d}  {run.state:<10} {run.policy}: {counts}")
     if not found:
         yield text("No run yet.")

@@ -76,6 +76,11 @@ def first_judged() -> sa.Select[tuple[str, str, datetime]]:
     return first.where(of.state != State.NOT_EVALUABLE.value).group_by(of.framework, of.key)
 
 
+def judged_from(found: Mapping[tuple[str, str], Sequence[Interval]], since: datetime, until: datetime) -> datetime:
+    """Return from when a period was judged: its begin, or the first reading of any control where that is later."""
+    return max(since, min((of[0].from_at for of in found.values() if of), default=until))
+
+
 def share_in_place(found: Iterable[Interval], since: datetime, until: datetime) -> tuple[int, int]:
     """Return (seconds in place, seconds judged) of one control over a period.
 

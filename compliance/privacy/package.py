@@ -55,6 +55,7 @@ MACHINES: Final = (
     "before a person looks. Payments are refused by fixed rules such as the balance. A person can look at each."
 )
 PACK: Final = "proofs/log.zip"
+NOBODY_OUTSIDE: Final = "nobody outside OnePay but who works for it"
 _FILES: Final = (
     ("report.html", "report.html says in words what the files hold."),
     ("manifest.json", "manifest.json lists every store that was searched and the SHA-256 of every file."),
@@ -397,7 +398,10 @@ def _report(content: Content) -> str:
             ]
         )
     used = sorted({name for record in found.records for name in record.purposes if name in known})
-    whys = [[known[n].says, known[n].law, known[n].balancing or "", "; ".join(known[n].recipients)] for n in used]
+    whys = [
+        [known[n].says, known[n].law, known[n].balancing or "", "; ".join(known[n].recipients) or NOBODY_OUTSIDE]
+        for n in used
+    ]
     looks = [[f"{each.at:%-d %B %Y, %H:%M}", each.purpose, each.role, each.system] for each in content.looks]
     rules = redaction_rules()
     left_out = [[rules.get(rule, rule), count] for rule, count in sorted(found.redactions.items())]

@@ -57,7 +57,7 @@ def _register(look: Look, *, parts: Registers) -> Reading:
     ]
     last = processing.approved(look.session)
     if last is None:
-        wrong.append(Violation(component="register", object_id="register", says="was never approved"))
+        wrong.append(Violation(component="register", object_id="register", says="was never approved as it lies there"))
     elif last.sha256 != processing.digest(body):
         count = len(processing.differences(last.body, body))
         says = f"differs in {count} places from the one that was approved"

@@ -81,6 +81,11 @@ def document(session: Session, *, parts: Registers) -> dict[str, Any]:
     return {"controller": parts.settings.controller_name, "activities": activities}
 
 
+def idle(body: Mapping[str, Any]) -> list[str]:
+    """Return the purposes that people may object or consent to and that no store serves: nothing is processed so."""
+    return sorted(purposes.shipped().keys() - body["activities"].keys())
+
+
 def digest(body: Mapping[str, Any]) -> str:
     """Return what names a register exactly."""
     return crypto.sha256(canonical.encode(body)).hex()

@@ -94,7 +94,7 @@ def _row(name: str, one: Mapping[str, Any]) -> tuple[Cell, ...]:
         one["people"],
         ", ".join(one["categories"]),
         ", ".join(one["stores"]),
-        "; ".join(one["recipients"]),
+        "; ".join(one["recipients"]) or "none but processors",
         ", ".join(one["processors"]) or "none",
         ", ".join(one["transfers"]) or "none",
         "; ".join(one["kept"]),

@@ -45,7 +45,10 @@ def build(session: Session, framework: str, making: Making, parts: Reports) -> D
     counts = Counter(one.state for one in rows)
     applicable = sum(count for state, count in counts.items() if state is not State.NOT_APPLICABLE)
     held = sum(count for state, count in counts.items() if state.is_in_place)
-    shares = [history.share_in_place(one.intervals, making.since, making.as_of) for one in rows]
+    seen = {(one.control.framework, one.control.key): one.intervals for one in rows}
+    measured = history.judged_from(seen, making.since, making.as_of)
+    shares = [history.share_in_place(one.intervals, measured, making.as_of) for one in rows]
+    of = "over the period" if measured == making.since else f"since {minute(measured)}, when it was first judged"
     tables = [_controls(rows), _changes(rows, making), _outages(rows), _exceptions(rows, making), _soon(rows, making)]
     tables.append(_quarters(session, rows, making))
     if framework == GDPR:
@@ -69,7 +72,7 @@ def build(session: Session, framework: str, making: Making, parts: Reports) -> D
             ("Profile", parts.engine.profile),
             ("Rows", len(rows)),
             ("Requirement ids", sum(len(one.control.ids) for one in rows)),
-            ("In place over the period", _share(sum(one for one, _ in shares), sum(all_ for _, all_ in shares))),
+            (f"In place {of}", _share(sum(one for one, _ in shares), sum(all_ for _, all_ in shares))),
             *((state.value, counts[state]) for state in State if counts.get(state)),
         ),
         tables=tuple(tables),
@@ -189,17 +192,20 @@ def _quarters(session: Session, rows: Sequence[Known], making: Making) -> Table:
     for _ in range(QUARTERS):
         begin = posture.quarter_of(end - timedelta(days=1))
         found = history.intervals(session, evidence.READER, begin, end)
+        measured = history.judged_from(found, begin, end)
         shares = [
-            history.share_in_place(found.get((one.control.framework, one.control.key), ()), begin, end) for one in rows
+            history.share_in_place(found.get((one.control.framework, one.control.key), ()), measured, end)
+            for one in rows
         ]
         in_place, judged = sum(one for one, _ in shares), sum(all_ for _, all_ in shares)
-        made.append((f"{begin:%Y} Q{(begin.month + 2) // 3}", minute(begin), minute(end), _share(in_place, judged)))
+        said = _share(in_place, judged) if measured < end else "nothing was judged"
+        made.append((f"{begin:%Y} Q{(begin.month + 2) // 3}", minute(measured), minute(end), said))
         end = begin
     return Table(
         name="quarters",
         title="Closed quarters",
-        says="Share of the time in place, over all applicable rows; time before the first reading is not in place.",
-        columns=("Quarter", "From", "To", "In place"),
+        says="Share of the time in place since the first reading, over all applicable rows.",
+        columns=("Quarter", "Judged from", "To", "In place"),
         rows=tuple(made),
     )
 

@@ -85,7 +85,26 @@ def test_a_day_of_the_past_shows_what_was_known_then(house: Installation, office
     assert "8.4.1" in drawn
     assert "as of 02 Nov 2026" in drawn
     assert "8.4.1" not in officer.draw("/console/compliance/controls", "?at=2026-11-01&state=PASS")
-    assert officer.draw("/console/compliance/controls", "?at=yesterday")
+    for day in ("yesterday", "2026-02-30", "9999-12-31"):
+        assert "No such day yet: this is now." in officer.draw("/console/compliance/controls", f"?at={day}"), day
+
+
+def test_a_group_lists_what_asks_for_somebody_and_all_when_asked(house: Installation, officer: Desk) -> None:
+    with house.system.db.begin() as session:
+        session.execute(sa.update(factor).where(factor.c.account_id == officer.person.account).values(removed_at=START))
+    house.turn_whole()
+
+    def listed(search: str) -> list[str]:
+        drawn = officer.draw("/console/compliance/controls", search)
+        return re.findall(r'"children": "([^"]+)", "className": "strong nowrap"', drawn)
+
+    asks = listed("?framework=pci")
+    assert "8.4.1" in asks
+    assert len(asks) < 20
+    assert len(listed("?framework=pci&group=all")) == 103
+    eighth = listed("?framework=pci&group=g8")
+    assert {"8.2.6", "8.4.1"} <= set(eighth)
+    assert set(listed("?framework=pci&sel=pci:8.2.6")) == {*asks, "8.2.6"}
 
 
 def test_what_lies_beside_a_past_day_is_of_that_day_too(house: Installation, officer: Desk, clock: StillClock) -> None:
@@ -112,7 +131,7 @@ def test_what_fails_is_opened_first_and_stands_first_in_its_group(
     with house.system.db.begin() as session:
         session.execute(sa.update(factor).where(factor.c.account_id == officer.person.account).values(removed_at=START))
     house.turn_whole()
-    drawn = officer.draw("/console/compliance/controls", "?sel=pci:8.4.1&framework=pci")
+    drawn = officer.draw("/console/compliance/controls", "?sel=pci:8.4.1&framework=pci&group=g8")
     with house.system.db.read() as session:
         found = standing.all_of(session, clock.now(), house.system.controls.parts)
     eighth = [one for (framework, _), one in found.items() if framework == "pci-4.0.1" and one.control.group == 8]

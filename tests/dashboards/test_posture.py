@@ -79,7 +79,7 @@ def test_failures_stand_above_changes_and_rows_without_owner_can_be_signed(house
     order = [drawn.index(f'"{title}"') for title in ("Failing, oldest first", "Changed in 7 days", "Deadlines")]
     assert heads
     assert order == sorted(order)
-    assert "Without owner" in drawn
+    assert "Not signed" in drawn
     assert re.search(r"tasks\?do=attest&of=pci%3A", drawn)
     assert "do=attest" not in room.analyst.draw(PATH), "who signs nothing is offered nothing to sign"
 

@@ -22,7 +22,7 @@ from compliance.engine.standing import Standing
 from compliance.states import State
 from dashboards import controls, days, guard
 from dashboards.days import DayInvalid
-from dashboards.kit import age, choices, counted_words, page, scrolling, tag, updated
+from dashboards.kit import Part, age, choices, counted_words, mark, page, scrolling, tag, updated
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
 from dashboards.pages.compliance import evidence
@@ -30,7 +30,9 @@ from dashboards.ports import Sources
 
 DAYS: Final = timedelta(days=posture.STRIP_DAYS)
 _WORST: Final = list(State)
+_ASKS: Final = frozenset((State.FAIL, State.EXPIRED, State.STALE, State.EXCEPTED))
 FRAMEWORKS: Final = {"pci": PCI, "gdpr": GDPR}
+ALL: Final = "all"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,11 @@ class _Row:
 
 def layout(view: View) -> Any:  # a Dash component
     """Return the list by requirement, and what is open beside it."""
-    at = _as_of(view)
+    at, refused = None, None
+    try:
+        at = _as_of(view)
+    except DayInvalid as error:
+        refused = error
     with view.sources.read() as session:
         rows = _rows(session, view, at)
     counts = Counter(row.state for row in rows)
@@ -84,18 +90,25 @@ def layout(view: View) -> Any:  # a Dash component
         ),
         fill=True,
         dock=dock,
-        right=updated(view.now) if at is None else tag(f"as of {at:%d %b %Y %H:%M} UTC"),
+        right=_when(view, at, refused),
     )
 
 
 def _as_of(view: View) -> datetime | None:
-    """Return the end of the day that the address names, or None where it is about now."""
-    words = view.words.get("at", "")
-    try:
-        day = days.begin_of(words, param="at")
-    except DayInvalid:
+    """Return the end of the day that the address names, or None where it is about now; raises `DayInvalid`."""
+    day = days.begin_of(view.words.get("at", ""), param="at")
+    if day is None or day.date() == view.now.date():
         return None
-    return day + timedelta(days=1) - timedelta(seconds=1) if day is not None and day.date() < view.now.date() else None
+    if day > view.now:
+        raise DayInvalid(param="at")
+    return day + timedelta(days=1) - timedelta(seconds=1)
+
+
+def _when(view: View, at: datetime | None, refused: DayInvalid | None) -> Part:
+    """Return of when the list is, and that the day which was asked for is none."""
+    if refused is not None:
+        return mark("No such day yet: this is now.", "cross", "bad")
+    return updated(view.now) if at is None else tag(f"as of {at:%d %b %Y %H:%M} UTC")
 
 
 def _rows(session: Session, view: View, at: datetime | None) -> list[_Row]:
@@ -157,7 +170,13 @@ def _filters(view: View, counts: Mapping[State, int]) -> Any:
     for words, ago in days:
         day = f"{view.now - timedelta(days=ago):%Y-%m-%d}" if ago else ""
         back.append((words, view.here("controls", at=day or None, sel=None), (view.words.get("at") or "") == day))
-    return html.Div([both, choices("As of", back, cls="ranges fit"), *states], className="chips")
+    whole = view.words.get("group") == ALL
+    rows = [
+        ("What asks for somebody", view.here("controls", group=None), not whole),
+        ("All rows", view.here("controls", group=ALL), whole),
+    ]
+    folds = [] if wanted else [choices("Rows", rows, cls="ranges fit")]
+    return html.Div([both, choices("As of", back, cls="ranges fit"), *folds, *states], className="chips")
 
 
 def _table(view: View, rows: Sequence[_Row], at: datetime) -> Any:
@@ -172,17 +191,14 @@ def _table(view: View, rows: Sequence[_Row], at: datetime) -> Any:
         heads.append(("Known by", "roomy"))
     body: list[Any] = []
     for (framework, number), members in _grouped(rows):
+        name = controls.group_id(framework, number)
+        listed = _unfolded(view, name, members)
         counts = Counter(row.state for row in members)
         said = ", ".join(f"{counts[state]} {controls.SHORT[state]}" for state in State if counts.get(state))
         title = f"{controls.number(framework, number)}  {members[0].control.group_title}"
-        body.append(
-            html.Tr(
-                html.Td([title, html.Span(f"  {said}", className="dim light")], colSpan=len(heads)),
-                className="band",
-                id=controls.group_id(framework, number),
-            )
-        )
-        body += [_line(view, row, at) for row in members]
+        band = [title, html.Span(f"  {said}", className="dim light"), *_fold(view, name, members, listed)]
+        body.append(html.Tr(html.Td(band, colSpan=len(heads)), className="band", id=name))
+        body += [_line(view, row, at) for row in listed]
     return html.Table(
         [
             html.Caption("Controls", className="vh"),
@@ -191,6 +207,24 @@ def _table(view: View, rows: Sequence[_Row], at: datetime) -> Any:
         ],
         className="t",
     )
+
+
+def _unfolded(view: View, name: str, members: Sequence[_Row]) -> Sequence[_Row]:
+    """Return the rows of a group that are listed: what asks for somebody, or all where that is asked for."""
+    if view.words.get("state") or view.words.get("group") in (name, ALL):
+        return members
+    chosen = view.words.get("sel")
+    return [row for row in members if row.state in _ASKS or controls.slug(row.control) == chosen]
+
+
+def _fold(view: View, name: str, members: Sequence[_Row], listed: Sequence[_Row]) -> list[Part]:
+    """Return the way to the rows of a group that are not listed, or back."""
+    if len(listed) < len(members):
+        words = f"show all {len(members)}" if listed else f"show {len(members)}"
+        return ["  ", html.A(words, href=f"{view.here('controls', group=name)}#{name}", className="more")]
+    if view.words.get("group") == name:
+        return ["  ", html.A("show fewer", href=f"{view.here('controls', group=None)}#{name}", className="more")]
+    return []
 
 
 def _grouped(rows: Sequence[_Row]) -> list[tuple[tuple[str, int], list[_Row]]]:

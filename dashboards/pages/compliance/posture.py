@@ -91,7 +91,7 @@ def _answer(found: Posture) -> Any:
     cells = [
         (_share(pci), f"in place, PCI, {of}"),
         (_share(gdpr), f"in place, GDPR, {of}"),
-        (str(len(found.unowned)), "rows without owner"),
+        (str(len(found.unowned)), "rows nobody signed"),
     ]
     counts = f"{held} of {applicable} applicable rows are in place, {unjudged} cannot be judged yet."
     return answer(said, f"{counts} {small}".strip(), cells)
@@ -113,6 +113,7 @@ def _framework(framework: Framework, title: str, head: str, view: View) -> Any:
     for group in framework.groups:
         number = controls.number(framework.name, group.number)
         href = view.href("controls", framework="pci" if framework.name == PCI else "gdpr")
+        name = controls.group_id(framework.name, group.number)
         words = [
             html.A(controls.state(state, f" {count}"), href=f"{href}&state={state.value}")
             for state, count in group.counts.items()
@@ -121,9 +122,7 @@ def _framework(framework: Framework, title: str, head: str, view: View) -> Any:
         rows.append(
             [
                 html.Span(number, className="strong"),
-                html.A(
-                    group.title, href=f"{href}#{controls.group_id(framework.name, group.number)}", className="nowrap"
-                ),
+                html.A(group.title, href=f"{href}&group={name}#{name}", className="nowrap"),
                 controls.tally(group.counts),
                 html.Span(words or ok("all in place"), className="words"),
                 f"{group.in_place} of {group.applicable}",
@@ -166,7 +165,9 @@ def _changes(found: Posture, view: View) -> Any:
         for one in shown
         if (one.framework, one.key) in catalogue
     ]
-    listed = html.Ol(items, className="rows r30") if items else empty("Nothing changed.", "No row moved in seven days.")
+    first = found.measured_from if found.at - found.measured_from < posture.LATELY else None
+    still = f"The first rows were judged {age(found.at - first)} ago." if first else "No row moved in seven days."
+    listed = html.Ol(items, className="rows r30") if items else empty("Nothing changed.", still)
     count = f"{len(shown)} of {len(found.changes)}" if len(found.changes) > len(shown) else str(len(found.changes))
     every = None
     if view.sources.viewer().may(AUDIT_TRAIL_READ):
@@ -237,10 +238,10 @@ def _unowned(found: Posture, view: View) -> Any:
         for one in found.unowned[:UNOWNED_SHOWN]
     ]
     if not items:
-        return panel("Without owner", empty("None.", "Somebody answers by name for every row that needs a person."))
+        return panel("Not signed", empty("None.", "Somebody answers by name for every row that needs a person."))
     every = html.A("all", href=view.href("tasks", how=How.UNSIGNED.name.lower()), className="more")
     count = f"{len(items)} of {len(found.unowned)}" if len(found.unowned) > len(items) else str(len(items))
-    return panel("Without owner", html.Ol(items, className="rows r30"), sub=count, right=every)
+    return panel("Not signed", html.Ol(items, className="rows r30"), sub=count, right=every)
 
 
 def _failing(found: Posture, view: View) -> Any:

@@ -90,6 +90,10 @@ def _answer(
         (", ".join(sorted(outside)) or "none", "countries outside the EEA"),
     ]
     small = "Made from the marks on every column and event field; there is no second list that could be wrong."
+    idle = processing.idle(body)
+    if idle:
+        uses = ", ".join(_said(name) for name in idle)
+        small += f" Offered to people, and without any data so far, so no activity: {uses}."
     return answer(said, small, cells)
 
 
@@ -108,7 +112,7 @@ def _activities(body: Mapping[str, Any]) -> Part:
             html.Div([one["basis"].replace("_", " "), html.Small(one["law"], className="dim block")]),
             html.Span(", ".join(_said(each) for each in one["categories"]), className="dim"),
             html.Span(str(len(one["stores"])), title=", ".join(one["stores"])),
-            html.Span("; ".join([*one["recipients"], *one["processors"]]), className="dim"),
+            html.Span("; ".join([*one["recipients"], *one["processors"]]) or "nobody outside", className="dim"),
             html.Span("; ".join(_kept(said) for said in one["kept"]), className="dim"),
         ]
         for name, one in sorted(body["activities"].items())

@@ -125,7 +125,7 @@ def _kinds() -> Part:
         for one in KINDS.values()
     ]
     why = pdf.lacking()
-    note = [html.P(mark(f"No PDF now. {why}.", "clock", "medium"), className="body wraps")] if why else []
+    note = [html.P([mark("No PDF now.", "clock", "medium"), f" {why}."], className="body wraps")] if why else []
     return panel("Kinds", html.Ol(items, className="rows kinds"), *note)
 
 

@@ -96,7 +96,8 @@ def layout(view: View) -> Any:  # a Dash component
 def _answer(view: View, full: Round | None, broken: Round | None) -> Part:
     if broken is not None:
         said: list[Part] = [mark("Yes.", "cross", "bad"), f" {broken.findings[0]}."]
-        small = f"Found {age(view.now - broken.at)} ago. The incident of it says what to do."
+        open_ = html.A("The incident of it", href=view.href("incidents"), className="more")
+        small = html.Span([f"Found {age(view.now - broken.at)} ago. ", open_, " says what to do."])
     elif full is None:
         said = [mark("Not known yet.", "clock", "medium"), " The whole log was not compared so far."]
         small = "Samples are compared every five minutes, everything every night."
