@@ -33,6 +33,8 @@ from payments.verification import verify as ledger
 SIZES: Final = ("small", "empty")
 SEEDING: Final = "seeding"
 # A history steps by the hour, and a control is looked at by the minute: what nobody looked at is no evidence.
+REMOVED: Final = (EventClass.OPERATIONS.value, "session", "message.sent")
+"""What the office of the demonstration removed once, so that usual runs of rows need nobody any more."""
 STAND_STILL: Final = ("compliance.observe", "privacy.selftest", "retention.plan")
 _DATABASES: Final = tuple(f"{name}{end}" for name in ("onepay.db", "subject_keys.db") for end in ("", "-wal", "-shm"))
 
@@ -121,10 +123,12 @@ def _months_before(system: System, world: World, driver: History, made: Made, sh
         driver.meet(at, partial(prologue.read_bastion, system, system.settings.home, at))
     driver.meet(world.dawn + timedelta(days=12), lambda: staffing.builder(system))
     driver.meet(opens, office)
-    driver.meet(
-        opens + timedelta(hours=5),
-        lambda: prologue.remove_what_is_due(system, made.staff, EventClass.OPERATIONS.value, lambda: settled(system)),
-    )
+
+    def due() -> None:
+        for class_ in REMOVED:
+            prologue.remove_what_is_due(system, made.staff, class_, lambda: settled(system))
+
+    driver.meet(opens + timedelta(hours=5), due)
     total = (world.start - world.dawn).days
     show.phase("The months before", total)
     run.run(

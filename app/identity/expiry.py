@@ -1,4 +1,4 @@
-"""What identity keeps no longer than it serves: spent links and sign-ins, old counters, devices, sessions, letters."""
+"""What identity keeps no longer than it serves, and which no class of retention is about: links, sign-ins, counters."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.identity.models import attempts, device, link, login, message
-from app.identity.models import session as session_table
+from app.identity.models import attempts, link, login
 from app.identity.policy import SecurityPolicy
 from app.kernel.context import Context
 
@@ -20,17 +19,14 @@ ROWS_MAX: Final = 1_000
 def purge(session: Session, ctx: Context, *, policy: SecurityPolicy, limit: int = ROWS_MAX) -> int:
     """Delete what is over and kept long enough, at most `limit` rows of each table, and return how many went.
 
-    How long is the policy's; the longer periods are those of the privacy spec (sessions and letters 90 days, devices
-    13 months). What still counts is never deleted: a lock that stands, a link that opens. The secret of a removed
-    factor goes at once, where it is removed; who removed it and why stays.
+    Sessions, letters and devices have periods that two people agree to, and holds: runs of retention end them. What
+    still counts is never deleted: a lock that stands, a link that opens. The secret of a removed factor goes at once,
+    where it is removed; who removed it and why stays.
     """
     over = (
         (link, link.c.expires_at <= ctx.at - timedelta(days=policy.links_kept_days)),
         (login, login.c.expires_at <= ctx.at - timedelta(days=policy.logins_kept_days)),
         (attempts, _counts_no_more(ctx, policy)),
-        (device, device.c.last_seen_at <= ctx.at - timedelta(days=policy.devices_kept_days)),
-        (session_table, session_table.c.ended_at <= ctx.at - timedelta(days=policy.sessions_kept_days)),
-        (message, _is_old_letter(ctx, policy)),
     )
     return sum(_delete(session, table, condition, limit) for table, condition in over)
 
@@ -43,11 +39,6 @@ def _counts_no_more(ctx: Context, policy: SecurityPolicy) -> sa.ColumnElement[bo
         sa.or_(attempts.c.locked_until.is_(None), attempts.c.locked_until <= ctx.at),
         sa.or_(attempts.c.not_before.is_(None), attempts.c.not_before <= ctx.at),
     )
-
-
-def _is_old_letter(ctx: Context, policy: SecurityPolicy) -> sa.ColumnElement[bool]:
-    kept_since = ctx.at - timedelta(days=policy.messages_kept_days)
-    return sa.and_(message.c.state != "queued", message.c.created_at <= kept_since)
 
 
 def _delete(session: Session, table: sa.Table, condition: sa.ColumnElement[bool], limit: int) -> int:

@@ -49,9 +49,6 @@ class SecurityPolicy:
     attempts_kept_days: int = 1
     links_kept_days: int = 1
     logins_kept_days: int = 1
-    sessions_kept_days: int = 90
-    messages_kept_days: int = 90
-    devices_kept_days: int = 396
 
     def __post_init__(self) -> None:
         default = {field.name: field.default for field in fields(self)}
@@ -98,11 +95,8 @@ BOUNDS: Final = {
     "letters_asked_minute": (1, 10),
     "step_up_seconds": (60, 300),
     "approval_proof_seconds": (30, 60),
-    # Shorter would forget what still counts: a day of wrong codes, a device that is known, what the owner may look up.
+    # Shorter would forget what still counts: a day of wrong codes.
     "attempts_kept_days": (1, 30),
     "links_kept_days": (0, 30),
     "logins_kept_days": (0, 30),
-    "sessions_kept_days": (90, 396),
-    "messages_kept_days": (1, 90),
-    "devices_kept_days": (90, 396),
 }

@@ -104,7 +104,9 @@ def source(parts: Identity) -> MarkedTables:
         ended={
             "app_session": Ended(column="ended_at", retention="session"),
             "app_device": Ended(column="last_seen_at", retention="device"),
-            "app_message": Ended(column="created_at", retention="message.sent"),
+            "app_message": Ended(
+                column="created_at", retention="message.sent", where=models.message.c.state != "queued"
+            ),
             # The secret of a factor goes as it is removed; who removed it and why stays.
             "app_factor": Ended(column="removed_at", retention="governance"),
             "app_role_grant": Ended(column="ended_at", retention="governance"),

@@ -156,6 +156,10 @@ class PersonalDataSource(Protocol):
         """Count the targets that can still be read, by looking."""
         ...
 
+    def named(self, session: Session, targets: Sequence[Target], ids: Collection[str]) -> frozenset[str]:
+        """Return the leaves of those targets that name one of some ids, whosever row it is."""
+        ...
+
     def rectify(self, session: Session, store: str, id: str, field: str, value: str, ctx: Context) -> Change:
         """Correct one value; raises `FieldUnknown`."""
         ...

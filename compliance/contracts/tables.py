@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.kernel.context import Context
 from app.kernel.crypto import Secret
 from compliance.contracts.files import Files
-from compliance.contracts.marked import checking, due, erasing, marks, records, rectifying, stores, synthetic
+from compliance.contracts.marked import about, checking, due, erasing, marks, records, rectifying, stores, synthetic
 from compliance.contracts.marked.owned import Ended, Owned, Reader, Writer
 from compliance.contracts.personal import Change, Record, Seed, StoreInfo, Target
 
@@ -89,6 +89,9 @@ class MarkedTables:
 
     def remaining(self, session: Session, targets: Sequence[Target]) -> int:
         return erasing.remaining(self._owned, session, targets)
+
+    def named(self, session: Session, targets: Sequence[Target], ids: Collection[str]) -> frozenset[str]:
+        return about.named(self._owned, session, targets, ids)
 
     def rectify(self, session: Session, store: str, id: str, field: str, value: str, ctx: Context) -> Change:
         return rectifying.rectify(self._owned, session, store, id, field, value, ctx)

@@ -15,7 +15,7 @@ from app.kernel import classify
 from app.kernel.errors import OnePayError
 from app.kernel.jobs import guarded_alone
 from compliance.contracts.personal import PersonalDataSource, Record, Redaction, Seed, StoreInfo
-from compliance.privacy import graph
+from compliance.contracts.walking import walk
 from compliance.privacy.parts import PackageTooLarge
 
 RECORDS_MAX: Final = 200_000
@@ -139,7 +139,7 @@ def _walk(
         error = guarded_alone(session, f"seeds {source.name}", seeds)
         if error is not None:
             failed[source.name] = error
-    return graph.walk(session, [source for source in sources if source.name not in failed], subject), failed
+    return walk(session, [source for source in sources if source.name not in failed], subject), failed
 
 
 def _code(error: BaseException) -> str:

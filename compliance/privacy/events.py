@@ -145,6 +145,10 @@ class EventSource:
     def plant(self, session: Session, subject: str, marker: str, ctx: Context) -> int:
         return 0
 
+    def named(self, session: Session, targets: Sequence[Target], ids: Collection[str]) -> frozenset[str]:
+        """Return none: what of a class is held is asked of the events themselves, one by one."""
+        return frozenset()
+
     def documents(self, session: Session, ids: Collection[str]) -> Iterator[Mapping[str, Any]]:
         """Yield the bodies of all events about somebody, oldest first, with their sequence; those that wait, last."""
         size, wanted = read.head(session).size, set(ids)

@@ -1,46 +1,25 @@
-"""The subject graph: what leads from a person to their data, and what is wrong with the marks that say so."""
+"""The marks as a whole: which stores they describe, and what is wrong with those that lead to people."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sqlalchemy.orm import Session
-
-from app.kernel.errors import ConfigurationRefused, TooLarge
+from app.kernel.errors import ConfigurationRefused
 from app.kernel.marks import Mark
 from compliance.catalog import purposes, retention
 from compliance.catalog.purposes import Purpose
 from compliance.catalog.retention import RetentionClass
 from compliance.catalog.unended import UNENDED
 from compliance.contracts.marked.marks import mark_of
-from compliance.contracts.personal import SUBJECT, PersonalDataSource, Seed, StoreInfo
+from compliance.contracts.personal import PersonalDataSource, StoreInfo
 from compliance.contracts.tables import MarkedTables
 from ingest.events import catalog
 from ingest.events.envelope import Ecs, fields_of
 
-SEEDS_MAX: Final = 10_000
 OF_EVENTS: Final = "class"
 """The retention of an event field: that of its kind."""
 _SEALED_ALONE: Final = frozenset(("name", "contact", "card", "free_text", "communication"))
-
-
-class TooManySeeds(TooLarge):
-    """So much leads to this person that a search would not end; somebody has to look."""
-
-    code = "too_many_seeds"
-
-
-def walk(session: Session, sources: Sequence[PersonalDataSource], subject: str) -> frozenset[Seed]:
-    """Return all that leads to a person's data, asked of every owner until nothing new is found."""
-    known = frozenset((Seed(SUBJECT, subject), Seed("account.id", subject)))
-    while True:
-        found = known.union(*(source.seeds(session, known) for source in sources))
-        if len(found) > SEEDS_MAX:
-            raise TooManySeeds
-        if found == known:
-            return known
-        known = found
 
 
 def demand(sources: Sequence[PersonalDataSource]) -> None:

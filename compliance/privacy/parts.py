@@ -70,6 +70,10 @@ class Privacy:
     policy: Callable[[], str]
     public_url: str
 
+    def source(self, name: str) -> PersonalDataSource:
+        """Return the owner of this name."""
+        return next(source for source in self.sources if source.name == name)
+
 
 class KindUnknown(Invalid):
     """There is no such request."""

@@ -14,7 +14,8 @@ from app.kernel.approvals import Approvals
 from app.kernel.context import Context
 from app.kernel.errors import NotFound, SamePerson, WrongState
 from compliance.contracts.personal import Change, FieldUnknown, PersonalDataSource
-from compliance.privacy import graph, letters, moving, recipients, requests, restrict
+from compliance.contracts.walking import walk
+from compliance.privacy import letters, moving, recipients, requests, restrict
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import ANSWERED, Kind, Request, State
 from ingest.events.access import DataRead
@@ -45,7 +46,7 @@ def rectify(
     if (store, field) in _owners(source):
         raise FieldUnknown("This is changed by its person alone, signed in, under “Security”.", param="field")
     value = unicodedata.normalize("NFC", words.checked(value, param="value", shortest=1, longest=VALUE_MAX))
-    seeds = graph.walk(session, parts.sources, found.subject)
+    seeds = walk(session, parts.sources, found.subject)
     if not any(record.store == store and record.id == id for record in source.collect(session, seeds)):
         raise NotFound
     change = source.rectify(session, store, id, field, value, ctx)
@@ -69,7 +70,7 @@ def correctable(session: Session, request_id: str, ctx: Context, *, parts: Priva
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
     found = _handled(session, request_id, Kind.RECTIFICATION, ctx)
     outbox.record(session, DataRead(view="privacy_request", count=1, about=(found.subject,)), ctx)
-    seeds = graph.walk(session, parts.sources, found.subject)
+    seeds = walk(session, parts.sources, found.subject)
     places: set[tuple[str, str, str]] = set()
     for source in parts.sources:
         given = {

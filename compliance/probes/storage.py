@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 
 from compliance.catalog import retention as classes
 from compliance.catalog.unended import UNENDED
-from compliance.contracts.marked.marks import mark_of
 from compliance.contracts.marked.naming import id_of
 from compliance.contracts.personal import Target
 from compliance.contracts.probes import Kind, Look, Probe, Reading, Use, Violation
@@ -23,7 +22,7 @@ from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Kind as Right
 from compliance.privacy.request import State as Stage
 from compliance.probes.planted import planted_request
-from compliance.retention import holds, policies, runs
+from compliance.retention import holds, keeping, policies, runs
 from compliance.retention.holds import Hold
 from compliance.retention.models import run, target
 from compliance.retention.parts import Retention
@@ -79,7 +78,8 @@ def _storage(look: Look, *, parts: Privacy, retention: Retention) -> Reading:
                     continue
                 targets = _ended(look, source, store, before, parts_max=retention.settings.rows_max)
                 waits = [one for one in targets if f"{one.store}|{one.id}" not in rows]
-                free = [one for one in waits if not any(hold.keeps(one) for hold in standing)]
+                held = keeping.leaves(look.session, source, waits, standing, parts.sources)
+                free = [one for one in waits if one.leaf not in held]
                 due += len(targets)
                 if free:
                     says = f"{len(free)} are due for more than 48 h, and no open run names them"
@@ -121,16 +121,12 @@ def _looked_for(gone: Sequence[Removal], at: datetime) -> Sequence[Removal]:
 
 def _ended(look: Look, source: MarkedTables, store: str, before: datetime, *, parts_max: int) -> list[Target]:
     """Return the rows of a store that ended before an instant, as those that a hold could keep; asked in no order."""
-    table, found = next(one for one in source.every_table() if one.name == store), []
+    table = next(one for one in source.every_table() if one.name == store)
     class_ = source.ended[store].retention
-    marks = [mark for column in table.columns if (mark := mark_of(column)) is not None and mark.retention == class_]
-    about = next((str(mark.subject) for mark in marks if mark.category != "none"), "")
-    for row in look.session.execute(source.ended_before(store, before).limit(parts_max)).mappings():
-        subject = str(row.get(about, ""))
-        found.append(
-            Target(store=store, id=id_of(table, row), subject=subject, category="", action="", retention=class_)
-        )
-    return found
+    return [
+        Target(store=store, id=id_of(table, row), subject="", category="", action="", retention=class_)
+        for row in look.session.execute(source.ended_before(store, before).limit(parts_max)).mappings()
+    ]
 
 
 def _not_by_runs(

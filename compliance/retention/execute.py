@@ -20,7 +20,7 @@ from app.kernel.errors import Unavailable
 from app.kernel.logs import logger
 from compliance.certificates import demand_same
 from compliance.contracts.personal import PersonalDataSource, Target
-from compliance.retention import decided, models, policies, runs
+from compliance.retention import decided, keeping, models, policies, runs
 from compliance.retention import holds as legal
 from compliance.retention import plan as plans
 from compliance.retention.parts import Retention
@@ -130,7 +130,7 @@ def _delete(run: Run, batch: Mapping[str, Any], ctx: Context, parts: Retention) 
             target.leaf: target
             for target in source.still_due(session, run.class_, run.before, _targets(run, batch, _gone(batch)))
         }
-        held = {leaf for leaf, target in found.items() if any(hold.keeps(target) for hold in holds)}
+        held = keeping.leaves(session, source, list(found.values()), holds, parts.sources)
         free = [target for leaf, target in sorted(found.items()) if leaf not in held]
         removed = sum(source.erase(session, free, ctx).values()) if free else 0
         kept = batch["kept"]

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.kernel.clock import rfc3339
 from compliance.contracts.personal import PersonalDataSource, Target
 from compliance.retention import holds as legal
+from compliance.retention import keeping
 from compliance.retention.holds import Hold
 from compliance.retention.parts import Retention
 from compliance.retention.policies import Policy
@@ -142,8 +143,10 @@ def _rows(
     places, batches = [], []
     conflicts: set[str] = set()
     for source, store, targets in due_by_store(session, policy.class_, before, parts):
-        held = [target for target in targets if any(hold.keeps(target) for hold in holds)]
-        conflicts |= {hold.case for hold in holds if any(hold.keeps(target) for target in held)}
+        kept = keeping.by_case(session, source, targets, holds, parts.sources)
+        held = frozenset[str]().union(*kept.values())
+        conflicts |= kept.keys()
+        free = [target.id for target in targets if target.leaf not in held]
         ended = [target.ended_at for target in targets if target.ended_at is not None]
         places.append(
             Place(
@@ -153,7 +156,7 @@ def _rows(
                 bytes=None,  # of rows nobody can say what they take
                 oldest=min(ended, default=None),
                 newest=max(ended, default=None),
-                samples=tuple(target.id for target in targets[:SAMPLES]),
+                samples=tuple(free[:SAMPLES]),
             )
         )
         leaves = [target.leaf for target in targets]

@@ -90,7 +90,7 @@ def erase(owned: Owned, session: Session, targets: Sequence[Target], ctx: Contex
                 owned.files[store].remove(id)
             # The row first: what only goes with its whole, such as a timeline, lets nobody delete it before.
             result = session.execute(sa.delete(table).where(where))
-            for child, path in _children(owned, store):
+            for child, path in children(owned, store):
                 session.execute(sa.delete(child).where(paths.condition(owned.by_name, child, parse(path), sorted(ids))))
         else:
             values = {name: marks.blank(table.c[name]) for name in fields}
@@ -100,7 +100,7 @@ def erase(owned: Owned, session: Session, targets: Sequence[Target], ctx: Contex
     return done
 
 
-def _children(owned: Owned, store: str) -> Iterator[tuple[sa.Table, str]]:
+def children(owned: Owned, store: str) -> Iterator[tuple[sa.Table, str]]:
     """Yield the tables whose rows are a part of one of a store, and the path that says of which."""
     if store in owned.ended:
         yield from ((owned.by_name[name], key) for name, key in owned.ended[store].children.items())

@@ -16,7 +16,6 @@ from app.kernel.access import service
 from app.kernel.context import Context
 from app.kernel.db import Database
 from app.kernel.errors import Conflict
-from compliance.contracts.personal import PersonalDataSource
 from compliance.privacy import letters, moving, recipients, requests
 from compliance.privacy.erasure import batches, certificates, holding, planning
 from compliance.privacy.erasure.certificates import LAW
@@ -134,7 +133,7 @@ def _next_batch(session: Session, found: Request, ctx: Context, parts: Privacy) 
     ).one_or_none()
     if row is None:
         return False
-    source = _source(parts, row.source)
+    source = parts.source(row.source)
     done = source.erase(session, batches.targets_of(row, found.subject), ctx)
     session.execute(
         sa.update(erasure_target)
@@ -160,7 +159,7 @@ def left(session: Session, request_id: str, *, parts: Privacy) -> Counter[str]:
     for row in batches.rows_of(session, request_id):
         if row.action in GOES:
             targets = batches.targets_of(row, found.subject)
-            remaining[row.store] += _source(parts, row.source).remaining(session, targets)
+            remaining[row.store] += parts.source(row.source).remaining(session, targets)
     return +remaining
 
 
@@ -182,7 +181,3 @@ def _check(db: Database, found: Request, ctx: Context, parts: Privacy, shreds: S
         session.execute(sa.update(erasure_target).where(erasure_target.c.request_id == found.id).values(done_at=None))
         moving.move(session, found, State.EXECUTING, ctx, note=f"still readable: {said}; done again")
     return True
-
-
-def _source(parts: Privacy, name: str) -> PersonalDataSource:
-    return next(source for source in parts.sources if source.name == name)

@@ -8,24 +8,29 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from compliance.contracts.personal import Target
+from compliance.contracts.personal import PersonalDataSource, Target
 from compliance.privacy.erasure import batches
 from compliance.privacy.erasure.planning import GOES
 from compliance.privacy.events import LOG
 from compliance.privacy.models import erasure_target
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Request
-from compliance.retention import holds
+from compliance.retention import holds, keeping
 from compliance.retention.holds import Hold
 
 HOLD: Final = "legal_hold"
 """By what a row stays that a legal hold keeps: its case and reason are for nobody but those who placed it."""
 
 
-def is_held(target: Target, standing: Sequence[Hold], parts: Privacy) -> bool:
-    """Tell whether a hold keeps a row, or an event that only the key of its class opens."""
-    if any(hold.keeps(target) for hold in standing):
-        return True
+def held(
+    session: Session, source: PersonalDataSource, targets: Sequence[Target], standing: Sequence[Hold], parts: Privacy
+) -> frozenset[str]:
+    """Return the leaves that a hold keeps: rows, and events that only the key of their class opens."""
+    kept = keeping.leaves(session, source, targets, standing, parts.sources)
+    return kept | {target.leaf for target in targets if _is_kept_event(target, standing, parts)}
+
+
+def _is_kept_event(target: Target, standing: Sequence[Hold], parts: Privacy) -> bool:
     is_of_log = target.key_class is not None and target.store == f"{LOG}.{target.id}"
     return is_of_log and holds.keep_key(standing, parts.store, target.subject, target.id)
 
@@ -44,12 +49,13 @@ def give_way(session: Session, found: Request, parts: Privacy) -> Sequence[Hold]
     place = session.execute(last).scalar_one_or_none() or 0
     for row in session.execute(undone.order_by(of.place)).all():
         targets = batches.targets_of(row, found.subject)
-        held = [target.id for target in targets if is_held(target, standing, parts)]
-        if not held:
+        leaves = held(session, parts.source(row.source), targets, standing, parts)
+        stays = [target.id for target in targets if target.leaf in leaves]
+        if not stays:
             continue
-        free = [target.id for target in targets if target.id not in held]
+        free = [target.id for target in targets if target.leaf not in leaves]
         place += 1
-        kept = {**row._mapping, "place": place, "ids": held, "rows": len(held), "action": "keep"}
+        kept = {**row._mapping, "place": place, "ids": stays, "rows": len(stays), "action": "keep"}
         session.execute(sa.insert(erasure_target).values({**kept, "retention": HOLD}))
         this = (of.request_id == found.id) & (of.place == row.place)
         if free:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.kernel.access import PRIVACY_SELF_REQUEST
 from app.kernel.context import Context
 from compliance.contracts.personal import Obstacle, Target
-from compliance.privacy import graph
+from compliance.contracts.walking import walk
 from compliance.privacy.erasure import staying
 from compliance.privacy.models import request, request_item
 from compliance.privacy.parts import Privacy
@@ -43,7 +43,7 @@ class Planned:
 
 def plan(session: Session, subject: str, *, parts: Privacy) -> Planned:
     """Return what an erasure does to every row about a person; what is not settled keeps what it needs (PRV-32)."""
-    seeds = graph.walk(session, parts.sources, subject)
+    seeds = walk(session, parts.sources, subject)
     obstacles = [each for port in parts.obstacles for each in port(session, subject)]
     found = {
         source.name: [each for each in source.plan(session, seeds) if each.store not in CASES]

@@ -80,7 +80,9 @@ def _is_free(session: Session, first: Request, parts: Privacy, shreds: Shredding
     left = {(row.store, id) for row in rows for id in row.ids}
     standing = holds.active(session)
     planned = planning.plan(session, first.subject, parts=parts)
-    held = {each.leaf for each in planned.every if holding.is_held(each, standing, parts)}
+    held = frozenset[str]().union(
+        *(holding.held(session, one, planned.targets[one.name], standing, parts) for one in parts.sources)
+    )
     # A key that opens what a hold keeps stays as well, and with it what only its destruction would erase.
     needed = {each.key_class for each in planned.every if each.leaf in held}
     classes = set[str]()

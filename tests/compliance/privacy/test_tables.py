@@ -12,7 +12,7 @@ from app.identity.models import ACCOUNT_CLASS, contact
 from app.kernel.access import service
 from compliance.contracts.personal import FieldUnknown, PersonalDataSource, Target
 from compliance.contracts.tables import MarkedTables
-from compliance.privacy import graph
+from compliance.contracts.walking import TooManySeeds, walk
 from ingest.log import shredding
 from tests.support.installation import Installation
 
@@ -34,7 +34,7 @@ def planted(house: Installation, subject: str, marker: str) -> None:
 def collected(house: Installation, subject: str) -> str:
     sources: tuple[PersonalDataSource, ...] = house.system.compliance.sources
     with house.system.db.read() as session:
-        seeds = graph.walk(session, sources, subject)
+        seeds = walk(session, sources, subject)
         records = [record for source in sources for record in source.collect(session, seeds)]
     return json.dumps([[record.store, record.data, record.around] for record in records])
 
@@ -61,7 +61,7 @@ def test_what_erasure_does_to_rows_is_done_once_and_seen(either_house: Installat
     system = either_house.system
     ctx = system.context(service("erase"))
     with system.db.begin() as session:
-        seeds = graph.walk(session, system.compliance.sources, ME)
+        seeds = walk(session, system.compliance.sources, ME)
         plans = {source: list(source.plan(session, seeds)) for source in tables(either_house)}
     goes = {source: [t for t in plan if t.action in ("delete", "null")] for source, plan in plans.items()}
     with system.db.begin() as session:
@@ -79,7 +79,7 @@ def test_what_erasure_does_to_rows_is_done_once_and_seen(either_house: Installat
 def test_what_is_kept_says_by_which_class(either_house: Installation) -> None:
     person = either_house.customer("kept_by", euros=3)
     with either_house.system.db.read() as session:
-        seeds = graph.walk(session, either_house.system.compliance.sources, person.account)
+        seeds = walk(session, either_house.system.compliance.sources, person.account)
         targets: list[Target] = [t for source in tables(either_house) for t in source.plan(session, seeds)]
     kept = {(target.store, target.forced_by) for target in targets if target.action == "keep"}
     assert ("payments_entry", "ledger.postings") in kept
@@ -89,7 +89,7 @@ def test_what_is_kept_says_by_which_class(either_house: Installation) -> None:
 def test_a_person_seen_by_a_wallet_is_found(installation: Installation) -> None:
     person = installation.customer("by_wallet", euros=5)
     with installation.system.db.read() as session:
-        seeds = graph.walk(session, installation.system.compliance.sources, person.account)
+        seeds = walk(session, installation.system.compliance.sources, person.account)
     kinds = {seed.kind for seed in seeds}
     assert kinds >= {"subject", "account.id", "contact"}
     assert any(seed.value.startswith("wal_") for seed in seeds)
@@ -106,7 +106,7 @@ def test_addresses_of_now_and_before_lead_to_their_person_until_their_key_is_gon
 
     def addresses() -> set[str]:
         with installation.system.db.read() as session:
-            seeds = graph.walk(session, installation.system.compliance.sources, person.account)
+            seeds = walk(session, installation.system.compliance.sources, person.account)
         return {seed.value for seed in seeds if seed.kind == "contact" and "@" in seed.value}
 
     assert addresses() == {person.address, before}
@@ -127,8 +127,8 @@ def test_a_search_that_does_not_end_is_stopped(installation: Installation) -> No
             self.count += 1
             return {Seed("account.id", f"{self.count}-{n}") for n in range(3_000)}
 
-    with installation.system.db.read() as session, pytest.raises(graph.TooManySeeds):
-        graph.walk(session, [Endless()], ME)  # type: ignore[list-item]
+    with installation.system.db.read() as session, pytest.raises(TooManySeeds):
+        walk(session, [Endless()], ME)  # type: ignore[list-item]
 
 
 def test_a_name_is_corrected_and_only_its_hashes_are_told(installation: Installation) -> None:

@@ -1,0 +1,142 @@
+"""A hold keeps every row that names whom or what it holds: as owner, in a document, in a part of it, by a wallet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import sqlalchemy as sa
+
+from app.identity import roles
+from app.identity.models import role_grant
+from app.kernel.clock import StillClock
+from compliance.retention import holds, jobs, runs
+from compliance.retention.holds import Item
+from compliance.states import State
+from detectors.models import alert
+from payments.models import book
+from playbooks.models import incident, incident_entity
+from tests.compliance.office import agree, ctx, hold_on
+from tests.support.installation import Installation, installed
+
+START: Final = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+LONG_AGO: Final = START - timedelta(days=4 * 366)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
+    url = {} if request.param == "sqlite" else {"database_url": request.getfixturevalue("server").fresh_database()}
+    with installed(tmp_path / "home", clock=StillClock(START), **url) as made:
+        for name, role in (("olga", roles.COMPLIANCE_OFFICER), ("dora", roles.DPO), ("dirk", roles.DPO)):
+            made.staff(name, role)
+        for name in ("amber_one", "basil_two"):
+            made.customer(name, euros=20)
+        yield made
+
+
+def held(house: Installation, kind: str, value: str) -> None:
+    order = hold_on("court-77", Item(kind=kind, value=value))
+    with house.system.db.begin() as session:
+        holds.place(session, order, ctx(house, "olga"), parts=house.system.retention)
+
+
+def incident_about(house: Installation, id: str, number: int, kind: str, value: str) -> None:
+    row = {"id": id, "number": number, "title": "Account taken over", "reason": "a rule", "kind": "account_takeover"}
+    times = dict.fromkeys(("first_event_at", "last_event_at", "found_at", "closed_at"), LONG_AGO)
+    entity = {"incident_id": id, "kind": kind, "value": value, "weight": 1, "is_key": True}
+    with house.system.db.begin() as session:
+        session.execute(sa.insert(incident).values(**row, **times, severity=2, state="closed", version=1))
+        session.execute(sa.insert(incident_entity).values(entity))
+
+
+def alert_about(house: Installation, id: str, entities: dict[str, list[str]]) -> None:
+    row = {"id": id, "slug": "p", "version_id": "p", "group_hash": id, "group": {}, "entities": entities}
+    times = dict.fromkeys(("first_at", "last_at", "found_at", "closed_at"), LONG_AGO)
+    figures = {"as_of_sequence": 0, "events": 1, "peak": 1, "revision": 1}
+    with house.system.db.begin() as session:
+        session.execute(sa.insert(alert).values(**row, **times, **figures, level="high", state="closed", reason="x"))
+
+
+def wallet_of(house: Installation, name: str) -> str:
+    with house.system.db.read() as session:
+        of = book.c
+        return str(session.scalars(sa.select(of.id).where(of.owner_id == house.people[name].account)).first())
+
+
+def carried_out(house: Installation, class_: str) -> runs.Run:
+    """Plan what is due of a class, let two people agree where they are asked, and carry it out."""
+    system = house.system
+    with system.db.begin() as session:
+        run = runs.plan(session, class_, ctx(house, "olga"), parts=system.retention)
+    with system.db.begin() as session:
+        asked = runs.propose(session, run.id, "due by its policy", ctx(house, "olga"), parts=system.retention)
+    agree(house, asked, "dora", "dirk")
+    for job in jobs.jobs(system.ids, system.retention):
+        if job.name == "retention.execute":
+            job.run(system.clock.now())
+    with system.db.read() as session:
+        return runs.by_id(session, run.id)
+
+
+def left(house: Installation, table: sa.Table) -> set[str]:
+    with house.system.db.read() as session:
+        return set(session.scalars(sa.select(table.c.id)))
+
+
+def test_a_person_is_held_in_incidents_and_alerts_that_name_them(house: Installation) -> None:
+    amber, basil = (house.people[name].account for name in ("amber_one", "basil_two"))
+    incident_about(house, "inc_amber", 90_001, "user.id", amber)
+    incident_about(house, "inc_wallet", 90_002, "onepay.wallet.id", wallet_of(house, "amber_one"))
+    incident_about(house, "inc_basil", 90_003, "user.id", basil)
+    alert_about(house, "alr_amber", {"user.id": [basil, amber]})
+    alert_about(house, "alr_basil", {"user.id": [basil]})
+    held(house, "subject", amber)
+    run = carried_out(house, "incident")
+    assert (run.state, run.done, run.skipped) == (runs.CERTIFIED, 2, 3)
+    assert list(run.facts["conflicts"]) == ["court-77"]
+    assert left(house, incident) == {"inc_amber", "inc_wallet"}
+    assert left(house, alert) == {"alr_amber"}
+    assert is_storage_in_order(house)
+
+
+def test_a_thing_is_held_in_rows_that_name_it(house: Installation) -> None:
+    basil = house.people["basil_two"].account
+    for id, number, refers in (("inc_first", 90_001, None), ("inc_second", 90_002, "inc_first")):
+        incident_about(house, id, number, "user.id", basil)
+        with house.system.db.begin() as session:
+            session.execute(sa.update(incident).where(incident.c.id == id).values(follows=refers))
+    incident_about(house, "inc_other", 90_003, "user.id", basil)
+    held(house, "object", "inc_first")
+    run = carried_out(house, "incident")
+    assert (run.done, run.skipped) == (1, 2)
+    assert left(house, incident) == {"inc_first", "inc_second"}
+
+
+def test_a_colleague_is_held_in_the_roles_they_had(house: Installation) -> None:
+    ago = START - timedelta(days=3_000)
+    grants: tuple[dict[str, Any], ...] = (
+        {"id": "rol_dora", "account_id": house.people["dora"].account},
+        {"id": "rol_by_dora", "account_id": "acc_gone", "given_by": house.people["dora"].account},
+        {"id": "rol_gone", "account_id": "acc_gone"},
+    )
+    with house.system.db.begin() as session:
+        for grant in grants:
+            whole = {"role": roles.ANALYST, "from_at": ago, "until_at": ago, "ended_at": ago, "given_by": "svc_command"}
+            session.execute(sa.insert(role_grant).values({**whole, "reason": "invitation", **grant}))
+    held(house, "subject", house.people["dora"].account)
+    run = carried_out(house, "governance")
+    assert (run.done, run.skipped) == (1, 2)
+    assert {"rol_dora", "rol_by_dora"} <= left(house, role_grant)
+    assert "rol_gone" not in left(house, role_grant)
+
+
+def is_storage_in_order(house: Installation) -> bool:
+    """Whether the probe of Art. 5(1)(e) sees nothing due that no hold keeps."""
+    house.system.clock.move(timedelta(days=3))  # type: ignore[attr-defined]  # a still clock
+    controls = house.system.controls
+    seen = controls.observe(controls.parts.probes["privacy.storage"], is_test_due=True)
+    assert seen is not None
+    return seen.verdict.state is State.PASS
