@@ -128,6 +128,8 @@ class Shown:
     may_decide: bool
     is_erased: bool = False
     summary: str | None = None
+    became: str | None = None
+    """How that stands now which a yes set going, where it is not done by the yes."""
 
 
 class ApprovalBook:
@@ -297,6 +299,8 @@ class ApprovalBook:
         if not (_is_of(kind, actor) or actor.may(IAM_APPROVAL_READ) or row.requested_by == actor.own_id):
             raise NotFound
         shown = self._shown(row, rows.standings(session, [row])[0], actor, ctx.at)
+        if kind.became is not None and shown.standing.state is State.EXECUTED:
+            shown = replace(shown, became=kind.became(session, id))
         if not (_is_of(kind, actor) or shown.is_own):
             return shown
         try:

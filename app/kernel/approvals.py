@@ -86,7 +86,8 @@ class ApprovalKind:
     takes the approval, and returns what came of it, for people, or nothing. A kind without `run` is repeated by its
     requester with the id. `render` tells from the payload alone what will run. `excluded` are accounts that may not
     decide beside the requester, as whom the payload is about. `closed` hears that an approval ended without effect:
-    rejected, withdrawn, expired or failed. `follows` says what a yes sets going where that is not the thing itself.
+    rejected, withdrawn, expired or failed. `follows` says what a yes sets going where that is not the thing itself,
+    and `became` how that stands now, by the approval's id.
     """
 
     name: str
@@ -100,6 +101,7 @@ class ApprovalKind:
     excluded: Callable[[Payload], frozenset[str]] = _nobody
     closed: Callable[[Session, str, State, Context], None] = _nothing
     follows: str | None = None
+    became: Callable[[Session, str], str | None] | None = None
 
     @property
     def what_follows(self) -> str:

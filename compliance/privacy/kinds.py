@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Final
 
 from sqlalchemy.orm import Session
 
 from app.kernel.access import PRIVACY_REQUEST_APPROVE, PRIVACY_REQUEST_HANDLE
-from app.kernel.approvals import ApprovalKind, Approvals, Payload, State
+from app.kernel.approvals import ApprovalKind, Approvals, Payload
+from app.kernel.approvals import State as Ending
 from app.kernel.context import Context
 from compliance.catalog.periods import Period
 from compliance.privacy import moving, rectify, requests, restrict, wording
 from compliance.privacy.erasure import deciding
+from compliance.privacy.package import CATEGORIES
 from compliance.privacy.parts import Privacy
+from compliance.privacy.request import State
+
+THEIRS: Final[Mapping[str, str]] = {
+    **CATEGORIES,
+    "account.id": "Ids of their account",
+    "contact": "Addresses and names by which they are reached",
+    "behaviour": "What happened and how they used it",
+    "communication": "Letters to them",
+    "free_text": "What they wrote",
+}
+"""Categories of data in words for colleagues."""
 
 
 def kinds(parts: Privacy, approvals: Approvals) -> tuple[ApprovalKind, ...]:
@@ -57,6 +72,7 @@ def kinds(parts: Privacy, approvals: Approvals) -> tuple[ApprovalKind, ...]:
             run=erasure,
             follows=f"Approving begins a wait of {_in_words(parts.settings.erase_delay)}: their data is restricted, "
             "and the person can still call it off. Then it is erased.",
+            became=_erasure_stands,
             excluded=_subject,
             closed=_not_approved,
             asks=PRIVACY_REQUEST_HANDLE,
@@ -80,6 +96,7 @@ def kinds(parts: Privacy, approvals: Approvals) -> tuple[ApprovalKind, ...]:
             render=lambda payload: [f"The restriction of request {payload['request']} ends; its person is told first."],
             run=lift,
             follows=f"Approving tells the person; the restriction ends {_in_words(restrict.NOTICE)} later.",
+            became=_restriction_stands,
             excluded=_subject,
             closed=_not_approved,
             asks=PRIVACY_REQUEST_HANDLE,
@@ -97,14 +114,51 @@ def _subject(payload: Payload) -> frozenset[str]:
 
 
 def _erasure(payload: Payload) -> Sequence[str]:
-    goes = [f"{count} in {store} ({category}) go" for store, category, count in payload["goes"]]
-    stays = [
-        f"{count} in {store} ({category}) stay until {until}" for store, category, count, until in payload["stays"]
+    """Return what goes and what stays until when, in words and summed over stores; the root binds each row."""
+    goes, stays = Counter[str](), Counter[tuple[str, str]]()
+    for _, category, count in payload["goes"]:
+        goes[THEIRS.get(category, category)] += count
+    for _, category, count, until in payload["stays"]:
+        stays[until, THEIRS.get(category, category)] += count
+    return [
+        f"Request {payload['request']}: plan {str(payload['root'])[:16]}",
+        *(f"Goes: {what}, {counted(count)}." for what, count in sorted(goes.items())),
+        *(f"Stays until {until}: {what}, {counted(count)}." for (until, what), count in sorted(stays.items())),
     ]
-    return [f"Request {payload['request']}: plan {str(payload['root'])[:16]}", *goes, *stays]
 
 
-def _not_approved(session: Session, id: str, state: State, ctx: Context) -> None:
+def counted(count: int) -> str:
+    """Return a count of entries in words."""
+    return "1 entry" if count == 1 else f"{count:,} entries"
+
+
+def _erasure_stands(session: Session, id: str) -> str | None:
+    """Return how an erasure stands that was agreed to, by its approval."""
+    found = requests.of_approval(session, id)
+    if found is None:
+        return "Another approval took its place."
+    match found.state:
+        case State.WAITING if found.not_before is not None:
+            return f"It begins on {found.not_before:%-d %B %Y at %H:%M} UTC, unless its person calls it off."
+        case State.IN_REVIEW | State.SCOPED:
+            return "It is decided again, as something else would go now."
+        case State.WITHDRAWN | State.STOPPED:
+            return "Its person called it off: nothing was erased."
+        case State.CLOSED:
+            return f"Erased, with a certificate, on {found.closed_at:%-d %B %Y at %H:%M} UTC."
+        case _:
+            return "It is being carried out."
+
+
+def _restriction_stands(session: Session, id: str) -> str | None:
+    """Return how a restriction stands whose end was agreed to, by the approval."""
+    found = requests.of_approval(session, id)
+    if found is None or found.is_open:
+        return "It stands until its person has had the notice."
+    return f"It ended on {found.closed_at:%-d %B %Y at %H:%M} UTC."
+
+
+def _not_approved(session: Session, id: str, state: Ending, ctx: Context) -> None:
     """Note on the request that a second person did not approve, or nobody in time."""
     found = requests.of_approval(session, id)
     if found is not None and found.is_open:

@@ -184,11 +184,31 @@ def kind(approvals: Approvals) -> ApprovalKind:
         render=_rendered,
         run=decided,
         follows="The removal then begins within a minute, and nothing of it comes back.",
+        became=_stands,
         quorum=2,
         ttl=timedelta(hours=72),
         excluded=lambda payload: frozenset({payload["planned_by"]} - {""}),
         closed=closed,
     )
+
+
+def _stands(session: Session, id: str) -> str | None:
+    """Return how a run stands that two people agreed to, by its approval."""
+    row = session.execute(sa.select(models.run).where(models.run.c.approval_id == id)).mappings().one_or_none()
+    if row is None:
+        return None
+    run = _run(row)
+    match run.state:
+        case "certified":
+            return (
+                f"{_entries(run.done)} gone, {run.skipped} kept for cases; certified on {run.certified_at:%-d %B %Y}."
+            )
+        case "aborted" | "failed":
+            return f"It ended without a certificate, with {_entries(run.done)} gone: {run.why}"
+        case "approved":
+            return "It begins within a minute."
+        case _:
+            return f"It goes on: {_entries(run.done)} of {run.total} gone."
 
 
 def payload_of(run: Run) -> dict[str, Any]:

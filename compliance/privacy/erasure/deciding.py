@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 
 from app.kernel.access import PRIVACY_REQUEST_HANDLE, Actor, ActorKind
 from app.kernel.approvals import Approvals, Verdict
-from app.kernel.clock import rfc3339
 from app.kernel.context import Context
 from app.kernel.errors import SamePerson, WrongState
 from compliance.privacy import letters, moving, requests, restrict
@@ -115,7 +114,7 @@ def approve(
         values["by"] = Actor(id=decided_by, kind=ActorKind.STAFF, roles=roles)
     moving.move(session, found, State.WAITING, ctx, event=event, note="approved by a second person", **values)
     letters.approved_erasure(session, requests.get(session, request_id), begins, ctx, parts=parts)
-    return f"begins {rfc3339(begins)}"
+    return f"begins on {begins:%-d %B %Y at %H:%M} UTC"
 
 
 def start(session: Session, ctx: Context, *, parts: Privacy) -> str | None:

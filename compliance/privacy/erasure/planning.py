@@ -14,16 +14,18 @@ from app.kernel.context import Context
 from compliance.contracts.personal import Obstacle, Target
 from compliance.contracts.walking import walk
 from compliance.privacy.erasure import staying
-from compliance.privacy.models import request, request_item
+from compliance.privacy.models import REQUEST_CLASS, request, request_item
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Request
 from compliance.retention import models as retention_tables
 from compliance.retention import policies
+from ingest.events.privacy import RequestReceived
 from ingest.log import entries, merkle
 from ingest.log.merkle import Edge
 
-CASES: Final = frozenset((retention_tables.hold_item.name,))
-"""What says of a person that a case is about them: it is about the case, and is told to nobody as theirs."""
+APART: Final = frozenset((retention_tables.hold_item.name, request_item.name))
+"""What is in no plan: that a case is about somebody, which is told to nobody as theirs, and what a plan is itself
+written down in, which would count itself."""
 GOES: Final = ("delete", "null", "shred")
 
 
@@ -46,7 +48,7 @@ def plan(session: Session, subject: str, *, parts: Privacy) -> Planned:
     seeds = walk(session, parts.sources, subject)
     obstacles = [each for port in parts.obstacles for each in port(session, subject)]
     found = {
-        source.name: [each for each in source.plan(session, seeds) if each.store not in CASES]
+        source.name: [each for each in source.plan(session, seeds) if each.store not in APART]
         for source in parts.sources
     }
     # A key that opens what has to stay, stays as well; and with it what only its destruction would erase.
@@ -65,10 +67,11 @@ def plan(session: Session, subject: str, *, parts: Privacy) -> Planned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foreseen:
-    """What an erasure would do as things stand: categories that go whole, and what stays by which law until when."""
+    """What an erasure would do as things stand: what goes, and what stays by which law until when."""
 
-    goes: Sequence[str]
-    stays: Sequence[tuple[str, str, str]]
+    goes: Sequence[tuple[str, bool]]
+    """Categories, and whether all of one goes."""
+    stays: Sequence[staying.Line]
     obstacles: Sequence[Obstacle]
     leads: str
     """To whom an id leads that stays."""
@@ -80,17 +83,13 @@ def foresee(session: Session, ctx: Context, *, parts: Privacy) -> Foreseen:
     subject, known = ctx.actor.own_id, policies.kept(session)
     planned = plan(session, subject, parts=parts)
     those = {(t.category, t.forced_by or t.retention) for t in planned.every if t.action == "keep"}
-    kept = {keeps for _, keeps in those}
-    stays = [
-        (known[name].says, known[name].ground, staying.until(name, known, ctx))
-        for name in sorted(kept)
-        if name in known
-    ]
     some = {category for category, _ in those}
-    goes = sorted({target.category for target in planned.every if target.action in GOES} - some)
+    # What asking itself leaves behind stays as well: the request, and the events about it.
+    those |= {("behaviour", REQUEST_CLASS), ("behaviour", RequestReceived.event_class.value)}
+    goes = {(target.category, target.category not in some) for target in planned.every if target.action in GOES}
     return Foreseen(
-        goes=goes,
-        stays=stays,
+        goes=sorted(goes),
+        stays=[line for line in staying.lines(those, known, ctx) if line.law is not None],
         obstacles=[each for port in parts.obstacles for each in port(session, subject)],
         leads=staying.leads(those, known),
     )
@@ -98,14 +97,9 @@ def foresee(session: Session, ctx: Context, *, parts: Privacy) -> Foreseen:
 
 def stays(session: Session, planned: Planned, ctx: Context) -> str:
     """Return what stays as a letter says it: a line a class."""
-    known = policies.kept(session)
-    lines = sorted(
-        {
-            f"- {staying.says(class_, known)}: until {staying.until(class_, known, ctx)}"
-            for class_ in (target.forced_by or target.retention for target in planned.every if target.action == "keep")
-        }
-    )
-    return "\n".join(lines)
+    kept = {(t.category, t.forced_by or t.retention) for t in planned.every if t.action == "keep"}
+    lines = staying.lines(kept, policies.kept(session), ctx)
+    return "\n".join(sorted(f"- {one.says}: until {one.until}" for one in lines))
 
 
 def show(session: Session, found: Request, planned: Planned, ctx: Context) -> None:

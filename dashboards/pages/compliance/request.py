@@ -196,13 +196,19 @@ def _stores(found: Request, now: Standing) -> Part:
     heads: list[tuple[str, str]] = [("Store", ""), ("Category", "roomy"), ("Entries", "num"), ("State", "")]
     heads += [("Stays", "num"), ("Until, by", "")] if erases else [("Kept by", "roomy")]
     ordered = sorted(items, key=lambda one: (one.searched, one.held == 0, one.store, one.category))
-    rows = [_line(one, now.classes, erases) for one in ordered]
+    certified = _laws(now.certificate) if now.certificate is not None else {}
+    rows = [_line(one, now.classes, erases, certified.get((one.store, one.category))) for one in ordered]
     listed = scrolling("Stores", table(heads, rows, caption="Stores"))
     searched = len({one.store for one in items if one.searched})
     return panel("Stores", listed, sub=f"{searched} of {len({one.store for one in items})} searched")
 
 
-def _line(one: Item, classes: Mapping[str, RetentionClass], erases: bool) -> list[Part]:
+def _laws(body: Mapping[str, Any]) -> Mapping[tuple[str, str], str]:
+    """Return by which law each of what stays was certified to stay: no later period changes what was done."""
+    return {(one["store"], one["category"]): one["law"] for one in body["stays"]}
+
+
+def _line(one: Item, classes: Mapping[str, RetentionClass], erases: bool, certified: str | None) -> list[Part]:
     known = classes.get(one.retention or "")
     if not one.searched:
         state: Part = mark(f"not searched: {one.skipped}", "cross", "bad")
@@ -210,10 +216,12 @@ def _line(one: Item, classes: Mapping[str, RetentionClass], erases: bool) -> lis
         state = ok("answered")
     elif one.held == one.found:
         state = mark("stays", "clock", "ink-2")
+    elif one.held:
+        state = mark("a part stays", "clock", "ink-2")
     else:
         state = ok({"shred": "goes with its key"}.get(one.action or "", "goes"))
     cells: list[Part] = [one.store, html.Span(one.category, className="dim"), f"{one.found:,}", state]
-    ground = known.ground if known else (one.retention or "–").replace("_", " ")
+    ground = certified or (known.ground if known else (one.retention or "–").replace("_", " "))
     if erases:
         until = f"{one.stays_until}, {ground}" if one.held else "–"
         return [*cells, f"{one.held:,}" if one.held else "–", html.Span(until, className="dim")]
@@ -251,8 +259,9 @@ def _certificate(view: View, body: Mapping[str, Any]) -> Part:
                     "Decided by",
                     " and ".join(body["decided_by"]) or "nobody anew: the log says that it was erased before",
                 ),
-                ("Told to erase it", ", ".join(one["name"] for one in body.get("recipients", [])) or "nobody"),
+                ("To be told to erase it", _to_tell(body) or "nobody"),
                 ("Plan", short(body["plan_root"])),
+                *([("Plan approved", _approved_plan(body))] if "why_they_differ" in body else []),
                 ("What stays is", f"{body['word']}. {body['in_clear']}"),
                 ("Disputed", body["disputed"]),
             ),
@@ -264,6 +273,14 @@ def _certificate(view: View, body: Mapping[str, Any]) -> Part:
     )
     link = proving.link(view, body["event"])
     return panel("Certificate of erasure", inner, sub=body["law"], right=link)
+
+
+def _to_tell(body: Mapping[str, Any]) -> str:
+    return ", ".join(f"{one['name']} by {one['told_by']}" for one in body.get("recipients", []))
+
+
+def _approved_plan(body: Mapping[str, Any]) -> Part:
+    return html.Span([short(body["approved_root"]), f" {body['why_they_differ']}"])
 
 
 def _not_before(body: Mapping[str, Any]) -> datetime:

@@ -6,7 +6,7 @@ import pytest
 
 from app.identity import roles
 from app.identity.approvals import Closed
-from compliance.privacy import rectify
+from compliance.privacy import moving, rectify
 from compliance.privacy.erasure import deciding
 from compliance.privacy.request import State
 from tests.compliance.privacy.rights import Rights
@@ -48,3 +48,14 @@ def test_what_is_put_before_a_second_person_again_waits_once(rights: Rights) -> 
     fourth = proposed(one)
     rights.vote(fourth, rights.colleague(dpo, roles.DPO))
     assert (rights.get(request_id).state, waiting()) == (State.WAITING, [])
+
+    def became() -> str | None:
+        with rights.db.begin() as session:
+            return book.show(session, fourth, rights.colleague(dpo, roles.DPO)).became
+
+    begins = rights.get(request_id).not_before
+    assert begins is not None
+    assert became() == f"It begins on {begins:%-d %B %Y at %H:%M} UTC, unless its person calls it off."
+    with rights.db.begin() as session:
+        moving.withdraw(session, request_id, rights.me(amber), parts=rights.parts)
+    assert became() == "Its person called it off: nothing was erased."
