@@ -32,7 +32,7 @@ def probes(made: Runner) -> tuple[Probe, ...]:
         Probe(
             name="detectors.reviewed",
             kind=Kind.STATE,
-            asks="Rules and open alerts; wrong is a rule that is late or has a gap, or an alert unjudged for a day.",
+            asks="Rules and open alerts; wrong is a late rule, a gap, or an alert of no incident unjudged for a day.",
             read=partial(_reviewed, standings=standings),
             plant=_plant_forgotten,
         ),

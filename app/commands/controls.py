@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from app.commands import working
 from app.commands.lines import Arguments, Line, Run, leave, progress, text
 from app.compose import System
 from app.kernel.access import (
@@ -80,6 +81,7 @@ def run(system: System, args: Arguments) -> Iterator[Line]:
     if not names:
         raise NotFound("No probe looks at this control.")
     failed = False
+    working.catch_up(system)
     for done, name in enumerate(names, 1):
         seen = system.controls.observe(probes[name], ctx=system.context(_OPERATOR))
         yield progress(done, len(names), "probes")

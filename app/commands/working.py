@@ -72,6 +72,15 @@ def telling(system: System, unit: str, work: Callable[[Note], Result]) -> Genera
             note.hang_up()
 
 
+def catch_up(system: System) -> None:
+    """Bring what waits into the log and the store, where nobody serves the home and so nothing else does."""
+    if system.is_served:
+        return
+    system.sequencer.drain()
+    while system.shipper.step().value == "busy":
+        pass
+
+
 def recorded(system: System, actor: Actor, record: Callable[[Session, Context], object]) -> Iterator[Line]:
     """Record a verdict; one that the log cannot take is told all the same: it is asked for when something fails."""
     try:

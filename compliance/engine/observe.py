@@ -23,7 +23,7 @@ from app.kernel.db import Database, insert_once
 from app.kernel.ids import Ids
 from app.kernel.jobs import Job
 from compliance import models
-from compliance.contracts.probes import Probe
+from compliance.contracts.probes import Kind, Probe
 from compliance.engine import code, reading
 from compliance.engine.parts import Parts
 from compliance.engine.reading import Seen
@@ -31,13 +31,15 @@ from compliance.engine.sealed import row_hash
 from compliance.engine.settle import settle
 from compliance.engine.standing import AHEAD_MAX
 from compliance.engine.verdict import Canary, Tested
-from compliance.states import State
+from compliance.states import Reason, State
 from ingest.events.compliance import ProbeObserved
 from ingest.events.health import JobFailed
 from ingest.log import outbox
 from ingest.store.port import EventStore
 
 EVERY: Final = timedelta(seconds=60)
+FAILURE_STANDS: Final = timedelta(days=1)
+"""So long what a window held that was wrong is shown: no later window repairs it."""
 _SOON: Final = timedelta(minutes=2)
 
 
@@ -54,6 +56,8 @@ class _Taken:
     sealed_at: datetime | None
     state: State
     violations: str | None
+    ended_at: datetime | None
+    """When the observation that its state rests on was made."""
     tested: Tested
     is_new: bool
 
@@ -140,29 +144,32 @@ class Observer:
             if session.execute(mine).rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
                 return None
             row = session.execute(sa.select(table).where(table.c.name == probe.name)).one()
-            last = self._last(session, row.observation_id)
+            last, ended_at = self._last(session, row.observation_id)
         return _Taken(
             until=until,
             sealed_hi=row.sealed_hi,
             sealed_at=row.sealed_at,
             state=State(row.state),
             violations=last,
+            ended_at=ended_at,
             tested=Tested(canary=Canary(row.canary) if row.canary else None, at=row.canary_at),
             is_new=row.code_hash != code.code_hash(probe),
         )
 
-    def _last(self, session: Session, observation_id: str | None) -> str | None:
+    def _last(self, session: Session, observation_id: str | None) -> tuple[str | None, datetime | None]:
+        """Return what the last observation said, and when it was made."""
         if observation_id is None:
-            return None
+            return None, None
         of = models.observation.c
         row = session.execute(
-            sa.select(of.violations, of.total, of.reason).where(of.id == observation_id)
+            sa.select(of.violations, of.total, of.reason, of.ended_at).where(of.id == observation_id)
         ).one_or_none()
-        return None if row is None else _said(row.violations, row.total, row.reason)
+        return (None, None) if row is None else (_said(row.violations, row.total, row.reason), row.ended_at)
 
     def _keep(self, session: Session, probe: Probe, taken: _Taken, seen: Seen, ctx: Context) -> None:
         table = models.probe
-        is_unknown = seen.verdict.state is State.NOT_EVALUABLE
+        is_held = _is_held(probe, taken, seen, ctx.at)
+        is_unknown = seen.verdict.state is State.NOT_EVALUABLE and not is_held
         says = _said(reading.named(seen.reading), len(seen.reading.violations), seen.verdict.reason)
         is_news = taken.violations != says or taken.state != seen.verdict.state
         is_hour = taken.sealed_at is None or not (
@@ -172,8 +179,6 @@ class Observer:
         pace = self._pace(probe.name)
         values: dict[str, Any] = {
             "code_hash": code.code_hash(probe),
-            "state": seen.verdict.state,
-            "reason": seen.verdict.reason,
             "observed_at": ctx.at,
             "canary": seen.tested.canary,
             "canary_at": seen.tested.at,
@@ -181,10 +186,14 @@ class Observer:
             "due_at": ctx.at + (min(_SOON, pace) if is_unknown else pace),
             "taken_until": None,
         }
-        if is_news or is_hour or taken.is_new:
-            values["observation_id"] = self._seal(session, probe, seen, ctx, controls)
-            values["sealed_at"] = ctx.at
-            values["sealed_hi"] = seen.window.hi
+        if not is_held:
+            values |= {"state": seen.verdict.state, "reason": seen.verdict.reason}
+        is_due = is_hour if is_held else is_news or is_hour or taken.is_new
+        if is_due and (seen.reading.counted or not is_held):
+            observation_id = self._seal(session, probe, seen, ctx, controls)
+            values |= {"sealed_at": ctx.at, "sealed_hi": seen.window.hi}
+            if not is_held:
+                values["observation_id"] = observation_id
         kept = sa.update(table).where(table.c.name == probe.name, table.c.taken_until == taken.until).values(**values)
         if session.execute(kept).rowcount != 1:  # type: ignore[attr-defined]  # as above
             raise LeaseLost
@@ -232,6 +241,19 @@ class Observer:
 
     def _ctx(self, at: datetime) -> Context:
         return Context(actor=service("compliance"), at=at, request_id=self._ids.new("run", at), ids=self._ids)
+
+
+def _is_held(probe: Probe, taken: _Taken, seen: Seen, at: datetime) -> bool:
+    """Tell whether a window leaves the verdict of an earlier one standing.
+
+    What happened in a window is not repaired by the next one, so a failure stands for a day. Where nothing happened
+    nothing could be wrong: the verdict over the last window in which something did is still the newest there is.
+    """
+    if probe.kind is not Kind.WINDOW or taken.is_new or taken.ended_at is None:
+        return False
+    if seen.verdict.reason is Reason.NO_POPULATION:
+        return taken.state in (State.PASS, State.FAIL)
+    return taken.state is State.FAIL and seen.verdict.state is State.PASS and at - taken.ended_at < FAILURE_STANDS
 
 
 def _said(violations: Any, total: int, reason: str | None) -> str:

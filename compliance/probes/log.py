@@ -45,7 +45,7 @@ _INCOMPLETE: Final[Where] = Or(
     (
         Not(Exists("event.action")),
         Not(Exists("@timestamp")),
-        And((Not(Exists("user.id")), Not(Exists("source.ip")), In("onepay.class", ("security", "governance")))),
+        And((Not(Exists("user.id")), Not(Exists("source.ip")))),
         And((Not(Exists("event.outcome")), In("event.action", _WITH_OUTCOME))),
         And((Not(Exists("trace.id")), Not(Exists("event.provider")))),
     )
@@ -68,7 +68,7 @@ def probes(db: Database) -> tuple[Probe, ...]:
         Probe(
             name="log.complete_entries",
             kind=Kind.WINDOW,
-            asks="Events of the window; wrong is one without who, what, when, outcome, where from or request.",
+            asks="Events of the window; wrong is one without what, when, outcome, request, or both who and where from.",
             read=_complete,
             plant=_plant_incomplete,
         ),

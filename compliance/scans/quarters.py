@@ -69,7 +69,7 @@ def gaps(scans: Sequence[Scan], today: date) -> list[tuple[str, date, date]]:
     """Return by component the stretches of more than 92 days without a pass, up to today."""
     found = []
     for name in sorted({name for one in scans for name in one.components}):
-        days = sorted({one.performed_on for one in scans if name in one.passed})
+        days = sorted({one.performed_on for one in scans if name in one.passed and one.counts})
         # What never passed is not shown since it was first looked at.
         days = days or [min(one.performed_on for one in scans if name in one.components)]
         ends = [*days[1:], today]
@@ -79,7 +79,7 @@ def gaps(scans: Sequence[Scan], today: date) -> list[tuple[str, date, date]]:
 
 def passed(name: str, scans: Sequence[Scan], begin: date, end: date) -> date | None:
     """Return the day of the last look at a component from `begin` until before `end`, if it passed then."""
-    inside = [one for one in scans if begin <= one.performed_on < end and name in one.components]
+    inside = [one for one in scans if begin <= one.performed_on < end and name in one.components and one.counts]
     if not inside:
         return None
     # A rescan mends what failed before it; a later failure is one again.

@@ -69,6 +69,10 @@ class Severity(StrEnum):
     LOW = "low"
 
 
+GRAVE: Final = frozenset((Severity.CRITICAL, Severity.HIGH))
+"""With such a finding a component did not pass, whatever a scanner calls it (11.3.1)."""
+
+
 class ScanInvalid(Invalid):
     """A scan names its day, its scanner, what it looked at, and what of that passed."""
 
@@ -129,9 +133,14 @@ class Scan:
     event_id: str
 
     @property
+    def counts(self) -> bool:
+        """Tell whether what passed in it counts: an internal scan signs in to what it looks at (11.3.1.2)."""
+        return self.authenticated or self.kind is not Kind.INTERNAL
+
+    @property
     def is_passed(self) -> bool:
         """Tell whether everything it looked at passed."""
-        return set(self.passed) == set(self.components)
+        return self.counts and set(self.passed) == set(self.components)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,10 +163,12 @@ def enter(session: Session, draft: Draft, ctx: Context) -> Scan:
         raise ScanInvalid("It was done today or in the last two years.", param="performed_on")
     components = _names(draft.components)
     failed = set(_names(draft.failed)) if draft.failed else set()
+    failed |= {name for one in draft.findings if one.severity in GRAVE for name in _names([one.component])}
     if not components or len(components) > COMPONENTS_MAX:
         raise ScanInvalid(f"Name 1 to {COMPONENTS_MAX} components.", param="components")
-    if failed - set(components):
-        raise ScanInvalid(f"It did not look at {sorted(failed - set(components))[0]}.", param="failed")
+    unknown = sorted(set(_names(draft.failed or ())) - set(components))
+    if unknown:
+        raise ScanInvalid(f"It did not look at {unknown[0]}.", param="failed")
     if len(draft.findings) > FINDINGS_MAX:
         raise ScanInvalid(f"At most {FINDINGS_MAX} findings are entered with a scan.", param="findings")
     passed = tuple(name for name in components if name not in failed)

@@ -11,8 +11,16 @@ import pytest
 import sqlalchemy as sa
 
 from app.identity.models import account, factor
-from app.kernel.access import COMPLIANCE_CONTROL_READ, COMPLIANCE_CONTROL_RUN, COMPLIANCE_EVIDENCE_READ, service
+from app.kernel.access import (
+    COMPLIANCE_CONTROL_READ,
+    COMPLIANCE_CONTROL_RUN,
+    COMPLIANCE_EVIDENCE_READ,
+    Actor,
+    ActorKind,
+    service,
+)
 from app.kernel.clock import StillClock
+from app.kernel.context import Source
 from app.kernel.db import delete_for_good
 from app.kernel.errors import NotFound
 from compliance import models
@@ -23,6 +31,8 @@ from compliance.engine.sealed import row_hash
 from compliance.engine.standing import Standing
 from compliance.states import Reason, State
 from ingest import models as log
+from ingest.events.auth import LoginFailed
+from ingest.log import outbox
 from playbooks.models import incident
 from tests.support.installation import Installation, installed
 
@@ -234,6 +244,37 @@ def test_what_the_store_lacks_is_not_judged_and_not_skipped(house: Installation,
     assert again is not None
     assert again.window.lo == seen.window.lo
     assert again.verdict.state is State.PASS
+
+
+def test_what_was_wrong_in_a_window_stands_for_a_day(house: Installation, clock: StillClock) -> None:
+    """The next window does not repair it, and one in which nothing happens takes no verdict away."""
+    system = house.system
+
+    def looked() -> State:
+        observe(house, "log.complete_entries")
+        with system.db.read() as session:
+            return standing.rows(session)["log.complete_entries"].state
+
+    def happens(*, with_source: bool) -> None:
+        ctx = system.context(Actor(id=None, kind=ActorKind.UNKNOWN))
+        source = Source(ip="198.18.0.9") if with_source else Source()
+        event = LoginFailed(identifier="0" * 64, step="password", reason="password", new_device=True)
+        with system.db.begin() as session:
+            outbox.record(session, event, replace(ctx, source=source))
+        house.arrive()
+
+    happens(with_source=True)
+    assert looked() is State.PASS
+    clock.move(timedelta(hours=2))
+    assert looked() is State.PASS, "nothing happened, so nothing was wrong"
+    happens(with_source=False)
+    assert looked() is State.FAIL
+    clock.move(timedelta(hours=2))
+    happens(with_source=True)
+    assert looked() is State.FAIL
+    clock.move(timedelta(hours=23))
+    happens(with_source=True)
+    assert looked() is State.PASS
 
 
 def test_a_window_read_again_says_the_same_or_is_contradicted(house: Installation) -> None:

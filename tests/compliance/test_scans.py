@@ -58,6 +58,21 @@ def enter(house: Installation, day: str, *failed: str, by: str = "olga", **chang
         return register.enter(session, Draft(**{**values, **changed}), ctx(house, by))  # type: ignore[arg-type]  # in pieces
 
 
+def test_a_grave_finding_passes_nothing_and_a_scan_from_outside_counts_for_nothing(
+    house: Installation,
+) -> None:
+    """Whatever a scanner says passed: 11.3.1 asks that high findings are gone, 11.3.1.2 that the scan signs in."""
+    for severity in (Severity.CRITICAL, Severity.HIGH):
+        grave = Found(severity=severity, component="web", says="Old cipher offered")
+        assert enter(house, "2026-10-05", findings=(grave,)).passed == ("worker",)
+    light = Found(severity=Severity.MEDIUM, component="web", says="A banner names its version")
+    assert enter(house, "2026-10-06", findings=(light,)).is_passed
+    outside = enter(house, "2026-10-07", authenticated=False)
+    assert (outside.passed, outside.is_passed) == (("web", "worker"), False)
+    (running,) = [one for one in stands(house).quarters if not one.is_closed]
+    assert set(running.passes.values()) == {date(2026, 10, 6)}
+
+
 def stands(house: Installation, kind: Kind = Kind.INTERNAL) -> standing.Standing:
     with house.system.db.read() as session:
         return standing.of_kind(session, kind, START.date())

@@ -53,7 +53,7 @@ def probes(parts: Identity) -> tuple[Probe, ...]:
         Probe(
             name="identity.password_rules",
             kind=Kind.LIVE,
-            asks="Weak, short and reused passwords and a used link, all offered; wrong is one that is taken.",
+            asks="Weak and short passwords and a used link, offered, and what bars reuse; wrong is one not refused.",
             read=partial(_rules, parts=parts),
             plant=_plant_taken,
         ),

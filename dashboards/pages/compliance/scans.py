@@ -154,6 +154,13 @@ def _followed(view: View, one: Deployment, lacking: Sequence[str]) -> Part:
     return mark(f"not yet, by {one.scanned_until:%d %b %Y}", "clock", "medium")
 
 
+def _outcome(one: Scan) -> Part:
+    if one.is_passed:
+        return ok("passed")
+    lost = len(one.components) - len(one.passed)
+    return mark(f"{lost} failed" if lost else "does not count: not authenticated", "cross", "bad")
+
+
 def _passed(quarter: Quarter) -> Part:
     if quarter.is_passed:
         return ok(f"{max(day for day in quarter.passes.values() if day):%d %b %Y}")
@@ -170,7 +177,7 @@ def _scans(found: Sequence[Scan]) -> Part:
             html.Span([WORDS[one.kind], *_rescans(one, by_id)]),
             one.scanner,
             counted_words(len(one.components), "component"),
-            ok("passed") if one.is_passed else mark(f"{len(one.components) - len(one.passed)} failed", "cross", "bad"),
+            _outcome(one),
             html.A(short(one.sha256), href=f"/staff/evidence/{one.sha256}") if one.sha256 else "–",
         ]
         for one in found
