@@ -61,7 +61,6 @@ def source(keys: TextKeys, hashing: Secret) -> MarkedTables:
         write={"payments_transfer.signed_ct": write},
         key_class={"payments_transfer.signed_ct": signed_text.CLASS},
         ended={
-            "payments_idempotency": Ended(column="expires_at", retention="operations"),
             "payments_restraint": Ended(column="released_at", retention="incident"),
         },
         examples={

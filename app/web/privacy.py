@@ -410,7 +410,10 @@ def _summed(items: Sequence[Item]) -> list[dict[str, Any]]:
         row["places"] += 1
         row["skipped"] |= item.skipped is not None
         row["until"] |= {item.stays_until} if item.stays_until else set()
-    return [{"category": category, **row} for category, row in sorted(rows.items())]
+    return [
+        {"category": category, **row, "until": sorted(row["until"], key=staying.order)}
+        for category, row in sorted(rows.items())
+    ]
 
 
 def _looks(since: datetime | None) -> Sequence[Look] | None:

@@ -60,6 +60,9 @@ UNENDED: Final[Mapping[str, Unended]] = {
     "payments_entry": _booked(),
     "payments_handle": _booked("released_at"),
     "payments_hold": _booked("expires_at"),
+    "payments_idempotency": Unended(
+        by="job payments.purge", why=_SOON, column="expires_at", retention="operations", slack=SLACK
+    ),
     "payments_topup": _booked("at"),
     "payments_transaction": _booked("at"),
     "payments_transfer": _booked("at"),

@@ -15,7 +15,7 @@ from app.kernel.approvals import State as Ending
 from app.kernel.context import Context
 from compliance.catalog.periods import Period
 from compliance.privacy import moving, rectify, requests, restrict, wording
-from compliance.privacy.erasure import deciding
+from compliance.privacy.erasure import deciding, staying
 from compliance.privacy.package import CATEGORIES
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import State
@@ -115,21 +115,23 @@ def _subject(payload: Payload) -> frozenset[str]:
 
 def _erasure(payload: Payload) -> Sequence[str]:
     """Return what goes and what stays until when, in words and summed over stores; the root binds each row."""
-    goes, stays = Counter[str](), Counter[tuple[str, str]]()
+    goes, stays = Counter[str](), dict[str, Counter[str]]()
     for _, category, count in payload["goes"]:
-        goes[THEIRS.get(category, category)] += count
+        goes[category] += count
     for _, category, count, until in payload["stays"]:
-        stays[until, THEIRS.get(category, category)] += count
+        stays.setdefault(until, Counter())[category] += count
     return [
         f"Request {payload['request']}: plan {str(payload['root'])[:16]}",
-        *(f"Goes: {what}, {counted(count)}." for what, count in sorted(goes.items())),
-        *(f"Stays until {until}: {what}, {counted(count)}." for (until, what), count in sorted(stays.items())),
+        f"Goes: {_listed(goes)}.",
+        *(f"Stays until {until}: {_listed(stays[until])}." for until in sorted(stays, key=staying.order)),
     ]
 
 
-def counted(count: int) -> str:
-    """Return a count of entries in words."""
-    return "1 entry" if count == 1 else f"{count:,} entries"
+def _listed(counts: Counter[str]) -> str:
+    return (
+        ", ".join(f"{THEIRS.get(name, name).lower()} ({count:,})" for name, count in sorted(counts.items()))
+        or "nothing"
+    )
 
 
 def _erasure_stands(session: Session, id: str) -> str | None:

@@ -93,7 +93,7 @@ def certify(
         "plan_root": planning.root_of(session, found.id),
         **_approved(session, found.id),
         "erased": [
-            {"store": row.store, "category": row.category, "how": _WORDS[row.action], "entries": row.rows}
+            {"store": row.store, "category": row.category, "how": _WORDS[row.action], "entries": row.done}
             for row in _summed(rows)
             if row.action in GOES
         ],
@@ -148,7 +148,7 @@ def _irrecoverable(
 
 
 def _summed(rows: Sequence[Any]) -> list[Any]:
-    """Return one line a store, category and action, with the sum of its rows."""
+    """Return one line a store, category and action, with the sums of its rows and of what was done to them."""
 
     @dataclass(slots=True)
     class Line:
@@ -157,12 +157,14 @@ def _summed(rows: Sequence[Any]) -> list[Any]:
         action: str
         retention: str
         rows: int
+        done: int
 
     found: dict[tuple[str, str, str, str], Line] = {}
     for row in rows:
         key = (row.store, row.category, row.action, row.retention)
-        line = found.setdefault(key, Line(*key, 0))
+        line = found.setdefault(key, Line(*key, 0, 0))
         line.rows += row.rows
+        line.done += row.done or 0
     return [found[key] for key in sorted(found)]
 
 

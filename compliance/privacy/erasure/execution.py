@@ -138,7 +138,8 @@ def _next_batch(session: Session, found: Request, ctx: Context, parts: Privacy) 
     session.execute(
         sa.update(erasure_target)
         .where(erasure_target.c.request_id == found.id, erasure_target.c.place == row.place)
-        .values(done=sum(done.values()), done_at=ctx.at)
+        # Done again where another reader still saw something: then it is added to what was done before.
+        .values(done=sa.func.coalesce(erasure_target.c.done, 0) + sum(done.values()), done_at=ctx.at)
     )
     return True
 

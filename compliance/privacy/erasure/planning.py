@@ -82,22 +82,27 @@ def foresee(session: Session, ctx: Context, *, parts: Privacy) -> Foreseen:
     ctx.actor.require(PRIVACY_SELF_REQUEST)
     subject, known = ctx.actor.own_id, policies.kept(session)
     planned = plan(session, subject, parts=parts)
-    those = {(t.category, t.forced_by or t.retention) for t in planned.every if t.action == "keep"}
+    kept = [target for target in planned.every if target.action == "keep"]
+    those = {(target.category, target.forced_by or target.retention) for target in kept}
     some = {category for category, _ in those}
-    # What asking itself leaves behind stays as well: the request, and the events about it.
-    those |= {("behaviour", REQUEST_CLASS), ("behaviour", RequestReceived.event_class.value)}
     goes = {(target.category, target.category not in some) for target in planned.every if target.action in GOES}
     return Foreseen(
         goes=sorted(goes),
-        stays=[line for line in staying.lines(those, known, ctx) if line.law is not None],
+        stays=[line for line in staying.lines([*kept, *_of_asking(subject)], known, ctx) if line.law is not None],
         obstacles=[each for port in parts.obstacles for each in port(session, subject)],
         leads=staying.leads(those, known),
     )
 
 
+def _of_asking(subject: str) -> Iterator[Target]:
+    """Yield what asking itself leaves behind, and stays as well: the request, and the events about it."""
+    for store, class_ in ((request.name, REQUEST_CLASS), ("log", RequestReceived.event_class.value)):
+        yield Target(store=store, id="", subject=subject, category="behaviour", action="keep", retention=class_)
+
+
 def stays(session: Session, planned: Planned, ctx: Context) -> str:
     """Return what stays as a letter says it: a line a class."""
-    kept = {(t.category, t.forced_by or t.retention) for t in planned.every if t.action == "keep"}
+    kept = (target for target in planned.every if target.action == "keep")
     lines = staying.lines(kept, policies.kept(session), ctx)
     return "\n".join(sorted(f"- {one.says}: until {one.until}" for one in lines))
 

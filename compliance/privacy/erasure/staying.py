@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from app.kernel.context import Context
 from compliance.catalog.retention import RetentionClass
+from compliance.contracts.personal import Target
 
 WHO: Final = frozenset(("name", "contact"))
 """Categories by which somebody is known: while one of them waits for something to be settled, ids lead to them."""
@@ -29,19 +30,33 @@ def says(class_: str, classes: Mapping[str, RetentionClass]) -> str:
     return known.says if known else class_.replace("_", " ")
 
 
-def lines(kept: Collection[tuple[str, str]], classes: Mapping[str, RetentionClass], ctx: Context) -> Sequence[Line]:
-    """Return what stays, a line a class or what has to be settled; `kept` are (category, what keeps it).
+def lines(targets: Iterable[Target], classes: Mapping[str, RetentionClass], ctx: Context) -> Sequence[Line]:
+    """Return what stays of some targets, a line a class or what has to be settled.
 
     A class of which something waits to be settled, such as the name of whom we owe money, may end later by that.
     """
-    unsettled = {category for category, keeps in kept if keeps not in classes}
+    kept, waits = set[str](), dict[str, set[str]]()
+    for target in targets:
+        by = target.forced_by or target.retention
+        kept.add(by)
+        if by not in classes:
+            waits.setdefault(target.retention, set()).add(says(by, classes))
+            kept.add(target.retention)
     found = []
-    for keeps in sorted({keeps for _, keeps in kept}):
+    for keeps in sorted(kept):
         said, known = until(keeps, classes, ctx), classes.get(keeps)
-        if known is not None and not unsettled.isdisjoint(category for category, by in kept if by == keeps):
-            said = f"{said}, or once that is settled, if it is later"
+        if keeps in waits:
+            said = f"{said}, or once it is settled if that is later: {', '.join(sorted(waits[keeps]))}"
         found.append(Line(says=says(keeps, classes), law=known.ground if known else None, until=said))
     return found
+
+
+def order(said: str) -> tuple[datetime, str]:
+    """Return by what a day in words is sorted; what waits to be settled comes last."""
+    try:
+        return datetime.strptime(" ".join(said.split()[:3]), "%d %B %Y").replace(tzinfo=UTC), said
+    except ValueError:
+        return datetime.max.replace(tzinfo=UTC), said
 
 
 def until(class_: str, classes: Mapping[str, RetentionClass], ctx: Context) -> str:
