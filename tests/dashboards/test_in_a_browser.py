@@ -152,7 +152,7 @@ def test_asking_a_control_again_moves_no_list_and_its_toast_lies_on_no_button(
     person = house.installation.staff("again", roles.COMPLIANCE_OFFICER)
     with looking(browser, house.url) as looked:
         _sign_in(looked, person, house)
-        _open(looked, "/console/compliance/controls?sel=gdpr:5(1)(e)")
+        _open(looked, "/console/compliance/controls?sel=gdpr:5(1)(e)&group=all")
         page = looked.page
         page.evaluate("document.querySelector('.page .scroll').scrollTop = 300")
         page.get_by_role("button", name="Run again").click()
@@ -305,6 +305,7 @@ def test_a_stale_page_says_so_where_the_button_is(browser: Chromium, house: Serv
         page.locator(".opened button", has_text="Change the severity").click()
         expect(page.locator(".opened .said")).to_contain_text("changed in the meantime")
         page.locator("text=Show how it stands now").click()
+        expect(page.locator(".title")).to_contain_text("acc_colleague")  # it is drawn anew
         _choose(page, "New severity", "High")
         page.get_by_label("Reason").fill("Seen at other houses as well.")
         page.locator(".opened button", has_text="Change the severity").click()
