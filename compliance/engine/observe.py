@@ -119,11 +119,12 @@ class Observer:
         session.execute(sa.delete(models.probe).where(models.probe.c.name.not_in(list(self.parts.probes))))
 
     def _due(self, at: datetime) -> list[str]:
-        """Return what is due, and what a clock that was ahead put off for longer than its pace."""
+        """Return what a clock that was ahead put off for longer than its pace, and what is due, most overdue first."""
         table = models.probe
         with self._db.read() as session:
             rows = session.execute(sa.select(table.c.name, table.c.due_at).order_by(table.c.due_at)).all()
-        return [row.name for row in rows if row.due_at <= at or row.due_at > at + self._pace(row.name) + AHEAD_MAX]
+        put_off = [row.name for row in rows if row.due_at > at + self._pace(row.name) + AHEAD_MAX]
+        return [*put_off, *(row.name for row in rows if row.due_at <= at)]
 
     def _pace(self, name: str) -> timedelta:
         """Return how long a reading that could be judged waits: half of what may pass."""
