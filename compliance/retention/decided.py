@@ -12,6 +12,7 @@ from compliance.retention.runs import Run
 from compliance.told import ended
 from ingest.events.compliance import DocumentApproved
 from ingest.events.envelope import at_path
+from ingest.events.privacy import RetentionApproved
 from ingest.log import forgotten, read
 from ingest.store.columns import month_of
 
@@ -48,6 +49,7 @@ def is_approved(session: Session, run: Run) -> bool:
     said = read.documents(session, [run.approved_event]).get(run.approved_event)
     if said is None:
         return run.approved_event in ended(session, [run.approved_event])
-    by = at_path(said, "onepay.approval.id")
-    is_this = (at_path(said, "onepay.retention.run"), at_path(said, "onepay.retention.plan_root")) == (run.id, run.root)
-    return is_this and (by == run.approval_id if run.facts["asks"] else True)
+    if run.facts["asks"] and (run.approval_id is None or at_path(said, "onepay.approval.id") != run.approval_id):
+        return False
+    paths = ("event.action", "onepay.retention.run", "onepay.retention.plan_root")
+    return tuple(at_path(said, path) for path in paths) == (RetentionApproved.kind, run.id, run.root)

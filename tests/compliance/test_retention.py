@@ -37,6 +37,7 @@ from compliance.retention.holds import HoldInvalid, Item, Order
 from compliance.retention.policies import PeriodUnknown, PolicyBelowFloor
 from compliance.retention.runs import NothingDue, RunOpen
 from ingest import models as log
+from ingest.events.privacy import RetentionPlanned
 from ingest.log import forgetting, monitor, proofs, read
 from ingest.log.store_check import Copy
 from ingest.store.query import And, Eq, Window
@@ -456,7 +457,16 @@ def test_a_plan_that_was_changed_after_approval_is_not_carried_out(house: Instal
         assert session.scalar(sa.select(sa.func.count()).select_from(sessions)) == 2
 
 
-@pytest.mark.parametrize("forged", ["state", "asks", "another"])
+def planned_event(house: Installation) -> str:
+    """Return the event that says that a plan was made, which lets nobody carry it out."""
+    house.system.sequencer.drain()
+    of = log.entry.c
+    with house.system.db.read() as session:
+        kind = RetentionPlanned.kind
+        return str(session.scalar(sa.select(of.event_id).where(of.kind == kind).order_by(of.sequence.desc()).limit(1)))
+
+
+@pytest.mark.parametrize("forged", ["state", "asks", "another", "planned"])
 def test_a_run_that_nobody_approved_removes_nothing(house: Installation, forged: str) -> None:
     """Written into the database as approved, a plan that asks people ends at its first step, and says why."""
     keep_shorter(house)
@@ -466,6 +476,8 @@ def test_a_run_that_nobody_approved_removes_nothing(house: Installation, forged:
     values: dict[str, Any] = {"state": runs.APPROVED, "approved_at": house.system.clock.now()}
     if forged == "asks":
         values["facts"] = {**run.facts, "asks": []}
+    elif forged == "planned":
+        values["approved_event"] = planned_event(house)
     elif forged == "another":
         five = planned(house, "session")
         approved(house, five, "dora", "dirk")
