@@ -133,7 +133,7 @@ def in_force(session: Session, name: str) -> Baseline | None:
     """
     table = models.baseline
     row = session.execute(sa.select(table).where(table.c.name == name, table.c.state == IN_FORCE)).one_or_none()
-    if row is None or not told.is_said(session, row.event_id, told.SHA256, row.sha256):
+    if row is None or not told.is_told(session, row.event_id, {told.SHA256: row.sha256}):
         return None
     sha256 = row.sha256 if digest(row.body) == row.sha256 else ""
     return Baseline(name=name, version=row.version, sha256=sha256, body=row.body)

@@ -13,10 +13,9 @@ from sqlalchemy.orm import Session
 from app.kernel import canonical
 from app.kernel.clock import rfc3339
 from compliance import models
-from compliance.told import SHA256, ended
-from ingest.events.envelope import at_path
-from ingest.log import read
+from compliance.told import SHA256, told
 
+OBSERVATION: Final = "onepay.observation.id"
 _AROUND: Final = ("sha256", "event_id")
 """What a row holds about its sealing, and is in no hash."""
 HASHED: Final = tuple(column.name for column in models.observation.c if column.name not in _AROUND)
@@ -36,10 +35,9 @@ def row_hash(row: Mapping[str, Any]) -> str:
 
 def intact(session: Session, rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     """Return the ids of those observations that are what their events say; of one whose event ended, what it says."""
-    events = [row["event_id"] for row in rows]
-    said = read.documents(session, events)
-    over = ended(session, [id for id in events if id not in said])
-    return frozenset(row["id"] for row in rows if _is_as_sealed(row, said.get(row["event_id"]), over))
+    whole = {row["id"]: row for row in rows if row_hash(row) == row["sha256"]}
+    stand = {id: (row["event_id"], {OBSERVATION: id, SHA256: row["sha256"]}) for id, row in whole.items()}
+    return told(session, stand)
 
 
 def latest(session: Session) -> Mapping[str, Mapping[str, Any]]:
@@ -47,10 +45,3 @@ def latest(session: Session) -> Mapping[str, Mapping[str, Any]]:
     kept, probe = models.observation, models.probe.c
     query = sa.select(kept).join(models.probe, sa.and_(probe.observation_id == kept.c.id, probe.name == kept.c.probe))
     return {row["probe"]: dict(row) for row in session.execute(query).mappings()}
-
-
-def _is_as_sealed(row: Mapping[str, Any], said: Mapping[str, Any] | None, over: frozenset[str]) -> bool:
-    if said is None:
-        return row["event_id"] in over and row_hash(row) == row["sha256"]
-    is_this = at_path(said, "onepay.observation.id") == row["id"]
-    return bool(is_this and at_path(said, SHA256) == row["sha256"] == row_hash(row))

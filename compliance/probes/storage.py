@@ -62,6 +62,7 @@ def _storage(look: Look, *, parts: Privacy, retention: Retention) -> Reading:
         if each.retention not in known
     ]
     standing, due = holds.active(look.session), 0
+    keeps = keeping.of(look.session, standing, parts.sources)
     named = _named_by_runs(look.session)
     rows = frozenset(leaf.rsplit("|", 2)[0] for leaf in named)
     periods_ = policies.in_force(look.session)
@@ -78,7 +79,7 @@ def _storage(look: Look, *, parts: Privacy, retention: Retention) -> Reading:
                     continue
                 targets = _ended(look, source, store, before, parts_max=retention.settings.rows_max)
                 waits = [one for one in targets if f"{one.store}|{one.id}" not in rows]
-                held = keeping.leaves(look.session, source, waits, standing, parts.sources)
+                held = keeping.leaves(look.session, source, waits, keeps)
                 free = [one for one in waits if one.leaf not in held]
                 due += len(targets)
                 if free:

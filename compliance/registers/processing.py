@@ -100,7 +100,7 @@ def approved(session: Session) -> Approved | None:
     if row is None:
         return None
     body = json.loads(row.body)
-    if not told.is_said(session, row.event_id, told.SHA256, digest(body)):
+    if not told.is_told(session, row.event_id, {told.SHA256: digest(body)}):
         return None
     return Approved(id=row.id, sha256=digest(body), body=body, at=row.approved_at, event_id=row.event_id)
 

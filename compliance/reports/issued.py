@@ -36,5 +36,5 @@ def is_told(session: Session, report_id: str, files: Sequence[File], finished_at
     for said in read.documents_of(session, ReportIssued.kind):
         if at_path(said, "onepay.report.id") == report_id:
             return bool(at_path(said, SHA256) == whole(files))
-    gone = {one.month for one in forgotten.removals(session) if one.class_ == ReportIssued.event_class.value}
+    gone = forgotten.months(session, ReportIssued.event_class.value)
     return finished_at is not None and month_of(finished_at) in gone

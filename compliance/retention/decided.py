@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from compliance.retention.policies import Policy
 from compliance.retention.runs import Run
-from compliance.told import ended
+from compliance.told import SHA256, is_told
 from ingest.events.compliance import DocumentApproved
 from ingest.events.envelope import at_path
 from ingest.events.privacy import RetentionApproved
@@ -26,7 +26,7 @@ def agreed(session: Session) -> Agreed:
         (
             str(at_path(said, "onepay.compliance.document")),
             int(at_path(said, "onepay.compliance.version")),
-            str(at_path(said, "onepay.compliance.sha256")),
+            str(at_path(said, SHA256)),
         )
         for said in read.documents_of(session, DocumentApproved.kind)
     }
@@ -36,20 +36,17 @@ def is_agreed(session: Session, policy: Policy, told: Agreed) -> bool:
     """Tell whether a period is what was shipped, or people agreed to exactly that; or did so in a month that ended."""
     if policy.is_shipped or (policy.document, policy.version, policy.hash) in told:
         return True
-    class_ = DocumentApproved.event_class.value
-    return policy.in_force_at is not None and any(
-        (one.class_, one.month) == (class_, month_of(policy.in_force_at)) for one in forgotten.removals(session)
-    )
+    gone = forgotten.months(session, DocumentApproved.event_class.value)
+    return policy.in_force_at is not None and month_of(policy.in_force_at) in gone
 
 
 def is_approved(session: Session, run: Run) -> bool:
     """Tell whether exactly this plan was let be carried out, by people where it asks them, as the log says."""
-    if run.approved_event is None:
-        return False
-    said = read.documents(session, [run.approved_event]).get(run.approved_event)
-    if said is None:
-        return run.approved_event in ended(session, [run.approved_event])
-    if run.facts["asks"] and (run.approval_id is None or at_path(said, "onepay.approval.id") != run.approval_id):
-        return False
-    paths = ("event.action", "onepay.retention.run", "onepay.retention.plan_root")
-    return tuple(at_path(said, path) for path in paths) == (RetentionApproved.kind, run.id, run.root)
+    stands = {
+        "event.action": RetentionApproved.kind,
+        "onepay.retention.run": run.id,
+        "onepay.retention.plan_root": run.root,
+    }
+    if run.facts["asks"]:
+        stands |= {"onepay.approval.id": run.approval_id or ""}
+    return is_told(session, run.approved_event, stands)

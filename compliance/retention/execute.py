@@ -130,7 +130,8 @@ def _delete(run: Run, batch: Mapping[str, Any], ctx: Context, parts: Retention) 
             target.leaf: target
             for target in source.still_due(session, run.class_, run.before, _targets(run, batch, _gone(batch)))
         }
-        held = keeping.leaves(session, source, list(found.values()), holds, parts.sources)
+        keeps = keeping.of(session, holds, parts.sources)
+        held = keeping.leaves(session, source, list(found.values()), keeps)
         free = [target for leaf, target in sorted(found.items()) if leaf not in held]
         removed = sum(source.erase(session, free, ctx).values()) if free else 0
         kept = batch["kept"]

@@ -142,8 +142,9 @@ def _rows(
 ) -> tuple[list[Place], list[Batch], set[str]]:
     places, batches = [], []
     conflicts: set[str] = set()
+    keeps = keeping.of(session, holds, parts.sources)
     for source, store, targets in due_by_store(session, policy.class_, before, parts):
-        kept = keeping.by_case(session, source, targets, holds, parts.sources)
+        kept = keeping.by_case(session, source, targets, keeps)
         held = frozenset[str]().union(*kept.values())
         conflicts |= kept.keys()
         free = [target.id for target in targets if target.leaf not in held]

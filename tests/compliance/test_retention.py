@@ -178,6 +178,23 @@ def test_a_month_of_events_goes_from_everywhere_and_every_proof_stands(house: In
     assert proof_of(house, gone[0], gone[-1]) == proof
 
 
+def test_an_approval_says_how_its_run_stands(house: Installation) -> None:
+    sessions_past(house, "olga")
+    run = planned(house, "session")
+    approved(house, run, "dora", "dirk")
+
+    def became() -> str | None:
+        with house.system.db.begin() as session:
+            approval = str(now(house, run).approval_id)
+            return house.system.approvals.show(session, approval, ctx(house, "dora")).became
+
+    assert became() == "It begins within a minute."
+    carried_on(house)
+    said = became()
+    assert said is not None
+    assert said.startswith(f"{now(house, run).done} rows and events gone, none kept for a case; certified on ")
+
+
 def test_neither_who_planned_nor_who_proposed_approves(house: Installation) -> None:
     keep_shorter(house)
     settle(house)

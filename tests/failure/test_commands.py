@@ -60,6 +60,16 @@ def something_about(house: Installation, object_id: str, times: int) -> None:
     house.arrive()
 
 
+def test_a_control_that_is_asked_for_beside_no_server_waits_for_log_and_store(house: Installation) -> None:
+    """What was recorded and not shipped, since nobody serves the home, is no event that the store has lost."""
+    with house.system.db.begin() as session:
+        event_id = outbox.record(session, ProcessStarted(component="web"), house.system.context(service("operator")))
+    this = Eq("event.id", event_id)
+    assert not house.system.working_store.count(this, Window())
+    assert lines_of(house, "control run", key="10.2.2")
+    assert house.system.working_store.count(this, Window()) == 1
+
+
 def test_long_work_is_told_while_it_goes_on(house: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(working, "PROGRESS_SECONDS", 0.01)
     may_end = threading.Event()

@@ -21,7 +21,7 @@ from compliance.contracts.probes import Kind, Look, Probe, Reading, Violation
 from ingest import models as log
 from ingest.events.admin import ApprovalDecided, BootstrapUsed, RoleGranted, RoleRequested
 from ingest.events.envelope import at_path
-from ingest.log.forgotten import removals
+from ingest.log.forgotten import months
 from ingest.log.subject_keys import SubjectErased
 from ingest.store.columns import month_of
 from ingest.store.port import walk
@@ -123,7 +123,7 @@ def _held(look: Look, *, parts: Identity) -> Reading:
     ids = [row.approval_id for row in grants if row.approval_id is not None]
     approvals = {row.id: row for row in look.session.execute(sa.select(approval).where(approval.c.id.in_(ids)))}
     agreed = approval_rows.agreed(look.session, ids)
-    gone = {one.month for one in removals(look.session) if one.class_ == ApprovalDecided.event_class.value}
+    gone = months(look.session, ApprovalDecided.event_class.value)
     first = _bootstrapped(look.session, grants)
     wrong = []
     for row in grants:

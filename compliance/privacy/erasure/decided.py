@@ -8,10 +8,8 @@ from app.kernel.errors import Conflict
 from compliance.privacy import requests
 from compliance.privacy.erasure import certificates
 from compliance.privacy.request import FOLLOWING, Request, State
-from compliance.told import ended
-from ingest.events.envelope import at_path
+from compliance.told import is_told
 from ingest.events.privacy import RequestApproved
-from ingest.log import read
 
 
 class ErasureUndecided(Conflict):
@@ -35,16 +33,10 @@ def demand(session: Session, found: Request) -> None:
 
 
 def _is_approved(session: Session, found: Request) -> bool:
-    event_id = requests.event_of_state(session, found.id, State.WAITING)
-    if event_id is None:
-        return False
-    said = read.documents(session, [event_id]).get(event_id)
-    if said is None:
-        return event_id in ended(session, [event_id])
-    paths = ("event.action", "onepay.request.id", "onepay.approval.id", "onepay.subject.id")
-    return tuple(at_path(said, path) for path in paths) == (
-        RequestApproved.kind,
-        found.id,
-        found.approval_id,
-        [found.subject],
-    )
+    stands = {
+        "event.action": RequestApproved.kind,
+        "onepay.request.id": found.id,
+        "onepay.approval.id": found.approval_id or "",
+        "onepay.subject.id": [found.subject],
+    }
+    return is_told(session, requests.event_of_state(session, found.id, State.WAITING), stands)

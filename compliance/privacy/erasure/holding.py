@@ -17,16 +17,17 @@ from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Request
 from compliance.retention import holds, keeping
 from compliance.retention.holds import Hold
+from compliance.retention.keeping import Keeping
 
 HOLD: Final = "legal_hold"
 """By what a row stays that a legal hold keeps: its case and reason are for nobody but those who placed it."""
 
 
 def held(
-    session: Session, source: PersonalDataSource, targets: Sequence[Target], standing: Sequence[Hold], parts: Privacy
+    session: Session, source: PersonalDataSource, targets: Sequence[Target], keeps: Sequence[Keeping], parts: Privacy
 ) -> frozenset[str]:
     """Return the leaves that a hold keeps: rows, and events that only the key of their class opens."""
-    kept = keeping.leaves(session, source, targets, standing, parts.sources)
+    kept, standing = keeping.leaves(session, source, targets, keeps), [one.hold for one in keeps]
     return kept | {target.leaf for target in targets if _is_kept_event(target, standing, parts)}
 
 
@@ -47,9 +48,10 @@ def give_way(session: Session, found: Request, parts: Privacy) -> Sequence[Hold]
     undone = sa.select(erasure_target).where(of.request_id == found.id, of.done_at.is_(None), of.action.in_(GOES))
     last = sa.select(sa.func.max(of.place)).where(of.request_id == found.id)
     place = session.execute(last).scalar_one_or_none() or 0
+    keeps = keeping.of(session, standing, parts.sources)
     for row in session.execute(undone.order_by(of.place)).all():
         targets = batches.targets_of(row, found.subject)
-        leaves = held(session, parts.source(row.source), targets, standing, parts)
+        leaves = held(session, parts.source(row.source), targets, keeps, parts)
         stays = [target.id for target in targets if target.leaf in leaves]
         if not stays:
             continue

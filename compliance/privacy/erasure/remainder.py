@@ -22,7 +22,7 @@ from compliance.privacy.erasure.planning import GOES
 from compliance.privacy.models import erasure_certificate, erasure_target, request
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import FOLLOWING, Kind, Request, State
-from compliance.retention import holds
+from compliance.retention import holds, keeping
 from ingest.log import shredding
 from ingest.log.shredding import Parts as Shredding
 
@@ -78,10 +78,10 @@ def _is_free(session: Session, first: Request, parts: Privacy, shreds: Shredding
     of = erasure_target.c
     rows = session.execute(sa.select(of.store, of.ids).where(_settled(first.id))).all()
     left = {(row.store, id) for row in rows for id in row.ids}
-    standing = holds.active(session)
+    keeps = keeping.of(session, holds.active(session), parts.sources)
     planned = planning.plan(session, first.subject, parts=parts)
     held = frozenset[str]().union(
-        *(holding.held(session, one, planned.targets[one.name], standing, parts) for one in parts.sources)
+        *(holding.held(session, one, planned.targets[one.name], keeps, parts) for one in parts.sources)
     )
     # A key that opens what a hold keeps stays as well, and with it what only its destruction would erase.
     needed = {each.key_class for each in planned.every if each.leaf in held}

@@ -14,24 +14,16 @@ from compliance.attest.parts import EXPIRED, IN_FORCE
 from compliance.contracts.probes import Look, Violation
 from compliance.registers import processing
 from compliance.registers.models import activity_approval
-from compliance.told import SHA256, ended
-from ingest.events.envelope import at_path
-from ingest.log import read
+from compliance.told import SHA256, told
 
 
 def signed(look: Look) -> tuple[int, list[Violation]]:
     """Count the papers, and find those that no event of their signing names."""
     papers = _papers(look.session)
-    events = [event_id for event_id, _ in papers.values() if event_id is not None]
-    said, over = read.documents(look.session, events), ended(look.session, events)
-    wrong = []
-    for paper, (event_id, sha256) in papers.items():
-        document = said.get(event_id or "")
-        is_told = event_id in over if document is None else at_path(document, SHA256) == sha256
-        if not is_told:
-            says = "stands, and no event says that it was signed as it lies there"
-            wrong.append(Violation(component="papers", object_id=paper, says=says))
-    return len(papers), wrong
+    stand = {paper: (event_id, {SHA256: sha256}) for paper, (event_id, sha256) in papers.items()}
+    says = "stands, and no event says that it was signed as it lies there"
+    wrong = sorted(stand.keys() - told(look.session, stand))
+    return len(papers), [Violation(component="papers", object_id=paper, says=says) for paper in wrong]
 
 
 def _papers(session: Session) -> Mapping[str, tuple[str | None, str]]:

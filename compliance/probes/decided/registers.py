@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -11,7 +11,7 @@ from compliance.contracts.probes import Look, Violation
 from compliance.registers.breaches import KEEP, NOTIFY
 from compliance.registers.models import breach, breach_notice
 from compliance.scans import register
-from compliance.told import ended
+from compliance.told import SHA256, Stands, told
 from ingest.events.compliance import ScanImported
 from ingest.events.envelope import at_path
 from ingest.events.privacy import BreachAssessed
@@ -31,35 +31,39 @@ def breaches(look: Look) -> tuple[int, list[Violation]]:
         for said in (read.documents_of(look.session, BreachAssessed.kind) if rows else ())
         if at_path(said, DECISION) in (NOTIFY, KEEP)
     }
-    gone = {one.month for one in forgotten.removals(look.session) if one.class_ == BreachAssessed.event_class.value}
+    gone = forgotten.months(look.session, BreachAssessed.event_class.value)
     wrong = {
         row.id: "stands as decided, and nobody is told to have decided so"
         for row in rows
         if row.decision != decided.get(row.id) and not (row.decided_at and month_of(row.decided_at) in gone)
     }
-    sent = look.session.execute(sa.select(breach_notice)).all()
-    said = read.documents(look.session, [one.event_id for one in sent])
-    over = ended(look.session, [one.event_id for one in sent if one.event_id not in said])
-    for one in sent:
-        document = said.get(one.event_id)
-        stands = (one.breach_id, one.recipient, one.sha256)
-        paths = (BREACH, "onepay.breach.recipient", "onepay.privacy.sha256")
-        is_told = one.event_id in over if document is None else tuple(at_path(document, p) for p in paths) == stands
-        if not is_told:
-            wrong.setdefault(one.breach_id, "has a notice that no event says was sent")
+    sent = {
+        f"{one.breach_id} {one.recipient} {one.phase}": one for one in look.session.execute(sa.select(breach_notice))
+    }
+    stand = {key: (one.event_id, _sent(one)) for key, one in sent.items()}
+    for key in sorted(stand.keys() - told(look.session, stand)):
+        wrong.setdefault(sent[key].breach_id, "has a notice that no event says was sent")
     return len(rows), [Violation(component="breaches", object_id=id, says=says) for id, says in wrong.items()]
+
+
+def _sent(notice: Any) -> Stands:  # a row of `breach_notice`
+    return {
+        BREACH: notice.breach_id,
+        "onepay.breach.recipient": notice.recipient,
+        "onepay.privacy.sha256": notice.sha256,
+    }
 
 
 def scans(look: Look) -> tuple[int, list[Violation]]:
     """Count the scans, and find those that are not as they were entered, or are gone."""
     hashes = register.hashes(look.session)
-    told = read.documents_of(look.session, ScanImported.kind)
-    entered = {str(at_path(said, "onepay.compliance.scan")): said for said in told}
-    gone = {one.month for one in forgotten.removals(look.session) if one.class_ == ScanImported.event_class.value}
+    imported = read.documents_of(look.session, ScanImported.kind)
+    entered = {str(at_path(said, "onepay.compliance.scan")): said for said in imported}
+    gone = forgotten.months(look.session, ScanImported.event_class.value)
     wrong = {}
     for id, (sha256, at) in hashes.items():
         said = entered.get(id)
-        is_told = month_of(at) in gone if said is None else at_path(said, "onepay.compliance.sha256") == sha256
+        is_told = month_of(at) in gone if said is None else at_path(said, SHA256) == sha256
         if not is_told:
             wrong[id] = "is not as it was entered"
     since = f"{look.at - _LOOKED_FOR:%Y-%m-%d}"

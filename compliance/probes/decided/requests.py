@@ -86,7 +86,7 @@ def restrictions(look: Look) -> tuple[int, list[Violation]]:
     """Count the restrictions that ended, and find those of which no event says so."""
     of = restriction.c
     lifted = look.session.execute(sa.select(restriction).where(of.lifted_at.is_not(None)).order_by(of.id)).all()
-    gone = {one.month for one in forgotten.removals(look.session) if one.class_ == SubjectReleased.event_class.value}
+    gone = forgotten.months(look.session, SubjectReleased.event_class.value)
     told = Counter(
         (at_path(said, "onepay.subject.id")[0], at_path(said, "event.reason"))
         for said in (read.documents_of(look.session, SubjectReleased.kind) if lifted else ())

@@ -12,7 +12,7 @@ from compliance.retention.holds import ACTIVE, Hold
 from ingest.events.envelope import Event, at_path
 from ingest.events.privacy import LegalHoldPlaced, LegalHoldReleased
 from ingest.log import read
-from ingest.log.forgotten import removals
+from ingest.log.forgotten import months
 from ingest.store.columns import month_of
 
 CASE, SCOPE = "onepay.hold.case", "onepay.hold.scope_hash"
@@ -32,7 +32,7 @@ def holds(look: Look) -> tuple[int, list[Violation]]:
     """Count the holds, and find what was placed and is gone or changed, and what nobody released."""
     kept = {one.case: one for one in legal.every(look.session)}
     placed, released = _told(look, LegalHoldPlaced), _told(look, LegalHoldReleased)
-    gone = {one.month for one in removals(look.session) if one.class_ == LegalHoldPlaced.event_class.value}
+    gone = months(look.session, LegalHoldPlaced.event_class.value)
     found: dict[str, str] = {}
     for case, scope in placed.items():
         if case not in kept and case not in released:
@@ -64,5 +64,5 @@ def _told(look: Look, kind: type[Event]) -> dict[str, str]:
     return {str(at_path(said, CASE)): str(at_path(said, SCOPE)) for said in read.documents_of(look.session, kind.kind)}
 
 
-def _ended_in(one: Hold, gone: set[str]) -> bool:
+def _ended_in(one: Hold, gone: frozenset[str]) -> bool:
     return one.released_at is not None and month_of(one.released_at) in gone

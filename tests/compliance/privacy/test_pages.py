@@ -73,6 +73,15 @@ def test_consent_is_given_and_taken_back_with_one_press(rights: Rights) -> None:
     assert browser.post("/privacy/consents/service/give", {}).status_code == 422
 
 
+def test_what_asking_to_be_erased_leaves_behind_is_said_before_one_asks(rights: Rights) -> None:
+    browser = rights.house.browser()
+    browser.sign_in(rights.house.customer("amber_foresees", euros=5))
+    page = browser.get("/privacy/erase").text
+    for says in ("What people asked of their data, and the answers", "Events of what people asked and decided"):
+        assert says in page
+    assert "or once it is settled if that is later: open balance" in page, "whose money we owe is known until then"
+
+
 def test_of_another_there_is_no_page(rights: Rights) -> None:
     _, browser = signed_in(rights, "page_own")
     other = rights.house.customer("page_other")
