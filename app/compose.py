@@ -125,6 +125,7 @@ from payments import wallets
 from payments.containment import HoldOutgoing as HoldOutgoingAction
 from payments.models import metadata as payments_tables
 from playbooks import cases, joining
+from playbooks import evidence as responding
 from playbooks import privacy as playbooks_privacy
 from playbooks.decisions import AutomaticActions
 from playbooks.engine import shipped as playbooks
@@ -413,6 +414,7 @@ def _probes(
     asked = (
         *evidence.probes(identity),
         *detection.probes(runner),
+        *responding.probes(),
         *deployed.probes(),
         doors.probe(entrances),
         canaries.probe(list(runner.rules.values()), response),

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from app.compose import System
-from app.gateway import folding, networks
+from app.gateway import folding
 from app.identity import expiry, letters, role_grants, sessions
 from app.kernel.jobs import Job
 from app.kernel.logs import logger
@@ -37,7 +37,6 @@ def all_jobs(system: System) -> Sequence[Job]:
         Job(name="identity.approvers", every=timedelta(hours=1), run=lambda at: _approvers(system, at)),
         Job(name="identity.sod", every=timedelta(days=1), run=lambda at: _duties(system, at)),
         Job(name="gateway.fold", every=folding.FLUSH, run=lambda at: _fold(system, at)),
-        Job(name="gateway.purge", every=timedelta(hours=1), run=lambda at: _purge_rules(system, at)),
         Job(name="messaging.deliver", every=timedelta(seconds=1), run=lambda at: _deliver(system, at)),
         Job(name="payments.purge", every=timedelta(minutes=1), run=lambda at: _purge(system, at)),
         system.signer.job(),
@@ -143,11 +142,6 @@ def _purge(system: System, at: datetime) -> str | None:
     ctx = system.job_context("payments", at)
     gone = _in_turns(system, lambda session: idempotency.purge(session, ctx), idempotency.PURGE_MAX)
     return f"{gone} keys" if gone else None
-
-
-def _purge_rules(system: System, at: datetime) -> str | None:
-    gone = _in_turns(system, lambda session: networks.purge(session, at), networks.PURGE_MAX)
-    return f"{gone} rules" if gone else None
 
 
 def _in_turns(system: System, work: Callable[[Session], int], full: int) -> int:

@@ -82,9 +82,7 @@ def obstacles(session: Session, owner: str) -> Sequence[Obstacle]:
     if session.execute(held.limit(1)).first() is None:
         return ()
     says = "There is money in a wallet: who it belongs to and how they are reached stays until it is paid out."
-    return (
-        Obstacle(name="open_balance", says=says, ground="GDPR Art. 17(3)(e)", keeps=frozenset(("name", "contact"))),
-    )
+    return (Obstacle(name="open_balance", says=says, keeps=frozenset(("name", "contact"))),)
 
 
 def _amounts() -> Mapping[str, Reader]:

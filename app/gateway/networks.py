@@ -8,7 +8,7 @@ import threading
 import time
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import sqlalchemy as sa
@@ -19,7 +19,7 @@ from app.kernel import words
 from app.kernel.clock import Clock
 from app.kernel.containment import BadParameter, ContainmentRefused, Radius, Standing
 from app.kernel.context import Context
-from app.kernel.db import Database, UtcDateTime, changed, insert_once
+from app.kernel.db import Database, UtcDateTime, insert_once
 from app.kernel.errors import Forbidden, Unavailable
 from app.kernel.marks import NOBODY, personal, technical
 from app.kernel.networks import MAPPED, count_clients, network_of, of_client
@@ -27,9 +27,6 @@ from ingest.events.admin import AllowlistChanged
 from ingest.log import outbox
 
 metadata = sa.MetaData()
-# The class `security`: who blocked what can be looked up for 13 months.
-KEPT: Final = timedelta(days=396)
-PURGE_MAX: Final = 1_000
 REFRESH_SECONDS: Final = 0.5
 HOURS_MAX: Final = 24 * 30
 WIDEST: Final = {4: 24, 6: 48}
@@ -195,17 +192,6 @@ class BlockNetwork:
             if ctx.source.ip and ipaddress.ip_address(ctx.source.ip) in network:
                 raise ContainmentRefused("This would shut out the address you are using now.")
         return [str(network) for network in networks], hours
-
-
-def purge(session: Session, at: datetime, *, limit: int = PURGE_MAX) -> int:
-    """Delete the oldest rules that were over long ago, and return how many went."""
-    over = (
-        sa.select(network_rule.c.id)
-        .where(network_rule.c.expires_at <= at - KEPT)
-        .order_by(network_rule.c.expires_at)
-        .limit(limit)
-    )
-    return changed(session, sa.delete(network_rule).where(network_rule.c.id.in_(over)))
 
 
 def merged(networks: Sequence[str]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import sqlalchemy as sa
@@ -9,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.identity import passwords
 from app.identity.models import password
+from app.identity.passwords import Hasher, PasswordRefused
 from app.kernel.context import Context
 
 # PCI DSS 8.3.7: a new password of staff is none of the last four.
@@ -51,6 +53,13 @@ def barred(session: Session, account_id: str, *, is_staff: bool) -> tuple[str, .
     if not is_staff:
         query = query.where(password.c.n > PRESENT)
     return tuple(session.execute(query).scalars())
+
+
+def refuse_kept(typed: str, hashes: Collection[str], *, is_staff: bool, hasher: Hasher) -> None:
+    """Raise `PasswordRefused` where a new password matches one of the `barred`; slow, so outside of transactions."""
+    if any(hasher.verify(old, typed) for old in hashes):
+        last = "one of your last four passwords" if is_staff else "a password of before"
+        raise PasswordRefused(f"This is {last}. Choose another.")
 
 
 def _move_up(session: Session, account_id: str) -> None:

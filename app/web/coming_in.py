@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import sqlalchemy as sa
 from flask import Blueprint, Response, g, request
 from sqlalchemy.orm import Session
@@ -149,6 +151,7 @@ def _accept_invitation(token: str, found: Link) -> Response:
 
 def _set_password(token: str, found: Link) -> Response:
     parts, ctx = system(), context()
+    hasher = parts.identity.hasher
     assert found.account_id is not None
     form, password, code = pages.Form(), pages.secret("password"), pages.secret("code")
     with parts.db.read() as session:
@@ -159,13 +162,13 @@ def _set_password(token: str, found: Link) -> Response:
     _check(form, password, has_factor=has_factor, words=words)
     if has_factor:
         _demand(form, code)
-    if not form.wrong and any(parts.identity.hasher.verify(old, password) for old in barred):
-        last = "one of your last four passwords" if kind is ActorKind.STAFF else "a password of before"
-        form.wrong["password"] = f"This is {last}. Choose another."
+    if not form.wrong:
+        is_staff = kind is ActorKind.STAFF
+        form.hold("password", partial(kept_passwords.refuse_kept, password, barred, is_staff=is_staff, hasher=hasher))
     if form.wrong:
         return _link_page(found, form, 422)
     try:
-        hashed = parts.identity.hasher.hash(password)
+        hashed = hasher.hash(password)
         with parts.db.begin() as session:
             proof = recovery.complete(session, token, hashed, code, ctx, parts=parts.identity)
         proof.demand()

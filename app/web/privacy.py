@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from flask import Blueprint, Response, g
@@ -251,16 +250,6 @@ def confirm(request_id: str) -> Response:
     return pages.go(f"/privacy/requests/{request_id}")
 
 
-@route(blueprint, "GET", "/privacy/requests/<request_id>/certificate", _ASK)
-def certificate(request_id: str) -> Response:
-    """Hand over the certificate of an erasure, while there is still somebody who may ask for it."""
-    ctx = context()
-    with system().db.read() as session:
-        requests.own(session, request_id, ctx)
-        found = certificates.by_request(session, request_id)
-    return Response(json.dumps(found, indent=1, sort_keys=True), mimetype="application/json")
-
-
 @route(blueprint, "GET", "/privacy/requests/<request_id>", _ASK)
 def one(request_id: str) -> Response:
     """Show one request: its clock, its steps, what was found."""
@@ -336,9 +325,10 @@ def last_letter(token: str) -> Response:
     """Show the customer's version of a certificate: categories and laws, and nothing of how it is built here."""
     with system().db.read() as session:
         found, classes = certificates.by_link(session, token), policies.kept(session)
-    if found is None:
-        return _page("certificate.html", c=None)
-    body, sha256 = found
+        if found is None:
+            return _page("certificate.html", c=None)
+        told = recipients.of_request(session, found.body["request"])
+    body = found.body
     gone: Counter[tuple[str, str]] = Counter()
     for one in body["erased"]:
         gone[one["category"], one["how"]] += one["entries"]
@@ -350,7 +340,28 @@ def last_letter(token: str) -> Response:
     stays = [(*why, sorted(categories)) for why, categories in sorted(kept.items())]
     ended = body.get("irrecoverable_not_before") or body["irrecoverable_from"]
     instants = [f"{parse_rfc3339(at):%-d %B %Y, %H:%M} UTC" for at in (body["erased_at"], ended)]
-    return _page("certificate.html", c=body, sha256=sha256, erased=erased, stays=stays, instants=instants)
+    return _page(
+        "certificate.html",
+        c=body,
+        received=date.fromisoformat(body["received_on"]),
+        sha256=found.sha256,
+        file=f"/privacy/certificate/{token}/file",
+        erased=erased,
+        stays=stays,
+        instants=instants,
+        told=told,
+    )
+
+
+@route(blueprint, "GET", "/privacy/certificate/<token>/file", _LINK)
+def certificate(token: str) -> Response:
+    """Hand over a certificate as it was written, beside the proof that the log holds its hash."""
+    with system().db.read() as session:
+        data = certificates.with_proof(session, token, context(), system().compliance.privacy)
+    answer = Response(data, mimetype="application/zip")
+    answer.headers["Content-Disposition"] = 'attachment; filename="onepay-certificate.zip"'
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
 
 
 def _take(wanted: Asked, template: str, **values: Any) -> Response:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 
 from app.edge import acting, context, system
 from app.gateway.policy import Policy, route
 from app.identity import records
 from app.kernel.access import PERSON_FIELD_REVEAL, PERSON_RECORD_FIND, Acr
-from app.kernel.errors import Invalid
+from app.kernel.errors import Invalid, StepUpRequired
 from app.oauth import guard
 from app.web import pages
 
@@ -98,4 +98,14 @@ def _record(account_id: str, form: pages.Form, status: int) -> Response:
         purpose=purpose,
         says=records.PURPOSES[purpose],
         words=records.FIELDS,
+        is_fresh=_is_fresh(),
     )
+
+
+def _is_fresh() -> bool:
+    """Tell whether the proof of a factor is fresh enough to reveal: else it is asked for before a reason is typed."""
+    try:
+        g.actor.require_fresh(Acr.MFA, system().identity.policy.step_up, g.at)
+    except StepUpRequired:
+        return False
+    return True

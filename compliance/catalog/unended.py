@@ -47,12 +47,6 @@ UNENDED: Final[Mapping[str, Unended]] = {
     "app_contact": Unended(by="erasure", why=_STANDS),
     "app_link": Unended(by="job identity.expire", why=_SOON, column="expires_at", retention="credential", slack=SLACK),
     "app_login": Unended(by="job identity.expire", why=_SOON, column="expires_at", retention="credential", slack=SLACK),
-    "app_network_rule": Unended(
-        by="job gateway.purge",
-        why="who blocked what is looked up for 13 months, sooner than its class ends",
-        column="expires_at",
-        retention="governance",
-    ),
     "app_password": Unended(by="the next password, or erasure", why="the newest ones bar what was used before"),
     "payments_balance": _booked(),
     "payments_bank_reference": _booked(),

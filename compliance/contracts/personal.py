@@ -114,7 +114,6 @@ class Obstacle:
 
     name: str
     says: str
-    ground: str
     keeps: frozenset[str]
 
 

@@ -114,12 +114,12 @@ def _subject(payload: Payload) -> frozenset[str]:
 
 
 def _erasure(payload: Payload) -> Sequence[str]:
-    """Return what goes and what stays until when, in words and summed over stores; the root binds each row."""
+    """Return what goes, and what stays until when by which law, summed over stores; the root binds each row."""
     goes, stays = Counter[str](), dict[str, Counter[str]]()
     for _, category, count in payload["goes"]:
         goes[category] += count
-    for _, category, count, until in payload["stays"]:
-        stays.setdefault(until, Counter())[category] += count
+    for _, category, count, until, *law in payload["stays"]:  # the first approvals do not say by which law
+        stays.setdefault(", ".join((until, *law)), Counter())[category] += count
     return [
         f"Request {payload['request']}: plan {str(payload['root'])[:16]}",
         f"Goes: {_listed(goes)}.",

@@ -142,6 +142,7 @@ request_item = sa.Table(
     sa.Column("action", sa.Text, nullable=True, info=_T),
     sa.Column("retention", sa.Text, nullable=True, info=_T),
     sa.Column("stays_until", sa.Text, nullable=True, info=_T),
+    sa.Column("law", sa.Text, nullable=True, info=_T),
 )
 package = sa.Table(
     "compliance_package",

@@ -79,7 +79,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """What was found in one store and category, or what is done there."""
+    """What was found in one store and category, or what is done there; of an erasure by which law some of it stays."""
 
     store: str
     category: str
@@ -90,6 +90,7 @@ class Item:
     action: str | None
     retention: str | None
     stays_until: str | None
+    law: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

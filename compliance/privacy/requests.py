@@ -157,6 +157,7 @@ def items(session: Session, request_id: str) -> Sequence[Item]:
             action=row.action,
             retention=row.retention,
             stays_until=row.stays_until,
+            law=row.law,
         )
         for row in session.execute(query)
     ]

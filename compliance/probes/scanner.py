@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from app.kernel import classify
 from app.kernel.marks import Mark
+from compliance import models
 from compliance.contracts.probes import VIOLATIONS_KEPT, Kind, Look, NothingToPlantIn, Probe, Reading, Violation
 from ingest import models as log
 from ingest.log import read
@@ -19,15 +20,19 @@ _SENSITIVE: Final = re.compile(r"(?:^|_)(?:cvv2?|cvc2?|cid|csc|track[12]?|pin(?:
 IDS: Final = ("none", "account.id", "credential", "device.id", "staff", "network.address")
 """What is not looked through: codes of ours, ids and digests that we make ourselves, and addresses of machines."""
 BODIES_MAX: Final = 20_000
+"""So many of the newest bodies are looked through at every reading."""
+OLDER_MAX: Final = 30_000
+"""So many of those before them: each reading goes on where the one before it ended, and begins again at the end."""
 TEXTS_MAX: Final = 50_000
 """How many values of one column are looked through, the newest by key, at a reading."""
+NUMBERS: Final = "scanner.card_numbers"
 
 
 def probes(tables: Sequence[sa.MetaData]) -> tuple[Probe, ...]:
     """Return the scanner over the tables of the house and the bodies of the log."""
     return (
         Probe(
-            name="scanner.card_numbers",
+            name=NUMBERS,
             kind=Kind.STATE,
             asks="Text that is kept in clear and bodies of the log; wrong is one that holds a card number.",
             read=partial(_numbers, tables=tables),
@@ -44,16 +49,18 @@ def probes(tables: Sequence[sa.MetaData]) -> tuple[Probe, ...]:
 
 
 def _numbers(look: Look, *, tables: Sequence[sa.MetaData]) -> Reading:
+    """Look through the newest, some of the older, and where the reading before this one found a number."""
     population = {"texts": 0, "bodies": 0}
     wrong: list[Violation] = []
     cut: dict[str, int] = {}
-    for place, id_, text in _texts(look, tables, cut):
+    older, named = _before(look)
+    for place, id_, text in _texts(look, tables, cut, named):
         population["texts"] += 1
         if population["texts"] % 500 == 0:
             look.deadline.check()
         if classify.find_card_numbers(text):
             wrong.append(Violation(component="texts", object_id=f"{place} {id_}", says="holds a card number"))
-    for sequence, body in _bodies(look):
+    for sequence, body in _bodies(look, older, named):
         population["bodies"] += 1
         if population["bodies"] % 500 == 0:
             look.deadline.check()
@@ -61,15 +68,34 @@ def _numbers(look: Look, *, tables: Sequence[sa.MetaData]) -> Reading:
             wrong.append(Violation(component="bodies", object_id=f"#{sequence}", says="the event holds a card number"))
         if len(wrong) > 10 * VIOLATIONS_KEPT:
             break
-    of = {"bodies": f"newest {population['bodies']:,} of {read.head(look.session).size:,}"}
+    size = read.head(look.session).size
+    of = {"bodies": f"newest {min(BODIES_MAX, size):,} of {size:,}", "older": [older.start, older.stop]}
     columns = [f"newest {TEXTS_MAX:,} of {count:,} in {place}" for place, count in cut.items() if count > TEXTS_MAX]
     return Reading(population=population, violations=wrong, asked={**of, "texts": "; ".join(columns) or "all"})
 
 
-def _texts(look: Look, tables: Sequence[sa.MetaData], cut: dict[str, int]) -> Iterator[tuple[str, str, str]]:
+def _before(look: Look) -> tuple[range, Sequence[str]]:
+    """Return the older bodies whose turn it is, and where the newest reading that is kept found a number.
+
+    What was found stays named until it is gone from there, also where the turn has gone on.
+    """
+    of = models.observation.c
+    query = sa.select(of.asked, of.violations).where(of.probe == NUMBERS).order_by(of.ended_at.desc()).limit(1)
+    last = look.session.execute(query).one_or_none()
+    newest = max(0, read.head(look.session).size - BODIES_MAX)
+    reached = int(last.asked.get("older", (0, 0))[1]) if last else 0
+    first = reached if reached < newest else 0
+    named = [str(one["object_id"]) for one in last.violations] if last else []
+    return range(first, min(first + OLDER_MAX, newest)), named
+
+
+def _texts(
+    look: Look, tables: Sequence[sa.MetaData], cut: dict[str, int], named: Sequence[str]
+) -> Iterator[tuple[str, str, str]]:
     """Yield (place, key, text) of every text that says something of a person in clear, the newest by their key.
 
-    What is left of a column is counted in `cut`: an answer about some of it says of how much.
+    What is left of a column is counted in `cut`: an answer about some of it says of how much. Of that rest those are
+    looked at that were `named` before.
     """
     for metadata in tables:
         for table in metadata.tables.values():
@@ -85,6 +111,11 @@ def _texts(look: Look, tables: Sequence[sa.MetaData], cut: dict[str, int]) -> It
                 if len(rows) == TEXTS_MAX:
                     whole = sa.select(sa.func.count()).select_from(table).where(is_written)
                     cut[place] = look.session.scalar(whole) or 0
+                    seen = {str(id_) for id_, _ in rows}
+                    again = {one.partition(" ")[2] for one in named if one.startswith(f"{place} ")} - seen
+                    keys = [key.type.python_type(one) for one in sorted(again)]
+                    for id_, text in look.session.execute(sa.select(key, column).where(is_written, key.in_(keys))):
+                        yield place, str(id_), str(text)
 
 
 def _is_text(column: sa.Column[Any]) -> bool:
@@ -92,12 +123,18 @@ def _is_text(column: sa.Column[Any]) -> bool:
     return isinstance(mark, Mark) and mark.category not in IDS and isinstance(column.type, sa.Text | sa.JSON)
 
 
-def _bodies(look: Look) -> Iterator[tuple[int, str]]:
-    """Yield the newest bodies of the log, as many as one reading looks through."""
+def _bodies(look: Look, older: range, named: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Yield the bodies of one reading: those named before, the newest, and the older ones whose turn it is."""
     size = read.head(look.session).size
-    for lo in range(max(0, size - BODIES_MAX), size, read.SLICE_MAX):
-        for body in read.bodies(look.session, lo, min(lo + read.SLICE_MAX, size)):
-            yield body.sequence, body.body.decode("utf-8", "replace")
+    newest = range(max(0, size - BODIES_MAX), size)
+    again = {int(one[1:]) for one in named if one.startswith("#")}
+    apart = [one for one in again if one - 1 not in newest and one - 1 not in older]
+    for body in read.bodies_by_sequence(look.session, apart).values():
+        yield body.sequence, body.body.decode("utf-8", "replace")
+    for part in (newest, older):
+        for lo in part[:: read.SLICE_MAX]:
+            for body in read.bodies(look.session, lo, min(lo + read.SLICE_MAX, part.stop)):
+                yield body.sequence, body.body.decode("utf-8", "replace")
 
 
 def _plant_number(look: Look) -> str:

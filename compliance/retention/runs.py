@@ -200,9 +200,8 @@ def _stands(session: Session, id: str) -> str | None:
     run = _run(row)
     match run.state:
         case "certified":
-            return (
-                f"{_entries(run.done)} gone, {run.skipped} kept for cases; certified on {run.certified_at:%-d %B %Y}."
-            )
+            kept = f"{run.skipped} kept for cases" if run.skipped else "none kept for a case"
+            return f"{_entries(run.done)} gone, {kept}; certified on {run.certified_at:%-d %B %Y}."
         case "aborted" | "failed":
             return f"It ended without a certificate, with {_entries(run.done)} gone: {run.why}"
         case "approved":

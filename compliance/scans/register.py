@@ -15,11 +15,12 @@ from sqlalchemy.orm import Session
 from app.kernel import canonical, crypto, words
 from app.kernel.access import COMPLIANCE_CONTROL_READ, COMPLIANCE_SCAN_WRITE, Actor
 from app.kernel.context import Context
+from app.kernel.db import changed
 from app.kernel.errors import Conflict, Invalid, NotFound
 from compliance.attest.models import evidence_use
 from compliance.catalog.controls import PCI
 from compliance.scans import models
-from ingest.events.compliance import ScanImported
+from ingest.events.compliance import FindingMended, ScanImported
 from ingest.log import outbox
 
 COMPONENTS_MAX: Final = 200
@@ -145,7 +146,7 @@ class Scan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something a scan found, open until the day it was mended."""
+    """Something a scan found that is not mended."""
 
     id: str
     scan_id: str
@@ -153,11 +154,13 @@ class Finding:
     component: str
     says: str
     opened_on: date
-    fixed_on: date | None
 
 
 def enter(session: Session, draft: Draft, ctx: Context) -> Scan:
-    """Enter a scan; raises `ScanInvalid`, `ScanNeedsFile`, and `NotFound` for a file or scan that is not there."""
+    """Enter a scan; raises `ScanInvalid`, `ScanNeedsFile`, and `NotFound` for a file or scan that is not there.
+
+    What a rescan passed is mended: the grave findings there of the scan it follows, by that scan's day.
+    """
     ctx.actor.require(COMPLIANCE_SCAN_WRITE)
     if not ctx.at.date() - timedelta(days=731) <= draft.performed_on <= ctx.at.date():
         raise ScanInvalid("It was done today or in the last two years.", param="performed_on")
@@ -211,6 +214,8 @@ def enter(session: Session, draft: Draft, ctx: Context) -> Scan:
         session.execute(sa.insert(models.finding), [{**one, "scan_id": scan_id} for one in findings])
     made = _by_id(session, scan_id)
     assert made is not None, "it was written a moment ago"
+    if made.rescan_of is not None and made.counts:
+        _mend_passed(session, made, ctx)
     return made
 
 
@@ -223,12 +228,7 @@ def fix(session: Session, finding_id: str, fixed_on: date, ctx: Context) -> None
         raise NotFound(object_id=finding_id)
     if not date.fromisoformat(row.opened_on) <= fixed_on <= ctx.at.date():
         raise ScanInvalid("It was mended between the scan and today.", param="fixed_on")
-    done = session.execute(
-        sa.update(table)
-        .where(table.c.id == finding_id, table.c.fixed_on.is_(None))
-        .values(fixed_on=fixed_on.isoformat())
-    )
-    if done.rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
+    if not _mend(session, row.id, row.scan_id, fixed_on, ctx):
         raise FindingFixed
 
 
@@ -249,14 +249,14 @@ def findings(session: Session, actor: Actor) -> list[Finding]:
     if end is not None:
         known = sa.select(models.scan.c.id).where(models.scan.c.entered_at < end)
         is_open = table.c.scan_id.in_(known) & (is_open | (table.c.fixed_on >= end.date().isoformat()))
-    rows = session.execute(sa.select(table).where(is_open).order_by(table.c.opened_on, table.c.id)).mappings()
+    columns = (table.c.scan_id, *(table.c[name] for name in _OF_FINDING))
+    rows = session.execute(sa.select(*columns).where(is_open).order_by(table.c.opened_on, table.c.id)).mappings()
     return [
         Finding(
             **{
                 **row,
                 "severity": Severity(row["severity"]),
                 "opened_on": date.fromisoformat(row["opened_on"]),
-                "fixed_on": None,
             }
         )
         for row in rows
@@ -288,6 +288,31 @@ def hashes(session: Session) -> Mapping[str, tuple[str, datetime]]:
 
 def _hash(row: Mapping[str, Any], findings: Sequence[Mapping[str, Any]]) -> str:
     return crypto.sha256(canonical.encode({**row, "findings": sorted(findings, key=itemgetter("id"))})).hex()
+
+
+def _mend(session: Session, finding_id: str, scan_id: str, on: date, ctx: Context) -> bool:
+    """Note that a finding was mended, with the event that says so; false where it was before."""
+    table = models.finding
+    mine = sa.update(table).where(table.c.id == finding_id)
+    if changed(session, mine.where(table.c.fixed_on.is_(None)).values(fixed_on=on.isoformat())) != 1:
+        return False
+    event_id = outbox.record(session, FindingMended(finding=finding_id, scan=scan_id, period=on.isoformat()), ctx)
+    session.execute(mine.values(fixed_event=event_id))
+    return True
+
+
+def _mend_passed(session: Session, rescan: Scan, ctx: Context) -> None:
+    """Mend what kept components from passing in the scans that a rescan follows, where they pass in it."""
+    table, followed, before = models.finding.c, list[str](), rescan.rescan_of
+    while before is not None and before not in followed:
+        followed.append(before)
+        earlier = _by_id(session, before)
+        before = earlier.rescan_of if earlier else None
+    grave = sa.and_(table.scan_id.in_(followed), table.severity.in_(sorted(GRAVE)), table.fixed_on.is_(None))
+    query = sa.select(table.id, table.scan_id, table.component).where(grave).order_by(table.id)
+    for row in session.execute(query).all():
+        if row.component in rescan.passed:
+            _mend(session, row.id, row.scan_id, rescan.performed_on, ctx)
 
 
 def _end_of(actor: Actor) -> datetime | None:

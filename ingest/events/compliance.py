@@ -185,6 +185,17 @@ class ScanImported(ComplianceEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FindingMended(ComplianceEvent):
+    """What a scan found was mended on a day, as somebody says or a rescan shows."""
+
+    kind: ClassVar[str] = "compliance.finding.mended"
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    finding: str = ecs("onepay.compliance.finding")
+    scan: str = ecs("onepay.compliance.scan")
+    period: str = ecs("onepay.report.period")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SelftestCompleted(ComplianceEvent):
     """A synthetic person was planted everywhere, exported, restricted and erased: how much went wrong."""
 
@@ -209,5 +220,6 @@ KINDS: tuple[type[Event], ...] = (
     ReviewOpened,
     ReviewClosed,
     ScanImported,
+    FindingMended,
     SelftestCompleted,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -100,12 +100,13 @@ def pack(
     policy: str,
     since: int | None = None,
     sealed: Checkpoint | None = None,
+    beside: Mapping[str, bytes] | None = None,
 ) -> Pack:
     """Return a zip with everything needed to verify these events offline.
 
     `since` adds the proof that the log begins with a checkpoint of that size. It stands under the newest checkpoint, or
-    under one that is given and covers all events. Demands `log:proof:read`; raises as `tlog_proof`, and `PackTooLarge`
-    or `PackEmpty`.
+    under one that is given and covers all events. Files that are given lie `beside` the proof, by their name. Demands
+    `log:proof:read`; raises as `tlog_proof`, and `PackTooLarge` or `PackEmpty`.
     """
     ctx.actor.require(LOG_PROOF_READ)
     wanted = list(dict.fromkeys(event_ids))
@@ -121,7 +122,7 @@ def pack(
     if since is not None and 0 < since < sealed.size:
         lines = [_text(value) for value in consistency(session, since, sealed.size)]
         files[verify.CONSISTENCY.format(old=since, new=sealed.size)] = "".join(f"{line}\n" for line in lines).encode()
-    return Pack(data=_zipped(files), events=len(entries), size=sealed.size, root=sealed.root)
+    return Pack(data=_zipped({**files, **(beside or {})}), events=len(entries), size=sealed.size, root=sealed.root)
 
 
 def _seen(session: Session, event_id: str, ctx: Context) -> Entry:

@@ -163,7 +163,7 @@ def documents(session: Session, event_ids: Collection[str]) -> dict[str, Mapping
 def documents_of(session: Session, kind: str) -> list[Mapping[str, Any]]:
     """Return what all events of a kind say, oldest first, those that wait for their number last.
 
-    It is asked of the log itself, which is never behind; for kinds of which there are few, as it looks at each entry.
+    It is asked of the log itself, which is never behind; for kinds of which there are few, as it reads each body.
     """
     of, waits = models.entry.c, models.outbox.c
     numbers = session.scalars(sa.select(of.sequence).where(of.kind == kind)).all()

@@ -8,12 +8,10 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from app import jobs
-from app.gateway.networks import network_rule
 from app.identity.expiry import ROWS_MAX
 from app.identity.models import attempts
 from app.identity.models import session as session_table
 from app.identity.sessions import SWEEP_MAX
-from app.kernel.access import service
 from app.kernel.jobs import Job
 from payments.idempotency import PURGE_MAX
 from payments.models import idempotency
@@ -48,18 +46,6 @@ def test_what_identity_needs_no_longer_goes_as_fast_as_it_comes(tmp_path: Path) 
         with house.system.db.read() as session:
             still = sa.select(sa.func.count()).select_from(session_table).where(session_table.c.ended_at.is_(None))
             assert session.execute(still).scalar_one() == 0
-
-
-def test_rules_of_the_gateway_go_thirteen_months_after_their_end(tmp_path: Path) -> None:
-    with installed(tmp_path / "home") as house:
-        block, ctx = house.system.response.containments["network.block"], house.system.context(service("playbooks"))
-        with house.system.db.begin() as session:
-            block.run(session, {"addresses": "198.51.100.7,198.51.100.8", "hours": "1"}, "b1", ctx)
-        job, end = job_of(house, "gateway.purge"), ctx.at + timedelta(hours=1)
-        assert job.run(end + timedelta(days=396) - timedelta(seconds=1)) is None
-        assert left(house, network_rule) == 2
-        assert job.run(end + timedelta(days=396)) == "2 rules"
-        assert left(house, network_rule) == 0
 
 
 def test_lapsed_keys_are_purged_as_fast_as_they_come(tmp_path: Path) -> None:

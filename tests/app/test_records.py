@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -66,6 +66,18 @@ def test_without_a_purpose_or_a_reason_nothing_is_shown(house: Installation) -> 
     assert browser.post(f"/reveal/{amber.account}/email?for=request", {"reason": "short"}).status_code == 422
     assert browser.post(f"/reveal/{amber.account}/iban?for=request", {"reason": "a good reason"}).status_code == 404
     assert events(house, "access.field.revealed") == []
+
+
+def test_a_factor_is_asked_for_before_a_reason_is_typed(tmp_path: Path) -> None:
+    clock = StillClock(START)
+    with installed(tmp_path / "home", clock=clock) as house:
+        amber = house.customer("amber_one")
+        browser, path = desk(house, roles.DPO), f"/records/{amber.account}?for=request"
+        assert "Reveal the e-mail address" in browser.get(path).text
+        clock.move(timedelta(minutes=6))
+        page = browser.get(path).text
+        assert "Reveal the e-mail address" not in page
+        assert f"/staff/step-up?next=/records/{amber.account}%3Ffor%3Drequest" in page
 
 
 def test_an_analyst_sees_no_name_and_reveals_nothing(house: Installation) -> None:

@@ -160,6 +160,10 @@ def a_finding_is_gone(session: Session) -> None:
     session.execute(sa.delete(finding).where(finding.c.id == sa.select(sa.func.min(finding.c.id)).scalar_subquery()))
 
 
+def a_finding_is_mended(session: Session) -> None:
+    session.execute(sa.update(finding).values(fixed_on="2026-11-01"))
+
+
 def a_scan_is_gone(session: Session) -> None:
     session.execute(sa.delete(scan))
 
@@ -275,6 +279,7 @@ class Undone(Exception):
         (a_register_nobody_approved, "papers"),
         (a_scan_passes, "scans"),
         (a_finding_is_gone, "scans"),
+        (a_finding_is_mended, "scans"),
         (a_scan_is_gone, "scans"),
         (a_hold_keeps_nothing, "holds"),
         (a_hold_ended, "holds"),

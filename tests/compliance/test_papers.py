@@ -31,6 +31,7 @@ from compliance.engine.standing import Standing
 from compliance.probes import scanner
 from compliance.states import Reason, State
 from ingest import models as log
+from ingest.log import read
 from tests.compliance.office import agree, ctx, opened, unsealed
 from tests.support.installation import Installation, installed
 
@@ -387,6 +388,43 @@ def test_a_search_that_looks_at_the_newest_says_of_how_many(
     said = asked(house, "scanner.card_numbers")
     assert said["bodies"].startswith("newest 3 of ")
     assert "newest 1 of 2 in compliance_exception.why" in said["texts"]
+
+
+def test_a_search_goes_on_among_the_older_and_forgets_no_number_that_is_still_there(
+    house: Installation, clock: StillClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanner, "BODIES_MAX", 3)
+    monkeypatch.setattr(scanner, "OLDER_MAX", 4)
+    monkeypatch.setattr(scanner, "TEXTS_MAX", 1)
+    first = except_(house)
+    clock.move(timedelta(seconds=1))
+    second = except_(house, component="people")
+    house.arrive()
+    with house.system.db.begin() as session:
+        assert read.head(session).size > 12
+        whole = read.body(session, 1)
+        assert whole is not None
+        bodies = sa.update(log.body).where(log.body.c.sequence == 1)
+        session.execute(bodies.values(body=b'{"message":"4111 1111 1111 1111"}'))
+    reached = []
+    for _ in range(3):
+        observe(house, "scanner.card_numbers")
+        clock.move(timedelta(hours=2))
+        reached.append(asked(house, "scanner.card_numbers")["older"])
+        assert violations(house, "scanner.card_numbers") == ["#1"]
+    assert reached == [[0, 4], [4, 8], [8, 12]]
+
+    with house.system.db.begin() as session:
+        session.execute(bodies.values(body=whole.body))
+        texts = sa.update(models.exception).where(models.exception.c.id == second.id)
+        session.execute(texts.values(why="Of the card 4111 1111 1111 1111"))
+    observe(house, "scanner.card_numbers")
+    assert violations(house, "scanner.card_numbers") == [f"compliance_exception.why {second.id}"]
+    clock.move(timedelta(hours=2))
+    later = except_(house, component="staff")
+    assert first.id < second.id < later.id
+    observe(house, "scanner.card_numbers")
+    assert violations(house, "scanner.card_numbers") == [f"compliance_exception.why {second.id}"]
 
 
 def test_an_exception_makes_nothing_better_that_does_not_fail(house: Installation) -> None:

@@ -203,7 +203,7 @@ def test_findings_are_open_until_they_are_mended(house: Installation) -> None:
         assert register.findings(session, READER) == []
     with pytest.raises(FindingFixed), house.system.db.begin() as session:
         register.fix(session, found.id, date(2026, 8, 9), ctx(house, "olga"))
-    assert "compliance.scan.imported" in house.waiting_kinds()
+    assert {"compliance.scan.imported", "compliance.finding.mended"} <= set(house.waiting_kinds())
 
 
 @pytest.mark.parametrize(
@@ -231,6 +231,24 @@ def test_a_rescan_follows_its_scan(house: Installation) -> None:
 def test_who_may_not_enter_scans_does_not(house: Installation) -> None:
     with pytest.raises(Forbidden):
         enter(house, "2026-08-03", by="dora")
+
+
+def test_what_a_rescan_passes_is_mended_and_said_to_be(house: Installation) -> None:
+    grave = [Found(severity=Severity.HIGH, component=name, says="Old cipher offered") for name in ("web", "worker")]
+    light = Found(severity=Severity.LOW, component="web", says="A banner names its version")
+    first = enter(house, "2026-08-03", findings=(*grave, light))
+    enter(house, "2026-08-04", components=("web",), rescan_of=first.id, authenticated=False)
+    assert open_of(house) == {("web", "high"), ("worker", "high"), ("web", "low")}, "who did not sign in shows nothing"
+    second = enter(house, "2026-08-05", "worker", rescan_of=first.id)
+    assert open_of(house) == {("worker", "high"), ("web", "low")}
+    enter(house, "2026-08-06", rescan_of=second.id)
+    assert open_of(house) == {("web", "low")}, "that a component passes says nothing of what is light"
+    assert house.waiting_kinds().count("compliance.finding.mended") == 2
+
+
+def open_of(house: Installation) -> set[tuple[str, str]]:
+    with house.system.db.read() as session:
+        return {(one.component, one.severity.value) for one in register.findings(session, READER)}
 
 
 def flaws(number: int) -> tuple[Found, ...]:

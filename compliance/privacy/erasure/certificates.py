@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.kernel import canonical, crypto
+from app.kernel.access import LOG_PROOF_READ, service
 from app.kernel.clock import rfc3339
 from app.kernel.context import Context
 from app.kernel.errors import NotFound
@@ -20,26 +21,32 @@ from compliance.certificates import demand_same
 from compliance.privacy import moving, recipients, requests
 from compliance.privacy.collecting import NOT_SEARCHED
 from compliance.privacy.erasure import batches, planning, staying
-from compliance.privacy.erasure.holding import HOLD
 from compliance.privacy.erasure.planning import GOES
 from compliance.privacy.models import erasure_certificate, request
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Request, State
 from compliance.retention import policies
 from ingest.events.privacy import RequestCompleted
-from ingest.log import shredding
+from ingest.log import proofs, shredding
 from ingest.log.shredding import Parts as Shredding
 
 LAW: Final = "GDPR Art. 17"
 EPOCH_MAX: Final = timedelta(days=31)
-_UNSETTLED: Final = {HOLD: "GDPR Art. 17(3)(e)"}
-_CONTRACT: Final = "GDPR Art. 6(1)(b)"
-"""On what stays until it is settled rests: a claim, or what is still owed between its person and us."""
 _WORDS: Final = {"delete": "erased", "null": "erased", "shred": "erased by destroying its key", "keep": "stays"}
 
 
-def by_link(session: Session, token: str) -> tuple[Mapping[str, Any], str] | None:
-    """Return the certificate that the link of a last letter leads to, and its hash; None while there is none yet.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """What a certificate says, its bytes as they were written, and the event that holds their hash."""
+
+    body: Mapping[str, Any]
+    data: bytes
+    sha256: str
+    completed: str | None
+
+
+def by_link(session: Session, token: str) -> Certificate | None:
+    """Return the certificate that the link of a last letter leads to; None while there is none yet.
 
     Raises `NotFound` for a link of no letter, and `CertificateDiffers`.
     """
@@ -55,19 +62,34 @@ def by_request(session: Session, request_id: str) -> Mapping[str, Any]:
     found = _certificate_of(session, request_id)
     if found is None:
         raise NotFound
-    return found[0]
+    return found.body
 
 
-def _certificate_of(session: Session, request_id: str) -> tuple[Mapping[str, Any], str] | None:
-    """Return a certificate and its hash, compared with what the log says of it as long as it does."""
+def with_proof(session: Session, token: str, ctx: Context, parts: Privacy) -> bytes:
+    """Return a zip of the certificate that a link leads to, beside the proof of its events in the log.
+
+    Raises what `by_link` does, `NotFound` while there is none, and `NotYetSealed`.
+    """
+    found = by_link(session, token)
+    if found is None:
+        raise NotFound
+    reader = replace(ctx, actor=service("privacy", LOG_PROOF_READ))
+    events = [one for one in (found.body["event"], found.completed) if one is not None]
+    beside = {"certificate.json": found.data}
+    return proofs.pack(session, events, reader, policy=parts.policy(), beside=beside).data
+
+
+def _certificate_of(session: Session, request_id: str) -> Certificate | None:
+    """Return a certificate, compared with what the log says of it as long as it does."""
     query = sa.select(erasure_certificate).where(erasure_certificate.c.request_id == request_id)
     row = session.execute(query).one_or_none()
     if row is None:
         return None
-    sha256 = crypto.sha256(row.body.encode()).hex()
+    data = row.body.encode()
+    sha256 = crypto.sha256(data).hex()
     completed = requests.event_of_state(session, request_id, State.CLOSED)
     demand_same(session, request_id, completed, written=sha256, kept=row.sha256)
-    return json.loads(row.body), sha256
+    return Certificate(body=json.loads(data), data=data, sha256=sha256, completed=completed)
 
 
 def certify(
@@ -173,14 +195,13 @@ def _kept_of(rows: Sequence[Any], classes: Mapping[str, RetentionClass], ctx: Co
     for line in _summed(rows):
         if line.action != "keep":
             continue
-        known = classes.get(line.retention)
         kept.append(
             {
                 "store": line.store,
                 "category": line.category,
                 "entries": line.rows,
                 "class": line.retention,
-                "law": known.ground if known else _UNSETTLED.get(line.retention, _CONTRACT),
+                "law": staying.law(line.retention, classes),
                 "until": staying.until(line.retention, classes, ctx),
             }
         )

@@ -84,7 +84,9 @@ def payload(session: Session, request_id: str) -> dict[str, Any]:
         "subject": found.subject,
         "root": planning.root_of(session, request_id),
         "goes": [[each.store, each.category, each.found - each.held] for each in items if each.found > each.held],
-        "stays": [[each.store, each.category, each.held, str(each.stays_until)] for each in items if each.held],
+        "stays": [
+            [each.store, each.category, each.held, str(each.stays_until), str(each.law)] for each in items if each.held
+        ],
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -11,6 +10,7 @@ from sqlalchemy.orm import Session
 from compliance.contracts.personal import PersonalDataSource, Target
 from compliance.privacy.erasure import batches
 from compliance.privacy.erasure.planning import GOES
+from compliance.privacy.erasure.staying import HOLD
 from compliance.privacy.events import LOG
 from compliance.privacy.models import erasure_target
 from compliance.privacy.parts import Privacy
@@ -19,7 +19,6 @@ from compliance.retention import holds, keeping
 from compliance.retention.holds import Hold
 from compliance.retention.keeping import Keeping
 
-HOLD: Final = "legal_hold"
 """By what a row stays that a legal hold keeps: its case and reason are for nobody but those who placed it."""
 
 

@@ -111,7 +111,7 @@ def show(session: Session, found: Request, planned: Planned, ctx: Context) -> No
     """Write what stays and goes, store by store, for whoever decides and whoever asked."""
     session.execute(sa.delete(request_item).where(request_item.c.request_id == found.id))
     counted: dict[tuple[str, str], dict[str, Any]] = {}
-    known = policies.kept(session)
+    known, keeps = policies.kept(session), dict[tuple[str, str], set[str]]()
     for target in planned.every:
         row = counted.setdefault(
             (target.store, target.category),
@@ -125,14 +125,18 @@ def show(session: Session, found: Request, planned: Planned, ctx: Context) -> No
                 "action": "keep",
                 "retention": target.retention,
                 "stays_until": None,
+                "law": None,
             },
         )
         row["found"] += 1
         if target.action == "keep":
             row["held"] += 1
-            row["stays_until"] = staying.until(target.forced_by or target.retention, known, ctx)
+            keeps.setdefault((target.store, target.category), set()).add(target.forced_by or target.retention)
         else:
             row["action"] = target.action
+    for at, by in keeps.items():
+        counted[at]["stays_until"] = max((staying.until(one, known, ctx) for one in by), key=staying.order)
+        counted[at]["law"] = "; ".join(sorted({staying.law(one, known) for one in by}))
     for row in counted.values():
         session.execute(sa.insert(request_item).values(**row))
 

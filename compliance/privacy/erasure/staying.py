@@ -11,6 +11,11 @@ from app.kernel.context import Context
 from compliance.catalog.retention import RetentionClass
 from compliance.contracts.personal import Target
 
+HOLD: Final = "legal_hold"
+"""By what a row stays that a legal hold keeps."""
+_UNSETTLED: Final = {HOLD: "GDPR Art. 17(3)(e)"}
+_CONTRACT: Final = "GDPR Art. 6(1)(b)"
+"""On what stays until it is settled rests: a claim, or what is still owed between its person and us."""
 WHO: Final = frozenset(("name", "contact"))
 """Categories by which somebody is known: while one of them waits for something to be settled, ids lead to them."""
 
@@ -28,6 +33,12 @@ def says(class_: str, classes: Mapping[str, RetentionClass]) -> str:
     """Return what keeps a row in the words of its class, or of what has to be settled."""
     known = classes.get(class_)
     return known.says if known else class_.replace("_", " ")
+
+
+def law(class_: str, classes: Mapping[str, RetentionClass]) -> str:
+    """Return by which law a row stays: that of its class, or of what has to be settled."""
+    known = classes.get(class_)
+    return known.ground if known else _UNSETTLED.get(class_, _CONTRACT)
 
 
 def lines(targets: Iterable[Target], classes: Mapping[str, RetentionClass], ctx: Context) -> Sequence[Line]:

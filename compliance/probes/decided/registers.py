@@ -11,6 +11,7 @@ from compliance.contracts.probes import Look, Violation
 from compliance.registers.breaches import KEEP, NOTIFY
 from compliance.registers.models import breach, breach_notice
 from compliance.scans import register
+from compliance.scans.models import finding
 from compliance.told import SHA256, Stands, told
 from ingest.events.compliance import ScanImported
 from ingest.events.envelope import at_path
@@ -70,4 +71,13 @@ def scans(look: Look) -> tuple[int, list[Violation]]:
     for id, said in entered.items():
         if id not in hashes and str(said["@timestamp"]) >= since:
             wrong[id] = "was entered, and is gone"
+    mended = look.session.execute(sa.select(finding).where(finding.c.fixed_on.is_not(None))).all()
+    stand: dict[str, tuple[str | None, Stands]] = {
+        one.id: (one.fixed_event, {"onepay.compliance.finding": one.id, "onepay.report.period": one.fixed_on})
+        for one in mended
+    }
+    untold = stand.keys() - told(look.session, stand)
+    for one in mended:
+        if one.id in untold:
+            wrong.setdefault(one.scan_id, "has a finding that no event says was mended")
     return len(hashes), [Violation(component="scans", object_id=id, says=says) for id, says in wrong.items()]

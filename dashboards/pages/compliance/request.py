@@ -221,11 +221,10 @@ def _line(one: Item, classes: Mapping[str, RetentionClass], erases: bool, certif
     else:
         state = ok({"shred": "goes with its key"}.get(one.action or "", "goes"))
     cells: list[Part] = [one.store, html.Span(one.category, className="dim"), f"{one.found:,}", state]
-    ground = certified or (known.ground if known else (one.retention or "–").replace("_", " "))
     if erases:
-        until = f"{one.stays_until}, {ground}" if one.held else "–"
+        until = f"{one.stays_until}, {certified or one.law}" if one.held else "–"
         return [*cells, f"{one.held:,}" if one.held else "–", html.Span(until, className="dim")]
-    return [*cells, html.Span(known.says if known else ground, className="dim")]
+    return [*cells, html.Span(known.says if known else "–", className="dim")]
 
 
 def _left_out(story: Story) -> Part:

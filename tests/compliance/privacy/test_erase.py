@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import zipfile
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -20,7 +23,7 @@ from compliance.privacy.erasure import certificates, deciding, execution
 from compliance.privacy.gate import Gate
 from compliance.privacy.models import request
 from compliance.privacy.request import State
-from ingest.log import checkpoint, merkle, proofs, read
+from ingest.log import checkpoint, merkle, proofs, read, verify
 from ingest.models import body as bodies
 from tests.compliance.privacy.rights import Rights
 from tests.compliance.privacy.test_access import send
@@ -134,7 +137,34 @@ def test_the_last_letter_leads_to_the_certificate(staffed: tuple[Rights, Person,
     for said in (request_id, not_before, body["event"], "Address"):
         assert said in page.text
     assert "app_contact" not in page.text
-    assert rights.house.browser().get("/privacy/certificate/none").status_code == 404
+    for path in ("/privacy/certificate/none", "/privacy/certificate/none/file"):
+        assert rights.house.browser().get(path).status_code == 404
+
+
+def test_the_file_of_a_certificate_is_proven_offline(staffed: tuple[Rights, Person, Person], tmp_path: Path) -> None:
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_file")
+    rights.approved_erasure(amber, officer, dpo)
+    rights.clock.move(timedelta(hours=72))
+    rights.work()
+    letter = next(each for each in rights.letters_to(amber) if "/privacy/certificate/" in each)
+    link = "/privacy/certificate/" + letter.partition("/certificate/")[2].split()[0]
+    assert rights.house.browser().get(f"{link}/file").status_code == 503, "no checkpoint covers it yet"
+    rights.house.arrive()
+    checkpoint.sign(rights.db, rights.house.system.log_key, rights.clock.now())
+    page, answer = rights.house.browser().get(link), rights.house.browser().get(f"{link}/file")
+    assert f'href="{link}/file"' in page.text
+    pack = tmp_path / "certificate.zip"
+    pack.write_bytes(answer.data)
+    assert verify.main([str(pack)]) == 0
+    with zipfile.ZipFile(pack) as files:
+        written = hashlib.sha256(files.read("certificate.json")).hexdigest()
+        said = [json.loads(line)["body"] for line in files.read(verify.BODIES).splitlines()]
+    kinds = {one["event"]["action"]: one for one in said}
+    assert set(kinds) == {"privacy.subject.erased", "privacy.request.completed"}
+    assert written in json.dumps(kinds["privacy.request.completed"])
+    assert written in page.text
+    assert officer.account not in answer.data.decode("latin-1")
 
 
 def test_the_certificate_names_who_decided_and_another_reader_looked(staffed: tuple[Rights, Person, Person]) -> None:

@@ -90,8 +90,7 @@ def test_of_another_there_is_no_page(rights: Rights) -> None:
     rights.work()
     browser = rights.house.browser()
     browser.sign_in(rights.house.people["page_own"])
-    for path in (f"/privacy/requests/{request_id}", f"/privacy/requests/{request_id}/certificate"):
-        assert browser.get(path).status_code == 404
+    assert browser.get(f"/privacy/requests/{request_id}").status_code == 404
     for path in (f"/privacy/requests/{request_id}/copy", f"/privacy/requests/{request_id}/withdraw"):
         assert browser.post(path, {}).status_code == 404
     assert browser.api("GET", f"/privacy/requests/{request_id}").status_code == 404
