@@ -18,7 +18,17 @@ from app.kernel.db import Database
 from app.kernel.errors import Unavailable
 from compliance.catalog.periods import add_months
 from compliance.contracts.planting import plant
-from compliance.contracts.probes import VIOLATIONS_KEPT, Kind, Look, NothingToPlantIn, Probe, Reading, Violation
+from compliance.contracts.probes import (
+    VIOLATIONS_KEPT,
+    Kind,
+    Look,
+    NothingToPlantIn,
+    Probe,
+    Reading,
+    Violation,
+    Window,
+)
+from compliance.engine.reading import is_whole
 from ingest import models
 from ingest.events import catalog
 from ingest.events.auth import LoginFailed
@@ -35,6 +45,9 @@ SEEN_MAX: Final = timedelta(minutes=10)
 COMPARED_MAX: Final = 30_000
 INSUFFICIENT_PRIVILEGE: Final = "42501"
 MONTHS_KEPT: Final = 12
+AT_HAND: Final = timedelta(days=90)
+"""So long the event store answers for what was logged (10.5.1), but for what may still be on its way to it."""
+SHIPPED: Final = timedelta(hours=1)
 AUDITED: Final = ("security", "governance")
 ARRIVED: Final = timedelta(seconds=60)
 _BEYOND: Final = 2**62
@@ -89,7 +102,8 @@ def probes(db: Database) -> tuple[Probe, ...]:
         Probe(
             name="log.retrievable",
             kind=Kind.STATE,
-            asks="Months of the log in the last twelve; wrong is one of which a body is missing, or that was removed.",
+            asks="Months of the log in the last twelve, and events of 90 days; wrong is a month with a body missing or "
+            "removed, and an event that is not in the event store.",
             read=_retrievable,
             plant=_plant_missing,
         ),
@@ -247,7 +261,7 @@ def _plant_flipped(look: Look) -> str:
 
 
 def _retrievable(look: Look) -> Reading:
-    """Count the bodies of every month of sign-ins, access and governance against its entries (10.5.1)."""
+    """Count the bodies of every month of sign-ins, access and governance, and the store, against the log (10.5.1)."""
     since = add_months(look.at, -MONTHS_KEPT)
     units = [one for one in forgetting.units(look.session) if one.class_ in AUDITED and month_end(one.month) > since]
     wrong = []
@@ -264,7 +278,15 @@ def _retrievable(look: Look) -> Reading:
         Violation(component="months", object_id=f"{one.class_} {one.month}", says="was removed before twelve months")
         for one in gone
     ]
-    return Reading(population={"months": len(units) + len(gone)}, violations=wrong, asked={"months": MONTHS_KEPT})
+    lo, hi = (read.first_since(look.session, look.at - age) - 1 for age in (AT_HAND, SHIPPED))
+    if lo < hi and not is_whole(look.session, look.store, Window(lo=lo, hi=hi)):
+        says = f"not each of #{lo + 1} to #{hi} is there, of which none was dropped"
+        wrong.append(Violation(component="store", object_id="event store", says=says))
+    return Reading(
+        population={"months": len(units) + len(gone), "store": hi - lo},
+        violations=wrong,
+        asked={"months": MONTHS_KEPT, "days": AT_HAND.days},
+    )
 
 
 def _bodies_by_class(look: Look, first: int, last: int) -> Mapping[str, int]:

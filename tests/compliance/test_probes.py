@@ -233,6 +233,26 @@ def test_a_violation_that_is_really_there_fails_at_the_next_reading(
     assert set(others) == NOT_ROWS
 
 
+def test_what_the_event_store_lost_of_ninety_days_is_not_at_hand(tmp_path: Path) -> None:
+    clock = StillClock(START)
+    with installed(tmp_path / "home", clock=clock) as made:
+        peopled(made)
+        clock.move(timedelta(hours=2))
+
+        def wrong() -> list[str]:
+            with made.system.db.read() as session:
+                look = look_at(made, session)
+                return [
+                    one.component for one in made.system.controls.parts.probes["log.retrievable"].read(look).violations
+                ]
+
+        assert wrong() == []
+        made.system.store.drop("security", datetime(2026, 12, 1, tzinfo=UTC), {})
+        assert wrong() == ["store"]
+        clock.move(timedelta(days=91))
+        assert wrong() == []
+
+
 def committed(house: Installation, probe: Probe) -> str | None:
     """Plant a violation for good; None where it is not made of rows."""
     system = house.system
