@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy.orm import Session
 
 from app.kernel.errors import Conflict
-from compliance.told import ended
+from compliance.told import Stands, is_told
 from ingest.events.envelope import at_path
+from ingest.events.privacy import RequestCompleted, RetentionCertified
 from ingest.log import read
 
-_PATHS: Final = ("onepay.privacy.sha256", "onepay.retention.sha256")
+_HASH: Final = {RequestCompleted.kind: "onepay.privacy.sha256", RetentionCertified.kind: "onepay.retention.sha256"}
+"""Where the event that completes holds the hash of its certificate, by kind."""
 
 
 class CertificateDiffers(Conflict):
@@ -29,18 +32,20 @@ def logged_hashes(session: Session, event_ids: Collection[str]) -> Mapping[str, 
     return {
         id: str(said)
         for id, document in read.documents(session, event_ids).items()
-        for path in _PATHS
+        for path in _HASH.values()
         if (said := at_path(document, path)) is not None
     }
 
 
-def demand_same(session: Session, object_id: str, event_id: str | None, *, written: str, kept: str) -> None:
-    """Raise `CertificateDiffers` where a certificate hashes to neither what was kept beside it nor what was logged.
+def completes(kind: str, sha256: str, at: datetime) -> Stands:
+    """Return what the event of a kind has to say of a certificate that was written at an instant."""
+    return Stands(kind=kind, says={_HASH[kind]: sha256}, at=at)
+
+
+def demand_same(session: Session, object_id: str, event_id: str | None, stands: Stands, *, is_kept: bool) -> None:
+    """Raise `CertificateDiffers` where a certificate is not what its event completed, or not what is kept beside it.
 
     One without the event that it was completed with is none: that nothing contradicts it proves nothing.
     """
-    known = () if event_id is None else (event_id,)
-    said = logged_hashes(session, known).get(event_id or "")
-    is_told = event_id in ended(session, known) if said is None else said == written
-    if kept != written or not is_told:
+    if not is_kept or not is_told(session, event_id, stands):
         raise CertificateDiffers(object_id=object_id)

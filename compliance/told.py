@@ -1,38 +1,64 @@
-"""What events say of the rows that rest on them, as long as they say anything: a body may end with its month."""
+"""What events say of the rows that rest on them, as long as they say anything: a body may end with its month.
+
+The entry of an event that ended still says of which kind it was and when: it vouches for a row of that kind and instant
+alone, and for nothing that is still to be carried out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any, Final, TypeAlias
+from collections import Counter
+from collections.abc import Callable, Collection, Hashable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ingest import models
 from ingest.events.envelope import at_path
 from ingest.log import forgotten, read
+from ingest.log.read import Entry
 
 SHA256: Final = "onepay.compliance.sha256"
 """Where events about papers, documents and readings hold the hash of what they are about."""
+_ABOUT: Final = timedelta(seconds=1)
+"""So far may the instant of a row and that of its event lie apart."""
 
 
-Stands: TypeAlias = Mapping[str, object]
-"""What an event has to say of a row that rests on it, by the path at which it says so."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stands:
+    """What has to be said of a row that rests on an event: of which kind it is, and what it says, by path.
+
+    `at` is when the row says that it happened. Without it the event has to speak still.
+    """
+
+    kind: str
+    says: Mapping[str, object] = field(default_factory=dict)
+    at: datetime | None = None
 
 
-def ended(session: Session, event_ids: Collection[str]) -> frozenset[str]:
-    """Return those of the events that the log knows and whose body lawfully ended: they say nothing any more."""
+def ended(session: Session, event_ids: Collection[str]) -> Mapping[str, Entry]:
+    """Return the entries of those events that the log knows and whose body lawfully ended: nothing is said by them."""
     sequences = read.sequences_of(session, event_ids)
     bodies = read.bodies_by_sequence(session, sequences.values())
     lacking = sorted(number for number in sequences.values() if number not in bodies)
-    removals, over = forgotten.removals(session) if lacking else [], set[int]()
-    for first in range(0, len(lacking), read.SLICE_MAX):
-        for one in read.entries_of(session, lacking[first : first + read.SLICE_MAX]):
-            if forgotten.covers(removals, one.class_, one.sequence) is not None:
-                over.add(one.sequence)
-    return frozenset(id for id, number in sequences.items() if number in over)
+    removals = forgotten.removals(session) if lacking else []
+    return {
+        one.event_id: one
+        for first in range(0, len(lacking), read.SLICE_MAX)
+        for one in read.entries_of(session, lacking[first : first + read.SLICE_MAX])
+        if forgotten.covers(removals, one.class_, one.sequence) is not None
+    }
+
+
+def fits(entry: Entry | None, kind: str, at: datetime | None) -> bool:
+    """Tell whether an event that ended was of a kind, and of about the instant a row names."""
+    return entry is not None and entry.kind == kind and at is not None and abs(entry.at - at) <= _ABOUT
 
 
 def told(session: Session, rows: Mapping[str, tuple[str | None, Stands]]) -> frozenset[str]:
-    """Return the keys of those rows whose event says what they stand for, or has lawfully ended.
+    """Return the keys of those rows whose event says what they stand for, or has lawfully ended and fits them.
 
     `rows` are (event, what it has to say) by key; a row that names no event, or one that never was, is not told.
     """
@@ -42,14 +68,48 @@ def told(session: Session, rows: Mapping[str, tuple[str | None, Stands]]) -> fro
     return frozenset(
         key
         for key, (event_id, stands) in rows.items()
-        if event_id in over or (event_id in said and _says(said[event_id], stands))
+        if (event_id in said and _says(said[event_id], stands))
+        or fits(over.get(event_id or ""), stands.kind, stands.at)
     )
 
 
 def is_told(session: Session, event_id: str | None, stands: Stands) -> bool:
-    """Tell whether an event says what a row stands for, or has lawfully ended."""
+    """Tell whether an event says what a row stands for, or has lawfully ended and fits it."""
     return bool(told(session, {"": (event_id, stands)}))
 
 
+def has_ended(session: Session, kind: str, at: datetime | None) -> bool:
+    """Tell whether an event of a kind, at about an instant, says nothing any more: for rows that name no event."""
+    if at is None:
+        return False
+    of = models.entry.c
+    query = sa.select(of.event_id).where(of.kind == kind, of.at.between(at - _ABOUT, at + _ABOUT))
+    return bool(ended(session, list(session.scalars(query))))
+
+
+def vouched(
+    session: Session,
+    kind: str,
+    rows: Mapping[str, tuple[Hashable, datetime | None]],
+    *,
+    says: Callable[[Mapping[str, Any]], Hashable],
+) -> frozenset[str]:
+    """Return the keys of those rows of which an event of a kind says exactly that, each event of one row.
+
+    For rows that name no event: `rows` are (what they stand for, when) by key, and `says` reads an event as such. One
+    of which an event of that instant says nothing any more is vouched for, too.
+    """
+    counted, found = Counter(map(says, read.documents_of(session, kind)) if rows else ()), set[str]()
+    for key, (what, at) in rows.items():
+        if counted[what] > 0:
+            counted[what] -= 1
+            found.add(key)
+        elif has_ended(session, kind, at):
+            found.add(key)
+    return frozenset(found)
+
+
 def _says(document: Mapping[str, Any], stands: Stands) -> bool:
-    return all(at_path(document, path) == value for path, value in stands.items())
+    return at_path(document, "event.action") == stands.kind and all(
+        at_path(document, path) == value for path, value in stands.says.items()
+    )

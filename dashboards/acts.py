@@ -7,7 +7,7 @@ Button, fields and place carry the three in their ids, so that a form of one thi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import dash_mantine_components as dmc
@@ -31,6 +31,8 @@ class Deed:
     of: str
     seen: int
     values: Mapping[str, Any]
+    found: Any = None
+    """What was read before, where an act looks at much before it writes."""
 
     def text(self, field: str) -> str:
         """Return what was written into a field, or nothing."""
@@ -45,6 +47,7 @@ class Deed:
 
 
 Does = Callable[[Session, Deed, Context], str]  # calls one service; returns what was done, in words
+Reads = Callable[[Session, Deed, Context], Any]
 
 
 def field(name: str, act: str, of: str, seen: int = 0) -> dict[str, Any]:
@@ -105,8 +108,12 @@ def wire(
     *,
     fields: Sequence[tuple[str, str]] = (),
     answers: bool = False,
+    reads: Reads | None = None,
 ) -> None:
-    """Register an act: `fields` are (name, property); with `answers` those whose names only the form knows too."""
+    """Register an act: `fields` are (name, property); with `answers` those whose names only the form knows too.
+
+    What `reads` returns lies in the deed as `found`: it is read in a transaction of its own, for which no writer waits.
+    """
     about = {"act": act, "of": MATCH, "seen": MATCH}
     states = [State({"field": name, **about}, property_) for name, property_ in fields]
     if answers:
@@ -130,6 +137,9 @@ def wire(
         found = ctx.triggered_id
         deed = Deed(of=str(found["of"]), seen=int(found["seen"]), values=values)
         context = console.sources.context()
+        if reads is not None:
+            with console.sources.read() as session:
+                deed = replace(deed, found=reads(session, deed, context))
         said = console.sources.acted(lambda session: does(session, deed, context))
         guard.done(said)
         set_props("redraw", {"data": {"n": context.new_id("prs"), "close": True}})

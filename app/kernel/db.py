@@ -68,6 +68,12 @@ class StorageFull(Unavailable):
     code = "storage_full"
 
 
+class NotForGood(Unavailable):
+    """This database cannot write over what it deletes; nothing was deleted."""
+
+    code = "not_for_good"
+
+
 class Database:
     """Opens transactions; the only thing that commits.
 
@@ -151,9 +157,14 @@ def dialect_of(session: Session) -> str:
 
 
 def delete_for_good(session: Session) -> None:
-    """Let SQLite write zeros over what this connection deletes, for good; PostgreSQL leaves that to its vacuum."""
-    if dialect_of(session) == "sqlite":
-        session.connection().exec_driver_sql("PRAGMA secure_delete = ON")
+    """Let SQLite write zeros over what this connection deletes, for good; PostgreSQL leaves that to its vacuum.
+
+    Raises `NotForGood` where SQLite does not: then nothing is deleted that was to be gone.
+    """
+    if dialect_of(session) != "sqlite":
+        return
+    if session.connection().exec_driver_sql("PRAGMA secure_delete = ON").scalar_one() != 1:
+        raise NotForGood
 
 
 def insert_once(session: Session, table: sa.Table, *rows: Mapping[str, object]) -> int:

@@ -82,9 +82,11 @@ def remove_what_is_due(system: System, people: dict[str, str], class_: str, sett
 
 def plan(system: System, people: dict[str, str], class_: str) -> runs.Run | None:
     """Count what is due of a class, or return None where nothing is, or a run of it is open."""
+    parts = system.retention
     try:
+        ctx = staff(system, people, "compliance")
         with system.db.begin() as session:
-            return runs.plan(session, class_, staff(system, people, "compliance"), parts=system.retention)
+            return runs.keep(session, runs.count(session, class_, ctx, parts=parts), ctx, parts=parts)
     except (runs.NothingDue, runs.RunOpen):
         return None
 

@@ -27,7 +27,7 @@ from compliance.attest.parts import (
 )
 from compliance.catalog.controls import CHOSEN
 from compliance.catalog.periods import parse
-from ingest.events.compliance import DocumentApproved
+from ingest.events.compliance import DocumentApproved, PaperWithdrawn
 
 APPROVAL: Final = "compliance.risk_analysis"
 PREFIX: Final = "tra"
@@ -104,7 +104,9 @@ def propose(session: Session, draft: Draft, ctx: Context, *, desk: Desk) -> Anal
 def withdraw(session: Session, analysis_id: str, ctx: Context, *, desk: Desk) -> None:
     """Take an analysis back; raises `NotFound` or `PaperMoved`."""
     ctx.actor.require(COMPLIANCE_RISK_PROPOSE)
-    versions.take_back(session, models.risk_analysis, analysis_id, ctx, desk=desk)
+    found = by_id(session, analysis_id)
+    withdrawn = PaperWithdrawn(document=document_of(found), sha256=content_hash(found))
+    versions.take_back(session, models.risk_analysis, analysis_id, withdrawn, ctx, desk=desk)
 
 
 def kind(desk: Desk) -> ApprovalKind:
@@ -114,9 +116,7 @@ def kind(desk: Desk) -> ApprovalKind:
         analysis_id, table = str(payload["analysis"]), models.risk_analysis
         found = by_id(session, analysis_id)
         desk.approvals.take(session, id, APPROVAL, _payload(found), ctx)
-        event = DocumentApproved(
-            document=f"risk_analysis.{found.requirement}", version=found.version, sha256=content_hash(found)
-        )
+        event = DocumentApproved(document=document_of(found), version=found.version, sha256=content_hash(found))
         same = table.c.requirement == found.requirement
         versions.put_in_force(session, table, analysis_id, event, ctx, at="approved_at", replaces=same)
         return f"every {parse(found.frequency).in_words()}, reviewed by {found.review_by:%Y-%m-%d}"
@@ -145,6 +145,11 @@ def listed(session: Session, actor: Actor) -> list[Analysis]:
     seen = versions.seen_by(actor, table, PREFIX, table.c.review_by)
     query = sa.select(table).where(*seen).order_by(table.c.requirement, table.c.version.desc())
     return [_analysis(row) for row in session.execute(query).mappings()]
+
+
+def document_of(found: Analysis) -> str:
+    """Return what names the analysis of a requirement, of which one version stands."""
+    return f"risk_analysis.{found.requirement}"
 
 
 def content_hash(found: Analysis) -> str:

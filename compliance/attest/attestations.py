@@ -33,7 +33,7 @@ from compliance.attest.parts import (
     demand_end,
 )
 from compliance.catalog.controls import PCI, Control
-from ingest.events.compliance import AttestationSigned
+from ingest.events.compliance import AttestationSigned, PaperWithdrawn
 
 APPROVAL: Final = "compliance.attestation"
 PREFIX: Final = "att"
@@ -166,7 +166,9 @@ def asks(control: Control, kind: Kind) -> bool:
 def withdraw(session: Session, paper_id: str, ctx: Context, *, desk: Desk) -> None:
     """Take an attestation back; raises `NotFound` or `PaperMoved`."""
     ctx.actor.require(COMPLIANCE_ATTESTATION_PROPOSE)
-    versions.take_back(session, models.attestation, paper_id, ctx, desk=desk)
+    found = by_id(session, paper_id)
+    withdrawn = PaperWithdrawn(document=document_of(found), sha256=content_hash(found))
+    versions.take_back(session, models.attestation, paper_id, withdrawn, ctx, desk=desk)
 
 
 def kind(desk: Desk) -> ApprovalKind:
@@ -239,7 +241,11 @@ def _files(session: Session, draft: Draft) -> list[str]:
 def _put_in_force(session: Session, paper_id: str, ctx: Context) -> Attestation:
     found = by_id(session, paper_id)
     event = AttestationSigned(
-        control=f"{found.framework} {found.key}", until=found.expires_at, sha256=content_hash(found)
+        control=f"{found.framework} {found.key}",
+        until=found.expires_at,
+        sha256=content_hash(found),
+        document=document_of(found),
+        version=found.version,
     )
     same = _same(found.framework, found.key, found.kind)
     versions.put_in_force(session, models.attestation, paper_id, event, ctx, at="signed_at", replaces=same)
@@ -249,6 +255,11 @@ def _put_in_force(session: Session, paper_id: str, ctx: Context) -> Attestation:
 def _same(framework: str, key: str, kind: Kind) -> sa.ColumnElement[bool]:
     of = models.attestation.c
     return sa.and_(of.framework == framework, of.key == key, of.kind == kind)
+
+
+def document_of(found: Attestation) -> str:
+    """Return what names the paper of a control and kind, of which one version stands."""
+    return f"attestation.{found.framework} {found.key} {found.kind.value}"
 
 
 def content_hash(found: Attestation) -> str:

@@ -109,7 +109,7 @@ def kind(desk: Desk) -> ApprovalKind:
         baseline_id, table = str(payload["baseline"]), models.baseline
         desk.approvals.take(session, id, APPROVAL, _payload(session, baseline_id), ctx)
         name, version = str(payload["name"]), int(payload["version"])
-        event = DocumentApproved(document=f"baseline.{name}", version=version, sha256=str(payload["sha256"]))
+        event = DocumentApproved(document=document_of(name), version=version, sha256=str(payload["sha256"]))
         same = table.c.name == name
         versions.put_in_force(session, table, baseline_id, event, ctx, at="approved_at", replaces=same)
         return f"version {version} of {name.replace('_', ' ')} is in force"
@@ -133,10 +133,20 @@ def in_force(session: Session, name: str) -> Baseline | None:
     """
     table = models.baseline
     row = session.execute(sa.select(table).where(table.c.name == name, table.c.state == IN_FORCE)).one_or_none()
-    if row is None or not told.is_told(session, row.event_id, {told.SHA256: row.sha256}):
+    if row is None or not told.is_told(session, row.event_id, _stands(row)):
         return None
     sha256 = row.sha256 if digest(row.body) == row.sha256 else ""
     return Baseline(name=name, version=row.version, sha256=sha256, body=row.body)
+
+
+def document_of(name: str) -> str:
+    """Return what names a baseline, of which one version stands."""
+    return f"baseline.{name}"
+
+
+def _stands(row: Any) -> told.Stands:  # a row of `baseline`
+    says = {told.SHA256: row.sha256, "onepay.compliance.document": document_of(row.name)}
+    return told.Stands(kind=DocumentApproved.kind, says=says, at=row.approved_at)
 
 
 def documents(session: Session, actor: Actor, *, desk: Desk) -> list[Document]:

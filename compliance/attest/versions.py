@@ -25,6 +25,7 @@ from compliance.attest.parts import (
     PaperMoved,
     PaperOpen,
 )
+from ingest.events.compliance import PaperWithdrawn
 from ingest.events.envelope import Event
 from ingest.log import outbox
 
@@ -85,13 +86,16 @@ def put_in_force(
     change_one(session, waits.values(state=IN_FORCE, event_id=event_id, **{at: ctx.at}), otherwise=PaperMoved)
 
 
-def take_back(session: Session, table: sa.Table, paper_id: str, ctx: Context, *, desk: Desk) -> None:
+def take_back(
+    session: Session, table: sa.Table, paper_id: str, withdrawn: PaperWithdrawn, ctx: Context, *, desk: Desk
+) -> None:
     """Take a paper back, and what waits for a second person with it; raises `NotFound` or `PaperMoved`."""
     found = row_of(session, table, paper_id)
     if found["state"] == PROPOSED and found["approval_id"] is not None:
         desk.approvals.cancel(session, found["approval_id"], ctx)
     stands = sa.update(table).where(table.c.id == paper_id, table.c.state.in_((PROPOSED, IN_FORCE, EXPIRED)))
     change_one(session, stands.values(state=WITHDRAWN), otherwise=PaperMoved)
+    outbox.record(session, withdrawn, ctx)
 
 
 def rejecting(table: sa.Table) -> Callable[[Session, str, State, Context], None]:

@@ -168,7 +168,7 @@ class Observer:
         return (None, None) if row is None else (_said(row.violations, row.total, row.reason), row.ended_at)
 
     def _keep(self, session: Session, probe: Probe, taken: _Taken, seen: Seen, ctx: Context) -> None:
-        table = models.probe
+        table, is_cut = models.probe, self._is_cut(probe, seen)
         is_held = _is_held(probe, taken, seen, ctx.at)
         is_unknown = seen.verdict.state is State.NOT_EVALUABLE and not is_held
         says = _said(reading.named(seen.reading), len(seen.reading.violations), seen.verdict.reason)
@@ -180,17 +180,18 @@ class Observer:
         pace = self._pace(probe.name)
         values: dict[str, Any] = {
             "code_hash": code.code_hash(probe),
-            "observed_at": ctx.at,
             "canary": seen.tested.canary,
             "canary_at": seen.tested.at,
-            # What could not be judged is asked again soon.
-            "due_at": ctx.at + (min(_SOON, pace) if is_unknown else pace),
+            # What could not be judged is asked again soon, and what lies behind a window that was cut, at once.
+            "due_at": ctx.at if is_cut else ctx.at + (min(_SOON, pace) if is_unknown else pace),
             "taken_until": None,
         }
+        if not is_cut:  # until it has caught up, a probe has not looked at what is there now
+            values["observed_at"] = ctx.at
         if not is_held:
             values |= {"state": seen.verdict.state, "reason": seen.verdict.reason}
         is_due = is_hour if is_held else is_news or is_hour or taken.is_new
-        if is_due and (seen.reading.counted or not is_held):
+        if is_cut or (is_due and (seen.reading.counted or not is_held)):
             observation_id = self._seal(session, probe, seen, ctx, controls)
             values |= {"sealed_at": ctx.at, "sealed_hi": seen.window.hi}
             if not is_held:
@@ -202,6 +203,10 @@ class Observer:
             failed = JobFailed(job=f"compliance.probe.{probe.name}", run=ctx.request_id, error_type=seen.error)
             outbox.record(session, failed, ctx)
         settle(session, ctx, parts=self.parts, only={(one.framework, one.key) for one in controls})
+
+    def _is_cut(self, probe: Probe, seen: Seen) -> bool:
+        """Tell whether more of the log may lie behind a window than one reading takes."""
+        return probe.kind is Kind.WINDOW and seen.window.hi - seen.window.lo >= self.parts.settings.window_max
 
     def _seal(self, session: Session, probe: Probe, seen: Seen, ctx: Context, controls: Any) -> str:
         row = {
@@ -250,10 +255,11 @@ def _is_held(probe: Probe, taken: _Taken, seen: Seen, at: datetime) -> bool:
     What happened in a window is not repaired by the next one, so a failure stands for a day. Where nothing happened
     nothing could be wrong: the verdict over the last window in which something did is still the newest there is.
     """
-    if probe.kind is not Kind.WINDOW or taken.is_new or taken.ended_at is None:
+    if probe.kind is not Kind.WINDOW or taken.ended_at is None:
         return False
+    # A probe that was changed answers for itself, and takes back no failure that was seen.
     if seen.verdict.reason is Reason.NO_POPULATION:
-        return taken.state in (State.PASS, State.FAIL)
+        return taken.state is State.FAIL or (taken.state is State.PASS and not taken.is_new)
     return taken.state is State.FAIL and seen.verdict.state is State.PASS and at - taken.ended_at < FAILURE_STANDS
 
 

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from app.kernel import canonical
 from app.kernel.clock import rfc3339
 from compliance import models
-from compliance.told import SHA256, told
+from compliance.told import SHA256, Stands, told
+from ingest.events.compliance import ProbeObserved
 
 OBSERVATION: Final = "onepay.observation.id"
 _AROUND: Final = ("sha256", "event_id")
@@ -33,10 +34,23 @@ def row_hash(row: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode(plain(row))).hexdigest()
 
 
-def intact(session: Session, rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:
-    """Return the ids of those observations that are what their events say; of one whose event ended, what it says."""
-    whole = {row["id"]: row for row in rows if row_hash(row) == row["sha256"]}
-    stand = {id: (row["event_id"], {OBSERVATION: id, SHA256: row["sha256"]}) for id, row in whole.items()}
+def intact(session: Session, rows: Sequence[Mapping[str, Any]], *, are_past: bool = True) -> frozenset[str]:
+    """Return the ids of those observations that are what their events say.
+
+    Of one of the past whose event ended, what it says; what stands now is of today, and has its event.
+    """
+    stand = {
+        row["id"]: (
+            row["event_id"],
+            Stands(
+                kind=ProbeObserved.kind,
+                says={OBSERVATION: row["id"], SHA256: row["sha256"]},
+                at=row["started_at"] if are_past else None,
+            ),
+        )
+        for row in rows
+        if row_hash(row) == row["sha256"]
+    }
     return told(session, stand)
 
 

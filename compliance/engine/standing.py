@@ -96,7 +96,7 @@ def all_of(session: Session, at: datetime, parts: Parts) -> dict[tuple[str, str]
 def rows(session: Session) -> dict[str, ProbeRow]:
     """Return what every probe last saw."""
     kept = sealed.latest(session)
-    intact = sealed.intact(session, list(kept.values()))
+    intact = sealed.intact(session, list(kept.values()), are_past=False)
     return {
         row.name: ProbeRow(
             name=row.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -184,9 +184,16 @@ def deciders(session: Session, found: Request) -> Sequence[str]:
 
 def event_of_state(session: Session, request_id: str, state: State) -> str | None:
     """Return the event that says that a request came to a state, the newest."""
+    told = told_of_state(session, request_id, state)
+    return None if told is None else told[0]
+
+
+def told_of_state(session: Session, request_id: str, state: State) -> tuple[str, datetime] | None:
+    """Return the event that says that a request came to a state, the newest, and when that was."""
     of = request_step.c
-    query = sa.select(of.event_id).where(of.request_id == request_id, of.state == state.value, of.event_id.is_not(None))
-    return session.execute(query.order_by(of.n.desc()).limit(1)).scalar_one_or_none()
+    mine = (of.request_id == request_id) & (of.state == state.value) & of.event_id.is_not(None)
+    row = session.execute(sa.select(of.event_id, of.at).where(mine).order_by(of.n.desc()).limit(1)).one_or_none()
+    return None if row is None else (row.event_id, row.at)
 
 
 def _record_read(session: Session, view: str, subjects: Sequence[str], ctx: Context) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -44,6 +44,8 @@ from ingest.log.shredding import Parts as Shredding
 PASSED: Final = "passed"
 FAILED: Final = "failed"
 KEPT_PROBLEMS: Final = 100
+_HASHED: Final = ("night", "stores", "planted", "found", "left", "held", "problems")
+"""What the event of a night answers for."""
 WHY: Final = "the self-test is over"
 Result = TypeVar("Result")
 
@@ -320,7 +322,7 @@ def _keep(session: Session, night: _Night) -> Run:
         selftest=id_,
         period=body["night"],
         findings=len(night.problems),
-        sha256=crypto.sha256(canonical.encode(body)).hex(),
+        sha256=digest(body),
         outcome=Outcome.FAILURE if night.problems else Outcome.SUCCESS,
     )
     event_id = outbox.record(session, event, ctx)
@@ -338,6 +340,11 @@ def _keep(session: Session, night: _Night) -> Run:
     found = newest(session)
     assert found is not None, "it was written a moment ago"
     return found
+
+
+def digest(row: Mapping[str, Any]) -> str:
+    """Return the hash of what a night found, which its event holds."""
+    return crypto.sha256(canonical.encode({name: row[name] for name in _HASHED})).hex()
 
 
 def newest(session: Session) -> Run | None:

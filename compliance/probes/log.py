@@ -41,7 +41,9 @@ from ingest.store.query import Window as StoreWindow
 
 SIGNED_MAX: Final = timedelta(minutes=10)
 SEEN_MAX: Final = timedelta(minutes=10)
-"""So old may the newest sample of the monitor be, and a signed head that the witness has not seen."""
+"""So old may the newest sample of the monitor be, and the oldest signed head that the witness has not seen."""
+COMPARED_WITHIN: Final = timedelta(hours=26)
+"""Within so long everything is compared, once each night; a log that is watched for less has a night to come."""
 COMPARED_MAX: Final = 30_000
 INSUFFICIENT_PRIVILEGE: Final = "42501"
 MONTHS_KEPT: Final = 12
@@ -207,7 +209,7 @@ def _integrity(look: Look) -> Reading:
         for entry in read.entries(look.session, lo, hi):
             body = bodies.get(entry.sequence)
             if body is None:
-                continue  # lawfully dropped, or archived: what is missing is for the probe of retention
+                continue  # lawfully dropped, or taken: the monitor's rounds tell one from the other
             compared += 1
             if crypto.sha256(body.salt + body.body) != entry.commitment:
                 says = f"the body of #{entry.sequence} is not what was sealed"
@@ -229,12 +231,20 @@ def _found(places: int) -> str:
 
 
 def _is_watched(look: Look) -> bool:
-    """Tell whether the monitor looked lately and the witness saw what was signed; else nobody can say it stands."""
-    seen, age = witness.standing(look.session), rounds.freshness(look.session, look.at)
+    """Tell whether the monitor looked lately and at everything each night, and the witness saw what was signed.
+
+    Else nobody can say that the log stands.
+    """
+    age = rounds.freshness(look.session, look.at)
     if age.sample is None or age.sample > SEEN_MAX:
         return False
-    signed = checkpoint.newest(look.session)
-    return signed is None or look.at - signed.at <= SEEN_MAX or (seen is not None and (seen.size or 0) >= signed.size)
+    begun = rounds.oldest(look.session)
+    is_young = begun is not None and look.at - begun <= COMPARED_WITHIN
+    if not is_young and (age.full is None or age.full > COMPARED_WITHIN):
+        return False
+    seen = witness.standing(look.session)
+    unseen = checkpoint.first_beyond(look.session, seen.size if seen is not None else 0)
+    return unseen is None or look.at - unseen.at <= SEEN_MAX
 
 
 def _slices(size: int, look: Look) -> Sequence[tuple[int, int]]:

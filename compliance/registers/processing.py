@@ -27,6 +27,7 @@ from compliance.retention import policies
 from ingest.events.compliance import DocumentApproved
 from ingest.log import outbox
 
+DOCUMENT: Final = "privacy.register"
 APPROVAL: Final = "privacy.register"
 PROPOSED, APPROVED, SUPERSEDED, REJECTED = "proposed", "approved", "superseded", "rejected"
 REASON_MAX: Final = 500
@@ -100,7 +101,9 @@ def approved(session: Session) -> Approved | None:
     if row is None:
         return None
     body = json.loads(row.body)
-    if not told.is_told(session, row.event_id, {told.SHA256: digest(body)}):
+    says = {told.SHA256: digest(body), "onepay.compliance.document": DOCUMENT}
+    stands = told.Stands(kind=DocumentApproved.kind, says=says, at=row.approved_at)
+    if not told.is_told(session, row.event_id, stands):
         return None
     return Approved(id=row.id, sha256=digest(body), body=body, at=row.approved_at, event_id=row.event_id)
 
@@ -170,7 +173,7 @@ def kind(approvals: Approvals, parts: Registers) -> ApprovalKind:
         number = sa.select(sa.func.count()).select_from(activity_approval).where(of.state != REJECTED)
         version = session.execute(number).scalar_one()
         session.execute(sa.update(activity_approval).where(of.state == APPROVED).values(state=SUPERSEDED))
-        event = DocumentApproved(document="privacy.register", version=version, sha256=digest(body))
+        event = DocumentApproved(document=DOCUMENT, version=version, sha256=digest(body))
         event_id = outbox.record(session, event, ctx)
         change_one(
             session,

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.kernel import crypto
-from compliance.certificates import logged_hashes
+from compliance.certificates import completes, logged_hashes
 from compliance.engine.rerun import number_of
 from compliance.privacy.models import erasure_certificate, request_step
 from compliance.privacy.request import State
@@ -19,7 +19,8 @@ from compliance.reports.document import Cell, Document, Table, minute, seal_at
 from compliance.reports.parts import Making, Reports
 from compliance.retention import execute
 from compliance.retention.models import certificate
-from compliance.told import ended
+from compliance.told import told
+from ingest.events.privacy import RequestCompleted, RetentionCertified
 from ingest.log import read
 
 Body: TypeAlias = Mapping[str, Any]
@@ -119,7 +120,7 @@ def _of_runs(session: Session, making: Making) -> list[Certified]:
     rows = session.execute(query).mappings().all()
     bodies = [row["body"] for row in rows]
     hashes = [execute.digest(body) for body in bodies]
-    return _compared(session, rows, bodies, hashes, [row["event_id"] for row in rows])
+    return _compared(session, RetentionCertified.kind, rows, bodies, hashes, [row["event_id"] for row in rows])
 
 
 def _of_erasures(session: Session, making: Making) -> list[Certified]:
@@ -133,24 +134,29 @@ def _of_erasures(session: Session, making: Making) -> list[Certified]:
         step.state == State.CLOSED.value, step.request_id.in_(query.with_only_columns(of.request_id))
     )
     completed = {row[0]: row[1] for row in session.execute(ended.group_by(step.request_id))}
-    return _compared(session, rows, bodies, hashes, [completed.get(row["request_id"]) for row in rows])
+    events = [completed.get(row["request_id"]) for row in rows]
+    return _compared(session, RequestCompleted.kind, rows, bodies, hashes, events)
 
 
 def _compared(
     session: Session,
+    kind: str,
     rows: Sequence[sa.RowMapping],
     bodies: Sequence[Body],
     hashes: Sequence[str],
     events: Sequence[str | None],
 ) -> list[Certified]:
-    """Return rows with their words; `events` are those that hold the hash of each, `hashes` what its words hash to."""
+    """Return rows with their words; `events` of a kind hold the hash of each, `hashes` are what its words hash to."""
     numbers = read.sequences_of(session, [row["event_id"] for row in rows])
-    known = [one for one in events if one is not None]
-    logged, over = logged_hashes(session, known), ended(session, known)
-    found = []
+    logged = logged_hashes(session, [one for one in events if one is not None])
+    stand = {
+        sha256: (event, completes(kind, sha256, row["at"]))
+        for row, sha256, event in zip(rows, hashes, events, strict=True)
+    }
+    same, found = told(session, stand), []
     for row, body, sha256, event in zip(rows, bodies, hashes, events, strict=True):
         said, number = logged.get(event or ""), numbers.get(row["event_id"])
-        is_same = row["sha256"] == sha256 and (event in over if said is None else said == sha256)
+        is_same = row["sha256"] == sha256 and sha256 in same
         found.append(
             Certified(
                 row=row,

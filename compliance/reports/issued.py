@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from app.kernel import crypto
-from compliance.told import SHA256
+from compliance.told import SHA256, vouched
 from ingest.events.compliance import ReportIssued
 from ingest.events.envelope import at_path
-from ingest.log import forgotten, read
-from ingest.store.columns import month_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +32,9 @@ def whole(files: Sequence[File]) -> str:
 
 def is_told(session: Session, report_id: str, files: Sequence[File], finished_at: datetime | None) -> bool:
     """Tell whether the log says that a report was issued with exactly these files, or says so no more."""
-    for said in read.documents_of(session, ReportIssued.kind):
-        if at_path(said, "onepay.report.id") == report_id:
-            return bool(at_path(said, SHA256) == whole(files))
-    gone = forgotten.months(session, ReportIssued.event_class.value)
-    return finished_at is not None and month_of(finished_at) in gone
+    rows = {report_id: ((report_id, whole(files)), finished_at)}
+    return bool(vouched(session, ReportIssued.kind, rows, says=_issued))
+
+
+def _issued(said: Mapping[str, Any]) -> tuple[object, object]:
+    return at_path(said, "onepay.report.id"), at_path(said, SHA256)

@@ -9,12 +9,11 @@ from sqlalchemy.orm import Session
 
 from compliance.retention.policies import Policy
 from compliance.retention.runs import Run
-from compliance.told import SHA256, is_told
+from compliance.told import SHA256, Stands, has_ended, is_told
 from ingest.events.compliance import DocumentApproved
 from ingest.events.envelope import at_path
 from ingest.events.privacy import RetentionApproved
-from ingest.log import forgotten, read
-from ingest.store.columns import month_of
+from ingest.log import read
 
 Agreed: TypeAlias = Collection[tuple[str, int, str]]
 """Documents with the versions and hashes that people agreed to."""
@@ -33,20 +32,17 @@ def agreed(session: Session) -> Agreed:
 
 
 def is_agreed(session: Session, policy: Policy, told: Agreed) -> bool:
-    """Tell whether a period is what was shipped, or people agreed to exactly that; or did so in a month that ended."""
+    """Tell whether a period is what was shipped, or people agreed to exactly that, in an event that may have ended."""
     if policy.is_shipped or (policy.document, policy.version, policy.hash) in told:
         return True
-    gone = forgotten.months(session, DocumentApproved.event_class.value)
-    return policy.in_force_at is not None and month_of(policy.in_force_at) in gone
+    return has_ended(session, DocumentApproved.kind, policy.in_force_at)
 
 
 def is_approved(session: Session, run: Run) -> bool:
     """Tell whether exactly this plan was let be carried out, by people where it asks them, as the log says."""
-    stands = {
-        "event.action": RetentionApproved.kind,
-        "onepay.retention.run": run.id,
-        "onepay.retention.plan_root": run.root,
-    }
+    says: dict[str, object] = {"onepay.retention.run": run.id, "onepay.retention.plan_root": run.root}
     if run.facts["asks"]:
-        stands |= {"onepay.approval.id": run.approval_id or ""}
-    return is_told(session, run.approved_event, stands)
+        says |= {"onepay.approval.id": run.approval_id or ""}
+    # What is still to be carried out was approved lately: its event speaks.
+    at = None if run.is_open else run.approved_at
+    return is_told(session, run.approved_event, Stands(kind=RetentionApproved.kind, says=says, at=at))

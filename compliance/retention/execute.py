@@ -18,7 +18,7 @@ from app.kernel.clock import rfc3339
 from app.kernel.context import Context
 from app.kernel.errors import Unavailable
 from app.kernel.logs import logger
-from compliance.certificates import demand_same
+from compliance.certificates import completes, demand_same
 from compliance.contracts.personal import PersonalDataSource, Target
 from compliance.retention import decided, keeping, models, policies, runs
 from compliance.retention import holds as legal
@@ -295,7 +295,9 @@ def certificate_of(session: Session, run_id: str) -> Mapping[str, Any] | None:
     row = session.execute(sa.select(table).where(table.c.run_id == run_id)).mappings().one_or_none()
     if row is None:
         return None
-    demand_same(session, run_id, row["event_id"], written=digest(row["body"]), kept=row["sha256"])
+    sha256 = digest(row["body"])
+    stands = completes(RetentionCertified.kind, sha256, row["at"])
+    demand_same(session, run_id, row["event_id"], stands, is_kept=row["sha256"] == sha256)
     return dict(row)
 
 

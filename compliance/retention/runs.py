@@ -110,8 +110,11 @@ class Run:
         return self.state in OPEN
 
 
-def plan(session: Session, class_: str, ctx: Context, *, parts: Retention) -> Run:
-    """Count what is due of a class and keep it as a run; raises `NotFound`, `NothingDue` or `RunOpen`."""
+def count(session: Session, class_: str, ctx: Context, *, parts: Retention) -> Plan:
+    """Count what is due of a class, changing nothing; raises `NotFound`, `NothingDue` or `RunOpen`.
+
+    It looks at all of a class, so it belongs into a transaction that only reads; what comes of it, `keep` writes down.
+    """
     ctx.actor.require(PRIVACY_RUN_PROPOSE)
     policy = policies.in_force(session).get(class_)
     if policy is None:
@@ -120,7 +123,7 @@ def plan(session: Session, class_: str, ctx: Context, *, parts: Retention) -> Ru
     made = plans.make(session, policy, ctx.at, parts=parts)
     if not made.batches or made.total == 0:
         raise NothingDue
-    return _keep(session, made, ctx, parts)
+    return made
 
 
 def propose(session: Session, run_id: str, reason: str, ctx: Context, *, parts: Retention) -> str:
@@ -309,7 +312,12 @@ def expire(session: Session, ctx: Context, *, parts: Retention) -> int:
     return count
 
 
-def _keep(session: Session, made: Plan, ctx: Context, parts: Retention) -> Run:
+def keep(session: Session, made: Plan, ctx: Context, *, parts: Retention) -> Run:
+    """Keep what was counted as a run; raises `RunOpen` where somebody was faster.
+
+    A period or a hold that changed since ends or shortens the run as it is carried out.
+    """
+    ctx.actor.require(PRIVACY_RUN_PROPOSE)
     run_id = ctx.new_id("ret")
     policy = made.policy
     asks = _asks(session, made, ctx.at, parts)

@@ -44,5 +44,6 @@ finding = sa.Table(
     sa.Column("says", sa.Text, nullable=False, info=_OF_SCAN),
     sa.Column("opened_on", sa.Text, nullable=False, info=_T),
     sa.Column("fixed_on", sa.Text, nullable=True, info=_T),
+    sa.Column("fixed_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("fixed_event", sa.Text, nullable=True, info=_T),
 )

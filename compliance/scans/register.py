@@ -297,7 +297,7 @@ def _mend(session: Session, finding_id: str, scan_id: str, on: date, ctx: Contex
     if changed(session, mine.where(table.c.fixed_on.is_(None)).values(fixed_on=on.isoformat())) != 1:
         return False
     event_id = outbox.record(session, FindingMended(finding=finding_id, scan=scan_id, period=on.isoformat()), ctx)
-    session.execute(mine.values(fixed_event=event_id))
+    session.execute(mine.values(fixed_at=ctx.at, fixed_event=event_id))
     return True
 
 

@@ -116,9 +116,23 @@ class Paper(ComplianceEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttestationSigned(Paper):
-    """A person answers for a control; where much hangs on it, a second one agreed."""
+    """A person answers for a control; where much hangs on it, a second one agreed. Of one kind the newest stands."""
 
     kind: ClassVar[str] = "compliance.attestation.signed"
+    document: str | None = ecs("onepay.compliance.document", default=None)
+    version: int | None = ecs("onepay.compliance.version", FieldType.LONG, default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperWithdrawn(ComplianceEvent):
+    """Somebody took back what was signed, by its hash: it says nothing of its control any more."""
+
+    kind: ClassVar[str] = "compliance.paper.withdrawn"
+    types: ClassVar[tuple[str, ...]] = ("change",)
+    strict: ClassVar[bool] = True
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    document: str = ecs("onepay.compliance.document")
+    sha256: str = ecs("onepay.compliance.sha256")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +228,7 @@ KINDS: tuple[type[Event], ...] = (
     ReportIssued,
     SampleDrawn,
     AttestationSigned,
+    PaperWithdrawn,
     ExceptionGranted,
     ExceptionEnded,
     EvidenceUploaded,

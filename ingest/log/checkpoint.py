@@ -242,6 +242,12 @@ def of_size(session: Session, size: int) -> Checkpoint | None:
     return _one(session, sa.select(models.checkpoint).where(models.checkpoint.c.size == size))
 
 
+def first_beyond(session: Session, size: int) -> Checkpoint | None:
+    """Return the smallest checkpoint that is larger than a size, or None where there is none."""
+    of = models.checkpoint.c.size
+    return _one(session, sa.select(models.checkpoint).where(of > size).order_by(of).limit(1))
+
+
 def covering(session: Session, sequence: int) -> Checkpoint | None:
     """Return the newest checkpoint if its tree holds this sequence."""
     found = newest(session)

@@ -219,6 +219,12 @@ def newest(session: Session, kind: Kind | None = None) -> Round | None:
     return Round(**{**values, "findings": tuple(values["findings"])})
 
 
+def oldest(session: Session) -> datetime | None:
+    """Return when the first round was gone that is known of."""
+    first: datetime | None = session.scalar(sa.select(sa.func.min(models.monitor_run.c.at)))
+    return first
+
+
 def broken_since_sound(session: Session) -> list[Round]:
     """Return the rounds that found something which no comparison of everything has found mended, newest first.
 

@@ -167,11 +167,11 @@ def irrecoverable_from(
     return max(ends, default=None)
 
 
-def roll_epoch(ctx: Context, *, parts: Parts, reader: Database | None = None) -> Rolled:
+def roll_epoch(ctx: Context, *, parts: Parts) -> Rolled:
     """Begin a new epoch, wrap every live key under it, and end the older ones; killed at any point, it goes on.
 
     A roll that broke off is ended first and begins no further epoch. Two epochs are valid meanwhile. A key of an epoch
-    is destroyed only once `reader`, another role, counted no key under it; raises `RowsLeft` otherwise.
+    is destroyed only once a transaction that only reads counted no key under it; raises `RowsLeft` otherwise.
     """
     keys, open_keys = parts.keys, parts.keys.epochs
     with keys.db.read() as session:
@@ -188,7 +188,7 @@ def roll_epoch(ctx: Context, *, parts: Parts, reader: Database | None = None) ->
         told = _tell(parts, ctx, SecretRotated, number, old=old, count=_live(keys.db, number))
         if parts.wait is not None:
             parts.wait(told)
-        _end(old, ctx, parts, reader or keys.db)
+        _end(old, ctx, parts)
     return Rolled(epoch=number, rewrapped=moved, ended=tuple(pending))
 
 
@@ -238,10 +238,10 @@ def _moved(session: Session, keys: SubjectKeys, row: Any, old: int, new: int) ->
     )
 
 
-def _end(old: int, ctx: Context, parts: Parts, reader: Database) -> None:
+def _end(old: int, ctx: Context, parts: Parts) -> None:
     """Destroy the key of an epoch under which nothing is left, then say so."""
-    left = _live(reader, old)
-    with reader.read() as session:
+    left = _live(parts.keys.db, old)
+    with parts.keys.db.read() as session:
         fingerprint = session.scalar(sa.select(epoch.c.fingerprint).where(epoch.c.epoch == old))
     if left:
         raise RowsLeft(f"{left} keys are still wrapped under epoch {old}.")

@@ -21,13 +21,21 @@ from compliance.attest.attestations import Draft, Kind
 from compliance.attest.models import attestation, baseline
 from compliance.catalog.controls import PCI
 from compliance.privacy import consent, moving, restrict
-from compliance.privacy.models import consent_receipt, request, request_step, restriction
+from compliance.privacy.models import (
+    consent_receipt,
+    consent_same,
+    objection,
+    request,
+    request_step,
+    restriction,
+)
 from compliance.registers import breach_decision, breach_handling, breaches, processing
 from compliance.registers.breaches import Assessment, Found
-from compliance.registers.models import activity_approval, breach
+from compliance.registers.models import activity_approval, breach, selftest_run
 from compliance.retention import holds, policies
 from compliance.retention.holds import Item
 from compliance.retention.models import hold, hold_item, policy
+from compliance.reviews.models import line
 from compliance.scans import register
 from compliance.scans.models import finding, scan
 from compliance.states import State
@@ -102,6 +110,15 @@ def happened(house: Installation) -> None:
     )
     with system.db.begin() as session:
         register.enter(session, entered, ctx(house, "olga"))
+        for key, statement in (
+            ("12.6.1", "All were trained in autumn"),
+            ("6.2.2", "A course"),
+            ("6.2.2", "Another one"),
+        ):
+            draft = Draft(framework=PCI, key=key, kind=Kind.STATEMENT, statement=f"{statement}, as the list says")
+            made = attestations.propose(session, draft, ctx(house, "olga"), desk=system.desk)
+            if key == "12.6.1":
+                attestations.withdraw(session, made.id, ctx(house, "olga"), desk=system.desk)
     known = Assessment(
         nature="A letter went to the house next door",
         categories=("contact",),
@@ -166,6 +183,42 @@ def a_finding_is_mended(session: Session) -> None:
 
 def a_scan_is_gone(session: Session) -> None:
     session.execute(sa.delete(scan))
+
+
+def a_paper_is_back(session: Session) -> None:
+    session.execute(sa.update(attestation).where(attestation.c.key == "12.6.1").values(state="in_force"))
+
+
+def an_older_paper_is_back(session: Session) -> None:
+    mine = attestation.c.key == "6.2.2"
+    session.execute(sa.update(attestation).where(mine, attestation.c.version == 2).values(state="superseded"))
+    session.execute(sa.update(attestation).where(mine, attestation.c.version == 1).values(state="in_force"))
+
+
+def a_review_kept(session: Session) -> None:
+    values = {"review_id": "rev_x", "source": "roles", "grant_ref": "rol_x", "holder": "acc_x", "what": "dpo"}
+    session.execute(sa.insert(line).values(**values, since=START, decision="keep", decided_at=START))
+
+
+def an_objection_decided(session: Session) -> None:
+    values = {"id": "obj_x", "subject": "acc_x", "purpose": "news", "at": START, "decided_at": START}
+    session.execute(sa.insert(objection).values(**values, decision="compelling_grounds"))
+
+
+def words_said_to_be_the_same(session: Session) -> None:
+    values = {"purpose": "news", "before": "a" * 64, "now": "b" * 64, "approval_id": "apr_x", "at": START}
+    session.execute(sa.insert(consent_same).values(**values))
+
+
+def a_night_that_passed(session: Session) -> None:
+    counts = dict.fromkeys(("stores", "planted", "found", "left"), 1)
+    times = {"night": "2026-11-02", "started_at": START, "ended_at": START}
+    known = {"subject": "acc_x", "held": [], "problems": [], "result": "passed", "event_id": "evt_x"}
+    session.execute(sa.insert(selftest_run).values(id="slf_x", **counts, **times, **known))
+
+
+def letters_left_out(session: Session) -> None:
+    session.execute(sa.update(breach).values(letters_exception="Nobody has to know of this"))
 
 
 def a_hold_keeps_nothing(session: Session) -> None:
@@ -277,6 +330,13 @@ class Undone(Exception):
     [
         (a_baseline_nobody_approved, "papers"),
         (a_register_nobody_approved, "papers"),
+        (a_paper_is_back, "papers"),
+        (an_older_paper_is_back, "papers"),
+        (a_review_kept, "reviews"),
+        (an_objection_decided, "objections"),
+        (words_said_to_be_the_same, "wordings"),
+        (a_night_that_passed, "nights"),
+        (letters_left_out, "breaches"),
         (a_scan_passes, "scans"),
         (a_finding_is_gone, "scans"),
         (a_finding_is_mended, "scans"),

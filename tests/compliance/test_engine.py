@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -27,11 +28,16 @@ from compliance import models
 from compliance.catalog.controls import PCI
 from compliance.contracts.probes import Look, Reading
 from compliance.engine import history, rerun, settle, standing
+from compliance.engine.observe import Observer
 from compliance.engine.sealed import row_hash
 from compliance.engine.standing import Standing
+from compliance.retention import decided
 from compliance.states import Reason, State
+from compliance.told import has_ended
 from ingest import models as log
+from ingest.events.admin import RoleGranted
 from ingest.events.auth import LoginFailed
+from ingest.events.health import JobFailed
 from ingest.log import outbox
 from playbooks.models import incident
 from tests.support.installation import Installation, installed
@@ -145,13 +151,14 @@ def test_a_state_that_was_written_over_is_not_believed(house: Installation, cloc
     assert stands(house, "8.4.1").state is State.FAIL, "it is asked again, whatever was written"
 
 
-@pytest.mark.parametrize("forged", ["none", "another", "row"])
+@pytest.mark.parametrize("forged", ["none", "another", "row", "ended"])
 def test_a_probe_stands_as_its_own_reading_that_lies_as_it_was_sealed(house: Installation, forged: str) -> None:
     observe(house, "identity.dormant")
     take_factor_away(house, START)
     observe(house, "identity.two_factors")
     house.arrive()
     of, kept = models.probe, models.observation
+    ended = over(house) if forged == "ended" else ""
     with house.system.db.begin() as session:
         delete_for_good(session)
         ids = dict(session.execute(sa.select(of.c.name, of.c.observation_id)).all())
@@ -161,14 +168,115 @@ def test_a_probe_stands_as_its_own_reading_that_lies_as_it_was_sealed(house: Ins
             )
             session.execute(sa.delete(kept).where(kept.c.id == row["id"]))
             session.execute(sa.insert(kept).values({**row, "state": "PASS", "violations": [], "total": 0}))
-        named = {"none": None, "another": ids["identity.dormant"], "row": ids["identity.two_factors"]}
+        if forged == "ended":
+            row = dict(session.execute(sa.select(kept).where(kept.c.probe == "identity.dormant")).mappings().one())
+            row |= {"id": "obs_forged", "probe": "identity.two_factors", "event_id": ended}
+            session.execute(sa.insert(kept).values({**row, "sha256": row_hash(row)}))
+        mine = ids["identity.two_factors"]
+        named = {"none": None, "another": ids["identity.dormant"], "row": mine, "ended": "obs_forged"}
         this = sa.update(of).where(of.c.name == "identity.two_factors")
         session.execute(this.values(state="PASS", reason=None, observation_id=named[forged]))
     now = stands(house, "8.4.1")
     assert (now.state, now.reason) == (State.NOT_EVALUABLE, Reason.NOT_AS_SEALED)
     with house.system.db.read() as session:
-        (seen,) = rerun.of_probe(session, "identity.two_factors", READER)
-    assert seen.is_as_sealed is (forged != "row")
+        seen = {one.id: one.is_as_sealed for one in rerun.of_probe(session, "identity.two_factors", READER)}
+    assert seen[str(named["ended" if forged == "ended" else "row"])] is (forged not in ("row", "ended"))
+
+
+def over(house: Installation) -> str:
+    """Return the id of an event of operations whose body ended with its month, as retention leaves it."""
+    system = house.system
+    with system.db.begin() as session:
+        id = outbox.record(session, JobFailed(job="x", run="run_x", error_type="E"), system.context(service("test")))
+    house.arrive()
+    with system.db.begin() as session:
+        entry = session.execute(sa.select(log.entry).where(log.entry.c.event_id == id)).one()
+        place = {"class": "operations", "month": "2026-11", "first": entry.sequence, "last": entry.sequence}
+        done = {"count": 1, "held": 0, "state": "gone", "run": "ret_x", "begun_at": START, "ended_at": START}
+        session.execute(sa.insert(log.forgotten).values({**place, **done}))
+        session.execute(sa.delete(log.body).where(log.body.c.sequence == entry.sequence))
+    return id
+
+
+def test_a_run_rests_on_no_event_of_something_else_that_ended(house: Installation) -> None:
+    ended = over(house)
+    run = SimpleNamespace(
+        id="ret_forged", root="00", facts={"asks": []}, approved_event=ended, approved_at=START, is_open=True
+    )
+    with house.system.db.read() as session:
+        assert not decided.is_approved(session, run)  # type: ignore[arg-type]  # what it reads of a run
+        run.is_open = False
+        assert not decided.is_approved(session, run)  # type: ignore[arg-type]  # as above
+        assert not has_ended(session, "compliance.document.approved", START)
+        assert has_ended(session, JobFailed.kind, START)
+        assert not has_ended(session, JobFailed.kind, START + timedelta(minutes=1))
+
+
+def test_a_probe_reads_on_behind_windows_in_which_nothing_happened_and_says_how_far(
+    house: Installation, clock: StillClock
+) -> None:
+    """A window is cut where it holds too much; a probe that has not caught up has not looked at what is there now."""
+    controls = house.system.controls
+    parts = replace(controls.parts, settings=replace(controls.parts.settings, window_max=10))
+    system, probe = house.system, parts.probes["identity.grants"]
+    slow = Observer(system.db, system.working_store, system.clock, system.ids, parts)
+    ctx = replace(system.context(Actor(id=None, kind=ActorKind.UNKNOWN)), source=Source(ip="198.18.0.9"))
+    with system.db.begin() as session:
+        for _ in range(45):
+            failed = LoginFailed(identifier="0" * 64, step="password", reason="password", new_device=True)
+            outbox.record(session, failed, ctx)
+    house.arrive()
+
+    def row() -> sa.Row[tuple[object, ...]]:
+        with system.db.read() as session:
+            return session.execute(sa.select(models.probe).where(models.probe.c.name == probe.name)).one()
+
+    looks = []
+    while not looks or looks[-1].observed_at is None:
+        clock.move(timedelta(minutes=1))
+        assert slow.observe(probe) is not None
+        looks.append(row())
+        assert len(looks) < 12
+    assert [one.due_at <= clock.now() for one in looks] == [True] * (len(looks) - 1) + [False]
+    assert [one.sealed_hi for one in looks[:3]] == [10, 20, 30]
+    giver = Actor(id="acc_x", kind=ActorKind.STAFF, roles=frozenset({"administrator"}))
+    with system.db.begin() as session:
+        granted = RoleGranted(target="acc_y", target_roles=("analyst",), about=("acc_y",))
+        outbox.record(session, granted, replace(system.context(giver), source=Source(ip="198.18.0.9")))
+    house.arrive()
+    for _ in range(2):
+        clock.move(timedelta(hours=1, minutes=1))
+        assert slow.observe(probe) is not None
+    assert row().state == State.FAIL
+
+
+def test_the_log_is_not_said_to_stand_where_the_witness_is_away_or_no_night_was_compared(
+    house: Installation, clock: StillClock
+) -> None:
+    system = house.system
+
+    def judged(*, away: bool = False) -> State:
+        house.arrive()
+        system.signer.sign(clock.now())
+        if away:
+            with system.db.begin() as session:
+                session.execute(sa.update(log.witness).values(size=seen, missed_since=START, error="away"))
+        system.rounds.sample(clock.now())
+        observe(house, "log.integrity")
+        return stands(house, "10.3.4").state
+
+    assert judged() is State.PASS
+    with system.db.read() as session:
+        seen = session.scalar(sa.select(log.witness.c.size))
+    clock.move(timedelta(minutes=5))
+    assert judged(away=True) is State.PASS, "what was signed a moment ago may be on its way to it"
+    clock.move(timedelta(minutes=11))
+    assert judged(away=True) is State.NOT_EVALUABLE, "however lately something was signed"
+    assert judged() is State.PASS, "it is back"
+    clock.move(timedelta(hours=27))
+    assert judged() is State.NOT_EVALUABLE, "no night was compared"
+    system.rounds.full(clock.now())
+    assert judged() is State.PASS
 
 
 def test_a_dead_worker_shows_by_itself_and_leaves_no_hole(house: Installation, clock: StillClock) -> None:

@@ -86,7 +86,8 @@ def sessions_past(house: Installation, *names: str) -> None:
 
 def planned(house: Installation, class_: str) -> runs.Run:
     with house.system.db.begin() as session:
-        return runs.plan(session, class_, ctx(house, "olga"), parts=house.system.retention)
+        made = runs.count(session, class_, ctx(house, "olga"), parts=house.system.retention)
+        return runs.keep(session, made, ctx(house, "olga"), parts=house.system.retention)
 
 
 def approved(house: Installation, run: runs.Run, *names: str) -> None:
@@ -406,7 +407,8 @@ def test_a_hold_between_two_batches_keeps_what_is_left(house: Installation) -> N
     sessions_past(house, "olga", "dora")
     single = replace(system.retention, settings=replace(system.retention.settings, batch=1))
     with system.db.begin() as session:
-        run = runs.plan(session, "session", ctx(house, "olga"), parts=single)
+        made = runs.count(session, "session", ctx(house, "olga"), parts=single)
+        run = runs.keep(session, made, ctx(house, "olga"), parts=single)
     approved(house, run, "dora", "dirk")
 
     class Between(Sparing):
@@ -557,8 +559,8 @@ def test_refusals_have_their_codes(house: Installation) -> None:
         propose("five years")
     with pytest.raises(NothingDue):
         planned(house, "session")
-    with pytest.raises(Forbidden), system.db.begin() as session:
-        runs.plan(session, "session", ctx(house, "dora"), parts=system.retention)
+    with pytest.raises(Forbidden), system.db.read() as session:
+        runs.count(session, "session", ctx(house, "dora"), parts=system.retention)
     good = hold_on("claim-1", Item(kind="class", value="session"))
     for wrong in (
         {"case": "Claim 1"},

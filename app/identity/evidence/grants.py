@@ -18,12 +18,11 @@ from app.kernel.access import Actor, ActorKind
 from app.kernel.approvals import ApprovalChanged, State, Verdict
 from compliance.contracts.planting import plant
 from compliance.contracts.probes import Kind, Look, Probe, Reading, Violation
+from compliance.told import has_ended
 from ingest import models as log
 from ingest.events.admin import ApprovalDecided, BootstrapUsed, RoleGranted, RoleRequested
 from ingest.events.envelope import at_path
-from ingest.log.forgotten import months
 from ingest.log.subject_keys import SubjectErased
-from ingest.store.columns import month_of
 from ingest.store.port import walk
 from ingest.store.query import And, Eq, In, Search
 from ingest.store.query import Window as StoreWindow
@@ -123,7 +122,6 @@ def _held(look: Look, *, parts: Identity) -> Reading:
     ids = [row.approval_id for row in grants if row.approval_id is not None]
     approvals = {row.id: row for row in look.session.execute(sa.select(approval).where(approval.c.id.in_(ids)))}
     agreed = approval_rows.agreed(look.session, ids)
-    gone = months(look.session, ApprovalDecided.event_class.value)
     first = _bootstrapped(look.session, grants)
     wrong = []
     for row in grants:
@@ -137,7 +135,7 @@ def _held(look: Look, *, parts: Identity) -> Reading:
             says = "names an approval that there is not"
         else:
             asked = approvals[row.approval_id]
-            is_untold = asked.decided_at is not None and month_of(asked.decided_at) in gone
+            is_untold = has_ended(look.session, ApprovalDecided.kind, asked.decided_at)
             says = _differs(row, asked, None if is_untold else agreed.get(row.approval_id, frozenset()), parts)
         if says is not None:
             wrong.append(Violation(component=row.role, object_id=row.id, says=says))

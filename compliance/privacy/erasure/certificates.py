@@ -17,7 +17,7 @@ from app.kernel.clock import rfc3339
 from app.kernel.context import Context
 from app.kernel.errors import NotFound
 from compliance.catalog.retention import RetentionClass
-from compliance.certificates import demand_same
+from compliance.certificates import completes, demand_same
 from compliance.privacy import moving, recipients, requests
 from compliance.privacy.collecting import NOT_SEARCHED
 from compliance.privacy.erasure import batches, planning, staying
@@ -88,7 +88,8 @@ def _certificate_of(session: Session, request_id: str) -> Certificate | None:
     data = row.body.encode()
     sha256 = crypto.sha256(data).hex()
     completed = requests.event_of_state(session, request_id, State.CLOSED)
-    demand_same(session, request_id, completed, written=sha256, kept=row.sha256)
+    stands = completes(RequestCompleted.kind, sha256, row.at)
+    demand_same(session, request_id, completed, stands, is_kept=row.sha256 == sha256)
     return Certificate(body=json.loads(data), data=data, sha256=sha256, completed=completed)
 
 

@@ -8,7 +8,7 @@ from app.kernel.errors import Conflict
 from compliance.privacy import requests
 from compliance.privacy.erasure import certificates
 from compliance.privacy.request import FOLLOWING, Request, State
-from compliance.told import is_told
+from compliance.told import Stands, is_told
 from ingest.events.privacy import RequestApproved
 
 
@@ -33,10 +33,12 @@ def demand(session: Session, found: Request) -> None:
 
 
 def _is_approved(session: Session, found: Request) -> bool:
-    stands = {
-        "event.action": RequestApproved.kind,
+    says = {
         "onepay.request.id": found.id,
         "onepay.approval.id": found.approval_id or "",
         "onepay.subject.id": [found.subject],
     }
-    return is_told(session, requests.event_of_state(session, found.id, State.WAITING), stands)
+    # What is still to be carried out was approved lately: its event speaks.
+    event_id, at = requests.told_of_state(session, found.id, State.WAITING) or (None, None)
+    stands = Stands(kind=RequestApproved.kind, says=says, at=at if found.state is State.CLOSED else None)
+    return is_told(session, event_id, stands)

@@ -1,8 +1,8 @@
-"""Receipts of consent, each with the event in which that person gave or withdrew exactly that."""
+"""Consents: receipts, words that were agreed to be the same, and objections, each with the event that says so."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -10,9 +10,11 @@ from sqlalchemy.orm import Session
 
 from compliance.contracts.probes import Look, Violation
 from compliance.privacy.consent import GIVEN
-from compliance.privacy.models import consent_receipt
-from compliance.told import Stands, told
-from ingest.events.privacy import ConsentGiven, ConsentWithdrawn
+from compliance.privacy.models import consent_receipt, consent_same, objection
+from compliance.told import Stands, told, vouched
+from ingest.events.admin import ApprovalExecuted
+from ingest.events.envelope import at_path
+from ingest.events.privacy import ConsentGiven, ConsentWithdrawn, ObjectionDecided
 
 _AT_ONCE: Final = 1_000
 
@@ -47,9 +49,34 @@ def _invented(session: Session, rows: Sequence[Any]) -> Iterator[Violation]:
 
 def _stands(row: Any) -> Stands:  # a row of `consent_receipt`
     kind = ConsentGiven if row.action == GIVEN else ConsentWithdrawn
-    return {
-        "event.action": kind.kind,
+    says = {
         "onepay.consent.purpose": row.purpose,
         "onepay.consent.text_hash": row.sha256,
         "onepay.subject.id": [row.subject],
     }
+    return Stands(kind=kind.kind, says=says, at=row.at)
+
+
+def wordings(look: Look) -> tuple[int, list[Violation]]:
+    """Count the texts that were agreed to say the same, and find those that nobody agreed to."""
+    rows = look.session.execute(sa.select(consent_same)).all()
+    stand = {f"{row.purpose} {row.before[:8]} {row.now[:8]}": (row.approval_id, row.at) for row in rows}
+    told = vouched(look.session, ApprovalExecuted.kind, stand, says=lambda said: at_path(said, "onepay.approval.id"))
+    says = "are held to say the same, and nobody is told to have agreed"
+    wrong = sorted(stand.keys() - told)
+    return len(rows), [Violation(component="wordings", object_id=one, says=says) for one in wrong]
+
+
+def objections(look: Look) -> tuple[int, list[Violation]]:
+    """Count the objections that were decided, and find those of which no event says so."""
+    rows = look.session.execute(sa.select(objection).where(objection.c.decision.is_not(None))).all()
+    stand = {row.id: ((row.subject, row.purpose, row.decision), row.decided_at) for row in rows}
+    told = vouched(look.session, ObjectionDecided.kind, stand, says=_decision)
+    says = "stands as decided, and no event says so"
+    wrong = sorted(stand.keys() - told)
+    return len(rows), [Violation(component="objections", object_id=one, says=says) for one in wrong]
+
+
+def _decision(said: Mapping[str, Any]) -> tuple[object, ...]:
+    (subject,) = at_path(said, "onepay.subject.id") or (None,)
+    return subject, at_path(said, "onepay.consent.purpose"), at_path(said, "onepay.privacy.decision")

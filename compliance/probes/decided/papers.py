@@ -1,9 +1,12 @@
-"""Papers that are or were in force, with the event that says they were signed as they lie there."""
+"""Papers that are or were in force: signed as they lie there, never taken back, and the newest of their kind."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -14,33 +17,108 @@ from compliance.attest.parts import EXPIRED, IN_FORCE
 from compliance.contracts.probes import Look, Violation
 from compliance.registers import processing
 from compliance.registers.models import activity_approval
-from compliance.told import SHA256, told
+from compliance.told import SHA256, Stands, told
+from ingest.events.compliance import (
+    AttestationSigned,
+    DocumentApproved,
+    ExceptionEnded,
+    ExceptionGranted,
+    PaperWithdrawn,
+)
+from ingest.events.envelope import at_path
+from ingest.log import read
+
+DOCUMENT = "onepay.compliance.document"
+_STANDS = (IN_FORCE, EXPIRED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Paper:
+    """What a paper stands for: its hash, the event of its signing, and of which document it is a version."""
+
+    id: str
+    kind: str
+    event_id: str | None
+    sha256: str
+    at: datetime | None
+    document: str | None = None
 
 
 def signed(look: Look) -> tuple[int, list[Violation]]:
-    """Count the papers, and find those that no event of their signing names."""
-    papers = _papers(look.session)
-    stand = {paper: (event_id, {SHA256: sha256}) for paper, (event_id, sha256) in papers.items()}
-    says = "stands, and no event says that it was signed as it lies there"
-    wrong = sorted(stand.keys() - told(look.session, stand))
-    return len(papers), [Violation(component="papers", object_id=paper, says=says) for paper in wrong]
+    """Count the papers, and find those that no event of their signing names, and those that stand no more."""
+    papers = list(_papers(look.session))
+    stand = {one.id: (one.event_id, Stands(kind=one.kind, says={SHA256: one.sha256}, at=one.at)) for one in papers}
+    known, over, newest = told(look.session, stand), _over(look.session), _newest(look.session)
+    wrong = []
+    for one in papers:
+        if one.id not in known:
+            says = "stands, and no event says that it was signed as it lies there"
+        elif one.sha256 in over:
+            says = "stands, and was taken back or has ended"
+        elif newest.get(one.document, one.sha256) != one.sha256:
+            says = "stands, and another version of it was signed since"
+        else:
+            continue
+        wrong.append(Violation(component="papers", object_id=one.id, says=says))
+    return len(papers), sorted(wrong, key=lambda one: one.object_id)
 
 
-def _papers(session: Session) -> Mapping[str, tuple[str | None, str]]:
-    """Return the event and the hash of each paper that is or was in force, by its id."""
-    hashes: tuple[tuple[sa.Table, Callable[[str], str]], ...] = (
-        (attestation, lambda id_: attestations.content_hash(attestations.by_id(session, id_))),
-        (exception, lambda id_: exceptions.content_hash(exceptions.by_id(session, id_))),
-        (risk_analysis, lambda id_: analyses.content_hash(analyses.by_id(session, id_))),
-    )
-    found: dict[str, tuple[str | None, str]] = {}
-    for table, hashed in hashes:
-        of = table.c
-        rows = session.execute(sa.select(of.id, of.event_id).where(of.state.in_((IN_FORCE, EXPIRED)))).all()
-        found |= {row.id: (row.event_id, hashed(row.id)) for row in rows}
+def _over(session: Session) -> frozenset[str]:
+    """Return the hashes of what was taken back, and of exceptions that ended."""
+    ends = (*read.documents_of(session, PaperWithdrawn.kind), *read.documents_of(session, ExceptionEnded.kind))
+    return frozenset(str(at_path(said, SHA256)) for said in ends)
+
+
+def _newest(session: Session) -> Mapping[str | None, str]:
+    """Return the hash of each document's version that somebody signed or approved last."""
+    kinds = (AttestationSigned.kind, DocumentApproved.kind)
+    said = (one for kind in kinds for one in read.documents_of(session, kind))
+    return {str(at_path(one, DOCUMENT)): str(at_path(one, SHA256)) for one in said if at_path(one, DOCUMENT)}
+
+
+def _papers(session: Session) -> Iterator[_Paper]:
+    """Yield each paper that is or was in force; of exceptions those that are."""
+    for id in _ids(session, attestation, *_STANDS):
+        signed_ = attestations.by_id(session, id)
+        yield _Paper(
+            **_told(session, attestation, id, "signed_at"),
+            kind=AttestationSigned.kind,
+            sha256=attestations.content_hash(signed_),
+            document=attestations.document_of(signed_),
+        )
+    for id in _ids(session, exception, IN_FORCE):
+        sha256 = exceptions.content_hash(exceptions.by_id(session, id))
+        yield _Paper(**_told(session, exception, id, "from_at"), kind=ExceptionGranted.kind, sha256=sha256)
+    for id in _ids(session, risk_analysis, *_STANDS):
+        made = analyses.by_id(session, id)
+        yield _Paper(
+            **_told(session, risk_analysis, id, "approved_at"),
+            kind=DocumentApproved.kind,
+            sha256=analyses.content_hash(made),
+            document=analyses.document_of(made),
+        )
     for row in session.execute(sa.select(baseline).where(baseline.c.state == IN_FORCE)):
-        found[row.id] = row.event_id, baselines.digest(row.body)
+        yield _Paper(
+            **_told(session, baseline, row.id, "approved_at"),
+            kind=DocumentApproved.kind,
+            sha256=baselines.digest(row.body),
+            document=baselines.document_of(row.name),
+        )
     of = activity_approval.c
     for row in session.execute(sa.select(activity_approval).where(of.state == processing.APPROVED)):
-        found[row.id] = row.event_id, processing.digest(json.loads(row.body))
-    return found
+        yield _Paper(
+            **_told(session, activity_approval, row.id, "approved_at"),
+            kind=DocumentApproved.kind,
+            sha256=processing.digest(json.loads(row.body)),
+            document=processing.DOCUMENT,
+        )
+
+
+def _ids(session: Session, table: sa.Table, *states: str) -> list[str]:
+    return list(session.scalars(sa.select(table.c.id).where(table.c.state.in_(states)).order_by(table.c.id)))
+
+
+def _told(session: Session, table: sa.Table, id: str, at: str) -> dict[str, Any]:
+    """Return the id of a paper, with the event of its signing and when that was."""
+    row = session.execute(sa.select(table.c.event_id, table.c[at].label("at")).where(table.c.id == id)).one()
+    return {"id": id, "event_id": row.event_id, "at": row.at}

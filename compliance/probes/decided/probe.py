@@ -24,8 +24,12 @@ _PARTS: Final[Mapping[str, Part]] = {
     "requests": requests.moved,
     "restrictions": requests.restrictions,
     "receipts": consents.receipts,
+    "wordings": consents.wordings,
+    "objections": consents.objections,
     "breaches": registers.breaches,
     "scans": registers.scans,
+    "reviews": registers.recertified,
+    "nights": registers.nights,
 }
 
 
@@ -34,8 +38,8 @@ def probe() -> Probe:
     return Probe(
         name="papers.decided",
         kind=Kind.STATE,
-        asks="Papers, periods, holds, runs, requests, restrictions, receipts, breaches and scans; wrong is one that "
-        "stands as no event of its decision says.",
+        asks="Papers, periods, holds, runs, requests, restrictions, consents, objections, breaches, scans, reviews and "
+        "self-tests; wrong is one that stands as no event of its decision says.",
         read=_read,
         plant=_plant,
         empty_means=WhenEmpty.NOT_APPLICABLE,

@@ -1,24 +1,31 @@
-"""Breaches with what was decided and sent about them, and scans as they were entered, each by its event."""
+"""What registers say was decided: breaches, scans, reviews of access and nights of the self-test, by their events."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from compliance.contracts.probes import Look, Violation
-from compliance.registers.breaches import KEEP, NOTIFY
-from compliance.registers.models import breach, breach_notice
+from compliance.privacy import selftest
+from compliance.registers.breach_handling import LEFT_OUT
+from compliance.registers.breaches import KEEP, LETTERS_LEFT_OUT, NOTIFY
+from compliance.registers.models import breach, breach_notice, breach_step, selftest_run
+from compliance.reviews.campaigns import Decision
+from compliance.reviews.models import line
 from compliance.scans import register
 from compliance.scans.models import finding
-from compliance.told import SHA256, Stands, told
-from ingest.events.compliance import ScanImported
+from compliance.told import SHA256, Stands, has_ended, told, vouched
+from ingest.events.admin import AccessRecertified
+from ingest.events.compliance import FindingMended, ScanImported, SelftestCompleted
 from ingest.events.envelope import at_path
-from ingest.events.privacy import BreachAssessed
-from ingest.log import forgotten, read
-from ingest.store.columns import month_of
+from ingest.events.privacy import BreachAssessed, BreachNotified
+from ingest.log import read
 
+SCAN: Final = "onepay.compliance.scan"
 DECISION, BREACH = "onepay.privacy.decision", "onepay.breach.id"
 _LOOKED_FOR: Final = timedelta(days=365)
 """A scan that was entered so lately has not ended by its period."""
@@ -32,12 +39,15 @@ def breaches(look: Look) -> tuple[int, list[Violation]]:
         for said in (read.documents_of(look.session, BreachAssessed.kind) if rows else ())
         if at_path(said, DECISION) in (NOTIFY, KEEP)
     }
-    gone = forgotten.months(look.session, BreachAssessed.event_class.value)
     wrong = {
         row.id: "stands as decided, and nobody is told to have decided so"
         for row in rows
-        if row.decision != decided.get(row.id) and not (row.decided_at and month_of(row.decided_at) in gone)
+        if row.decision != decided.get(row.id) and not has_ended(look.session, BreachAssessed.kind, row.decided_at)
     }
+    left_out = _letters_left_out(look)
+    for row in rows:
+        if row.letters_exception and row.id not in left_out:
+            wrong.setdefault(row.id, "leaves letters out, and nobody is told to have decided so")
     sent = {
         f"{one.breach_id} {one.recipient} {one.phase}": one for one in look.session.execute(sa.select(breach_notice))
     }
@@ -47,37 +57,92 @@ def breaches(look: Look) -> tuple[int, list[Violation]]:
     return len(rows), [Violation(component="breaches", object_id=id, says=says) for id, says in wrong.items()]
 
 
+def _letters_left_out(look: Look) -> frozenset[str]:
+    """Return the breaches of which somebody is told to have decided that nobody is written to."""
+    steps = look.session.execute(sa.select(breach_step).where(breach_step.c.what == LEFT_OUT)).all()
+    says = {one.breach_id: {BREACH: one.breach_id, DECISION: LETTERS_LEFT_OUT} for one in steps}
+    return told(
+        look.session,
+        {
+            one.breach_id: (one.event_id, Stands(kind=BreachAssessed.kind, says=says[one.breach_id], at=one.at))
+            for one in steps
+        },
+    )
+
+
 def _sent(notice: Any) -> Stands:  # a row of `breach_notice`
-    return {
+    says = {
         BREACH: notice.breach_id,
         "onepay.breach.recipient": notice.recipient,
         "onepay.privacy.sha256": notice.sha256,
     }
+    return Stands(kind=BreachNotified.kind, says=says, at=notice.sent_at)
 
 
 def scans(look: Look) -> tuple[int, list[Violation]]:
-    """Count the scans, and find those that are not as they were entered, or are gone."""
+    """Count the scans, and find those that are not as they were entered, or are gone, or have findings that are."""
     hashes = register.hashes(look.session)
-    imported = read.documents_of(look.session, ScanImported.kind)
-    entered = {str(at_path(said, "onepay.compliance.scan")): said for said in imported}
-    gone = forgotten.months(look.session, ScanImported.event_class.value)
-    wrong = {}
-    for id, (sha256, at) in hashes.items():
-        said = entered.get(id)
-        is_told = month_of(at) in gone if said is None else at_path(said, SHA256) == sha256
-        if not is_told:
-            wrong[id] = "is not as it was entered"
+    stand = {id: ((id, sha256), at) for id, (sha256, at) in hashes.items()}
+    untold = stand.keys() - vouched(look.session, ScanImported.kind, stand, says=_entered)
+    wrong = dict.fromkeys(sorted(untold), "is not as it was entered")
     since = f"{look.at - _LOOKED_FOR:%Y-%m-%d}"
-    for id, said in entered.items():
+    for said in read.documents_of(look.session, ScanImported.kind):
+        id = str(at_path(said, SCAN))
         if id not in hashes and str(said["@timestamp"]) >= since:
             wrong[id] = "was entered, and is gone"
-    mended = look.session.execute(sa.select(finding).where(finding.c.fixed_on.is_not(None))).all()
-    stand: dict[str, tuple[str | None, Stands]] = {
-        one.id: (one.fixed_event, {"onepay.compliance.finding": one.id, "onepay.report.period": one.fixed_on})
-        for one in mended
-    }
-    untold = stand.keys() - told(look.session, stand)
-    for one in mended:
-        if one.id in untold:
-            wrong.setdefault(one.scan_id, "has a finding that no event says was mended")
+    for one in _mended(look.session):
+        wrong.setdefault(one.scan_id, "has a finding that no event says was mended")
     return len(hashes), [Violation(component="scans", object_id=id, says=says) for id, says in wrong.items()]
+
+
+def _entered(said: Mapping[str, Any]) -> tuple[object, object]:
+    return at_path(said, SCAN), at_path(said, SHA256)
+
+
+def _mended(session: Session) -> Sequence[Any]:
+    """Return the findings that stand as mended of which no event says so."""
+    rows = session.execute(sa.select(finding).where(finding.c.fixed_on.is_not(None)).order_by(finding.c.id)).all()
+    stand = {one.id: (one.fixed_event, _fixed(one)) for one in rows}
+    known = told(session, stand)
+    return [one for one in rows if one.id not in known]
+
+
+def _fixed(one: Any) -> Stands:  # a row of `finding`
+    says = {"onepay.compliance.finding": one.id, "onepay.report.period": one.fixed_on}
+    return Stands(kind=FindingMended.kind, says=says, at=one.fixed_at)
+
+
+def nights(look: Look) -> tuple[int, list[Violation]]:
+    """Count the nights of the self-test, and find those of which the log says something else."""
+    rows = look.session.execute(sa.select(selftest_run).order_by(selftest_run.c.id)).mappings().all()
+    stand: dict[str, tuple[str | None, Stands]] = {}
+    for row in rows:
+        says = {"onepay.compliance.selftest": row["id"], SHA256: selftest.digest(dict(row))}
+        stand[row["id"]] = row["event_id"], Stands(kind=SelftestCompleted.kind, says=says, at=row["ended_at"])
+    wrong = sorted(stand.keys() - told(look.session, stand))
+    says_ = "is not as it was told"
+    wrong += [row["id"] for row in rows if row["id"] not in wrong and _is_turned(dict(row))]
+    return len(rows), [Violation(component="nights", object_id=id, says=says_) for id in wrong]
+
+
+def _is_turned(row: Mapping[str, Any]) -> bool:
+    """Tell whether a night is said to have passed with problems, or to have failed without."""
+    return bool((row["result"] == selftest.PASSED) is bool(row["problems"]))
+
+
+def recertified(look: Look) -> tuple[int, list[Violation]]:
+    """Count the decisions of reviews of access, and find those that nobody is told to have made."""
+    of = line.c
+    decided = sa.and_(of.decision.is_not(None), of.decision != Decision.GONE.value)
+    rows = look.session.execute(sa.select(line).where(decided).order_by(of.decided_at, of.grant_ref)).all()
+    stand = {
+        f"{one.review_id} {one.source} {one.grant_ref}": ((one.holder, one.decision), one.decided_at) for one in rows
+    }
+    known = vouched(look.session, AccessRecertified.kind, stand, says=_recertified)
+    says = "stands as decided, and no event says so"
+    wrong = sorted(stand.keys() - known)
+    return len(rows), [Violation(component="reviews", object_id=one, says=says) for one in wrong]
+
+
+def _recertified(said: Mapping[str, Any]) -> tuple[object, object]:
+    return at_path(said, "user.target.id"), at_path(said, "onepay.admin.decision")

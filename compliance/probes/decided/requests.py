@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -15,11 +15,10 @@ from compliance.privacy import requests as asked
 from compliance.privacy.erasure import decided
 from compliance.privacy.models import request, request_step, restriction
 from compliance.privacy.request import BEGUN, JOURNAL, Kind, State
-from compliance.told import ended
+from compliance.told import ended, fits, vouched
 from ingest.events.envelope import at_path
 from ingest.events.privacy import RequestCompleted, RequestRefused, RequestStopped, SubjectReleased
-from ingest.log import forgotten, read
-from ingest.store.columns import month_of
+from ingest.log import read
 
 _AT_ONCE: Final = 500
 _ENDS: Final[Mapping[str, str]] = {
@@ -55,22 +54,22 @@ def _moved(session: Session, rows: Sequence[Any]) -> Iterator[Violation]:
     said = read.documents(session, events)
     over = ended(session, [id for id in events if id not in said])
     for row in rows:
-        says = _wrong(session, row, steps[row.id], said, over)
+        past = [step for step in steps[row.id] if fits(over.get(step.event_id), _ENDS.get(step.state, ""), step.at)]
+        says = _wrong(session, row, steps[row.id], said, is_over=bool(past))
         if says is not None:
             yield Violation(component="requests", object_id=row.id, says=says)
 
 
 def _wrong(
-    session: Session, row: Any, steps: Sequence[Any], said: Mapping[str, Mapping[str, Any]], over: frozenset[str]
+    session: Session, row: Any, steps: Sequence[Any], said: Mapping[str, Mapping[str, Any]], *, is_over: bool
 ) -> str | None:
-    """Return what is wrong with where a request stands."""
+    """Return what is wrong with where a request stands; `is_over` where the event of its end says nothing any more."""
     if not steps or steps[-1].state != row.state:
         return "stands where none of its steps brought it"
     told = [said[step.event_id] for step in steps if step.event_id in said]
     about = {(at_path(one, "onepay.request.id"), tuple(at_path(one, "onepay.subject.id") or ())) for one in told}
     if about - {(row.id, (row.subject,))}:
         return "rests on an event about another request or another person"
-    is_over = any(step.event_id in over for step in steps)
     ends = None if row.linked_to or is_over else _ENDS.get(row.state)
     if ends is not None and ends not in {at_path(one, "event.action") for one in told}:
         return f"stands as {row.state}, and no event says so"
@@ -84,18 +83,13 @@ def _wrong(
 
 def restrictions(look: Look) -> tuple[int, list[Violation]]:
     """Count the restrictions that ended, and find those of which no event says so."""
-    of = restriction.c
-    lifted = look.session.execute(sa.select(restriction).where(of.lifted_at.is_not(None)).order_by(of.id)).all()
-    gone = forgotten.months(look.session, SubjectReleased.event_class.value)
-    told = Counter(
-        (at_path(said, "onepay.subject.id")[0], at_path(said, "event.reason"))
-        for said in (read.documents_of(look.session, SubjectReleased.kind) if lifted else ())
-    )
-    wrong = []
-    for row in lifted:
-        key = (row.subject, row.ground)
-        told[key] -= 1
-        if told[key] < 0 and month_of(row.lifted_at) not in gone:
-            says = "has ended, and no event says so"
-            wrong.append(Violation(component="restrictions", object_id=row.id, says=says))
-    return len(lifted), wrong
+    lifted = look.session.execute(sa.select(restriction).where(restriction.c.lifted_at.is_not(None))).all()
+    stand = {row.id: ((row.subject, row.ground), row.lifted_at) for row in lifted}
+    wrong = sorted(stand.keys() - vouched(look.session, SubjectReleased.kind, stand, says=_released))
+    says = "has ended, and no event says so"
+    return len(lifted), [Violation(component="restrictions", object_id=one, says=says) for one in wrong]
+
+
+def _released(said: Mapping[str, Any]) -> tuple[object, object]:
+    (subject,) = at_path(said, "onepay.subject.id") or (None,)
+    return subject, at_path(said, "event.reason")

@@ -8,12 +8,11 @@ from compliance.contracts.probes import Look, Violation
 from compliance.retention import decided, policies
 from compliance.retention import holds as legal
 from compliance.retention import runs as all_runs
-from compliance.retention.holds import ACTIVE, Hold
+from compliance.retention.holds import ACTIVE
+from compliance.told import has_ended
 from ingest.events.envelope import Event, at_path
 from ingest.events.privacy import LegalHoldPlaced, LegalHoldReleased
 from ingest.log import read
-from ingest.log.forgotten import months
-from ingest.store.columns import month_of
 
 CASE, SCOPE = "onepay.hold.case", "onepay.hold.scope_hash"
 _BEGUN: Final = (all_runs.APPROVED, all_runs.EXECUTING, all_runs.VERIFYING, all_runs.CERTIFIED)
@@ -32,7 +31,6 @@ def holds(look: Look) -> tuple[int, list[Violation]]:
     """Count the holds, and find what was placed and is gone or changed, and what nobody released."""
     kept = {one.case: one for one in legal.every(look.session)}
     placed, released = _told(look, LegalHoldPlaced), _told(look, LegalHoldReleased)
-    gone = months(look.session, LegalHoldPlaced.event_class.value)
     found: dict[str, str] = {}
     for case, scope in placed.items():
         if case not in kept and case not in released:
@@ -41,10 +39,11 @@ def holds(look: Look) -> tuple[int, list[Violation]]:
             found[case] = "does not keep what was placed"
     for case, one in kept.items():
         if one.state == ACTIVE:
-            is_told = case in placed or month_of(one.placed_at) in gone
+            is_told = case in placed or has_ended(look.session, LegalHoldPlaced.kind, one.placed_at)
             says = "stands, and nobody is told to have placed it"
         else:
-            is_told = released.get(case) == legal.scope_of(one) or _ended_in(one, gone)
+            is_told = released.get(case) == legal.scope_of(one)
+            is_told = is_told or has_ended(look.session, LegalHoldReleased.kind, one.released_at)
             says = "stands as released, and nobody is told to have agreed"
         if not is_told:
             found.setdefault(case, says)
@@ -62,7 +61,3 @@ def runs(look: Look) -> tuple[int, list[Violation]]:
 def _told(look: Look, kind: type[Event]) -> dict[str, str]:
     """Return the hash of what each case holds, as the events of a kind say; of a case told twice the newest."""
     return {str(at_path(said, CASE)): str(at_path(said, SCOPE)) for said in read.documents_of(look.session, kind.kind)}
-
-
-def _ended_in(one: Hold, gone: frozenset[str]) -> bool:
-    return one.released_at is not None and month_of(one.released_at) in gone

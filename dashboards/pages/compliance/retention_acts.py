@@ -20,6 +20,7 @@ from app.kernel.access import (
 from app.kernel.context import Context
 from compliance.retention import holds, policies, runs
 from compliance.retention.holds import Hold, HoldInvalid, Item, Order
+from compliance.retention.plan import Plan
 from compliance.retention.policies import Policy
 from dashboards import acts
 from dashboards.acts import Deed
@@ -116,7 +117,7 @@ def _first() -> dict[str, Any]:
 def wire(console: Console) -> None:
     """Register every act of the page with the permission that it demands."""
     on, sources, value = partial(acts.wire, console), console.sources, "value"
-    on("retention-plan", PRIVACY_RUN_PROPOSE, partial(_plan, sources))
+    on("retention-plan", PRIVACY_RUN_PROPOSE, partial(_plan, sources), reads=partial(_count, sources))
     on("retention-propose", PRIVACY_RUN_PROPOSE, partial(_propose, sources), fields=[("reason", value)])
     on(
         "hold-place",
@@ -133,11 +134,17 @@ def wire(console: Console) -> None:
     )
 
 
-def _plan(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
+def _count(sources: Sources, session: Session, deed: Deed, ctx: Context) -> Plan | None:
     try:
-        run = runs.plan(session, deed.of, ctx, parts=sources.retention)
+        return runs.count(session, deed.of, ctx, parts=sources.retention)
     except runs.NothingDue:
+        return None
+
+
+def _plan(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
+    if deed.found is None:
         return "Counted: nothing of this class is due"  # a good answer, and no refusal
+    run = runs.keep(session, deed.found, ctx, parts=sources.retention)
     return f"Counted: {run.total:,} would go"
 
 

@@ -12,4 +12,5 @@ min_code = "0001"
 def upgrade() -> None:
     op.create_index("ingest_entry_kind", "ingest_entry", ["kind", "sequence"])
     op.add_column("compliance_finding", sa.Column("fixed_event", sa.Text, nullable=True))
+    op.add_column("compliance_finding", sa.Column("fixed_at", sa.BigInteger, nullable=True))
     op.add_column("compliance_request_item", sa.Column("law", sa.Text, nullable=True))
