@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
@@ -16,6 +16,10 @@ from ingest.log import read
 
 _HASH: Final = {RequestCompleted.kind: "onepay.privacy.sha256", RetentionCertified.kind: "onepay.retention.sha256"}
 """Where the event that completes holds the hash of its certificate, by kind."""
+
+
+ROLES: Final = {"dpo": "data protection officer"}
+"""Roles whose names are no words, as people read them; a certificate keeps the name."""
 
 
 class CertificateDiffers(Conflict):
@@ -35,6 +39,11 @@ def logged_hashes(session: Session, event_ids: Collection[str]) -> Mapping[str, 
         for path in _HASH.values()
         if (said := at_path(document, path)) is not None
     }
+
+
+def deciders(body: Mapping[str, Any]) -> Sequence[str]:
+    """Return in which roles something was decided, in words."""
+    return [ROLES.get(one, one) for one in body.get("decided_by", ())]
 
 
 def completes(kind: str, sha256: str, at: datetime) -> Stands:

@@ -161,7 +161,10 @@ def since_of(session: Session) -> dict[tuple[str, str], datetime]:
 
 
 def changes(session: Session, since: datetime) -> list[Change]:
-    """Return what changed since an instant, what left its place first, then newest; a first reading is no change."""
+    """Return what changed since an instant, the newest first; a first reading is no change.
+
+    What left its place and did not come back stands before all else.
+    """
     of = models.interval
     earlier, first = of.alias("earlier"), history.first_judged().subquery("first")
     rows = session.execute(
@@ -180,7 +183,10 @@ def changes(session: Session, since: datetime) -> list[Change]:
         Change(framework=row.framework, key=row.key, before=State(row.before), after=State(row.state), at=row.from_at)
         for row in rows
     ]
-    return sorted(found, key=lambda one: not one.is_loss)
+    newest: dict[tuple[str, str], Change] = {}
+    for one in found:
+        newest.setdefault((one.framework, one.key), one)
+    return sorted(found, key=lambda one: not (one.is_loss and newest[one.framework, one.key] is one))
 
 
 def strip(found: Sequence[Interval], at: datetime, first: datetime | None, *, days: int = STRIP_DAYS) -> list[Day]:

@@ -20,6 +20,7 @@ from app.kernel.access import (
 )
 from compliance import pressing
 from dashboards import response, triage
+from dashboards.kit import counted_words
 from dashboards.ports import Sources
 from playbooks import deadlines
 from playbooks import incidents as cases
@@ -45,7 +46,8 @@ def around(sources: Sources, viewer: Actor, now: datetime) -> Around:
         dues = [*_security(session, sources, viewer, counts), *_compliance(session, viewer, now, counts)]
     store = sources.lag().get("store", {})
     behind = store.get("behind", 0)
-    banner = None if store.get("ok", True) else f"{behind:,} events are not yet searchable."
+    some = f"{counted_words(behind, 'event')} {'is' if behind == 1 else 'are'} not yet searchable."
+    banner = None if store.get("ok", True) else some
     return Around(counts=counts, deadlines=sorted(dues)[:DEADLINES_SHOWN], banner=banner)
 
 

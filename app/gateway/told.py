@@ -8,10 +8,13 @@ from typing import Final
 from app.kernel import classify
 
 PATH_CHARS_MAX: Final = 512
-# The token after it is a credential, whoever sends it and whatever becomes of the request.
-_LINK: Final = re.compile(r"(?i)(/link/)[^/]+")
+# What stands behind these is a credential, whoever sends it in whatever form and whatever becomes of the request.
+_BEHIND: Final = re.compile(r"((?:^|[^a-z0-9])(?:link|certificate)[^a-z0-9_.-]+).+", re.IGNORECASE | re.DOTALL)
+# A token as we make them, wherever it stands.
+_TOKEN: Final = re.compile(r"(?<![\w-])[\w-]{43}(?![\w-])", re.ASCII)
 
 
 def path(text: str) -> str:
     """Return a path without what is secret in it, cut to what an event holds."""
-    return classify.redact(_LINK.sub(r"\1[token]", text))[0][:PATH_CHARS_MAX]
+    plain = _TOKEN.sub("[token]", _BEHIND.sub(r"\1[token]", text))
+    return classify.redact(plain)[0][:PATH_CHARS_MAX]

@@ -55,11 +55,15 @@ def barred(session: Session, account_id: str, *, is_staff: bool) -> tuple[str, .
     return tuple(session.execute(query).scalars())
 
 
-def refuse_kept(typed: str, hashes: Collection[str], *, is_staff: bool, hasher: Hasher) -> None:
-    """Raise `PasswordRefused` where a new password matches one of the `barred`; slow, so outside of transactions."""
-    if any(hasher.verify(old, typed) for old in hashes):
-        last = "one of your last four passwords" if is_staff else "a password of before"
-        raise PasswordRefused(f"This is {last}. Choose another.")
+def refusal(typed: str, hashes: Collection[str], *, is_staff: bool, hasher: Hasher) -> PasswordRefused | None:
+    """Return why a new password is refused that matches one of the `barred`; slow, so outside of transactions.
+
+    It tells whoever asks that they guessed a password, so nobody is told who has not proven who they are.
+    """
+    if not any(hasher.verify(old, typed) for old in hashes):
+        return None
+    last = "one of your last four passwords" if is_staff else "a password of before"
+    return PasswordRefused(f"This is {last}. Choose another.", param="password")
 
 
 def _move_up(session: Session, account_id: str) -> None:

@@ -20,6 +20,7 @@ from app.identity import (
 from app.identity.accounts import State
 from app.identity.links import LinkClosed, LinkPurpose
 from app.identity.parts import Identity
+from app.identity.passwords import PasswordRefused
 from app.identity.policy import in_words
 from app.identity.stepup import Proof, ProofRefused
 from app.kernel.access import ActorKind
@@ -47,12 +48,24 @@ def ask(session: Session, surface: ActorKind, typed: str, ctx: Context, *, parts
         trial.rollback()
 
 
-def complete(session: Session, token: str, hashed: str, code: str, ctx: Context, *, parts: Identity) -> Proof:
+def complete(
+    session: Session,
+    token: str,
+    hashed: str,
+    code: str,
+    ctx: Context,
+    *,
+    parts: Identity,
+    kept: PasswordRefused | None = None,
+) -> Proof:
     """Demand a code where a factor stands, consume the link, set the password, end every session.
 
     A wrong code is counted, changes nothing else and leaves the link open; the caller demands the proof after the
     transaction. Raises `TooManyAttempts` while the counters of codes are full. A lock the owner set ends; one that
     containment or an administrator set stays. The browser is not signed in by it.
+
+    `kept` is why the password may not be used again. It is raised to whoever has shown a code; of staff without a
+    factor it ends the link, so that a mailed link is worth one guess at the password that guards the other one.
     """
     link = links.look(session, token, ctx, parts=parts)
     if link.purpose is not LinkPurpose.RECOVERY:
@@ -68,7 +81,11 @@ def complete(session: Session, token: str, hashed: str, code: str, ctx: Context,
         raise LinkClosed  # it was disabled since the letter
     if not is_asked and mfa.factors_of(session, found.id):
         return Proof(refusal=ProofRefused(param="code"))  # it was added meanwhile, and is asked for now
+    if kept is not None and (is_asked or found.kind is not ActorKind.STAFF):
+        raise kept
     links.consume(session, token, LinkPurpose.RECOVERY, ctx, parts=parts)
+    if kept is not None:
+        return Proof(refusal=kept)
     links.close_others(session, found.id, LinkPurpose.RECOVERY, ctx)
     # Of staff without a factor the password came by mail alone: it must not open what was mailed as well.
     links.close_others(session, found.id, LinkPurpose.FACTOR, ctx)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from app.identity import accounts, lockout, mfa, sessions
 from app.identity.mfa import CodeRefused
 from app.identity.parts import Identity
+from app.identity.passwords import PasswordRefused
 from app.identity.sessions import NewSession
 from app.kernel.access import SECURITY_OWN_READ, Acr
 from app.kernel.context import Context
@@ -34,7 +35,7 @@ class Proof:
     """
 
     session: NewSession | None = None
-    refusal: ProofRefused | None = None
+    refusal: ProofRefused | PasswordRefused | None = None
 
     def demand(self) -> None:
         """Raise the refusal, after the transaction."""

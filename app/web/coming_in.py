@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import sqlalchemy as sa
 from flask import Blueprint, Response, g, request
 from sqlalchemy.orm import Session
@@ -162,18 +160,19 @@ def _set_password(token: str, found: Link) -> Response:
     _check(form, password, has_factor=has_factor, words=words)
     if has_factor:
         _demand(form, code)
-    if not form.wrong:
-        is_staff = kind is ActorKind.STAFF
-        form.hold("password", partial(kept_passwords.refuse_kept, password, barred, is_staff=is_staff, hasher=hasher))
     if form.wrong:
         return _link_page(found, form, 422)
     try:
+        kept = kept_passwords.refusal(password, barred, is_staff=kind is ActorKind.STAFF, hasher=hasher)
         hashed = hasher.hash(password)
         with parts.db.begin() as session:
-            proof = recovery.complete(session, token, hashed, code, ctx, parts=parts.identity)
+            proof = recovery.complete(session, token, hashed, code, ctx, parts=parts.identity, kept=kept)
         proof.demand()
     except CodeRefused as error:
         form.wrong["code"] = str(error)
+        return _link_page(found, form, 422)
+    except passwords.PasswordRefused as error:
+        form.wrong["password"] = str(error)
         return _link_page(found, form, 422)
     with parts.db.read() as session:
         is_open = accounts.get(session, found.account_id).state is State.ACTIVE

@@ -26,6 +26,7 @@ from app.kernel.errors import Invalid, Unavailable
 from app.web import pages
 from compliance.catalog import purposes
 from compliance.catalog.retention import RetentionClass
+from compliance.certificates import deciders
 from compliance.privacy import (
     consent,
     decisions,
@@ -350,6 +351,7 @@ def last_letter(token: str) -> Response:
         stays=stays,
         instants=instants,
         told=told,
+        deciders=deciders(body),
     )
 
 

@@ -77,7 +77,7 @@ class Target:
     """What erasure or retention does to one row: `delete`, `null` or `shred` its fields, or keep it and by which class.
 
     `key_class` names the key whose destruction shreds, `forced_by` what forces the row to stay, `ended_at` when the
-    time of a row that is due began to run.
+    time of a row that is due began to run, `entries` how many entries it stands for: events of a class are one target.
     """
 
     store: str
@@ -90,6 +90,7 @@ class Target:
     key_class: str | None = None
     forced_by: str | None = None
     ended_at: datetime | None = field(default=None, compare=False)
+    entries: int = field(default=1, compare=False)
 
     @property
     def leaf(self) -> str:

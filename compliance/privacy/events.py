@@ -116,11 +116,10 @@ class EventSource:
             sealed[class_] += any(each["s"] == subject for each in at_path(document, "onepay.personal") or ())
         for class_, events in sorted(counted.items()):
             same: dict[str, Any] = {"store": f"{LOG}.{class_}", "subject": subject, "retention": class_}
-            count = (f"{events} events",)
-            yield Target(id=class_, category="behaviour", action="keep", fields=count, forced_by=class_, **same)
+            yield Target(id=class_, category="behaviour", action="keep", entries=events, forced_by=class_, **same)
             # The key goes even where no event of the class is sealed yet: one may still be waiting for its number.
-            count = (f"{sealed[class_]} events",)
-            yield Target(id=class_, category="free_text", action="shred", fields=count, key_class=class_, **same)
+            opened = sealed[class_]
+            yield Target(id=class_, category="free_text", action="shred", entries=opened, key_class=class_, **same)
 
     def erase(self, session: Session, targets: Sequence[Target], ctx: Context) -> Counter[str]:
         """Do nothing to events: what goes of them goes with the person's key."""

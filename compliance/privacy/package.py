@@ -451,7 +451,7 @@ def _processors(found: Sequence[Processor], notices: Sequence[Notice]) -> str:
     rows = [[one.name, one.does, ", ".join(one.countries), one.transfer or ""] for one in found]
     outside = sorted({country for one in found for country in one.outside})
     said = (
-        f"Outside the European Economic Area: {', '.join(outside)}, by the safeguard named beside it (Art. 46)."
+        f"Outside the European Economic Area: {', '.join(outside)}, by what is named beside it (Art. 45 to 49)."
         if outside
         else "None of them works outside the European Economic Area."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from app.kernel import classify
 from app.kernel.marks import Mark
 from compliance import models
 from compliance.contracts.probes import VIOLATIONS_KEPT, Kind, Look, NothingToPlantIn, Probe, Reading, Violation
+from compliance.engine import sealed
 from ingest import models as log
 from ingest.log import read
 
@@ -26,6 +28,10 @@ OLDER_MAX: Final = 30_000
 TEXTS_MAX: Final = 50_000
 """How many values of one column are looked through, the newest by key, at a reading."""
 NUMBERS: Final = "scanner.card_numbers"
+_LOOKED_AT: Final = 50
+"""Among so many of the newest readings the last one that looked is searched for."""
+_ALL: Final = 2**62
+_BODY: Final = re.compile(r"#\d{1,18}")
 
 
 def probes(tables: Sequence[sa.MetaData]) -> tuple[Probe, ...]:
@@ -49,44 +55,97 @@ def probes(tables: Sequence[sa.MetaData]) -> tuple[Probe, ...]:
 
 
 def _numbers(look: Look, *, tables: Sequence[sa.MetaData]) -> Reading:
-    """Look through the newest, some of the older, and where the reading before this one found a number."""
+    """Look through texts, where a number was found before, the newest bodies, and on among the older ones.
+
+    A reading keeps the names of so many finds. Where there are more it stops among the older bodies, and the next one
+    goes on from there: nothing that was found is passed over.
+    """
     population = {"texts": 0, "bodies": 0}
     wrong: list[Violation] = []
     cut: dict[str, int] = {}
-    older, named = _before(look)
-    for place, id_, text in _texts(look, tables, cut, named):
+    size = read.head(look.session).size
+    before = _before(look)
+    for place, id_, text in _texts(look, tables, cut, before.named):
         population["texts"] += 1
         if population["texts"] % 500 == 0:
             look.deadline.check()
-        if classify.find_card_numbers(text):
+        if classify.holds_card_number(text):
             wrong.append(Violation(component="texts", object_id=f"{place} {id_}", says="holds a card number"))
-    for sequence, body in _bodies(look, older, named):
+    # Also what has fallen out of the newest since, which may hold more than was named.
+    newest = range(max(0, size - BODIES_MAX - OLDER_MAX, min(before.newest, size - BODIES_MAX)), size)
+    turn = _turn(before.reached, newest.start)
+    apart = [one for one in _sequences(before.named) if one not in newest and not any(one in part for part in turn)]
+    for body in read.bodies_by_sequence(look.session, [one + 1 for one in apart]).values():
         population["bodies"] += 1
-        if population["bodies"] % 500 == 0:
-            look.deadline.check()
-        if classify.find_card_numbers(body):
-            wrong.append(Violation(component="bodies", object_id=f"#{sequence}", says="the event holds a card number"))
-        if len(wrong) > 10 * VIOLATIONS_KEPT:
+        wrong += _found(body)
+    for lo in newest[:: read.SLICE_MAX]:
+        for body in read.bodies(look.session, lo, min(lo + read.SLICE_MAX, size)):
+            population["bodies"] += 1
+            wrong += _found(body)
+        look.deadline.check()
+    reached = before.reached
+    for lo, hi in ((lo, min(lo + read.SLICE_MAX, part.stop)) for part in turn for lo in part[:: read.SLICE_MAX]):
+        found = [one for body in read.bodies(look.session, lo, hi) for one in _found(body)]
+        if found and len(wrong) + len(found) > VIOLATIONS_KEPT:
+            wrong += found
             break
-    size = read.head(look.session).size
-    of = {"bodies": f"newest {min(BODIES_MAX, size):,} of {size:,}", "older": [older.start, older.stop]}
+        wrong += found
+        population["bodies"] += hi - lo
+        reached = hi
+        look.deadline.check()
     columns = [f"newest {TEXTS_MAX:,} of {count:,} in {place}" for place, count in cut.items() if count > TEXTS_MAX]
-    return Reading(population=population, violations=wrong, asked={**of, "texts": "; ".join(columns) or "all"})
+    asked = {
+        "bodies": f"newest {len(newest):,} of {size:,}",
+        "newest": newest.start,
+        "older": [part.start for part in turn[:1]] + [reached] if turn else [],
+        "texts": "; ".join(columns) or "all",
+    }
+    return Reading(population=population, violations=wrong, asked=asked)
 
 
-def _before(look: Look) -> tuple[range, Sequence[str]]:
-    """Return the older bodies whose turn it is, and where the newest reading that is kept found a number.
+def _found(body: read.Body) -> list[Violation]:
+    if not classify.find_card_numbers(body.body.decode("utf-8", "replace")):
+        return []
+    return [Violation(component="bodies", object_id=f"#{body.sequence}", says="the event holds a card number")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Before:
+    """Where the last reading began with the newest bodies, how far it came among the older ones, what it named."""
+
+    newest: int = _ALL
+    reached: int = 0
+    named: Sequence[str] = ()
+
+
+def _before(look: Look) -> _Before:
+    """Return what the last reading says that looked, and lies as it was sealed; one that broke off says nothing.
 
     What was found stays named until it is gone from there, also where the turn has gone on.
     """
-    of = models.observation.c
-    query = sa.select(of.asked, of.violations).where(of.probe == NUMBERS).order_by(of.ended_at.desc()).limit(1)
-    last = look.session.execute(query).one_or_none()
-    newest = max(0, read.head(look.session).size - BODIES_MAX)
-    reached = int(last.asked.get("older", (0, 0))[1]) if last else 0
-    first = reached if reached < newest else 0
-    named = [str(one["object_id"]) for one in last.violations] if last else []
-    return range(first, min(first + OLDER_MAX, newest)), named
+    of = models.observation
+    query = sa.select(of).where(of.c.probe == NUMBERS).order_by(of.c.hi.desc(), of.c.id.desc()).limit(_LOOKED_AT)
+    rows = [dict(row) for row in look.session.execute(query).mappings() if "newest" in row["asked"]]
+    whole = sealed.intact(look.session, rows)
+    last = next((row for row in rows if row["id"] in whole), None)
+    if last is None:
+        return _Before()
+    asked = last["asked"]
+    named = [str(one["object_id"]) for one in last["violations"]]
+    return _Before(newest=asked["newest"], reached=asked["older"][-1] if asked["older"] else 0, named=named)
+
+
+def _turn(reached: int, end: int) -> list[range]:
+    """Return the older bodies of one reading: from where the last one came to, and on from the first behind the end."""
+    first = reached if reached < end else 0
+    tail = range(first, min(first + OLDER_MAX, end))
+    head = range(min(OLDER_MAX - len(tail), first))
+    return [part for part in (tail, head) if part]
+
+
+def _sequences(named: Sequence[str]) -> list[int]:
+    """Return which bodies were named, counted from nothing as ranges of the log are."""
+    return sorted({int(one[1:]) - 1 for one in named if _BODY.fullmatch(one)})
 
 
 def _texts(
@@ -121,20 +180,6 @@ def _texts(
 def _is_text(column: sa.Column[Any]) -> bool:
     mark = column.info.get("mark")
     return isinstance(mark, Mark) and mark.category not in IDS and isinstance(column.type, sa.Text | sa.JSON)
-
-
-def _bodies(look: Look, older: range, named: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """Yield the bodies of one reading: those named before, the newest, and the older ones whose turn it is."""
-    size = read.head(look.session).size
-    newest = range(max(0, size - BODIES_MAX), size)
-    again = {int(one[1:]) for one in named if one.startswith("#")}
-    apart = [one for one in again if one - 1 not in newest and one - 1 not in older]
-    for body in read.bodies_by_sequence(look.session, apart).values():
-        yield body.sequence, body.body.decode("utf-8", "replace")
-    for part in (newest, older):
-        for lo in part[:: read.SLICE_MAX]:
-            for body in read.bodies(look.session, lo, min(lo + read.SLICE_MAX, part.stop)):
-                yield body.sequence, body.body.decode("utf-8", "replace")
 
 
 def _plant_number(look: Look) -> str:

@@ -51,6 +51,12 @@ class HoldsNothing(Invalid):
     code = "holds_nothing"
 
 
+class HoldReleased(Conflict):
+    """This hold keeps nothing any more."""
+
+    code = "hold_released"
+
+
 class CaseTaken(Conflict):
     """There is a hold of this case."""
 
@@ -144,6 +150,8 @@ def ask_release(session: Session, hold_id: str, reason: str, ctx: Context, *, ap
     """Ask two others to release a hold; returns the approval's id."""
     ctx.actor.require(PRIVACY_HOLD_RELEASE)
     found = by_id(session, hold_id)
+    if found.state != ACTIVE:
+        raise HoldReleased
     approval = approvals.ask(
         session, APPROVAL, _payload(found), ctx, object_id=hold_id, reason=words.reason(reason, longest=TEXT_MAX)
     )

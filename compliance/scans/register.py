@@ -159,7 +159,7 @@ class Finding:
 def enter(session: Session, draft: Draft, ctx: Context) -> Scan:
     """Enter a scan; raises `ScanInvalid`, `ScanNeedsFile`, and `NotFound` for a file or scan that is not there.
 
-    What a rescan passed is mended: the grave findings there of the scan it follows, by that scan's day.
+    What it passes is mended by its day: the grave findings there of the scans of its kind until then.
     """
     ctx.actor.require(COMPLIANCE_SCAN_WRITE)
     if not ctx.at.date() - timedelta(days=731) <= draft.performed_on <= ctx.at.date():
@@ -214,7 +214,7 @@ def enter(session: Session, draft: Draft, ctx: Context) -> Scan:
         session.execute(sa.insert(models.finding), [{**one, "scan_id": scan_id} for one in findings])
     made = _by_id(session, scan_id)
     assert made is not None, "it was written a moment ago"
-    if made.rescan_of is not None and made.counts:
+    if made.counts:
         _mend_passed(session, made, ctx)
     return made
 
@@ -301,18 +301,15 @@ def _mend(session: Session, finding_id: str, scan_id: str, on: date, ctx: Contex
     return True
 
 
-def _mend_passed(session: Session, rescan: Scan, ctx: Context) -> None:
-    """Mend what kept components from passing in the scans that a rescan follows, where they pass in it."""
-    table, followed, before = models.finding.c, list[str](), rescan.rescan_of
-    while before is not None and before not in followed:
-        followed.append(before)
-        earlier = _by_id(session, before)
-        before = earlier.rescan_of if earlier else None
-    grave = sa.and_(table.scan_id.in_(followed), table.severity.in_(sorted(GRAVE)), table.fixed_on.is_(None))
-    query = sa.select(table.id, table.scan_id, table.component).where(grave).order_by(table.id)
-    for row in session.execute(query).all():
-        if row.component in rescan.passed:
-            _mend(session, row.id, row.scan_id, rescan.performed_on, ctx)
+def _mend_passed(session: Session, made: Scan, ctx: Context) -> None:
+    """Mend what kept components from passing in scans of a kind until this one, where they pass in it."""
+    table, of = models.finding.c, models.scan.c
+    until = sa.and_(of.kind == made.kind.value, of.performed_on <= made.performed_on.isoformat(), of.id != made.id)
+    grave = sa.and_(table.severity.in_(sorted(GRAVE)), table.fixed_on.is_(None))
+    query = sa.select(table.id, table.scan_id, table.component).join(models.scan, of.id == table.scan_id)
+    for row in session.execute(query.where(until, grave).order_by(table.id)).all():
+        if row.component in made.passed:
+            _mend(session, row.id, row.scan_id, made.performed_on, ctx)
 
 
 def _end_of(actor: Actor) -> datetime | None:

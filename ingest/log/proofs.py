@@ -33,6 +33,7 @@ checkpoint        the signed head of the log: origin, size, root
 policy            whose signature is believed; compare its key with the one the operator gave you in another way
 entries.ndjson    what the tree holds of each event: its entry, without the content
 bodies.ndjson     the events themselves, each with the salt of its commitment; personal fields stay encrypted
+certificate.json  if it lies here: what one of the events completed; its SHA-256 is compared with the one in that event
 proofs/           one C2SP tlog-proof an event: the path from its entry to the root
 consistency/      if asked for: that the log begins with an older checkpoint of yours (--older FILE)
 

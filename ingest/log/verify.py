@@ -38,6 +38,7 @@ EVENTS_PRINTED_MAX: Final = 200
 CHECKPOINT, POLICY, ENTRIES, BODIES = "checkpoint", "policy", "entries.ndjson", "bodies.ndjson"
 PROOF = "proofs/{sequence}.tlog-proof"
 CONSISTENCY = "consistency/{old}-{new}"
+CERTIFICATE = "certificate.json"
 UNCHECKED: Final = ("README.txt", "onepay_verify.py")
 
 _LOG_ED25519, _COSIGNATURE_ED25519 = 0x01, 0x04
@@ -370,13 +371,33 @@ def _events(files: Mapping[str, bytes], head: Head, note: bytes, bodies: Mapping
     for sequence, body in bodies.items():
         if sequence not in seen:
             report.failures.append(f"{BODIES} line {body.line}: sequence {sequence} has no entry in the pack")
-    known = {CHECKPOINT, POLICY, ENTRIES, BODIES, *UNCHECKED, *(PROOF.format(sequence=n) for n in seen)}
+    if CERTIFICATE in files:
+        _certificate(files[CERTIFICATE], bodies, report)
+    known = {CHECKPOINT, POLICY, ENTRIES, BODIES, CERTIFICATE, *UNCHECKED, *(PROOF.format(sequence=n) for n in seen)}
     for name in sorted(files.keys() - known):
         if not name.startswith("consistency/"):
             report.lines.append(f"note        {name} is nothing this verifier knows; it proves nothing")
     for name in (name for name in UNCHECKED if name in files):
         report.lines.append(f"note        {name} is covered by no signature; it proves nothing")
     report.lines.append(f"events      {len(seen)} in the pack, of {head.size} in the log")
+
+
+def _certificate(data: bytes, bodies: Mapping[int, _Body], report: Report) -> None:
+    """Compare a certificate that lies in the pack with the hash that the event of its completion holds."""
+    sha256 = hashlib.sha256(data).hexdigest()
+    said: dict[int, str] = {}
+    for number, one in bodies.items():
+        own = one.document.get("onepay")
+        value = _at(own, "privacy", "sha256") if isinstance(own, dict) else None
+        if isinstance(value, str):
+            said[number] = value
+    if not said:
+        report.gaps.append(f"no body in the pack holds the hash of {CERTIFICATE}")
+    elif sha256 in said.values():
+        number = next(number for number, value in said.items() if value == sha256)
+        report.lines.append(f"certificate {CERTIFICATE} is the one that sequence {number} names")
+    else:
+        report.failures.append(f"{CERTIFICATE}: it is not the certificate that the log names")
 
 
 def _path(files: Mapping[str, bytes], head: Head, note: bytes, sequence: int, entry: bytes, report: Report) -> None:

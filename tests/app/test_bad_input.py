@@ -96,7 +96,7 @@ def test_a_broken_report_is_refused(payer: Browser, raw: bytes) -> None:
 @pytest.mark.parametrize(
     ("document", "path"),
     [
-        ("http://localhost:8080/link/secret-token/x?q=1", "/link/[token]/x"),
+        ("http://localhost:8080/link/secret-token/x?q=1", "/link/[token]"),
         ("https://elsewhere.example/private", None),
         ("http://[", None),
     ],

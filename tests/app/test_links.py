@@ -8,8 +8,10 @@ import threading
 import pytest
 import sqlalchemy as sa
 
+from app.gateway import told
 from app.identity import accounts, links, mfa, models, roles, signup
 from app.identity.accounts import State
+from app.kernel import crypto
 from app.kernel.access import IAM_ACCOUNT_INVITE, service
 from ingest.models import outbox
 from tests.support.installation import PASSWORD, Installation
@@ -195,3 +197,50 @@ def test_two_links_to_one_address_open_one_wallet(installation: Installation) ->
         return browser.post(f"/link/{tokens[n]}", form).status_code
 
     assert sorted(together(2, press)) == [303, 422]
+
+
+def test_a_token_of_a_link_is_told_to_nobody_in_whatever_form_it_comes(installation: Installation) -> None:
+    """Each route with a token is known to what tells of addresses, also ones that are added."""
+    token = crypto.token()
+    with_token = [
+        str(rule)
+        for rule in installation.app.url_map.iter_rules()
+        if "<token>" in str(rule)  # of Flask
+    ]
+    assert len(with_token) >= 4
+    for rule in with_token:
+        for made in ("{}", "/{}", "/./{}", "{}\x00", "{}/../x", "{};x", "\\{}", "x{}", "%00/{}", "{}%2Ffile"):
+            path = rule.replace("<token>", made.format(token))
+            assert token not in told.path(path), path
+            assert "short-secret" not in told.path(rule.replace("<token>", made.format("short-secret"))), path
+    assert token not in told.path(f"/elsewhere/{token}/x")
+    for kept in ("/console/compliance/requests/req_01M6DQS9M0STV0NDQRF95BJDC4", "/links", "/static/link.css"):
+        assert told.path(kept) == kept
+
+
+@pytest.mark.parametrize("has_factor", [True, False])
+def test_a_recovery_link_is_no_oracle_of_the_password(installation: Installation, has_factor: bool) -> None:
+    """The password of staff guards the other mailed link: who shows no code is not told which it is."""
+    person = installation.staff(f"oracle-{has_factor}".lower(), roles.ANALYST)
+    if not has_factor:
+        with installation.system.db.begin() as session:
+            session.execute(
+                sa.update(models.factor)
+                .where(models.factor.c.account_id == person.account)
+                .values(removed_at=installation.system.clock.now())
+            )
+    browser = installation.browser()
+    browser.get("/recover?surface=staff")
+    browser.post("/recover", {"email": person.address, "surface": "staff"})
+    path = f"/link/{installation.link_to(person.address)}"
+    browser.get(path)
+    said = "one of your last four passwords"
+    if not has_factor:
+        assert said in browser.post(path, {"password": PASSWORD, "code": ""}).text
+        assert browser.get(path).status_code == 410, "a letter is worth one guess"
+        return
+    assert said not in browser.post(path, {"password": PASSWORD, "code": "000000"}).text
+    assert person.secret is not None
+    refused = browser.post(path, {"password": PASSWORD, "code": installation.code(person.secret)})
+    assert (refused.status_code, said in refused.text) == (422, True)
+    assert browser.get(path).status_code == 200, "whoever showed a code tries another one"

@@ -110,6 +110,8 @@ def happened(house: Installation) -> None:
     )
     with system.db.begin() as session:
         register.enter(session, entered, ctx(house, "olga"))
+        (mended, *_) = register.findings(session, ctx(house, "olga").actor)
+        register.fix(session, mended.id, START.date(), ctx(house, "olga"))
         for key, statement in (
             ("12.6.1", "All were trained in autumn"),
             ("6.2.2", "A course"),
@@ -179,6 +181,11 @@ def a_finding_is_gone(session: Session) -> None:
 
 def a_finding_is_mended(session: Session) -> None:
     session.execute(sa.update(finding).values(fixed_on="2026-11-01"))
+
+
+def a_finding_is_open_again(session: Session) -> None:
+    mine = sa.select(sa.func.min(finding.c.id)).where(finding.c.fixed_on.is_not(None)).scalar_subquery()
+    session.execute(sa.update(finding).where(finding.c.id == mine).values(fixed_on=None, fixed_at=None))
 
 
 def a_scan_is_gone(session: Session) -> None:
@@ -340,6 +347,7 @@ class Undone(Exception):
         (a_scan_passes, "scans"),
         (a_finding_is_gone, "scans"),
         (a_finding_is_mended, "scans"),
+        (a_finding_is_open_again, "scans"),
         (a_scan_is_gone, "scans"),
         (a_hold_keeps_nothing, "holds"),
         (a_hold_ended, "holds"),

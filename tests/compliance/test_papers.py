@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.identity import reminders
 from app.identity.models import account, factor, message, role_grant
@@ -26,6 +28,7 @@ from compliance.attest.baselines import NothingNew
 from compliance.attest.exceptions import Exemption, NothingToExcept
 from compliance.attest.parts import PaperInvalid, PaperMoved, PaperOpen, PaperTooLong
 from compliance.catalog.controls import CHOSEN, PCI
+from compliance.contracts.probes import Look, ProbeOverran, Reading
 from compliance.engine import history, settle, standing
 from compliance.engine.standing import Standing
 from compliance.probes import scanner
@@ -148,7 +151,8 @@ def test_the_approved_matrix_passes_and_an_excluded_pair_fails(house: Installati
     assert stands(house, "7.2.1").reason is Reason.BASELINE_CHANGED
     agree(house, approve_matrix(house), "dora")
     observe(house, "identity.roles")
-    assert stands(house, "7.2.1").state is State.PASS
+    assert stands(house, "7.2.1").reason is Reason.NEVER_ATTESTED, "nobody signed for what no probe looks at"
+    assert {leg.state for leg in stands(house, "7.2.1").legs} == {State.PASS, State.NOT_EVALUABLE}
     assert '"document":"baseline.role_matrix"' in told(house, "compliance.document.approved")[0]
     with house.system.db.begin() as session:
         session.execute(
@@ -386,8 +390,44 @@ def test_a_search_that_looks_at_the_newest_says_of_how_many(
     monkeypatch.setattr(scanner, "BODIES_MAX", 3)
     observe(house, "scanner.card_numbers")
     said = asked(house, "scanner.card_numbers")
-    assert said["bodies"].startswith("newest 3 of ")
+    assert said["bodies"].startswith("newest ")
     assert "newest 1 of 2 in compliance_exception.why" in said["texts"]
+
+
+def breaking(look: Look) -> Reading:
+    raise ProbeOverran
+
+
+def test_a_search_stops_before_it_finds_more_than_it_can_name(
+    house: Installation, clock: StillClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanner, "BODIES_MAX", 1)
+    monkeypatch.setattr(scanner, "VIOLATIONS_KEPT", 2)
+    monkeypatch.setattr(read, "SLICE_MAX", 2)
+    house.arrive()
+    numbers = [1, 2, 3, 5, 8]
+    with house.system.db.begin() as session:
+        whole = read.bodies_by_sequence(session, numbers)
+        for number in numbers:
+            write(session, number, b'{"message":"4111 1111 1111 1111"}')
+    left, turns = {f"#{number}" for number in numbers}, 0
+    while left:
+        observe(house, "scanner.card_numbers")
+        clock.move(timedelta(hours=2))
+        named, turns = set(violations(house, "scanner.card_numbers")), turns + 1
+        assert named, "as long as one is there, one is named"
+        assert named <= left
+        left -= named
+        with house.system.db.begin() as session:
+            for one in named:
+                write(session, int(one[1:]), whole[int(one[1:])].body)
+    assert turns > 1
+    observe(house, "scanner.card_numbers")
+    assert violations(house, "scanner.card_numbers") == []
+
+
+def write(session: Session, number: int, body: bytes) -> None:
+    session.execute(sa.update(log.body).where(log.body.c.sequence == number).values(body=body))
 
 
 def test_a_search_goes_on_among_the_older_and_forgets_no_number_that_is_still_there(
@@ -407,12 +447,17 @@ def test_a_search_goes_on_among_the_older_and_forgets_no_number_that_is_still_th
         bodies = sa.update(log.body).where(log.body.c.sequence == 1)
         session.execute(bodies.values(body=b'{"message":"4111 1111 1111 1111"}'))
     reached = []
-    for _ in range(3):
+    for turn in range(9):
         observe(house, "scanner.card_numbers")
+        if turn == 1:  # a reading that broke off says nothing, and takes nothing back
+            broken = replace(house.system.controls.parts.probes["scanner.card_numbers"], read=breaking)
+            assert house.system.controls.observe(broken) is not None
+            observe(house, "scanner.card_numbers")
         clock.move(timedelta(hours=2))
         reached.append(asked(house, "scanner.card_numbers")["older"])
         assert violations(house, "scanner.card_numbers") == ["#1"]
-    assert reached == [[0, 4], [4, 8], [8, 12]]
+    assert reached[:3] == [[0, 4], [8, 12], [12, 16]]
+    assert any(last < first for first, last in reached), "behind the end it goes on from the beginning"
 
     with house.system.db.begin() as session:
         session.execute(bodies.values(body=whole.body))

@@ -159,9 +159,7 @@ def _reused(db: Database, look: Look, parts: Identity) -> list[Violation]:
         for _ in range(1, kept_passwords.KEPT):
             kept_passwords.store(session, made.account_id, another, look.ctx)
         barred = kept_passwords.barred(session, made.account_id, is_staff=True)
-    try:
-        kept_passwords.refuse_kept(scratch.PASSWORD, barred, is_staff=True, hasher=parts.hasher)
-    except PasswordRefused:
+    if kept_passwords.refusal(scratch.PASSWORD, barred, is_staff=True, hasher=parts.hasher) is not None:
         return []
     return [Violation(component="reuse", object_id="last four", says="the fourth password back may be used again")]
 

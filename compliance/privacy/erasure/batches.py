@@ -16,17 +16,17 @@ from compliance.privacy.models import erasure_target
 
 def cut(planned: Planned, size: int) -> Iterator[dict[str, Any]]:
     """Yield rows of the same kind of work, at most so many at once; credentials and sessions before all else."""
-    grouped: dict[tuple[str, str, str, str, str, tuple[str, ...], str | None], list[str]] = {}
+    grouped: dict[tuple[str, str, str, str, str, tuple[str, ...], str | None], dict[str, int]] = {}
     for source, targets in planned.targets.items():
         for target in targets:
             fields = target.fields if target.action != "delete" else ()
             key = (source, target.store, target.category, target.action, target.forced_by or target.retention, fields)
-            grouped.setdefault((*key, target.key_class), []).append(target.id)
+            grouped.setdefault((*key, target.key_class), {})[target.id] = target.entries
     ordered = sorted(grouped.items(), key=lambda pair: (pair[0][2] != "credential", str(pair[0])))
     for (source, store, category, action, class_, fields, key_class), ids in ordered:
-        unique = list(dict.fromkeys(ids))
-        for first in range(0, len(unique), size):
-            chunk = unique[first : first + size]
+        named = list(ids)
+        for first in range(0, len(named), size):
+            chunk = named[first : first + size]
             yield {
                 "source": source,
                 "store": store,
@@ -36,7 +36,7 @@ def cut(planned: Planned, size: int) -> Iterator[dict[str, Any]]:
                 "retention": class_,
                 "fields": list(fields),
                 "key_class": key_class,
-                "rows": len(chunk),
+                "rows": sum(ids[id] for id in chunk),
             }
 
 

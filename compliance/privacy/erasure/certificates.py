@@ -17,7 +17,7 @@ from app.kernel.clock import rfc3339
 from app.kernel.context import Context
 from app.kernel.errors import NotFound
 from compliance.catalog.retention import RetentionClass
-from compliance.certificates import completes, demand_same
+from compliance.certificates import CertificateDiffers, completes, demand_same
 from compliance.privacy import moving, recipients, requests
 from compliance.privacy.collecting import NOT_SEARCHED
 from compliance.privacy.erasure import batches, planning, staying
@@ -27,7 +27,7 @@ from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Request, State
 from compliance.retention import policies
 from ingest.events.privacy import RequestCompleted
-from ingest.log import proofs, shredding
+from ingest.log import proofs, shredding, verify
 from ingest.log.shredding import Parts as Shredding
 
 LAW: Final = "GDPR Art. 17"
@@ -48,13 +48,16 @@ class Certificate:
 def by_link(session: Session, token: str) -> Certificate | None:
     """Return the certificate that the link of a last letter leads to; None while there is none yet.
 
-    Raises `NotFound` for a link of no letter, and `CertificateDiffers`.
+    Raises `NotFound` for a link of no letter, and `CertificateDiffers`, also where one was written and is gone.
     """
-    found = sa.select(request.c.id).where(request.c.certificate_hash == crypto.sha256(token.encode()))
-    request_id = session.execute(found).scalar_one_or_none()
-    if request_id is None:
+    mine = request.c.certificate_hash == crypto.sha256(token.encode())
+    row = session.execute(sa.select(request.c.id, request.c.state).where(mine)).one_or_none()
+    if row is None:
         raise NotFound
-    return _certificate_of(session, request_id)
+    found = _certificate_of(session, row.id)
+    if found is None and row.state == State.CLOSED.value:
+        raise CertificateDiffers(object_id=row.id)
+    return found
 
 
 def by_request(session: Session, request_id: str) -> Mapping[str, Any]:
@@ -75,7 +78,7 @@ def with_proof(session: Session, token: str, ctx: Context, parts: Privacy) -> by
         raise NotFound
     reader = replace(ctx, actor=service("privacy", LOG_PROOF_READ))
     events = [one for one in (found.body["event"], found.completed) if one is not None]
-    beside = {"certificate.json": found.data}
+    beside = {verify.CERTIFICATE: found.data}
     return proofs.pack(session, events, reader, policy=parts.policy(), beside=beside).data
 
 

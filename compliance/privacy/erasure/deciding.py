@@ -5,7 +5,6 @@ What is approved waits, restricted, until its person cannot call it off any more
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,10 +14,10 @@ from sqlalchemy.orm import Session
 from app.kernel.access import PRIVACY_REQUEST_HANDLE, Actor, ActorKind
 from app.kernel.approvals import Approvals, Verdict
 from app.kernel.context import Context
-from app.kernel.errors import SamePerson, WrongState
+from app.kernel.errors import Conflict, SamePerson, WrongState
 from compliance.privacy import letters, moving, requests, restrict
 from compliance.privacy.erasure import decided, execution, planning
-from compliance.privacy.erasure.planning import GOES, Planned
+from compliance.privacy.erasure.planning import Planned
 from compliance.privacy.models import request
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Kind, Request, State
@@ -27,6 +26,12 @@ from ingest.events.privacy import RequestApproved
 from ingest.log import outbox
 
 ERASURE: Final = "privacy.erasure"
+
+
+class NothingGoes(Conflict):
+    """Nothing would be erased: all of it is kept, by law or by a hold. Refuse it with the reason, or wait."""
+
+    code = "nothing_goes"
 
 
 def prepare(session: Session, ctx: Context, *, parts: Privacy) -> str | None:
@@ -65,6 +70,8 @@ def propose(
     if found.kind is not Kind.ERASURE or found.state is not State.IN_REVIEW:
         raise WrongState
     planned = planning.plan(session, found.subject, parts=parts)
+    if not planned.goes:
+        raise NothingGoes
     planning.show(session, found, planned, ctx)
     moving.move(session, found, State.IN_REVIEW, ctx, note="put before a second person", plan_root=planned.root)
     approval_id = approvals.ask(
@@ -140,7 +147,11 @@ def _start(session: Session, found: Request, ctx: Context, parts: Privacy) -> No
     planned = planning.plan(session, found.subject, parts=parts)
     more = _more_than_approved(session, found, planned)
     if more:
-        _decide_again(session, found, planned, more, ctx, parts)
+        said = ", ".join(each.replace("_", " ") for each in more)
+        why = f"what was approved to stay would go now ({said})"
+        _decide_again(session, found, planned, why, ctx, parts)
+    elif not planned.goes:
+        _decide_again(session, found, planned, "what was approved to go is kept now", ctx, parts)
     else:
         execution.begin(session, found, ctx, parts=parts, planned=planned)
 
@@ -151,18 +162,14 @@ def _more_than_approved(session: Session, found: Request, planned: Planned) -> l
     What ended or came since in a store and category of which something was approved to go is carried out with it.
     """
     stay = {(each.store, each.category) for each in requests.items(session, found.id) if each.found == each.held > 0}
-    goes = {(target.store, target.category) for target in planned.every if target.action in GOES}
-    return sorted({category for _, category in stay & goes})
+    return sorted({category for _, category in stay & planned.goes})
 
 
-def _decide_again(
-    session: Session, found: Request, planned: Planned, more: Sequence[str], ctx: Context, parts: Privacy
-) -> None:
+def _decide_again(session: Session, found: Request, planned: Planned, why: str, ctx: Context, parts: Privacy) -> None:
     """Put an approved erasure back before two people, and say so to its person."""
     planning.show(session, found, planned, ctx)
     restrict.release(session, found.subject, restrict.ERASURE, ctx, request_id=found.id)
-    said = ", ".join(each.replace("_", " ") for each in more)
-    note = f"what was approved to stay would go now ({said}): it is decided again"
+    note = f"{why}: it is decided again"
     values: dict[str, Any] = {"approved_by": None, "approved_root": None, "not_before": None}
     moving.move(session, found, State.IN_REVIEW, ctx, note=note, plan_root=planned.root, **values)
     letters.again_erasure(session, requests.get(session, found.id), ctx, parts=parts)

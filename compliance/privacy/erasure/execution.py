@@ -17,13 +17,13 @@ from app.kernel.context import Context
 from app.kernel.db import Database
 from app.kernel.errors import Conflict
 from compliance.privacy import letters, moving, recipients, requests
-from compliance.privacy.erasure import batches, certificates, holding, planning
+from compliance.privacy.erasure import batches, certificates, holding, planning, staying
 from compliance.privacy.erasure.certificates import LAW
 from compliance.privacy.erasure.planning import GOES, Planned
 from compliance.privacy.models import erasure_target, request
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import JOURNAL, Kind, Request, State
-from compliance.retention import holds
+from compliance.retention import holds, policies
 from compliance.retention.holds import Hold
 from ingest.events.privacy import SubjectErased
 from ingest.log import shredding
@@ -55,12 +55,11 @@ def begin(
 ) -> None:
     """End access and write down, anew, what is to be done; batches follow. `tell` writes the last letter."""
     planned = planned or planning.plan(session, found.subject, parts=parts)
-    goes = {(target.store, target.category) for target in planned.every if target.action in GOES}
-    told = recipients.of_erasure(session, found, goes, ctx, parts=parts)
+    told = recipients.of_erasure(session, found, planned.goes, ctx, parts=parts)
     if tell:
         # While there is an address; the letter is none of the rows that are planned.
-        obstacles = [each for port in parts.obstacles for each in port(session, found.subject)]
-        reached = any("contact" in each.keeps for each in obstacles)
+        classes = policies.kept(session)
+        reached = any(one.category == "contact" and staying.waits(one, classes) for one in planned.every)
         kept, names = planning.stays(session, planned, ctx), [one.name for one in told]
         letters.done_erasure(session, found, kept, names, ctx, is_reached=reached, parts=parts)
     parts.people.shut_out(session, found.subject, ctx)
@@ -150,6 +149,7 @@ def _erased(session: Session, found: Request, classes: Sequence[str], ctx: Conte
         .where(erasure_target.c.request_id == found.id, erasure_target.c.action == "shred")
         .values(done_at=ctx.at, done=erasure_target.c.rows)
     )
+    holding.correct(session, found, ctx, parts)
     event = SubjectErased(request=found.id, classes=tuple(classes), about=(found.subject,))
     moving.move(session, found, State.EXECUTED, ctx, event=event, note="erased; now looked at by another reader")
 

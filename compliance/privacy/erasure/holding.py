@@ -1,42 +1,33 @@
-"""What a legal hold keeps of an erasure that is being carried out, also one that was placed since the plan."""
+"""Holds that are placed while an erasure is carried out: what they keep stays, with the keys that open it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from compliance.contracts.personal import PersonalDataSource, Target
-from compliance.privacy.erasure import batches
+from app.kernel.context import Context
+from compliance.privacy import letters, requests
+from compliance.privacy.erasure import batches, sparing, staying
 from compliance.privacy.erasure.planning import GOES
 from compliance.privacy.erasure.staying import HOLD
-from compliance.privacy.events import LOG
-from compliance.privacy.models import erasure_target
+from compliance.privacy.models import erasure_target, request_item
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Request
-from compliance.retention import holds, keeping
+from compliance.retention import holds, keeping, policies
 from compliance.retention.holds import Hold
-from compliance.retention.keeping import Keeping
 
-"""By what a row stays that a legal hold keeps: its case and reason are for nobody but those who placed it."""
-
-
-def held(
-    session: Session, source: PersonalDataSource, targets: Sequence[Target], keeps: Sequence[Keeping], parts: Privacy
-) -> frozenset[str]:
-    """Return the leaves that a hold keeps: rows, and events that only the key of their class opens."""
-    kept, standing = keeping.leaves(session, source, targets, keeps), [one.hold for one in keeps]
-    return kept | {target.leaf for target in targets if _is_kept_event(target, standing, parts)}
-
-
-def _is_kept_event(target: Target, standing: Sequence[Hold], parts: Privacy) -> bool:
-    is_of_log = target.key_class is not None and target.store == f"{LOG}.{target.id}"
-    return is_of_log and holds.keep_key(standing, parts.store, target.subject, target.id)
+_CORRECTION: Final = (
+    "Since our last letter a claim or a duty came up that keeps some of your data, your address among it, until it is "
+    "settled. The certificate that the last letter leads to names what stays. Then it is erased as well, and we write "
+    "to you once more."
+)
 
 
 def give_way(session: Session, found: Request, parts: Privacy) -> Sequence[Hold]:
-    """Leave what a legal hold keeps, also one that was placed since the plan; asked before each batch (PRV-40).
+    """Leave what a hold keeps that was placed since the plan; asked before each batch (PRV-40).
 
     Returns the holds that stand. If they cannot be read nothing is erased, since the transaction ends here.
     """
@@ -50,13 +41,14 @@ def give_way(session: Session, found: Request, parts: Privacy) -> Sequence[Hold]
     keeps = keeping.of(session, standing, parts.sources)
     for row in session.execute(undone.order_by(of.place)).all():
         targets = batches.targets_of(row, found.subject)
-        leaves = held(session, parts.source(row.source), targets, keeps, parts)
+        leaves = sparing.held(session, parts.source(row.source), targets, keeps, parts)
         stays = [target.id for target in targets if target.leaf in leaves]
         if not stays:
             continue
         free = [target.id for target in targets if target.leaf not in leaves]
         place += 1
-        kept = {**row._mapping, "place": place, "ids": stays, "rows": len(stays), "action": "keep"}
+        count = len(stays) if free else row.rows
+        kept = {**row._mapping, "place": place, "ids": stays, "rows": count, "action": "keep"}
         session.execute(sa.insert(erasure_target).values({**kept, "retention": HOLD}))
         this = (of.request_id == found.id) & (of.place == row.place)
         if free:
@@ -65,6 +57,30 @@ def give_way(session: Session, found: Request, parts: Privacy) -> Sequence[Hold]
             session.execute(sa.delete(erasure_target).where(this))
     _spare_keys(session, found)
     return standing
+
+
+def correct(session: Session, found: Request, ctx: Context, parts: Privacy) -> None:
+    """Say what stays that was to go when the last letter was written: on the request, and to its person if reached."""
+    shown = {(one.store, one.category): one.held for one in requests.items(session, found.id)}
+    kept: dict[tuple[str, str], list[Any]] = {}
+    for row in batches.rows_of(session, found.id):
+        if row.action == "keep":
+            kept.setdefault((row.store, row.category), []).append(row)
+    more = {at: rows for at, rows in kept.items() if sum(row.rows for row in rows) > shown.get(at, 0)}
+    if not more:
+        return
+    of, known = request_item.c, policies.kept(session)
+    for (store, category), rows in more.items():
+        why = {row.retention for row in rows}
+        values = {
+            "held": sum(row.rows for row in rows),
+            "stays_until": max((staying.until(one, known, ctx) for one in why), key=staying.order),
+            "law": "; ".join(sorted({staying.law(one, known) for one in why})),
+        }
+        mine = (of.request_id == found.id) & (of.store == store) & (of.category == category)
+        session.execute(sa.update(request_item).where(mine).values(**values))
+    if any(category == "contact" for _, category in more):
+        letters.done(session, found, _CORRECTION, ctx, parts=parts)
 
 
 def _spare_keys(session: Session, found: Request) -> None:

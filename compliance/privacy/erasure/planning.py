@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -13,12 +13,12 @@ from app.kernel.access import PRIVACY_SELF_REQUEST
 from app.kernel.context import Context
 from compliance.contracts.personal import Obstacle, Target
 from compliance.contracts.walking import walk
-from compliance.privacy.erasure import staying
+from compliance.privacy.erasure import sparing, staying
 from compliance.privacy.models import REQUEST_CLASS, request, request_item
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Request
+from compliance.retention import holds, keeping, policies
 from compliance.retention import models as retention_tables
-from compliance.retention import policies
 from ingest.events.privacy import RequestReceived
 from ingest.log import entries, merkle
 from ingest.log.merkle import Edge
@@ -26,6 +26,7 @@ from ingest.log.merkle import Edge
 APART: Final = frozenset((retention_tables.hold_item.name, request_item.name))
 """What is in no plan: that a case is about somebody, which is told to nobody as theirs, and what a plan is itself
 written down in, which would count itself."""
+_HELD: Final = "A claim or a duty keeps some of it until it is settled; then it is erased as well, and we write to you."
 GOES: Final = ("delete", "null", "shred")
 
 
@@ -42,23 +43,35 @@ class Planned:
         for targets in self.targets.values():
             yield from targets
 
+    @property
+    def goes(self) -> Set[tuple[str, str]]:
+        """The stores and categories of which something goes."""
+        return {(target.store, target.category) for target in self.every if target.action in GOES}
+
 
 def plan(session: Session, subject: str, *, parts: Privacy) -> Planned:
-    """Return what an erasure does to every row about a person; what is not settled keeps what it needs (PRV-32)."""
+    """Return what an erasure does to every row about a person (PRV-32).
+
+    What is not settled keeps what it needs, and a legal hold what it names.
+    """
     seeds = walk(session, parts.sources, subject)
     obstacles = [each for port in parts.obstacles for each in port(session, subject)]
     found = {
         source.name: [each for each in source.plan(session, seeds) if each.store not in APART]
         for source in parts.sources
     }
+    keeps = keeping.of(session, holds.active(session), parts.sources)
+    forced: dict[Target, str] = {}
+    for source in parts.sources:
+        held = sparing.held(session, source, found[source.name], keeps, parts)
+        for target in found[source.name]:
+            by = _forced_by(target, obstacles, held)
+            if by is not None:
+                forced[target] = by
     # A key that opens what has to stay, stays as well; and with it what only its destruction would erase.
-    needed: dict[str, str] = {}
-    for target in (each for those in found.values() for each in those):
-        obstacle = _obstacle_of(target, obstacles)
-        if obstacle is not None and target.key_class is not None:
-            needed[target.key_class] = obstacle.name
+    needed = {target.key_class: by for target, by in forced.items() if target.key_class is not None}
     targets: dict[str, Sequence[Target]] = {
-        name: [_held(target, obstacles, needed) for target in those] for name, those in found.items()
+        name: [_kept(target, forced.get(target), needed) for target in those] for name, those in found.items()
     }
     leaves = sorted({target.leaf for those in targets.values() for target in those})
     tree, _ = merkle.append(Edge(0, ()), [entries.leaf_hash(leaf.encode()) for leaf in leaves])
@@ -72,7 +85,8 @@ class Foreseen:
     goes: Sequence[tuple[str, bool]]
     """Categories, and whether all of one goes."""
     stays: Sequence[staying.Line]
-    obstacles: Sequence[Obstacle]
+    obstacles: Sequence[str]
+    """What has to be settled first, in words."""
     leads: str
     """To whom an id leads that stays."""
 
@@ -89,7 +103,10 @@ def foresee(session: Session, ctx: Context, *, parts: Privacy) -> Foreseen:
     return Foreseen(
         goes=sorted(goes),
         stays=[line for line in staying.lines([*kept, *_of_asking(subject)], known, ctx) if line.law is not None],
-        obstacles=[each for port in parts.obstacles for each in port(session, subject)],
+        obstacles=[
+            *(each.says for port in parts.obstacles for each in port(session, subject)),
+            *([_HELD] if any(target.forced_by == staying.HOLD for target in kept) else []),
+        ],
         leads=staying.leads(those, known),
     )
 
@@ -128,9 +145,9 @@ def show(session: Session, found: Request, planned: Planned, ctx: Context) -> No
                 "law": None,
             },
         )
-        row["found"] += 1
+        row["found"] += target.entries
         if target.action == "keep":
-            row["held"] += 1
+            row["held"] += target.entries
             keeps.setdefault((target.store, target.category), set()).add(target.forced_by or target.retention)
         else:
             row["action"] = target.action
@@ -146,16 +163,18 @@ def root_of(session: Session, request_id: str) -> str:
     return str(session.execute(sa.select(request.c.plan_root).where(request.c.id == request_id)).scalar_one())
 
 
-def _obstacle_of(target: Target, obstacles: Sequence[Obstacle]) -> Obstacle | None:
+def _forced_by(target: Target, obstacles: Sequence[Obstacle], held: frozenset[str]) -> str | None:
+    """Return what forces a row to stay that would go: something to be settled, or a hold."""
     if target.action not in GOES:
         return None
-    return next((each for each in obstacles if target.category in each.keeps), None)
+    if target.leaf in held:
+        return staying.HOLD
+    return next((each.name for each in obstacles if target.category in each.keeps), None)
 
 
-def _held(target: Target, obstacles: Sequence[Obstacle], needed: Mapping[str, str]) -> Target:
-    obstacle = _obstacle_of(target, obstacles)
-    if obstacle is not None:
-        return replace(target, action="keep", forced_by=obstacle.name, key_class=None)
+def _kept(target: Target, by: str | None, needed: Mapping[str, str]) -> Target:
+    if by is not None:
+        return replace(target, action="keep", forced_by=by, key_class=None)
     if target.key_class in needed:
         if target.action == "shred":
             return replace(target, action="keep", forced_by=needed[str(target.key_class)], key_class=None)

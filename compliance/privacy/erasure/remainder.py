@@ -17,12 +17,11 @@ from app.kernel.context import Context
 from app.kernel.db import Database
 from compliance.catalog import retention
 from compliance.privacy import intake, moving, requests, trouble
-from compliance.privacy.erasure import execution, holding, planning
+from compliance.privacy.erasure import execution, planning
 from compliance.privacy.erasure.planning import GOES
 from compliance.privacy.models import erasure_certificate, erasure_target, request
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import FOLLOWING, Kind, Request, State
-from compliance.retention import holds, keeping
 from ingest.log import shredding
 from ingest.log.shredding import Parts as Shredding
 
@@ -78,23 +77,12 @@ def _is_free(session: Session, first: Request, parts: Privacy, shreds: Shredding
     of = erasure_target.c
     rows = session.execute(sa.select(of.store, of.ids).where(_settled(first.id))).all()
     left = {(row.store, id) for row in rows for id in row.ids}
-    keeps = keeping.of(session, holds.active(session), parts.sources)
-    planned = planning.plan(session, first.subject, parts=parts)
-    held = frozenset[str]().union(
-        *(holding.held(session, one, planned.targets[one.name], keeps, parts) for one in parts.sources)
-    )
-    # A key that opens what a hold keeps stays as well, and with it what only its destruction would erase.
-    needed = {each.key_class for each in planned.every if each.leaf in held}
-    classes = set[str]()
+    planned, classes = planning.plan(session, first.subject, parts=parts), set[str]()
     for source in parts.sources:
-        free = [
-            each
-            for each in planned.targets[source.name]
-            if each.action in GOES and each.leaf not in held and (each.store, each.id) in left
-        ]
+        free = [each for each in planned.targets[source.name] if each.action in GOES and (each.store, each.id) in left]
         if source.remaining(session, [each for each in free if each.action != "shred"]):
             return True
-        classes |= {each.key_class for each in free if each.key_class is not None} - needed
+        classes |= {each.key_class for each in free if each.key_class is not None}
     with shreds.keys.db.read() as keys:
         return bool(shredding.remaining(keys, first.subject, classes))
 

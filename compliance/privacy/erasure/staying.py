@@ -41,23 +41,28 @@ def law(class_: str, classes: Mapping[str, RetentionClass]) -> str:
     return known.ground if known else _UNSETTLED.get(class_, _CONTRACT)
 
 
+def waits(target: Target, classes: Mapping[str, RetentionClass]) -> bool:
+    """Tell whether a row stays until something is settled, and not by the period of a class."""
+    return target.action == "keep" and (target.forced_by or target.retention) not in classes
+
+
 def lines(targets: Iterable[Target], classes: Mapping[str, RetentionClass], ctx: Context) -> Sequence[Line]:
     """Return what stays of some targets, a line a class or what has to be settled.
 
     A class of which something waits to be settled, such as the name of whom we owe money, may end later by that.
     """
-    kept, waits = set[str](), dict[str, set[str]]()
+    kept, settled = set[str](), dict[str, set[str]]()
     for target in targets:
         by = target.forced_by or target.retention
         kept.add(by)
         if by not in classes:
-            waits.setdefault(target.retention, set()).add(says(by, classes))
+            settled.setdefault(target.retention, set()).add(says(by, classes))
             kept.add(target.retention)
     found = []
     for keeps in sorted(kept):
         said, known = until(keeps, classes, ctx), classes.get(keeps)
-        if keeps in waits:
-            said = f"{said}, or once it is settled if that is later: {', '.join(sorted(waits[keeps]))}"
+        if keeps in settled:
+            said = f"{said}, or once it is settled if that is later: {', '.join(sorted(settled[keeps]))}"
         found.append(Line(says=says(keeps, classes), law=known.ground if known else None, until=said))
     return found
 

@@ -25,7 +25,7 @@ from ingest.events.envelope import at_path
 from ingest.events.privacy import BreachAssessed, BreachNotified
 from ingest.log import read
 
-SCAN: Final = "onepay.compliance.scan"
+SCAN, FINDING = "onepay.compliance.scan", "onepay.compliance.finding"
 DECISION, BREACH = "onepay.privacy.decision", "onepay.breach.id"
 _LOOKED_FOR: Final = timedelta(days=365)
 """A scan that was entered so lately has not ended by its period."""
@@ -91,7 +91,7 @@ def scans(look: Look) -> tuple[int, list[Violation]]:
         if id not in hashes and str(said["@timestamp"]) >= since:
             wrong[id] = "was entered, and is gone"
     for one in _mended(look.session):
-        wrong.setdefault(one.scan_id, "has a finding that no event says was mended")
+        wrong.setdefault(one.scan_id, "has a finding that stands otherwise than its event says")
     return len(hashes), [Violation(component="scans", object_id=id, says=says) for id, says in wrong.items()]
 
 
@@ -100,15 +100,15 @@ def _entered(said: Mapping[str, Any]) -> tuple[object, object]:
 
 
 def _mended(session: Session) -> Sequence[Any]:
-    """Return the findings that stand as mended of which no event says so."""
-    rows = session.execute(sa.select(finding).where(finding.c.fixed_on.is_not(None)).order_by(finding.c.id)).all()
-    stand = {one.id: (one.fixed_event, _fixed(one)) for one in rows}
-    known = told(session, stand)
-    return [one for one in rows if one.id not in known]
+    """Return the findings that stand as mended of which no event says so, and those that are open though one does."""
+    rows = session.execute(sa.select(finding).order_by(finding.c.id)).all()
+    known = told(session, {one.id: (one.fixed_event, _fixed(one)) for one in rows if one.fixed_on is not None})
+    over = {str(at_path(said, FINDING)) for said in read.documents_of(session, FindingMended.kind)}
+    return [one for one in rows if (one.id in over if one.fixed_on is None else one.id not in known)]
 
 
 def _fixed(one: Any) -> Stands:  # a row of `finding`
-    says = {"onepay.compliance.finding": one.id, "onepay.report.period": one.fixed_on}
+    says = {FINDING: one.id, "onepay.report.period": one.fixed_on}
     return Stands(kind=FindingMended.kind, says=says, at=one.fixed_at)
 
 

@@ -91,6 +91,7 @@ def layout(view: View) -> Any:  # a Dash component
         fill=True,
         dock=dock,
         right=_when(view, at, refused),
+        live=at is None,
     )
 
 

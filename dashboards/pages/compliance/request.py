@@ -11,6 +11,7 @@ from dash import html
 from app.kernel.access import PRIVACY_REQUEST_READ
 from app.kernel.errors import NotFound
 from compliance.catalog.retention import RetentionClass
+from compliance.certificates import deciders
 from compliance.privacy.erasure import certificates
 from compliance.privacy.request import Fate, Item, Kind, Request, State, Step, Story
 from compliance.privacy.trouble import Trouble
@@ -256,7 +257,7 @@ def _certificate(view: View, body: Mapping[str, Any]) -> Part:
                 ("Keys destroyed", ", ".join(body["keys_destroyed"]) or "none"),
                 (
                     "Decided by",
-                    " and ".join(body["decided_by"]) or "nobody anew: the log says that it was erased before",
+                    " and ".join(deciders(body)) or "nobody anew: the log says that it was erased before",
                 ),
                 ("To be told to erase it", _to_tell(body) or "nobody"),
                 ("Plan", short(body["plan_root"])),

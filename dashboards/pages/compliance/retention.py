@@ -62,7 +62,7 @@ def layout(view: View) -> Any:  # a Dash component
     right: list[Part] = [updated(view.now)]
     if viewer.may(PRIVACY_HOLD_PLACE):
         right.append(act("Place a hold", view.here("retention", do="hold", sel=None)))
-    return page("Retention", "Is old data really gone?", *body, right=right, dock=beside)
+    return page("Retention", "Is old data really gone?", *body, right=right, dock=beside, live=True)
 
 
 def _answer(totals: Totals, held: Sequence[Hold]) -> Part:

@@ -9,7 +9,7 @@ from dash import html
 from sqlalchemy.orm import Session
 
 from app.kernel.access import PRIVACY_RUN_PROPOSE
-from compliance.certificates import CertificateDiffers
+from compliance.certificates import CertificateDiffers, deciders
 from compliance.retention import execute, runs
 from compliance.retention.runs import Run
 from dashboards import acts, proving
@@ -132,7 +132,7 @@ def _deciders(body: Mapping[str, Any]) -> str:
     """Return in which roles a run was approved; older certificates say only by how many."""
     if not body["approvers"]:
         return "the standing rule, within its limit"
-    return " and ".join(body.get("decided_by", ())) or f"{body['approvers']} people"
+    return " and ".join(deciders(body)) or f"{body['approvers']} people"
 
 
 def _span(one: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ from app.kernel.errors import Forbidden, NotFound, SamePerson, WrongState
 from compliance.privacy import rights as services
 from compliance.privacy.erasure import certificates, deciding, execution
 from compliance.privacy.gate import Gate
-from compliance.privacy.models import request
+from compliance.privacy.models import erasure_certificate, request
 from compliance.privacy.request import State
 from ingest.log import checkpoint, merkle, proofs, read, verify
 from ingest.models import body as bodies
@@ -165,6 +165,14 @@ def test_the_file_of_a_certificate_is_proven_offline(staffed: tuple[Rights, Pers
     assert written in json.dumps(kinds["privacy.request.completed"])
     assert written in page.text
     assert officer.account not in answer.data.decode("latin-1")
+    with zipfile.ZipFile(pack) as files, zipfile.ZipFile(tmp_path / "other.zip", "w") as other:
+        for name in files.namelist():
+            data = files.read(name)
+            other.writestr(name, data.replace(b"erased", b"kept") if name == verify.CERTIFICATE else data)
+    assert verify.main([str(tmp_path / "other.zip")]) == 1, "a certificate that was changed is none"
+    with rights.db.begin() as session:
+        session.execute(sa.delete(erasure_certificate))
+    assert rights.house.browser().get(link).status_code == 409, "it was written, and is gone"
 
 
 def test_the_certificate_names_who_decided_and_another_reader_looked(staffed: tuple[Rights, Person, Person]) -> None:

@@ -17,8 +17,8 @@ from app.identity.models import contact, password
 from app.kernel.errors import Unavailable
 from compliance.contracts.personal import Seed, Target
 from compliance.contracts.tables import MarkedTables
-from compliance.privacy import trouble
-from compliance.privacy.erasure import certificates, deciding, execution
+from compliance.privacy import kinds, requests, trouble
+from compliance.privacy.erasure import certificates, deciding, execution, planning
 from compliance.privacy.models import request
 from compliance.privacy.request import State
 from compliance.retention import holds
@@ -56,9 +56,64 @@ def test_a_hold_that_is_placed_meanwhile_keeps_its_rows_and_is_named_by_its_clas
     assert ("app_contact", "legal_hold") in {(line["store"], line["class"]) for line in body["stays"]}
     assert "account" not in body["keys_destroyed"], "what is held can still be read"
     assert accounts_address(rights, amber) == amber.address
+    first, then = sorted(rights.letters_to(amber), key=lambda one: "Since our last letter" in one)
+    assert "This is the last letter we can write to you" in first
+    assert "keeps some of your data, your address among it" in then
+    with rights.db.read() as session:
+        shown = {(one.store, one.held, one.law) for one in requests.items(session, request_id)}
+    assert ("app_contact", 1, "GDPR Art. 17(3)(e)") in shown
     said = json.dumps(body) + "".join(rights.letters_to(amber)) + repr(rights.steps(request_id))
     assert "secret reason" not in said
     assert "court-42" not in said
+
+
+def test_a_hold_that_stands_is_in_the_plan_the_approval_and_the_letter(
+    staffed: tuple[Rights, Person, Person],
+) -> None:
+    rights, officer, dpo = staffed
+    amber, colleague = rights.house.customer("amber_kept"), rights.colleague(officer, roles.COMPLIANCE_OFFICER)
+    with rights.db.begin() as session:
+        (kept,) = session.scalars(sa.select(contact.c.id).where(contact.c.account_id == amber.account))
+        order = hold_on("court-50", Item(kind="object", value=kept))
+        holds.place(session, order, colleague, parts=rights.house.system.retention)
+    with rights.db.read() as session:
+        foreseen = planning.foresee(session, rights.me(amber), parts=rights.parts)
+    assert any("keeps some of it until it is settled" in one for one in foreseen.obstacles)
+    rights.calm()
+    request_id = rights.approved_erasure(amber, officer, dpo)
+    with rights.db.read() as session:
+        payload = deciding.payload(session, request_id)
+        (render,) = [
+            one.render for one in kinds.kinds(rights.parts, rights.parts.approvals) if one.name == "privacy.erasure"
+        ]
+    assert ["app_contact", "contact", 1, "it is settled", "GDPR Art. 17(3)(e)"] in payload["stays"]
+    assert "app_contact" not in {store for store, _, _ in payload["goes"]}
+    assert any(one.startswith("Stays until it is settled, GDPR Art. 17(3)(e): ") for one in render(payload))
+    rights.clock.move(timedelta(hours=72))
+    rights.work()
+    letter = next(one for one in rights.letters_to(amber) if "/privacy/certificate/" in one)
+    assert "legal hold: until it is settled" in letter
+    assert "Your address stays until what keeps it is settled" in letter
+    assert "This is the last letter" not in letter
+
+
+def test_nothing_is_proposed_where_all_is_kept_and_what_is_kept_since_is_decided_again(
+    staffed: tuple[Rights, Person, Person],
+) -> None:
+    rights, officer, dpo = staffed
+    amber, colleague = rights.house.customer("amber_all"), rights.colleague(officer, roles.COMPLIANCE_OFFICER)
+    request_id = rights.due_erasure(amber, officer, dpo)
+    with rights.db.begin() as session:
+        order = hold_on("court-51", Item(kind="subject", value=amber.account))
+        holds.place(session, order, colleague, parts=rights.house.system.retention)
+    rights.work()
+    assert rights.get(request_id).state is State.IN_REVIEW
+    assert "is kept now" in repr(rights.steps(request_id))
+    assert not [one for one in rights.letters_to(amber) if "/privacy/certificate/" in one]
+    with pytest.raises(deciding.NothingGoes), rights.db.begin() as session:
+        deciding.propose(
+            session, request_id, "as they asked", colleague, parts=rights.parts, approvals=rights.house.system.approvals
+        )
 
 
 @pytest.mark.parametrize("by", ["event", "transfer", "sequence"])
