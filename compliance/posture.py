@@ -183,10 +183,13 @@ def changes(session: Session, since: datetime) -> list[Change]:
         Change(framework=row.framework, key=row.key, before=State(row.before), after=State(row.state), at=row.from_at)
         for row in rows
     ]
-    newest: dict[tuple[str, str], Change] = {}
+    back, stands = set[tuple[str, str]](), list[Change]()
     for one in found:
-        newest.setdefault((one.framework, one.key), one)
-    return sorted(found, key=lambda one: not (one.is_loss and newest[one.framework, one.key] is one))
+        if one.is_loss and (one.framework, one.key) not in back:
+            stands.append(one)
+        if one.after.is_in_place:
+            back.add((one.framework, one.key))
+    return [*stands, *(one for one in found if one not in stands)]
 
 
 def strip(found: Sequence[Interval], at: datetime, first: datetime | None, *, days: int = STRIP_DAYS) -> list[Day]:

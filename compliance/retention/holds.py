@@ -51,10 +51,10 @@ class HoldsNothing(Invalid):
     code = "holds_nothing"
 
 
-class HoldReleased(Conflict):
+class HoldOver(Conflict):
     """This hold keeps nothing any more."""
 
-    code = "hold_released"
+    code = "hold_over"
 
 
 class CaseTaken(Conflict):
@@ -151,7 +151,7 @@ def ask_release(session: Session, hold_id: str, reason: str, ctx: Context, *, ap
     ctx.actor.require(PRIVACY_HOLD_RELEASE)
     found = by_id(session, hold_id)
     if found.state != ACTIVE:
-        raise HoldReleased
+        raise HoldOver
     approval = approvals.ask(
         session, APPROVAL, _payload(found), ctx, object_id=hold_id, reason=words.reason(reason, longest=TEXT_MAX)
     )

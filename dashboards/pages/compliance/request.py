@@ -194,7 +194,7 @@ def _stores(found: Request, now: Standing) -> Part:
         why = "They are searched once it is shown who asks." if found.is_open else "Nothing was searched for this."
         return panel("Stores", empty("No store was searched.", why))
     erases = found.kind is Kind.ERASURE
-    heads: list[tuple[str, str]] = [("Store", ""), ("Category", "roomy"), ("Entries", "num"), ("State", "")]
+    heads: list[tuple[str, str]] = [("Store", ""), ("Category", ""), ("Entries", "num"), ("State", "")]
     heads += [("Stays", "num"), ("Until, by", "")] if erases else [("Kept by", "roomy")]
     ordered = sorted(items, key=lambda one: (one.searched, one.held == 0, one.store, one.category))
     certified = _laws(now.certificate) if now.certificate is not None else {}

@@ -53,20 +53,22 @@ def dock_of(view: View, session: Session, run: Run) -> Part:
         chain(
             [
                 [
-                    html.Span(one["store"], className="cut"),
+                    html.Span(one["store"]),
                     html.Span(_span(one), className="dim cut"),
                     f"{one['count']:,}",
                 ]
                 for one in run.facts["places"]
-            ]
+            ],
+            "words-of",
         ),
         html.H3("Samples"),
         chain(
             [
-                [html.Span(one["store"], className="cut"), html.Span(" ".join(one["samples"]), className="id cut"), ""]
+                [html.Span(one["store"]), html.Span(" ".join(one["samples"]), className="id cut"), ""]
                 for one in run.facts["places"]
                 if one["samples"]
-            ]
+            ],
+            "words-of",
         ),
         html.H3("What is approved"),
         facts(

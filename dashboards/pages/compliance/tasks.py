@@ -114,9 +114,9 @@ def _list(view: View, shown: Sequence[Task]) -> Part:
     ]
     heads = [
         ("State", ""),
-        ("Paper", ""),
+        ("Paper", "roomy"),
         ("About", ""),
-        ("Says", "roomy"),
+        ("Says", ""),
         ("Ends", ""),
         ("Owner", "roomy"),
         ("Acts", ""),

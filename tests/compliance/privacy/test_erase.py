@@ -18,8 +18,10 @@ from app.kernel import crypto
 from app.kernel.approvals import ApprovalMissing, Verdict
 from app.kernel.clock import parse_rfc3339
 from app.kernel.errors import Forbidden, NotFound, SamePerson, WrongState
+from compliance.privacy import requests
 from compliance.privacy import rights as services
 from compliance.privacy.erasure import certificates, deciding, execution
+from compliance.privacy.events import is_about
 from compliance.privacy.gate import Gate
 from compliance.privacy.models import erasure_certificate, request
 from compliance.privacy.request import State
@@ -139,6 +141,22 @@ def test_the_last_letter_leads_to_the_certificate(staffed: tuple[Rights, Person,
     assert "app_contact" not in page.text
     for path in ("/privacy/certificate/none", "/privacy/certificate/none/file"):
         assert rights.house.browser().get(path).status_code == 404
+
+
+def test_a_plan_counts_each_event_of_the_log(staffed: tuple[Rights, Person, Person]) -> None:
+    rights, _, _ = staffed
+    amber = rights.house.customer("amber_counted", euros=7)
+    rights.calm()
+    request_id = rights.ask(amber, "erasure")
+    rights.work()
+    with rights.db.read() as session:
+        shown = {one.store: one for one in requests.items(session, request_id) if one.category == "behaviour"}
+        documents = [json.loads(text) for text in session.scalars(sa.select(bodies.c.body))]
+    planned = [one for one in documents if is_about(one, {amber.account})]
+    for class_ in ("security", "money"):
+        events = sum(one["onepay"]["class"] == class_ for one in planned)
+        assert events > 1
+        assert (shown[f"log.{class_}"].found, shown[f"log.{class_}"].held) == (events, events)
 
 
 def test_the_file_of_a_certificate_is_proven_offline(staffed: tuple[Rights, Person, Person], tmp_path: Path) -> None:
