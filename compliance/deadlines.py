@@ -1,4 +1,4 @@
-"""What is due next in all of compliance, with whom it rests: papers, breaches, requests, notices, scans, reviews.
+"""What is due next in all of compliance, with whom it rests: papers, breaches, requests, scans, reviews, holds.
 
 Of people only days and counts are read here, so that looking around is no reading of anybody's data.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import Final
 
@@ -26,6 +26,8 @@ from compliance.attest.parts import IN_FORCE
 from compliance.catalog.controls import PCI
 from compliance.registers import breaches
 from compliance.registers.models import breach
+from compliance.retention.holds import ACTIVE
+from compliance.retention.models import hold
 from compliance.reviews.models import review
 from compliance.scans import standing as scans
 
@@ -43,6 +45,7 @@ class What(StrEnum):
     ANALYSIS = "analyse anew"
     SCAN = "quarterly scan"
     REVIEW = "review of access"
+    HOLD = "look at a hold again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +66,7 @@ def next_of(session: Session, actor: Actor, at: datetime, *, limit: int = 6) -> 
     actor.require(COMPLIANCE_CONTROL_READ)
     found = list(_people(session, actor, at))
     if actor.period is None:
-        found += [*_papers(session), *_scans(session, at), *_reviews(session)]
+        found += [*_papers(session), *_scans(session, at), *_reviews(session), *_holds(session, actor)]
     return sorted(found, key=lambda one: (one.at, one.what, one.about))[:limit]
 
 
@@ -92,6 +95,16 @@ def _reviews(session: Session) -> Iterator[Deadline]:
     query = sa.select(review.c.due_at).where(review.c.closed_at.is_(None)).order_by(review.c.due_at).limit(EACH_MAX)
     for due_at in session.scalars(query):
         yield Deadline(at=due_at, what=What.REVIEW)
+
+
+def _holds(session: Session, actor: Actor) -> Iterator[Deadline]:
+    if not actor.may(PRIVACY_REQUEST_READ):
+        return
+    of = hold.c
+    query = sa.select(of.case, of.review_on, of.placed_by).where(of.state == ACTIVE).order_by(of.review_on, of.case)
+    for case, review_on, placed_by in session.execute(query.limit(EACH_MAX)):
+        day = date.fromisoformat(review_on)
+        yield Deadline(at=datetime.combine(day, time(), UTC), what=What.HOLD, about=case, owner=placed_by)
 
 
 def _people(session: Session, actor: Actor, at: datetime) -> Iterator[Deadline]:

@@ -85,12 +85,12 @@ def _numbers(look: Look, *, tables: Sequence[sa.MetaData]) -> Reading:
         look.deadline.check()
     reached = before.reached
     for lo, hi in ((lo, min(lo + read.SLICE_MAX, part.stop)) for part in turn for lo in part[:: read.SLICE_MAX]):
-        found = [one for body in read.bodies(look.session, lo, hi) for one in _found(body)]
-        if found and len(wrong) + len(found) > VIOLATIONS_KEPT:
-            wrong += found
-            break
+        bodies = read.bodies(look.session, lo, hi)
+        population["bodies"] += len(bodies)
+        found = [one for body in bodies for one in _found(body)]
         wrong += found
-        population["bodies"] += hi - lo
+        if found and len(wrong) > VIOLATIONS_KEPT:
+            break
         reached = hi
         look.deadline.check()
     columns = [f"newest {TEXTS_MAX:,} of {count:,} in {place}" for place, count in cut.items() if count > TEXTS_MAX]

@@ -20,6 +20,8 @@ from compliance.catalog.controls import PCI
 from compliance.deadlines import What
 from compliance.registers import breach_handling
 from compliance.registers.breaches import Found
+from compliance.retention import holds
+from compliance.retention.holds import Item, Order
 from tests.compliance.office import agree, ctx, opened
 from tests.compliance.privacy.rights import Rights
 from tests.dashboards.desk import Room
@@ -50,12 +52,22 @@ def test_what_is_due_next_is_told_with_whose_it_is_as_far_as_the_viewer_may_see(
         told = Found(title="A mailbox was read", aware_at=START)
         breach_handling.open_breach(session, told, ctx(house, "olga"), parts=house.system.compliance.privacy)
     agree(house, made.approval_id, "omar")
+    kept = Order(
+        case="court-9",
+        reason="a claim about a payment",
+        authority="Regional court",
+        review_on=(START + 2 * DAY).date(),
+        items=(Item(kind="class", value="session"),),
+    )
+    with house.system.db.begin() as session:
+        holds.place(session, kept, ctx(house, "olga"), parts=house.system.retention)
     with house.system.db.read() as session:
         seen = deadlines.next_of(session, ctx(house, "olga").actor, START)
         analyst = deadlines.next_of(session, ctx(house, "ines").actor, START)
-    assert [one.what for one in seen[:3]] == [What.BREACH, What.EXCEPTION, What.REQUEST]
-    assert {one.what for one in seen[3:]} == {What.SCAN}, "the quarter that is open needs a scan until it ends"
-    assert seen[1].owner == house.people["olga"].account
+    assert [one.what for one in seen[:4]] == [What.HOLD, What.BREACH, What.EXCEPTION, What.REQUEST]
+    assert (seen[0].about, seen[0].owner) == ("court-9", house.people["olga"].account)
+    assert {one.what for one in seen[4:]} == {What.SCAN}, "the quarter that is open needs a scan until it ends"
+    assert seen[2].owner == house.people["olga"].account
     of_analyst = [one.what for one in analyst]
     assert of_analyst == [What.EXCEPTION, What.SCAN, What.SCAN], "an analyst learns nothing of people and breaches"
     auditor = Actor(
@@ -66,7 +78,7 @@ def test_what_is_due_next_is_told_with_whose_it_is_as_far_as_the_viewer_may_see(
     )
     with house.system.db.read() as session:
         of_auditor = {one.what for one in deadlines.next_of(session, auditor, START)}
-    assert not of_auditor & {What.EXCEPTION, What.SCAN, What.BREACH}, "what came after their period"
+    assert not of_auditor & {What.EXCEPTION, What.SCAN, What.BREACH, What.HOLD}, "what came after their period"
     drawn = Room(installation=house).desk("oda", roles.COMPLIANCE_OFFICER).draw(PATH)
     assert "exception ends 8.4.1" in drawn
     assert "answer requests, 1 wait" in drawn

@@ -44,6 +44,7 @@ _PAGES: Final[Mapping[What, str]] = {
     What.ANALYSIS: "tasks",
     What.SCAN: "scans",
     What.REVIEW: "reviews",
+    What.HOLD: "retention",
 }
 
 
