@@ -44,7 +44,7 @@ entry = sa.Table(
     sa.Column("ingested", UtcDateTime, nullable=False, info=_T),
     sa.Column("commitment", sa.LargeBinary, nullable=False, info=_T),
 )
-sa.Index("ingest_entry_kind", entry.c.kind, entry.c.sequence)
+sa.Index("ingest_entry_kind", entry.c.kind, entry.c.at)
 node = sa.Table(
     "ingest_node",
     metadata,

@@ -58,9 +58,12 @@ def barred(session: Session, account_id: str, *, is_staff: bool) -> tuple[str, .
 def refusal(typed: str, hashes: Collection[str], *, is_staff: bool, hasher: Hasher) -> PasswordRefused | None:
     """Return why a new password is refused that matches one of the `barred`; slow, so outside of transactions.
 
-    It tells whoever asks that they guessed a password, so nobody is told who has not proven who they are.
+    It tells whoever asks that they guessed a password, so of staff nobody is told who has not proven who they are; nor
+    by the time it takes, which is that of all that may be kept.
     """
-    if not any(hasher.verify(old, typed) for old in hashes):
+    kept = [*hashes, *[None] * (KEPT - len(hashes))]
+    matches = [hasher.verify(old, typed) for old in kept]  # all of them, whichever does
+    if not any(matches):
         return None
     last = "one of your last four passwords" if is_staff else "a password of before"
     return PasswordRefused(f"This is {last}. Choose another.", param="password")

@@ -64,8 +64,9 @@ def complete(
     transaction. Raises `TooManyAttempts` while the counters of codes are full. A lock the owner set ends; one that
     containment or an administrator set stays. The browser is not signed in by it.
 
-    `kept` is why the password may not be used again. It is raised to whoever has shown a code; of staff without a
-    factor it ends the link, so that a mailed link is worth one guess at the password that guards the other one.
+    `kept` is why the password may not be used again. It is raised to whoever has shown a code, and to customers without
+    a factor, whose former passwords open nothing. Of staff without a factor it ends the link: a mailed link is worth
+    one guess at the password that guards the other one.
     """
     link = links.look(session, token, ctx, parts=parts)
     if link.purpose is not LinkPurpose.RECOVERY:

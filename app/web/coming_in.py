@@ -172,6 +172,9 @@ def _set_password(token: str, found: Link) -> Response:
         form.wrong["code"] = str(error)
         return _link_page(found, form, 422)
     except passwords.PasswordRefused as error:
+        if kind is ActorKind.STAFF and not has_factor:
+            text = f"{error} This link is used up: ask for a new one."
+            return pages.render("done.html", 422, title="Not this password", text=text, go_to="/recover?surface=staff")
         form.wrong["password"] = str(error)
         return _link_page(found, form, 422)
     with parts.db.read() as session:

@@ -95,7 +95,8 @@ def take_back(
         desk.approvals.cancel(session, found["approval_id"], ctx)
     stands = sa.update(table).where(table.c.id == paper_id, table.c.state.in_((PROPOSED, IN_FORCE, EXPIRED)))
     change_one(session, stands.values(state=WITHDRAWN), otherwise=PaperMoved)
-    outbox.record(session, withdrawn, ctx)
+    if found["state"] != PROPOSED:  # else nobody signed anything
+        outbox.record(session, withdrawn, ctx)
 
 
 def rejecting(table: sa.Table) -> Callable[[Session, str, State, Context], None]:

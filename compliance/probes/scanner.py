@@ -23,7 +23,7 @@ IDS: Final = ("none", "account.id", "credential", "device.id", "staff", "network
 """What is not looked through: codes of ours, ids and digests that we make ourselves, and addresses of machines."""
 BODIES_MAX: Final = 20_000
 """So many of the newest bodies are looked through at every reading."""
-OLDER_MAX: Final = 30_000
+OLDER_MAX: Final = 10_000
 """So many of those before them: each reading goes on where the one before it ended, and begins again at the end."""
 TEXTS_MAX: Final = 50_000
 """How many values of one column are looked through, the newest by key, at a reading."""
@@ -94,9 +94,11 @@ def _numbers(look: Look, *, tables: Sequence[sa.MetaData]) -> Reading:
         reached = hi
         look.deadline.check()
     columns = [f"newest {TEXTS_MAX:,} of {count:,} in {place}" for place, count in cut.items() if count > TEXTS_MAX]
+    # What was named before comes first among the names that are kept: nothing else pushes it out.
+    wrong.sort(key=lambda one: one.object_id not in before.named)
     asked = {
-        "bodies": f"newest {len(newest):,} of {size:,}",
-        "newest": newest.start,
+        "bodies": f"newest {min(BODIES_MAX, size):,} of {size:,}",
+        "newest": max(0, size - BODIES_MAX),
         "older": [part.start for part in turn[:1]] + [reached] if turn else [],
         "texts": "; ".join(columns) or "all",
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -317,13 +317,13 @@ def _make(found: Report, ctx: Context, parts: Reports) -> None:
         for one in sorted(folder.iterdir())
         for sha256, size in [writing.hashed(one)]
     ]
-    table = models.report
+    table, finished = models.report, parts.clock.now()
     with parts.db.begin() as session:
         ended = session.execute(
             _mine(found).values(
                 state=DONE,
                 done=table.c.total,
-                finished_at=parts.clock.now(),
+                finished_at=finished,
                 taken_until=None,
                 note=made.note or None,
                 size=made.size,
@@ -352,7 +352,8 @@ def _make(found: Report, ctx: Context, parts: Reports) -> None:
                     files=len(files),
                 )
             )
-        outbox.record_many(session, events, _as_asker(found, ctx))
+        # An event that ended vouches for the instant that the row names.
+        outbox.record_many(session, events, _as_asker(found, replace(ctx, at=finished)))
 
 
 def making_of(found: Report, folder: Path, ctx: Context, *, progress: Any = lambda done, total: None) -> Making:

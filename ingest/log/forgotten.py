@@ -50,12 +50,6 @@ def removals(session: Session, lo: int = 0, hi: int | None = None) -> list[Remov
     return [_removal(row) for row in session.execute(query)]
 
 
-def months(session: Session, class_: str) -> frozenset[str]:
-    """Return the months of a class whose bodies are being removed or were: their events say nothing any more."""
-    known = models.forgotten.c
-    return frozenset(session.scalars(sa.select(known.month).where(known["class"] == class_)))
-
-
 def removal(session: Session, class_: str, month: str) -> Removal | None:
     """Return the removal of one unit, or None where it never began."""
     known = models.forgotten.c

@@ -14,9 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.identity import roles
+from app.identity.models import factor
 from app.kernel.clock import StillClock
 from app.kernel.db import delete_for_good
-from compliance.attest import attestations
+from compliance.attest import attestations, exceptions
 from compliance.attest.attestations import Draft, Kind
 from compliance.attest.models import attestation, baseline
 from compliance.catalog.controls import PCI
@@ -326,6 +327,28 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         happened(made)
         assert said(made) == (State.PASS, set())
         yield made
+
+
+def test_an_exception_that_ended_may_be_granted_again_in_the_same_words(house: Installation) -> None:
+    system, clock = house.system, house.system.clock
+    assert isinstance(clock, StillClock)
+    words = {"why": "The new authenticators arrive", "until": START + timedelta(days=9)}
+    draft = exceptions.Draft(framework=PCI, key="8.4.1", kind=exceptions.Kind.ACCEPTED_RISK, **words)
+    with system.db.begin() as session:
+        session.execute(
+            sa.update(factor).where(factor.c.account_id == house.people["olga"].account).values(removed_at=START)
+        )
+    assert system.controls.observe(system.controls.parts.probes["identity.two_factors"]) is not None
+    for is_ended in (True, False):
+        with system.db.begin() as session:
+            made = exceptions.propose(session, draft, ctx(house, "olga"), desk=system.desk)
+        agree(house, made.approval_id, "dora")
+        clock.move(timedelta(minutes=5))
+        if is_ended:
+            with system.db.begin() as session:
+                exceptions.end(session, made.id, "by mistake, says who granted it", ctx(house, "olga"))
+            clock.move(timedelta(minutes=5))
+    assert said(house)[1] == set()
 
 
 class Undone(Exception):

@@ -29,7 +29,7 @@ from compliance.attest.exceptions import Exemption, NothingToExcept
 from compliance.attest.parts import PaperInvalid, PaperMoved, PaperOpen, PaperTooLong
 from compliance.catalog.controls import CHOSEN, PCI
 from compliance.contracts.probes import Look, ProbeOverran, Reading
-from compliance.engine import history, settle, standing
+from compliance.engine import history, reading, settle, standing
 from compliance.engine.standing import Standing
 from compliance.probes import scanner
 from compliance.states import Reason, State
@@ -390,7 +390,7 @@ def test_a_search_that_looks_at_the_newest_says_of_how_many(
     monkeypatch.setattr(scanner, "BODIES_MAX", 3)
     observe(house, "scanner.card_numbers")
     said = asked(house, "scanner.card_numbers")
-    assert said["bodies"].startswith("newest ")
+    assert said["bodies"].startswith("newest 3 of ")
     assert "newest 1 of 2 in compliance_exception.why" in said["texts"]
 
 
@@ -424,6 +424,26 @@ def test_a_search_stops_before_it_finds_more_than_it_can_name(
     assert turns > 1
     observe(house, "scanner.card_numbers")
     assert violations(house, "scanner.card_numbers") == []
+
+
+def test_what_was_named_is_pushed_out_by_nothing(
+    house: Installation, clock: StillClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanner, "BODIES_MAX", 1)
+    monkeypatch.setattr(scanner, "OLDER_MAX", 1)
+    monkeypatch.setattr(reading, "VIOLATIONS_KEPT", 1)
+    made = except_(house)
+    house.arrive()
+    with house.system.db.begin() as session:
+        write(session, 1, b'{"message":"4111 1111 1111 1111"}')
+    named = []
+    for why in ("New authenticators", "Of the card 4111 1111 1111 1111", "New authenticators", "New authenticators"):
+        with house.system.db.begin() as session:
+            session.execute(sa.update(models.exception).where(models.exception.c.id == made.id).values(why=why))
+        observe(house, "scanner.card_numbers")
+        clock.move(timedelta(hours=2))
+        named.append(violations(house, "scanner.card_numbers"))
+    assert named == [["#1"]] * 4
 
 
 def write(session: Session, number: int, body: bytes) -> None:

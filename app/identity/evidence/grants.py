@@ -135,8 +135,9 @@ def _held(look: Look, *, parts: Identity) -> Reading:
             says = "names an approval that there is not"
         else:
             asked = approvals[row.approval_id]
-            is_untold = has_ended(look.session, ApprovalDecided.kind, asked.decided_at)
-            says = _differs(row, asked, None if is_untold else agreed.get(row.approval_id, frozenset()), parts)
+            told = agreed.get(row.approval_id, frozenset())
+            is_untold = not told and has_ended(look.session, ApprovalDecided.kind, asked.decided_at)
+            says = _differs(row, asked, None if is_untold else told, parts)
         if says is not None:
             wrong.append(Violation(component=row.role, object_id=row.id, says=says))
     return Reading(population={"roles held": len(grants)}, violations=wrong)

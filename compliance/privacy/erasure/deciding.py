@@ -92,7 +92,10 @@ def payload(session: Session, request_id: str) -> dict[str, Any]:
         "root": planning.root_of(session, request_id),
         "goes": [[each.store, each.category, each.found - each.held] for each in items if each.found > each.held],
         "stays": [
-            [each.store, each.category, each.held, str(each.stays_until), str(each.law)] for each in items if each.held
+            # What was planned before laws were kept with a plan is approved as it was asked for.
+            [each.store, each.category, each.held, str(each.stays_until), *([each.law] if each.law else [])]
+            for each in items
+            if each.held
         ],
     }
 

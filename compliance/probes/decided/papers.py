@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.kernel.clock import parse_rfc3339
 from compliance.attest import analyses, attestations, baselines, exceptions
 from compliance.attest.models import attestation, baseline, exception, risk_analysis
 from compliance.attest.parts import EXPIRED, IN_FORCE
@@ -53,7 +54,7 @@ def signed(look: Look) -> tuple[int, list[Violation]]:
     for one in papers:
         if one.id not in known:
             says = "stands, and no event says that it was signed as it lies there"
-        elif one.sha256 in over:
+        elif (ended := over.get(one.sha256)) is not None and (one.at is None or ended >= one.at):
             says = "stands, and was taken back or has ended"
         elif newest.get(one.document, one.sha256) != one.sha256:
             says = "stands, and another version of it was signed since"
@@ -63,10 +64,14 @@ def signed(look: Look) -> tuple[int, list[Violation]]:
     return len(papers), sorted(wrong, key=lambda one: one.object_id)
 
 
-def _over(session: Session) -> frozenset[str]:
-    """Return the hashes of what was taken back, and of exceptions that ended."""
+def _over(session: Session) -> Mapping[str, datetime]:
+    """Return when what has these hashes was taken back or ended, for the last time: the same may be granted again."""
     ends = (*read.documents_of(session, PaperWithdrawn.kind), *read.documents_of(session, ExceptionEnded.kind))
-    return frozenset(str(at_path(said, SHA256)) for said in ends)
+    found: dict[str, datetime] = {}
+    for said in ends:
+        sha256, at = str(at_path(said, SHA256)), parse_rfc3339(str(said["@timestamp"]))
+        found[sha256] = max(at, found.get(sha256, at))
+    return found
 
 
 def _newest(session: Session) -> Mapping[str | None, str]:

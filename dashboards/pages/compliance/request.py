@@ -223,7 +223,8 @@ def _line(one: Item, classes: Mapping[str, RetentionClass], erases: bool, certif
         state = ok({"shred": "goes with its key"}.get(one.action or "", "goes"))
     cells: list[Part] = [one.store, html.Span(one.category, className="dim"), f"{one.found:,}", state]
     if erases:
-        until = f"{one.stays_until}, {certified or one.law}" if one.held else "–"
+        law = certified or one.law or (known.ground if known else "–")
+        until = f"{one.stays_until}, {law}" if one.held else "–"
         return [*cells, f"{one.held:,}" if one.held else "–", html.Span(until, className="dim")]
     return [*cells, html.Span(known.says if known else "–", className="dim")]
 

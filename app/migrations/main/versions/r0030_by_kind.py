@@ -10,7 +10,7 @@ min_code = "0001"
 
 
 def upgrade() -> None:
-    op.create_index("ingest_entry_kind", "ingest_entry", ["kind", "sequence"])
+    op.create_index("ingest_entry_kind", "ingest_entry", ["kind", "at"])
     # What was mended before names no event that says so: it is said once more.
     op.execute("UPDATE compliance_finding SET fixed_on = NULL WHERE fixed_on IS NOT NULL")
     op.add_column("compliance_finding", sa.Column("fixed_event", sa.Text, nullable=True))
