@@ -19,8 +19,8 @@ from benchmarks.filled import Spent, filled, rights_of
 from compliance import models
 from compliance.audit import sample as audit
 from compliance.audit.filters import Filter
+from compliance.contracts.walking import walk
 from compliance.engine import history, standing
-from compliance.privacy import graph
 from ingest.log import read
 from tests.support.installation import Installation
 
@@ -110,7 +110,7 @@ def package(house: Installation) -> None:
     rights, amber = rights_of(house), house.people["amber_one"]
     sources = house.system.compliance.sources
     with house.system.db.read() as session, Spent() as finding:
-        seeds = graph.walk(session, sources, amber.account)
+        seeds = walk(session, sources, amber.account)
         records = sum(1 for source in sources for _ in source.collect(session, seeds))
     request_id = rights.ask(amber)
     house.arrive()

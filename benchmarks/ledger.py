@@ -314,12 +314,12 @@ def on_postgres(seconds: float, rounds: int) -> list[Row]:
             bench.single(pairs[turn % len(pairs)])
             return 1
 
-        def batches(kind: str, size: int) -> Callable[[int], int]:
+        def batches(kind: str, size: int) -> Callable[[], Slice]:
             def post(turn: int) -> int:
                 bench.batch(pairs_of(kind, size, turn))
                 return size
 
-            return post
+            return lambda: timed(server.pid, post, seconds)
 
         subjects: list[tuple[str, str, Callable[[], Slice]]] = [
             ("single, one caller", "≤ 500 µs; cpu ≥ 0.18", lambda: timed(server.pid, one, seconds)),
@@ -328,9 +328,8 @@ def on_postgres(seconds: float, rounds: int) -> list[Row]:
         ]
         for size, demand in ((16, "≤ 170 µs; cpu ≥ 0.5"), (100, "≤ 110 µs; cpu ≥ 0.8"), (500, "≤ 90 µs; cpu ≥ 1.0")):
             for kind in ("many", "hot"):
-                work = batches(kind, size)
                 name = f"batch {size}, {'one hot book' if kind == 'hot' else 'many books'}"
-                subjects.append((name, demand, lambda work=work: timed(server.pid, work, seconds)))
+                subjects.append((name, demand, batches(kind, size)))
         table = [Row(name=name, demand=demand) for name, demand, _ in subjects]
         for number in range(rounds):
             for row, (_, _, work) in zip(table, subjects, strict=True):

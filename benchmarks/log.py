@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -62,9 +63,7 @@ def main() -> None:
             urls["PostgreSQL"] = stack.enter_context(postgres.running(durable=True)).fresh_database
         for name, fresh in urls.items():
             recording(name, make_ground(folder / f"{name}-record", fresh()))
-            numbering(
-                name, lambda n, fresh=fresh, name=name: make_ground(folder / f"{name}-{n}", fresh()), chosen.events
-            )
+            numbering(name, Grounds(folder / name, fresh), chosen.events)
 
 
 def fsync_ms(folder: Path) -> float:
@@ -85,6 +84,17 @@ def recording(name: str, ground: Ground) -> None:
             costs.append(spent.cpu * 1_000)
         print(f"{name}: record, {label}: {statistics.median(costs):.0f} µs CPU an event")
     ground.close()
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """As many databases as a measurement asks for."""
+
+    folder: Path
+    fresh: Callable[[], str | None]
+
+    def __call__(self, number: int) -> Ground:
+        return make_ground(Path(f"{self.folder}-{number}"), self.fresh())
 
 
 def numbering(name: str, make: Callable[[int], Ground], events: int) -> None:
@@ -168,7 +178,8 @@ def proving(name: str, ground: Ground, events: int) -> None:
             for sequence, proof in zip(wanted, made, strict=True)
         ]
     with Spent() as recomputing:
-        assert merkle.root_of(leaves) == head.root
+        edge, _ = merkle.append(merkle.Edge(0, ()), leaves)
+        assert merkle.root(edge) == head.root
     assert all(held)
     print(
         f"{name}: at {events:,} events ({kept:,} nodes): sign {signing.wall * 1e3:.1f} ms, "

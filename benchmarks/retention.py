@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from app.kernel.access import LOG_SEGMENT_PRUNE, service
 from benchmarks.filled import Spent, filled, rights_of
-from compliance.privacy import graph
+from compliance.contracts.walking import walk
 from compliance.privacy.request import State
 from compliance.retention import plan, policies
 from ingest import models
@@ -40,7 +40,7 @@ def person(house: Installation) -> None:
     sources = system.compliance.sources
     with system.db.read() as session:
         with Spent() as finding:
-            seeds = graph.walk(session, sources, subject)
+            seeds = walk(session, sources, subject)
             records = sum(1 for source in sources for _ in source.collect(session, seeds))
         with Spent() as planning:
             targets = sum(1 for source in sources for _ in source.plan(session, seeds))
@@ -85,7 +85,7 @@ def erasure(house: Installation) -> None:
     request_id = rights.approved_erasure(amber, house.people["olga"], house.people["dora"])
     house.arrive()
     with system.db.read() as session, Spent() as planning:
-        seeds = graph.walk(session, system.compliance.sources, amber.account)
+        seeds = walk(session, system.compliance.sources, amber.account)
         for source in system.compliance.sources:
             list(source.plan(session, seeds))
     rights.clock.move(WAIT)

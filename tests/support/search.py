@@ -119,7 +119,7 @@ def _unpack(archive: Path, home: Path) -> None:
         for item in file.infolist():
             target = Path(file.extract(item, beside))
             target.chmod((item.external_attr >> 16 & 0o777) or (0o755 if target.is_dir() else 0o644))
-    (found,) = [path.parents[1] for path in beside.glob("*/bin/elasticsearch")] or [None]
+    found = next((path.parents[1] for path in beside.glob("*/bin/elasticsearch")), None)
     if found is None:
         raise SearchMissing("the archive holds no server")
     try:
