@@ -108,8 +108,8 @@ def _breaches(look: Look) -> Reading:
 
 def _wrong_with(found: breaches.Breach, look: Look) -> str | None:
     first = next(iter(found.told(breaches.AUTHORITY)), None)
-    # Counted from when somebody was aware, and not as it is kept beside it.
-    due_at = found.aware_at + timedelta(hours=breaches.HOURS)
+    # The earlier of what is counted from when somebody was aware and what is kept beside it: neither is moved alone.
+    due_at = min(found.due_at, found.aware_at + timedelta(hours=breaches.HOURS))
     if found.decision is None:
         return "is past its 72 hours without a decision" if look.at > due_at else None
     if not (found.reasons or "").strip() or not found.is_assessed:

@@ -81,9 +81,13 @@ def _clocks(look: Look, *, parts: Privacy) -> Reading:
 
 
 def _late(row: Any, look: Look, calendar: LegalCalendar) -> str | None:  # a row of `request`
-    """Return what is late about a request, by the day that its receipt sets, not by the one that is kept beside it."""
+    """Return what is late about a request, by the day its receipt sets or the one kept beside it, whichever is first.
+
+    So neither is moved alone; the one beside it is what the events of the request say.
+    """
     months = clock.EXTENDED_MONTHS if row.is_extended else clock.MONTHS
-    due = calendar.due(date.fromisoformat(row.received_on), months, row.paused_days)
+    counted = calendar.due(date.fromisoformat(row.received_on), months, row.paused_days)
+    due = min(counted, date.fromisoformat(row.due))
     due_at = calendar.end_of(due)
     if row.answered_at is None and row.state not in _ENDED and look.at >= due_at:
         return f"was due on {due.isoformat()} and is not answered"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 from typing import TypeAlias
 
 from sqlalchemy.orm import Session
 
+from compliance.retention import runs
 from compliance.retention.policies import Policy
 from compliance.retention.runs import Run
 from compliance.told import SHA256, Stands, has_ended, is_told
@@ -46,3 +48,14 @@ def is_approved(session: Session, run: Run) -> bool:
     # What is still to be carried out was approved lately: its event speaks.
     at = None if run.is_open else run.approved_at
     return is_told(session, run.approved_event, Stands(kind=RetentionApproved.kind, says=says, at=at))
+
+
+def ended_until(session: Session) -> Mapping[str, datetime]:
+    """Return of each class before which day its rows may be gone: the latest of the runs that were approved."""
+    until: dict[str, datetime] = {}
+    for run in runs.approved(session):
+        # No run is let remove what has not ended yet, whatever its row says.
+        before = min(run.before, run.approved_at or run.before)
+        if before > until.get(run.class_, datetime.min.replace(tzinfo=UTC)) and is_approved(session, run):
+            until[run.class_] = before
+    return until

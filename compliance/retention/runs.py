@@ -297,6 +297,12 @@ def in_state(session: Session, *states: str) -> list[Run]:
     return [_run(row) for row in session.execute(query).mappings()]
 
 
+def approved(session: Session) -> list[Run]:
+    """Return the runs that were let be carried out, however they ended, oldest first."""
+    query = sa.select(models.run).where(models.run.c.approved_at.is_not(None)).order_by(models.run.c.planned_at)
+    return [_run(row) for row in session.execute(query).mappings()]
+
+
 def expire(session: Session, ctx: Context, *, parts: Retention) -> int:
     """Let plans that nobody proposed in time lapse: what is due is counted anew."""
     count = 0

@@ -25,17 +25,25 @@ from ingest.log import outbox
 
 EVERY: Final = timedelta(days=180)
 LAPSES: Final = timedelta(days=183)
+TIME: Final = LAPSES - EVERY
+"""So long people have to decide, however late a campaign opens."""
 REASON_MAX: Final = 500
 
 
 class Decision(StrEnum):
-    """What became of a line. `stayed` is a last holder whom nobody decided about; `gone` ended by another way."""
+    """What became of a line. `gone` ended by another way.
+
+    `stayed` is a last holder whom nobody decided about in time: people still do, and until then the review is open.
+    """
 
     KEEP = "keep"
     REMOVE = "remove"
     LAPSED = "lapsed"
     STAYED = "stayed"
     GONE = "gone"
+
+
+_WAITS: Final = (None, Decision.STAYED)
 
 
 class ReviewOpen(Conflict):
@@ -78,11 +86,17 @@ class Line:
     reason: str | None
     decided_by: str | None
     decided_at: datetime | None
+    opened_at: datetime
+
+    @property
+    def waits(self) -> bool:
+        """Tell whether somebody is still to decide about it."""
+        return self.decision in _WAITS
 
     @property
     def lapses_at(self) -> datetime:
         """When it ends where nobody decides."""
-        return self.since + LAPSES
+        return max(self.since + LAPSES, self.opened_at + TIME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +113,7 @@ class Review:
     @property
     def left(self) -> int:
         """How many lines wait."""
-        return sum(1 for one in self.lines if one.decision is None)
+        return sum(1 for one in self.lines if one.waits)
 
 
 Sources = Sequence[AccessReviewSource]
@@ -128,7 +142,7 @@ def decide(
         raise NotFound(object_id=ref)
     if found.holder == ctx.actor.id:
         raise SamePerson
-    if found.decision is not None:
+    if not found.waits:
         raise LineDecided
     why = words.reason(reason, longest=REASON_MAX)
     if decision is Decision.REMOVE:
@@ -195,7 +209,7 @@ def _begin(session: Session, ctx: Context, sources: Sources) -> Review:
         sa.insert(models.review).values(
             id=review_id,
             opened_at=ctx.at,
-            due_at=min(basis for _, _, basis in found) + LAPSES,
+            due_at=max(min(basis for _, _, basis in found) + LAPSES, ctx.at + TIME),
             event_id=event_id,
             open=1,
         )
@@ -227,7 +241,7 @@ def _lapse(session: Session, review_id: str, ctx: Context, sources: Sources) -> 
     # Who goes may leave somebody else as the last one: holders are counted once, and one fewer with each who goes.
     left, count = Counter((source.name, grant.what) for source, grant in living.values()), 0
     for line in _lines(session, review_id):
-        if line.decision is not None:
+        if not line.waits:
             continue
         found = living.get((line.source, line.grant_ref))
         if found is None:
@@ -247,7 +261,8 @@ def _lapse_one(
     # Too few may be left to decide something: then it stays, and the control fails until people decide.
     is_last = is_last or not _is_ended(session, grant, source, ctx)
     decision = Decision.STAYED if is_last else Decision.LAPSED
-    _write(session, line, decision, "Nobody decided in time.", ctx)
+    if decision is not line.decision:
+        _write(session, line, decision, "Nobody decided in time.", ctx)
     return not is_last
 
 
@@ -270,7 +285,7 @@ def _write(session: Session, line: Line, decision: Decision, reason: str, ctx: C
             of.review_id == line.review_id,
             of.source == line.source,
             of.grant_ref == line.grant_ref,
-            of.decision.is_(None),
+            sa.or_(of.decision.is_(None), of.decision == Decision.STAYED),
         )
         .values(
             decision=decision,
@@ -287,7 +302,7 @@ def _write(session: Session, line: Line, decision: Decision, reason: str, ctx: C
 
 def _close_if_done(session: Session, review_id: str, ctx: Context) -> None:
     lines = _lines(session, review_id)
-    if any(line.decision is None for line in lines):
+    if any(line.waits for line in lines):
         return
     table = models.review
     outbox.record(session, ReviewClosed(review=review_id, count=len(lines)), ctx)
@@ -302,8 +317,9 @@ def _open(session: Session) -> str | None:
 
 
 def _lines(session: Session, *review_ids: str) -> list[Line]:
-    table = models.line
-    mine = sa.select(table).where(table.c.review_id.in_(review_ids))
+    table, review = models.line, models.review
+    mine = sa.select(table, review.c.opened_at).join(review, review.c.id == table.c.review_id)
+    mine = mine.where(table.c.review_id.in_(review_ids))
     rows = session.execute(mine.order_by(table.c.what, table.c.since, table.c.grant_ref)).mappings()
     return [Line(**{**row, "decision": Decision(row["decision"]) if row["decision"] else None}) for row in rows]
 

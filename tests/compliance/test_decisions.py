@@ -21,7 +21,7 @@ from compliance.attest import attestations, exceptions
 from compliance.attest.attestations import Draft, Kind
 from compliance.attest.models import attestation, baseline
 from compliance.catalog.controls import PCI
-from compliance.privacy import consent, moving, restrict
+from compliance.privacy import consent, moving, restrict, selftest
 from compliance.privacy.models import (
     consent_receipt,
     consent_same,
@@ -32,7 +32,7 @@ from compliance.privacy.models import (
 )
 from compliance.registers import breach_decision, breach_handling, breaches, processing
 from compliance.registers.breaches import Assessment, Found
-from compliance.registers.models import activity_approval, breach, selftest_run
+from compliance.registers.models import activity_approval, breach, breach_notice, breach_step, selftest_run
 from compliance.retention import holds, policies
 from compliance.retention.holds import Item
 from compliance.retention.models import hold, hold_item, policy
@@ -150,7 +150,15 @@ def happened(house: Installation) -> None:
         restrict.withdraw_restriction(session, restricted, people.me(basil), parts=people.parts)
     people.fetch(amber, copied)
     people.ask(amber, "restriction")
+    for _ in range(2):  # the second stands beside the first
+        people.ask(amber, "portability")
+    people.ask(basil, "objection", purpose="profiling")
+    taken_back = people.ask(amber, "objection", purpose="profiling")
     people.work()
+    with system.db.begin() as session:
+        moving.withdraw(session, taken_back, people.me(amber), parts=people.parts)
+    night = system.job_context("privacy.selftest", system.clock.now())
+    selftest.run(system.db, night, parts=people.parts, gate=system.compliance.gate, shreds=system.shredding)
 
 
 @pytest.mark.parametrize("stands", ["recorded", "numbered", "stored"])
@@ -187,6 +195,62 @@ def a_finding_is_mended(session: Session) -> None:
 def a_finding_is_open_again(session: Session) -> None:
     mine = sa.select(sa.func.min(finding.c.id)).where(finding.c.fixed_on.is_not(None)).scalar_subquery()
     session.execute(sa.update(finding).where(finding.c.id == mine).values(fixed_on=None, fixed_at=None))
+
+
+def a_breach_is_gone(session: Session) -> None:
+    for table in (breach_notice, breach_step, breach):
+        session.execute(sa.delete(table))
+
+
+def a_breach_is_gone_but_for_its_steps(session: Session) -> None:
+    session.execute(sa.delete(breach))
+
+
+def a_breach_has_more_time(session: Session) -> None:
+    session.execute(sa.update(breach).values(due_at=START + timedelta(days=30)))
+
+
+def requests_are_gone(session: Session) -> None:
+    open_ = sa.select(request.c.id).where(request.c.kind == "restriction", request.c.state == "executed")
+    session.execute(sa.delete(request_step).where(request_step.c.request_id.in_(open_)))
+    session.execute(sa.delete(request).where(request.c.id.in_(open_)))
+
+
+def a_request_is_due_later(session: Session) -> None:
+    session.execute(sa.update(request).where(request.c.state == "executed").values(due="2027-11-30"))
+
+
+def a_request_refused_beside_another(session: Session) -> None:
+    row = session.execute(sa.select(request).where(request.c.state == "executed")).mappings().one()
+    values = {"state": "refused", "linked_to": "req_x"}
+    session.execute(sa.update(request).where(request.c.id == row["id"]).values(values))
+    step = {"request_id": row["id"], "state": "refused", "at": START, "role": "you"}
+    session.execute(sa.insert(request_step).values(step))
+
+
+def a_request_closed_beside_another(session: Session) -> None:
+    row = session.execute(sa.select(request).where(request.c.kind == "erasure")).mappings().one()
+    values = {"state": "closed", "linked_to": "req_x"}
+    session.execute(sa.update(request).where(request.c.id == row["id"]).values(values))
+    step = {"request_id": row["id"], "state": "closed", "at": START, "role": "you"}
+    session.execute(sa.insert(request_step).values(step))
+
+
+def a_receipt_is_gone(session: Session) -> None:
+    newest = sa.select(sa.func.max(consent_receipt.c.n)).scalar_subquery()
+    session.execute(sa.delete(consent_receipt).where(consent_receipt.c.n == newest))
+
+
+def a_restriction_is_gone(session: Session) -> None:
+    session.execute(sa.delete(restriction).where(restriction.c.lifted_at.is_(None)))
+
+
+def an_objection_is_gone(session: Session) -> None:
+    session.execute(sa.delete(objection))
+
+
+def a_night_is_gone(session: Session) -> None:
+    session.execute(sa.delete(selftest_run))
 
 
 def a_scan_is_gone(session: Session) -> None:
@@ -325,6 +389,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
             made.customer(name)
         decided(made)
         happened(made)
+        made.arrive()
         assert said(made) == (State.PASS, set())
         yield made
 
@@ -372,6 +437,17 @@ class Undone(Exception):
         (a_finding_is_mended, "scans"),
         (a_finding_is_open_again, "scans"),
         (a_scan_is_gone, "scans"),
+        (a_breach_is_gone, "breaches"),
+        (a_breach_is_gone_but_for_its_steps, "breaches"),
+        (a_breach_has_more_time, "breaches"),
+        (requests_are_gone, "requests"),
+        (a_request_is_due_later, "requests"),
+        (a_request_refused_beside_another, "requests"),
+        (a_request_closed_beside_another, "requests"),
+        (a_receipt_is_gone, "receipts"),
+        (a_restriction_is_gone, "restrictions"),
+        (an_objection_is_gone, "objections"),
+        (a_night_is_gone, "nights"),
         (a_hold_keeps_nothing, "holds"),
         (a_hold_ended, "holds"),
         (a_hold_is_gone, "holds"),

@@ -107,7 +107,7 @@ def test_what_nobody_decides_lapses_but_each_role_keeps_a_holder(house: Installa
     clock.move(3 * DAY)
     turn(house)
     found = newest(house)
-    assert found.closed_at is not None
+    assert found.closed_at is None
     by_role: dict[str, list[Decision | None]] = {}
     for one in found.lines:
         by_role.setdefault(one.what, []).append(one.decision)
@@ -118,6 +118,37 @@ def test_what_nobody_decides_lapses_but_each_role_keeps_a_holder(house: Installa
     state, named = judged(house)
     assert state is State.FAIL
     assert line_of(house, "ines").grant_ref in named
+
+
+def test_a_last_holder_who_stayed_is_decided_about_afterwards(house: Installation, clock: StillClock) -> None:
+    clock.move(180 * DAY)
+    turn(house)
+    for name in ("olga", "omar", "dora", "dirk", "ivan"):
+        decide(house, name, Decision.KEEP, by="omar" if name == "olga" else "olga")
+    clock.move(4 * DAY)
+    turn(house)
+    assert line_of(house, "ines").decision is Decision.STAYED
+    told = house.waiting_kinds().count("admin.access.recertified")
+    clock.move(30 * DAY)
+    assert turn(house) is None
+    assert house.waiting_kinds().count("admin.access.recertified") == told, "that it stayed is said once"
+    assert judged(house)[0] is State.FAIL
+    decide(house, "ines", Decision.KEEP)
+    assert newest(house).closed_at is not None
+    assert judged(house)[0] is State.PASS
+
+
+def test_who_comes_late_has_three_days(house: Installation, clock: StillClock) -> None:
+    """Nothing looked for months: nobody loses a role in the turn that opens."""
+    clock.move(300 * DAY)
+    turn(house)
+    assert {one.decision for one in newest(house).lines} == {None}
+    clock.move(2 * DAY)
+    turn(house)
+    assert {one.decision for one in newest(house).lines} == {None}
+    clock.move(DAY)
+    turn(house)
+    assert None not in {one.decision for one in newest(house).lines}
 
 
 def test_an_analyst_of_two_lapses_and_the_other_stays(house: Installation, clock: StillClock) -> None:

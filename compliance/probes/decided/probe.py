@@ -12,7 +12,7 @@ from compliance.attest import exceptions
 from compliance.attest.models import exception
 from compliance.attest.parts import IN_FORCE
 from compliance.contracts.probes import Kind, Look, Probe, Reading, Violation, WhenEmpty
-from compliance.probes.decided import consents, papers, registers, requests, retaining
+from compliance.probes.decided import begun, consents, papers, registers, requests, retaining
 
 Part: TypeAlias = Callable[[Look], tuple[int, list[Violation]]]
 """Counts what stands of one register, and finds what of it nobody decided."""
@@ -30,6 +30,7 @@ _PARTS: Final[Mapping[str, Part]] = {
     "scans": registers.scans,
     "reviews": registers.recertified,
     "nights": registers.nights,
+    "beginnings": begun.gone,
 }
 
 
@@ -39,7 +40,7 @@ def probe() -> Probe:
         name="papers.decided",
         kind=Kind.STATE,
         asks="Papers, periods, holds, runs, requests, restrictions, consents, objections, breaches, scans, reviews and "
-        "self-tests; wrong is one that stands as no event of its decision says.",
+        "self-tests; wrong is one that stands as no event of its decision says, or that began and is gone.",
         read=_read,
         plant=_plant,
         empty_means=WhenEmpty.NOT_APPLICABLE,

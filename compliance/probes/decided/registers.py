@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.kernel.clock import rfc3339
 from compliance.contracts.probes import Look, Violation
 from compliance.privacy import selftest
 from compliance.registers.breach_handling import LEFT_OUT
@@ -22,13 +22,11 @@ from compliance.told import SHA256, Stands, has_ended, told, vouched
 from ingest.events.admin import AccessRecertified
 from ingest.events.compliance import FindingMended, ScanImported, SelftestCompleted
 from ingest.events.envelope import at_path
-from ingest.events.privacy import BreachAssessed, BreachNotified
+from ingest.events.privacy import BreachAssessed, BreachNotified, BreachOpened
 from ingest.log import read
 
 SCAN, FINDING = "onepay.compliance.scan", "onepay.compliance.finding"
 DECISION, BREACH = "onepay.privacy.decision", "onepay.breach.id"
-_LOOKED_FOR: Final = timedelta(days=365)
-"""A scan that was entered so lately has not ended by its period."""
 
 
 def breaches(look: Look) -> tuple[int, list[Violation]]:
@@ -39,7 +37,13 @@ def breaches(look: Look) -> tuple[int, list[Violation]]:
         for said in (read.documents_of(look.session, BreachAssessed.kind) if rows else ())
         if at_path(said, DECISION) in (NOTIFY, KEEP)
     }
+    due = _due_as_told(look) if rows else {}
     wrong = {
+        row.id: "has another clock than its events say"
+        for row in rows
+        if due.get(row.id, rfc3339(row.due_at)) != rfc3339(row.due_at)
+    }
+    wrong |= {
         row.id: "stands as decided, and nobody is told to have decided so"
         for row in rows
         if row.decision != decided.get(row.id) and not has_ended(look.session, BreachAssessed.kind, row.decided_at)
@@ -55,6 +59,14 @@ def breaches(look: Look) -> tuple[int, list[Violation]]:
     for key in sorted(stand.keys() - told(look.session, stand)):
         wrong.setdefault(sent[key].breach_id, "has a notice that no event says was sent")
     return len(rows), [Violation(component="breaches", object_id=id, says=says) for id, says in wrong.items()]
+
+
+def _due_as_told(look: Look) -> Mapping[str, str]:
+    """Return until when the authority is to be told of each breach, as its newest event says it."""
+    kinds = (BreachOpened.kind, BreachAssessed.kind, BreachNotified.kind)
+    said = [one for kind in kinds for one in read.documents_of(look.session, kind)]
+    said.sort(key=lambda one: str(one["@timestamp"]))
+    return {str(at_path(one, BREACH)): str(at_path(one, "onepay.breach.due_at")) for one in said}
 
 
 def _letters_left_out(look: Look) -> frozenset[str]:
@@ -80,16 +92,11 @@ def _sent(notice: Any) -> Stands:  # a row of `breach_notice`
 
 
 def scans(look: Look) -> tuple[int, list[Violation]]:
-    """Count the scans, and find those that are not as they were entered, or are gone, or have findings that are."""
+    """Count the scans, and find those that are not as they were entered, or whose findings are not."""
     hashes = register.hashes(look.session)
     stand = {id: ((id, sha256), at) for id, (sha256, at) in hashes.items()}
     untold = stand.keys() - vouched(look.session, ScanImported.kind, stand, says=_entered)
     wrong = dict.fromkeys(sorted(untold), "is not as it was entered")
-    since = f"{look.at - _LOOKED_FOR:%Y-%m-%d}"
-    for said in read.documents_of(look.session, ScanImported.kind):
-        id = str(at_path(said, SCAN))
-        if id not in hashes and str(said["@timestamp"]) >= since:
-            wrong[id] = "was entered, and is gone"
     for one in _mended(look.session):
         wrong.setdefault(one.scan_id, "has a finding that stands otherwise than its event says")
     return len(hashes), [Violation(component="scans", object_id=id, says=says) for id, says in wrong.items()]

@@ -13,8 +13,9 @@ from app.kernel.errors import Conflict, NotFound
 from compliance.contracts.probes import Look, Violation
 from compliance.privacy import requests as asked
 from compliance.privacy.erasure import decided
-from compliance.privacy.models import request, request_step, restriction
-from compliance.privacy.request import BEGUN, JOURNAL, Kind, State
+from compliance.privacy.models import REQUEST_CLASS, request, request_step, restriction
+from compliance.privacy.request import BEGUN, FOLLOWING, JOURNAL, Kind, State
+from compliance.retention import decided as retention
 from compliance.told import ended, fits, vouched
 from ingest.events.envelope import at_path
 from ingest.events.privacy import RequestCompleted, RequestRefused, RequestStopped, SubjectReleased
@@ -70,7 +71,10 @@ def _wrong(
     about = {(at_path(one, "onepay.request.id"), tuple(at_path(one, "onepay.subject.id") or ())) for one in told}
     if about - {(row.id, (row.subject,))}:
         return "rests on an event about another request or another person"
-    ends = None if row.linked_to or is_over else _ENDS.get(row.state)
+    due = [day for one in told if (day := at_path(one, "onepay.request.due_at"))]
+    if due and due[-1] != row.due:
+        return "is due on another day than its newest event says"
+    ends = None if is_over or _is_answered_by_another(session, row) else _ENDS.get(row.state)
     if ends is not None and ends not in {at_path(one, "event.action") for one in told}:
         return f"stands as {row.state}, and no event says so"
     if row.kind == Kind.ERASURE.value and row.channel != JOURNAL and State(row.state) in _BEGUN:
@@ -79,6 +83,18 @@ def _wrong(
         except (Conflict, NotFound):
             return "is carried out, and the log knows of nobody who approved it"
     return None
+
+
+def _is_answered_by_another(session: Session, row: Any) -> bool:  # a row of `request`
+    """Tell whether a request ended with the one it stands beside: one answer is an answer to both, in one event."""
+    if row.state != State.CLOSED.value or row.channel == FOLLOWING or row.linked_to is None:
+        return False
+    query = sa.select(request).where(request.c.id == row.linked_to)
+    first = session.execute(query).one_or_none()
+    if first is None:
+        until = retention.ended_until(session).get(REQUEST_CLASS)
+        return until is not None and row.closed_at is not None and row.closed_at < until
+    return (first.subject, first.kind, first.state) == (row.subject, row.kind, row.state)
 
 
 def restrictions(look: Look) -> tuple[int, list[Violation]]:

@@ -73,7 +73,10 @@ def _answer(running: Review | None, next_on: str, *, was_done: bool) -> Part:
             (str(running.left), "left"),
             (f"{running.due_at:%d %b}", "the first lapse"),
         ]
-    small = "Somebody else than the holder decides; after 183 days a role lapses, but never the last of its kind."
+    small = (
+        "Somebody else than the holder decides; after 183 days a role lapses. The last of its kind stays, and the review "
+        "stays open until somebody decides."
+    )
     return answer(said, small, cells)
 
 
@@ -115,7 +118,7 @@ def _decision(view: View, line: Line) -> Part:
 
 def _acts(view: View, line: Line) -> list[Part]:
     viewer = view.sources.viewer()
-    if line.decision is not None or not viewer.may(COMPLIANCE_REVIEW_DECIDE):
+    if not line.waits or not viewer.may(COMPLIANCE_REVIEW_DECIDE):
         return []
     if line.holder == viewer.id:
         return [html.Span("somebody else decides", className="dim")]
@@ -126,7 +129,7 @@ def _acts(view: View, line: Line) -> list[Part]:
 def _form(view: View, review: Review) -> list[Part]:
     of = view.words.get("of", "")
     line = next((one for one in review.lines if f"{one.review_id}/{one.source}/{one.grant_ref}" == of), None)
-    if line is None or line.decision is not None or not view.sources.viewer().may(COMPLIANCE_REVIEW_DECIDE):
+    if line is None or not line.waits or not view.sources.viewer().may(COMPLIANCE_REVIEW_DECIDE):
         return []
     back = html.A("Cancel", href=view.here("reviews", of=None), className="more", **{"data-key": "Escape"})
     form = acts.form(

@@ -1,0 +1,185 @@
+"""What the log says began has to be there, until a run of retention that was approved ended it: rows can be deleted.
+
+Entries of the log outlive their bodies, so what rests on an event by its id is missed for as long as the log is kept;
+what is found by its words, for as long as those are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.kernel.clock import parse_rfc3339
+from compliance.contracts.probes import Look, Violation
+from compliance.privacy.models import (
+    CONSENT_CLASS,
+    REQUEST_CLASS,
+    consent_receipt,
+    objection,
+    request,
+    request_step,
+    restriction,
+)
+from compliance.privacy.request import Kind
+from compliance.probes.decided.registers import SCAN
+from compliance.registers.models import BREACH, EVIDENCE, breach, breach_step, selftest_run
+from compliance.retention import decided
+from compliance.scans.models import scan
+from ingest import models as log
+from ingest.events.compliance import ScanImported, SelftestCompleted
+from ingest.events.envelope import at_path
+from ingest.events.privacy import (
+    BreachOpened,
+    ConsentGiven,
+    ConsentWithdrawn,
+    ObjectionRecorded,
+    RequestReceived,
+    RequestStopped,
+    SubjectRestricted,
+)
+from ingest.log import read
+
+_SAYS: Final = "began as the log says, and is gone"
+_NAMED_MAX: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Resting:
+    """Rows that name the event of their beginning, which class of retention ends them."""
+
+    component: str
+    kinds: Sequence[str]
+    event_ids: sa.Select[Any]
+    class_: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Missed:
+    """Something that began at an instant and has no row."""
+
+    component: str
+    object_id: str
+    at: datetime
+    class_: str
+
+
+_RESTING: Final = (
+    _Resting(
+        component="requests",
+        kinds=(RequestReceived.kind,),
+        event_ids=sa.select(request_step.c.event_id).join(request, request.c.id == request_step.c.request_id),
+        class_=REQUEST_CLASS,
+    ),
+    _Resting(
+        component="breaches",
+        kinds=(BreachOpened.kind,),
+        event_ids=sa.select(breach_step.c.event_id).join(breach, breach.c.id == breach_step.c.breach_id),
+        class_=BREACH,
+    ),
+    _Resting(
+        component="receipts",
+        kinds=(ConsentGiven.kind, ConsentWithdrawn.kind),
+        event_ids=sa.select(consent_receipt.c.event_id),
+        class_=CONSENT_CLASS,
+    ),
+    _Resting(
+        component="nights",
+        kinds=(SelftestCompleted.kind,),
+        event_ids=sa.select(selftest_run.c.event_id),
+        class_=EVIDENCE,
+    ),
+)
+
+
+def gone(look: Look) -> tuple[int, list[Violation]]:
+    """Count what the log says began, and find what of it is gone although nobody let it be removed."""
+    count, missed = 0, list[_Missed]()
+    for one in _RESTING:
+        look.deadline.check()
+        of = log.entry.c.kind.in_(one.kinds)
+        count += look.session.scalar(sa.select(sa.func.count()).select_from(log.entry).where(of)) or 0
+        missed += _without_rows(look.session, one)
+    for found in (_scans, _restrictions, _objections):
+        look.deadline.check()
+        all_of, without = found(look.session)
+        count += all_of
+        missed += without
+    # Who asks is told of retention only where something is missed: mostly nothing is.
+    until = decided.ended_until(look.session) if missed else {}
+    wrong = [one for one in missed if one.class_ not in until or one.at >= until[one.class_]]
+    return count, [Violation(component=one.component, object_id=one.object_id, says=_SAYS) for one in wrong]
+
+
+def _without_rows(session: Session, one: _Resting) -> Iterator[_Missed]:
+    of, rests = log.entry.c, one.event_ids.subquery()
+    query = (
+        sa.select(of.event_id, of.at)
+        .outerjoin(rests, rests.c.event_id == of.event_id)
+        .where(of.kind.in_(one.kinds), rests.c.event_id.is_(None))
+        .order_by(of.sequence.desc())
+        .limit(_NAMED_MAX)
+    )
+    for row in session.execute(query).all():
+        yield _Missed(component=one.component, object_id=row.event_id, at=row.at, class_=one.class_)
+
+
+def _scans(session: Session) -> tuple[int, list[_Missed]]:
+    there = set(session.scalars(sa.select(scan.c.id)))
+    said = {str(at_path(one, SCAN)): _at(one) for one in read.documents_of(session, ScanImported.kind)}
+    return len(said), [
+        _Missed(component="scans", object_id=id, at=at, class_=EVIDENCE) for id, at in said.items() if id not in there
+    ]
+
+
+def _restrictions(session: Session) -> tuple[int, list[_Missed]]:
+    """Each restriction of a person has a row of its own, lifted or not."""
+    there = Counter(
+        (row.subject, row.ground, row.request_id)
+        for row in session.execute(sa.select(restriction.c.subject, restriction.c.ground, restriction.c.request_id))
+    )
+    # What was lifted may have been removed; the newest of a kind are those that stand.
+    said = read.documents_of(session, SubjectRestricted.kind)
+    missed = []
+    for one in reversed(said):
+        what = (_subject(one), at_path(one, "event.reason"), at_path(one, "onepay.request.id"))
+        if there[what] > 0:
+            there[what] -= 1
+        else:
+            missed.append(_Missed(component="restrictions", object_id=_id(one), at=_at(one), class_=REQUEST_CLASS))
+    return len(said), missed
+
+
+def _objections(session: Session) -> tuple[int, list[_Missed]]:
+    """An objection has a row until its person takes it back, which ends its request."""
+    there = {(row.subject, row.purpose) for row in session.execute(sa.select(objection.c.subject, objection.c.purpose))}
+    said = read.documents_of(session, ObjectionRecorded.kind)
+    taken_back = {
+        _subject(one): _at(one)
+        for one in (read.documents_of(session, RequestStopped.kind) if said else ())
+        if at_path(one, "onepay.request.right") == Kind.OBJECTION.value
+    }
+    return len(said), [
+        _Missed(component="objections", object_id=_id(one), at=_at(one), class_=REQUEST_CLASS)
+        for one in said
+        if (_subject(one), at_path(one, "onepay.consent.purpose")) not in there
+        and not (_subject(one) in taken_back and taken_back[_subject(one)] >= _at(one))
+    ]
+
+
+def _subject(said: Any) -> object:  # the document of an event
+    (subject,) = at_path(said, "onepay.subject.id") or (None,)
+    return subject
+
+
+def _at(said: Any) -> datetime:  # the document of an event
+    return parse_rfc3339(str(said["@timestamp"]))
+
+
+def _id(said: Any) -> str:  # the document of an event
+    return str(at_path(said, "event.id"))
