@@ -59,6 +59,7 @@ from compliance.contracts.probes import Probe, Use
 from compliance.engine import source as controls_source
 from compliance.engine.observe import Observer
 from compliance.engine.parts import Parts as Engine
+from compliance.engine.parts import Settings as Figures
 from compliance.models import metadata as compliance_tables
 from compliance.privacy import graph
 from compliance.privacy import kinds as privacy_kinds
@@ -329,14 +330,14 @@ def make_system(
     )
     approvals.declare(breach_decision.kind(approvals), processing.kind(approvals, registers))
     reviews = (RoleReviews(approvals),)
-    asked = _probes(db, identity, runner, entrances, response, reviews, compliance, retention, registers)
+    asked = _probes(settings, db, identity, runner, entrances, response, reviews, compliance, retention, registers)
     engine = _engine(settings, shipper, probes=asked)
     desk = Desk(
         catalogue=engine.catalogue,
         approvals=approvals,
         live={evidence.people.MATRIX: lambda session: evidence.people.matrix()},
         remind=reminders.sender(identity),
-        lack=lambda session, key, at: scan_standing.lack(session, key, at.date()),
+        lack=lambda session, key, at: scan_standing.lack(session, key, at.date(), anchor=settings.assessment_anchor),
         cabinet=Cabinet(
             folder=settings.home / "evidence",
             key=crypto.derive(keys.secret("identity"), "evidence"),
@@ -401,6 +402,7 @@ def make_system(
 
 
 def _probes(
+    settings: Settings,
     db: Database,
     identity: Identity,
     runner: Runner,
@@ -422,7 +424,7 @@ def _probes(
         *marks.probes(TABLES),
         *scanner.probes(TABLES),
         *review_probes.probes(reviews),
-        *scan_probes.probes(),
+        *scan_probes.probes(settings.assessment_anchor),
         *rights_probes.probes(compliance.privacy),
         storage.probe(compliance.privacy, retention),
         *usage.probes(compliance.privacy, compliance.gate),
@@ -443,6 +445,7 @@ def _engine(settings: Settings, shipper: Shipper, *, probes: Mapping[str, Probe]
         profile=settings.profile,
         build=version("onepay"),
         host=platform.node(),
+        settings=Figures(assessment_anchor=settings.assessment_anchor),
         papers=papers.papers,
         baseline=baselines.in_force,
         shipped=shipper.standing,

@@ -8,6 +8,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,6 +55,7 @@ class Settings:
     threads: int = 16
     drain_seconds: int = 20
     log_level: str = "warning"
+    assessment_anchor: date = date(2026, 1, 1)
     demo: bool = False
 
     @property
@@ -141,6 +143,8 @@ def _typed(value: Any, kind: object) -> Any:  # a value of the setting's type
             if not text.isdecimal():
                 raise ValueError(f"{text!r} is no whole number")
             return int(text)
+        case "date":
+            return date.fromisoformat(text)
         case "Path":
             return Path(text).expanduser()
         case _:

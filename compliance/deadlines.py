@@ -58,15 +58,16 @@ class Deadline:
     owner: str | None = None
 
 
-def next_of(session: Session, actor: Actor, at: datetime, *, limit: int = 6) -> list[Deadline]:
+def next_of(session: Session, actor: Actor, at: datetime, *, anchor: date, limit: int = 6) -> list[Deadline]:
     """Return what is due next, as far as this actor may see it; what is late stands first.
 
-    Papers, scans and reviews of now are the office's to do, and lie outside of a period that is locked to an auditor.
+    `anchor` is the first day of a year of assessment. Papers, scans and reviews of now are the office's to do, and lie
+    outside of a period that is locked to an auditor.
     """
     actor.require(COMPLIANCE_CONTROL_READ)
     found = list(_people(session, actor, at))
     if actor.period is None:
-        found += [*_papers(session), *_scans(session, at), *_reviews(session), *_holds(session, actor)]
+        found += [*_papers(session), *_scans(session, at, anchor), *_reviews(session), *_holds(session, actor)]
     return sorted(found, key=lambda one: (one.at, one.what, one.about))[:limit]
 
 
@@ -84,9 +85,9 @@ def _papers(session: Session) -> Iterator[Deadline]:
         yield Deadline(at=review_by, what=What.ANALYSIS, about=f"{PCI} {requirement}", owner=whose)
 
 
-def _scans(session: Session, at: datetime) -> Iterator[Deadline]:
+def _scans(session: Session, at: datetime, anchor: date) -> Iterator[Deadline]:
     for kind in scans.QUARTERLY:
-        open_ = scans.of_kind(session, kind, at.date()).quarters
+        open_ = scans.of_kind(session, kind, at.date(), anchor=anchor).quarters
         if open_ and not open_[-1].is_closed and not open_[-1].is_passed:
             yield Deadline(at=datetime.combine(open_[-1].end, time(), UTC), what=What.SCAN, about=kind.value)
 

@@ -127,7 +127,7 @@ def of_now(session: Session, actor: Actor, at: datetime, parts: Parts) -> Postur
         gdpr=_framework(GDPR, standings, found, measured, at),
         changes=[*_unwritten(standings, found, session, at), *changes(session, at - LATELY)],
         failing=sorted(failing, key=lambda pair: pair[1]),
-        deadlines=deadlines.next_of(session, actor, at),
+        deadlines=deadlines.next_of(session, actor, at, anchor=parts.settings.assessment_anchor),
         unowned=[one for one in standings.values() if any(leg.reason is Reason.NEVER_ATTESTED for leg in one.legs)],
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TypeAlias
 
 from sqlalchemy.orm import Session
@@ -62,13 +62,15 @@ ReadUse: TypeAlias = Callable[[Session, Use], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The figures of the engine, the same in every installation.
+    """The figures of the engine, the same in every installation but for the day of its assessment.
 
-    `service_provider` and `issuer` say which rows apply to this company.
+    `service_provider` and `issuer` say which rows apply to this company, `assessment_anchor` from which day its
+    quarters of scans count.
     """
 
     service_provider: bool = True
     issuer: bool = False
+    assessment_anchor: date = date(2026, 1, 1)
     canary_max_age: timedelta = timedelta(hours=24)
     canary_every: timedelta = timedelta(hours=1)
     probe_seconds_max: float = 20.0

@@ -8,12 +8,12 @@ import sqlalchemy as sa
 
 from compliance.contracts.probes import Kind, Look, Probe, Reading, Violation, WhenEmpty
 from compliance.scans import deployments, models, register, standing
-from compliance.scans.quarters import begin_of
+from compliance.scans.quarters import begin_of, number_of
 from compliance.scans.register import Kind as Scans
 
 
-def probes(anchor: date = standing.ANCHOR) -> tuple[Probe, ...]:
-    """Return the probes of 11.3.1."""
+def probes(anchor: date) -> tuple[Probe, ...]:
+    """Return the probes of 11.3.1; `anchor` is the first day of a year of assessment."""
 
     def internal(look: Look) -> Reading:
         found = standing.of_kind(look.session, Scans.INTERNAL, look.at.date(), anchor=anchor)
@@ -30,11 +30,7 @@ def probes(anchor: date = standing.ANCHOR) -> tuple[Probe, ...]:
 
     def plant(look: Look) -> str:
         # A failed scan in the last closed quarter, of a component that nothing else looks at.
-        today = look.at.date()
-        number = 0
-        while begin_of(anchor, number + 2) <= today:
-            number += 1
-        begin = begin_of(anchor, number)
+        begin = begin_of(anchor, number_of(anchor, look.at.date()) - 1)
         _failed(look, begin + timedelta(days=1))
         return begin.isoformat()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -54,7 +54,7 @@ def build(session: Session, framework: str, making: Making, parts: Reports) -> D
     if framework == GDPR:
         tables += _duties(session, making, parts)
     else:
-        tables.append(_scans(session, making))
+        tables.append(_scans(session, making, parts.engine.settings.assessment_anchor))
     return Document(
         kind=making.kind,
         title=TITLES[framework],
@@ -210,14 +210,14 @@ def _quarters(session: Session, rows: Sequence[Known], making: Making) -> Table:
     )
 
 
-def _scans(session: Session, making: Making) -> Table:
+def _scans(session: Session, making: Making, anchor: date) -> Table:
     """Return the quarters of scans that closed, with what has no pass: the two kinds that are due each quarter."""
     today = making.as_of.date()
     rows = [
         (kind.value, one.begin.isoformat(), one.end.isoformat(), "passed" if one.is_passed else "not passed",
          ", ".join(one.lacking) or None)
         for kind in scans.QUARTERLY
-        for one in scans.of_kind(session, kind, today).closed
+        for one in scans.of_kind(session, kind, today, anchor=anchor).closed
     ]  # fmt: skip
     return Table(
         name="scans",

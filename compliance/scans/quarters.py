@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Final
 
-from compliance.catalog.periods import parse
 from compliance.scans.register import Scan
 
 QUARTER: Final = 3
@@ -36,9 +36,18 @@ class Quarter:
 
 
 def begin_of(anchor: date, number: int) -> date:
-    """Return the first day of a quarter, always counted from the anchor: the 31st of January does not drift."""
-    start = datetime(anchor.year, anchor.month, anchor.day, tzinfo=UTC)
-    return parse(f"P{QUARTER * number}M").after(start).date() if number else anchor
+    """Return the first day of a quarter, always counted from the anchor: the 31st of January does not drift.
+
+    Quarters before the anchor have numbers below zero.
+    """
+    year, month = divmod(anchor.year * 12 + anchor.month - 1 + QUARTER * number, 12)
+    return date(year, month + 1, min(anchor.day, monthrange(year, month + 1)[1]))
+
+
+def number_of(anchor: date, day: date) -> int:
+    """Return the number of the quarter that holds a day."""
+    number = (day.year * 12 + day.month - anchor.year * 12 - anchor.month) // QUARTER
+    return number if begin_of(anchor, number) <= day else number - 1
 
 
 def quarters(anchor: date, scans: Sequence[Scan], today: date, *, since: date) -> list[Quarter]:
@@ -47,31 +56,20 @@ def quarters(anchor: date, scans: Sequence[Scan], today: date, *, since: date) -
     What has to pass in each are the components that scans up to its end named.
     """
     found: list[Quarter] = []
-    number = 0
-    while (begin := begin_of(anchor, number)) <= today:
-        end = begin_of(anchor, number + 1)
-        if end > since:
-            known = {name for one in scans if one.performed_on < end for name in one.components}
-            found.append(
-                Quarter(
-                    number=number,
-                    begin=begin,
-                    end=end,
-                    is_closed=end <= today,
-                    passes={name: passed(name, scans, begin, end) for name in sorted(known)},
-                )
-            )
-        number += 1
+    for number in range(number_of(anchor, since), number_of(anchor, today) + 1):
+        begin, end = begin_of(anchor, number), begin_of(anchor, number + 1)
+        known = {name for one in scans if one.performed_on < end for name in one.components}
+        passes = {name: passed(name, scans, begin, end) for name in sorted(known)}
+        found.append(Quarter(number=number, begin=begin, end=end, is_closed=end <= today, passes=passes))
     return found
 
 
 def gaps(scans: Sequence[Scan], today: date) -> list[tuple[str, date, date]]:
-    """Return by component the stretches of more than 92 days without a pass, up to today."""
+    """Return by component the stretches of more than 92 days without a pass, from the first look at it up to today."""
     found = []
     for name in sorted({name for one in scans for name in one.components}):
-        days = sorted({one.performed_on for one in scans if name in one.passed and one.counts})
-        # What never passed is not shown since it was first looked at.
-        days = days or [min(one.performed_on for one in scans if name in one.components)]
+        passes = {one.performed_on for one in scans if name in one.passed and one.counts}
+        days = sorted({min(one.performed_on for one in scans if name in one.components), *passes})
         ends = [*days[1:], today]
         found += [(name, day, end) for day, end in zip(days, ends, strict=True) if end - day > GAP_MAX]
     return found

@@ -12,7 +12,6 @@ from compliance.scans import register
 from compliance.scans.quarters import Quarter, gaps, quarters
 from compliance.scans.register import CONTROL, Kind
 
-ANCHOR: Final = date(2026, 1, 1)
 COUNTED: Final = 4
 YEARLY: Final = timedelta(days=366)
 QUARTERLY: Final = (Kind.INTERNAL, Kind.ASV)
@@ -32,10 +31,11 @@ class Standing:
         return tuple(one for one in self.quarters if one.is_closed)[-COUNTED:]
 
 
-def of_kind(
-    session: Session, kind: Kind, today: date, *, anchor: date = ANCHOR, until: datetime | None = None
-) -> Standing:
-    """Return how a kind stands, or stood by what was entered until then; the register begins with its first scan."""
+def of_kind(session: Session, kind: Kind, today: date, *, anchor: date, until: datetime | None = None) -> Standing:
+    """Return how a kind stands, or stood by what was entered until then; the register begins with its first scan.
+
+    Quarters count from `anchor`, the first day of a year of assessment.
+    """
     scans = register.all_of(session, kind, until=until)
     since = scans[0].performed_on if scans else today
     return Standing(
@@ -45,7 +45,7 @@ def of_kind(
     )
 
 
-def lack(session: Session, key: str, today: date, *, anchor: date = ANCHOR) -> str | None:
+def lack(session: Session, key: str, today: date, *, anchor: date) -> str | None:
     """Return why a row of PCI DSS cannot be attested by the register, or None where it can or is not about scans."""
     kinds = [kind for kind, control in CONTROL.items() if control == key]
     for kind in kinds:

@@ -86,7 +86,9 @@ def seen(house: Installation, begin: datetime, end: datetime) -> list[str]:
             "analysis": analyses.listed(session, auditor),
             "scan": register.listed(session, auditor),
             "finding": register.findings(session, auditor),
-            "quarter": quarters.of_kind(session, Kind.INTERNAL, date(2027, 1, 1), until=end).quarters[-1].passes,
+            "quarter": quarters.of_kind(session, Kind.INTERNAL, date(2027, 1, 1), anchor=date(2026, 1, 1), until=end)
+            .quarters[-1]
+            .passes,
             "officer": processors.officer_seen(session, staff.acting_as(auditor)),
         }
     return [name for name, value in found.items() if value]

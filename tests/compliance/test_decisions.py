@@ -261,6 +261,12 @@ def a_paper_is_back(session: Session) -> None:
     session.execute(sa.update(attestation).where(attestation.c.key == "12.6.1").values(state="in_force"))
 
 
+def a_paper_is_back_and_of_today(session: Session) -> None:
+    """Signed anew, says the row: after it was taken back."""
+    mine = sa.update(attestation).where(attestation.c.key == "12.6.1")
+    session.execute(mine.values(state="in_force", signed_at=START + timedelta(days=1)))
+
+
 def an_older_paper_is_back(session: Session) -> None:
     mine = attestation.c.key == "6.2.2"
     session.execute(sa.update(attestation).where(mine, attestation.c.version == 2).values(state="superseded"))
@@ -426,6 +432,7 @@ class Undone(Exception):
         (a_baseline_nobody_approved, "papers"),
         (a_register_nobody_approved, "papers"),
         (a_paper_is_back, "papers"),
+        (a_paper_is_back_and_of_today, "papers"),
         (an_older_paper_is_back, "papers"),
         (a_review_kept, "reviews"),
         (an_objection_decided, "objections"),

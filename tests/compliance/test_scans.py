@@ -24,7 +24,7 @@ from compliance.attest.files import Upload
 from compliance.catalog.controls import PCI
 from compliance.contracts.probes import Look, Reading
 from compliance.scans import register, standing
-from compliance.scans.quarters import begin_of
+from compliance.scans.quarters import begin_of, number_of
 from compliance.scans.register import Draft, FindingFixed, Found, Kind, Scan, ScanInvalid, ScanNeedsFile, Severity
 from compliance.states import State
 from ingest.events.envelope import render
@@ -34,6 +34,7 @@ from tests.compliance.office import ctx, opened
 from tests.compliance.test_statements import said
 from tests.support.installation import Installation, installed
 
+ANCHOR = date(2026, 1, 1)
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 READER = service("officer", COMPLIANCE_CONTROL_READ)
 
@@ -75,7 +76,7 @@ def test_a_grave_finding_passes_nothing_and_a_scan_from_outside_counts_for_nothi
 
 def stands(house: Installation, kind: Kind = Kind.INTERNAL) -> standing.Standing:
     with house.system.db.read() as session:
-        return standing.of_kind(session, kind, START.date())
+        return standing.of_kind(session, kind, START.date(), anchor=ANCHOR)
 
 
 def judged(house: Installation) -> State:
@@ -92,6 +93,40 @@ def judged(house: Installation) -> State:
 )
 def test_quarters_count_from_the_anchor_and_do_not_drift(number: int, day: str) -> None:
     assert begin_of(date(2026, 1, 31), number) == date.fromisoformat(day)
+
+
+@pytest.mark.parametrize(
+    ("day", "number"),
+    [
+        ("2026-01-30", -1),
+        ("2026-01-31", 0),
+        ("2026-04-29", 0),
+        ("2026-04-30", 1),
+        ("2025-01-31", -4),
+        ("2024-12-31", -5),
+    ],
+)
+def test_a_day_is_in_the_quarter_that_begins_last_before_it(day: str, number: int) -> None:
+    assert number_of(date(2026, 1, 31), date.fromisoformat(day)) == number
+
+
+def test_quarters_before_the_anchor_count_as_those_after_it(house: Installation) -> None:
+    for day in ("2026-05-04", "2026-08-03"):
+        enter(house, day)
+    with house.system.db.read() as session:
+        found = standing.of_kind(session, Kind.INTERNAL, date(2026, 11, 2), anchor=date(2027, 2, 1))
+    assert [(one.begin.isoformat(), one.is_passed) for one in found.quarters] == [
+        ("2026-05-01", True),
+        ("2026-08-01", True),
+        ("2026-11-01", False),
+    ]
+
+
+def test_what_failed_at_first_and_passed_months_later_has_a_gap(house: Installation) -> None:
+    enter(house, "2026-01-05", "web")
+    enter(house, "2026-09-01")
+    gap = ("web", date(2026, 1, 5), date(2026, 9, 1))
+    assert gap in stands(house).gaps
 
 
 def test_a_closed_quarter_needs_a_pass_inside_and_the_open_one_is_not_counted(house: Installation) -> None:

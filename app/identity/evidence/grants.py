@@ -20,8 +20,16 @@ from compliance.contracts.planting import plant
 from compliance.contracts.probes import Kind, Look, Probe, Reading, Violation
 from compliance.told import has_ended
 from ingest import models as log
-from ingest.events.admin import ApprovalDecided, BootstrapUsed, RoleGranted, RoleRequested
+from ingest.events.admin import (
+    ApprovalDecided,
+    BootstrapUsed,
+    RoleGranted,
+    RoleLapsed,
+    RoleRequested,
+    RoleRevoked,
+)
 from ingest.events.envelope import at_path
+from ingest.log import read
 from ingest.log.subject_keys import SubjectErased
 from ingest.store.port import walk
 from ingest.store.query import And, Eq, In, Search
@@ -48,7 +56,8 @@ def probes(parts: Identity) -> tuple[Probe, ...]:
         Probe(
             name="identity.grants_held",
             kind=Kind.STATE,
-            asks="Roles that staff hold; wrong is one without an approval of that very grant by somebody else.",
+            asks="Roles that staff hold; wrong is one without an approval of that grant by somebody else, or one that "
+            "ended.",
             read=partial(_held, parts=parts),
             plant=_plant_held,
         ),
@@ -122,11 +131,14 @@ def _held(look: Look, *, parts: Identity) -> Reading:
     ids = [row.approval_id for row in grants if row.approval_id is not None]
     approvals = {row.id: row for row in look.session.execute(sa.select(approval).where(approval.c.id.in_(ids)))}
     agreed = approval_rows.agreed(look.session, ids)
-    first = _bootstrapped(look.session, grants)
+    first, over = _bootstrapped(look.session, grants), _ended(look.session)
     wrong = []
     for row in grants:
         look.deadline.check()
-        if row.approval_id is None:
+        says: str | None
+        if (row.account_id, row.role) in over:
+            says = "was taken away or had run out, and is held without being given again"
+        elif row.approval_id is None:
             is_first = row.role == roles.ADMINISTRATOR and not {row.account_id, None}.isdisjoint(
                 first.get(row.from_at, ())
             )
@@ -141,6 +153,18 @@ def _held(look: Look, *, parts: Identity) -> Reading:
         if says is not None:
             wrong.append(Violation(component=row.role, object_id=row.id, says=says))
     return Reading(population={"roles held": len(grants)}, violations=wrong)
+
+
+def _ended(session: Session) -> Collection[tuple[str, str]]:
+    """Return the roles, by account, of which the newest event that speaks says that they ended."""
+    ends = (RoleRevoked.kind, RoleLapsed.kind)
+    told = [one for kind in (GRANTED, *ends) for one in read.documents_of(session, kind)]
+    told.sort(key=lambda one: str(one["@timestamp"]))
+    newest = {
+        (_one(at_path(one, "user.target.id")), _one(at_path(one, "user.target.roles"))): at_path(one, "event.action")
+        for one in told
+    }
+    return {whose for whose, kind in newest.items() if kind in ends}
 
 
 def _differs(grant: Any, asked: Any, agreed: Collection[str] | None, parts: Identity) -> str | None:  # rows of tables

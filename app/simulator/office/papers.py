@@ -19,11 +19,10 @@ from compliance.audit.filters import Filter
 from compliance.catalog.controls import GDPR, PCI
 from compliance.reports import runs
 from compliance.scans import register
-from compliance.scans.quarters import begin_of
+from compliance.scans.quarters import begin_of, number_of
 from compliance.scans.register import Draft as Looked
 from compliance.scans.register import Found, Severity
 from compliance.scans.register import Kind as Look
-from compliance.scans.standing import ANCHOR
 
 SIGNED: Final[tuple[tuple[str, str, Kind, str, int], ...]] = (
     (PCI, "12.6.1", Kind.STATEMENT, "All who work here were trained in September, and again when they began", 240),
@@ -161,10 +160,9 @@ def _scan(system: System, people: dict[str, str]) -> None:
 
     What was found in the first was mended and scanned again; what was found in the second was not: 11.3.1 fails.
     """
-    ctx, number = prologue.staff(system, people, "compliance"), 0
-    while begin_of(ANCHOR, number + 2) <= ctx.at.date():
-        number += 1
-    last, before = begin_of(ANCHOR, number), begin_of(ANCHOR, max(0, number - 1))
+    ctx, anchor = prologue.staff(system, people, "compliance"), system.settings.assessment_anchor
+    number = number_of(anchor, ctx.at.date())
+    before, last, running = (begin_of(anchor, number - back) for back in (2, 1, 0))
     first = _enter(system, people, before + timedelta(days=40), ("worker",))
     _enter(system, people, before + timedelta(days=47), (), rescan_of=first)
     with system.db.begin() as session:
@@ -181,7 +179,7 @@ def _scan(system: System, people: dict[str, str]) -> None:
     with system.db.begin() as session:
         sha256 = files.upload(session, report, ctx, cabinet=system.desk.cabinet)
     _enter(system, people, day, (), kind=Look.ASV, sha256=sha256)
-    lately = begin_of(ANCHOR, number + 1) + timedelta(days=10)
+    lately = running + timedelta(days=10)
     if lately <= ctx.at.date():
         _enter(system, people, lately, ())
 

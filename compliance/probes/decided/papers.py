@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -50,11 +50,11 @@ def signed(look: Look) -> tuple[int, list[Violation]]:
     papers = list(_papers(look.session))
     stand = {one.id: (one.event_id, Stands(kind=one.kind, says={SHA256: one.sha256}, at=one.at)) for one in papers}
     known, over, newest = told(look.session, stand), _over(look.session), _newest(look.session)
-    wrong = []
+    since, wrong = _signed_at(look.session, papers), list[Violation]()
     for one in papers:
         if one.id not in known:
             says = "stands, and no event says that it was signed as it lies there"
-        elif (ended := over.get(one.sha256)) is not None and (one.at is None or ended >= one.at):
+        elif (ended := over.get(one.sha256)) is not None and ((at := since[one.id]) is None or ended >= at):
             says = "stands, and was taken back or has ended"
         elif newest.get(one.document, one.sha256) != one.sha256:
             says = "stands, and another version of it was signed since"
@@ -62,6 +62,15 @@ def signed(look: Look) -> tuple[int, list[Violation]]:
             continue
         wrong.append(Violation(component="papers", object_id=one.id, says=says))
     return len(papers), sorted(wrong, key=lambda one: one.object_id)
+
+
+def _signed_at(session: Session, papers: Sequence[_Paper]) -> Mapping[str, datetime | None]:
+    """Return when each paper was signed: as its event says, and where that ended as its row does, which fits it."""
+    said = read.documents(session, [one.event_id for one in papers if one.event_id is not None])
+    return {
+        one.id: parse_rfc3339(str(said[one.event_id]["@timestamp"])) if one.event_id in said else one.at
+        for one in papers
+    }
 
 
 def _over(session: Session) -> Mapping[str, datetime]:

@@ -56,8 +56,9 @@ def layout(view: View) -> Any:  # a Dash component
     viewer = view.sources.viewer()
     end = None if viewer.period is None else viewer.period[1]
     today = (view.now if end is None else min(view.now, end)).date()
+    anchor = view.sources.controls.parts.settings.assessment_anchor
     with view.sources.read() as session:
-        found = [standing.of_kind(session, kind, today, until=end) for kind in QUARTERLY]
+        found = [standing.of_kind(session, kind, today, anchor=anchor, until=end) for kind in QUARTERLY]
         scans = register.listed(session, viewer)
         open_ = register.findings(session, viewer)
         form = _form(view, session, scans) if viewer.may(COMPLIANCE_SCAN_WRITE) else []

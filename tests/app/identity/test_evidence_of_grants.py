@@ -143,3 +143,38 @@ def test_a_vote_that_was_written_into_the_database_is_nobodys(house: Installatio
 def test_a_service_that_gives_a_role_is_not_exempt(house: Installation) -> None:
     house.staff("olga", roles.COMPLIANCE_OFFICER)  # given by a service, without an approval
     assert said(house, GIVEN) == (State.FAIL, ["a role was given without an approval"])
+
+
+def test_a_role_that_was_taken_away_and_stands_again_is_seen(house: Installation) -> None:
+    system, clock = house.system, house.system.clock
+    assert isinstance(clock, StillClock)
+    ada, bert = first(house, "ada"), first(house, "bert")
+    olga = given(house, ada, bert, roles.ANALYST)
+    clock.move(timedelta(hours=1))
+    assert said(house, HELD) == (State.PASS, [])
+    with system.db.begin() as session:
+        role_grants.end(
+            session, olga, roles.ANALYST, "Has left the team", as_administrator(house, ada), approvals=system.approvals
+        )
+    clock.move(timedelta(hours=1))
+    assert said(house, HELD) == (State.PASS, [])
+    mine = role_grant.c.account_id == olga
+    with system.db.begin() as session:
+        session.execute(sa.update(role_grant).where(mine).values(ended_at=None, from_at=clock.now()))
+    state, says = said(house, HELD)
+    assert (state, len(says)) == (State.FAIL, 1)
+    with system.db.begin() as session:
+        session.execute(sa.update(role_grant).where(mine).values(ended_at=clock.now()))
+        asked = role_grants.ask(
+            session,
+            olga,
+            roles.ANALYST,
+            Terms(),
+            "Is back in the team",
+            as_administrator(house, ada),
+            approvals=system.approvals,
+        )
+    with system.db.begin() as session:
+        system.approvals.decide(session, asked, Verdict.APPROVED, "", as_administrator(house, bert))
+    clock.move(timedelta(hours=1))
+    assert said(house, HELD) == (State.PASS, [])
