@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
@@ -25,8 +25,8 @@ BODIES_MAX: Final = 20_000
 """So many of the newest bodies are looked through at every reading."""
 OLDER_MAX: Final = 10_000
 """So many of those before them: each reading goes on where the one before it ended, and begins again at the end."""
-TEXTS_MAX: Final = 50_000
-"""How many values of one column are looked through, the newest by key, at a reading."""
+TEXTS_MAX: Final = 20_000
+"""So many values of a column are looked through at every reading, the newest by key; those before them in turn."""
 NUMBERS: Final = "scanner.card_numbers"
 _LOOKED_AT: Final = 50
 """Among so many of the newest readings the last one that looked is searched for."""
@@ -55,22 +55,24 @@ def probes(tables: Sequence[sa.MetaData]) -> tuple[Probe, ...]:
 
 
 def _numbers(look: Look, *, tables: Sequence[sa.MetaData]) -> Reading:
-    """Look through texts, where a number was found before, the newest bodies, and on among the older ones.
+    """Look through the newest texts and bodies, where a number was found before, and on among the older ones.
 
-    A reading keeps the names of so many finds. Where there are more it stops among the older bodies, and the next one
+    A reading keeps the names of so many finds. Where there are more it stops among the older ones, and the next one
     goes on from there: nothing that was found is passed over.
     """
     population = {"texts": 0, "bodies": 0}
     wrong: list[Violation] = []
-    cut: dict[str, int] = {}
     size = read.head(look.session).size
     before = _before(look)
-    for place, id_, text in _texts(look, tables, cut, before.named):
+    columns = dict(before.columns)
+    for place, id_, text in _texts(look, tables, before, columns):
         population["texts"] += 1
         if population["texts"] % 500 == 0:
             look.deadline.check()
         if classify.holds_card_number(text):
             wrong.append(Violation(component="texts", object_id=f"{place} {id_}", says="holds a card number"))
+    if len(wrong) > VIOLATIONS_KEPT:
+        columns = dict(before.columns)
     # Also what has fallen out of the newest since, which may hold more than was named.
     newest = range(max(0, size - BODIES_MAX - OLDER_MAX, min(before.newest, size - BODIES_MAX)), size)
     turn = _turn(before.reached, newest.start)
@@ -93,14 +95,14 @@ def _numbers(look: Look, *, tables: Sequence[sa.MetaData]) -> Reading:
             break
         reached = hi
         look.deadline.check()
-    columns = [f"newest {TEXTS_MAX:,} of {count:,} in {place}" for place, count in cut.items() if count > TEXTS_MAX]
     # What was named before comes first among the names that are kept: nothing else pushes it out.
     wrong.sort(key=lambda one: one.object_id not in before.named)
     asked = {
         "bodies": f"newest {min(BODIES_MAX, size):,} of {size:,}",
         "newest": max(0, size - BODIES_MAX),
         "older": [part.start for part in turn[:1]] + [reached] if turn else [],
-        "texts": "; ".join(columns) or "all",
+        "texts": f"newest {TEXTS_MAX:,} of a column, and {OLDER_MAX:,} in turn" if columns else "all",
+        "columns": columns,
     }
     return Reading(population=population, violations=wrong, asked=asked)
 
@@ -113,10 +115,14 @@ def _found(body: read.Body) -> list[Violation]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Before:
-    """Where the last reading began with the newest bodies, how far it came among the older ones, what it named."""
+    """Where the last reading began with the newest bodies, how far it came among the older ones, what it named.
+
+    `columns` has how far it came among the older texts, by column: the key of the last one, or nothing at their end.
+    """
 
     newest: int = _ALL
     reached: int = 0
+    columns: Mapping[str, str] = field(default_factory=dict)
     named: Sequence[str] = ()
 
 
@@ -134,7 +140,8 @@ def _before(look: Look) -> _Before:
         return _Before()
     asked = last["asked"]
     named = [str(one["object_id"]) for one in last["violations"]]
-    return _Before(newest=asked["newest"], reached=asked["older"][-1] if asked["older"] else 0, named=named)
+    reached = asked["older"][-1] if asked["older"] else 0
+    return _Before(newest=asked["newest"], reached=reached, columns=asked.get("columns", {}), named=named)
 
 
 def _turn(reached: int, end: int) -> list[range]:
@@ -151,12 +158,11 @@ def _sequences(named: Sequence[str]) -> list[int]:
 
 
 def _texts(
-    look: Look, tables: Sequence[sa.MetaData], cut: dict[str, int], named: Sequence[str]
+    look: Look, tables: Sequence[sa.MetaData], before: _Before, columns: dict[str, str]
 ) -> Iterator[tuple[str, str, str]]:
-    """Yield (place, key, text) of every text that says something of a person in clear, the newest by their key.
+    """Yield (place, key, text) of texts that say something of a person in clear: of each column the newest by key.
 
-    What is left of a column is counted in `cut`: an answer about some of it says of how much. Of that rest those are
-    looked at that were `named` before.
+    Of a longer column follow those that were named before, and some of the rest in turn; `columns` keeps how far.
     """
     for metadata in tables:
         for table in metadata.tables.values():
@@ -164,19 +170,22 @@ def _texts(
             for column in table.columns:
                 if not _is_text(column):
                     continue
-                place, is_written = f"{table.name}.{column.name}", column.is_not(None)
-                query = sa.select(key, column).where(is_written).order_by(key.desc()).limit(TEXTS_MAX)
-                rows = look.session.execute(query).all()
-                for id_, text in rows:
-                    yield place, str(id_), str(text)
-                if len(rows) == TEXTS_MAX:
-                    whole = sa.select(sa.func.count()).select_from(table).where(is_written)
-                    cut[place] = look.session.scalar(whole) or 0
-                    seen = {str(id_) for id_, _ in rows}
-                    again = {one.partition(" ")[2] for one in named if one.startswith(f"{place} ")} - seen
-                    keys = [key.type.python_type(one) for one in sorted(again)]
-                    for id_, text in look.session.execute(sa.select(key, column).where(is_written, key.in_(keys))):
-                        yield place, str(id_), str(text)
+                place, typed = f"{table.name}.{column.name}", key.type.python_type
+                query = sa.select(key, column).where(column.is_not(None)).order_by(key.desc())
+                newest = look.session.execute(query.limit(TEXTS_MAX)).all()
+                yield from ((place, str(id_), str(text)) for id_, text in newest)
+                if len(newest) < TEXTS_MAX:
+                    columns.pop(place, None)
+                    continue
+                end = newest[-1][0]
+                named = [typed(one.partition(" ")[2]) for one in before.named if one.startswith(f"{place} ")]
+                since = min(end, typed(before.columns[place])) if before.columns.get(place) else end
+                older = look.session.execute(query.where(key < since).limit(OLDER_MAX)).all()
+                again = look.session.execute(
+                    query.where(key < end, key.in_(named), key.not_in([row[0] for row in older]))
+                )
+                yield from ((place, str(id_), str(text)) for id_, text in (*again, *older))
+                columns[place] = str(older[-1][0]) if len(older) == OLDER_MAX else ""
 
 
 def _is_text(column: sa.Column[Any]) -> bool:

@@ -391,7 +391,35 @@ def test_a_search_that_looks_at_the_newest_says_of_how_many(
     observe(house, "scanner.card_numbers")
     said = asked(house, "scanner.card_numbers")
     assert said["bodies"].startswith("newest 3 of ")
-    assert "newest 1 of 2 in compliance_exception.why" in said["texts"]
+    assert said["texts"].startswith("newest 1 of a column")
+    assert "compliance_exception.why" in said["columns"]
+
+
+def test_a_search_goes_on_among_older_texts_and_forgets_none_that_is_still_there(
+    house: Installation, clock: StillClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanner, "TEXTS_MAX", 1)
+    monkeypatch.setattr(scanner, "OLDER_MAX", 1)
+    made = [except_(house, component=one) for one in ("people", "rooms", "keys", "doors", "gates")]
+    oldest = min(one.id for one in made)
+    of = models.exception
+
+    def says(why: str) -> None:
+        with house.system.db.begin() as session:
+            session.execute(sa.update(of).where(of.c.id == oldest).values(why=why))
+
+    says("Of the card 4111 1111 1111 1111")
+    named = []
+    for _ in range(9):
+        observe(house, "scanner.card_numbers")
+        clock.move(timedelta(hours=2))
+        named.append(violations(house, "scanner.card_numbers"))
+    mine = [f"compliance_exception.why {oldest}"]
+    first = named.index(mine)
+    assert named == [[]] * first + [mine] * (9 - first), "found in turn, and named once for each reading from then on"
+    says("New authenticators arrive")
+    observe(house, "scanner.card_numbers")
+    assert violations(house, "scanner.card_numbers") == []
 
 
 def breaking(look: Look) -> Reading:
