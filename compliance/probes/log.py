@@ -203,7 +203,7 @@ def _integrity(look: Look) -> Reading:
         Violation(component="rounds", object_id=one.id, says=_found(one.mismatches))
         for one in rounds.broken_since_sound(look.session)
     ]
-    for lo, hi in _slices(head.size, look):
+    for lo, hi in _slices(head.size):
         look.deadline.check()
         bodies = {body.sequence: body for body in read.bodies(look.session, lo, hi)}
         for entry in read.entries(look.session, lo, hi):
@@ -247,7 +247,7 @@ def _is_watched(look: Look) -> bool:
     return unseen is None or look.at - unseen.at <= SEEN_MAX
 
 
-def _slices(size: int, look: Look) -> Sequence[tuple[int, int]]:
+def _slices(size: int) -> Sequence[tuple[int, int]]:
     """Return which sequences to compare: all of a small log, and of a large one as many, drawn at random."""
     starts = list(range(0, size, read.SLICE_MAX))
     most = COMPARED_MAX // read.SLICE_MAX

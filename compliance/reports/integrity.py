@@ -63,8 +63,8 @@ def build(session: Session, making: Making, parts: Reports) -> Document:
         tables=(
             _findings(broken),
             _round_table(rounds),
-            _checkpoints(session, seal, making),
-            _months(session, seal, making, parts),
+            _checkpoints(session, making),
+            _months(seal, making, parts),
             _removed(session, seal, making),
             _repeat(seal),
         ),
@@ -143,7 +143,7 @@ def _round_table(rounds: _Rounds) -> Table:
     )
 
 
-def _checkpoints(session: Session, seal: Seal, making: Making) -> Table:
+def _checkpoints(session: Session, making: Making) -> Table:
     of = log.checkpoint.c
     rows = session.execute(
         sa.select(log.checkpoint).where(of.at <= making.as_of).order_by(of.size.desc()).limit(CHECKPOINTS_SHOWN)
@@ -158,7 +158,7 @@ def _checkpoints(session: Session, seal: Seal, making: Making) -> Table:
     )
 
 
-def _months(session: Session, seal: Seal, making: Making, parts: Reports) -> Table:
+def _months(seal: Seal, making: Making, parts: Reports) -> Table:
     rows = sorted(
         (one.class_, one.month, one.count, one.first, one.last, "held" if one.is_held else "", one.sha256)
         for one in parts.archive.segments()

@@ -218,8 +218,8 @@ def read(session: Session, report_id: str, name: str, actor: Actor, *, parts: Re
 
 def carry_on(ctx: Context, *, parts: Reports) -> str | None:
     """Give back what a killed worker held, and make the oldest that waits."""
-    _give_back(ctx, parts)
-    found = _claim(ctx, parts)
+    _give_back(parts)
+    found = _claim(parts)
     if found is None:
         return None
     error = guarded(f"report {found.kind}", lambda: _make(found, ctx, parts))
@@ -254,7 +254,7 @@ def retire_exports(ctx: Context, *, parts: Reports) -> str | None:
     return f"files of {len(ids)} exports removed" if ids else None
 
 
-def _give_back(ctx: Context, parts: Reports) -> None:
+def _give_back(parts: Reports) -> None:
     table = models.report
     now = parts.clock.now()
     with parts.db.begin() as session:
@@ -284,7 +284,7 @@ def _give_back(ctx: Context, parts: Reports) -> None:
         _log.warning("reports of a worker that was killed went back", extra={"onepay__reports": len(dead)})
 
 
-def _claim(ctx: Context, parts: Reports) -> Report | None:
+def _claim(parts: Reports) -> Report | None:
     table = models.report
     with parts.db.begin() as session:
         row = session.execute(

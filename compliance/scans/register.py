@@ -214,8 +214,10 @@ def enter(session: Session, draft: Draft, ctx: Context) -> Scan:
         session.execute(sa.insert(models.finding), [{**one, "scan_id": scan_id} for one in findings])
     made = _by_id(session, scan_id)
     assert made is not None, "it was written a moment ago"
-    if made.counts:
-        _mend_passed(session, made, ctx)
+    # One that was done before others may be entered after them: what they passed is mended all the same.
+    for one in all_of(session, draft.kind):
+        if one.counts and (one.id == scan_id or one.performed_on > made.performed_on):
+            _mend_passed(session, one, ctx)
     return made
 
 
@@ -248,7 +250,7 @@ def findings(session: Session, actor: Actor) -> list[Finding]:
     is_open: sa.ColumnElement[bool] = table.c.fixed_on.is_(None)
     if end is not None:
         known = sa.select(models.scan.c.id).where(models.scan.c.entered_at < end)
-        is_open = table.c.scan_id.in_(known) & (is_open | (table.c.fixed_on >= end.date().isoformat()))
+        is_open = table.c.scan_id.in_(known) & (is_open | (table.c.fixed_at >= end))
     columns = (table.c.scan_id, *(table.c[name] for name in _OF_FINDING))
     rows = session.execute(sa.select(*columns).where(is_open).order_by(table.c.opened_on, table.c.id)).mappings()
     return [

@@ -31,7 +31,6 @@ SHIPPED: Final = "ingest/events/shipped.json"
 PAGE: Final = "docs/events.md"
 SCHEMAS: Final = "docs/schemas"
 
-_HEADINGS: Final = ("| kind | meaning | class | category / type | own fields |", "|---|---|---|---|---|")
 _TEXT: Final = {"type": "string", "minLength": 1, "maxLength": STRING_BYTES_MAX}
 _FORMS: Final[Mapping[FieldType, Mapping[str, Any]]] = {
     FieldType.KEYWORD: _TEXT,

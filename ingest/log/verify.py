@@ -16,6 +16,7 @@ import argparse
 import base64
 import binascii
 import hashlib
+import io
 import json
 import re
 import sys
@@ -40,6 +41,8 @@ PROOF = "proofs/{sequence}.tlog-proof"
 CONSISTENCY = "consistency/{old}-{new}"
 CERTIFICATE = "certificate.json"
 UNCHECKED: Final = ("README.txt", "onepay_verify.py")
+WITHIN: Final = ("proofs/log.zip", "proofs.zip")
+"""Where a pack lies in what is handed out with more beside it: somebody's copy, evidence of controls."""
 
 _LOG_ED25519, _COSIGNATURE_ED25519 = 0x01, 0x04
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,18}")
@@ -162,7 +165,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def verify_pack(file: Path, *, policy: bytes | None = None, older: bytes | None = None) -> Report:
     """Check every event of a pack: body, commitment, entry, leaf, path, root, signature."""
     report = Report()
-    files = _unzip(file, report)
+    files = _unzip(_read(file), file.name, report)
+    within = next((name for name in WITHIN if name in files), None)
+    if ENTRIES not in files and within is not None:
+        report.lines.append(f"pack        {within} within {file.name}; what lies beside it is not checked")
+        files = _unzip(files[within], within, report)
     try:
         trusted = parse_policy(files[POLICY], POLICY) if policy is None else _own_policy(policy)
         note = files[CHECKPOINT]
@@ -317,10 +324,10 @@ def _own_policy(data: bytes) -> Policy:
         raise Unreadable(str(error)) from error
 
 
-def _unzip(file: Path, report: Report) -> dict[str, bytes]:
+def _unzip(data: bytes, name: str, report: Report) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     try:
-        with zipfile.ZipFile(file) as pack:
+        with zipfile.ZipFile(io.BytesIO(data)) as pack:
             for info in pack.infolist():
                 if info.filename in files:
                     report.failures.append(f"{info.filename}: stands twice in the pack")
@@ -333,7 +340,7 @@ def _unzip(file: Path, report: Report) -> dict[str, bytes]:
                 except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
                     report.failures.append(f"{info.filename}: {error}")
     except (zipfile.BadZipFile, OSError, ValueError, EOFError) as error:
-        raise Unreadable(f"{file.name} is no whole zip file: {error}") from error
+        raise Unreadable(f"{name} is no whole zip file: {error}") from error
     return files
 
 

@@ -213,8 +213,15 @@ def test_a_token_of_a_link_is_told_to_nobody_in_whatever_form_it_comes(installat
             path = rule.replace("<token>", made.format(token))
             assert token not in told.path(path), path
             assert "short-secret" not in told.path(rule.replace("<token>", made.format("short-secret"))), path
+    for made in (
+        "/x/%2Flink%2F{}",
+        "/%2Fprivacy%2Fcertificate%2F{}",
+        "/%252Flink%252F{}",
+        "/" + "%25" * 20 + "2Flink%2F{}",
+    ):
+        assert token not in told.path(made.format(token)), made
     assert token not in told.path(f"/elsewhere/{token}/x")
-    for kept in ("/console/compliance/requests/req_01M6DQS9M0STV0NDQRF95BJDC4", "/links", "/static/link.css"):
+    for kept in ("/console/compliance/requests/req_01M6DQS9M0STV0NDQRF95BJDC4", "/links", "/static/link.css", "/a%20b"):
         assert told.path(kept) == kept
 
 

@@ -110,6 +110,15 @@ def test_a_day_is_in_the_quarter_that_begins_last_before_it(day: str, number: in
     assert number_of(date(2026, 1, 31), date.fromisoformat(day)) == number
 
 
+def test_a_scan_that_is_entered_late_leaves_nothing_open_that_a_later_one_passed(house: Installation) -> None:
+    enter(house, "2026-11-01")
+    grave = Found(severity=Severity.HIGH, component="web", says="Old cipher offered")
+    enter(house, "2026-10-20", findings=(grave,))
+    enter(house, "2026-11-01", findings=(replace(grave, says="A cipher of that day"),))
+    with house.system.db.read() as session:
+        assert [one.says for one in register.findings(session, READER)] == ["A cipher of that day"]
+
+
 def test_quarters_before_the_anchor_count_as_those_after_it(house: Installation) -> None:
     for day in ("2026-05-04", "2026-08-03"):
         enter(house, day)

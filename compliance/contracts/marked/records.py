@@ -90,7 +90,7 @@ def _records(
             data[column.name] = value
         if not data:
             continue
-        around, hidden = masking.mask(_around(owned, table, row), own)
+        around, hidden = masking.mask(_around(table, row), own)
         left_out["ids_of_others"] += hidden
         mark = marks.of(those[0])
         yield Record(
@@ -107,7 +107,7 @@ def _records(
         )
 
 
-def _around(owned: Owned, table: sa.Table, row: Row) -> dict[str, Any]:
+def _around(table: sa.Table, row: Row) -> dict[str, Any]:
     """Return what a row says that is about nobody and reads as text: states, kinds, instants, currencies."""
     return {
         column.name: _plain(row[column.name])

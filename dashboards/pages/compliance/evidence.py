@@ -160,7 +160,7 @@ def _leg(view: View, leg: Leg, shown: Shown) -> list[Any]:
         html.H3([html.Span("How we know"), proving.link(view, newest.event_id)]),
         facts(
             ("Evidence", [ident(newest.number), html.Span("  "), dated(newest.started_at)]),
-            ("Last looked", _last_look(leg, newest, shown)),
+            ("Last looked", _last_look(leg, newest)),
             ("Window", f"#{newest.lo + 1:,} to #{newest.hi:,}" if newest.hi > newest.lo else "–"),
             ("Asked", html.Code(_asked(newest), className="id")),
             ("Code", [ident(leg.name), html.Span("  "), short(newest.code_hash)]),
@@ -202,7 +202,7 @@ def _canary(seen: Observation, tried: ProbeRow | None, at: datetime) -> Part:
     return _figure("canary", said or "never", f"{age(at - tried_at)} ago" if tried_at else "–")
 
 
-def _last_look(leg: Leg, newest: Observation, shown: Shown) -> Part:
+def _last_look(leg: Leg, newest: Observation) -> Part:
     """Return when its probe was asked last, and that it said the same as the evidence where none came of it."""
     if leg.at is None:
         return "–"

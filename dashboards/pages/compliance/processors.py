@@ -65,7 +65,7 @@ def layout(view: View) -> Any:  # a Dash component
         "Whom do we hand data to?",
         _answer(view, found, officer),
         *_form(view, officer, chosen),
-        html.Div([_list(view, found), _officer(view, officer)], className="stack" if chosen else "cols"),
+        html.Div([_list(view, found), _officer(officer)], className="stack" if chosen else "cols"),
         right=right,
         dock=_dock(view, chosen) if chosen is not None else None,
     )
@@ -123,7 +123,7 @@ def _list(view: View, found: Sequence[Processor]) -> Part:
     return panel("Processors", listed, sub=str(len(found)))
 
 
-def _officer(view: View, officer: Officer | None) -> Part:
+def _officer(officer: Officer | None) -> Part:
     if officer is None:
         return panel(
             "Data protection officer", empty("No record.", "Contact, publication, reporting line, independence.")

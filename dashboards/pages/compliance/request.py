@@ -62,7 +62,7 @@ def layout(view: View) -> Any:  # a Dash component
         left.append(_left_out(now.story))
     if now.certificate is not None:
         left.insert(0, _certificate(view, now.certificate))
-    right = [_clock(view, now.story), _facts(view, now), _letters(view, now.story), _steps(view, now.story.steps)]
+    right = [_clock(view, now.story), _facts(view, now), _letters(now.story), _steps(view, now.story.steps)]
     return page(
         f"{words}, {article}",
         "Is the answer complete?",
@@ -345,7 +345,7 @@ def _facts(view: View, now: Standing) -> Part:
     return panel("Facts", html.Div(facts(*pairs), className="body"))
 
 
-def _letters(view: View, story: Story) -> Part:
+def _letters(story: Story) -> Part:
     if not story.letters:
         return panel("Letters", empty("None yet.", "The person is written to on every verified channel."))
     items = [

@@ -55,7 +55,7 @@ def layout(view: View) -> Any:  # a Dash component
     next_on = f"{oldest + campaigns.EVERY:%d %b %Y}" if oldest is not None else "a grant is there"
     body: list[Part] = [_answer(found[0] if is_open else None, next_on, was_done=bool(found))]
     if found:
-        body += [*_form(view, found[0]), _lines(view, found[0]), _earlier(view, found[1:])]
+        body += [*_form(view, found[0]), _lines(view, found[0]), _earlier(found[1:])]
     else:
         body.append(panel("Lines", empty("No review yet.", f"The first opens by itself on {next_on}."), cls="last"))
     return page("Access reviews", "Who has more than they need?", *body, right=right)
@@ -149,7 +149,7 @@ def _form(view: View, review: Review) -> list[Part]:
     return [panel(title, html.Div([form], className="body deed"), cls="opened", right=back)]
 
 
-def _earlier(view: View, found: Sequence[Review]) -> Part:
+def _earlier(found: Sequence[Review]) -> Part:
     if not found:
         return panel("Earlier reviews", empty("None.", "Every review stays, with its decisions."), cls="last")
     items = [

@@ -80,7 +80,7 @@ def layout(view: View) -> Any:  # a Dash component
     if viewer.may(AUDIT_TRAIL_VERIFY):
         side.insert(0, _form(head.size))
     body = html.Div(
-        [html.Div([_mine(view, mine), _rounds(view, kept)], className="stack"), html.Div(side, className="stack")],
+        [html.Div([_mine(mine), _rounds(kept)], className="stack"), html.Div(side, className="stack")],
         className="cols",
     )
     return page(
@@ -144,7 +144,7 @@ def _joined(parts: Sequence[Part]) -> list[Part]:
     return made
 
 
-def _mine(view: View, mine: Sequence[Report]) -> Part:
+def _mine(mine: Sequence[Report]) -> Part:
     if not mine:
         return panel("What you verified", empty("Nothing yet.", "What you verify stands here with its result."))
     rows = [
@@ -164,7 +164,7 @@ def _mine(view: View, mine: Sequence[Report]) -> Part:
     )
 
 
-def _rounds(view: View, kept: Sequence[Round]) -> Part:
+def _rounds(kept: Sequence[Round]) -> Part:
     if not kept:
         return panel("Rounds", empty("No round yet.", "The monitor samples every five minutes once it is served."))
     rows = [

@@ -101,6 +101,16 @@ def test_what_no_signature_covers_is_said(pack: Path, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("place", verify.WITHIN)
+def test_a_pack_within_what_was_handed_out_is_found(pack: Path, tmp_path: Path, place: str) -> None:
+    beside = {"policy": b"", "data/contact.csv": b"value"}
+    report = verify.verify_pack(packed(tmp_path, {**beside, place: pack.read_bytes()}))
+    assert report.code == 0
+    assert report.lines[0].startswith(f"pack        {place} within")
+    broken = pack.read_bytes().replace(b"entries.ndjson", b"entries.ndjsom")
+    assert verify.verify_pack(packed(tmp_path, {**beside, place: broken})).code != 0
+
+
 def test_the_one_file_imports_nothing_of_ours() -> None:
     source = Path(verify.__file__).read_text("utf-8")
     imported = {line.split()[1].split(".")[0] for line in source.splitlines() if line.startswith(("import ", "from "))}
