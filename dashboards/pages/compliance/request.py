@@ -215,6 +215,8 @@ def _line(one: Item, classes: Mapping[str, RetentionClass], erases: bool, certif
         state: Part = mark(f"not searched: {one.skipped}", "cross", "bad")
     elif not erases:
         state = ok("answered")
+    elif not one.found:
+        state = html.Span("nothing there", className="dim")
     elif one.held == one.found:
         state = mark("stays", "clock", "ink-2")
     elif one.held:
