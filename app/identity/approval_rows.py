@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -21,6 +22,8 @@ from ingest.log import read
 
 LIST_MAX: Final = 100
 PAYLOAD_BYTES_MAX: Final = 65_536
+_ABOUT: Final = timedelta(seconds=1)
+"""So far may the instant of a vote and that of its event lie apart."""
 
 
 def sealed(payload: Payload, approval_id: str, subject: str | None, *, parts: Identity) -> bytes:
@@ -88,17 +91,20 @@ def votes_of(session: Session, ids: Sequence[str]) -> Mapping[str, tuple[Any, ..
 
 def agreed(session: Session, ids: Collection[str]) -> Mapping[str, frozenset[str]]:
     """Return who approved, by approval, as its votes and the log say: one that only a row knows is nobody's."""
-    told = _told(session, ids)
+    votes = votes_of(session, list(ids))
+    if not votes:
+        return {}
+    told = _told(session, ids, since=min(one.at for each in votes.values() for one in each) - _ABOUT)
     return {
-        id: frozenset(one.account_id for one in votes if one.verdict == Verdict.APPROVED.value) & told.get(id, set())
-        for id, votes in votes_of(session, list(ids)).items()
+        id: frozenset(one.account_id for one in each if one.verdict == Verdict.APPROVED.value) & told.get(id, set())
+        for id, each in votes.items()
     }
 
 
-def _told(session: Session, ids: Collection[str]) -> Mapping[str, set[str]]:
+def _told(session: Session, ids: Collection[str], *, since: datetime) -> Mapping[str, set[str]]:
     """Return who the log says approved, by approval."""
     found: dict[str, set[str]] = {}
-    for said in read.documents_of(session, ApprovalDecided.kind) if ids else ():
+    for said in read.documents_of(session, ApprovalDecided.kind, since=since):
         id, who = str(at_path(said, "onepay.approval.id")), str(at_path(said, "user.id"))
         if id in ids and at_path(said, "onepay.approval.decision") == Verdict.APPROVED.value:
             found.setdefault(id, set()).add(who)

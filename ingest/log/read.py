@@ -160,13 +160,14 @@ def documents(session: Session, event_ids: Collection[str]) -> dict[str, Mapping
     return {id_: json.loads(text) for id_, text in (texts | waiting(session, event_ids)).items()}
 
 
-def documents_of(session: Session, kind: str) -> list[Mapping[str, Any]]:
-    """Return what all events of a kind say, oldest first, those that wait for their number last.
+def documents_of(session: Session, kind: str, *, since: datetime | None = None) -> list[Mapping[str, Any]]:
+    """Return what all events of a kind say, or all since an instant, oldest first, those that wait for a number last.
 
     It is asked of the log itself, which is never behind; for kinds of which there are few, as it reads each body.
     """
     of, waits = models.entry.c, models.outbox.c
-    numbers = session.scalars(sa.select(of.sequence).where(of.kind == kind)).all()
+    query = sa.select(of.sequence).where(of.kind == kind)
+    numbers = session.scalars(query if since is None else query.where(of.at >= since)).all()
     bodies = bodies_by_sequence(session, numbers)
     waiting_ = session.scalars(sa.select(waits.body).where(waits.kind == kind).order_by(waits.n))
     return [json.loads(text) for text in (*(bodies[number].body for number in sorted(bodies)), *waiting_)]
