@@ -21,7 +21,7 @@ from ingest.log import read
 _SENSITIVE: Final = re.compile(r"(?:^|_)(?:cvv2?|cvc2?|cid|csc|track[12]?|pin(?:_?block)?|pan|card_number)(?:_|$)")
 IDS: Final = ("none", "account.id", "credential", "device.id", "staff", "network.address")
 """What is not looked through: codes of ours, ids and digests that we make ourselves, and addresses of machines."""
-BODIES_MAX: Final = 20_000
+BODIES_MAX: Final = 10_000
 """So many of the newest bodies are looked through at every reading."""
 OLDER_MAX: Final = 10_000
 """So many of those before them: each reading goes on where the one before it ended, and begins again at the end."""
