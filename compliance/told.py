@@ -6,10 +6,11 @@ alone, and for nothing that is still to be carried out.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -80,11 +81,7 @@ def is_told(session: Session, event_id: str | None, stands: Stands) -> bool:
 
 def has_ended(session: Session, kind: str, at: datetime | None) -> bool:
     """Tell whether an event of a kind, at about an instant, says nothing any more: for rows that name no event."""
-    if at is None:
-        return False
-    of = models.entry.c
-    query = sa.select(of.event_id).where(of.kind == kind, of.at.between(at - _ABOUT, at + _ABOUT))
-    return bool(ended(session, list(session.scalars(query))))
+    return at is not None and bool(_ended_near(session, kind, [at]))
 
 
 def vouched(
@@ -97,16 +94,33 @@ def vouched(
     """Return the keys of those rows of which an event of a kind says exactly that, each event of one row.
 
     For rows that name no event: `rows` are (what they stand for, when) by key, and `says` reads an event as such. One
-    of which an event of that instant says nothing any more is vouched for, too.
+    of which an event of that instant says nothing any more is vouched for, too, each such event of one row.
     """
     counted, found = Counter(map(says, read.documents_of(session, kind)) if rows else ()), set[str]()
+    left: dict[str, datetime] = {}
     for key, (what, at) in rows.items():
         if counted[what] > 0:
             counted[what] -= 1
             found.add(key)
-        elif has_ended(session, kind, at):
+        elif at is not None:
+            left[key] = at
+    silent = _ended_near(session, kind, left.values())
+    for key, at in sorted(left.items(), key=itemgetter(1)):
+        while silent and silent[0] < at - _ABOUT:
+            silent.popleft()
+        if silent and silent[0] <= at + _ABOUT:
+            silent.popleft()
             found.add(key)
     return frozenset(found)
+
+
+def _ended_near(session: Session, kind: str, instants: Collection[datetime]) -> deque[datetime]:
+    """Return when those events of a kind were, oldest first, that say nothing any more and lie about some instants."""
+    if not instants:
+        return deque()
+    of = models.entry.c
+    query = sa.select(of.event_id).where(of.kind == kind, of.at.between(min(instants) - _ABOUT, max(instants) + _ABOUT))
+    return deque(sorted(entry.at for entry in ended(session, list(session.scalars(query))).values()))
 
 
 def _says(document: Mapping[str, Any], stands: Stands) -> bool:

@@ -40,7 +40,10 @@ from compliance.reviews.models import line
 from compliance.scans import register
 from compliance.scans.models import finding, scan
 from compliance.states import State
+from compliance.told import vouched
 from ingest import models as log
+from ingest.events.admin import AccessRecertified
+from ingest.log import outbox
 from tests.compliance.looking import look_at
 from tests.compliance.office import agree, ctx, hold_on
 from tests.compliance.privacy.rights import Rights
@@ -499,6 +502,26 @@ def test_an_erasure_that_nobody_approved_erases_nobody(house: Installation) -> N
         with house.system.db.read() as session:
             assert people.parts.people.exists(session, innocent.account)
         assert "requests" in said(house)[1]
+
+
+def test_an_event_that_ended_vouches_for_one_row(house: Installation) -> None:
+    """Two rows of the same second, and one event: somebody wrote the other one."""
+    system, at = house.system, house.system.clock.now()
+    with system.db.begin() as session:
+        for seconds in (0, 60):
+            event = AccessRecertified(target="acc_x", decision="keep", why="They need it", about=("acc_x",))
+            outbox.record(session, event, system.job_context("compliance", at + timedelta(seconds=seconds)))
+    house.arrive()
+    size = {"first": 1, "last": 10_000, "count": 1, "held": 0, "state": "gone", "run": "ret_x"}
+    kind, row = AccessRecertified.kind, {"class": AccessRecertified.event_class.value, "month": "2026-11"}
+    with system.db.begin() as session:
+        delete_for_good(session)
+        session.execute(sa.delete(log.body).where(log.body.c["class"] == row["class"]))
+        session.execute(sa.insert(log.forgotten).values(**row, begun_at=at, ended_at=at, **size))
+    with system.db.read() as session:
+        rows = {"one": at, "two": at, "three": at + timedelta(seconds=60), "four": at + timedelta(seconds=30)}
+        found = vouched(session, kind, {key: (key, at) for key, at in rows.items()}, says=lambda said: said)
+    assert found == {"one", "three"}
 
 
 def test_what_was_decided_in_a_month_that_ended_is_no_forgery(house: Installation) -> None:
