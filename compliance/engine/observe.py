@@ -24,22 +24,20 @@ from app.kernel.ids import Ids
 from app.kernel.jobs import Job
 from compliance import models
 from compliance.contracts.probes import Kind, Probe
-from compliance.engine import code, reading
+from compliance.engine import code, held, newest, reading
 from compliance.engine.parts import Parts
 from compliance.engine.reading import Seen
 from compliance.engine.sealed import row_hash
 from compliance.engine.settle import settle
 from compliance.engine.standing import AHEAD_MAX
 from compliance.engine.verdict import Canary, Tested
-from compliance.states import Reason, State
+from compliance.states import State
 from ingest.events.compliance import ProbeObserved
 from ingest.events.health import JobFailed
 from ingest.log import outbox
 from ingest.store.port import EventStore
 
 EVERY: Final = timedelta(seconds=60)
-FAILURE_STANDS: Final = timedelta(days=1)
-"""So long what a window held that was wrong is shown: no later window repairs it."""
 _SOON: Final = timedelta(minutes=2)
 
 
@@ -49,15 +47,17 @@ class LeaseLost(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Taken:
-    """A probe that is ours until the lease ends, and what was known of it."""
+    """A probe that is ours until the lease ends, and what was sealed of it, whatever its row says."""
 
     until: datetime
     sealed_hi: int
     sealed_at: datetime | None
+    observation_id: str | None
+    """The observation that its state rests on, and below what that says."""
     state: State
+    reason: str | None
     violations: str | None
     ended_at: datetime | None
-    """When the observation that its state rests on was made."""
     tested: Tested
     is_new: bool
 
@@ -145,27 +145,20 @@ class Observer:
             if session.execute(mine).rowcount != 1:  # type: ignore[attr-defined]  # an update has a row count
                 return None
             row = session.execute(sa.select(table).where(table.c.name == probe.name)).one()
-            last, ended_at = self._last(session, row.observation_id)
+            kept = newest.kept(session, probe.name, at + AHEAD_MAX)
+        last = kept.stands
         return _Taken(
             until=until,
-            sealed_hi=row.sealed_hi,
-            sealed_at=row.sealed_at,
-            state=State(row.state),
-            violations=last,
-            ended_at=ended_at,
+            sealed_hi=kept.hi,
+            sealed_at=kept.sealed_at,
+            observation_id=last["id"] if last else None,
+            state=State(last["state"]) if last else State.NOT_EVALUABLE,
+            reason=last["reason"] if last else None,
+            violations=_said(last["violations"], last["total"], last["reason"]) if last else None,
+            ended_at=last["ended_at"] if last else None,
             tested=Tested(canary=Canary(row.canary) if row.canary else None, at=row.canary_at),
             is_new=row.code_hash != code.code_hash(probe),
         )
-
-    def _last(self, session: Session, observation_id: str | None) -> tuple[str | None, datetime | None]:
-        """Return what the last observation said, and when it was made."""
-        if observation_id is None:
-            return None, None
-        of = models.observation.c
-        row = session.execute(
-            sa.select(of.violations, of.total, of.reason, of.ended_at).where(of.id == observation_id)
-        ).one_or_none()
-        return (None, None) if row is None else (_said(row.violations, row.total, row.reason), row.ended_at)
 
     def _keep(self, session: Session, probe: Probe, taken: _Taken, seen: Seen, ctx: Context) -> None:
         table, is_cut = models.probe, self._is_cut(probe, seen)
@@ -182,12 +175,13 @@ class Observer:
             "code_hash": code.code_hash(probe),
             "canary": seen.tested.canary,
             "canary_at": seen.tested.at,
-            # What could not be judged is asked again soon, and what lies behind a window that was cut, at once.
+            # What could not be judged is asked again soon; what lies behind a window that was cut, by the next tick.
             "due_at": ctx.at if is_cut else ctx.at + (min(_SOON, pace) if is_unknown else pace),
             "taken_until": None,
         }
         if not is_cut:  # until it has caught up, a probe has not looked at what is there now
             values["observed_at"] = ctx.at
+        values |= {"state": taken.state, "reason": taken.reason, "observation_id": taken.observation_id}
         if not is_held:
             values |= {"state": seen.verdict.state, "reason": seen.verdict.reason}
         is_due = is_hour if is_held else is_news or is_hour or taken.is_new
@@ -250,17 +244,11 @@ class Observer:
 
 
 def _is_held(probe: Probe, taken: _Taken, seen: Seen, at: datetime) -> bool:
-    """Tell whether a window leaves the verdict of an earlier one standing.
-
-    What happened in a window is not repaired by the next one, so a failure stands for a day. Where nothing happened
-    nothing could be wrong: the verdict over the last window in which something did is still the newest there is.
-    """
+    """Tell whether a window leaves the verdict of an earlier one standing."""
     if probe.kind is not Kind.WINDOW or taken.ended_at is None:
         return False
-    # A probe that was changed answers for itself, and takes back no failure that was seen.
-    if seen.verdict.reason is Reason.NO_POPULATION:
-        return taken.state is State.FAIL or (taken.state is State.PASS and not taken.is_new)
-    return taken.state is State.FAIL and seen.verdict.state is State.PASS and at - taken.ended_at < FAILURE_STANDS
+    now = seen.verdict
+    return held.is_held(taken.state, taken.ended_at, now.state, now.reason, at, is_same_code=not taken.is_new)
 
 
 def _said(violations: Any, total: int, reason: str | None) -> str:

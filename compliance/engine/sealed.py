@@ -54,8 +54,10 @@ def intact(session: Session, rows: Sequence[Mapping[str, Any]], *, are_past: boo
     return told(session, stand)
 
 
-def latest(session: Session) -> Mapping[str, Mapping[str, Any]]:
-    """Return the observation that each probe names as its last one, by probe, where it is one of its own."""
+def latest(session: Session, only: str | None = None) -> Mapping[str, Mapping[str, Any]]:
+    """Return the observation that each probe, or one, names as its last, by probe, where it is one of its own."""
     kept, probe = models.observation, models.probe.c
     query = sa.select(kept).join(models.probe, sa.and_(probe.observation_id == kept.c.id, probe.name == kept.c.probe))
+    if only is not None:
+        query = query.where(probe.name == only)
     return {row["probe"]: dict(row) for row in session.execute(query).mappings()}

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from compliance import models
 from compliance.catalog.controls import Control
-from compliance.engine import sealed
+from compliance.engine import newest, sealed
 from compliance.engine.parts import Exemption, Papers, Parts
 from compliance.states import Reason, State, worst
 
@@ -32,7 +32,7 @@ class ProbeRow:
     canary: str | None
     canary_at: datetime | None
     is_sealed: bool = True
-    """Whether state and reason are those of the observation that was sealed of it."""
+    """Whether state and reason are those of the newest observation that was sealed of it."""
     failing: frozenset[str] | None = None
     """The components in which it fails; None where not all violations were kept, so that nobody knows them all."""
 
@@ -97,6 +97,7 @@ def rows(session: Session) -> dict[str, ProbeRow]:
     """Return what every probe last saw."""
     kept = sealed.latest(session)
     intact = sealed.intact(session, list(kept.values()), are_past=False)
+    newest_of = intact - {kept[name]["id"] for name in newest.overtaken(session, kept)}
     return {
         row.name: ProbeRow(
             name=row.name,
@@ -106,18 +107,18 @@ def rows(session: Session) -> dict[str, ProbeRow]:
             observation_id=row.observation_id,
             canary=row.canary,
             canary_at=row.canary_at,
-            is_sealed=_is_sealed(row, kept.get(row.name), intact),
+            is_sealed=_is_sealed(row, kept.get(row.name), newest_of),
             failing=_failing(kept.get(row.name)),
         )
         for row in session.execute(sa.select(models.probe))
     }
 
 
-def _is_sealed(row: sa.Row[Any], seen: Mapping[str, Any] | None, intact: frozenset[str]) -> bool:
-    """Tell whether a probe that looked stands as the observation of its own that was sealed, which lies as it was."""
+def _is_sealed(row: sa.Row[Any], seen: Mapping[str, Any] | None, newest_of: frozenset[str]) -> bool:
+    """Tell whether a probe that looked stands as the newest of its own that was sealed, which lies as it was."""
     if row.observed_at is None:
         return True
-    return seen is not None and seen["id"] in intact and (row.state, row.reason) == (seen["state"], seen["reason"])
+    return seen is not None and seen["id"] in newest_of and (row.state, row.reason) == (seen["state"], seen["reason"])
 
 
 def _failing(seen: Mapping[str, Any] | None) -> frozenset[str] | None:
