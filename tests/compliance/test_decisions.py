@@ -17,6 +17,7 @@ from app.identity import roles
 from app.identity.models import factor
 from app.kernel.clock import StillClock
 from app.kernel.db import delete_for_good
+from compliance import models
 from compliance.attest import attestations, exceptions
 from compliance.attest.attestations import Draft, Kind
 from compliance.attest.models import attestation, baseline
@@ -30,9 +31,11 @@ from compliance.privacy.models import (
     request_step,
     restriction,
 )
+from compliance.probes.decided import intervals, readings
 from compliance.registers import breach_decision, breach_handling, breaches, processing
 from compliance.registers.breaches import Assessment, Found
 from compliance.registers.models import activity_approval, breach, breach_notice, breach_step, selftest_run
+from compliance.retention import decided as retained
 from compliance.retention import holds, policies
 from compliance.retention.holds import Item
 from compliance.retention.models import hold, hold_item, policy
@@ -544,3 +547,75 @@ def test_what_was_decided_in_a_month_that_ended_is_no_forgery(house: Installatio
             row = {"class": class_, "month": "2026-11", "begun_at": START, "ended_at": START, **size}
             session.execute(sa.insert(log.forgotten).values(row))
     assert said(house) == (State.PASS, set())
+
+
+def _judged(house: Installation) -> None:
+    """Let a control pass, fail and pass again."""
+    system, probe = house.system, "identity.two_factors"
+    clock = system.clock
+    assert isinstance(clock, StillClock)
+    account = house.people["olga"].account
+    for removed_at in (None, START, None):
+        with system.db.begin() as session:
+            session.execute(sa.update(factor).where(factor.c.account_id == account).values(removed_at=removed_at))
+        clock.move(timedelta(minutes=10))
+        assert system.controls.observe(system.controls.parts.probes[probe]) is not None
+    house.arrive()
+
+
+_FAILED: Final = sa.and_(models.interval.c.key == "8.4.1", models.interval.c.state == State.FAIL.value)
+_OPEN: Final = sa.and_(models.interval.c.key == "8.4.1", models.interval.c.to_at.is_(None))
+
+
+@pytest.mark.parametrize(
+    ("forged", "says"),
+    [
+        (sa.update(models.interval).where(_FAILED).values(state="PASS"), "says what no event says of"),
+        (sa.update(models.interval).where(_FAILED).values(reason="timeout"), "says what no event says of"),
+        (sa.update(models.interval).where(_FAILED).values(to_at=models.interval.c.from_at), "says what no event"),
+        (sa.update(models.interval).where(_OPEN).values(state="EXCEPTED"), "says what no event says of"),
+        (sa.delete(models.interval).where(_FAILED), "lacks what began"),
+        (sa.delete(models.interval).where(models.interval.c.key == "8.4.1"), "lacks what began"),
+    ],
+    ids=["state", "reason", "end", "open", "deleted", "all deleted"],
+)
+def test_a_history_that_is_not_what_the_log_was_told_is_named(
+    house: Installation, forged: sa.Update | sa.Delete, says: str
+) -> None:
+    _judged(house)
+    assert said(house) == (State.PASS, set())
+    with house.system.db.begin() as session:
+        delete_for_good(session)
+        assert session.execute(forged).rowcount > 0  # type: ignore[attr-defined]  # it has a row count
+        _, found = intervals.written(look_at(house, session))
+    assert [(one.object_id, one.says.startswith(says)) for one in found] == [(f"{PCI} 8.4.1", True)]
+    assert said(house) == (State.FAIL, {"intervals"})
+
+
+def test_an_interval_that_retention_ended_is_not_missed(house: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    _judged(house)
+    with house.system.db.begin() as session:
+        delete_for_good(session)
+        session.execute(sa.delete(models.interval).where(_FAILED))
+        monkeypatch.setattr(retained, "ended_until", lambda _session: {"evidence": START + timedelta(days=1)})
+        assert intervals.written(look_at(house, session))[1] == []
+        session.execute(sa.delete(models.interval).where(_OPEN))
+        (open_one,) = intervals.written(look_at(house, session))[1]
+    assert open_one.object_id == f"{PCI} 8.4.1", "what has not ended is ended by nobody"
+
+
+def test_a_reading_that_is_gone_or_was_changed_is_named(house: Installation) -> None:
+    _judged(house)
+    of = models.observation
+    with house.system.db.begin() as session:
+        delete_for_good(session)
+        rows = session.execute(sa.select(of).where(of.c.probe == "identity.two_factors").order_by(of.c.ended_at)).all()
+        session.execute(sa.delete(of).where(of.c.id.in_([rows[0].id, rows[1].id])))
+        session.execute(sa.insert(of).values({**rows[0]._mapping, "probe": "identity.dormant"}))
+        count, found = readings.kept(look_at(house, session))
+    assert count == 3
+    assert {(one.object_id, one.says) for one in found} == {
+        (rows[0].id, "does not lie as it was sealed"),
+        (rows[1].event_id, "is told of a reading, and is gone"),
+    }
+    assert said(house) == (State.FAIL, {"readings"})

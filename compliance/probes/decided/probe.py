@@ -12,7 +12,7 @@ from compliance.attest import exceptions
 from compliance.attest.models import exception
 from compliance.attest.parts import IN_FORCE
 from compliance.contracts.probes import Kind, Look, Probe, Reading, Violation, WhenEmpty
-from compliance.probes.decided import begun, consents, papers, registers, requests, retaining
+from compliance.probes.decided import begun, consents, intervals, papers, readings, registers, requests, retaining
 
 Part: TypeAlias = Callable[[Look], tuple[int, list[Violation]]]
 """Counts what stands of one register, and finds what of it nobody decided."""
@@ -31,6 +31,8 @@ _PARTS: Final[Mapping[str, Part]] = {
     "reviews": registers.recertified,
     "nights": registers.nights,
     "beginnings": begun.gone,
+    "intervals": intervals.written,
+    "readings": readings.kept,
 }
 
 
@@ -39,8 +41,8 @@ def probe() -> Probe:
     return Probe(
         name="papers.decided",
         kind=Kind.STATE,
-        asks="Papers, periods, holds, runs, requests, restrictions, consents, objections, breaches, scans, reviews and "
-        "self-tests; wrong is one that stands as no event of its decision says, or that began and is gone.",
+        asks="Papers, periods, holds, runs, requests, restrictions, consents, objections, breaches, scans, reviews, "
+        "self-tests, intervals and readings; wrong is one that stands as no event says, or that began and is gone.",
         read=_read,
         plant=_plant,
         empty_means=WhenEmpty.NOT_APPLICABLE,
