@@ -125,6 +125,8 @@ def _evidence(system: System, named: str) -> Iterator[Line]:
         f"    {seen.number}: {sum(seen.population.values())} looked at, {seen.total} violations, "
         f"canary {seen.canary or 'never'}, code {seen.code_hash[:12]}"
     )
+    if not seen.is_as_sealed:
+        yield text("      CHANGED: it does not lie as it was sealed, so it is no evidence; its event says what it was")
     for one in seen.violations[:10]:
         yield text(f"      {one['component']} {one['object_id']}: {one['says']}")
 

@@ -33,6 +33,12 @@ class NotReplayable(Conflict):
     code = "not_replayable"
 
 
+class NotAsSealed(Conflict):
+    """This reading does not lie as it was sealed, so it is no evidence. Its event still says what it was."""
+
+    code = "not_as_sealed"
+
+
 class EvidenceNumberInvalid(Invalid):
     """An evidence number is EV- and the sequence of its event, such as EV-000012345."""
 
@@ -130,10 +136,16 @@ def of_probe(
 
 
 def rerun(number: str, ctx: Context, *, db: Database, store: EventStore, parts: Parts) -> Rerun:
-    """Read an observation's window again; raises `NotReplayable` with the reason where that cannot be done."""
+    """Read an observation's window again.
+
+    Raises `NotAsSealed` where it was changed since, as nothing proves what stands there now, and `NotReplayable` with
+    the reason where it cannot be read again.
+    """
     ctx.actor.require(COMPLIANCE_CONTROL_RUN)
     with db.read() as session:
         found = find(session, number, ctx.actor)
+    if not found.is_as_sealed:
+        raise NotAsSealed
     probe = parts.probes.get(found.probe)
     if probe is None or probe.kind is not Kind.WINDOW:
         raise NotReplayable("It reads rows or acts as they are at a moment, and that moment is gone.")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -38,7 +39,8 @@ from ingest import models as log
 from ingest.events.admin import RoleGranted
 from ingest.events.auth import LoginFailed
 from ingest.events.health import JobFailed
-from ingest.log import outbox
+from ingest.log import outbox, read
+from ingest.store.query import Where, Window
 from playbooks.models import incident
 from tests.support.installation import Installation, installed
 
@@ -181,6 +183,131 @@ def test_a_probe_stands_as_its_own_reading_that_lies_as_it_was_sealed(house: Ins
     with house.system.db.read() as session:
         seen = {one.id: one.is_as_sealed for one in rerun.of_probe(session, "identity.two_factors", READER)}
     assert seen[str(named["ended" if forged == "ended" else "row"])] is (forged not in ("row", "ended"))
+
+
+def happens(house: Installation, *, with_source: bool) -> None:
+    """Let a stranger fail to sign in; without a source nobody knows who it was, which violates 10.2.2."""
+    ctx = house.system.context(Actor(id=None, kind=ActorKind.UNKNOWN))
+    source = Source(ip="198.18.0.9") if with_source else Source()
+    event = LoginFailed(identifier="0" * 64, step="password", reason="password", new_device=True)
+    with house.system.db.begin() as session:
+        outbox.record(session, event, replace(ctx, source=source))
+    house.arrive()
+
+
+def seen_by(house: Installation, probe: str) -> list[sa.Row[tuple[object, ...]]]:
+    """Return the readings of a probe that are kept, the oldest first."""
+    of = models.observation
+    with house.system.db.read() as session:
+        return list(session.execute(sa.select(of).where(of.c.probe == probe).order_by(of.c.ended_at, of.c.id)).all())
+
+
+def set_back(house: Installation, probe: str, observation: str, **more: object) -> None:
+    """Let the row of a probe name an older reading, which passed."""
+    with house.system.db.begin() as session:
+        this = sa.update(models.probe).where(models.probe.c.name == probe)
+        session.execute(this.values(observation_id=observation, state="PASS", reason=None, **more))
+
+
+@pytest.mark.parametrize("deleted", ["nothing", "reading", "reading and body"])
+def test_a_probe_that_was_set_back_to_an_older_reading_is_not_believed(
+    house: Installation, clock: StillClock, deleted: str
+) -> None:
+    probe = "identity.two_factors"
+    observe(house, probe)
+    take_factor_away(house, START)
+    clock.move(timedelta(minutes=8))
+    observe(house, probe)
+    good, bad = seen_by(house, probe)
+    set_back(house, probe, good.id)
+    with house.system.db.begin() as session:
+        delete_for_good(session)
+        if deleted != "nothing":
+            session.execute(sa.delete(models.observation).where(models.observation.c.id == bad.id))
+        if deleted == "reading and body":
+            number = sa.select(log.entry.c.sequence).where(log.entry.c.event_id == bad.event_id).scalar_subquery()
+            session.execute(sa.delete(log.body).where(log.body.c.sequence == number))
+    now = stands(house, "8.4.1")
+    assert (now.state, now.reason) == (State.NOT_EVALUABLE, Reason.NOT_AS_SEALED)
+    clock.move(timedelta(minutes=8))
+    house.system.controls.run(clock.now())
+    house.arrive()
+    assert stands(house, "8.4.1").state is State.FAIL
+    assert told(house, "health.control.restored") == []
+
+
+def test_a_reading_that_was_told_a_moment_ago_counts_before_the_log_numbers_it(
+    house: Installation, clock: StillClock
+) -> None:
+    probe, controls = "identity.two_factors", house.system.controls
+    observe(house, probe)
+    take_factor_away(house, START)
+    clock.move(timedelta(minutes=8))
+    assert controls.observe(controls.parts.probes[probe]) is not None
+    good, bad = seen_by(house, probe)
+    assert stands(house, "8.4.1").state is State.FAIL
+    set_back(house, probe, good.id)
+    assert stands(house, "8.4.1").reason is Reason.NOT_AS_SEALED
+    with house.system.db.begin() as session:
+        delete_for_good(session)
+        session.execute(sa.delete(models.observation).where(models.observation.c.id == bad.id))
+    assert stands(house, "8.4.1").reason is Reason.NOT_AS_SEALED
+
+
+def test_a_failure_of_a_window_is_not_set_back_to_what_passed_before_it(house: Installation, clock: StillClock) -> None:
+    probe = "log.complete_entries"
+    happens(house, with_source=True)
+    observe(house, probe)
+    (good,) = seen_by(house, probe)
+    happens(house, with_source=False)
+    clock.move(timedelta(minutes=10))
+    observe(house, probe)
+    clock.move(timedelta(minutes=70))
+    happens(house, with_source=True)
+    observe(house, probe)
+    assert stands(house, "10.2.2").state is State.FAIL, "it is held, though a newer window passed"
+    set_back(house, probe, good.id)
+    assert stands(house, "10.2.2").reason is Reason.NOT_AS_SEALED
+    clock.move(timedelta(minutes=10))
+    happens(house, with_source=True)
+    observe(house, probe)
+    assert stands(house, "10.2.2").state is State.FAIL, "what was sealed stands, whatever its row said"
+    set_back(house, probe, seen_by(house, probe)[1].id)  # the very failure, under a state that it never had
+    assert stands(house, "10.2.2").reason is Reason.NOT_AS_SEALED
+    clock.move(timedelta(minutes=70))
+    happens(house, with_source=True)
+    observe(house, probe)
+    assert stands(house, "10.2.2").state is State.FAIL
+    clock.move(timedelta(hours=23))
+    happens(house, with_source=True)
+    observe(house, probe)
+    assert stands(house, "10.2.2").legs[0].state is State.PASS, "it has stood for a day"
+
+
+def test_no_event_is_hidden_from_a_window_by_a_row_that_says_it_was_read(
+    house: Installation, clock: StillClock
+) -> None:
+    probe = "log.complete_entries"
+    happens(house, with_source=True)
+    observe(house, probe)
+    happens(house, with_source=False)
+    with house.system.db.begin() as session:
+        head = read.head(session).size
+        session.execute(sa.update(models.probe).where(models.probe.c.name == probe).values(sealed_hi=head))
+    clock.move(timedelta(hours=2))
+    happens(house, with_source=True)
+    observe(house, probe)
+    assert stands(house, "10.2.2").state is State.FAIL
+    first, second = seen_by(house, probe)
+    assert first.hi == second.lo
+    with house.system.db.begin() as session:
+        delete_for_good(session)
+        session.execute(sa.delete(models.observation).where(models.observation.c.id == second.id))
+    set_back(house, probe, first.id, sealed_hi=second.hi)
+    assert stands(house, "10.2.2").reason is Reason.NOT_AS_SEALED
+    clock.move(timedelta(hours=2))
+    observe(house, probe)
+    assert stands(house, "10.2.2").state is State.FAIL, "what was read by a reading that is gone is read again"
 
 
 def over(house: Installation) -> str:
@@ -363,29 +490,21 @@ def test_what_was_wrong_in_a_window_stands_for_a_day(house: Installation, clock:
         with system.db.read() as session:
             return standing.rows(session)["log.complete_entries"].state
 
-    def happens(*, with_source: bool) -> None:
-        ctx = system.context(Actor(id=None, kind=ActorKind.UNKNOWN))
-        source = Source(ip="198.18.0.9") if with_source else Source()
-        event = LoginFailed(identifier="0" * 64, step="password", reason="password", new_device=True)
-        with system.db.begin() as session:
-            outbox.record(session, event, replace(ctx, source=source))
-        house.arrive()
-
-    happens(with_source=True)
+    happens(house, with_source=True)
     assert looked() is State.PASS
     clock.move(timedelta(hours=2))
     assert looked() is State.PASS, "nothing happened, so nothing was wrong"
-    happens(with_source=False)
+    happens(house, with_source=False)
     assert looked() is State.FAIL
     clock.move(timedelta(hours=2))
-    happens(with_source=True)
+    happens(house, with_source=True)
     assert looked() is State.FAIL
     clock.move(timedelta(hours=23))
-    happens(with_source=True)
+    happens(house, with_source=True)
     assert looked() is State.PASS
 
 
-def test_a_window_read_again_says_the_same_or_is_contradicted(house: Installation) -> None:
+def test_a_window_read_again_says_the_same_or_is_contradicted(house: Installation, clock: StillClock) -> None:
     observe(house, "log.complete_entries", "identity.dormant")
     system = house.system
     ctx = system.context(READER)
@@ -402,16 +521,51 @@ def test_a_window_read_again_says_the_same_or_is_contradicted(house: Installatio
     with pytest.raises(rerun.EvidenceNumberInvalid):
         rerun.rerun("EV-12x", ctx, db=system.db, store=system.working_store, parts=system.controls.parts)
 
-    kept = models.observation
-    with system.db.begin() as session:  # as whoever has the database may
-        row = dict(session.execute(sa.select(kept).where(kept.c.id == seen.id)).one()._mapping)
-        session.execute(sa.delete(kept).where(kept.c.id == seen.id))
-        session.execute(sa.insert(kept).values({**row, "population": {"events": 1}}))
-    assert row_hash({**row, "population": {"events": 1}}) != seen.sha256
-    assert row_hash(row) == seen.sha256
-    assert not rerun.rerun(seen.id, ctx, db=system.db, store=system.working_store, parts=system.controls.parts).is_same
+    class Miscounting:
+        """The store, one event too many."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(system.working_store, name)
+
+        def count(self, where: Where, window: Window) -> int:
+            return system.working_store.count(where, window) + 1
+
+    clock.move(timedelta(minutes=70))
+    happens(house, with_source=True)
+    store: Any = Miscounting()  # it has every verb of a store
+    miscounted = Observer(system.db, store, system.clock, system.ids, system.controls.parts)
+    assert miscounted.observe(system.controls.parts.probes["log.complete_entries"], is_test_due=True) is not None
+    house.arrive()
+    newest = seen_by(house, "log.complete_entries")[-1]
+    assert newest.id != seen.id
+    assert not rerun.rerun(
+        newest.id, ctx, db=system.db, store=system.working_store, parts=system.controls.parts
+    ).is_same
     house.arrive()
     assert len(told(house, "compliance.evidence.contradicted")) == 1
+
+
+def test_what_was_changed_is_not_read_again_and_said_to_be_the_same(house: Installation) -> None:
+    observe(house, "log.complete_entries")
+    system, kept = house.system, models.observation
+    (seen,) = seen_by(house, "log.complete_entries")
+    row = dict(seen._mapping)
+    changed = {**row, "build": "another", "host": "elsewhere"}
+    assert row_hash(row) == seen.sha256
+    assert row_hash(changed) != seen.sha256
+    with system.db.begin() as session:  # as whoever has the database may
+        delete_for_good(session)
+        session.execute(sa.delete(kept).where(kept.c.id == seen.id))
+        session.execute(sa.insert(kept).values(changed))
+    with pytest.raises(rerun.NotAsSealed) as refused:
+        rerun.rerun(
+            seen.id,
+            system.context(READER),
+            db=system.db,
+            store=system.working_store,
+            parts=system.controls.parts,
+        )
+    assert refused.value.code == "not_as_sealed"
 
 
 def test_an_observation_never_changes(house: Installation) -> None:

@@ -9,11 +9,14 @@ from datetime import timedelta
 from urllib.parse import unquote
 
 import pytest
+import sqlalchemy as sa
 
 from app.commands import registry
 from app.identity import roles
 from app.kernel.access import COMPLIANCE_EVIDENCE_READ, Acr, Actor, ActorKind, service
+from app.kernel.db import delete_for_good
 from app.kernel.errors import NotFound
+from compliance import models
 from compliance.audit import export
 from compliance.audit.filters import Filter
 from compliance.engine import rerun
@@ -130,6 +133,22 @@ def test_commands_take_evidence_numbers(house: Installation) -> None:
     assert [line["file"] for line in packed if "file" in line] == [f"{seen.event_id}.zip"]
     with pytest.raises(NotFound):
         list(registry.COMMANDS["log pack"](house.system, {"about": "EV-999999999"}))
+
+
+def test_commands_say_of_evidence_that_was_changed_that_it_is_none(house: Installation) -> None:
+    kept, probe = models.observation, house.system.controls.parts.probes["identity.dormant"]
+    assert house.system.controls.observe(probe, ctx=house.system.context(service("probes"))) is not None
+    house.arrive()
+    with house.system.db.begin() as session:
+        delete_for_good(session)
+        seen = rerun.of_probe(session, probe.name, OFFICER)[0]
+        row = dict(session.execute(sa.select(kept).where(kept.c.id == seen.id)).mappings().one())
+        session.execute(sa.delete(kept).where(kept.c.id == seen.id))
+        session.execute(sa.insert(kept).values({**row, "host": "elsewhere"}))
+    shown = [str(line["text"]) for line in registry.COMMANDS["control show"](house.system, {"key": seen.number})]
+    assert any("CHANGED: it does not lie as it was sealed" in line for line in shown)
+    with pytest.raises(rerun.NotAsSealed):
+        list(registry.COMMANDS["control rerun"](house.system, {"number": seen.number}))
 
 
 def test_a_sample_says_what_it_was_drawn_from_and_the_command_draws_the_same(house: Installation) -> None:
