@@ -15,7 +15,7 @@ from app.kernel.access import COMPLIANCE_CONTROL_READ, Actor
 from compliance import deadlines, models
 from compliance.catalog.controls import GDPR, PCI
 from compliance.deadlines import Deadline
-from compliance.engine import history, standing
+from compliance.engine import history, past, standing
 from compliance.engine.history import Interval
 from compliance.engine.parts import Parts
 from compliance.engine.standing import Standing
@@ -101,6 +101,8 @@ class Posture:
     """All of it at one instant; `measured_from` is when the quarter began, or the first reading where that is later."""
 
     at: datetime
+    is_past: bool
+    """Whether it is of an instant of the past: of papers nothing is told then, as they are judged as they stand."""
     measured_from: datetime
     pci: Framework
     gdpr: Framework
@@ -112,20 +114,28 @@ class Posture:
 
 
 def of_now(session: Session, actor: Actor, at: datetime, parts: Parts) -> Posture:
-    """Return the posture at an instant that is now."""
+    """Return the posture at an instant that is now, or to an auditor whose period is over as it was at its end."""
     actor.require(COMPLIANCE_CONTROL_READ)
-    standings = standing.all_of(session, at, parts)
-    quarter = quarter_of(at)
-    found = history.intervals(session, actor, quarter, at)
-    since = since_of(session)
-    measured = history.judged_from(found, quarter, at)
-    failing = [(one, since.get(key, at)) for key, one in standings.items() if one.state is State.FAIL]
+    as_of = history.before_now(actor, at)
+    if as_of is None:
+        standings, since = standing.all_of(session, at, parts), since_of(session, actor)
+    else:
+        standings = past.all_of(session, actor, as_of, parts.catalogue)
+        since = {key: one.from_at for key, one in history.at_instant(session, actor, as_of).items()}
+    then = as_of or at
+    quarter = quarter_of(then)
+    found = history.intervals(session, actor, quarter, then)
+    measured = history.judged_from(found, quarter, then)
+    failing = [(one, since.get(key, then)) for key, one in standings.items() if one.state is State.FAIL]
+    lately = max(then - LATELY, actor.period[0]) if actor.period is not None else then - LATELY
+    unwritten = _unwritten(standings, found, history.first_known(session, actor), at) if as_of is None else []
     return Posture(
-        at=at,
+        at=then,
+        is_past=as_of is not None,
         measured_from=measured,
-        pci=_framework(PCI, standings, found, measured, at),
-        gdpr=_framework(GDPR, standings, found, measured, at),
-        changes=[*_unwritten(standings, found, session, at), *changes(session, at - LATELY)],
+        pci=_framework(PCI, standings, found, measured, then),
+        gdpr=_framework(GDPR, standings, found, measured, then),
+        changes=[*unwritten, *changes(session, lately, then)],
         failing=sorted(failing, key=lambda pair: pair[1]),
         deadlines=deadlines.next_of(session, actor, at, anchor=parts.settings.assessment_anchor),
         unowned=[one for one in standings.values() if any(leg.reason is Reason.NEVER_ATTESTED for leg in one.legs)],
@@ -135,11 +145,10 @@ def of_now(session: Session, actor: Actor, at: datetime, parts: Parts) -> Postur
 def _unwritten(
     standings: Mapping[tuple[str, str], Standing],
     found: Mapping[tuple[str, str], Sequence[Interval]],
-    session: Session,
+    first: Mapping[tuple[str, str], datetime],
     at: datetime,
 ) -> list[Change]:
     """Return what has changed and nobody has written down yet, as by age while the worker stands still."""
-    first = history.first_known(session)
     made = []
     for key, one in standings.items():
         last = found[key][-1] if found.get(key) else None
@@ -154,16 +163,17 @@ def quarter_of(at: datetime) -> datetime:
     return datetime(at.year, 3 * ((at.month - 1) // 3) + 1, 1, tzinfo=UTC)
 
 
-def since_of(session: Session) -> dict[tuple[str, str], datetime]:
-    """Return since when each control is in its state, as it was written down."""
-    table = models.standing
-    return {(row.framework, row.key): row.since for row in session.execute(sa.select(table))}
+def since_of(session: Session, actor: Actor) -> dict[tuple[str, str], datetime]:
+    """Return since when each control is in its state, as it was written down; to an auditor from their period on."""
+    rows = session.execute(sa.select(models.standing))
+    begin = actor.period[0] if actor.period is not None else datetime.min.replace(tzinfo=UTC)
+    return {(row.framework, row.key): max(row.since, begin) for row in rows}
 
 
-def changes(session: Session, since: datetime) -> list[Change]:
-    """Return what changed since an instant, the newest first; a first reading is no change.
+def changes(session: Session, since: datetime, until: datetime) -> list[Change]:
+    """Return what changed from an instant until another, the newest first; a first reading is no change.
 
-    What left its place and did not come back stands before all else.
+    What left its place and did not come back stands before all else, and is in it however much else changed.
     """
     of = models.interval
     earlier, first = of.alias("earlier"), history.first_judged().subquery("first")
@@ -174,22 +184,23 @@ def changes(session: Session, since: datetime) -> list[Change]:
             sa.and_(earlier.c.framework == of.c.framework, earlier.c.key == of.c.key, earlier.c.to_at == of.c.from_at),
         )
         .join(first, sa.and_(first.c.framework == of.c.framework, first.c.key == of.c.key))
-        .where(of.c.from_at >= since, of.c.from_at > first.c.at, earlier.c.id != of.c.id)
+        .where(of.c.from_at >= since, of.c.from_at <= until, of.c.from_at > first.c.at, earlier.c.id != of.c.id)
         .where(earlier.c.state != of.c.state)
         .order_by(of.c.from_at.desc(), of.c.id.desc())
-        .limit(CHANGES_MAX)
+        .execution_options(yield_per=CHANGES_MAX)
     )
-    found = [
-        Change(framework=row.framework, key=row.key, before=State(row.before), after=State(row.state), at=row.from_at)
-        for row in rows
-    ]
-    back, stands = set[tuple[str, str]](), list[Change]()
-    for one in found:
-        if one.is_loss and (one.framework, one.key) not in back:
-            stands.append(one)
-        if one.after.is_in_place:
-            back.add((one.framework, one.key))
-    return [*stands, *(one for one in found if one not in stands)]
+    settled, lost, others = set[tuple[str, str]](), list[Change](), list[Change]()
+    for row in rows:
+        key, before, after = (row.framework, row.key), State(row.before), State(row.state)
+        one = Change(framework=row.framework, key=row.key, before=before, after=after, at=row.from_at)
+        if one.is_loss and key not in settled:
+            lost.append(one)
+        elif len(others) < CHANGES_MAX:
+            others.append(one)
+        # What does not apply any more has no place that it could come back to.
+        if after.is_in_place or after is State.NOT_APPLICABLE:
+            settled.add(key)
+    return [*lost, *others][:CHANGES_MAX]
 
 
 def strip(found: Sequence[Interval], at: datetime, first: datetime | None, *, days: int = STRIP_DAYS) -> list[Day]:

@@ -19,6 +19,8 @@ from compliance.engine.settle import OUTAGES
 from compliance.states import State
 
 PERIOD_MAX: Final = timedelta(days=5 * 366)
+_LAST: Final = timedelta(microseconds=1)
+"""So long before its end lies the last instant of a period."""
 
 
 class PeriodInvalid(Invalid):
@@ -49,10 +51,18 @@ class Interval:
 def intervals(
     session: Session, actor: Actor, since: datetime, until: datetime, *, key: tuple[str, str] | None = None
 ) -> dict[tuple[str, str], list[Interval]]:
-    """Return the intervals that touch a period, by control, oldest first; raises `PeriodInvalid`."""
+    """Return the intervals that touch a period, by control, oldest first; raises `PeriodInvalid`.
+
+    An auditor is told of the part that lies in their own period: what began before it begins with it, and what ended
+    after it goes on.
+    """
     actor.require(COMPLIANCE_CONTROL_READ)
     if since > until or until - since > PERIOD_MAX:
         raise PeriodInvalid
+    if actor.period is not None:
+        since, until = max(since, actor.period[0]), min(until, actor.period[1])
+        if since >= until:
+            return {}
     table = models.interval
     within = sa.and_(table.c.from_at < until, sa.or_(table.c.to_at.is_(None), table.c.to_at > since))
     statement = sa.select(table).where(within).order_by(table.c.framework, table.c.key, table.c.from_at, table.c.id)
@@ -60,13 +70,30 @@ def intervals(
         statement = statement.where(table.c.framework == key[0], table.c.key == key[1])
     found: dict[tuple[str, str], list[Interval]] = defaultdict(list)
     for row in session.execute(statement):
-        found[row.framework, row.key].append(_interval(row))
+        found[row.framework, row.key].append(_told(_interval(row), actor))
     return dict(found)
 
 
-def first_known(session: Session) -> dict[tuple[str, str], datetime]:
-    """Return when each control was first judged; what was never judged is not in it."""
-    return {(row.framework, row.key): row.at for row in session.execute(first_judged())}
+def before_now(actor: Actor, at: datetime) -> datetime | None:
+    """Return as of when somebody sees where controls stand who may not see it at an instant, else None.
+
+    That is an auditor whose period is over, who sees its last instant, or has not begun, to whom nothing is told.
+    """
+    if actor.period is None or actor.sees(at):
+        return None
+    return min(at, actor.period[1] - _LAST)
+
+
+def first_known(session: Session, actor: Actor) -> dict[tuple[str, str], datetime]:
+    """Return when each control was first judged, to an auditor at the earliest with their period.
+
+    What was never judged is not in it.
+    """
+    found = {(row.framework, row.key): row.at for row in session.execute(first_judged())}
+    if actor.period is None:
+        return found
+    begin, end = actor.period
+    return {key: max(at, begin) for key, at in found.items() if at < end}
 
 
 def first_judged() -> sa.Select[tuple[str, str, datetime]]:
@@ -126,11 +153,28 @@ def as_of(session: Session, actor: Actor, at: datetime, catalogue: Catalogue) ->
 
 
 def at_instant(session: Session, actor: Actor, at: datetime) -> Mapping[tuple[str, str], Interval]:
-    """Return the interval that each control was in at an instant of the past; none before its first reading."""
+    """Return the interval that each control was in at an instant of the past; none before its first reading.
+
+    To an auditor it is an instant of their period, whose last one stands for all that come after.
+    """
     actor.require(COMPLIANCE_CONTROL_READ)
+    at = before_now(actor, at) or at
+    if not actor.sees(at):
+        return {}
     table = models.interval
     within = sa.and_(table.c.from_at <= at, sa.or_(table.c.to_at.is_(None), table.c.to_at > at))
-    return {(row.framework, row.key): _interval(row) for row in session.execute(sa.select(table).where(within))}
+    rows = session.execute(sa.select(table).where(within))
+    return {(row.framework, row.key): _told(_interval(row), actor) for row in rows}
+
+
+def _told(one: Interval, actor: Actor) -> Interval:
+    """Return an interval as an actor is told of it."""
+    if actor.period is None:
+        return one
+    begin, end = actor.period
+    return replace(
+        one, from_at=max(one.from_at, begin), to_at=one.to_at if one.to_at is not None and one.to_at < end else None
+    )
 
 
 def _interval(row: sa.Row[tuple[object, ...]]) -> Interval:

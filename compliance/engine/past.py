@@ -18,8 +18,11 @@ from compliance.states import Reason, State
 
 
 def all_of(session: Session, actor: Actor, at: datetime, catalogue: Catalogue) -> dict[tuple[str, str], Standing]:
-    """Return where every control stood at an instant, with the newest reading of each probe that was kept by then."""
-    found, seen = history.at_instant(session, actor, at), _kept(session, at)
+    """Return where every control stood at an instant, with the newest reading of each probe that was kept by then.
+
+    Both are, to an auditor, those of their period.
+    """
+    found, seen = history.at_instant(session, actor, at), _kept(session, actor, at)
     return {key: _stood(control, found.get(key), seen) for key, control in catalogue.controls.items()}
 
 
@@ -38,12 +41,15 @@ def _stood(control: Control, written: Interval | None, seen: Mapping[str, Leg]) 
     )
 
 
-def _kept(session: Session, at: datetime) -> Mapping[str, Leg]:
+def _kept(session: Session, actor: Actor, at: datetime) -> Mapping[str, Leg]:
     """Return the newest reading of each probe that was kept by an instant."""
+    at = history.before_now(actor, at) or at
     table = models.observation
     place = sa.func.row_number().over(partition_by=table.c.probe, order_by=(table.c.ended_at.desc(), table.c.id.desc()))
     of = table.c
     ranked = sa.select(of.id, of.probe, of.state, of.reason, of.ended_at, place.label("place")).where(of.ended_at <= at)
+    if actor.period is not None:
+        ranked = ranked.where(of.ended_at >= actor.period[0])
     newest = ranked.subquery()
     return {
         row.probe: Leg(

@@ -108,7 +108,10 @@ def sequence_of(number: str) -> int:
 
 
 def find(session: Session, number: str, actor: Actor) -> Observation:
-    """Return the observation of an evidence number or of an observation's id; raises `NotFound`."""
+    """Return the observation of an evidence number or of an observation's id.
+
+    Raises `NotFound`, also to an auditor where it was made outside of their period.
+    """
     actor.require(COMPLIANCE_EVIDENCE_READ)
     table = models.observation
     if number.startswith(EV):
@@ -117,7 +120,7 @@ def find(session: Session, number: str, actor: Actor) -> Observation:
     else:
         where = table.c.id == number
     row = session.execute(sa.select(table).where(where)).one_or_none()
-    if row is None:
+    if row is None or not actor.sees(row.ended_at):
         raise NotFound(object_id=number)
     return of_rows(session, [row])[0]
 
@@ -125,12 +128,17 @@ def find(session: Session, number: str, actor: Actor) -> Observation:
 def of_probe(
     session: Session, probe: str, actor: Actor, *, limit: int = 20, until: datetime | None = None
 ) -> list[Observation]:
-    """Return the newest observations of a probe, or the newest that there were at an instant, newest first."""
+    """Return the newest observations of a probe, or the newest that there were at an instant, newest first.
+
+    An auditor is told of those of their period alone.
+    """
     actor.require(COMPLIANCE_EVIDENCE_READ)
     table = models.observation
     query = sa.select(table).where(table.c.probe == probe)
     if until is not None:
         query = query.where(table.c.ended_at <= until)
+    if actor.period is not None:
+        query = query.where(table.c.ended_at >= actor.period[0], table.c.ended_at < actor.period[1])
     rows = session.execute(query.order_by(table.c.ended_at.desc(), table.c.id.desc()).limit(limit))
     return of_rows(session, rows)
 

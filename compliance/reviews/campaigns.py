@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -189,14 +189,36 @@ def bases(session: Session, at: datetime, sources: Sources) -> list[tuple[str, G
 
 
 def listed(session: Session, actor: Actor) -> list[Review]:
-    """Return the campaigns, the newest first."""
+    """Return the campaigns, the newest first; to an auditor those of their period, as they stood at its end."""
     actor.require(COMPLIANCE_CONTROL_READ)
     table = models.review
-    rows = session.execute(sa.select(table).order_by(table.c.opened_at.desc(), table.c.id.desc())).mappings().all()
+    query = sa.select(table).order_by(table.c.opened_at.desc(), table.c.id.desc())
+    if actor.period is not None:
+        begin, end = actor.period
+        is_over = table.c.closed_at.is_not(None) & (table.c.closed_at < begin)
+        query = query.where(table.c.opened_at < end, ~is_over)
+    rows = session.execute(query).mappings().all()
     lines: dict[str, list[Line]] = {}
     for one in _lines(session, *(row["id"] for row in rows)):
         lines.setdefault(one.review_id, []).append(one)
-    return [_review(row, lines.get(row["id"], ())) for row in rows]
+    return [_as_told(_review(row, lines.get(row["id"], ())), actor) for row in rows]
+
+
+def _as_told(review: Review, actor: Actor) -> Review:
+    """Return a campaign without what came of it after an auditor's period."""
+    if actor.period is None:
+        return review
+    end = actor.period[1]
+    return replace(
+        review,
+        closed_at=review.closed_at if review.closed_at is not None and review.closed_at < end else None,
+        lines=[
+            replace(one, decision=None, reason=None, decided_by=None, decided_at=None)
+            if one.decided_at is not None and one.decided_at >= end
+            else one
+            for one in review.lines
+        ],
+    )
 
 
 def _begin(session: Session, ctx: Context, sources: Sources) -> Review:

@@ -1,4 +1,4 @@
-"""An auditor's screens are locked to their period: what people signed, scanned and named after it is not there."""
+"""An auditor's screens are locked to their period: what was signed, scanned, seen and named after it is not there."""
 
 from __future__ import annotations
 
@@ -10,21 +10,27 @@ import pytest
 import sqlalchemy as sa
 
 from app.identity import roles
-from app.identity.models import role_grant
+from app.identity.models import factor, role_grant
 from app.kernel.access import Actor, ActorKind
 from app.kernel.clock import StillClock
+from app.kernel.errors import NotFound
+from compliance import models, posture
 from compliance.attest import analyses, attestations, exceptions
 from compliance.catalog.controls import PCI
+from compliance.engine import history, past, rerun
 from compliance.registers import processors
+from compliance.reviews import campaigns
 from compliance.scans import register
 from compliance.scans import standing as quarters
 from compliance.scans.register import Draft, Found, Kind, Severity
+from compliance.states import State
 from tests.compliance.office import ctx, opened
 from tests.dashboards.desk import Room
 from tests.support.installation import Installation, installed
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
+PROBE = "identity.two_factors"
 SIGNED = "quuxsigned this autumn by us"
 
 
@@ -71,13 +77,7 @@ def written(house: Installation) -> None:
 def seen(house: Installation, begin: datetime, end: datetime) -> list[str]:
     """Return which of it an auditor of a period sees."""
     staff = ctx(house, "olga")
-    auditor = Actor(
-        id="acc_audit",
-        kind=ActorKind.STAFF,
-        roles=frozenset({roles.AUDITOR}),
-        permissions=roles.ROLES[roles.AUDITOR],
-        period=(begin, end),
-    )
+    auditor = auditor_of(begin, end)
     with house.system.db.read() as session:
         found = {
             "attestation": attestations.listed(session, auditor),
@@ -109,6 +109,114 @@ def test_an_auditor_sees_what_stood_in_their_period_and_nothing_after_it(house: 
             session.execute(sa.update(table).values(state="withdrawn"))
     left = seen(house, START + 800 * DAY, START + 900 * DAY)
     assert left == ["finding", "quarter", "officer"]
+
+
+def turned(house: Installation, clock: StillClock) -> list[str]:
+    """Let 8.4.1 pass, fail two days later and pass four days later; return the readings, the oldest first."""
+    system, of = house.system, models.observation
+    account = house.people["olga"].account
+    for day, removed_at in ((0, None), (2, START), (4, None)):
+        with system.db.begin() as session:
+            session.execute(sa.update(factor).where(factor.c.account_id == account).values(removed_at=removed_at))
+        clock.move(START + day * DAY - clock.now())
+        assert system.controls.observe(system.controls.parts.probes[PROBE]) is not None
+    house.arrive()
+    with system.db.read() as session:
+        return list(session.scalars(sa.select(of.c.id).where(of.c.probe == PROBE).order_by(of.c.ended_at)))
+
+
+def auditor_of(begin: datetime, end: datetime) -> Actor:
+    return Actor(
+        id="acc_audit",
+        kind=ActorKind.STAFF,
+        roles=frozenset({roles.AUDITOR}),
+        permissions=roles.ROLES[roles.AUDITOR],
+        period=(begin, end),
+    )
+
+
+def test_an_auditor_reads_the_evidence_of_their_period_alone(house: Installation, clock: StillClock) -> None:
+    ids = turned(house, clock)
+    auditor = auditor_of(START + DAY, START + 4 * DAY)
+    with house.system.db.read() as session:
+        assert [one.id for one in rerun.of_probe(session, PROBE, auditor)] == [ids[1]]
+        assert rerun.find(session, ids[1], auditor).id == ids[1]
+        for outside in (ids[0], ids[2]):
+            number = rerun.find(session, outside, ctx(house, "olga").actor).number
+            for named in (outside, number):
+                with pytest.raises(NotFound):
+                    rerun.find(session, named, auditor)
+
+
+def test_an_auditor_sees_states_as_they_were_in_their_period(house: Installation, clock: StillClock) -> None:
+    turned(house, clock)
+    now, parts, key = clock.now() + DAY, house.system.controls.parts, (PCI, "8.4.1")
+    begin, end = START + DAY, START + 3 * DAY
+    auditor, before, officer = auditor_of(begin, end), auditor_of(START - 9 * DAY, START), ctx(house, "olga").actor
+    failed = START + 2 * DAY
+    with house.system.db.read() as session:
+        found = history.intervals(session, auditor, START - DAY, now, key=key)[key]
+        assert history.intervals(session, before, START - DAY, now) == {}
+        assert len(history.intervals(session, officer, START - DAY, now, key=key)[key]) > len(found)
+        states = {
+            at: history.as_of(session, auditor, at, parts.catalogue)[key] for at in (START, begin, failed, end, now)
+        }
+        (stood, never) = (past.all_of(session, one, now, parts.catalogue)[key] for one in (auditor, before))
+        shown = posture.of_now(session, auditor, now, parts)
+        present = posture.of_now(session, officer, now, parts)
+        first = history.first_known(session, auditor)[key]
+    assert (found[0].from_at, found[-1].state, found[-1].from_at, found[-1].to_at) == (begin, State.FAIL, failed, None)
+    assert states == {
+        START: State.NOT_EVALUABLE,  # before their period
+        begin: found[0].state,
+        failed: State.FAIL,
+        end: State.FAIL,
+        now: State.FAIL,
+    }
+    assert (stood.state, never.state, never.legs) == (State.FAIL, State.NOT_EVALUABLE, [])
+    assert first == begin
+    assert [one.control.key for one, since in shown.failing if since == failed and one.control.key == "8.4.1"]
+    assert (shown.is_past, shown.at < end, present.is_past) == (True, True, False)
+    assert all(begin <= one.at < end for one in shown.changes)
+    assert (PCI, "8.4.1", State.FAIL) in {(one.framework, one.key, one.after) for one in shown.changes}
+    assert "8.4.1" not in {one.control.key for one, _ in present.failing}
+
+
+def test_an_auditor_reads_of_reviews_what_was_decided_in_their_period(house: Installation, clock: StillClock) -> None:
+    with house.system.db.begin() as session:
+        made = campaigns.open_by_hand(session, ctx(house, "olga"), sources=house.system.reviews)
+    one = next(line for line in made.lines if line.holder == house.people["dora"].account)
+    clock.move(2 * DAY)
+    with house.system.db.begin() as session:
+        ref = (one.review_id, one.source, one.grant_ref)
+        keep = campaigns.Decision.KEEP
+        campaigns.decide(session, ref, keep, "They need it", ctx(house, "olga"), sources=house.system.reviews)
+
+    def decisions(begin: datetime, end: datetime) -> list[int]:
+        with house.system.db.read() as session:
+            found = campaigns.listed(session, auditor_of(begin, end))
+        return [sum(line.decided_at is not None for line in review.lines) for review in found]
+
+    assert decisions(START - DAY, START + 3 * DAY) == [1]
+    assert decisions(START - DAY, START + 2 * DAY) == [0], "it was decided after their period"
+    assert decisions(START - DAY, START) == []
+
+
+def test_the_matrix_of_an_auditor_is_that_of_the_end_of_their_period(house: Installation, clock: StillClock) -> None:
+    turned(house, clock)
+    room = Room(installation=house)
+    selma = room.desk("selma", roles.AUDITOR)
+    period = {"period_from": START + DAY, "period_until": START + 3 * DAY}
+    with house.system.db.begin() as session:
+        session.execute(sa.update(role_grant).where(role_grant.c.account_id == selma.person.account).values(**period))
+    for words in ("", "?at=2026-11-06"):
+        drawn = selma.draw("/console/compliance/controls", words)
+        assert "as of 05 Nov 2026 08:59 UTC" in drawn
+    shown = selma.draw("/console/compliance/controls", "?sel=pci:8.4.1")
+    assert "A probe sees what must not be" in shown
+    drawn = selma.draw("/console/compliance/posture")
+    assert "as of 05 Nov 2026 08:59 UTC" in drawn
+    assert "Not then." in drawn
 
 
 def test_the_pages_of_an_auditor_say_nothing_of_what_came_after(house: Installation, clock: StillClock) -> None:

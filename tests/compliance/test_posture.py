@@ -100,11 +100,42 @@ def test_a_first_reading_is_no_change_and_what_left_its_place_is_told_first(hous
         told((State.PASS, START), (State.NOT_EVALUABLE, lost + HOUR / 2), (State.FAIL, lost + 2 * HOUR), key="10.2.1"),
     )
     with db.read() as session:
-        found = posture.changes(session, START)
-        assert history.first_known(session)[PCI, "8.2.6"] == START + HOUR
+        found = posture.changes(session, START, START + 9 * DAY)
+        assert history.first_known(session, ctx(house, "olga").actor)[PCI, "8.2.6"] == START + HOUR
     assert [(one.key, one.before, one.after) for one in found] == [
         ("10.2.1", State.PASS, State.NOT_EVALUABLE),  # it did not come back
         ("10.2.1", State.NOT_EVALUABLE, State.FAIL),
         ("8.4.1", State.STALE, State.PASS),
         ("8.4.1", State.PASS, State.STALE),
     ]
+
+
+def test_what_does_not_apply_any_more_is_not_among_what_did_not_come_back(house: Installation) -> None:
+    db = house.system.db
+    with db.begin() as session:
+        session.execute(sa.delete(models.interval))
+    written(db, told((State.PASS, START), (State.FAIL, START + HOUR), (State.NOT_APPLICABLE, START + 2 * HOUR)))
+    written(db, told((State.PASS, START), (State.STALE, START + HOUR / 2), key="10.2.1"))
+    with db.read() as session:
+        found = posture.changes(session, START, START + 9 * DAY)
+    assert [(one.key, one.after) for one in found] == [
+        ("10.2.1", State.STALE),
+        ("8.4.1", State.NOT_APPLICABLE),
+        ("8.4.1", State.FAIL),
+    ]
+
+
+def test_what_did_not_come_back_is_told_however_much_else_changed(house: Installation) -> None:
+    db = house.system.db
+    with db.begin() as session:
+        session.execute(sa.delete(models.interval))
+    written(db, told((State.PASS, START), (State.FAIL, START + HOUR), key="10.2.1"))
+    turns = [
+        (State.PASS if n % 2 else State.STALE, START + 2 * HOUR + timedelta(seconds=n))
+        for n in range(posture.CHANGES_MAX + 2)
+    ]
+    written(db, told((State.PASS, START), *turns))
+    with db.read() as session:
+        found = posture.changes(session, START, START + 9 * DAY)
+    assert (found[0].key, found[0].after) == ("10.2.1", State.FAIL)
+    assert len(found) == posture.CHANGES_MAX

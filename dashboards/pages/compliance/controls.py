@@ -60,6 +60,8 @@ def layout(view: View) -> Any:  # a Dash component
         at = _as_of(view)
     except DayInvalid as error:
         refused = error
+    # An auditor whose period is over sees its end, whatever day is asked for after it.
+    at = history.before_now(view.sources.viewer(), at or view.now) or at
     with view.sources.read() as session:
         rows = _rows(session, view, at)
     counts = Counter(row.state for row in rows)
@@ -115,13 +117,13 @@ def _when(view: View, at: datetime | None, refused: DayInvalid | None) -> Part:
 def _rows(session: Session, view: View, at: datetime | None) -> list[_Row]:
     viewer, parts = view.sources.viewer(), view.sources.controls.parts
     if at is None:
-        stood, since = standing.all_of(session, view.now, parts), posture.since_of(session)
+        stood, since = standing.all_of(session, view.now, parts), posture.since_of(session, viewer)
     else:
         stood = past.all_of(session, viewer, at, parts.catalogue)
         since = {key: one.from_at for key, one in history.at_instant(session, viewer, at).items()}
     until = at or view.now
     found = history.intervals(session, viewer, until - DAYS, until)
-    first = history.first_known(session)
+    first = history.first_known(session, viewer)
     framework = FRAMEWORKS.get(view.words.get("framework", ""))
     return [
         _Row(stood=one, since=_since(one, since.get(key)), found=_turned(one, found.get(key, ())), first=first.get(key))

@@ -28,6 +28,7 @@ from dashboards.kit import (
     scrolling,
     short,
     table,
+    tag,
     updated,
 )
 from dashboards.page import COMPLIANCE, Page, View
@@ -69,7 +70,8 @@ def layout(view: View) -> Any:  # a Dash component
         ],
         className="cols",
     )
-    return page("Posture", "Would we pass today?", _answer(found), body, right=updated(view.now), live=True)
+    when = tag(f"as of {found.at:%d %b %Y %H:%M} UTC") if found.is_past else updated(view.now)
+    return page("Posture", "Would we pass today?", _answer(found), body, right=when, live=not found.is_past)
 
 
 def _answer(found: Posture) -> Any:
@@ -78,7 +80,7 @@ def _answer(found: Posture) -> Any:
     held, applicable = pci.held + gdpr.held, pci.applicable + gdpr.applicable
     unjudged = sum(one.counts.get(State.NOT_EVALUABLE, 0) for one in (pci, gdpr))
     if any(fails):
-        said = [mark("Not today.", "cross", "bad"), f" {_fail_words(*fails)}"]
+        said = [mark("Not then." if found.is_past else "Not today.", "cross", "bad"), f" {_fail_words(*fails)}"]
         oldest, since = found.failing[0]
         small = f"The oldest failure, {oldest.name}, stands for {age(found.at - since)}."
     elif held < applicable:
@@ -92,7 +94,7 @@ def _answer(found: Posture) -> Any:
     cells = [
         (_share(pci), f"in place, PCI, {of}"),
         (_share(gdpr), f"in place, GDPR, {of}"),
-        (str(len(found.unowned)), "rows nobody signed"),
+        ("–" if found.is_past else str(len(found.unowned)), "rows nobody signed"),
     ]
     counts = f"{held} of {applicable} applicable rows are in place, {unjudged} cannot be judged yet."
     return answer(said, f"{counts} {small}".strip(), cells)
@@ -238,6 +240,8 @@ def _unowned(found: Posture, view: View) -> Any:
         )
         for one in found.unowned[:UNOWNED_SHOWN]
     ]
+    if found.is_past:
+        return panel("Not signed", empty("Not told.", "Papers are judged as they stand, and not as of a past instant."))
     if not items:
         return panel("Not signed", empty("None.", "Somebody answers by name for every row that needs a person."))
     every = html.A("all", href=view.href("tasks", how=How.UNSIGNED.name.lower()), className="more")
