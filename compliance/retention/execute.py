@@ -20,7 +20,7 @@ from app.kernel.errors import Unavailable
 from app.kernel.logs import logger
 from compliance.certificates import completes, demand_same
 from compliance.contracts.personal import PersonalDataSource, Target
-from compliance.retention import decided, keeping, models, policies, runs
+from compliance.retention import agreed, binding, decided, keeping, models, policies, runs
 from compliance.retention import holds as legal
 from compliance.retention import plan as plans
 from compliance.retention.parts import Retention
@@ -92,14 +92,15 @@ def left(session: Session, run: Run, *, parts: Retention) -> Mapping[int, str]:
 
 
 def _stale(session: Session, run: Run) -> tuple[Ending, str] | None:
-    """Return why an approved run may not go on: its policy is another, its plan is not what was approved, or nobody
-    decided on either, whatever the rows say."""
+    """Return why an approved run may not go on: its period is another or does not bind, its plan is not what was
+    approved, or nobody decided on it, whatever the rows say."""
     policy = policies.in_force(session).get(run.class_)
     if policy is None or policy.hash != run.policy_hash:
         return Ending.POLICY_CHANGED, "another version is in force"
-    if not decided.is_agreed(session, policy, decided.agreed(session)):
-        return Ending.NOT_DECIDED, "the log knows of nobody who agreed to this period"
-    if not decided.is_approved(session, run):
+    says = binding.trouble(session, policy, agreed.told(session))
+    if says is not None:
+        return Ending.PERIOD_NOT_AGREED, f"version {policy.version} {says}"
+    if not decided.is_approved(session, run, by_people=not binding.is_told(session, policy)):
         return Ending.NOT_DECIDED, "the log knows of nobody who approved this run"
     leaves = [leaf for batch in _all(session, run) for leaf in batch["leaves"]]
     if plans.root_of(leaves) != run.root:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -13,13 +12,16 @@ from app.kernel.context import Context
 from app.kernel.errors import OnePayError
 from app.kernel.ids import Ids
 from app.kernel.jobs import Job, guarded
+from app.kernel.logs import logger
 from compliance.retention import execute, policies, runs
+from compliance.retention.binding import PeriodNotAgreed
 from compliance.retention.parts import Retention
 from compliance.retention.runs import NothingDue, Run, RunOpen
 
 _PLANNER: Final = service("retention", PRIVACY_RUN_PROPOSE)
 _EXECUTOR: Final = service("retention", LOG_SEGMENT_PRUNE)
 _READER: Final = service("retention-reader")
+_log: Final = logger(__name__)
 
 
 def jobs(ids: Ids, parts: Retention) -> Sequence[Job]:
@@ -40,13 +42,13 @@ def jobs(ids: Ids, parts: Retention) -> Sequence[Job]:
 
 def plan_all(ctx: Context, parts: Retention) -> str | None:
     """Count what is due of every class; what the standing approval covers is approved by rule."""
-    planned = 0
+    planned, refused = 0, 0
     db = parts.log.db
     with db.begin() as session:
         runs.expire(session, ctx, parts=parts)
         classes = sorted(policies.in_force(session))
     for class_ in classes:
-        with suppress(NothingDue, RunOpen):
+        try:
             with db.read() as session:  # nobody who pays waits for it
                 made = runs.count(session, class_, ctx, parts=parts)
             with db.begin() as session:
@@ -54,7 +56,14 @@ def plan_all(ctx: Context, parts: Retention) -> str | None:
                 if not run.facts["asks"]:
                     runs.approve(session, run, "approved by rule: within the standing limit of the class", ctx)
             planned += 1
-    return f"{planned} runs planned" if planned else None
+        except (NothingDue, RunOpen):
+            continue
+        except PeriodNotAgreed as error:
+            # The page of retention and the control of Art. 5(2) say it, too, until somebody has mended it.
+            refused += 1
+            _log.warning("nothing is planned", extra={"onepay__class": class_, "error__type": error.code})
+    done = ((planned, "runs planned"), (refused, "classes refused"))
+    return ", ".join(f"{count} {what}" for count, what in done if count) or None
 
 
 def carry_on(ctx: Context, reading: Context, parts: Retention) -> str | None:

@@ -18,7 +18,7 @@ from app.kernel.errors import Conflict, Invalid, NotFound
 from compliance.catalog import retention as catalogue
 from compliance.catalog.periods import Period, parse
 from compliance.catalog.retention import RetentionClass
-from compliance.retention import models
+from compliance.retention import agreed, models
 from ingest.events.compliance import DocumentApproved
 from ingest.log import outbox
 
@@ -145,7 +145,7 @@ def propose(
     now = in_force(session)[class_]
     if now.proposal is not None:
         raise PolicyMoved
-    version = _newest(session, class_) + 1
+    version = _newest(session, now) + 1
     ground = words.checked(ground or of.ground, param="ground", shortest=GROUND_MIN, longest=REASON_MAX)
     reason = words.reason(reason, longest=REASON_MAX)
     policy_id = ctx.new_id("pol")
@@ -270,10 +270,12 @@ def _checked(of: RetentionClass, keep: str) -> Period:
     return period
 
 
-def _newest(session: Session, class_: str) -> int:
+def _newest(session: Session, now: Policy) -> int:
+    """Return the newest version there ever was of a class: of its rows, and of what the log says was agreed to."""
     table = models.policy
-    newest = session.scalar(sa.select(sa.func.max(table.c.version)).where(table.c["class"] == class_))
-    return int(newest or 1)
+    newest = session.scalar(sa.select(sa.func.max(table.c.version)).where(table.c["class"] == now.class_))
+    told = agreed.told(session).newest.get(now.document)
+    return max(int(newest or 1), told.version if told is not None else 1)
 
 
 def _policy(of: RetentionClass, row: Any, proposal: str | None) -> Policy:

@@ -16,7 +16,7 @@ from app.kernel.access import PRIVACY_REQUEST_READ, PRIVACY_RUN_APPROVE, PRIVACY
 from app.kernel.approvals import ApprovalKind, Approvals, Payload, State
 from app.kernel.context import Context
 from app.kernel.errors import Conflict, NotFound
-from compliance.retention import models, policies
+from compliance.retention import binding, models, policies
 from compliance.retention import plan as plans
 from compliance.retention.parts import Retention
 from compliance.retention.plan import Plan
@@ -44,6 +44,7 @@ class Ending(StrEnum):
     LAPSED = "approval_expired"
     BROKEN = "approval_failed"
     NOT_DECIDED = "not_decided"
+    PERIOD_NOT_AGREED = "period_not_agreed"
 
     @property
     def in_words(self) -> str:
@@ -111,7 +112,7 @@ class Run:
 
 
 def count(session: Session, class_: str, ctx: Context, *, parts: Retention) -> Plan:
-    """Count what is due of a class, changing nothing; raises `NotFound`, `NothingDue` or `RunOpen`.
+    """Count what is due of a class, changing nothing; raises `NotFound`, `NothingDue`, `RunOpen`, `PeriodNotAgreed`.
 
     It looks at all of a class, so it belongs into a transaction that only reads; what comes of it, `keep` writes down.
     """
@@ -119,6 +120,7 @@ def count(session: Session, class_: str, ctx: Context, *, parts: Retention) -> P
     policy = policies.in_force(session).get(class_)
     if policy is None:
         raise NotFound(object_id=class_)
+    binding.demand(session, policy)
     _demand_no_other(session, class_)
     made = plans.make(session, policy, ctx.at, parts=parts)
     if not made.batches or made.total == 0:
@@ -127,11 +129,12 @@ def count(session: Session, class_: str, ctx: Context, *, parts: Retention) -> P
 
 
 def propose(session: Session, run_id: str, reason: str, ctx: Context, *, parts: Retention) -> str:
-    """Ask two people to approve a planned run; returns the approval's id."""
+    """Ask two people to approve a planned run; returns the approval's id. Raises `PeriodNotAgreed`."""
     ctx.actor.require(PRIVACY_RUN_PROPOSE)
     run = by_id(session, run_id)
     if run.state != PLANNED:
         raise RunNotPlanned
+    binding.demand(session, policies.in_force(session)[run.class_])
     approval = parts.approvals.ask(
         session, APPROVAL, payload_of(run), ctx, object_id=run.id, reason=reason or "Due by its policy"
     )
@@ -158,7 +161,8 @@ def _end(session: Session, run: Run, state: str, reason: Ending, why: str, ctx: 
 
 
 def approve(session: Session, run: Run, why: str, ctx: Context) -> None:
-    """Let a run be carried out."""
+    """Let a run be carried out; raises `PeriodNotAgreed`."""
+    binding.demand(session, policies.in_force(session)[run.class_])
     if _move(session, run.id, (PLANNED, WAITING), APPROVED, approved_at=ctx.at, why=why):
         event = RetentionApproved(run=run.id, policy=run.policy, plan_root=run.root, count=run.total)
         table, event_id = models.run, outbox.record(session, event, ctx)
@@ -386,6 +390,8 @@ def _asks(session: Session, made: Plan, at: datetime, parts: Retention) -> list[
     ).all()
     if not any(row.policy_hash == policy.hash for row in done):
         reasons.append(f"it is the first run of version {policy.version}, which keeps {policy.keep.in_words()}")
+    if not binding.is_told(session, policy):
+        reasons.append("the log says no more who agreed to its period; agree to it again, and no run asks for this")
     since = at - timedelta(days=parts.settings.median_days)
     lately = [row.total for row in done if row.certified_at >= since]
     usual = int(median(lately)) if lately else None

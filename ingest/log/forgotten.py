@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ingest import models
+from ingest.log.read import Said
 
 BEGUN: Final = "begun"
 """Said that it will go and what is held; it may be anywhere still."""
@@ -91,6 +92,12 @@ def held_in(session: Session, lo: int, hi: int) -> set[int]:
 def covers(removals: Sequence[Removal], class_: str, sequence: int) -> Removal | None:
     """Return the removal that a sequence of a class belongs to."""
     return next((one for one in removals if one.class_ == class_ and one.first <= sequence <= one.last), None)
+
+
+def not_ended(session: Session, silent: Sequence[Said]) -> list[Said]:
+    """Return of events whose body is gone those that retention did not remove: their body was taken."""
+    known = removals(session) if silent else []
+    return [one for one in silent if one.sequence is None or covers(known, one.class_, one.sequence) is None]
 
 
 def shippable(removals: Sequence[Removal]) -> sa.ColumnElement[bool]:

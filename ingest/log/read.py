@@ -69,6 +69,18 @@ class Body:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One event of a kind, and what it says: None where its body is gone. One that waits has no sequence yet."""
+
+    sequence: int | None
+    event_id: str
+    kind: str
+    class_: str
+    at: datetime
+    document: Mapping[str, Any] | None
+
+
 def head(session: Session) -> Head:
     """Return how far the log has come."""
     row = session.execute(sa.select(models.head)).one()
@@ -171,6 +183,43 @@ def documents_of(session: Session, kind: str, *, since: datetime | None = None) 
     bodies = bodies_by_sequence(session, numbers)
     waiting_ = session.scalars(sa.select(waits.body).where(waits.kind == kind).order_by(waits.n))
     return [json.loads(text) for text in (*(bodies[number].body for number in sorted(bodies)), *waiting_)]
+
+
+def said(session: Session, *kinds: str) -> list[Said]:
+    """Return all events of some kinds in their order, those that wait last, and those whose body is gone as well.
+
+    An entry outlives its body, so nothing is left out; for kinds of which there are few, as `documents_of`.
+    """
+    of, waits = models.entry.c, models.outbox.c
+    numbers = sorted(session.scalars(sa.select(of.sequence).where(of.kind.in_(kinds))))
+    bodies = bodies_by_sequence(session, numbers)
+    slices = (numbers[first : first + SLICE_MAX] for first in range(0, len(numbers), SLICE_MAX))
+    entries_ = [one for each in slices for one in entries_of(session, each)]
+    waiting_ = session.execute(sa.select(models.outbox).where(waits.kind.in_(kinds)).order_by(waits.n)).mappings()
+    return [
+        *(
+            Said(
+                sequence=one.sequence,
+                event_id=one.event_id,
+                kind=one.kind,
+                class_=one.class_,
+                at=one.at,
+                document=json.loads(bodies[one.sequence].body) if one.sequence in bodies else None,
+            )
+            for one in entries_
+        ),
+        *(
+            Said(
+                sequence=None,
+                event_id=row["id"],
+                kind=row["kind"],
+                class_=row["class"],
+                at=row["at"],
+                document=json.loads(row["body"]),
+            )
+            for row in waiting_
+        ),
+    ]
 
 
 def body(session: Session, sequence: int) -> Body | None:

@@ -338,6 +338,10 @@ def a_period_nobody_knew(session: Session) -> None:
     session.execute(sa.insert(policy).values({**one, **forged}))
 
 
+def the_period_that_was_shipped(session: Session) -> None:
+    session.execute(sa.delete(policy))
+
+
 def a_request_withdrawn(session: Session) -> None:
     session.execute(sa.update(request).where(request.c.state == "executed").values(state="withdrawn"))
 
@@ -468,6 +472,7 @@ class Undone(Exception):
         (a_withdrawal_turned, "receipts"),
         (a_period_of_another_length, "periods"),
         (a_period_nobody_knew, "periods"),
+        (the_period_that_was_shipped, "periods"),
         (a_request_withdrawn, "requests"),
         (a_request_closed_by_a_step, "requests"),
         (a_request_of_another, "requests"),

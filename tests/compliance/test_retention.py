@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -24,7 +24,7 @@ from app.kernel.approvals import Verdict
 from app.kernel.clock import StillClock, rfc3339
 from app.kernel.context import Context
 from app.kernel.crypto import Secret
-from app.kernel.db import UtcDateTime
+from app.kernel.db import UtcDateTime, delete_for_good
 from app.kernel.errors import Forbidden, Invalid, SamePerson, Unavailable
 from app.kernel.marks import personal
 from app.kernel.marks import technical as plain
@@ -32,11 +32,13 @@ from compliance.catalog.retention import shipped
 from compliance.contracts.marked.owned import Ended
 from compliance.contracts.personal import PersonalDataSource, Target
 from compliance.contracts.tables import MarkedTables
-from compliance.retention import execute, holds, jobs, models, policies, runs
+from compliance.retention import binding, execute, holds, jobs, models, policies, runs
+from compliance.retention.binding import PeriodNotAgreed
 from compliance.retention.holds import HoldInvalid, Item, Order
 from compliance.retention.policies import PeriodUnknown, PolicyBelowFloor
 from compliance.retention.runs import NothingDue, RunOpen
 from ingest import models as log
+from ingest.events.compliance import DocumentApproved
 from ingest.events.privacy import RetentionPlanned
 from ingest.log import forgetting, monitor, proofs, read
 from ingest.log.store_check import Copy
@@ -525,6 +527,124 @@ def test_a_new_policy_ends_runs_of_the_old_one(house: Installation) -> None:
     agree(house, approval, "dora")
     carried_on(house)
     assert str(now(house, run).why).startswith("policy changed")
+
+
+def kept_for(house: Installation, keep: str) -> None:
+    """Let two people agree to another period of sessions."""
+    book, asked = house.system.approvals, "it is asked for so here"
+    with house.system.db.begin() as session:
+        approval = policies.propose(session, "session", keep, "", asked, ctx(house, "olga"), approvals=book)
+    agree(house, approval, "dora")
+
+
+def shipped_again(session: Session) -> None:
+    session.execute(sa.delete(models.policy).where(models.policy.c["class"] == "session"))
+
+
+def older_again(session: Session) -> None:
+    of = models.policy.c
+    mine = sa.update(models.policy).where(of["class"] == "session")
+    session.execute(mine.where(of.state == policies.IN_FORCE).values(state=policies.SUPERSEDED))
+    session.execute(mine.where(of.version == 2).values(state=policies.IN_FORCE))
+
+
+def nightly(house: Installation) -> str | None:
+    """Let a night go by: what is due is counted, and what goes by rule is carried out."""
+    house.system.clock.move(timedelta(days=1))  # type: ignore[attr-defined]  # a still clock
+    (plan_,) = [job for job in jobs.jobs(house.system.ids, house.system.retention) if job.name == "retention.plan"]
+    said = plan_.run(house.system.clock.now())
+    carried_on(house)
+    carried_on(house)
+    return said
+
+
+def sessions_left(house: Installation) -> int:
+    with house.system.db.read() as session:
+        return session.scalar(sa.select(sa.func.count()).select_from(sessions)) or 0
+
+
+@pytest.mark.parametrize("again", [shipped_again, older_again])
+def test_an_older_period_that_is_put_in_force_again_removes_nothing(
+    house: Installation, again: Callable[[Session], None]
+) -> None:
+    """People agreed to keep longer since; a row that says otherwise plans, approves and carries out nothing."""
+    if again is older_again:
+        kept_for(house, "P60D")
+    sessions_past(house, "omar")
+    first = planned(house, "session")
+    approved(house, first, "dora", "dirk")
+    carried_on(house)
+    carried_on(house)
+    assert now(house, first).state == runs.CERTIFIED
+    kept_for(house, "P180D")
+    sessions_past(house, "olga", "dirk")
+    nightly(house)
+    kept = sessions_left(house)
+    assert kept == 2, "sessions that ended 100 days ago are kept by what people agreed to"
+    with house.system.db.begin() as session:
+        delete_for_good(session)
+        again(session)
+    assert "1 classes refused" in str(nightly(house))
+    assert sessions_left(house) == kept
+    with pytest.raises(PeriodNotAgreed):
+        planned(house, "session")
+    kept_for(house, "P180D")
+    with house.system.db.read() as session:
+        found = policies.in_force(session)["session"]
+        assert found.version == (3 if again is shipped_again else 4), "what the log says is counted on"
+        assert binding.troubles(session) == {}
+
+
+def test_a_run_by_a_period_that_does_not_bind_ends_at_its_first_step(house: Installation) -> None:
+    """Also where it was planned and approved before the older period was put in force again."""
+    sessions_past(house, "olga")
+    run = planned(house, "session")
+    with house.system.db.read() as session:
+        shipped_ = policies.in_force(session)["session"]
+    kept_for(house, "P180D")
+    approved(house, run, "dora", "dirk")
+    with house.system.db.begin() as session:
+        delete_for_good(session)
+        shipped_again(session)
+    assert run.policy_hash == shipped_.hash
+    carried_on(house)
+    found = now(house, run)
+    assert (found.state, found.done) == (runs.ABORTED, 0)
+    assert found.why == "period not agreed: version 1 is in force, and people agreed to version 2 since"
+
+
+def test_a_period_whose_approval_ended_lets_nothing_go_by_rule(house: Installation) -> None:
+    """The log says no more which period was agreed: two people are asked each time, until it is agreed to again."""
+    kept_for(house, "P60D")
+    sessions_past(house, "omar")
+    first = planned(house, "session")
+    approved(house, first, "dora", "dirk")
+    carried_on(house)
+    carried_on(house)
+    house.arrive()
+    with house.system.db.begin() as session:
+        delete_for_good(session)
+        said = sa.select(log.entry.c.sequence).where(log.entry.c.kind == DocumentApproved.kind)
+        session.execute(sa.delete(log.body).where(log.body.c.sequence.in_(said)))
+    sessions_past(house, "olga")
+    with pytest.raises(PeriodNotAgreed):
+        planned(house, "session")
+    unit = {"class": "governance", "month": "2026-11", "first": 1, "last": 10_000, "count": 1, "held": 0}
+    with house.system.db.begin() as session:
+        row = {**unit, "state": "gone", "run": "ret_x", "begun_at": LATER, "ended_at": LATER}
+        session.execute(sa.insert(log.forgotten).values(row))
+    run = planned(house, "session")
+    assert [why for why in run.facts["asks"] if "says no more" in why]
+    with house.system.db.begin() as session:  # as whoever has the database may
+        session.execute(sa.update(models.run).where(models.run.c.id == run.id).values(facts={**run.facts, "asks": []}))
+        runs.approve(session, now(house, run), "approved by rule", ctx(house, "olga"))
+    carried_on(house)
+    assert now(house, run).why == "not decided: the log knows of nobody who approved this run"
+    again = planned(house, "session")
+    approved(house, again, "dora", "dirk")
+    carried_on(house)
+    carried_on(house)
+    assert now(house, again).state == runs.CERTIFIED
 
 
 def test_a_shorter_period_says_what_becomes_due_by_it(house: Installation) -> None:

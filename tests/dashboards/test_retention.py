@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from app.identity import roles
 from app.identity.models import session as sessions
 from app.kernel.clock import StillClock
+from app.kernel.db import delete_for_good
 from compliance.retention import execute, holds, policies, runs
 from compliance.retention.models import certificate
-from tests.compliance.test_retention import approved, carried_on
+from tests.compliance.test_retention import approved, carried_on, kept_for, shipped_again
 from tests.dashboards.desk import Desk, Room
 from tests.support.installation import Installation, installed
 
@@ -86,6 +87,19 @@ def test_a_hold_and_a_period_are_written_by_forms(house: Installation, officer: 
     with house.system.db.read() as session:
         assert policies.in_force(session)["session"].proposal is not None
     assert "policy_below_floor" in officer.press("policy-propose", "money", fields=fields).text
+
+
+def test_a_period_that_people_did_not_agree_to_is_shown_as_such(house: Installation, officer: Desk) -> None:
+    Room(installation=house).desk("dora", roles.DPO)
+    assert "Nothing is removed by these" not in officer.draw(PATH)
+    kept_for(house, "P180D")
+    with house.system.db.begin() as session:  # as whoever has the database may
+        delete_for_good(session)
+        shipped_again(session)
+    drawn = officer.draw(PATH)
+    assert "Nothing is removed by these" in drawn
+    assert "is in force, and people agreed to version 2 since" in drawn
+    assert "period_not_agreed" in officer.press("retention-plan", "session").text
 
 
 def test_an_auditor_reads_and_changes_nothing(house: Installation) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from compliance.contracts.probes import Look, Violation
-from compliance.retention import decided, policies
+from compliance.retention import agreed, binding, decided, policies
 from compliance.retention import holds as legal
 from compliance.retention import runs as all_runs
 from compliance.retention.holds import ACTIVE
@@ -19,12 +19,14 @@ _BEGUN: Final = (all_runs.APPROVED, all_runs.EXECUTING, all_runs.VERIFYING, all_
 
 
 def periods(look: Look) -> tuple[int, list[Violation]]:
-    """Count the periods that people put in force, and find those that nobody agreed to as they stand."""
-    told = decided.agreed(look.session)
-    changed = [one for one in policies.in_force(look.session).values() if not one.is_shipped]
-    says = "is in force, and nobody is told to have agreed to it"
-    wrong = [one for one in changed if not decided.is_agreed(look.session, one, told)]
-    return len(changed), [Violation(component="periods", object_id=one.class_, says=says) for one in wrong]
+    """Count the periods that people put in force, and find those that are not what people agreed to last."""
+    told = agreed.told(look.session)
+    known = policies.in_force(look.session).values()
+    changed = [one for one in known if not one.is_shipped or one.document in told.newest]
+    found = {one.class_: binding.trouble(look.session, one, told) for one in changed}
+    found |= {one.event_id: "is an approval that cannot be read, and nothing ended it" for one in told.unread}
+    wrong = [Violation(component="periods", object_id=name, says=says) for name, says in found.items() if says]
+    return len(changed), wrong
 
 
 def holds(look: Look) -> tuple[int, list[Violation]]:

@@ -15,7 +15,7 @@ from app.kernel.access import (
     PRIVACY_RUN_PROPOSE,
 )
 from compliance.catalog.unended import UNENDED
-from compliance.retention import holds, policies, runs
+from compliance.retention import binding, holds, policies, runs
 from compliance.retention.holds import Hold
 from compliance.retention.policies import Policy
 from compliance.retention.runs import Run, Totals
@@ -50,10 +50,12 @@ def layout(view: View) -> Any:  # a Dash component
         known = runs.listed(session, viewer)
         totals = runs.totals(session, viewer)
         held = holds.listed(session, viewer)
+        stops = binding.troubles(session) if viewer.period is None else {}
         chosen = next((run for run in known if run.id == view.words.get("sel")), None)
         beside = retention_run.dock_of(view, session, chosen) if chosen is not None else None
     body = [
         _answer(totals, held),
+        *_stopped(stops),
         *retention_acts.opened(view, found, held),
         _classes(view, found, known, totals),
         html.Div([_runs(view, known), _holds(view, held)], className="cols"),
@@ -81,6 +83,17 @@ def _answer(totals: Totals, held: Sequence[Hold]) -> Part:
     ]
     small = "Classes are counted every night; a month of the log and a period's first run always ask two people."
     return answer(said, small, cells)
+
+
+def _stopped(stops: Mapping[str, str]) -> list[Part]:
+    """Say what is not as people agreed to it, so that nothing is removed until somebody has looked why."""
+    if not stops:
+        return []
+    rows = [
+        html.Li([mark(name, "cross", "bad"), html.Span(says, className="grow")]) for name, says in sorted(stops.items())
+    ]
+    sub = "somebody may have written into the database: have Verifier and Art. 5(2) looked at first"
+    return [panel("Nothing is removed by these", html.Ol(rows, className="rows r30"), sub=sub)]
 
 
 def _classes(view: View, found: Mapping[str, Policy], known: Sequence[Run], totals: Totals) -> Part:
