@@ -30,6 +30,8 @@ _ADVICE: Final = {
     "names the store; have its owner look why, then it goes on by itself.",
     "erasure_undecided": "Nothing is erased. Somebody may have written into the database; have Verifier and the "
     "control of Art. 5(2) looked at before anything is decided about this request.",
+    "hold_not_as_placed": "Nothing is erased. Retention names the hold that does not lie as it was placed; have "
+    "Verifier and the control of Art. 5(2) looked at, then place it again for the same things, or put its rows back.",
 }
 _ANY: Final = (
     "It is tried again by itself. If Health names a part that is away, it goes on once that answers; otherwise give "

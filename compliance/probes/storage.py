@@ -22,7 +22,7 @@ from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Kind as Right
 from compliance.privacy.request import State as Stage
 from compliance.probes.planted import planted_request
-from compliance.retention import holds, keeping, policies, runs
+from compliance.retention import holds, keeping, placing, policies, runs
 from compliance.retention.holds import Hold
 from compliance.retention.models import run, target
 from compliance.retention.parts import Retention
@@ -69,7 +69,8 @@ def _storage(look: Look, *, parts: Privacy, retention: Retention) -> Reading:
     tables = [source for source in parts.sources if isinstance(source, MarkedTables)]
     nobody, old = _not_by_runs(look, tables, periods_)
     wrong += [*nobody, *old]
-    months = forgetting.units(look.session)
+    told = placing.told(look.session)
+    months = [unit for unit in forgetting.units(look.session) if not told.told_in(unit)]
     for class_, policy in sorted(periods_.items()):
         look.deadline.check()
         before = policy.before(look.at - GRACE)

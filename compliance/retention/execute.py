@@ -16,13 +16,14 @@ from app.kernel import canonical, crypto
 from app.kernel.approvals import Verdict
 from app.kernel.clock import rfc3339
 from app.kernel.context import Context
-from app.kernel.errors import Unavailable
+from app.kernel.errors import OnePayError, Unavailable
 from app.kernel.logs import logger
 from compliance.certificates import completes, demand_same
 from compliance.contracts.personal import PersonalDataSource, Target
-from compliance.retention import agreed, binding, decided, keeping, models, policies, runs
+from compliance.retention import agreed, binding, decided, keeping, models, placing, policies, runs
 from compliance.retention import holds as legal
 from compliance.retention import plan as plans
+from compliance.retention.holds import HoldNotAsPlaced
 from compliance.retention.parts import Retention
 from compliance.retention.runs import Ending, Run
 from ingest.events.privacy import RetentionCertified, RetentionExecuted
@@ -46,11 +47,13 @@ def carry_out(run: Run, ctx: Context, *, parts: Retention) -> str:
             return runs.ABORTED
         runs.move(session, run.id, (runs.APPROVED,), runs.EXECUTING)
     for batch in _batches(run, parts):
-        if batch["source"] == plans.LOG:
-            if not _drop(run, batch, ctx, parts):
+        remove = _drop if batch["source"] == plans.LOG else _delete
+        try:
+            if not remove(run, batch, ctx, parts):
                 return runs.EXECUTING
-        else:
-            _delete(run, batch, ctx, parts)
+        except HoldNotAsPlaced as error:
+            _later(run, error, f"{error.code}: {error}", parts)
+            return runs.EXECUTING
     with db.begin() as session:
         if runs.move(session, run.id, (runs.EXECUTING,), runs.VERIFYING, executed_at=ctx.at):
             done = runs.by_id(session, run.id)
@@ -119,7 +122,15 @@ def _all(session: Session, run: Run) -> list[Mapping[str, Any]]:
     return [dict(row) for row in rows]
 
 
-def _delete(run: Run, batch: Mapping[str, Any], ctx: Context, parts: Retention) -> None:
+def _later(run: Run, error: OnePayError, said: str, parts: Retention) -> None:
+    """Say why a run goes on later."""
+    where = {"onepay__run": run.id, "error__type": type(error).__name__}
+    _log.warning("a retention run goes on later", extra=where)
+    with parts.log.db.begin() as session:
+        runs.move(session, run.id, (runs.EXECUTING,), runs.EXECUTING, why=said[: runs.WHY_MAX])
+
+
+def _delete(run: Run, batch: Mapping[str, Any], ctx: Context, parts: Retention) -> bool:
     """Remove a batch of rows: those that are still due and not held, in one transaction with its count.
 
     Which rows stay, and why, is written down with it: all others are looked for.
@@ -140,15 +151,20 @@ def _delete(run: Run, batch: Mapping[str, Any], ctx: Context, parts: Retention) 
             # The first time, what is planned and no longer due ended otherwise, or its time runs anew.
             kept = {HELD: [], NOT_DUE: sorted(set(batch["leaves"]) - set(found))}
         _note(session, run, batch, removed, {**kept, HELD: sorted({*kept[HELD], *held})})
+    return True
 
 
 def _drop(run: Run, batch: Mapping[str, Any], ctx: Context, parts: Retention) -> bool:
-    """Remove a unit of the log; False where a part of it does not answer now and the run goes on later."""
+    """Remove a unit of the log; False where a part of it does not answer now and the run goes on later.
+
+    A month in which a hold was placed that stands is not what was planned: it stays until that is released.
+    """
     class_, month = batch["store"].split("|")
     with parts.log.db.read() as session:
         removal = forgotten.removal(session, class_, month)
         unit = next((one for one in forgetting.units(session) if (one.class_, one.month) == (class_, month)), None)
-    if removal is None and (unit is None or plans.unit_leaf(unit) not in batch["leaves"]):
+        cases = placing.told(session).told_in(unit) if unit is not None else []
+    if removal is None and (unit is None or cases or plans.unit_leaf(unit) not in batch["leaves"]):
         with parts.log.db.begin() as session:
             runs.abort(session, run, Ending.ROOT_MOVED, f"{class_} {month} is not what was planned", ctx)
         return False
@@ -158,10 +174,7 @@ def _drop(run: Run, batch: Mapping[str, Any], ctx: Context, parts: Retention) ->
         keep = legal.keeping(parts.log.db, parts.log.store, class_)
         done = forgetting.drop(class_, month, keep, run.id, ctx, parts=parts.log)
     except (Unavailable, StillThere, UnitNotOver, HoldTooLate) as error:
-        where = {"onepay__run": run.id, "error__type": type(error).__name__}
-        _log.warning("a retention run goes on later", extra=where)
-        with parts.log.db.begin() as session:
-            runs.move(session, run.id, (runs.EXECUTING,), runs.EXECUTING, why=str(error)[:300])
+        _later(run, error, str(error), parts)
         return False
     with parts.log.db.begin() as session:
         _note(session, run, batch, done.count - done.held, done.held)

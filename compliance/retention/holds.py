@@ -19,7 +19,7 @@ from app.kernel.db import Database, dialect_of
 from app.kernel.errors import Conflict, Invalid, NotFound
 from compliance.catalog import retention as catalogue
 from compliance.contracts.personal import Target
-from compliance.retention import models, naming
+from compliance.retention import models, naming, placing
 from compliance.retention.parts import Retention
 from ingest.events.privacy import LegalHoldPlaced, LegalHoldReleased
 from ingest.log import outbox, read
@@ -58,9 +58,18 @@ class HoldOver(Conflict):
 
 
 class CaseTaken(Conflict):
-    """There is a hold of this case."""
+    """There is a hold of this case, or was one."""
 
     code = "case_taken"
+
+
+class HoldNotAsPlaced(Conflict):
+    """A hold that was placed and never released does not lie here as it was placed; until it does, nothing is removed.
+
+    What it was to keep may be unknown, so all of it may be concerned.
+    """
+
+    code = "hold_not_as_placed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +119,10 @@ class Hold:
 
 
 def place(session: Session, order: Order, ctx: Context, *, parts: Retention) -> str:
-    """Place a hold, in force at once; raises `HoldInvalid`, `CaseTaken`, or `HoldsNothing` of what is not there."""
+    """Place a hold, in force at once; raises `HoldInvalid`, `CaseTaken`, or `HoldsNothing` of what is not there.
+
+    One that the log says stands and that lies here otherwise is mended by placing it again, for the same things.
+    """
     ctx.actor.require(PRIVACY_HOLD_PLACE)
     if _CASE.fullmatch(order.case) is None:
         raise HoldInvalid("A case is named by 3 to 40 small letters, digits and hyphens.", param="case")
@@ -124,8 +136,7 @@ def place(session: Session, order: Order, ctx: Context, *, parts: Retention) -> 
     table = models.hold
     if dialect_of(session) != "sqlite":
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))  # after every batch that has begun
-    if session.execute(sa.select(table.c.id).where(table.c.case == order.case)).first() is not None:
-        raise CaseTaken
+    _demand_free(session, order.case, items)
     hold_id = ctx.new_id("hld")
     session.execute(
         sa.insert(table).values(
@@ -142,14 +153,31 @@ def place(session: Session, order: Order, ctx: Context, *, parts: Retention) -> 
     session.execute(
         sa.insert(models.hold_item), [{"hold_id": hold_id, "kind": item.kind, "value": item.value} for item in items]
     )
-    outbox.record(session, LegalHoldPlaced(case=order.case, scope_hash=_scope(items)), ctx)
+    review_on = order.review_on.isoformat()
+    outbox.record(session, LegalHoldPlaced(case=order.case, scope_hash=_scope(items), review_on=review_on), ctx)
     return hold_id
 
 
+def _demand_free(session: Session, case: str, items: Sequence[Item]) -> None:
+    """Raise `CaseTaken` where a case is held; what lies here of one that is not as it was placed makes room for it."""
+    told, wrong = placing.told(session).standing.get(case), troubles(session)
+    of = models.hold.c
+    lies = session.scalar(sa.select(of.id).where(of.case == case))
+    if case not in wrong:
+        if lies is not None:
+            raise CaseTaken
+        return
+    if told is None or told.scope_hash != _scope(items):
+        raise CaseTaken(f"The log says that {case} stands and keeps other things than these.")
+    session.execute(sa.delete(models.hold_item).where(models.hold_item.c.hold_id == lies))
+    session.execute(sa.delete(models.hold).where(of.id == lies))
+
+
 def ask_release(session: Session, hold_id: str, reason: str, ctx: Context, *, approvals: Approvals) -> str:
-    """Ask two others to release a hold; returns the approval's id."""
+    """Ask two others to release a hold; returns the approval's id. Raises `HoldOver`, `HoldNotAsPlaced`."""
     ctx.actor.require(PRIVACY_HOLD_RELEASE)
     found = by_id(session, hold_id)
+    _demand_as_placed(found.case, troubles(session))
     if found.state != ACTIVE:
         raise HoldOver
     approval = approvals.ask(
@@ -165,6 +193,7 @@ def kind(approvals: Approvals) -> ApprovalKind:
     def run(session: Session, payload: Payload, id: str, ctx: Context) -> str:
         found = by_id(session, str(payload["hold"]))
         approvals.take(session, id, APPROVAL, _payload(found), ctx)
+        _demand_as_placed(found.case, troubles(session))
         table = models.hold
         done = session.execute(
             sa.update(table)
@@ -202,19 +231,49 @@ def by_id(session: Session, hold_id: str) -> Hold:
 
 
 def active(session: Session) -> list[Hold]:
-    """Return the holds in force."""
+    """Return the holds in force as they lie here, for who shows them; what removes asks for `standing`."""
     return [one for one in every(session) if one.state == ACTIVE]
+
+
+def troubles(session: Session) -> Mapping[str, str]:
+    """Return what does not lie here as the log says that it stands, by case, or by an event that cannot be read."""
+    told, kept = placing.told(session), {one.case: one for one in every(session)}
+    found = {one.event_id: "tells of a hold and cannot be read, and nothing ended it" for one in told.unread}
+    for case, placed in told.standing.items():
+        one = kept.get(case)
+        if one is None:
+            found[case] = "was placed and never released, and keeps nothing now"
+        elif scope_of(one) != placed.scope_hash:
+            found[case] = "does not keep what was placed"
+        elif one.state != ACTIVE:
+            found[case] = "stands as released, and nobody is told to have agreed"
+    return found
+
+
+def as_placed(session: Session) -> list[Hold]:
+    """Return the holds in force; raises `HoldNotAsPlaced` while one that the log says stands lies here otherwise."""
+    wrong = troubles(session)
+    for case in sorted(wrong):
+        _demand_as_placed(case, wrong)
+    return active(session)
+
+
+def _demand_as_placed(case: str, wrong: Mapping[str, str]) -> None:
+    if case in wrong:
+        raise HoldNotAsPlaced(f"{case} {wrong[case]}. Nothing is removed until that is mended.")
 
 
 def standing(session: Session) -> list[Hold]:
     """Return the holds in force, to which none is added before this transaction ends: one of `Database.begin`.
+
+    Raises `HoldNotAsPlaced`: rows alone end no hold, and what a hold that is gone kept may be anything.
 
     What is removed meanwhile is removed before whoever places a hold is told that it stands. On SQLite that is so since
     one who writes waits for the other, and a transaction that reads would see holds as they were when it began.
     """
     if dialect_of(session) != "sqlite":
         session.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(_LOCK)))
-    return active(session)
+    return as_placed(session)
 
 
 def keeping(db: Database, store: EventStore, class_: str) -> Keeping:

@@ -15,6 +15,7 @@ from app.kernel.jobs import Job, guarded
 from app.kernel.logs import logger
 from compliance.retention import execute, policies, runs
 from compliance.retention.binding import PeriodNotAgreed
+from compliance.retention.holds import HoldNotAsPlaced
 from compliance.retention.parts import Retention
 from compliance.retention.runs import NothingDue, Run, RunOpen
 
@@ -58,7 +59,7 @@ def plan_all(ctx: Context, parts: Retention) -> str | None:
             planned += 1
         except (NothingDue, RunOpen):
             continue
-        except PeriodNotAgreed as error:
+        except (PeriodNotAgreed, HoldNotAsPlaced) as error:
             # The page of retention and the control of Art. 5(2) say it, too, until somebody has mended it.
             refused += 1
             _log.warning("nothing is planned", extra={"onepay__class": class_, "error__type": error.code})

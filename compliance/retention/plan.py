@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.kernel.clock import rfc3339
 from compliance.contracts.personal import PersonalDataSource, Target
 from compliance.retention import holds as legal
-from compliance.retention import keeping
+from compliance.retention import keeping, placing
 from compliance.retention.holds import Hold
 from compliance.retention.parts import Retention
 from compliance.retention.policies import Policy
@@ -78,9 +78,12 @@ class Plan:
 
 
 def make(session: Session, policy: Policy, at: datetime, *, parts: Retention) -> Plan:
-    """Return what is due of a class at an instant, changing nothing; raises what the store raises when it is away."""
+    """Return what is due of a class at an instant, changing nothing.
+
+    Raises `HoldNotAsPlaced`, and what the store raises when it is away.
+    """
     before = policy.before(at)
-    holds = legal.active(session)
+    holds = legal.as_placed(session)
     if policy.class_ in CLASSES:
         places, batches, conflicts = _units(session, policy, before, holds, parts)
     else:
@@ -114,24 +117,28 @@ def _units(
     session: Session, policy: Policy, before: datetime, holds: Sequence[Hold], parts: Retention
 ) -> tuple[list[Place], list[Batch], set[str]]:
     places, batches, conflicts = [], [], set()
+    told = placing.told(session)
     for unit in forgetting.units(session):
         if unit.class_ != policy.class_ or month_end(unit.month) > before:
             continue
+        cases = told.told_in(unit)
         held = legal.sequences(session, holds, parts.log.store, unit.class_, unit.first - 1, unit.last)
-        kept = {sequence for some in held.values() for sequence in some}
-        conflicts |= set(held)
+        kept = unit.count if cases else len({sequence for some in held.values() for sequence in some})
+        conflicts |= {*held, *cases}
         described = forgetting.describe(session, unit.class_, unit.month)
         places.append(
             Place(
                 store=f"{LOG} {unit.class_} {unit.month}",
                 count=unit.count,
-                held=len(kept),
+                held=kept,
                 bytes=described.bytes,
                 oldest=unit.oldest,
                 newest=unit.newest,
                 samples=tuple(f"#{sequence}" for sequence in described.samples),
             )
         )
+        if cases:
+            continue  # a hold that stands is told of in it, and would lie here by its row alone
         where = f"{unit.class_}|{unit.month}"
         batches.append(Batch(source=LOG, store=where, leaves=(unit_leaf(unit),), count=unit.count))
     return places, batches, conflicts

@@ -112,7 +112,9 @@ class Run:
 
 
 def count(session: Session, class_: str, ctx: Context, *, parts: Retention) -> Plan:
-    """Count what is due of a class, changing nothing; raises `NotFound`, `NothingDue`, `RunOpen`, `PeriodNotAgreed`.
+    """Count what is due of a class, changing nothing.
+
+    Raises `NotFound`, `NothingDue`, `RunOpen`, and `PeriodNotAgreed` or `HoldNotAsPlaced` where nothing may be removed.
 
     It looks at all of a class, so it belongs into a transaction that only reads; what comes of it, `keep` writes down.
     """

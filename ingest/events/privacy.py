@@ -200,9 +200,10 @@ class HoldEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegalHoldPlaced(HoldEvent):
-    """A legal hold came into force."""
+    """A legal hold came into force, and is to be looked at again on a day."""
 
     kind: ClassVar[str] = "privacy.hold.placed"
+    review_on: str | None = ecs("onepay.hold.review_on", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -318,6 +318,18 @@ def a_hold_is_gone(session: Session) -> None:
     session.execute(sa.delete(hold))
 
 
+def a_hold_is_released(session: Session) -> None:
+    session.execute(sa.update(hold).values(state="released", released_at=START))
+
+
+def a_hold_is_looked_at_later(session: Session) -> None:
+    session.execute(sa.update(hold).values(review_on="2040-01-01"))
+
+
+def a_hold_of_another_officer(session: Session) -> None:
+    session.execute(sa.update(hold).values(placed_by="acc_x"))
+
+
 def a_receipt_of_another(session: Session) -> None:
     one, other = session.execute(sa.select(consent_receipt).order_by(consent_receipt.c.n)).mappings().all()
     session.execute(sa.insert(consent_receipt).values({**one, "n": 99, "event_id": other["event_id"]}))
@@ -468,6 +480,9 @@ class Undone(Exception):
         (a_hold_keeps_nothing, "holds"),
         (a_hold_ended, "holds"),
         (a_hold_is_gone, "holds"),
+        (a_hold_is_released, "holds"),
+        (a_hold_is_looked_at_later, "holds"),
+        (a_hold_of_another_officer, "holds"),
         (a_receipt_of_another, "receipts"),
         (a_withdrawal_turned, "receipts"),
         (a_period_of_another_length, "periods"),

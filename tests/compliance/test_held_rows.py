@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.identity import roles
 from app.identity.models import role_grant
 from app.kernel.clock import StillClock
+from app.kernel.db import delete_for_good
 from compliance.retention import holds, jobs, runs
-from compliance.retention.holds import Item
+from compliance.retention.holds import CaseTaken, HoldNotAsPlaced, Item
+from compliance.retention.models import hold, hold_item
 from compliance.states import State
 from detectors.models import alert
 from payments.models import book
@@ -66,8 +69,8 @@ def wallet_of(house: Installation, name: str) -> str:
         return str(session.scalars(sa.select(of.id).where(of.owner_id == house.people[name].account)).first())
 
 
-def carried_out(house: Installation, class_: str) -> runs.Run:
-    """Plan what is due of a class, let two people agree where they are asked, and carry it out."""
+def approved(house: Installation, class_: str) -> runs.Run:
+    """Plan what is due of a class, and let two people agree to it."""
     system = house.system
     with system.db.begin() as session:
         made = runs.count(session, class_, ctx(house, "olga"), parts=system.retention)
@@ -75,11 +78,25 @@ def carried_out(house: Installation, class_: str) -> runs.Run:
     with system.db.begin() as session:
         asked = runs.propose(session, run.id, "due by its policy", ctx(house, "olga"), parts=system.retention)
     agree(house, asked, "dora", "dirk")
-    for job in jobs.jobs(system.ids, system.retention):
+    return run
+
+
+def carried_on(house: Installation) -> None:
+    for job in jobs.jobs(house.system.ids, house.system.retention):
         if job.name == "retention.execute":
-            job.run(system.clock.now())
-    with system.db.read() as session:
+            job.run(house.system.clock.now())
+
+
+def standing_of(house: Installation, run: runs.Run) -> runs.Run:
+    with house.system.db.read() as session:
         return runs.by_id(session, run.id)
+
+
+def carried_out(house: Installation, class_: str) -> runs.Run:
+    """Plan what is due of a class, let two people agree where they are asked, and carry it out."""
+    run = approved(house, class_)
+    carried_on(house)
+    return standing_of(house, run)
 
 
 def left(house: Installation, table: sa.Table) -> set[str]:
@@ -141,3 +158,82 @@ def is_storage_in_order(house: Installation) -> bool:
     seen = controls.observe(controls.parts.probes["privacy.storage"], is_test_due=True)
     assert seen is not None
     return seen.verdict.state is State.PASS
+
+
+def released(session: Session) -> None:
+    session.execute(sa.update(hold).values(state=holds.RELEASED, released_at=START))
+
+
+def emptied(session: Session) -> None:
+    session.execute(sa.delete(hold_item))
+
+
+def turned(session: Session) -> None:
+    session.execute(sa.update(hold_item).values(value="acc_somebody_else"))
+
+
+def gone(session: Session) -> None:
+    emptied(session)
+    session.execute(sa.delete(hold))
+
+
+@pytest.mark.parametrize("forge", [released, emptied, turned, gone])
+def test_a_hold_that_no_event_released_lets_nothing_be_removed(
+    house: Installation, forge: Callable[[Session], None]
+) -> None:
+    """Whatever its rows say: no run is planned, and one that was approved waits until the hold is as it was placed."""
+    amber = house.people["amber_one"].account
+    incident_about(house, "inc_amber", 90_001, "user.id", amber)
+    incident_about(house, "inc_basil", 90_002, "user.id", house.people["basil_two"].account)
+    held(house, "subject", amber)
+    run = approved(house, "incident")
+    with house.system.db.begin() as session:  # as whoever has the database may
+        delete_for_good(session)
+        forge(session)
+    carried_on(house)
+    found = standing_of(house, run)
+    assert (found.state, found.done) == (runs.EXECUTING, 0)
+    assert str(found.why).startswith("hold_not_as_placed: court-77 ")
+    assert left(house, incident) == {"inc_amber", "inc_basil"}
+    with house.system.db.begin() as session, pytest.raises(HoldNotAsPlaced):
+        runs.count(session, "session", ctx(house, "olga"), parts=house.system.retention)
+    (plan_,) = [job for job in jobs.jobs(house.system.ids, house.system.retention) if job.name == "retention.plan"]
+    assert "classes refused" in str(plan_.run(house.system.clock.now()))
+    with pytest.raises(CaseTaken):
+        held(house, "subject", house.people["basil_two"].account)
+    held(house, "subject", amber)
+    with house.system.db.read() as session:
+        assert holds.troubles(session) == {}
+    carried_on(house)
+    found = standing_of(house, run)
+    assert (found.state, found.done, found.skipped) == (runs.CERTIFIED, 1, 1)
+    assert left(house, incident) == {"inc_amber"}
+
+
+def test_a_hold_that_is_not_as_placed_is_released_by_nobody(house: Installation) -> None:
+    held(house, "subject", house.people["amber_one"].account)
+    with house.system.db.begin() as session:
+        (one,) = holds.active(session)
+        turned(session)
+    with house.system.db.begin() as session, pytest.raises(HoldNotAsPlaced):
+        holds.ask_release(session, one.id, "the case is over", ctx(house, "olga"), approvals=house.system.approvals)
+
+
+def test_a_hold_that_was_released_by_two_may_be_placed_anew(house: Installation) -> None:
+    held(house, "subject", house.people["amber_one"].account)
+    with house.system.db.begin() as session:
+        (one,) = holds.active(session)
+        asked = holds.ask_release(
+            session, one.id, "the case is over", ctx(house, "olga"), approvals=house.system.approvals
+        )
+    agree(house, asked, "dora", "dirk")
+    with house.system.db.begin() as session:
+        assert holds.standing(session) == []
+        delete_for_good(session)
+        gone(session)  # as its own period ends it
+        assert holds.standing(session) == []
+    held(house, "subject", house.people["basil_two"].account)
+    with house.system.db.begin() as session:
+        assert [item.value for one in holds.standing(session) for item in one.items] == [
+            house.people["basil_two"].account
+        ]

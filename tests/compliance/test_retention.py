@@ -32,7 +32,7 @@ from compliance.catalog.retention import shipped
 from compliance.contracts.marked.owned import Ended
 from compliance.contracts.personal import PersonalDataSource, Target
 from compliance.contracts.tables import MarkedTables
-from compliance.retention import binding, execute, holds, jobs, models, policies, runs
+from compliance.retention import binding, execute, holds, jobs, models, plan, policies, runs
 from compliance.retention.binding import PeriodNotAgreed
 from compliance.retention.holds import HoldInvalid, Item, Order
 from compliance.retention.policies import PeriodUnknown, PolicyBelowFloor
@@ -294,6 +294,33 @@ def test_what_a_hold_keeps_stays_and_the_rest_goes(house: Installation) -> None:
     agree(house, approval, "dora", "dirk")
     with system.db.read() as session:
         assert holds.active(session) == []
+
+
+def test_a_month_that_tells_of_a_hold_that_stands_stays_until_it_is_released(house: Installation) -> None:
+    """Else what the hold keeps would rest on its row alone, which whoever has the database can change."""
+    system = house.system
+    with system.db.begin() as session:
+        hold_id = holds.place(session, order_on(house, "claim-17"), ctx(house, "olga"), parts=system.retention)
+    settle(house)
+    system.clock.move(timedelta(days=6 * 366))  # type: ignore[attr-defined]  # a still clock
+    settle(house)
+    with pytest.raises(NothingDue):
+        planned(house, "privacy")
+    with system.db.read() as session:
+        policy = policies.in_force(session)["privacy"]
+        made = plan.make(session, policy, system.clock.now(), parts=system.retention)
+    (place,) = [one for one in made.places if one.store == "log privacy 2026-11"]
+    assert place.count == place.held > 0
+    assert made.conflicts == ("claim-17",)
+    assert "privacy|2026-11" not in {batch.store for batch in made.batches}
+    with system.db.begin() as session:
+        assert [one.case for one in holds.standing(session)] == ["claim-17"]
+        asker, book = ctx(house, "omar"), system.approvals
+        asked = holds.ask_release(session, hold_id, "the case is closed", asker, approvals=book)
+    agree(house, asked, "dora", "dirk")
+    with system.db.read() as session:
+        made = runs.count(session, "privacy", ctx(house, "olga"), parts=system.retention)
+    assert "privacy|2026-11" in {batch.store for batch in made.batches}
 
 
 def test_a_range_of_the_log_holds_no_more_of_a_month_than_lies_in_it(house: Installation) -> None:

@@ -14,7 +14,7 @@ from app.identity.models import session as sessions
 from app.kernel.clock import StillClock
 from app.kernel.db import delete_for_good
 from compliance.retention import execute, holds, policies, runs
-from compliance.retention.models import certificate
+from compliance.retention.models import certificate, hold
 from tests.compliance.test_retention import approved, carried_on, kept_for, shipped_again
 from tests.dashboards.desk import Desk, Room
 from tests.support.installation import Installation, installed
@@ -100,6 +100,24 @@ def test_a_period_that_people_did_not_agree_to_is_shown_as_such(house: Installat
     assert "Nothing is removed by these" in drawn
     assert "is in force, and people agreed to version 2 since" in drawn
     assert "period_not_agreed" in officer.press("retention-plan", "session").text
+
+
+def test_a_hold_that_nobody_released_is_shown_to_stop_everything(house: Installation, officer: Desk) -> None:
+    form = {
+        "case": "claim-17",
+        "authority": "Regional court",
+        "review_on": "2027-01-31",
+        "items": f"subject {house.people['amber_one'].account}",
+        "reason": "a claim about a payment",
+    }
+    officer.press("hold-place", "new", fields=form)
+    assert "Nothing is removed at all" not in officer.draw(PATH)
+    with house.system.db.begin() as session:  # as whoever has the database may
+        session.execute(sa.update(hold).values(state=holds.RELEASED))
+    drawn = officer.draw(PATH)
+    assert "Nothing is removed at all" in drawn
+    assert "stands as released, and nobody is told to have agreed" in drawn
+    assert "hold_not_as_placed" in officer.press("retention-plan", "session").text
 
 
 def test_an_auditor_reads_and_changes_nothing(house: Installation) -> None:

@@ -21,6 +21,7 @@ from compliance.privacy.erasure.planning import Planned
 from compliance.privacy.models import request
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Kind, Request, State
+from compliance.retention import holds
 from ingest.events.access import DataRead
 from ingest.events.privacy import RequestApproved
 from ingest.log import outbox
@@ -61,7 +62,8 @@ def propose(
 ) -> str:
     """Put an erasure before a second person, as it is planned now; returns the approval's id.
 
-    It takes the place of one that waits, whoever asked for it: that one was of an older plan.
+    It takes the place of one that waits, whoever asked for it: that one was of an older plan. Raises `HoldNotAsPlaced`
+    where the plan would leave out what a hold keeps.
     """
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
     found = requests.locked(session, request_id)
@@ -69,6 +71,7 @@ def propose(
         raise SamePerson
     if found.kind is not Kind.ERASURE or found.state is not State.IN_REVIEW:
         raise WrongState
+    holds.as_placed(session)
     planned = planning.plan(session, found.subject, parts=parts)
     if not planned.goes:
         raise NothingGoes

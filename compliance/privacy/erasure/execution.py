@@ -53,7 +53,11 @@ def begin(
     tell: bool = True,
     planned: Planned | None = None,
 ) -> None:
-    """End access and write down, anew, what is to be done; batches follow. `tell` writes the last letter."""
+    """End access and write down, anew, what is to be done; batches follow. `tell` writes the last letter.
+
+    Raises `HoldNotAsPlaced`, before anything is done.
+    """
+    holds.as_placed(session)
     planned = planned or planning.plan(session, found.subject, parts=parts)
     told = recipients.of_erasure(session, found, planned.goes, ctx, parts=parts)
     if tell:

@@ -29,7 +29,8 @@ _CORRECTION: Final = (
 def give_way(session: Session, found: Request, parts: Privacy) -> Sequence[Hold]:
     """Leave what a hold keeps that was placed since the plan; asked before each batch (PRV-40).
 
-    Returns the holds that stand. If they cannot be read nothing is erased, since the transaction ends here.
+    Returns the holds that stand. If they cannot be read, or one does not lie here as it was placed, nothing is erased,
+    since the transaction ends here.
     """
     standing = holds.standing(session)
     if not standing:

@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from compliance.contracts.probes import Look, Violation
-from compliance.retention import agreed, binding, decided, policies
+from compliance.retention import agreed, binding, decided, placing, policies
 from compliance.retention import holds as legal
 from compliance.retention import runs as all_runs
 from compliance.retention.holds import ACTIVE
 from compliance.told import has_ended
-from ingest.events.envelope import Event, at_path
 from ingest.events.privacy import LegalHoldPlaced, LegalHoldReleased
-from ingest.log import read
 
-CASE, SCOPE = "onepay.hold.case", "onepay.hold.scope_hash"
 _BEGUN: Final = (all_runs.APPROVED, all_runs.EXECUTING, all_runs.VERIFYING, all_runs.CERTIFIED)
 
 
@@ -30,25 +27,26 @@ def periods(look: Look) -> tuple[int, list[Violation]]:
 
 
 def holds(look: Look) -> tuple[int, list[Violation]]:
-    """Count the holds, and find what was placed and is gone or changed, and what nobody released."""
-    kept = {one.case: one for one in legal.every(look.session)}
-    placed, released = _told(look, LegalHoldPlaced), _told(look, LegalHoldReleased)
-    found: dict[str, str] = {}
-    for case, scope in placed.items():
-        if case not in kept and case not in released:
-            found[case] = "was placed and never released, and keeps nothing now"
-        elif case in kept and legal.scope_of(kept[case]) != scope:
-            found[case] = "does not keep what was placed"
-    for case, one in kept.items():
-        if one.state == ACTIVE:
-            is_told = case in placed or has_ended(look.session, LegalHoldPlaced.kind, one.placed_at)
-            says = "stands, and nobody is told to have placed it"
-        else:
-            is_told = released.get(case) == legal.scope_of(one)
-            is_told = is_told or has_ended(look.session, LegalHoldReleased.kind, one.released_at)
-            says = "stands as released, and nobody is told to have agreed"
-        if not is_told:
-            found.setdefault(case, says)
+    """Count the holds, and find what was placed and is gone or changed, and what nobody placed or released."""
+    told, found = placing.told(look.session), dict(legal.troubles(look.session))
+    kept = legal.every(look.session)
+    for one in kept:
+        says = None
+        if one.state != ACTIVE:
+            is_told = told.released.get(one.case) == legal.scope_of(one)
+            if not is_told and not has_ended(look.session, LegalHoldReleased.kind, one.released_at):
+                says = "stands as released, and nobody is told to have agreed"
+        elif (placed := told.standing.get(one.case)) is None:
+            # One that the log says was released, or that it says nothing of, may stand by what ended lawfully alone.
+            is_over = one.case in told.released
+            if is_over or not has_ended(look.session, LegalHoldPlaced.kind, one.placed_at):
+                says = "stands, and nobody is told to have placed it"
+        elif placed.review_on not in (None, one.review_on):
+            says = "is to be looked at again on another day than was said"
+        elif placed.by != one.placed_by:
+            says = "names another than who placed it, who may not release it"
+        if says is not None:
+            found.setdefault(one.case, says)
     return len(kept), [Violation(component="holds", object_id=case, says=says) for case, says in found.items()]
 
 
@@ -58,8 +56,3 @@ def runs(look: Look) -> tuple[int, list[Violation]]:
     says = "stands as approved, and the log knows of nobody who did"
     wrong = [one for one in begun if not decided.is_approved(look.session, one)]
     return len(begun), [Violation(component="runs", object_id=one.id, says=says) for one in wrong]
-
-
-def _told(look: Look, kind: type[Event]) -> dict[str, str]:
-    """Return the hash of what each case holds, as the events of a kind say; of a case told twice the newest."""
-    return {str(at_path(said, CASE)): str(at_path(said, SCOPE)) for said in read.documents_of(look.session, kind.kind)}

@@ -50,12 +50,14 @@ def layout(view: View) -> Any:  # a Dash component
         known = runs.listed(session, viewer)
         totals = runs.totals(session, viewer)
         held = holds.listed(session, viewer)
-        stops = binding.troubles(session) if viewer.period is None else {}
+        is_now = viewer.period is None
+        stops = (holds.troubles(session), binding.troubles(session)) if is_now else ({}, {})
         chosen = next((run for run in known if run.id == view.words.get("sel")), None)
         beside = retention_run.dock_of(view, session, chosen) if chosen is not None else None
     body = [
         _answer(totals, held),
-        *_stopped(stops),
+        *_stopped("Nothing is removed at all", stops[0]),
+        *_stopped("Nothing is removed by these", stops[1]),
         *retention_acts.opened(view, found, held),
         _classes(view, found, known, totals),
         html.Div([_runs(view, known), _holds(view, held)], className="cols"),
@@ -85,15 +87,15 @@ def _answer(totals: Totals, held: Sequence[Hold]) -> Part:
     return answer(said, small, cells)
 
 
-def _stopped(stops: Mapping[str, str]) -> list[Part]:
-    """Say what is not as people agreed to it, so that nothing is removed until somebody has looked why."""
+def _stopped(title: str, stops: Mapping[str, str]) -> list[Part]:
+    """Say what is not as people agreed to it or placed it, so that nothing goes until somebody has looked why."""
     if not stops:
         return []
     rows = [
         html.Li([mark(name, "cross", "bad"), html.Span(says, className="grow")]) for name, says in sorted(stops.items())
     ]
     sub = "somebody may have written into the database: have Verifier and Art. 5(2) looked at first"
-    return [panel("Nothing is removed by these", html.Ol(rows, className="rows r30"), sub=sub)]
+    return [panel(title, html.Ol(rows, className="rows r30"), sub=sub)]
 
 
 def _classes(view: View, found: Mapping[str, Policy], known: Sequence[Run], totals: Totals) -> Part:

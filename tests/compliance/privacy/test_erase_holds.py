@@ -238,8 +238,7 @@ def test_what_a_hold_kept_goes_once_it_is_released_and_is_certified_again(
         rights.work()
     assert _following(rights, request_id) == [], "a hold in force keeps what it keeps"
 
-    with rights.db.begin() as session:
-        session.execute(sa.update(hold_table).where(hold_table.c.id == hold).values(state="released"))
+    _release(rights, hold, officer, dpo)
     for _ in range(2):
         rights.work()
     (second,) = _following(rights, request_id)
@@ -274,8 +273,7 @@ def test_what_cannot_be_completed_stops_no_other_and_is_tried_again(
     rights.work()
     closed_at = [rights.get(id).closed_at for id in firsts]
     assert all(closed_at)
-    with rights.db.begin() as session:
-        session.execute(sa.update(hold_table).where(hold_table.c.id == hold).values(state="released"))
+    _release(rights, hold, officer, dpo)
     rights.clock.move(timedelta(minutes=1))
     plan = MarkedTables.plan
 
@@ -302,6 +300,57 @@ def test_what_cannot_be_completed_stops_no_other_and_is_tried_again(
     (completed,) = _following(rights, firsts[0])
     assert rights.get(completed).state is State.CLOSED
     assert _troubles(rights, firsts) == [None, None]
+
+
+def _release(rights: Rights, hold: str, officer: Person, dpo: Person) -> None:
+    """Let two others agree that a hold is released."""
+    approvals, asker = rights.house.system.approvals, rights.colleague(officer, roles.COMPLIANCE_OFFICER)
+    with rights.db.begin() as session:
+        asked = holds.ask_release(session, hold, "the case is closed", asker, approvals=approvals)
+    for person in (dpo, rights.house.people["dan.erase"]):
+        rights.vote(asked, rights.colleague(person, roles.DPO))
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_hold_that_no_event_released_lets_nobody_be_erased(
+    staffed: tuple[Rights, Person, Person], begun: bool
+) -> None:
+    """Approved after somebody wrote into the database that it is released, or begun before: it waits, and says why."""
+    rights, officer, dpo = staffed
+    amber, colleague = rights.house.customer("amber_safe"), rights.colleague(officer, roles.COMPLIANCE_OFFICER)
+    request_id = rights.due_erasure(amber, officer, dpo)
+    if begun:
+        with rights.db.begin() as session:
+            deciding.start(session, rights.job(), parts=rights.parts)
+    order = hold_on("court-51", Item(kind="subject", value=amber.account))
+    with rights.db.begin() as session:
+        holds.place(session, order, colleague, parts=rights.house.system.retention)
+        session.execute(sa.update(hold_table).values(state="released", released_at=rights.clock.now()))
+    for _ in range(2):
+        rights.work()
+        rights.clock.move(timedelta(minutes=20))
+    assert rights.get(request_id).state is (State.EXECUTING if begun else State.WAITING)
+    with rights.db.read() as session:
+        assert session.scalar(sa.select(contact.c.id).where(contact.c.account_id == amber.account))
+        found = trouble.of_request(session, request_id)
+    assert found is not None
+    assert (found.code, found.tries) == ("hold_not_as_placed", 2)
+    assert "put its rows back" in found.advice
+    again = rights.colleague(officer, roles.COMPLIANCE_OFFICER)
+    other = rights.ask(rights.house.customer("basil_safe"), "erasure")
+    rights.calm()
+    rights.work()
+    with rights.db.begin() as session, pytest.raises(holds.HoldNotAsPlaced):
+        deciding.propose(
+            session, other, "as they asked", again, parts=rights.parts, approvals=rights.house.system.approvals
+        )
+    with rights.db.begin() as session:
+        holds.place(session, order, again, parts=rights.house.system.retention)
+    rights.clock.move(timedelta(minutes=20))
+    rights.work()
+    with rights.db.read() as session:
+        assert session.scalar(sa.select(contact.c.id).where(contact.c.account_id == amber.account)), "it is held again"
+        assert trouble.of_request(session, request_id) is None
 
 
 def _troubles(rights: Rights, ids: Sequence[str]) -> list[str | None]:
