@@ -18,6 +18,7 @@ from ingest.log.merkle import Place, Read
 
 SLICE_MAX: Final = 1_000
 NODES_A_LEVEL_MAX: Final = 128
+_IS_NUMBERED: Final = models.entry.c.sequence <= sa.select(models.head.c.size).scalar_subquery()
 
 
 class EventUnknown(NotFound):
@@ -164,25 +165,28 @@ def waiting(session: Session, event_ids: Collection[str]) -> dict[str, bytes]:
 def documents(session: Session, event_ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
     """Return what events say, by their id, those that wait for their number, too.
 
-    Left out is one that never was, and one whose body ended with its class and month.
+    Left out is one that never was, one whose body ended with its class and month, and what somebody wrote into the
+    database: a body that is not what its entry commits to, an entry behind the head.
     """
-    numbers = sequences_of(session, event_ids)
-    bodies = bodies_by_sequence(session, numbers.values())
-    texts = {id_: bodies[number].body for id_, number in numbers.items() if number in bodies}
-    return {id_: json.loads(text) for id_, text in (texts | waiting(session, event_ids)).items()}
+    of, wanted = models.entry.c, sorted(set(event_ids))
+    entries = sa.select(of.event_id, of.sequence, of.commitment).where(_IS_NUMBERED)
+    slices = (wanted[first : first + SLICE_MAX] for first in range(0, len(wanted), SLICE_MAX))
+    rows = [row for each in slices for row in session.execute(entries.where(of.event_id.in_(each)))]
+    return {id_: json.loads(text) for id_, text in (_sealed(session, rows) | waiting(session, event_ids)).items()}
 
 
 def documents_of(session: Session, kind: str, *, since: datetime | None = None) -> list[Mapping[str, Any]]:
     """Return what all events of a kind say, or all since an instant, oldest first, those that wait for a number last.
 
-    It is asked of the log itself, which is never behind; for kinds of which there are few, as it reads each body.
+    It is asked of the log itself, which is never behind; for kinds of which there are few, as it reads each body. Left
+    out is what `documents` leaves out.
     """
     of, waits = models.entry.c, models.outbox.c
-    query = sa.select(of.sequence).where(of.kind == kind)
-    numbers = session.scalars(query if since is None else query.where(of.at >= since)).all()
-    bodies = bodies_by_sequence(session, numbers)
+    query = sa.select(of.event_id, of.sequence, of.commitment).where(of.kind == kind, _IS_NUMBERED)
+    query = query.order_by(of.sequence)
+    texts = _sealed(session, session.execute(query if since is None else query.where(of.at >= since)).all())
     waiting_ = session.scalars(sa.select(waits.body).where(waits.kind == kind).order_by(waits.n))
-    return [json.loads(text) for text in (*(bodies[number].body for number in sorted(bodies)), *waiting_)]
+    return [json.loads(text) for text in (*texts.values(), *waiting_)]
 
 
 def said(session: Session, *kinds: str) -> list[Said]:
@@ -263,6 +267,16 @@ def first_since(session: Session, at: datetime) -> int:
         else:
             low = middle + 1
     return low
+
+
+def _sealed(session: Session, rows: Sequence[Any]) -> dict[str, bytes]:  # rows of (event_id, sequence, commitment)
+    """Return the bodies of entries by event, in their order, of those that are what was sealed."""
+    bodies = bodies_by_sequence(session, [row.sequence for row in rows])
+    return {
+        row.event_id: body.body
+        for row in rows
+        if (body := bodies.get(row.sequence)) is not None and form.commitment(body.salt, body.body) == row.commitment
+    }
 
 
 def _among(of: sa.ColumnElement[int], sequences: Sequence[int]) -> sa.ColumnElement[bool]:

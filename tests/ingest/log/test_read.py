@@ -1,0 +1,35 @@
+"""Events say what was sealed: what somebody wrote over a body, or behind the end of the log, is said by none."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from ingest import models
+from ingest.log import read
+from tests.support import sealing
+from tests.support.ground import Ground
+
+KIND = "auth.login.failed"
+
+
+def test_a_body_that_somebody_wrote_over_says_nothing(ground: Ground) -> None:
+    first, second = sealing.record(ground, *[sealing.failed_login(f"reason_{n}") for n in range(2)])
+    sealing.sequencer(ground).drain()
+    with ground.db.begin() as session:
+        assert [one["event"]["id"] for one in read.documents_of(session, KIND)] == [first, second]
+        theirs = sa.select(models.body.c.body).where(models.body.c.sequence == 2).scalar_subquery()
+        session.execute(sa.update(models.body).where(models.body.c.sequence == 1).values(body=theirs))
+    with ground.db.read() as session:
+        assert set(read.documents(session, [first, second])) == {second}
+        assert [one["event"]["id"] for one in read.documents_of(session, KIND)] == [second]
+
+
+def test_what_lies_behind_the_head_says_nothing_and_what_waits_for_its_number_does(ground: Ground) -> None:
+    (first,) = sealing.record(ground, sealing.failed_login())
+    sealing.sequencer(ground).drain()
+    (waits,) = sealing.record(ground, sealing.failed_login())
+    with ground.db.begin() as session:
+        session.execute(sa.update(models.head).values(size=0))
+    with ground.db.read() as session:
+        assert set(read.documents(session, [first, waits])) == {waits}
+        assert [one["event"]["id"] for one in read.documents_of(session, KIND)] == [waits]
