@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from ingest.log import durable
+from ingest.log import durable, merkle
 
 WIDTH: Final = 256
 HEIGHT: Final = 8
@@ -75,6 +75,30 @@ def read_leaves(folder: Path, number: int, size: int) -> list[bytes]:
     """Return the leaf hashes of a tile as a tree of this size has them; empty where the file is missing."""
     data = _get(folder, lambda n, width=WIDTH: tile_path(0, n, width), number, size)
     return [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
+
+
+def read_nodes(folder: Path, size: int) -> merkle.Read:
+    """Return how `merkle` reads the nodes of a tree of this size from its tiles; what is not there it is not given."""
+
+    def read(wanted: Collection[merkle.Place]) -> dict[merkle.Place, bytes]:
+        found = {place: _node(folder, size, *place) for place in wanted}
+        return {place: value for place, value in found.items() if value is not None}
+
+    return read
+
+
+def _node(folder: Path, size: int, level: int, idx: int) -> bytes | None:
+    """Return the hash of a complete subtree, folded from those of the level that tiles keep."""
+    kept, above = divmod(level, HEIGHT)
+    number, first = divmod(idx << above, WIDTH)
+    data = _get(folder, lambda n, width=WIDTH: tile_path(kept, n, width), number, size >> HEIGHT * kept)
+    some = data[first * HASH_BYTES : (first + (1 << above)) * HASH_BYTES]
+    if len(some) != HASH_BYTES << above:
+        return None
+    hashes = [some[at : at + HASH_BYTES] for at in range(0, len(some), HASH_BYTES)]
+    while len(hashes) > 1:
+        hashes = [merkle.node_hash(*pair) for pair in zip(hashes[::2], hashes[1::2], strict=True)]
+    return hashes[0]
 
 
 def _get(folder: Path, path: Callable[..., str], number: int, size: int) -> bytes:

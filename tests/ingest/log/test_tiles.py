@@ -79,3 +79,14 @@ def test_narrow_tiles_go_once_the_full_one_is_there(tmp_path: Path) -> None:
     assert not (tmp_path / "tile/0/000.p").exists()
     assert not (tmp_path / "tile/entries/000.p").exists()
     assert (tmp_path / "tile/0/001.p/4").exists()
+
+
+@pytest.mark.parametrize("steps", [[1], [3, 256, 300], [511, 512, 513, 1_100], [65_535, 65_793]])
+def test_every_node_of_a_proof_is_read_from_tiles_alone(tmp_path: Path, steps: list[int]) -> None:
+    entries, root = grown(tmp_path, steps)
+    size = len(entries)
+    nodes = tiles.read_nodes(tmp_path, size)
+    for index in {0, size // 3, size - 1}:
+        leaf = hashlib.sha256(b"\x00" + entries[index]).digest()
+        assert merkle.verify_inclusion(leaf, index, size, merkle.inclusion(nodes, index, size), root)
+    assert nodes([(0, size), (30, 0)]) == {}, "of what the tree does not have there is nothing"
