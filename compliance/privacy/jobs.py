@@ -12,8 +12,8 @@ from app.kernel.context import Context
 from app.kernel.db import Database
 from app.kernel.ids import Ids
 from app.kernel.jobs import Job, guarded
-from compliance.privacy import delivery, fates, packing, requests, restrict, trouble, unproven
-from compliance.privacy.erasure import decided, deciding, execution, journal, remainder
+from compliance.privacy import delivery, fates, packing, restrict, trouble, unproven
+from compliance.privacy.erasure import deciding, execution, journal, remainder
 from compliance.privacy.models import PACKAGE_CLASS
 from compliance.privacy.parts import Privacy
 from ingest.log import shredding
@@ -108,12 +108,6 @@ def _copies(db: Database, ctx: Context, parts: Privacy) -> int:
     return made
 
 
-def _carry_out(db: Database, request_id: str, ctx: Context, parts: Privacy, shreds: Shredding) -> None:
-    with db.read() as session:
-        decided.demand(session, requests.get(session, request_id))
-    execution.carry_out(db, request_id, ctx, parts=parts, shreds=shreds)
-
-
 def _erasures(db: Database, ctx: Context, parts: Privacy, shreds: Shredding) -> int:
     for _ in range(TURNS):
         with db.begin() as session:
@@ -127,7 +121,9 @@ def _erasures(db: Database, ctx: Context, parts: Privacy, shreds: Shredding) -> 
         begun = execution.running(session)
     done = 0
     for request_id in begun:
-        error = guarded("privacy.erasure", partial(_carry_out, db, request_id, ctx, parts, shreds))
+        error = guarded(
+            "privacy.erasure", partial(execution.carry_out, db, request_id, ctx, parts=parts, shreds=shreds)
+        )
         done += error is None
         with db.begin() as session:
             if error is None:

@@ -32,6 +32,10 @@ _ADVICE: Final = {
     "control of Art. 5(2) looked at before anything is decided about this request.",
     "hold_not_as_placed": "Nothing is erased. Retention names the hold that does not lie as it was placed; have "
     "Verifier and the control of Art. 5(2) looked at, then place it again for the same things, or put its rows back.",
+    "request_differs": "Nothing is collected or handed out. Somebody may have written another person's id into this "
+    "request; have Verifier and the control of Art. 5(2) looked at.",
+    "decision_ended": "What this erasure had to leave stays until somebody decides again: the log says no more whom it "
+    "was about. Enter a request for its person by hand; two people decide it as any other.",
 }
 _ANY: Final = (
     "It is tried again by itself. If Health names a part that is away, it goes on once that answers; otherwise give "

@@ -139,6 +139,18 @@ def remaining(session: Session, subject: str, classes: Collection[str]) -> list[
     return sorted(session.scalars(query))
 
 
+def were_destroyed(session: Session, subject: str, classes: Collection[str], why: str) -> bool:
+    """Tell whether a person's keys of all these classes, one at least, were destroyed for this reason.
+
+    Asked of the keys' database, which nobody else writes: it knows who was erased, whatever other databases say.
+    """
+    known, wanted = subject_key.c, set(classes)
+    query = sa.select(known["class"]).where(
+        known.subject == subject, known["class"].in_(sorted(wanted)), known.destroyed_at.is_not(None), known.why == why
+    )
+    return bool(wanted) and set(session.scalars(query)) == wanted
+
+
 def irrecoverable_from(
     session: Session, subject: str, classes: Collection[str], backup_horizon: timedelta
 ) -> datetime | None:

@@ -27,7 +27,7 @@ from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Request, State
 from compliance.retention import policies
 from ingest.events.privacy import RequestCompleted
-from ingest.log import proofs, shredding, verify
+from ingest.log import proofs, read, shredding, verify
 from ingest.log.shredding import Parts as Shredding
 
 LAW: Final = "GDPR Art. 17"
@@ -68,6 +68,20 @@ def by_request(session: Session, request_id: str) -> Mapping[str, Any]:
     return found.body
 
 
+def speaking(session: Session, request_id: str) -> Mapping[str, Any] | None:
+    """Return the certificate of an erasure that its event says is this one and about whom; nothing else may destroy.
+
+    None where there is none, where somebody wrote it again, and once the body of its event has ended.
+    """
+    try:
+        found = _certificate_of(session, request_id)
+    except CertificateDiffers:
+        return None
+    if found is None or found.completed is None or not read.documents(session, [found.completed]):
+        return None
+    return found.body
+
+
 def with_proof(session: Session, token: str, ctx: Context, parts: Privacy) -> bytes:
     """Return a zip of the certificate that a link leads to, beside the proof of its events in the log.
 
@@ -82,6 +96,15 @@ def with_proof(session: Session, token: str, ctx: Context, parts: Privacy) -> by
     return proofs.pack(session, events, reader, policy=parts.policy(), beside=beside).data
 
 
+def parsed(text: str) -> Mapping[str, Any]:
+    """Return what a certificate says; one that somebody wrote over need not even be one, and says nothing."""
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
 def _certificate_of(session: Session, request_id: str) -> Certificate | None:
     """Return a certificate, compared with what the log says of it as long as it does."""
     query = sa.select(erasure_certificate).where(erasure_certificate.c.request_id == request_id)
@@ -89,11 +112,14 @@ def _certificate_of(session: Session, request_id: str) -> Certificate | None:
     if row is None:
         return None
     data = row.body.encode()
-    sha256 = crypto.sha256(data).hex()
+    sha256, body = crypto.sha256(data).hex(), parsed(row.body)
     completed = requests.event_of_state(session, request_id, State.CLOSED)
     stands = completes(RequestCompleted.kind, sha256, row.at)
-    demand_same(session, request_id, completed, stands, is_kept=row.sha256 == sha256)
-    return Certificate(body=json.loads(data), data=data, sha256=sha256, completed=completed)
+    about = {"onepay.request.id": request_id, "onepay.subject.id": [body.get("subject")]}
+    stands = replace(stands, says={**stands.says, **about})
+    is_kept = row.sha256 == sha256 and body.get("request") == request_id
+    demand_same(session, request_id, completed, stands, is_kept=is_kept)
+    return Certificate(body=body, data=data, sha256=sha256, completed=completed)
 
 
 def certify(

@@ -1,6 +1,7 @@
 """Carrying an erasure out: access ends, then batches, then keys, then another reader looks whether it is one.
 
-A kill at any instant is gone on from: each batch and each step is a transaction, and done twice is done once.
+A kill at any instant is gone on from: each batch and each step is a transaction, and done twice is done once. Each asks
+first whether the erasure was decided, whoever calls it: what stands in a row was perhaps written by somebody else.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from app.kernel.context import Context
 from app.kernel.db import Database
 from app.kernel.errors import Conflict
 from compliance.privacy import letters, moving, recipients, requests
-from compliance.privacy.erasure import batches, certificates, holding, planning, staying
+from compliance.privacy.erasure import batches, certificates, decided, holding, planning, staying
 from compliance.privacy.erasure.certificates import LAW
+from compliance.privacy.erasure.decided import Word
 from compliance.privacy.erasure.planning import GOES, Planned
 from compliance.privacy.models import erasure_target, request
 from compliance.privacy.parts import Privacy
@@ -52,11 +54,14 @@ def begin(
     parts: Privacy,
     tell: bool = True,
     planned: Planned | None = None,
+    word: Word = decided.demand,
 ) -> None:
     """End access and write down, anew, what is to be done; batches follow. `tell` writes the last letter.
 
-    Raises `HoldNotAsPlaced`, before anything is done.
+    Raises before anything is done: `ErasureUndecided`, as whoever gives the `word` for it does, `CertificateDiffers`, and
+    `HoldNotAsPlaced`.
     """
+    word(session, found)
     holds.as_placed(session)
     planned = planned or planning.plan(session, found.subject, parts=parts)
     told = recipients.of_erasure(session, found, planned.goes, ctx, parts=parts)
@@ -81,11 +86,16 @@ def running(session: Session) -> Sequence[str]:
     return list(session.execute(sa.select(of.id).where(begun).order_by(of.id)).scalars())
 
 
-def carry_out(db: Database, request_id: str, ctx: Context, *, parts: Privacy, shreds: Shredding) -> None:
-    """Carry an erasure that has begun to its certificate; raises `ErasureUnfinished` where it does not come to it."""
+def carry_out(
+    db: Database, request_id: str, ctx: Context, *, parts: Privacy, shreds: Shredding, word: Word = decided.demand
+) -> None:
+    """Carry an erasure that has begun to its certificate; raises `ErasureUnfinished` where it does not come to it.
+
+    Raises what `begin` does.
+    """
     looks = 0
     for _ in range(STEPS_MAX):
-        if not step(db, request_id, ctx, parts=parts, shreds=shreds):
+        if not step(db, request_id, ctx, parts=parts, shreds=shreds, word=word):
             return
         with db.read() as session:
             looks += requests.get(session, request_id).state is State.EXECUTED
@@ -94,12 +104,15 @@ def carry_out(db: Database, request_id: str, ctx: Context, *, parts: Privacy, sh
     raise ErasureUnfinished(object_id=request_id)
 
 
-def step(db: Database, request_id: str, ctx: Context, *, parts: Privacy, shreds: Shredding) -> bool:
-    """Do the next thing of an erasure in a transaction of its own; false once it is certified."""
+def step(
+    db: Database, request_id: str, ctx: Context, *, parts: Privacy, shreds: Shredding, word: Word = decided.demand
+) -> bool:
+    """Do the next thing of an erasure in a transaction of its own; false once it is certified. Raises as `begin`."""
     with db.begin() as session:
         found = requests.locked(session, request_id)
         if found.state not in (State.EXECUTING, State.EXECUTED):
             return False
+        word(session, found)
         seen: Sequence[Hold] = ()
         if found.state is State.EXECUTING:
             seen = holding.give_way(session, found, parts)
