@@ -13,7 +13,7 @@ from app.kernel.access import PRIVACY_SELF_DOWNLOAD, Acr
 from app.kernel.context import Context
 from app.kernel.crypto import NONCE_BYTES, Secret, Unreadable
 from app.kernel.errors import Gone, NotFound, StepUpRequired, WrongState
-from compliance.privacy import letters, moving, packing, requests
+from compliance.privacy import letters, moving, packing, requests, whose
 from compliance.privacy.models import PACKAGE_CLASS, request
 from compliance.privacy.models import package as table
 from compliance.privacy.parts import CoolDown, PackageGone, Privacy
@@ -59,11 +59,13 @@ def fetch(session: Session, request_id: str, ctx: Context, *, parts: Privacy) ->
     """Return the zip to its person, counted and recorded, and write to them that it was fetched.
 
     Raises `NotFound` for another's, `StepUpRequired` unless a factor was proven since the last time and lately,
-    `CoolDown` while a change of a way to sign in is younger than three days, `PackageGone` after five times or days.
+    `CoolDown` while a change of a way to sign in is younger than three days, `PackageGone` after five times or days,
+    and where it was made about somebody else.
     """
     ctx.actor.require(PRIVACY_SELF_DOWNLOAD)
     found = requests.own(session, request_id, ctx)
     found = requests.locked(session, found.id)
+    whose.demand(session, found)
     row = session.execute(sa.select(table).where(table.c.request_id == request_id)).one_or_none()
     if row is None or found.linked_to is not None:
         raise NotFound
@@ -75,7 +77,7 @@ def fetch(session: Session, request_id: str, ctx: Context, *, parts: Privacy) ->
         raise WrongState("A person of ours looks at it first.")
     _demand_proof(row, ctx, parts)
     _demand_calm(session, found, ctx, parts)
-    data = _opened(row, parts)
+    data = _opened(row, found, parts)
     session.execute(
         sa.update(table).where(table.c.request_id == request_id).values(downloads=row.downloads + 1, last_at=ctx.at)
     )
@@ -137,13 +139,13 @@ def _demand_calm(session: Session, found: Request, ctx: Context, parts: Privacy)
         raise CoolDown(said, retry_after=int((until - ctx.at).total_seconds()) + 1)
 
 
-def _opened(row: Any, parts: Privacy) -> bytes:  # a row of `package`
-    place = f"compliance_package.key_ct.{row.request_id}"
+def _opened(row: Any, found: Request, parts: Privacy) -> bytes:  # a row of `package`
     try:
-        key = parts.keys.open_value(row.key_ct, row.request_id, PACKAGE_CLASS, place)
-        sealed = packing.path(row.request_id, parts).read_bytes()
+        key = parts.keys.open_value(row.key_ct, found.id, PACKAGE_CLASS, packing.place(found))
+        sealed = packing.path(found.id, parts).read_bytes()
+        cipher = sealed[NONCE_BYTES:]
         data = crypto.open_sealed(
-            Secret(bytes.fromhex(key)), sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], row.request_id.encode()
+            Secret(bytes.fromhex(key)), sealed[:NONCE_BYTES], cipher, packing.place(found).encode()
         )
     except (Gone, FileNotFoundError, Unreadable) as error:
         raise PackageGone from error

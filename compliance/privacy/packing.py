@@ -30,6 +30,7 @@ from compliance.privacy import (
     recipients,
     requests,
     trouble,
+    whose,
 )
 from compliance.privacy.collecting import Collected
 from compliance.privacy.events import EventSource, is_own_alone
@@ -77,8 +78,12 @@ def claim(session: Session, ctx: Context, *, parts: Privacy) -> Request | None:
 
 
 def make(db: Database, taken: Request, ctx: Context, *, parts: Privacy) -> None:
-    """Search, pack and seal the copy, then say that it is ready: killed anywhere, it is made anew."""
+    """Search, pack and seal the copy, then say that it is ready: killed anywhere, it is made anew.
+
+    Raises `RequestDiffers` where the log does not say that this person asked.
+    """
     with db.read() as session:
+        whose.demand(session, taken)
         found = collecting.collect(session, parts.sources, taken.subject)
         content = content_of(session, found, taken, ctx, parts=parts)
     data = package.build(content)
@@ -87,14 +92,15 @@ def make(db: Database, taken: Request, ctx: Context, *, parts: Privacy) -> None:
     key = Secret(crypto.random_key())
     draft = parts.folder / f"{taken.id}.{ctx.new_id('try')}.draft"
     try:
-        _write(data, key, taken.id, draft, parts)
+        _write(data, key, place(taken), draft, parts)
         with db.begin() as session:
             held = requests.locked(session, taken.id)
             if held.state is not State.SCOPED:
                 return  # another worker was faster, or it was called off: what lies there is not ours
             # The request is ours until the end of the transaction; a file of a try that was not kept is written over.
             draft.replace(path(taken.id, parts))
-            _keep(session, held, found, crypto.sha256(data).hex(), len(data), key, ctx, parts)
+            sealed = parts.keys.seal_value(key.reveal().hex(), taken.id, PACKAGE_CLASS, place(taken))
+            _keep(session, held, found, crypto.sha256(data).hex(), len(data), sealed, ctx, parts)
     finally:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
@@ -185,9 +191,9 @@ def _proven(
     return Proven(pack=pack, entries=entries, unproven=len(documents) - len(alone) - len(shared))
 
 
-def _write(data: bytes, key: Secret, request_id: str, draft: Path, parts: Privacy) -> None:
+def _write(data: bytes, key: Secret, bound: str, draft: Path, parts: Privacy) -> None:
     """Write the sealed file of one try durably; raises `DiskFull` where there is no room."""
-    nonce, cipher = crypto.seal(key, data, request_id.encode())
+    nonce, cipher = crypto.seal(key, data, bound.encode())
     try:
         parts.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -204,13 +210,21 @@ def path(request_id: str, parts: Privacy) -> Path:
     return parts.folder / f"{request_id}.sealed"
 
 
+def place(found: Request) -> str:
+    """Return what key and file of a copy are bound to: where they lie, and whom the copy is about.
+
+    So it opens for nobody else, whomever the row of its request names when it is fetched.
+    """
+    return f"compliance_package.key_ct.{found.id}.{found.subject}"
+
+
 def _keep(
     session: Session,
     held: Request,
     found: Collected,
     sha256: str,
     size: int,
-    key: Secret,
+    key_ct: bytes,
     ctx: Context,
     parts: Privacy,
 ) -> None:
@@ -237,11 +251,10 @@ def _keep(
     for rule, count in sorted(found.redactions.items()):
         row = {"request_id": held.id, "rule": rule, "reason": rules.get(rule, rule), "count": count}
         session.execute(sa.insert(redaction).values(**row))
-    place = f"compliance_package.key_ct.{held.id}"
     session.execute(
         sa.insert(table).values(
             request_id=held.id,
-            key_ct=parts.keys.seal_value(key.reveal().hex(), held.id, PACKAGE_CLASS, place),
+            key_ct=key_ct,
             sha256=sha256,
             size=size,
             downloads=0,

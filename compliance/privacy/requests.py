@@ -13,7 +13,7 @@ from app.kernel import crypto
 from app.kernel.access import PRIVACY_REQUEST_READ, PRIVACY_SELF_REQUEST
 from app.kernel.context import Context
 from app.kernel.errors import NotFound, SamePerson
-from compliance.privacy import fates, telling
+from compliance.privacy import fates, telling, whose
 from compliance.privacy.models import REQUEST_CLASS, redaction, request, request_item, request_step
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import ENDED, FOLLOWING, Item, Kind, LeftOut, Request, RequestFilter, State, Step, Story
@@ -72,13 +72,15 @@ def own_requests(session: Session, ctx: Context) -> Sequence[Request]:
     """Return one's own requests, newest first."""
     ctx.actor.require(PRIVACY_SELF_REQUEST)
     query = sa.select(request).where(request.c.subject == ctx.actor.own_id).order_by(request.c.id.desc())
-    return [_of(row) for row in session.execute(query.limit(PAGE_MAX))]
+    found = [_of(row) for row in session.execute(query.limit(PAGE_MAX))]
+    mine = whose.theirs(session, found)
+    return [one for one in found if one.id in mine]
 
 
 def own(session: Session, request_id: str, ctx: Context) -> Request:
-    """Return one's own request; another's is `NotFound`."""
+    """Return one's own request; another's is `NotFound`, and one that a row alone says is one's own."""
     found = get(session, request_id)
-    if found.subject != ctx.actor.own_id:
+    if found.subject != ctx.actor.own_id or not whose.theirs(session, [found]):
         raise NotFound
     return found
 

@@ -20,6 +20,8 @@ from app.kernel.access import Acr
 from app.kernel.errors import NotFound, SamePerson, StepUpRequired, WrongState
 from compliance.contracts.tables import MarkedTables
 from compliance.privacy import collecting, delivery, identity, intake, jobs, moving, packing, requests, trouble
+from compliance.privacy.models import package as copies
+from compliance.privacy.models import request as asked
 from compliance.privacy.package import cell
 from compliance.privacy.packing import DiskFull
 from compliance.privacy.parts import CoolDown, ExtensionLate, KindUnknown, PackageGone, ReceiptInvalid
@@ -232,6 +234,55 @@ def test_of_another_there_is_nothing(rights: Rights) -> None:
         requests.own_story(session, request_id, rights.me(basil))
     with rights.db.begin() as session, pytest.raises(NotFound):
         moving.withdraw(session, request_id, rights.me(basil), parts=rights.parts)
+
+
+def test_a_request_that_somebody_made_theirs_hands_out_nothing(rights: Rights) -> None:
+    """Not its copy and not its page, and what is collected for another is not made theirs by turning it back."""
+    amber, basil = rights.house.customer("amber_thief"), rights.house.customer("basil_victim")
+    rights.calm()
+    mine, theirs = rights.ask(amber), rights.ask(basil)
+    rights.work()
+
+    def turn(request_id: str, to: Person) -> None:
+        with rights.db.begin() as session:
+            session.execute(sa.update(asked).where(asked.c.id == request_id).values(subject=to.account))
+
+    turn(theirs, amber)
+    with pytest.raises(NotFound):
+        rights.fetch(amber, theirs)
+    with rights.db.read() as session:
+        assert [one.id for one in requests.own_requests(session, rights.me(amber))] == [mine]
+        with pytest.raises(NotFound):
+            requests.own_story(session, theirs, rights.me(amber))
+    turn(theirs, basil)
+    assert rights.fetch(basil, theirs)
+
+    late = rights.ask(amber)
+    turn(late, basil)
+    rights.work()
+    assert rights.get(late).state is State.SCOPED, "nothing is collected about somebody who did not ask"
+    with rights.db.read() as session:
+        said = trouble.of_request(session, late)
+    assert said is not None
+    assert said.code == "request_differs"
+    turn(late, amber)
+    rights.clock.move(timedelta(minutes=2))
+    rights.work()
+    assert rights.fetch(amber, late)
+
+
+def test_a_copy_opens_for_nobody_but_whom_it_is_about(rights: Rights) -> None:
+    """Though the row of its request, and the event that took it, named somebody else."""
+    amber, basil = rights.house.customer("amber_bound"), rights.house.customer("basil_bound")
+    rights.calm()
+    request_id = rights.ask(amber)
+    rights.work()
+    with rights.db.read() as session:
+        row = session.execute(sa.select(copies).where(copies.c.request_id == request_id)).one()
+    found = rights.get(request_id)
+    assert delivery._opened(row, found, rights.parts)
+    with pytest.raises(PackageGone):
+        delivery._opened(row, replace(found, subject=basil.account), rights.parts)
 
 
 def test_after_a_change_of_a_way_in_it_waits_three_days_and_says_so(rights: Rights) -> None:
