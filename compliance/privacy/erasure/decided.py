@@ -10,7 +10,7 @@ from collections.abc import Callable
 from sqlalchemy.orm import Session
 
 from app.kernel.errors import Conflict
-from compliance.privacy import requests
+from compliance.privacy import requests, whose
 from compliance.privacy.erasure import certificates
 from compliance.privacy.request import FOLLOWING, Request, State
 from compliance.told import Stands, is_told
@@ -35,6 +35,7 @@ class DecisionEnded(Conflict):
 def demand(session: Session, found: Request) -> None:
     """Raise `ErasureUndecided` where the log does not say that this person's erasure was approved.
 
+    Raises `RequestDiffers` where it does not say that they asked for it: whoever decided saw what the row said.
     One that completes an earlier one rests on what was decided for that, which its certificate names; raises
     `CertificateDiffers` where that is not the one that was written. While anything is still to be carried out the event
     of a decision has to speak, since one that ended names nobody: raises `DecisionEnded`.
@@ -45,6 +46,8 @@ def demand(session: Session, found: Request) -> None:
             raise DecisionEnded(object_id=found.id)
     else:
         is_decided = _is_approved(session, found)
+        if is_decided and found.state is not State.CLOSED:
+            whose.demand(session, found)
     if not is_decided:
         raise ErasureUndecided(object_id=found.id)
 

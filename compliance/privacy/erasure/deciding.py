@@ -15,7 +15,7 @@ from app.kernel.access import PRIVACY_REQUEST_HANDLE, Actor, ActorKind
 from app.kernel.approvals import Approvals, Verdict
 from app.kernel.context import Context
 from app.kernel.errors import Conflict, SamePerson, WrongState
-from compliance.privacy import letters, moving, requests, restrict
+from compliance.privacy import letters, moving, requests, restrict, whose
 from compliance.privacy.erasure import decided, execution, planning
 from compliance.privacy.erasure.planning import Planned
 from compliance.privacy.models import request
@@ -50,6 +50,7 @@ def prepare(session: Session, ctx: Context, *, parts: Privacy) -> str | None:
 
 
 def _prepare(session: Session, found: Request, ctx: Context, parts: Privacy) -> None:
+    whose.demand(session, found)
     outbox.record(session, DataRead(view="privacy_plan", count=1, about=(found.subject,)), ctx)
     planned = planning.plan(session, found.subject, parts=parts)
     planning.show(session, found, planned, ctx)
@@ -62,8 +63,9 @@ def propose(
 ) -> str:
     """Put an erasure before a second person, as it is planned now; returns the approval's id.
 
-    It takes the place of one that waits, whoever asked for it: that one was of an older plan. Raises `HoldNotAsPlaced`
-    where the plan would leave out what a hold keeps.
+    It takes the place of one that waits, whoever asked for it: that one was of an older plan. Raises `RequestDiffers`
+    where the log does not say that this person asked, and `HoldNotAsPlaced` where the plan would leave out what a hold
+    keeps.
     """
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
     found = requests.locked(session, request_id)
@@ -71,6 +73,7 @@ def propose(
         raise SamePerson
     if found.kind is not Kind.ERASURE or found.state is not State.IN_REVIEW:
         raise WrongState
+    whose.demand(session, found)
     holds.as_placed(session)
     planned = planning.plan(session, found.subject, parts=parts)
     if not planned.goes:

@@ -66,19 +66,26 @@ def _archived(size: int, parts: Privacy) -> Iterator[Document]:
     if head is None:
         return
     for body in parts.archive.bodies(SubjectErased.event_class.value, size):
-        document = json.loads(body.body)
-        is_one = at_path(document, "event.action") == SubjectErased.kind
-        if is_one and archive_proof.is_proven(parts.archive, head, body):
-            yield document
+        may_be = SubjectErased.kind.encode() in body.body
+        if may_be and archive_proof.is_proven(parts.archive, head, body):
+            document = json.loads(body.body)
+            if at_path(document, "event.action") == SubjectErased.kind:
+                yield document
 
 
 def _confirmed(beyond: Collection[Document], shreds: Shredding) -> Iterator[Document]:
     """Yield those documents of the store behind the end of the log that the keys bear out: they went as it says."""
     for document in beyond:
-        subjects, classes = at_path(document, "onepay.subject.id"), at_path(document, "onepay.privacy.classes")
+        subjects, classes = (_listed(document, f"onepay.{name}") for name in ("subject.id", "privacy.classes"))
         with shreds.keys.db.read() as keys:
-            if subjects and classes and shredding.were_destroyed(keys, str(subjects[0]), classes, LAW):
+            if subjects and shredding.were_destroyed(keys, subjects[0], classes, LAW):
                 yield document
+
+
+def _listed(document: Document, path: str) -> list[str]:
+    """Return the words at a path; none where somebody wrote something else there."""
+    found = at_path(document, path)
+    return [str(one) for one in found] if isinstance(found, list) else []
 
 
 def _erased(document: Mapping[str, Any]) -> Erased:

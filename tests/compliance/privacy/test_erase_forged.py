@@ -12,13 +12,14 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.identity import roles
 from app.identity.models import contact
 from app.kernel import crypto
 from app.kernel.db import delete_for_good
 from app.kernel.errors import Conflict
 from compliance.certificates import CertificateDiffers
-from compliance.privacy import requests, trouble
-from compliance.privacy.erasure import certificates, decided, execution, journal
+from compliance.privacy import requests, trouble, whose
+from compliance.privacy.erasure import certificates, decided, deciding, execution, journal
 from compliance.privacy.models import erasure_certificate, erasure_target, request, request_step
 from compliance.privacy.request import FOLLOWING, Kind, State
 from ingest import models as log
@@ -256,6 +257,40 @@ def test_each_step_of_an_erasure_asks_whom_it_was_decided_for(staffed: tuple[Rig
         execution.begin(session, requests.get(session, request_id), ctx, parts=rights.parts)
     assert contacts(rights, basil)
     assert live(rights, basil)
+
+
+def test_nobody_is_erased_who_did_not_ask(staffed: tuple[Rights, Person, Person]) -> None:
+    """Those who decide see whom the row names, so the log is asked before it is put before them, and again."""
+    rights, officer, dpo = staffed
+    amber, basil = rights.house.customer("amber_asked"), rights.house.customer("basil_silent")
+    rights.calm()
+    request_id, there = rights.ask(amber, "erasure"), contacts(rights, basil)
+
+    def turn(to: Person) -> None:
+        with rights.db.begin() as session:
+            session.execute(sa.update(request).where(request.c.id == request_id).values(subject=to.account))
+
+    turn(basil)
+    rights.work()
+    assert rights.get(request_id).state is State.SCOPED, "not even planned"
+    turn(amber)
+    rights.clock.move(timedelta(minutes=11))
+    rights.work()
+    ctx, ask = rights.colleague(officer, roles.COMPLIANCE_OFFICER), {"approvals": rights.house.system.approvals}
+    turn(basil)
+    with rights.db.begin() as session, pytest.raises(whose.RequestDiffers):
+        deciding.propose(session, request_id, "as they asked", ctx, parts=rights.parts, **ask)
+    turn(amber)
+    with rights.db.begin() as session:
+        approval = deciding.propose(session, request_id, "as they asked", ctx, parts=rights.parts, **ask)
+        decide = deciding.payload(session, request_id)
+    assert decide["subject"] == amber.account
+    rights.vote(approval, rights.colleague(dpo, roles.DPO))
+    turn(basil)
+    rights.clock.move(timedelta(hours=72))
+    rights.work()
+    assert rights.get(request_id).state is State.WAITING
+    assert contacts(rights, basil) == there
 
 
 def test_a_certificate_is_shown_by_the_link_of_its_own_request(staffed: tuple[Rights, Person, Person]) -> None:
