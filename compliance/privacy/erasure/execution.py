@@ -58,8 +58,8 @@ def begin(
 ) -> None:
     """End access and write down, anew, what is to be done; batches follow. `tell` writes the last letter.
 
-    Raises before anything is done: `ErasureUndecided`, as whoever gives the `word` for it does, `CertificateDiffers`, and
-    `HoldNotAsPlaced`.
+    Raises before anything is done: `ErasureUndecided`, as whoever gives the `word` for it does, `CertificateDiffers`,
+    and `HoldNotAsPlaced`.
     """
     word(session, found)
     holds.as_placed(session)
