@@ -118,13 +118,12 @@ def _probes_of(session: Session, event_ids: Sequence[str]) -> dict[str, str | No
 
 
 def _places(session: Session, event_ids: Collection[str]) -> dict[str, Place]:
-    numbers = read.sequences_of(session, event_ids)
-    waits, lacking = log.outbox.c, sorted({id_ for id_ in event_ids if id_ not in numbers})
-    found: dict[str, Place] = {id_: (0, number) for id_, number in numbers.items()}
-    for first in range(0, len(lacking), read.SLICE_MAX):
-        query = sa.select(waits.id, waits.n).where(waits.id.in_(lacking[first : first + read.SLICE_MAX]))
+    waits, wanted, found = log.outbox.c, sorted(set(event_ids)), dict[str, Place]()
+    # First those that wait: an event only ever goes from there to the entries, so none is in neither.
+    for first in range(0, len(wanted), read.SLICE_MAX):
+        query = sa.select(waits.id, waits.n).where(waits.id.in_(wanted[first : first + read.SLICE_MAX]))
         found |= {row.id: (1, row.n) for row in session.execute(query)}
-    return found
+    return found | {id_: (0, number) for id_, number in read.sequences_of(session, wanted).items()}
 
 
 def _last(session: Session, rows: Collection[Row]) -> Row | None:

@@ -34,7 +34,7 @@ def trouble(session: Session, policy: Policy, told: Told) -> str | None:
             return f"is in force, and people agreed to version {newest.version} since"
         return "is in force, and nobody is told to have agreed to it"
     if newest is not None:
-        return None if told.is_last_word(newest) else _UNREAD
+        return _UNREAD if told.may_hide(newest) else None
     if told.unread:
         return _UNREAD
     if policy.is_shipped or has_ended(session, DocumentApproved.kind, policy.in_force_at):
@@ -59,8 +59,10 @@ def demand(session: Session, policy: Policy) -> None:
 def is_told(session: Session, policy: Policy) -> bool:
     """Tell whether the log still says that a period binds.
 
-    Of one whose approval ended with its month, and of one that was shipped once such an approval may have been of it,
-    it does not: then people decide on each run, until the period is agreed to again.
+    Of one whose approval ended with its month, or after which another ended that may have been of it, and of one that
+    was shipped once such an approval may have been of it, it does not: then people decide on each run, until the period
+    is agreed to again.
     """
     told = agreed.told(session)
-    return policy.document in told.newest or (policy.is_shipped and not told.silent)
+    newest = told.newest.get(policy.document)
+    return told.is_last_word(newest) if newest is not None else policy.is_shipped and not told.silent

@@ -21,6 +21,7 @@ from compliance.catalog import retention as catalogue
 from compliance.contracts.personal import Target
 from compliance.retention import models, naming, placing
 from compliance.retention.parts import Retention
+from compliance.told import has_ended
 from ingest.events.privacy import LegalHoldPlaced, LegalHoldReleased
 from ingest.log import outbox, read
 from ingest.log.forgetting import Held, Keeping
@@ -245,7 +246,7 @@ def troubles(session: Session) -> Mapping[str, str]:
             found[case] = "was placed and never released, and keeps nothing now"
         elif scope_of(one) != placed.scope_hash:
             found[case] = "does not keep what was placed"
-        elif one.state != ACTIVE:
+        elif one.state != ACTIVE and not has_ended(session, LegalHoldReleased.kind, one.released_at):
             found[case] = "stands as released, and nobody is told to have agreed"
     return found
 

@@ -29,6 +29,16 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """That a hold was released: what it kept by its hash, and where its placing stands as long as that speaks."""
+
+    scope_hash: str
+    class_: str
+    sequence: int | None
+    placed: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """What all events of holds say, by case: the last word counts, as a case that was released may be held again.
 
@@ -36,20 +46,28 @@ class Told:
     """
 
     standing: Mapping[str, Placed]
-    released: Mapping[str, str]
+    released: Mapping[str, Released]
     unread: Sequence[Said]
 
     def told_in(self, unit: Unit) -> list[str]:
-        """Return the cases of holds that stand and were placed in a class and month: as long, these do not go."""
+        """Return the cases for whose events a class and month stays.
+
+        These are holds that stand and were placed in it, and those that were released in it and placed elsewhere, in
+        words that are still there: the newer word never goes before the older one.
+        """
         inside = range(unit.first, unit.last + 1)
-        return sorted(
-            case for case, one in self.standing.items() if one.class_ == unit.class_ and one.sequence in inside
-        )
+        mine = [case for case, one in self.standing.items() if one.class_ == unit.class_ and one.sequence in inside]
+        mine += [
+            case
+            for case, one in self.released.items()
+            if one.class_ == unit.class_ and one.sequence in inside and one.placed not in (None, *inside)
+        ]
+        return sorted(mine)
 
 
 def told(session: Session) -> Told:
     """Return what the log says was placed and released."""
-    standing, released, silent = dict[str, Placed](), dict[str, str](), list[Said]()
+    standing, released, silent = dict[str, Placed](), dict[str, Released](), list[Said]()
     for one in read.said(session, LegalHoldPlaced.kind, LegalHoldReleased.kind):
         if one.document is None:
             silent.append(one)
@@ -57,8 +75,13 @@ def told(session: Session) -> Told:
         case = str(at_path(one.document, "onepay.hold.case"))
         scope_hash = str(at_path(one.document, "onepay.hold.scope_hash"))
         if one.kind == LegalHoldReleased.kind:
-            standing.pop(case, None)
-            released[case] = scope_hash
+            before = standing.pop(case, None)
+            released[case] = Released(
+                scope_hash=scope_hash,
+                class_=one.class_,
+                sequence=one.sequence,
+                placed=None if before is None else before.sequence,
+            )
         else:
             released.pop(case, None)
             standing[case] = Placed(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from app.kernel import words
 from app.kernel.access import COMPLIANCE_CONTROL_READ, COMPLIANCE_REVIEW_DECIDE, Actor
 from app.kernel.context import Context
-from app.kernel.db import change_one
+from app.kernel.db import change_one, changed
 from app.kernel.errors import Conflict, NotFound, SamePerson
 from compliance.contracts.review import AccessReviewSource, Grant
 from compliance.reviews import models
@@ -33,7 +33,7 @@ REASON_MAX: Final = 500
 class Decision(StrEnum):
     """What became of a line. `gone` ended by another way.
 
-    `stayed` is a last holder whom nobody decided about in time: people still do, and until then the review is open.
+    `stayed` is a last holder whom nobody decided about in time: people still do, until the next review takes over.
     """
 
     KEEP = "keep"
@@ -87,11 +87,13 @@ class Line:
     decided_by: str | None
     decided_at: datetime | None
     opened_at: datetime
+    closed_at: datetime | None
+    """Of the campaign, as `opened_at`."""
 
     @property
     def waits(self) -> bool:
         """Tell whether somebody is still to decide about it."""
-        return self.decision in _WAITS
+        return self.decision in _WAITS and self.closed_at is None
 
     @property
     def lapses_at(self) -> datetime:
@@ -156,12 +158,19 @@ def decide(
 
 
 def turn(session: Session, ctx: Context, *, sources: Sources) -> str | None:
-    """Open a campaign that is due, let lapse what nobody decided in time, and close one that is done."""
+    """Open a campaign that is due, let lapse what nobody decided in time, and close one that is done.
+
+    One that is open for last holders who stayed alone makes room for the next: these wait in that one.
+    """
     said = []
     review_id = _open(session)
-    if review_id is None:
-        oldest = min((basis for _, _, basis in bases(session, ctx.at, sources)), default=ctx.at)
+    stayed = _stayed(session, review_id)
+    if review_id is None or stayed:
+        known = bases(session, ctx.at, sources)
+        oldest = min((at for source, grant, at in known if (source, grant.ref) not in stayed), default=ctx.at)
         if oldest <= ctx.at - EVERY:
+            if review_id is not None:
+                _close(session, review_id, ctx)
             review_id = _begin(session, ctx, sources).id
             said.append("a campaign was opened")
     if review_id is not None:
@@ -323,14 +332,23 @@ def _write(session: Session, line: Line, decision: Decision, reason: str, ctx: C
 
 
 def _close_if_done(session: Session, review_id: str, ctx: Context) -> None:
-    lines = _lines(session, review_id)
-    if any(line.waits for line in lines):
-        return
-    table = models.review
-    outbox.record(session, ReviewClosed(review=review_id, count=len(lines)), ctx)
-    session.execute(
-        sa.update(table).where(table.c.id == review_id, table.c.closed_at.is_(None)).values(closed_at=ctx.at, open=None)
-    )
+    if not any(line.waits for line in _lines(session, review_id)):
+        _close(session, review_id, ctx)
+
+
+def _close(session: Session, review_id: str, ctx: Context) -> None:
+    table, count = models.review, len(_lines(session, review_id))
+    mine = sa.update(table).where(table.c.id == review_id, table.c.closed_at.is_(None))
+    if changed(session, mine.values(closed_at=ctx.at, open=None)):
+        outbox.record(session, ReviewClosed(review=review_id, count=count), ctx)
+
+
+def _stayed(session: Session, review_id: str | None) -> Collection[tuple[str, str]]:
+    """Return the grants of a campaign that is open for last holders who stayed alone; nothing where others wait."""
+    waits = [line for line in _lines(session, review_id) if line.waits] if review_id is not None else []
+    if any(line.decision is None for line in waits):
+        return ()
+    return {(line.source, line.grant_ref) for line in waits}
 
 
 def _open(session: Session) -> str | None:
@@ -340,7 +358,7 @@ def _open(session: Session) -> str | None:
 
 def _lines(session: Session, *review_ids: str) -> list[Line]:
     table, review = models.line, models.review
-    mine = sa.select(table, review.c.opened_at).join(review, review.c.id == table.c.review_id)
+    mine = sa.select(table, review.c.opened_at, review.c.closed_at).join(review, review.c.id == table.c.review_id)
     mine = mine.where(table.c.review_id.in_(review_ids))
     rows = session.execute(mine.order_by(table.c.what, table.c.since, table.c.grant_ref)).mappings()
     return [Line(**{**row, "decision": Decision(row["decision"]) if row["decision"] else None}) for row in rows]

@@ -171,8 +171,9 @@ def documents(session: Session, event_ids: Collection[str]) -> dict[str, Mapping
     of, wanted = models.entry.c, sorted(set(event_ids))
     entries = sa.select(of.event_id, of.sequence, of.commitment).where(_IS_NUMBERED)
     slices = (wanted[first : first + SLICE_MAX] for first in range(0, len(wanted), SLICE_MAX))
+    waits = waiting(session, event_ids)  # first: an event only ever goes from here to the entries
     rows = [row for each in slices for row in session.execute(entries.where(of.event_id.in_(each)))]
-    return {id_: json.loads(text) for id_, text in (_sealed(session, rows) | waiting(session, event_ids)).items()}
+    return {id_: json.loads(text) for id_, text in (waits | _sealed(session, rows)).items()}
 
 
 def documents_of(session: Session, kind: str, *, since: datetime | None = None) -> list[Mapping[str, Any]]:
@@ -181,48 +182,44 @@ def documents_of(session: Session, kind: str, *, since: datetime | None = None) 
     It is asked of the log itself, which is never behind; for kinds of which there are few, as it reads each body. Left
     out is what `documents` leaves out.
     """
-    of, waits = models.entry.c, models.outbox.c
-    query = sa.select(of.event_id, of.sequence, of.commitment).where(of.kind == kind, _IS_NUMBERED)
-    query = query.order_by(of.sequence)
-    texts = _sealed(session, session.execute(query if since is None else query.where(of.at >= since)).all())
-    waiting_ = session.scalars(sa.select(waits.body).where(waits.kind == kind).order_by(waits.n))
-    return [json.loads(text) for text in (*texts.values(), *waiting_)]
+    return [one.document for one in said(session, kind, since=since) if one.document is not None]
 
 
-def said(session: Session, *kinds: str) -> list[Said]:
-    """Return all events of some kinds in their order, those that wait last, and those whose body is gone as well.
+def said(session: Session, *kinds: str, since: datetime | None = None) -> list[Said]:
+    """Return all events of some kinds in their order, those that wait last, also those that say nothing any more.
 
-    An entry outlives its body, so nothing is left out; for kinds of which there are few, as `documents_of`.
+    An entry outlives its body, so nothing is left out but entries behind the head. A body that is not what its entry
+    commits to is none. For kinds of which there are few, as `documents_of`.
     """
     of, waits = models.entry.c, models.outbox.c
-    numbers = sorted(session.scalars(sa.select(of.sequence).where(of.kind.in_(kinds))))
-    bodies = bodies_by_sequence(session, numbers)
-    slices = (numbers[first : first + SLICE_MAX] for first in range(0, len(numbers), SLICE_MAX))
-    entries_ = [one for each in slices for one in entries_of(session, each)]
-    waiting_ = session.execute(sa.select(models.outbox).where(waits.kind.in_(kinds)).order_by(waits.n)).mappings()
-    return [
-        *(
-            Said(
-                sequence=one.sequence,
-                event_id=one.event_id,
-                kind=one.kind,
-                class_=one.class_,
-                at=one.at,
-                document=json.loads(bodies[one.sequence].body) if one.sequence in bodies else None,
-            )
-            for one in entries_
-        ),
-        *(
-            Said(
-                sequence=None,
-                event_id=row["id"],
-                kind=row["kind"],
-                class_=row["class"],
-                at=row["at"],
-                document=json.loads(row["body"]),
-            )
-            for row in waiting_
-        ),
+    # First those that wait: an event only ever goes from there to the entries, so none is in neither.
+    waiting_ = session.execute(sa.select(models.outbox).where(waits.kind.in_(kinds)).order_by(waits.n)).mappings().all()
+    query = sa.select(models.entry).where(of.kind.in_(kinds), _IS_NUMBERED).order_by(of.sequence)
+    rows = session.execute(query if since is None else query.where(of.at >= since)).all()
+    bodies = _sealed(session, rows)
+    numbered = [
+        Said(
+            sequence=one.sequence,
+            event_id=one.event_id,
+            kind=one.kind,
+            class_=one.class_,
+            at=one.at,
+            document=json.loads(bodies[one.event_id]) if one.event_id in bodies else None,
+        )
+        for one in map(_entry, rows)
+    ]
+    known = {one.event_id for one in numbered}
+    return numbered + [
+        Said(
+            sequence=None,
+            event_id=row["id"],
+            kind=row["kind"],
+            class_=row["class"],
+            at=row["at"],
+            document=json.loads(row["body"]),
+        )
+        for row in waiting_
+        if row["id"] not in known
     ]
 
 

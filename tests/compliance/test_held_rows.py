@@ -15,11 +15,14 @@ from app.identity import roles
 from app.identity.models import role_grant
 from app.kernel.clock import StillClock
 from app.kernel.db import delete_for_good
-from compliance.retention import holds, jobs, runs
+from compliance.retention import holds, jobs, placing, runs
 from compliance.retention.holds import CaseTaken, HoldNotAsPlaced, Item
 from compliance.retention.models import hold, hold_item
 from compliance.states import State
 from detectors.models import alert
+from ingest import models as log
+from ingest.events.privacy import LegalHoldPlaced, LegalHoldReleased
+from ingest.log import forgetting
 from payments.models import book
 from playbooks.models import incident, incident_entity
 from tests.compliance.office import agree, ctx, hold_on
@@ -237,3 +240,48 @@ def test_a_hold_that_was_released_by_two_may_be_placed_anew(house: Installation)
         assert [item.value for one in holds.standing(session) for item in one.items] == [
             house.people["basil_two"].account
         ]
+
+
+def test_a_hold_stands_whatever_was_written_over_its_event(house: Installation) -> None:
+    """A body that is not what its entry commits to says nothing; an entry behind the head is none."""
+    held(house, "subject", house.people["amber_one"].account)
+    house.arrive()
+    with house.system.db.begin() as session:
+        session.execute(sa.delete(hold_item))
+        session.execute(sa.delete(hold))
+        entry = session.execute(sa.select(log.entry).where(log.entry.c.kind == LegalHoldPlaced.kind)).mappings().one()
+        mine = log.body.c.sequence == entry["sequence"]
+        body = session.execute(sa.select(log.body).where(mine)).mappings().one()
+        behind = (session.scalar(sa.select(log.head.c.size)) or 0) + 5
+        released = {"sequence": behind, "event_id": "evt_forged", "kind": LegalHoldReleased.kind}
+        session.execute(sa.insert(log.entry).values({**entry, **released}))
+        session.execute(sa.insert(log.body).values({**body, "sequence": behind}))
+        assert list(holds.troubles(session)) == ["court-77"]
+        session.execute(sa.update(log.body).where(mine).values(body=body["body"].replace(b"court-77", b"court-00")))
+        assert list(holds.troubles(session)) == [entry["event_id"]]
+
+
+def test_the_release_of_a_hold_is_told_as_long_as_its_placing(house: Installation) -> None:
+    """Another hold keeps the month in which both were placed: that of the release stays as well."""
+    system, clock = house.system, house.system.clock
+    assert isinstance(clock, StillClock)
+    placed = {}
+    for case, name in (("case-a", "amber_one"), ("case-b", "basil_two")):
+        order = hold_on(case, Item(kind="subject", value=house.people[name].account))
+        with system.db.begin() as session:
+            placed[case] = holds.place(session, order, ctx(house, "olga"), parts=system.retention)
+    house.arrive()
+    clock.move(timedelta(days=35))
+    with system.db.begin() as session:
+        asked = holds.ask_release(
+            session, placed["case-a"], "the case is over", ctx(house, "olga"), approvals=system.approvals
+        )
+    agree(house, asked, "dora", "dirk")
+    house.arrive()
+    clock.move(timedelta(days=8 * 366))
+    with system.db.read() as session:
+        units = [one for one in forgetting.units(session) if one.class_ == "privacy"]
+        told = placing.told(session)
+        kept = {one.month: told.told_in(one) for one in units}
+    assert kept["2026-11"] == ["case-b"]
+    assert kept["2026-12"] == ["case-a"]

@@ -138,6 +138,25 @@ def test_a_last_holder_who_stayed_is_decided_about_afterwards(house: Installatio
     assert judged(house)[0] is State.PASS
 
 
+def test_a_last_holder_who_stayed_keeps_no_next_review_away(house: Installation, clock: StillClock) -> None:
+    """Nobody decides about a line; half a year later all are looked at again, that line too."""
+    clock.move(180 * DAY)
+    turn(house)
+    for name in ("olga", "omar", "dora", "dirk", "ivan"):
+        decide(house, name, Decision.KEEP, by="omar" if name == "olga" else "olga")
+    before = newest(house)
+    for _ in range(37):
+        clock.move(5 * DAY)
+        turn(house)
+    after = newest(house)
+    assert after.id != before.id
+    assert {one.holder for one in after.lines} == {one.holder for one in before.lines}
+    with house.system.db.read() as session:
+        earlier = next(one for one in campaigns.listed(session, READER) if one.id == before.id)
+    assert (earlier.closed_at is not None, earlier.left) == (True, 0), "what is closed is decided no more"
+    assert house.waiting_kinds().count("compliance.review.closed") == 1
+
+
 def test_who_comes_late_has_three_days(house: Installation, clock: StillClock) -> None:
     """Nothing looked for months: nobody loses a role in the turn that opens."""
     clock.move(300 * DAY)

@@ -51,11 +51,17 @@ def replay(db: Database, ctx: Context, *, parts: Privacy, shreds: Shredding) -> 
     # Read after the store was asked, so that what came meanwhile is nothing that this database does not know.
     with db.read() as session:
         size, logged = read.head(session).size, read.documents_of(session, SubjectErased.kind)
-    beyond = [document for document in stored if (at_path(document, "event.sequence") or 0) > size]
+    beyond = [document for document in stored if _sequence(document) > size]
     documents = [*logged, *_archived(size, parts), *_confirmed(beyond, shreds)]
     again = _again(db, dict.fromkeys(map(_erased, documents)), ctx, parts=parts, shreds=shreds)
     _end_keys(db, ctx, shreds)
     return again + _returned(db, ctx, parts=parts, shreds=shreds)
+
+
+def _sequence(document: Document) -> int:
+    """Return the sequence of a document; nothing where somebody wrote something else there."""
+    found = at_path(document, "event.sequence")
+    return found if isinstance(found, int) else 0
 
 
 def _archived(size: int, parts: Privacy) -> Iterator[Document]:

@@ -33,7 +33,8 @@ def holds(look: Look) -> tuple[int, list[Violation]]:
     for one in kept:
         says = None
         if one.state != ACTIVE:
-            is_told = told.released.get(one.case) == legal.scope_of(one)
+            over = told.released.get(one.case)
+            is_told = over is not None and over.scope_hash == legal.scope_of(one)
             if not is_told and not has_ended(look.session, LegalHoldReleased.kind, one.released_at):
                 says = "stands as released, and nobody is told to have agreed"
         elif (placed := told.standing.get(one.case)) is None:
