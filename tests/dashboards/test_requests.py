@@ -104,6 +104,9 @@ def test_a_letter_is_entered_and_its_clock_runs_from_receipt(rights: Rights, off
     drawn = officer.draw(f"{PATH}/{request_id}")
     assert "Yes, it is answered." in drawn
     assert "app_account" in drawn
+    assert "searched where nothing was found" in drawn
+    rows = drawn.count('"type": "Tr"')
+    assert 10 < rows < 60, "stores without entries are named in a line, as a row for each would take a browser long"
 
 
 def test_what_cannot_be_entered_says_why(rights: Rights, officer: Desk) -> None:

@@ -198,10 +198,16 @@ def _stores(found: Request, now: Standing) -> Part:
     heads += [("Stays", "num"), ("Until, by", "")] if erases else [("Kept by", "roomy")]
     ordered = sorted(items, key=lambda one: (one.searched, one.held == 0, one.store, one.category))
     certified = _laws(now.certificate) if now.certificate is not None else {}
-    rows = [_line(one, now.classes, erases, certified.get((one.store, one.category))) for one in ordered]
-    listed = scrolling("Stores", table(heads, rows, caption="Stores"))
+    # Most hold nothing of a person: hundreds of rows that say so hide the others, and take a browser long to draw.
+    told = [one for one in ordered if one.found or not one.searched]
+    rows = [_line(one, now.classes, erases, certified.get((one.store, one.category))) for one in told]
+    parts: list[Part] = [scrolling("Stores", table(heads, rows, caption="Stores"))] if rows else []
+    empties = sorted({one.store for one in items} - {one.store for one in told})
+    if empties:
+        count = f"{counted_words(len(empties), 'store')} searched where nothing was found: "
+        parts.append(html.P([count, html.Span(", ".join(empties), className="dim")], className="body mt8"))
     searched = len({one.store for one in items if one.searched})
-    return panel("Stores", listed, sub=f"{searched} of {len({one.store for one in items})} searched")
+    return panel("Stores", *parts, sub=f"{searched} of {len({one.store for one in items})} searched")
 
 
 def _laws(body: Mapping[str, Any]) -> Mapping[tuple[str, str], str]:
@@ -215,8 +221,6 @@ def _line(one: Item, classes: Mapping[str, RetentionClass], erases: bool, certif
         state: Part = mark(f"not searched: {one.skipped}", "cross", "bad")
     elif not erases:
         state = ok("answered")
-    elif not one.found:
-        state = html.Span("nothing there", className="dim")
     elif one.held == one.found:
         state = mark("stays", "clock", "ink-2")
     elif one.held:
