@@ -105,7 +105,9 @@ def _missed(session: Session) -> list[str]:
         .outerjoin(models.observation, of.event_id == waits.id)
         .where(waits.kind == ProbeObserved.kind, of.id.is_(None))
     )
-    return [*session.scalars(gone), *session.scalars(still)]
+    # First those that wait: an event only ever goes from there to the entries, so none is in neither.
+    waiting = session.scalars(still).all()
+    return list(dict.fromkeys((*waiting, *session.scalars(gone))))
 
 
 def _probes_of(session: Session, event_ids: Sequence[str]) -> dict[str, str | None]:

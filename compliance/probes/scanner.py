@@ -179,8 +179,10 @@ def _texts(
                     continue
                 end = newest[-1][0]
                 named = [typed(one.partition(" ")[2]) for one in before.named if one.startswith(f"{place} ")]
-                since = min(end, typed(before.columns[place])) if before.columns.get(place) else end
-                older = look.session.execute(query.where(key < since).limit(OLDER_MAX)).all()
+                # The database compares, as it is its order that a turn follows.
+                rest, reached = query.where(key < end), before.columns.get(place)
+                rest = rest.where(key < typed(reached)) if reached else rest
+                older = look.session.execute(rest.limit(OLDER_MAX)).all()
                 again = look.session.execute(
                     query.where(key < end, key.in_(named), key.not_in([row[0] for row in older]))
                 )

@@ -38,7 +38,7 @@ class Told:
     def may_hide(self, agreement: Agreement) -> bool:
         """Tell whether an approval since may be of the same document, and nobody let its words end."""
         since = agreement.sequence
-        return any(one.sequence is None or since is None or one.sequence > since for one in self.unread)
+        return since is not None and any(one.sequence is None or one.sequence > since for one in self.unread)
 
     def is_last_word(self, agreement: Agreement) -> bool:
         """Tell whether every approval since says of what it is; bodies end from the oldest month on."""

@@ -21,7 +21,6 @@ from compliance.catalog import retention as catalogue
 from compliance.contracts.personal import Target
 from compliance.retention import models, naming, placing
 from compliance.retention.parts import Retention
-from compliance.told import has_ended
 from ingest.events.privacy import LegalHoldPlaced, LegalHoldReleased
 from ingest.log import outbox, read
 from ingest.log.forgetting import Held, Keeping
@@ -246,7 +245,7 @@ def troubles(session: Session) -> Mapping[str, str]:
             found[case] = "was placed and never released, and keeps nothing now"
         elif scope_of(one) != placed.scope_hash:
             found[case] = "does not keep what was placed"
-        elif one.state != ACTIVE and not has_ended(session, LegalHoldReleased.kind, one.released_at):
+        elif one.state != ACTIVE:
             found[case] = "stands as released, and nobody is told to have agreed"
     return found
 
@@ -278,11 +277,14 @@ def standing(session: Session) -> list[Hold]:
 
 
 def keeping(db: Database, store: EventStore, class_: str) -> Keeping:
-    """Return who answers, while a unit goes, what of it is held, and whether a hold was placed since they looked."""
+    """Return who answers, while a unit goes, what of it is held, and whether a hold was placed since they looked.
+
+    Both answers raise `HoldNotAsPlaced`.
+    """
 
     def look(lo: int, hi: int) -> Held:
         with db.read() as session:
-            seen = active(session)
+            seen = as_placed(session)
             by_case = sequences(session, seen, store, class_, lo, hi)
         return Held(by_case=by_case, stands=none_since(seen))
 

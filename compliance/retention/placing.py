@@ -30,12 +30,12 @@ class Placed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Released:
-    """That a hold was released: what it kept by its hash, and where its placing stands as long as that speaks."""
+    """That a hold was released: what it kept by its hash, and where those placings of its case stand that speak."""
 
     scope_hash: str
     class_: str
     sequence: int | None
-    placed: int | None
+    placed: Sequence[int | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +60,19 @@ class Told:
         mine += [
             case
             for case, one in self.released.items()
-            if one.class_ == unit.class_ and one.sequence in inside and one.placed not in (None, *inside)
+            if one.class_ == unit.class_ and one.sequence in inside and any(_is_before(at, inside) for at in one.placed)
         ]
         return sorted(mine)
+
+
+def _is_before(sequence: int | None, inside: range) -> bool:
+    return sequence is not None and sequence < inside.start
 
 
 def told(session: Session) -> Told:
     """Return what the log says was placed and released."""
     standing, released, silent = dict[str, Placed](), dict[str, Released](), list[Said]()
+    placings = dict[str, list[int | None]]()
     for one in read.said(session, LegalHoldPlaced.kind, LegalHoldReleased.kind):
         if one.document is None:
             silent.append(one)
@@ -75,15 +80,16 @@ def told(session: Session) -> Told:
         case = str(at_path(one.document, "onepay.hold.case"))
         scope_hash = str(at_path(one.document, "onepay.hold.scope_hash"))
         if one.kind == LegalHoldReleased.kind:
-            before = standing.pop(case, None)
+            standing.pop(case, None)
             released[case] = Released(
                 scope_hash=scope_hash,
                 class_=one.class_,
                 sequence=one.sequence,
-                placed=None if before is None else before.sequence,
+                placed=tuple(placings.get(case, ())),
             )
         else:
             released.pop(case, None)
+            placings.setdefault(case, []).append(one.sequence)
             standing[case] = Placed(
                 scope_hash=scope_hash,
                 by=at_path(one.document, "user.id"),

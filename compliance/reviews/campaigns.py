@@ -124,8 +124,11 @@ Sources = Sequence[AccessReviewSource]
 def open_by_hand(session: Session, ctx: Context, *, sources: Sources) -> Review:
     """Open a campaign before its day; raises `ReviewOpen` or `NothingToReview`."""
     ctx.actor.require(COMPLIANCE_REVIEW_DECIDE)
-    if _open(session) is not None:
-        raise ReviewOpen
+    review_id = _open(session)
+    if review_id is not None:
+        if not _stayed(session, review_id):
+            raise ReviewOpen
+        _close(session, review_id, ctx)
     return _begin(session, ctx, sources)
 
 
@@ -170,6 +173,7 @@ def turn(session: Session, ctx: Context, *, sources: Sources) -> str | None:
         oldest = min((at for source, grant, at in known if (source, grant.ref) not in stayed), default=ctx.at)
         if oldest <= ctx.at - EVERY:
             if review_id is not None:
+                _lapse(session, review_id, ctx, sources)
                 _close(session, review_id, ctx)
             review_id = _begin(session, ctx, sources).id
             said.append("a campaign was opened")
@@ -218,16 +222,14 @@ def _as_told(review: Review, actor: Actor) -> Review:
     if actor.period is None:
         return review
     end = actor.period[1]
-    return replace(
-        review,
-        closed_at=review.closed_at if review.closed_at is not None and review.closed_at < end else None,
-        lines=[
-            replace(one, decision=None, reason=None, decided_by=None, decided_at=None)
-            if one.decided_at is not None and one.decided_at >= end
-            else one
-            for one in review.lines
-        ],
-    )
+    closed = review.closed_at if review.closed_at is not None and review.closed_at < end else None
+    lines = [
+        replace(one, decision=None, reason=None, decided_by=None, decided_at=None)
+        if one.decided_at is not None and one.decided_at >= end
+        else one
+        for one in review.lines
+    ]
+    return replace(review, closed_at=closed, lines=[replace(one, closed_at=closed) for one in lines])
 
 
 def _begin(session: Session, ctx: Context, sources: Sources) -> Review:
@@ -317,6 +319,7 @@ def _write(session: Session, line: Line, decision: Decision, reason: str, ctx: C
             of.source == line.source,
             of.grant_ref == line.grant_ref,
             sa.or_(of.decision.is_(None), of.decision == Decision.STAYED),
+            sa.exists().where(models.review.c.id == line.review_id, models.review.c.closed_at.is_(None)),
         )
         .values(
             decision=decision,

@@ -173,11 +173,15 @@ def documents(session: Session, event_ids: Collection[str]) -> dict[str, Mapping
     slices = (wanted[first : first + SLICE_MAX] for first in range(0, len(wanted), SLICE_MAX))
     waits = waiting(session, event_ids)  # first: an event only ever goes from here to the entries
     rows = [row for each in slices for row in session.execute(entries.where(of.event_id.in_(each)))]
-    return {id_: json.loads(text) for id_, text in (waits | _sealed(session, rows)).items()}
+    known = {row.event_id for row in rows}
+    still = {id_: text for id_, text in waits.items() if id_ not in known}
+    return {id_: json.loads(text) for id_, text in (still | _sealed(session, rows)).items()}
 
 
 def documents_of(session: Session, kind: str, *, since: datetime | None = None) -> list[Mapping[str, Any]]:
-    """Return what all events of a kind say, or all since an instant, oldest first, those that wait for a number last.
+    """Return what all events of a kind say, oldest first, all that wait for their number last.
+
+    With `since`, of those that have one only what was since that instant.
 
     It is asked of the log itself, which is never behind; for kinds of which there are few, as it reads each body. Left
     out is what `documents` leaves out.

@@ -200,6 +200,11 @@ def test_an_auditor_reads_of_reviews_what_was_decided_in_their_period(house: Ins
     assert decisions(START - DAY, START + 3 * DAY) == [1]
     assert decisions(START - DAY, START + 2 * DAY) == [0], "it was decided after their period"
     assert decisions(START - DAY, START) == []
+    with house.system.db.begin() as session:
+        session.execute(sa.update(campaigns.models.review).values(closed_at=clock.now(), open=None))
+    with house.system.db.read() as session:
+        (then,) = campaigns.listed(session, auditor_of(START - DAY, START + 2 * DAY))
+    assert (then.closed_at, then.left) == (None, len(then.lines)), "all lines waited, as nobody knew what came"
 
 
 def test_the_matrix_of_an_auditor_is_that_of_the_end_of_their_period(house: Installation, clock: StillClock) -> None:

@@ -261,22 +261,35 @@ def test_a_hold_stands_whatever_was_written_over_its_event(house: Installation) 
         assert list(holds.troubles(session)) == [entry["event_id"]]
 
 
+def placed(house: Installation, case: str, name: str) -> str:
+    order = hold_on(case, Item(kind="subject", value=house.people[name].account))
+    with house.system.db.begin() as session:
+        return holds.place(session, order, ctx(house, "olga"), parts=house.system.retention)
+
+
+def released(house: Installation, hold_id: str) -> None:
+    with house.system.db.begin() as session:
+        asked = holds.ask_release(
+            session, hold_id, "the case is over", ctx(house, "olga"), approvals=house.system.approvals
+        )
+    agree(house, asked, "dora", "dirk")
+
+
 def test_the_release_of_a_hold_is_told_as_long_as_its_placing(house: Installation) -> None:
-    """Another hold keeps the month in which both were placed: that of the release stays as well."""
+    """Another hold keeps the month in which both were placed: that of the release stays, after a mend as well."""
     system, clock = house.system, house.system.clock
     assert isinstance(clock, StillClock)
-    placed = {}
-    for case, name in (("case-a", "amber_one"), ("case-b", "basil_two")):
-        order = hold_on(case, Item(kind="subject", value=house.people[name].account))
-        with system.db.begin() as session:
-            placed[case] = holds.place(session, order, ctx(house, "olga"), parts=system.retention)
+    first = placed(house, "case-a", "amber_one")
+    mended = placed(house, "case-c", "amber_one")
+    placed(house, "case-b", "basil_two")
     house.arrive()
     clock.move(timedelta(days=35))
     with system.db.begin() as session:
-        asked = holds.ask_release(
-            session, placed["case-a"], "the case is over", ctx(house, "olga"), approvals=system.approvals
-        )
-    agree(house, asked, "dora", "dirk")
+        session.execute(sa.delete(hold_item).where(hold_item.c.hold_id == mended))
+        session.execute(sa.delete(hold).where(hold.c.id == mended))
+    again = placed(house, "case-c", "amber_one")
+    for one in (first, again):
+        released(house, one)
     house.arrive()
     clock.move(timedelta(days=8 * 366))
     with system.db.read() as session:
@@ -284,4 +297,21 @@ def test_the_release_of_a_hold_is_told_as_long_as_its_placing(house: Installatio
         told = placing.told(session)
         kept = {one.month: told.told_in(one) for one in units}
     assert kept["2026-11"] == ["case-b"]
-    assert kept["2026-12"] == ["case-a"]
+    assert kept["2026-12"] == ["case-a", "case-c"]
+
+
+def test_a_release_of_another_case_that_ended_releases_nothing(house: Installation) -> None:
+    placed(house, "case-b", "basil_two")
+    released(house, placed(house, "case-a", "amber_one"))
+    house.arrive()
+    size = {"first": 1, "last": 10_000, "count": 1, "held": 0, "state": "gone", "run": "ret_x"}
+    with house.system.db.begin() as session:
+        entry = session.execute(sa.select(log.entry).where(log.entry.c.kind == LegalHoldReleased.kind)).mappings().one()
+        delete_for_good(session)
+        session.execute(sa.delete(log.body).where(log.body.c.sequence == entry["sequence"]))
+        month = {"class": entry["class"], "month": "2026-11", "begun_at": START, "ended_at": START}
+        session.execute(sa.insert(log.forgotten).values(**month, **size))
+        assert holds.troubles(session).keys() & {"case-b"} == set()
+        forged = sa.update(hold).where(hold.c.case == "case-b")
+        session.execute(forged.values(state="released", released_at=entry["at"]))
+        assert "case-b" in holds.troubles(session)

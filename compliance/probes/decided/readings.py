@@ -22,16 +22,19 @@ def kept(look: Look) -> tuple[int, list[Violation]]:
     """Count the readings, and find those that are gone although nobody let them be removed, or that were changed."""
     session, of, entry = look.session, models.observation, log.entry.c
     count = session.scalar(sa.select(sa.func.count()).select_from(log.entry).where(entry.kind == ProbeObserved.kind))
-    gone = session.execute(
-        sa.select(entry.event_id, entry.at)
+    query = (
+        sa.select(entry.event_id)
         .outerjoin(of, of.c.event_id == entry.event_id)
         .where(entry.kind == ProbeObserved.kind, of.c.id.is_(None))
         .order_by(entry.sequence.desc())
         .limit(_NAMED_MAX)
-    ).all()
-    # Who asks is told of retention only where something is missed: mostly nothing is.
+    )
+    gone = session.scalars(query).all()
+    # Who asks is told of retention only where something is missed.
     until = decided.ended_until(session).get(models.EVIDENCE) if gone else None
-    wrong = {row.event_id: "is told of a reading, and is gone" for row in gone if until is None or row.at >= until}
+    if until is not None:
+        gone = session.scalars(query.where(entry.at >= until)).all()
+    wrong = dict.fromkeys(gone, "is told of a reading, and is gone")
     look.deadline.check()
     newest = sa.select(of).order_by(of.c.ended_at.desc(), of.c.id.desc()).limit(COMPARED_MAX)
     rows = [dict(row) for row in session.execute(newest).mappings()]

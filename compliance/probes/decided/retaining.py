@@ -35,7 +35,9 @@ def holds(look: Look) -> tuple[int, list[Violation]]:
         if one.state != ACTIVE:
             over = told.released.get(one.case)
             is_told = over is not None and over.scope_hash == legal.scope_of(one)
-            if not is_told and not has_ended(look.session, LegalHoldReleased.kind, one.released_at):
+            # One that the log says stands was released by nothing that ended.
+            may_be = one.case not in told.standing and has_ended(look.session, LegalHoldReleased.kind, one.released_at)
+            if not is_told and not may_be:
                 says = "stands as released, and nobody is told to have agreed"
         elif (placed := told.standing.get(one.case)) is None:
             # One that the log says was released, or that it says nothing of, may stand by what ended lawfully alone.

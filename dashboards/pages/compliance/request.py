@@ -202,9 +202,9 @@ def _stores(found: Request, now: Standing) -> Part:
     told = [one for one in ordered if one.found or not one.searched]
     rows = [_line(one, now.classes, erases, certified.get((one.store, one.category))) for one in told]
     parts: list[Part] = [scrolling("Stores", table(heads, rows, caption="Stores"))] if rows else []
-    empties = sorted({one.store for one in items} - {one.store for one in told})
+    empties = sorted({f"{one.store} ({one.category})" for one in items if one not in told})
     if empties:
-        count = f"{counted_words(len(empties), 'store')} searched where nothing was found: "
+        count = f"{counted_words(len(empties), 'place')} searched where nothing was found: "
         parts.append(html.P([count, html.Span(", ".join(empties), className="dim")], className="body mt8"))
     searched = len({one.store for one in items if one.searched})
     return panel("Stores", *parts, sub=f"{searched} of {len({one.store for one in items})} searched")

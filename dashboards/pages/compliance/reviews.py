@@ -74,8 +74,8 @@ def _answer(running: Review | None, next_on: str, *, was_done: bool) -> Part:
             (f"{running.due_at:%d %b}", "the first lapse"),
         ]
     small = (
-        "Somebody else than the holder decides; after 183 days a role lapses. The last of its kind stays, and so does "
-        "the review, open until somebody decides."
+        "Somebody else than the holder decides; after 183 days a role lapses. The last of its kind stays "
+        "until somebody decides, at the latest in the next review."
     )
     return answer(said, small, cells)
 
