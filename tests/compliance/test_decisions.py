@@ -31,7 +31,7 @@ from compliance.privacy.models import (
     request_step,
     restriction,
 )
-from compliance.probes.decided import intervals, readings
+from compliance.probes.decided import begun, intervals, readings
 from compliance.registers import breach_decision, breach_handling, breaches, processing
 from compliance.registers.breaches import Assessment, Found
 from compliance.registers.models import activity_approval, breach, breach_notice, breach_step, selftest_run
@@ -227,19 +227,18 @@ def a_request_is_due_later(session: Session) -> None:
 
 
 def a_request_refused_beside_another(session: Session) -> None:
-    row = session.execute(sa.select(request).where(request.c.state == "executed")).mappings().one()
-    values = {"state": "refused", "linked_to": "req_x"}
-    session.execute(sa.update(request).where(request.c.id == row["id"]).values(values))
-    step = {"request_id": row["id"], "state": "refused", "at": START, "role": "you"}
-    session.execute(sa.insert(request_step).values(step))
+    ended_beside_another(session, request.c.state == "executed", "refused")
 
 
 def a_request_closed_beside_another(session: Session) -> None:
-    row = session.execute(sa.select(request).where(request.c.kind == "erasure")).mappings().one()
-    values = {"state": "closed", "linked_to": "req_x"}
-    session.execute(sa.update(request).where(request.c.id == row["id"]).values(values))
-    step = {"request_id": row["id"], "state": "closed", "at": START, "role": "you"}
-    session.execute(sa.insert(request_step).values(step))
+    ended_beside_another(session, request.c.kind == "erasure", "closed")
+
+
+def ended_beside_another(session: Session, which: sa.ColumnElement[bool], state: str) -> None:
+    """End a request with one that there is not, by a step without an event."""
+    (id_,) = session.scalars(sa.select(request.c.id).where(which))
+    session.execute(sa.update(request).where(request.c.id == id_).values(state=state, linked_to="req_x"))
+    session.execute(sa.insert(request_step).values(request_id=id_, state=state, at=START, role="you"))
 
 
 def a_receipt_is_gone(session: Session) -> None:
@@ -632,10 +631,11 @@ def test_a_reading_that_is_gone_or_was_changed_is_named(house: Installation) -> 
         rows = session.execute(sa.select(of).where(of.c.probe == "identity.two_factors").order_by(of.c.ended_at)).all()
         session.execute(sa.delete(of).where(of.c.id.in_([rows[0].id, rows[1].id])))
         session.execute(sa.insert(of).values({**rows[0]._mapping, "probe": "identity.dormant"}))
-        count, found = readings.kept(look_at(house, session))
-    assert count == 3
-    assert {(one.object_id, one.says) for one in found} == {
-        (rows[0].id, "does not lie as it was sealed"),
-        (rows[1].event_id, "is told of a reading, and is gone"),
+        look = look_at(house, session)
+        (count, changed), (_, gone) = readings.lying(look), begun.gone(look)
+    assert count == 2
+    assert {(one.component, one.object_id, one.says) for one in (*changed, *gone)} == {
+        ("readings", rows[0].id, "does not lie as it was sealed"),
+        ("readings", rows[1].event_id, "began as the log says, and is gone"),
     }
     assert said(house) == (State.FAIL, {"readings"})

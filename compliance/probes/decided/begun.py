@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from app.kernel.clock import parse_rfc3339
 from compliance.contracts.probes import Look, Violation
+from compliance.models import observation
 from compliance.privacy.models import (
     CONSENT_CLASS,
     REQUEST_CLASS,
@@ -32,7 +33,7 @@ from compliance.registers.models import BREACH, EVIDENCE, breach, breach_step, s
 from compliance.retention import decided
 from compliance.scans.models import scan
 from ingest import models as log
-from ingest.events.compliance import ScanImported, SelftestCompleted
+from ingest.events.compliance import ProbeObserved, ScanImported, SelftestCompleted
 from ingest.events.envelope import at_path
 from ingest.events.privacy import (
     BreachOpened,
@@ -92,6 +93,12 @@ _RESTING: Final = (
         component="nights",
         kinds=(SelftestCompleted.kind,),
         event_ids=sa.select(selftest_run.c.event_id),
+        class_=EVIDENCE,
+    ),
+    _Resting(
+        component="readings",
+        kinds=(ProbeObserved.kind,),
+        event_ids=sa.select(observation.c.event_id),
         class_=EVIDENCE,
     ),
 )

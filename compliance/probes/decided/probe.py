@@ -32,7 +32,7 @@ _PARTS: Final[Mapping[str, Part]] = {
     "nights": registers.nights,
     "beginnings": begun.gone,
     "intervals": intervals.written,
-    "readings": readings.kept,
+    "readings": readings.lying,
 }
 
 
