@@ -56,13 +56,12 @@ def demand(session: Session, policy: Policy) -> None:
         raise PeriodNotAgreed(f"Version {policy.version} of {policy.class_} {says}. Nothing is removed by it.")
 
 
-def is_told(session: Session, policy: Policy) -> bool:
+def is_told(policy: Policy, told: Told) -> bool:
     """Tell whether the log still says that a period binds.
 
     Of one whose approval ended with its month, or after which another ended that may have been of it, and of one that
     was shipped once such an approval may have been of it, it does not: then people decide on each run, until the period
     is agreed to again.
     """
-    told = agreed.told(session)
     newest = told.newest.get(policy.document)
     return told.is_last_word(newest) if newest is not None else policy.is_shipped and not told.silent

@@ -100,10 +100,11 @@ def _stale(session: Session, run: Run) -> tuple[Ending, str] | None:
     policy = policies.in_force(session).get(run.class_)
     if policy is None or policy.hash != run.policy_hash:
         return Ending.POLICY_CHANGED, "another version is in force"
-    says = binding.trouble(session, policy, agreed.told(session))
+    told = agreed.told(session)
+    says = binding.trouble(session, policy, told)
     if says is not None:
         return Ending.PERIOD_NOT_AGREED, f"version {policy.version} {says}"
-    if not decided.is_approved(session, run, by_people=not binding.is_told(session, policy)):
+    if not decided.is_approved(session, run, by_people=not binding.is_told(policy, told)):
         return Ending.NOT_DECIDED, "the log knows of nobody who approved this run"
     leaves = [leaf for batch in _all(session, run) for leaf in batch["leaves"]]
     if plans.root_of(leaves) != run.root:

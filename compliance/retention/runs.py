@@ -16,7 +16,7 @@ from app.kernel.access import PRIVACY_REQUEST_READ, PRIVACY_RUN_APPROVE, PRIVACY
 from app.kernel.approvals import ApprovalKind, Approvals, Payload, State
 from app.kernel.context import Context
 from app.kernel.errors import Conflict, NotFound
-from compliance.retention import binding, models, policies
+from compliance.retention import agreed, binding, models, policies
 from compliance.retention import plan as plans
 from compliance.retention.parts import Retention
 from compliance.retention.plan import Plan
@@ -392,7 +392,7 @@ def _asks(session: Session, made: Plan, at: datetime, parts: Retention) -> list[
     ).all()
     if not any(row.policy_hash == policy.hash for row in done):
         reasons.append(f"it is the first run of version {policy.version}, which keeps {policy.keep.in_words()}")
-    if not binding.is_told(session, policy):
+    if not binding.is_told(policy, agreed.told(session)):
         reasons.append("the log says no more who agreed to its period; agree to it again, and no run asks for this")
     since = at - timedelta(days=parts.settings.median_days)
     lately = [row.total for row in done if row.certified_at >= since]
