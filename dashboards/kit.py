@@ -287,6 +287,11 @@ def updated(at: datetime) -> Part:
     return html.Span(["updated ", clock_time(at), " UTC"], className="updated")
 
 
+def as_of_page(now: datetime, past: datetime | None) -> Part:
+    """Return when the page was drawn, or of which instant of the past it tells."""
+    return updated(now) if past is None else tag(f"as of {past:%d %b %Y %H:%M} UTC")
+
+
 def empty(says: str, why: str, *acts: Part) -> Part:
     """Return what stands where nothing is: what would be here, why not, and one act."""
     return html.Div([html.P(says, className="strong"), html.P(why, className="dim"), *acts], className="body empty")

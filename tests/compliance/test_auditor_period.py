@@ -224,6 +224,22 @@ def test_the_matrix_of_an_auditor_is_that_of_the_end_of_their_period(house: Inst
     assert "Not then." in drawn
 
 
+def test_the_tasks_of_an_auditor_press_as_they_did_at_the_end_of_their_period(
+    house: Installation, clock: StillClock
+) -> None:
+    written(house)
+    clock.move(20 * DAY)
+    selma = Room(installation=house).desk("selma", roles.AUDITOR)
+    period = {"period_from": START - DAY, "period_until": START + 3 * DAY}
+    with house.system.db.begin() as session:
+        session.execute(sa.update(role_grant).where(role_grant.c.account_id == selma.person.account).values(**period))
+        session.execute(sa.update(attestations.models.attestation).values(expires_at=START + 40 * DAY))
+    drawn = selma.draw("/console/compliance/tasks")
+    assert "as of 05 Nov 2026 08:59 UTC" in drawn
+    assert SIGNED in drawn
+    assert SIGNED not in selma.draw("/console/compliance/tasks", "?how=soon"), "37 days were left then"
+
+
 def test_the_pages_of_an_auditor_say_nothing_of_what_came_after(house: Installation, clock: StillClock) -> None:
     room = Room(installation=house)
     selma, dan = room.desk("selma", roles.AUDITOR), room.desk("dan", roles.DPO)

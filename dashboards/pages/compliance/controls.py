@@ -22,7 +22,7 @@ from compliance.engine.standing import Standing
 from compliance.states import State
 from dashboards import controls, days, guard
 from dashboards.days import DayInvalid
-from dashboards.kit import Part, age, choices, counted_words, mark, page, scrolling, tag, updated
+from dashboards.kit import Part, age, as_of_page, choices, counted_words, mark, page, scrolling
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
 from dashboards.pages.compliance import evidence
@@ -111,7 +111,7 @@ def _when(view: View, at: datetime | None, refused: DayInvalid | None) -> Part:
     """Return of when the list is, and that the day which was asked for is none."""
     if refused is not None:
         return mark("No such day yet: this is now.", "cross", "bad")
-    return updated(view.now) if at is None else tag(f"as of {at:%d %b %Y %H:%M} UTC")
+    return as_of_page(view.now, at)
 
 
 def _rows(session: Session, view: View, at: datetime | None) -> list[_Row]:

@@ -18,6 +18,7 @@ from dashboards import controls
 from dashboards.kit import (
     age,
     answer,
+    as_of_page,
     counted_words,
     due,
     empty,
@@ -28,8 +29,6 @@ from dashboards.kit import (
     scrolling,
     short,
     table,
-    tag,
-    updated,
 )
 from dashboards.page import COMPLIANCE, Page, View
 from ingest.events.compliance import ControlChanged
@@ -70,7 +69,7 @@ def layout(view: View) -> Any:  # a Dash component
         ],
         className="cols",
     )
-    when = tag(f"as of {found.at:%d %b %Y %H:%M} UTC") if found.is_past else updated(view.now)
+    when = as_of_page(view.now, found.at if found.is_past else None)
     return page("Posture", "Would we pass today?", _answer(found), body, right=when, live=not found.is_past)
 
 

@@ -17,9 +17,9 @@ from app.kernel.access import (
 )
 from compliance.attest import todo
 from compliance.attest.todo import How, Task, What
-from compliance.engine import standing
+from compliance.engine import history, past, standing
 from dashboards import controls
-from dashboards.kit import Part, answer, choices, counted_words, mark, ok, page, panel, scrolling, table, updated
+from dashboards.kit import Part, answer, as_of_page, choices, counted_words, mark, ok, page, panel, scrolling, table
 from dashboards.page import COMPLIANCE, Page, View
 from dashboards.pages.compliance import recipients, tasks_forms, tasks_stuck
 
@@ -34,10 +34,15 @@ LOOKS: Final[Mapping[How, tuple[str, str]]] = {
 
 def layout(view: View) -> Any:  # a Dash component
     """Return what presses, and above it the form that is asked for."""
-    sources, viewer = view.sources, view.sources.viewer()
+    sources, viewer, parts = view.sources, view.sources.viewer(), view.sources.controls.parts
+    # An auditor whose period is over sees its end.
+    over = history.before_now(viewer, view.now)
     with sources.read() as session:
-        standings = standing.all_of(session, view.now, sources.controls.parts)
-        found = todo.tasks(session, viewer, view.now, standings, desk=sources.desk)
+        if over is None:
+            standings = standing.all_of(session, view.now, parts)
+        else:
+            standings = past.all_of(session, viewer, over, parts.catalogue)
+        found = todo.tasks(session, viewer, over or view.now, standings, desk=sources.desk)
         form = tasks_forms.opened(view, session)
         notices = recipients.waiting(view, session)
         stuck = tasks_stuck.waiting(view, session)
@@ -53,7 +58,7 @@ def layout(view: View) -> Any:  # a Dash component
         *recipients.of_tasks(view, notices),
         html.Div(_filters(view, counts), className="chips"),
         _list(view, shown),
-        right=updated(view.now),
+        right=as_of_page(view.now, over),
     )
 
 
