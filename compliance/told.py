@@ -6,8 +6,8 @@ alone, and for nothing that is still to be carried out.
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from operator import itemgetter
@@ -16,6 +16,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.kernel.clock import parse_rfc3339
 from ingest import models
 from ingest.events.envelope import at_path
 from ingest.log import forgotten, read
@@ -31,7 +32,8 @@ _ABOUT: Final = timedelta(seconds=1)
 class Stands:
     """What has to be said of a row that rests on an event: of which kind it is, and what it says, by path.
 
-    `at` is when the row says that it happened. Without it the event has to speak still.
+    `at` is when the row says that it happened, which is about when its event was. Without it the event has to speak
+    still, and may be of any time.
     """
 
     kind: str
@@ -55,7 +57,17 @@ def ended(session: Session, event_ids: Collection[str]) -> Mapping[str, Entry]:
 
 def fits(entry: Entry | None, kind: str, at: datetime | None) -> bool:
     """Tell whether an event that ended was of a kind, and of about the instant a row names."""
-    return entry is not None and entry.kind == kind and at is not None and abs(entry.at - at) <= _ABOUT
+    return entry is not None and entry.kind == kind and at is not None and is_about(entry.at, at)
+
+
+def is_about(one: datetime, other: datetime) -> bool:
+    """Tell whether the instant of an event is that of a row which rests on it."""
+    return abs(one - other) <= _ABOUT
+
+
+def instant(said: Mapping[str, Any]) -> datetime:
+    """Return when an event was, as it says."""
+    return parse_rfc3339(str(said["@timestamp"]))
 
 
 def told(session: Session, rows: Mapping[str, tuple[str | None, Stands]]) -> frozenset[str]:
@@ -96,34 +108,40 @@ def vouched(
     For rows that name no event: `rows` are (what they stand for, when) by key, and `says` reads an event as such. One
     of which an event of that instant says nothing any more is vouched for, too, each such event of one row.
     """
-    counted, found = Counter(map(says, read.documents_of(session, kind)) if rows else ()), set[str]()
-    left: dict[str, datetime] = {}
+    spoken = defaultdict[Hashable, list[datetime]](list)
+    for said in read.documents_of(session, kind) if rows else ():
+        spoken[says(said)].append(instant(said))
+    stand = defaultdict[Hashable, dict[str, datetime]](dict)
     for key, (what, at) in rows.items():
-        if counted[what] > 0:
-            counted[what] -= 1
-            found.add(key)
-        elif at is not None:
-            left[key] = at
-    silent = _ended_near(session, kind, left.values())
-    for key, at in sorted(left.items(), key=itemgetter(1)):
-        while silent and silent[0] < at - _ABOUT:
-            silent.popleft()
-        if silent and silent[0] <= at + _ABOUT:
-            silent.popleft()
+        if at is not None:
+            stand[what][key] = at
+    found = {key for what, whose in stand.items() for key in _paired(spoken[what], whose)}
+    left = {key: at for whose in stand.values() for key, at in whose.items() if key not in found}
+    return frozenset(found | _paired(_ended_near(session, kind, left.values()), left))
+
+
+def _paired(events: Collection[datetime], rows: Mapping[str, datetime]) -> frozenset[str]:
+    """Return the keys of the rows of whose instant there is an event, each event of one row."""
+    waiting, found = deque(sorted(events)), set[str]()
+    for key, at in sorted(rows.items(), key=itemgetter(1)):
+        while waiting and waiting[0] < at - _ABOUT:
+            waiting.popleft()
+        if waiting and waiting[0] <= at + _ABOUT:
+            waiting.popleft()
             found.add(key)
     return frozenset(found)
 
 
-def _ended_near(session: Session, kind: str, instants: Collection[datetime]) -> deque[datetime]:
-    """Return when those events of a kind were, oldest first, that say nothing any more and lie about some instants."""
+def _ended_near(session: Session, kind: str, instants: Collection[datetime]) -> Sequence[datetime]:
+    """Return when those events of a kind were that say nothing any more and lie about some instants."""
     if not instants:
-        return deque()
+        return ()
     of = models.entry.c
     query = sa.select(of.event_id).where(of.kind == kind, of.at.between(min(instants) - _ABOUT, max(instants) + _ABOUT))
-    return deque(sorted(entry.at for entry in ended(session, list(session.scalars(query))).values()))
+    return [entry.at for entry in ended(session, list(session.scalars(query))).values()]
 
 
 def _says(document: Mapping[str, Any], stands: Stands) -> bool:
-    return at_path(document, "event.action") == stands.kind and all(
-        at_path(document, path) == value for path, value in stands.says.items()
-    )
+    is_then = stands.at is None or is_about(instant(document), stands.at)
+    is_of_kind = is_then and at_path(document, "event.action") == stands.kind
+    return is_of_kind and all(at_path(document, path) == value for path, value in stands.says.items())

@@ -172,7 +172,7 @@ def begin_objection(session: Session, found: Request, ctx: Context, *, parts: Pr
         "at": ctx.at,
     }
     session.execute(sa.insert(objection).values(**values))
-    recorded = ObjectionRecorded(purpose=purpose.id, channel=found.channel, about=(found.subject,))
+    recorded = ObjectionRecorded(purpose=purpose.id, channel=found.channel, request=found.id, about=(found.subject,))
     outbox.record(session, recorded, ctx)
     moving.move(session, found, State.IN_REVIEW, ctx, note="the use stops until this is decided")
 
@@ -192,7 +192,7 @@ def decide_objection(
     done = session.execute(row.values(decision=decision, grounds=outcome, decided_at=ctx.at))
     if done.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
         raise WrongState
-    event = ObjectionDecided(purpose=str(found.purpose), decision=decision, about=(found.subject,))
+    event = ObjectionDecided(purpose=str(found.purpose), decision=decision, request=found.id, about=(found.subject,))
     outbox.record(session, event, ctx)
     if decision == UPHELD:
         outcome = f"The use has ended. {outcome}"
@@ -210,7 +210,9 @@ def refuse_objection(session: Session, found: Request, grounds: str, ctx: Contex
     row = sa.update(objection).where(objection.c.request_id == found.id, objection.c.decision.is_(None))
     done = session.execute(row.values(decision=COMPELLING, grounds=grounds, decided_at=ctx.at))
     if done.rowcount:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
-        event = ObjectionDecided(purpose=str(found.purpose), decision=COMPELLING, about=(found.subject,))
+        event = ObjectionDecided(
+            purpose=str(found.purpose), decision=COMPELLING, request=found.id, about=(found.subject,)
+        )
         outbox.record(session, event, ctx)
 
 

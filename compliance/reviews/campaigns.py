@@ -96,6 +96,11 @@ class Line:
         return self.decision in _WAITS and self.closed_at is None
 
     @property
+    def named(self) -> str:
+        """Its grant, by whose register it stands in and its reference there."""
+        return f"{self.source} {self.grant_ref}"
+
+    @property
     def lapses_at(self) -> datetime:
         """When it ends where nobody decides."""
         return max(self.since + LAPSES, self.opened_at + TIME)
@@ -330,7 +335,14 @@ def _write(session: Session, line: Line, decision: Decision, reason: str, ctx: C
         otherwise=LineDecided,
     )
     if decision is not Decision.GONE:
-        event = AccessRecertified(target=line.holder, decision=decision.value, why=reason, about=(line.holder,))
+        event = AccessRecertified(
+            target=line.holder,
+            decision=decision.value,
+            review=line.review_id,
+            grant=line.named,
+            why=reason,
+            about=(line.holder,),
+        )
         outbox.record(session, event, ctx)
 
 

@@ -86,11 +86,13 @@ class RoleRevoked(AdminEvent):
 class AccessRecertified(AdminEvent):
     """A grant was looked at in a review of access: kept, removed, lapsed, or left as nobody else holds it.
 
-    Why is sealed.
+    The grant is named by whose register it stands in, and its reference there. Why is sealed.
     """
 
     kind: ClassVar[str] = "admin.access.recertified"
     decision: str = ecs("onepay.admin.decision")
+    review: str | None = ecs("onepay.compliance.review", default=None)
+    grant: str | None = ecs("onepay.admin.grant", default=None)
     why: str | None = sealed("why", about="free_text")
 
 

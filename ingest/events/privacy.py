@@ -46,6 +46,7 @@ class ObjectionRecorded(ConsentEvent):
     """A person objected to a purpose: it stops until that is decided."""
 
     kind: ClassVar[str] = "privacy.objection.recorded"
+    request: str | None = ecs("onepay.request.id", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,7 @@ class ObjectionDecided(ConsentEvent):
 
     kind: ClassVar[str] = "privacy.objection.decided"
     decision: str = ecs("onepay.privacy.decision")
+    request: str | None = ecs("onepay.request.id", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

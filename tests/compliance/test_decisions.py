@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import sqlalchemy as sa
@@ -39,6 +39,7 @@ from compliance.retention import decided as retained
 from compliance.retention import holds, policies
 from compliance.retention.holds import Item
 from compliance.retention.models import hold, hold_item, policy
+from compliance.reviews import campaigns
 from compliance.reviews.models import line
 from compliance.scans import register
 from compliance.scans.models import finding, scan
@@ -163,6 +164,12 @@ def happened(house: Installation) -> None:
     people.work()
     with system.db.begin() as session:
         moving.withdraw(session, taken_back, people.me(amber), parts=people.parts)
+    with system.db.begin() as session:
+        made = campaigns.open_by_hand(session, ctx(house, "olga"), sources=system.reviews)
+        one = next(each for each in made.lines if each.holder == house.people["dora"].account)
+        ref = (one.review_id, one.source, one.grant_ref)
+        keep = campaigns.Decision.KEEP
+        campaigns.decide(session, ref, keep, "They need it", ctx(house, "olga"), sources=system.reviews)
     night = system.job_context("privacy.selftest", system.clock.now())
     selftest.run(system.db, night, parts=people.parts, gate=system.compliance.gate, shreds=system.shredding)
 
@@ -447,9 +454,45 @@ class Undone(Exception):
     """Nothing of this stays."""
 
 
+def of_another_day(*columns: sa.Column[Any]) -> Callable[[Session], None]:
+    """Let rows say that what they tell of happened three days earlier."""
+
+    def forge(session: Session) -> None:
+        for column in columns:
+            table = column.table
+            assert isinstance(table, sa.Table)
+            for at in session.scalars(sa.select(column).where(column.is_not(None)).distinct()).all():
+                session.execute(sa.update(table).where(column == at).values({column.name: at - timedelta(days=3)}))
+
+    return forge
+
+
+def an_answer_before_its_day(session: Session) -> None:
+    (id_,) = session.scalars(sa.select(request.c.id).where(request.c.state == "executed"))
+    early, of = START - timedelta(days=3), request_step.c
+    session.execute(sa.update(request).where(request.c.id == id_).values(answered_at=early))
+    session.execute(sa.update(request_step).where(of.request_id == id_, of.state == "executed").values(at=early))
+
+
+def a_review_of_another_grant(session: Session) -> None:
+    """Say of another grant of the same holder what was decided about one."""
+    kept = session.execute(sa.select(line).where(line.c.decision.is_not(None))).mappings().one()
+    session.execute(sa.insert(line).values({**kept, "grant_ref": "rol_x"}))
+    session.execute(sa.update(line).where(line.c.grant_ref == kept["grant_ref"]).values(decision=None, decided_at=None))
+
+
 @pytest.mark.parametrize(
     ("forge", "component"),
     [
+        pytest.param(of_another_day(attestation.c.signed_at), "papers", id="a_paper_signed_earlier"),
+        pytest.param(of_another_day(selftest_run.c.ended_at), "nights", id="a_night_of_another_day"),
+        pytest.param(of_another_day(restriction.c.lifted_at), "restrictions", id="a_restriction_lifted_earlier"),
+        pytest.param(of_another_day(breach.c.decided_at), "breaches", id="a_breach_decided_earlier"),
+        pytest.param(of_another_day(finding.c.fixed_at), "scans", id="a_finding_mended_earlier"),
+        pytest.param(of_another_day(line.c.decided_at), "reviews", id="a_review_of_another_day"),
+        pytest.param(of_another_day(scan.c.entered_at), "scans", id="a_scan_entered_earlier"),
+        (an_answer_before_its_day, "requests"),
+        (a_review_of_another_grant, "reviews"),
         (a_baseline_nobody_approved, "papers"),
         (a_register_nobody_approved, "papers"),
         (a_paper_is_back, "papers"),

@@ -27,7 +27,6 @@ from compliance.privacy.models import (
     request_step,
     restriction,
 )
-from compliance.privacy.request import Kind
 from compliance.probes.decided.registers import SCAN
 from compliance.registers.models import BREACH, EVIDENCE, breach, breach_step, selftest_run
 from compliance.retention import decided
@@ -164,19 +163,20 @@ def _restrictions(session: Session) -> tuple[int, list[_Missed]]:
 
 def _objections(session: Session) -> tuple[int, list[_Missed]]:
     """An objection has a row until its person takes it back, which ends its request."""
-    there = {(row.subject, row.purpose) for row in session.execute(sa.select(objection.c.subject, objection.c.purpose))}
+    of = objection.c
+    there = {(row.request_id, row.purpose) for row in session.execute(sa.select(of.request_id, of.purpose))}
     said = read.documents_of(session, ObjectionRecorded.kind)
-    taken_back = {
-        _subject(one): _at(one)
-        for one in (read.documents_of(session, RequestStopped.kind) if said else ())
-        if at_path(one, "onepay.request.right") == Kind.OBJECTION.value
-    }
+    stopped = read.documents_of(session, RequestStopped.kind) if said else ()
+    taken_back = {_request(one) for one in stopped}
     return len(said), [
         _Missed(component="objections", object_id=_id(one), at=_at(one), class_=REQUEST_CLASS)
         for one in said
-        if (_subject(one), at_path(one, "onepay.consent.purpose")) not in there
-        and not (_subject(one) in taken_back and taken_back[_subject(one)] >= _at(one))
+        if (_request(one), at_path(one, "onepay.consent.purpose")) not in there and _request(one) not in taken_back
     ]
+
+
+def _request(said: Any) -> object:  # the document of an event
+    return at_path(said, "onepay.request.id")
 
 
 def _subject(said: Any) -> object:  # the document of an event

@@ -70,7 +70,7 @@ def wordings(look: Look) -> tuple[int, list[Violation]]:
 def objections(look: Look) -> tuple[int, list[Violation]]:
     """Count the objections that were decided, and find those of which no event says so."""
     rows = look.session.execute(sa.select(objection).where(objection.c.decision.is_not(None))).all()
-    stand = {row.id: ((row.subject, row.purpose, row.decision), row.decided_at) for row in rows}
+    stand = {row.id: ((row.request_id, row.subject, row.purpose, row.decision), row.decided_at) for row in rows}
     told = vouched(look.session, ObjectionDecided.kind, stand, says=_decision)
     says = "stands as decided, and no event says so"
     wrong = sorted(stand.keys() - told)
@@ -79,4 +79,5 @@ def objections(look: Look) -> tuple[int, list[Violation]]:
 
 def _decision(said: Mapping[str, Any]) -> tuple[object, ...]:
     (subject,) = at_path(said, "onepay.subject.id") or (None,)
-    return subject, at_path(said, "onepay.consent.purpose"), at_path(said, "onepay.privacy.decision")
+    paths = ("onepay.consent.purpose", "onepay.privacy.decision")
+    return at_path(said, "onepay.request.id"), subject, *(at_path(said, path) for path in paths)

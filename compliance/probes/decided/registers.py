@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ from compliance.reviews.campaigns import Decision
 from compliance.reviews.models import line
 from compliance.scans import register
 from compliance.scans.models import finding
-from compliance.told import SHA256, Stands, has_ended, told, vouched
+from compliance.told import SHA256, Stands, has_ended, instant, is_about, told, vouched
 from ingest.events.admin import AccessRecertified
 from ingest.events.compliance import FindingMended, ScanImported, SelftestCompleted
 from ingest.events.envelope import at_path
@@ -33,7 +34,7 @@ def breaches(look: Look) -> tuple[int, list[Violation]]:
     """Count the breaches, and find decisions nobody made, and notices that were not sent in these words."""
     rows = look.session.execute(sa.select(breach).order_by(breach.c.id)).all()
     decided = {
-        str(at_path(said, BREACH)): str(at_path(said, DECISION))
+        str(at_path(said, BREACH)): (str(at_path(said, DECISION)), instant(said))
         for said in (read.documents_of(look.session, BreachAssessed.kind) if rows else ())
         if at_path(said, DECISION) in (NOTIFY, KEEP)
     }
@@ -46,7 +47,8 @@ def breaches(look: Look) -> tuple[int, list[Violation]]:
     wrong |= {
         row.id: "stands as decided, and nobody is told to have decided so"
         for row in rows
-        if row.decision != decided.get(row.id) and not has_ended(look.session, BreachAssessed.kind, row.decided_at)
+        if not _is_decided(row, decided.get(row.id))
+        and not has_ended(look.session, BreachAssessed.kind, row.decided_at)
     }
     left_out = _letters_left_out(look)
     for row in rows:
@@ -59,6 +61,14 @@ def breaches(look: Look) -> tuple[int, list[Violation]]:
     for key in sorted(stand.keys() - told(look.session, stand)):
         wrong.setdefault(sent[key].breach_id, "has a notice that no event says was sent")
     return len(rows), [Violation(component="breaches", object_id=id, says=says) for id, says in wrong.items()]
+
+
+def _is_decided(row: Any, told: tuple[str, datetime] | None) -> bool:  # a row of `breach`
+    """Tell whether a breach stands as decided as it was told, and when."""
+    if row.decision is None or row.decided_at is None or told is None:
+        return row.decision is row.decided_at is told is None
+    decision, at = told
+    return row.decision == decision and is_about(at, row.decided_at)
 
 
 def _due_as_told(look: Look) -> Mapping[str, str]:
@@ -143,7 +153,11 @@ def recertified(look: Look) -> tuple[int, list[Violation]]:
     decided = sa.and_(of.decision.is_not(None), of.decision != Decision.GONE.value)
     rows = look.session.execute(sa.select(line).where(decided).order_by(of.decided_at, of.grant_ref)).all()
     stand = {
-        f"{one.review_id} {one.source} {one.grant_ref}": ((one.holder, one.decision), one.decided_at) for one in rows
+        f"{one.review_id} {one.source} {one.grant_ref}": (
+            (one.holder, one.decision, one.review_id, f"{one.source} {one.grant_ref}"),
+            one.decided_at,
+        )
+        for one in rows
     }
     known = vouched(look.session, AccessRecertified.kind, stand, says=_recertified)
     says = "stands as decided, and no event says so"
@@ -151,5 +165,6 @@ def recertified(look: Look) -> tuple[int, list[Violation]]:
     return len(rows), [Violation(component="reviews", object_id=one, says=says) for one in wrong]
 
 
-def _recertified(said: Mapping[str, Any]) -> tuple[object, object]:
-    return at_path(said, "user.target.id"), at_path(said, "onepay.admin.decision")
+def _recertified(said: Mapping[str, Any]) -> tuple[object, ...]:
+    paths = ("user.target.id", "onepay.admin.decision", "onepay.compliance.review", "onepay.admin.grant")
+    return tuple(at_path(said, path) for path in paths)

@@ -16,7 +16,7 @@ from compliance.privacy.erasure import decided
 from compliance.privacy.models import REQUEST_CLASS, request, request_step, restriction
 from compliance.privacy.request import BEGUN, FOLLOWING, JOURNAL, Kind, State
 from compliance.retention import decided as retention
-from compliance.told import ended, fits, vouched
+from compliance.told import ended, fits, instant, is_about, vouched
 from ingest.events.envelope import at_path
 from ingest.events.privacy import RequestCompleted, RequestRefused, RequestStopped, SubjectReleased
 from ingest.log import read
@@ -68,6 +68,8 @@ def _wrong(
     if not steps or steps[-1].state != row.state:
         return "stands where none of its steps brought it"
     told = [said[step.event_id] for step in steps if step.event_id in said]
+    if not all(is_about(instant(said[step.event_id]), step.at) for step in steps if step.event_id in said):
+        return "has a step of another day than its event"
     about = {(at_path(one, "onepay.request.id"), tuple(at_path(one, "onepay.subject.id") or ())) for one in told}
     if about - {(row.id, (row.subject,))}:
         return "rests on an event about another request or another person"
