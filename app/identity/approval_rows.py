@@ -26,9 +26,12 @@ _ABOUT: Final = timedelta(seconds=1)
 """So far may the instant of a vote and that of its event lie apart."""
 
 
-def sealed(payload: Payload, approval_id: str, subject: str | None, *, parts: Identity) -> bytes:
-    """Return a payload as its row keeps it: under the key of the person it is about, else under ours."""
-    text, place = canonical.encode(dict(payload)).decode(), _place(approval_id)
+def sealed(payload: Payload, approval_id: str, requester: str | None, subject: str | None, *, parts: Identity) -> bytes:
+    """Return a payload as its row keeps it: under the key of the person it is about, else under ours.
+
+    It is bound to who asked: a row that names somebody else opens no more, so nobody decides about what they asked for.
+    """
+    text, place = canonical.encode(dict(payload)).decode(), _place(approval_id, requester)
     assert len(text) <= PAYLOAD_BYTES_MAX, "a payload names what is done; what is large lies elsewhere, by its hash"
     if subject is not None:
         return parts.subject_keys.seal_value(text, subject, ACCOUNT_CLASS, place)
@@ -40,7 +43,7 @@ def opened(row: Any, *, parts: Identity) -> Payload:  # a row of `approval`
 
     Raises `SubjectErased` where it went with the person it is about.
     """
-    place = _place(row.id)
+    place = _place(row.id, row.requested_by)
     try:
         if row.subject_id is not None:
             text = parts.subject_keys.open_value(row.payload_ct, row.subject_id, ACCOUNT_CLASS, place)
@@ -130,8 +133,8 @@ def _standing(row: Any, votes: Sequence[Any]) -> Standing:
     )
 
 
-def _place(approval_id: str) -> str:
-    return f"app_approval.payload_ct.{approval_id}"
+def _place(approval_id: str, requester: str | None) -> str:
+    return f"app_approval.payload_ct.{approval_id}.{requester or ''}"
 
 
 def _key(parts: Identity) -> crypto.Secret:

@@ -173,7 +173,7 @@ class ApprovalBook:
         row = {
             "id": approval_id,
             "kind": kind,
-            "payload_ct": rows.sealed(payload, approval_id, subject, parts=self._parts),
+            "payload_ct": rows.sealed(payload, approval_id, ctx.actor.own_id, subject, parts=self._parts),
             "subject_id": subject,
             "digest": digest,
             "object_id": object_id,

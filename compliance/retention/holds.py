@@ -181,18 +181,23 @@ def ask_release(session: Session, hold_id: str, reason: str, ctx: Context, *, ap
     if found.state != ACTIVE:
         raise HoldOver
     approval = approvals.ask(
-        session, APPROVAL, _payload(found), ctx, object_id=hold_id, reason=words.reason(reason, longest=TEXT_MAX)
+        session,
+        APPROVAL,
+        _payload(session, found),
+        ctx,
+        object_id=hold_id,
+        reason=words.reason(reason, longest=TEXT_MAX),
     )
     session.execute(sa.update(models.hold).where(models.hold.c.id == hold_id).values(approval_id=approval))
     return approval
 
 
 def kind(approvals: Approvals) -> ApprovalKind:
-    """Return what two people decide about a release; whoever placed the hold is none of them."""
+    """Return what two people decide about a release; whoever placed the hold, at first or anew, is none of them."""
 
     def run(session: Session, payload: Payload, id: str, ctx: Context) -> str:
         found = by_id(session, str(payload["hold"]))
-        approvals.take(session, id, APPROVAL, _payload(found), ctx)
+        approvals.take(session, id, APPROVAL, _payload(session, found), ctx)
         _demand_as_placed(found.case, troubles(session))
         table = models.hold
         done = session.execute(
@@ -218,7 +223,7 @@ def kind(approvals: Approvals) -> ApprovalKind:
         run=run,
         quorum=2,
         ttl=timedelta(hours=72),
-        excluded=lambda payload: frozenset({payload["placed_by"]} - {""}),
+        excluded=lambda payload: frozenset(payload["placed_by"]),
     )
 
 
@@ -382,12 +387,14 @@ def _demand_there(session: Session, items: Sequence[Item], parts: Retention) -> 
             raise HoldsNothing(f"The log has no event {item.value.partition(':')[0]} yet.", param="items")
 
 
-def _payload(found: Hold) -> dict[str, Any]:
+def _payload(session: Session, found: Hold) -> dict[str, Any]:
+    placed = placing.told(session).standing.get(found.case)
+    placers = {found.placed_by} - {None} | (placed.placers if placed is not None else frozenset())
     return {
         "hold": found.id,
         "case": found.case,
         "authority": found.authority,
-        "placed_by": found.placed_by or "",
+        "placed_by": sorted(placers),
         "items": [f"{item.kind} {item.value}" for item in found.items],
     }
 

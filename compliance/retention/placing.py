@@ -18,11 +18,13 @@ from ingest.log.read import Said
 class Placed:
     """A hold as its event says it: what it keeps by its hash, who placed it, and the day of its review if told.
 
-    One that waits for its number has no sequence yet.
+    `placers` are all who placed it since it was released last, as one that is mended is placed again. One that waits
+    for its number has no sequence yet.
     """
 
     scope_hash: str
     by: str | None
+    placers: frozenset[str]
     review_on: str | None
     class_: str
     sequence: int | None
@@ -79,8 +81,8 @@ def told(session: Session) -> Told:
             continue
         case = str(at_path(one.document, "onepay.hold.case"))
         scope_hash = str(at_path(one.document, "onepay.hold.scope_hash"))
+        before = standing.pop(case, None)
         if one.kind == LegalHoldReleased.kind:
-            standing.pop(case, None)
             released[case] = Released(
                 scope_hash=scope_hash,
                 class_=one.class_,
@@ -90,9 +92,11 @@ def told(session: Session) -> Told:
         else:
             released.pop(case, None)
             placings.setdefault(case, []).append(one.sequence)
+            by = at_path(one.document, "user.id")
             standing[case] = Placed(
                 scope_hash=scope_hash,
-                by=at_path(one.document, "user.id"),
+                by=by,
+                placers=frozenset({by} - {None}) | (before.placers if before is not None else frozenset()),
                 review_on=at_path(one.document, "onepay.hold.review_on"),
                 class_=one.class_,
                 sequence=one.sequence,

@@ -15,6 +15,7 @@ from app.identity import roles
 from app.identity.models import role_grant
 from app.kernel.clock import StillClock
 from app.kernel.db import delete_for_good
+from app.kernel.errors import SamePerson
 from compliance.retention import holds, jobs, placing, runs
 from compliance.retention.holds import CaseTaken, HoldNotAsPlaced, Item
 from compliance.retention.models import hold, hold_item
@@ -273,6 +274,22 @@ def released(house: Installation, hold_id: str) -> None:
             session, hold_id, "the case is over", ctx(house, "olga"), approvals=house.system.approvals
         )
     agree(house, asked, "dora", "dirk")
+
+
+def test_who_placed_a_hold_releases_it_neither_after_somebody_placed_it_anew(house: Installation) -> None:
+    placed(house, "case-c", "amber_one")
+    with house.system.db.begin() as session:
+        gone(session)
+    order = hold_on("case-c", Item(kind="subject", value=house.people["amber_one"].account))
+    with house.system.db.begin() as session:
+        again = holds.place(session, order, ctx(house, "dora"), parts=house.system.retention)
+    with house.system.db.begin() as session:
+        asked = holds.ask_release(
+            session, again, "the case is over", ctx(house, "dirk"), approvals=house.system.approvals
+        )
+    for placer in ("olga", "dora"):
+        with pytest.raises(SamePerson):
+            agree(house, asked, placer)
 
 
 def test_the_release_of_a_hold_is_told_as_long_as_its_placing(house: Installation) -> None:

@@ -187,7 +187,8 @@ def test_a_row_that_was_changed_is_not_done(desk: Desk, two, how: str) -> None:
     with desk.people.ground.db.begin() as session:
         mine = sa.update(approval).where(approval.c.id == id)
         key = crypto.derive(desk.people.parts.credentials, "approvals")
-        forged = crypto.seal_text(key, '{"coats":2,"colour":"red","door":"north"}', f"app_approval.payload_ct.{id}")
+        place = f"app_approval.payload_ct.{id}.{ada}"
+        forged = crypto.seal_text(key, '{"coats":2,"colour":"red","door":"north"}', place)
         theirs = sa.select(approval.c.payload_ct).where(approval.c.id == other).scalar_subquery()
         values = {
             "other_text": {"payload_ct": forged},
@@ -198,6 +199,17 @@ def test_a_row_that_was_changed_is_not_done(desk: Desk, two, how: str) -> None:
     with pytest.raises(ApprovalChanged) as refused:
         desk.decide(basil, id)
     assert refused.value.code == "approval_changed"
+    assert desk.refusals() == ["changed"]
+    assert desk.painted == []
+
+
+def test_who_asked_decides_nothing_whoever_the_row_says_asked(desk: Desk, two) -> None:
+    ada, basil = two
+    id = desk.ask(ada)
+    with desk.people.ground.db.begin() as session:
+        session.execute(sa.update(approval).where(approval.c.id == id).values(requested_by=basil))
+    with pytest.raises(ApprovalChanged):
+        desk.decide(ada, id)
     assert desk.refusals() == ["changed"]
     assert desk.painted == []
 
