@@ -57,8 +57,7 @@ def carry_out(run: Run, ctx: Context, *, parts: Retention) -> str:
     with db.begin() as session:
         if runs.move(session, run.id, (runs.EXECUTING,), runs.VERIFYING, executed_at=ctx.at):
             done = runs.by_id(session, run.id)
-            event = RetentionExecuted(run=run.id, policy=run.policy, plan_root=run.root, count=done.done)
-            outbox.record(session, event, ctx)
+            outbox.record(session, runs.event_of(RetentionExecuted, run, done.done), ctx)
     return runs.VERIFYING
 
 
@@ -106,6 +105,8 @@ def _stale(session: Session, run: Run) -> tuple[Ending, str] | None:
         return Ending.PERIOD_NOT_AGREED, f"version {policy.version} {says}"
     if not decided.is_approved(session, run, by_people=not binding.is_told(policy, told)):
         return Ending.NOT_DECIDED, "the log knows of nobody who approved this run"
+    if decided.is_over(session, run):
+        return Ending.NOT_DECIDED, "the log says that this run is over"
     leaves = [leaf for batch in _all(session, run) for leaf in batch["leaves"]]
     if plans.root_of(leaves) != run.root:
         return Ending.ROOT_MOVED, "the plan is not what was approved"
@@ -280,8 +281,7 @@ def _certify(session: Session, run: Run, ctx: Context, parts: Retention) -> None
         "log_root": head.root.hex(),
     }
     sha256 = digest(body)
-    event = RetentionCertified(run=run.id, policy=run.policy, plan_root=run.root, count=run.done, sha256=sha256)
-    event_id = outbox.record(session, event, ctx)
+    event_id = outbox.record(session, runs.event_of(RetentionCertified, run, run.done, sha256=sha256), ctx)
     session.execute(
         sa.insert(models.certificate).values(
             id=certificate_id,

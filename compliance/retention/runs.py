@@ -7,21 +7,30 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.kernel.access import PRIVACY_REQUEST_READ, PRIVACY_RUN_APPROVE, PRIVACY_RUN_PROPOSE, Actor
 from app.kernel.approvals import ApprovalKind, Approvals, Payload, State
+from app.kernel.clock import rfc3339
 from app.kernel.context import Context
 from app.kernel.errors import Conflict, NotFound
 from compliance.retention import agreed, binding, models, policies
 from compliance.retention import plan as plans
 from compliance.retention.parts import Retention
 from compliance.retention.plan import Plan
-from ingest.events.privacy import RetentionAborted, RetentionApproved, RetentionPlanned
-from ingest.log import outbox
+from compliance.told import instant
+from ingest.events.envelope import at_path
+from ingest.events.privacy import (
+    RetentionAborted,
+    RetentionApproved,
+    RetentionCertified,
+    RetentionEvent,
+    RetentionPlanned,
+)
+from ingest.log import outbox, read
 from ingest.store.placing import CLASSES
 
 APPROVAL: Final = "privacy.run"
@@ -29,8 +38,12 @@ PLANNED, WAITING, APPROVED = "planned", "waiting", "approved"
 EXECUTING, VERIFYING, CERTIFIED = "executing", "verifying", "certified"
 ABORTED, FAILED, EXPIRED = "aborted", "failed", "expired"
 OPEN: Final = (PLANNED, WAITING, APPROVED, EXECUTING, VERIFYING)
+_POLICY, _HASH, _COUNT = "onepay.retention.policy", "onepay.retention.policy_hash", "onepay.retention.count"
 LIST_MAX: Final = 100
 WHY_MAX: Final = 300
+
+
+_Event = TypeVar("_Event", bound=RetentionEvent)
 
 
 class Ending(StrEnum):
@@ -158,17 +171,28 @@ def _end(session: Session, run: Run, state: str, reason: Ending, why: str, ctx: 
     said = f"{reason.in_words}: {why}" if why else reason.in_words
     if _move(session, run.id, OPEN, state, why=said[:WHY_MAX]):
         count = by_id(session, run.id).done
-        event = RetentionAborted(run=run.id, policy=run.policy, plan_root=run.root, count=count, reason=reason.value)
-        outbox.record(session, event, ctx)
+        outbox.record(session, event_of(RetentionAborted, run, count, reason=reason.value), ctx)
 
 
 def approve(session: Session, run: Run, why: str, ctx: Context) -> None:
     """Let a run be carried out; raises `PeriodNotAgreed`."""
     binding.demand(session, policies.in_force(session)[run.class_])
     if _move(session, run.id, (PLANNED, WAITING), APPROVED, approved_at=ctx.at, why=why):
-        event = RetentionApproved(run=run.id, policy=run.policy, plan_root=run.root, count=run.total)
-        table, event_id = models.run, outbox.record(session, event, ctx)
+        table, event_id = models.run, outbox.record(session, event_of(RetentionApproved, run, run.total), ctx)
         session.execute(sa.update(table).where(table.c.id == run.id).values(approved_event=event_id))
+
+
+def event_of(kind: type[_Event], run: Run, count: int, **more: Any) -> _Event:
+    """Return an event of a run, by which all that it rests on is known: how far it goes, by which period, its plan."""
+    return kind(
+        run=run.id,
+        policy=run.policy,
+        policy_hash=run.policy_hash,
+        before=rfc3339(run.before),
+        plan_root=run.root,
+        count=count,
+        **more,
+    )
 
 
 def kind(approvals: Approvals) -> ApprovalKind:
@@ -376,26 +400,22 @@ def keep(session: Session, made: Plan, ctx: Context, *, parts: Retention) -> Run
         ],
     )
     run = by_id(session, run_id)
-    event = RetentionPlanned(run=run.id, policy=run.policy, plan_root=run.root, count=run.total)
-    outbox.record(session, event, ctx)
+    outbox.record(session, event_of(RetentionPlanned, run, run.total), ctx)
     return run
 
 
 def _asks(session: Session, made: Plan, at: datetime, parts: Retention) -> list[str]:
     """Return why people have to be asked; empty where the standing approval of the class covers the run."""
-    policy, table = made.policy, models.run
+    policy, since = made.policy, at - timedelta(days=parts.settings.median_days)
+    # Rows decide nothing: what was done before is what the log says.
+    said = read.documents_of(session, RetentionCertified.kind)
+    done = [one for one in said if str(at_path(one, _POLICY)).rpartition(" v")[0] == policy.class_]
     reasons = []
-    done = session.execute(
-        sa.select(table.c.total, table.c.certified_at, table.c.policy_hash).where(
-            table.c["class"] == policy.class_, table.c.state == CERTIFIED
-        )
-    ).all()
-    if not any(row.policy_hash == policy.hash for row in done):
+    if not any(at_path(one, _HASH) == policy.hash for one in done):
         reasons.append(f"it is the first run of version {policy.version}, which keeps {policy.keep.in_words()}")
     if not binding.is_told(policy, agreed.told(session)):
         reasons.append("the log says no more who agreed to its period; agree to it again, and no run asks for this")
-    since = at - timedelta(days=parts.settings.median_days)
-    lately = [row.total for row in done if row.certified_at >= since]
+    lately = [int(str(at_path(one, _COUNT))) for one in done if instant(one) >= since]
     usual = int(median(lately)) if lately else None
     if usual is not None and made.total > parts.settings.jump * usual:
         reasons.append(f"{made.total} are more than twice the {usual} of a usual run")

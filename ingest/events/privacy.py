@@ -217,13 +217,15 @@ class LegalHoldReleased(HoldEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionEvent(Event):
-    """A run of retention: under which policy, over which plan, how much."""
+    """A run of retention: under which policy, of what ended before when, over which plan, how much."""
 
     event_class: ClassVar[EventClass] = EventClass.PRIVACY
     types: ClassVar[tuple[str, ...]] = ("info",)
     strict: ClassVar[bool] = True
     run: str = ecs("onepay.retention.run")
     policy: str = ecs("onepay.retention.policy")
+    policy_hash: str = ecs("onepay.retention.policy_hash")
+    before: str = ecs("onepay.retention.before")
     plan_root: str = ecs("onepay.retention.plan_root")
     count: int = ecs("onepay.retention.count", FieldType.LONG)
 

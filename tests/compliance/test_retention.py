@@ -538,6 +538,35 @@ def test_a_run_that_nobody_approved_removes_nothing(house: Installation, forged:
     assert found.why == "not decided: the log knows of nobody who approved this run"
 
 
+@pytest.mark.parametrize("forged", ["again", "later"])
+def test_an_approved_run_is_carried_out_once_and_over_what_was_approved(house: Installation, forged: str) -> None:
+    """One that ended is over, whatever its row says, and one that reaches further was approved by nobody."""
+    sessions_past(house, "olga")
+    run = planned(house, "session")
+    approved(house, run, "dora", "dirk")
+    values: dict[str, Any] = {"before": run.before + timedelta(days=9)}
+    if forged == "again":
+        with house.system.db.begin() as session:
+            runs.abort(session, now(house, run), runs.Ending.POLICY_CHANGED, "", ctx(house, "olga"))
+        values = {"state": runs.APPROVED}
+    with house.system.db.begin() as session:
+        session.execute(sa.update(models.run).where(models.run.c.id == run.id).values(values))
+    carried_on(house)
+    found = now(house, run)
+    assert (found.state, found.done) == (runs.ABORTED, 0)
+    says = "says that this run is over" if forged == "again" else "knows of nobody who approved this run"
+    assert found.why == f"not decided: the log {says}"
+
+
+def test_a_first_run_asks_people_whatever_rows_say_of_earlier_ones(house: Installation) -> None:
+    sessions_past(house, "olga")
+    run = planned(house, "session")
+    done = {"state": runs.CERTIFIED, "certified_at": house.system.clock.now(), "total": 1_000_000}
+    with house.system.db.begin() as session:
+        session.execute(sa.update(models.run).where(models.run.c.id == run.id).values(done))
+    assert planned(house, "session").facts["asks"] == ["it is the first run of version 1, which keeps 90 days"]
+
+
 def test_a_new_policy_ends_runs_of_the_old_one(house: Installation) -> None:
     system = house.system
     sessions_past(house, "olga")
