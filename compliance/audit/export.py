@@ -20,7 +20,7 @@ from app.kernel.context import Context
 from app.kernel.errors import Invalid
 from compliance.audit import filters, masking, trail
 from compliance.audit.filters import Filter
-from compliance.reports import runs, writing
+from compliance.reports import asked, runs, writing
 from compliance.reports.document import Cell
 from compliance.reports.parts import Made, Making, Reports
 from ingest.events.access import DataExported
@@ -158,7 +158,9 @@ def _pack(
 
 def _put(session: Session, wanted: Filter, actor: Actor, size: int, ctx: Context) -> str:
     params = {"filter": wanted.plain(), "size": size, "period": _period(actor)}
-    return runs.put(session, KIND, params, (ctx.at, ctx.at), ctx)
+    report = runs.put(session, KIND, params, (ctx.at, ctx.at), ctx)
+    asked.record(session, report, params, ctx)
+    return report
 
 
 def _payload(wanted: Filter, actor: Actor, count: int, size: int) -> dict[str, Any]:

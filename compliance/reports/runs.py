@@ -25,7 +25,7 @@ from app.kernel.errors import Conflict, Gone, NotFound, OnePayError, Unavailable
 from app.kernel.jobs import guarded
 from app.kernel.logs import logger
 from compliance.engine.history import PERIOD_MAX, PeriodInvalid
-from compliance.reports import issued, models, writing
+from compliance.reports import asked, issued, models, writing
 from compliance.reports.issued import File
 from compliance.reports.parts import Making, Reports
 from ingest.events.admin import SettingChanged
@@ -200,8 +200,12 @@ def listed(session: Session, actor: Actor, *, kinds: Sequence[str] = (), limit: 
 
 
 def read(session: Session, report_id: str, name: str, actor: Actor, *, parts: Reports) -> bytes:
-    """Return a kept file; raises `NotFound`, and `FileGone` where it is not the one that was kept, or issued."""
+    """Return a kept file; raises `NotFound`, and `FileGone` where it is not the one that was kept, or issued.
+
+    Of an export, `ExportUndecided` where the log knows of another asker or of none.
+    """
     found = by_id(session, report_id, actor, parts=parts)
+    _demand_asked(session, found)
     kept = next((one for one in found.files if one.name == name), None)
     if kept is None:
         raise NotFound(object_id=name)
@@ -310,6 +314,8 @@ def _make(found: Report, ctx: Context, parts: Reports) -> None:
     _put_away(parts, found.id, found.tries)
     folder.mkdir(parents=True, mode=0o700)
     making = making_of(found, folder, ctx, progress=lambda done, total: _tell(found, done, total, parts))
+    with parts.db.read() as session:
+        _demand_asked(session, found)
     making.progress(0, found.total or 1)
     made = parts.makers[found.kind](making, parts)
     files = [
@@ -419,6 +425,11 @@ def _part(parts: Reports, report_id: str, tries: int) -> Path:
 
 def _put_away(parts: Reports, report_id: str, tries: int) -> None:
     shutil.rmtree(_part(parts, report_id, tries), ignore_errors=True)
+
+
+def _demand_asked(session: Session, found: Report) -> None:
+    if found.kind == EXPORT:
+        asked.demand(session, found.id, found.params, found.asked_by, found.asked_at)
 
 
 def _demand(actor: Actor) -> None:

@@ -91,6 +91,16 @@ class ReportIssued(ComplianceEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExportAsked(ComplianceEvent):
+    """Somebody who may asked to take a part of the trail away: the hash of filter, size and period."""
+
+    kind: ClassVar[str] = "compliance.export.asked"
+    outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
+    report: str = ecs("onepay.report.id")
+    sha256: str = ecs("onepay.compliance.sha256")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SampleDrawn(ComplianceEvent):
     """A sample of the trail was drawn: hashes of seed and filter, how many were drawn of how many that matched."""
 
@@ -226,6 +236,7 @@ KINDS: tuple[type[Event], ...] = (
     EvidenceContradicted,
     DocumentApproved,
     ReportIssued,
+    ExportAsked,
     SampleDrawn,
     AttestationSigned,
     PaperWithdrawn,

@@ -36,7 +36,8 @@ from compliance.engine.history import PeriodInvalid
 from compliance.privacy import intake
 from compliance.privacy import requests as rights
 from compliance.privacy.request import Asked, RequestFilter
-from compliance.reports import runs
+from compliance.reports import asked, runs
+from compliance.reports import models as report_rows
 from compliance.reports.parts import Settings
 from compliance.reports.runs import KindUnknown
 from ingest import models as log
@@ -388,6 +389,53 @@ def test_an_auditor_takes_away_what_somebody_else_agreed_to(house: Installation)
     assert all(one["@timestamp"] < PERIOD[1].isoformat() for one in lines)
     with house.system.db.read() as session, pytest.raises(NotFound):
         runs.by_id(session, made.id, ctx(house, "olga").actor, parts=house.system.reports)
+
+
+def forgotten(house: Installation, id: str) -> None:
+    """Take a forged row away: the other tests of this house list what an auditor asked for."""
+    with house.system.db.begin() as session:
+        session.execute(sa.delete(report_rows.file).where(report_rows.file.c.report_id == id))
+        session.execute(sa.delete(report_rows.report).where(report_rows.report.c.id == id))
+
+
+@pytest.mark.parametrize("forged", ["another's", "wider", "made up"])
+def test_an_export_that_a_row_alone_asks_for_is_nobodys(house: Installation, forged: str) -> None:
+    system, auditor = house.system, house.people["audrey"].account
+    system.signer.sign(system.clock.now())
+    house.arrive()
+    with system.db.begin() as session:
+        id, _ = export.ask(session, Filter(action="auth.*"), "", ctx(house, "olga"), parts=system.reports)
+        mine = report_rows.report.c.id == id
+        if forged == "wider":
+            params = {"filter": {}, "size": size(house), "period": []}
+            session.execute(sa.update(report_rows.report).where(mine).values(params=params))
+        elif forged == "another's":
+            session.execute(sa.update(report_rows.report).where(mine).values(asked_by=auditor))
+        else:
+            kept = session.execute(sa.select(report_rows.report).where(mine)).mappings().one()
+            id = "rep_forged"
+            session.execute(sa.insert(report_rows.report).values({**kept, "id": id, "asked_by": auditor}))
+    for _ in range(2):
+        worked(house)
+    with system.db.begin() as session:
+        row = session.execute(sa.select(report_rows.report).where(report_rows.report.c.id == id)).one()
+        assert (row.state, "export_undecided" in row.note) == (runs.FAILED, True)
+    forgotten(house, id)
+
+
+def test_an_export_is_read_by_who_asked_for_it(house: Installation) -> None:
+    system, auditor = house.system, house.people["audrey"].account
+    system.signer.sign(system.clock.now())
+    house.arrive()
+    with system.db.begin() as session:
+        id, _ = export.ask(session, Filter(action="auth.*"), "", ctx(house, "olga"), parts=system.reports)
+    worked(house)
+    assert content(house, id, "events.ndjson", "olga")
+    with system.db.begin() as session:
+        session.execute(sa.update(report_rows.report).where(report_rows.report.c.id == id).values(asked_by=auditor))
+    with pytest.raises(asked.ExportUndecided):
+        content(house, id, "events.ndjson", "audrey")
+    forgotten(house, id)
 
 
 def test_verifying_a_range_tells_and_names_the_first_bad_sequence(house: Installation) -> None:
