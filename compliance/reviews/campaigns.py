@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from app.kernel import words
 from app.kernel.access import COMPLIANCE_CONTROL_READ, COMPLIANCE_REVIEW_DECIDE, Actor
 from app.kernel.context import Context
-from app.kernel.db import change_one, changed
+from app.kernel.db import change_one, changed, insert_once
 from app.kernel.errors import Conflict, NotFound, SamePerson
 from compliance.contracts.review import AccessReviewSource, Grant
 from compliance.reviews import models
@@ -122,6 +122,12 @@ class Review:
         """How many lines wait."""
         return sum(1 for one in self.lines if one.waits)
 
+    @property
+    def waits_for_last_holders(self) -> bool:
+        """Tell whether it is open for those alone who stayed as nobody else holds their role."""
+        waits = [one for one in self.lines if one.waits]
+        return bool(waits) and all(one.decision is Decision.STAYED for one in waits)
+
 
 Sources = Sequence[AccessReviewSource]
 
@@ -133,8 +139,14 @@ def open_by_hand(session: Session, ctx: Context, *, sources: Sources) -> Review:
     if review_id is not None:
         if not _stayed(session, review_id):
             raise ReviewOpen
-        _close(session, review_id, ctx)
+        _make_room(session, review_id, ctx, sources)
     return _begin(session, ctx, sources)
+
+
+def may_open(found: Sequence[Review]) -> bool:
+    """Tell, of the campaigns newest first, whether one may be opened by hand: none, or only last holders wait."""
+    newest = found[0] if found else None
+    return newest is None or newest.closed_at is not None or newest.waits_for_last_holders
 
 
 def decide(
@@ -178,8 +190,7 @@ def turn(session: Session, ctx: Context, *, sources: Sources) -> str | None:
         oldest = min((at for source, grant, at in known if (source, grant.ref) not in stayed), default=ctx.at)
         if oldest <= ctx.at - EVERY:
             if review_id is not None:
-                _lapse(session, review_id, ctx, sources)
-                _close(session, review_id, ctx)
+                _make_room(session, review_id, ctx, sources)
             review_id = _begin(session, ctx, sources).id
             said.append("a campaign was opened")
     if review_id is not None:
@@ -243,15 +254,15 @@ def _begin(session: Session, ctx: Context, sources: Sources) -> Review:
         raise NothingToReview
     review_id = ctx.new_id("rev")
     event_id = outbox.record(session, ReviewOpened(review=review_id, count=len(found)), ctx)
-    session.execute(
-        sa.insert(models.review).values(
-            id=review_id,
-            opened_at=ctx.at,
-            due_at=max(min(basis for _, _, basis in found) + LAPSES, ctx.at + TIME),
-            event_id=event_id,
-            open=1,
-        )
-    )
+    opened = {
+        "id": review_id,
+        "opened_at": ctx.at,
+        "due_at": max(min(basis for _, _, basis in found) + LAPSES, ctx.at + TIME),
+        "event_id": event_id,
+        "open": 1,
+    }
+    if not insert_once(session, models.review, opened):
+        raise ReviewOpen  # somebody else's, of this moment
     session.execute(
         sa.insert(models.line),
         [
@@ -270,6 +281,12 @@ def _begin(session: Session, ctx: Context, sources: Sources) -> Review:
     )
     row = session.execute(sa.select(models.review).where(models.review.c.id == review_id)).mappings().one()
     return _review(row, _lines(session, review_id))
+
+
+def _make_room(session: Session, review_id: str, ctx: Context, sources: Sources) -> None:
+    """Close a campaign that is open for last holders alone, after a look at who of them holds anything still."""
+    _lapse(session, review_id, ctx, sources)
+    _close(session, review_id, ctx)
 
 
 def _lapse(session: Session, review_id: str, ctx: Context, sources: Sources) -> int:
@@ -297,14 +314,15 @@ def _lapse_one(
     session: Session, line: Line, source: AccessReviewSource, grant: Grant, ctx: Context, *, is_last: bool
 ) -> bool:
     # Too few may be left to decide something: then it stays, and the control fails until people decide.
-    is_last = is_last or not _is_ended(session, grant, source, ctx)
+    is_last = is_last or not _end(session, grant, source, ctx)
     decision = Decision.STAYED if is_last else Decision.LAPSED
     if decision is not line.decision:
         _write(session, line, decision, "Nobody decided in time.", ctx)
     return not is_last
 
 
-def _is_ended(session: Session, grant: Grant, source: AccessReviewSource, ctx: Context) -> bool:
+def _end(session: Session, grant: Grant, source: AccessReviewSource, ctx: Context) -> bool:
+    """End a grant, and tell whether its owner let it go."""
     try:
         with session.begin_nested():
             source.lapse(session, grant.ref, "Nobody confirmed it in the review of access", ctx)

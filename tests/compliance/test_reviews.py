@@ -138,6 +138,36 @@ def test_a_last_holder_who_stayed_is_decided_about_afterwards(house: Installatio
     assert judged(house)[0] is State.PASS
 
 
+def test_one_is_opened_by_hand_while_only_last_holders_wait(house: Installation, clock: StillClock) -> None:
+    """Who holds nothing any more waits in none of them."""
+
+    def opens() -> bool:
+        with house.system.db.read() as session:
+            return campaigns.may_open(campaigns.listed(session, READER))
+
+    assert opens()
+    clock.move(180 * DAY)
+    turn(house)
+    assert not opens()
+    for name in ("olga", "omar", "dora", "dirk", "ivan"):
+        decide(house, name, Decision.KEEP, by="omar" if name == "olga" else "olga")
+    clock.move(4 * DAY)
+    turn(house)
+    before = newest(house)
+    assert [one.decision for one in before.lines if one.waits] == [Decision.STAYED]
+    assert opens()
+    with house.system.db.begin() as session:
+        ended = sa.update(role_grant).where(role_grant.c.account_id == house.people["ines"].account)
+        session.execute(ended.values(ended_at=clock.now()))
+        made = campaigns.open_by_hand(session, ctx(house, "olga"), sources=house.system.reviews)
+    with house.system.db.read() as session:
+        (earlier,) = [one for one in campaigns.listed(session, READER) if one.id == before.id]
+    gone = [one.holder for one in earlier.lines if one.decision is Decision.GONE]
+    assert gone == [house.people["ines"].account]
+    assert not set(gone) & {one.holder for one in made.lines}
+    assert not opens()
+
+
 def test_a_last_holder_who_stayed_keeps_no_next_review_away(house: Installation, clock: StillClock) -> None:
     """Nobody decides about a line; half a year later all are looked at again, that line too."""
     clock.move(180 * DAY)

@@ -50,7 +50,7 @@ def layout(view: View) -> Any:  # a Dash component
         oldest = min((basis for _, _, basis in campaigns.bases(session, view.now, view.sources.reviews)), default=None)
     right: list[Part] = [updated(view.now)]
     is_open = bool(found) and found[0].closed_at is None
-    if viewer.may(COMPLIANCE_REVIEW_DECIDE) and not is_open:
+    if viewer.may(COMPLIANCE_REVIEW_DECIDE) and campaigns.may_open(found):
         right += [acts.press("Open a review", "review-open", "new"), acts.place("review-open", "new")]
     next_on = f"{oldest + campaigns.EVERY:%d %b %Y}" if oldest is not None else "a grant is there"
     body: list[Part] = [_answer(found[0] if is_open else None, next_on, was_done=bool(found))]
