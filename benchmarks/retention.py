@@ -53,7 +53,7 @@ def reference(house: Installation) -> float:
     """Delete the bodies bare, in one statement, and take it back."""
     system = house.system
     with system.db.begin() as session, Spent() as spent:
-        unit = next(one for one in forgetting.units(session) if one.class_ == "security")
+        unit = forgetting.units(session, ("security",))[0]
         of = models.body.c
         session.execute(sa.delete(models.body).where(of["class"] == "security", of.sequence <= unit.last))
         session.rollback()

@@ -30,7 +30,7 @@ from ingest.events import catalog
 from ingest.events.envelope import CATEGORY_OF, Ecs, EventClass, at_path, fields_of
 from ingest.log import read
 from ingest.log.subject_keys import SubjectKeys
-from ingest.models import body, outbox
+from ingest.models import outbox
 from ingest.store.port import EventStore, walk
 from ingest.store.query import Eq, Or, Order, Search, Window
 
@@ -149,7 +149,10 @@ class EventSource:
         return frozenset()
 
     def documents(self, session: Session, ids: Collection[str]) -> Iterator[Mapping[str, Any]]:
-        """Yield the bodies of all events about somebody, oldest first, with their sequence; those that wait, last."""
+        """Yield the bodies of all events about somebody, oldest first, with their sequence; those that wait, last.
+
+        The store says where to look, and each body as it was sealed whom it is about.
+        """
         size, wanted = read.head(session).size, set(ids)
         found = set(self._indexed(sorted(wanted), size))
         for gap in self._store.missing(0, size):
@@ -159,10 +162,10 @@ class EventSource:
                         found.add(each.sequence)
         ordered = sorted(found)
         for first in range(0, len(ordered), _AT_ONCE):
-            chunk = ordered[first : first + _AT_ONCE]
-            query = sa.select(body.c.sequence, body.c.body).where(body.c.sequence.in_(chunk)).order_by(body.c.sequence)
-            for row in session.execute(query):
-                yield {**canonical.decode(row.body), "sequence": row.sequence}
+            said = read.documents_at(session, ordered[first : first + _AT_ONCE])
+            for sequence, document in said.items():
+                if is_about(document, wanted):
+                    yield {**document, "sequence": sequence}
         for text in session.execute(sa.select(outbox.c.body).order_by(outbox.c.n)).scalars():
             document = canonical.decode(text)
             if is_about(document, wanted):

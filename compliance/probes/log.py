@@ -34,7 +34,7 @@ from ingest.events import catalog
 from ingest.events.auth import LoginFailed
 from ingest.events.envelope import at_path
 from ingest.log import checkpoint, forgetting, forgotten, read, rounds, witness
-from ingest.store.columns import month_end
+from ingest.store.columns import month_end, month_of
 from ingest.store.port import walk
 from ingest.store.query import And, Eq, Exists, In, Not, Or, Search, Where
 from ingest.store.query import Window as StoreWindow
@@ -273,7 +273,7 @@ def _plant_flipped(look: Look) -> str:
 def _retrievable(look: Look) -> Reading:
     """Count the bodies of every month of sign-ins, access and governance, and the store, against the log (10.5.1)."""
     since = add_months(look.at, -MONTHS_KEPT)
-    units = [one for one in forgetting.units(look.session) if one.class_ in AUDITED and month_end(one.month) > since]
+    units = forgetting.units(look.session, AUDITED, since=since)
     wrong = []
     for _, group in groupby(units, key=lambda unit: unit.month):
         look.deadline.check()
@@ -307,14 +307,13 @@ def _bodies_by_class(look: Look, first: int, last: int) -> Mapping[str, int]:
 
 def _plant_missing(look: Look) -> str:
     """Take one body of the newest audited month away."""
-    units = [one for one in forgetting.units(look.session) if one.class_ in AUDITED]
-    if not units:
+    of, entry = models.body.c, models.entry.c
+    newest = sa.select(entry["class"], entry.sequence, entry.ingested).where(entry["class"].in_(AUDITED))
+    row = look.session.execute(newest.order_by(entry.sequence.desc()).limit(1)).one_or_none()
+    if row is None:
         raise Unavailable("There is no month to take anything from.")
-    unit = units[-1]
-    of = models.body.c
-    one = sa.select(sa.func.max(of.sequence)).where(of["class"] == unit.class_).scalar_subquery()
-    look.session.execute(sa.delete(models.body).where(of.sequence == one))
-    return f"{unit.class_} {unit.month}"
+    look.session.execute(sa.delete(models.body).where(of.sequence == row.sequence))
+    return f"{row._mapping['class']} {month_of(row.ingested)}"
 
 
 def _activities(look: Look) -> Reading:

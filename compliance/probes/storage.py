@@ -22,7 +22,7 @@ from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Kind as Right
 from compliance.privacy.request import State as Stage
 from compliance.probes.planted import planted_request
-from compliance.retention import holds, keeping, placing, policies, runs
+from compliance.retention import held_events, holds, keeping, placing, policies, runs
 from compliance.retention.holds import Hold
 from compliance.retention.models import run, target
 from compliance.retention.parts import Retention
@@ -30,7 +30,6 @@ from compliance.retention.plan import unit_leaf
 from ingest.log import forgetting, forgotten
 from ingest.log.forgetting import Unit
 from ingest.log.forgotten import Removal
-from ingest.store.columns import month_end
 from ingest.store.placing import CLASSES
 
 GRACE: Final = timedelta(hours=48)
@@ -70,7 +69,6 @@ def _storage(look: Look, *, parts: Privacy, retention: Retention) -> Reading:
     nobody, old = _not_by_runs(look, tables, periods_)
     wrong += [*nobody, *old]
     told = placing.told(look.session)
-    months = [unit for unit in forgetting.units(look.session) if not told.told_in(unit)]
     for class_, policy in sorted(periods_.items()):
         look.deadline.check()
         before = policy.before(look.at - GRACE)
@@ -87,13 +85,14 @@ def _storage(look: Look, *, parts: Privacy, retention: Retention) -> Reading:
                     says = f"{len(free)} are due for more than 48 h, and no open run names them"
                     wrong.append(Violation(component="rows", object_id=f"{class_} {store}", says=says))
         if class_ in CLASSES:
-            for unit in months:
-                if unit.class_ == class_ and month_end(unit.month) <= before:
-                    due += 1
-                    late = 0 if unit_leaf(unit) in named else _free(look, unit, standing)
-                    if late:
-                        says = f"{late} events are due for more than 48 h, and no open run names them"
-                        wrong.append(Violation(component="months", object_id=f"{class_} {unit.month}", says=says))
+            for unit in forgetting.units(look.session, (class_,), until=before):
+                if told.told_in(unit):
+                    continue
+                due += 1
+                late = 0 if unit_leaf(unit) in named else _free(look, unit, standing)
+                if late:
+                    says = f"{late} events are due for more than 48 h, and no open run names them"
+                    wrong.append(Violation(component="months", object_id=f"{class_} {unit.month}", says=says))
     gone = [one for one in forgotten.removals(look.session) if one.ended_at is not None]
     looked_for = _looked_for(gone, look.at)
     for one in looked_for:
@@ -110,7 +109,7 @@ def _storage(look: Look, *, parts: Privacy, retention: Retention) -> Reading:
 
 def _free(look: Look, unit: Unit, standing: Sequence[Hold]) -> int:
     """Return how many events of a unit no hold keeps."""
-    kept = holds.sequences(look.session, standing, look.store, unit.class_, unit.first - 1, unit.last)
+    kept = held_events.stored(look.session, standing, look.store, unit.class_, unit.first - 1, unit.last)
     return unit.count - len({sequence for some in kept.values() for sequence in some})
 
 

@@ -20,7 +20,7 @@ from app.kernel.errors import OnePayError, Unavailable
 from app.kernel.logs import logger
 from compliance.certificates import completes, demand_same
 from compliance.contracts.personal import PersonalDataSource, Target
-from compliance.retention import agreed, binding, decided, keeping, models, placing, policies, runs
+from compliance.retention import agreed, binding, decided, held_events, keeping, models, placing, policies, runs
 from compliance.retention import holds as legal
 from compliance.retention import plan as plans
 from compliance.retention.holds import HoldNotAsPlaced
@@ -164,7 +164,7 @@ def _drop(run: Run, batch: Mapping[str, Any], ctx: Context, parts: Retention) ->
     class_, month = batch["store"].split("|")
     with parts.log.db.read() as session:
         removal = forgotten.removal(session, class_, month)
-        unit = next((one for one in forgetting.units(session) if (one.class_, one.month) == (class_, month)), None)
+        unit = forgetting.unit(session, class_, month)
         cases = placing.told(session).told_in(unit) if unit is not None else []
     if removal is None and (unit is None or cases or plans.unit_leaf(unit) not in batch["leaves"]):
         with parts.log.db.begin() as session:
@@ -173,7 +173,7 @@ def _drop(run: Run, batch: Mapping[str, Any], ctx: Context, parts: Retention) ->
     try:
         # A hold that comes while the run goes keeps what is there: until the store has let go of the unit. If holds
         # cannot be looked for, nothing is removed.
-        keep = legal.keeping(parts.log.db, parts.log.store, class_)
+        keep = held_events.keeping(parts.log.db, parts.log.store, class_)
         done = forgetting.drop(class_, month, keep, run.id, ctx, parts=parts.log)
     except (Unavailable, StillThere, UnitNotOver, HoldTooLate) as error:
         _later(run, error, str(error), parts)

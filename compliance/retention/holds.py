@@ -15,7 +15,7 @@ from app.kernel import canonical, crypto, words
 from app.kernel.access import PRIVACY_HOLD_PLACE, PRIVACY_HOLD_RELEASE, PRIVACY_REQUEST_READ, Actor
 from app.kernel.approvals import ApprovalKind, Approvals, Payload
 from app.kernel.context import Context
-from app.kernel.db import Database, dialect_of
+from app.kernel.db import dialect_of
 from app.kernel.errors import Conflict, Invalid, NotFound
 from compliance.catalog import retention as catalogue
 from compliance.contracts.personal import Target
@@ -23,9 +23,6 @@ from compliance.retention import models, naming, placing
 from compliance.retention.parts import Retention
 from ingest.events.privacy import LegalHoldPlaced, LegalHoldReleased
 from ingest.log import outbox, read
-from ingest.log.forgetting import Held, Keeping
-from ingest.store.port import EventStore
-from ingest.store.query import And, Eq, Or, Where, Window
 
 APPROVAL: Final = "privacy.hold_release"
 ACTIVE, RELEASED = "active", "released"
@@ -281,21 +278,6 @@ def standing(session: Session) -> list[Hold]:
     return as_placed(session)
 
 
-def keeping(db: Database, store: EventStore, class_: str) -> Keeping:
-    """Return who answers, while a unit goes, what of it is held, and whether a hold was placed since they looked.
-
-    Both answers raise `HoldNotAsPlaced`.
-    """
-
-    def look(lo: int, hi: int) -> Held:
-        with db.read() as session:
-            seen = as_placed(session)
-            by_case = sequences(session, seen, store, class_, lo, hi)
-        return Held(by_case=by_case, stands=none_since(seen))
-
-    return look
-
-
 def none_since(seen: Sequence[Hold]) -> Callable[[Session], bool]:
     """Return what tells, within a transaction of `Database.begin`, whether no hold was placed since some were seen."""
     known = frozenset(one.id for one in seen)
@@ -314,51 +296,6 @@ def listed(session: Session, actor: Actor) -> list[Hold]:
         begin, end = actor.period
         found = [one for one in found if one.placed_at < end and not (one.released_at and one.released_at < begin)]
     return sorted(found, key=lambda one: (one.state != ACTIVE, one.placed_at), reverse=False)
-
-
-def sequences(
-    session: Session, holds: Sequence[Hold], store: EventStore, class_: str, lo: int, hi: int
-) -> Mapping[str, list[int]]:
-    """Return by case which sequences of a unit are held, none of another class that lies between them.
-
-    Raises what the store raises when it does not answer.
-    """
-    found: dict[str, list[int]] = {}
-    for hold in holds:
-        kept: set[int] = set()
-        wheres: list[Where] = []
-        for item in hold.items:
-            if item.kind == "subject":
-                wheres.append(Or((Eq("onepay.subject.id", item.value), Eq("user.id", item.value))))
-            elif item.kind == "object":
-                wheres.append(naming.about(item.value))
-            elif item.kind == "sequences":
-                first, last = (int(part) for part in item.value.split(":"))
-                kept.update(read.sequences_in(session, class_, max(first - 1, lo), min(last, hi)))
-            elif item.value == class_:
-                kept.update(read.sequences_in(session, class_, lo, hi))
-        for where in wheres:
-            inside = store.leaves(And((Eq("onepay.class", class_), where)), Window(lo=lo, hi=hi))
-            kept.update(sequence for sequence, _ in inside)
-        if kept:
-            found[hold.case] = sorted(kept)
-    return found
-
-
-def keep_key(holds: Sequence[Hold], store: EventStore, subject: str, class_: str) -> bool:
-    """Tell whether a hold keeps an event about a person, of a class of the log: then the key that opens it stays."""
-    mine = And((Eq("onepay.class", class_), Eq("onepay.subject.id", subject)))
-    for item in (item for hold in holds for item in hold.items):
-        if item.kind == "object":
-            found = store.count(And((mine, naming.about(item.value))), Window())
-        elif item.kind == "sequences":
-            first, last = (int(part) for part in item.value.split(":"))
-            found = store.count(mine, Window(lo=first - 1, hi=last))
-        else:
-            found = item in (Item(kind="class", value=class_), Item(kind="subject", value=subject))
-        if found:
-            return True
-    return False
 
 
 def _checked(item: Item) -> Item:

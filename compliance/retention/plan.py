@@ -11,14 +11,13 @@ from sqlalchemy.orm import Session
 
 from app.kernel.clock import rfc3339
 from compliance.contracts.personal import PersonalDataSource, Target
+from compliance.retention import held_events, keeping, placing
 from compliance.retention import holds as legal
-from compliance.retention import keeping, placing
 from compliance.retention.holds import Hold
 from compliance.retention.parts import Retention
 from compliance.retention.policies import Policy
 from ingest.log import entries, forgetting, merkle
 from ingest.log.forgetting import Unit
-from ingest.store.columns import month_end
 from ingest.store.placing import CLASSES
 
 LOG: Final = "log"
@@ -118,11 +117,9 @@ def _units(
 ) -> tuple[list[Place], list[Batch], set[str]]:
     places, batches, conflicts = [], [], set()
     told = placing.told(session)
-    for unit in forgetting.units(session):
-        if unit.class_ != policy.class_ or month_end(unit.month) > before:
-            continue
+    for unit in forgetting.units(session, (policy.class_,), until=before):
         cases = told.told_in(unit)
-        held = legal.sequences(session, holds, parts.log.store, unit.class_, unit.first - 1, unit.last)
+        held = held_events.sequences(session, holds, parts.log.store, unit.class_, unit.first - 1, unit.last)
         kept = unit.count if cases else len({sequence for some in held.values() for sequence in some})
         conflicts |= {*held, *cases}
         described = forgetting.describe(session, unit.class_, unit.month)

@@ -160,9 +160,29 @@ Keeping: TypeAlias = Callable[[int, int], Held]
 """Whoever is asked what of a unit's sequences in (lo, hi] is held; asked outside any transaction, and again."""
 
 
-def units(session: Session) -> list[Unit]:
-    """Return every class and month that was not removed, by month and class; no body is read for it."""
-    return [unit for month, lo, hi in _months(session) for unit in _units_of(session, month, lo, hi)]
+def units(
+    session: Session,
+    classes: Collection[str],
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[Unit]:
+    """Return the classes and months that were not removed, by month and class; no body is read for it.
+
+    Only months that end after `since` and at `until` or before are looked through: the entries of each are counted.
+    """
+    return [
+        unit
+        for month, lo, hi in _months(session)
+        if (since is None or month_end(month) > since) and (until is None or month_end(month) <= until)
+        for unit in _units_of(session, month, lo, hi, classes)
+    ]
+
+
+def unit(session: Session, class_: str, month: str) -> Unit | None:
+    """Return one class and month, or None where the log has nothing of it or it was removed."""
+    found = next((one for one in _months(session) if one[0] == month), None)
+    return next(iter(_units_of(session, *found, (class_,)) if found is not None else ()), None)
 
 
 def describe(session: Session, class_: str, month: str) -> Described:
@@ -473,7 +493,7 @@ def _ingested(session: Session, sequence: int) -> datetime:
     return found
 
 
-def _units_of(session: Session, month: str, lo: int, hi: int) -> list[Unit]:
+def _units_of(session: Session, month: str, lo: int, hi: int, classes: Collection[str]) -> list[Unit]:
     entry = models.entry.c
     gone = sa.select(models.forgotten.c["class"]).where(models.forgotten.c.month == month)
     query = (
@@ -485,7 +505,7 @@ def _units_of(session: Session, month: str, lo: int, hi: int) -> list[Unit]:
             sa.type_coerce(sa.func.min(entry.ingested), models.entry.c.ingested.type).label("oldest"),
             sa.type_coerce(sa.func.max(entry.ingested), models.entry.c.ingested.type).label("newest"),
         )
-        .where(entry.sequence.between(lo, hi), entry["class"].not_in(gone))
+        .where(entry.sequence.between(lo, hi), entry["class"].in_(classes), entry["class"].not_in(gone))
         .group_by(entry["class"])
         .order_by(entry["class"])
     )
@@ -493,12 +513,10 @@ def _units_of(session: Session, month: str, lo: int, hi: int) -> list[Unit]:
 
 
 def _unit(session: Session, class_: str, month: str) -> Unit:
-    found = next((one for one in _months(session) if one[0] == month), None)
-    units = _units_of(session, *found) if found is not None else []
-    unit = next((one for one in units if one.class_ == class_), None)
-    if unit is None:
+    found = unit(session, class_, month)
+    if found is None:
         raise UnitUnknown(f"The log has no events of class {class_} and month {month}, or they are being removed.")
-    return unit
+    return found
 
 
 def _bodies_of(class_: str, first: int, last: int) -> sa.Select[tuple[int]]:

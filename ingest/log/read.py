@@ -178,6 +178,21 @@ def documents(session: Session, event_ids: Collection[str]) -> dict[str, Mapping
     return {id_: json.loads(text) for id_, text in (still | _sealed(session, rows)).items()}
 
 
+def documents_at(session: Session, sequences: Sequence[int]) -> dict[int, Mapping[str, Any]]:
+    """Return what the events of these sequences say, ascending, without what `documents` leaves out."""
+    return {sequence: json.loads(body) for sequence, body in sealed_at(session, sequences).items()}
+
+
+def sealed_at(session: Session, sequences: Sequence[int]) -> dict[int, bytes]:
+    """Return the bodies of these sequences, ascending, that are what was sealed."""
+    of, wanted = models.entry.c, sorted(set(sequences))
+    entries = sa.select(of.event_id, of.sequence, of.commitment).where(_IS_NUMBERED).order_by(of.sequence)
+    slices = (wanted[first : first + SLICE_MAX] for first in range(0, len(wanted), SLICE_MAX))
+    rows = [row for each in slices for row in session.execute(entries.where(_among(of.sequence, each)))]
+    bodies = _sealed(session, rows)
+    return {row.sequence: bodies[row.event_id] for row in rows if row.event_id in bodies}
+
+
 def documents_of(session: Session, kind: str, *, since: datetime | None = None) -> list[Mapping[str, Any]]:
     """Return what all events of a kind say, oldest first, all that wait for their number last.
 

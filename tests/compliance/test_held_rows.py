@@ -310,7 +310,7 @@ def test_the_release_of_a_hold_is_told_as_long_as_its_placing(house: Installatio
     house.arrive()
     clock.move(timedelta(days=8 * 366))
     with system.db.read() as session:
-        units = [one for one in forgetting.units(session) if one.class_ == "privacy"]
+        units = forgetting.units(session, ("privacy",))
         told = placing.told(session)
         kept = {one.month: told.told_in(one) for one in units}
     assert kept["2026-11"] == ["case-b"]

@@ -330,7 +330,7 @@ def test_a_range_of_the_log_holds_no_more_of_a_month_than_lies_in_it(house: Inst
     keep_shorter(house)
     settle(house)
     with system.db.read() as session:
-        unit = next(one for one in forgetting.units(session) if one.class_ == "security")
+        unit = forgetting.units(session, ("security",))[0]
         others = unit.last - unit.first + 1 - unit.count
         own = read.sequences_in(session, "security", unit.first - 1, unit.last)
     assert others > 0, "other classes lie between"

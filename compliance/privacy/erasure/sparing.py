@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from compliance.contracts.personal import PersonalDataSource, Target
 from compliance.privacy.events import LOG
 from compliance.privacy.parts import Privacy
-from compliance.retention import holds, keeping
+from compliance.retention import held_events, keeping
 from compliance.retention.holds import Hold
 from compliance.retention.keeping import Keeping
 
@@ -26,4 +26,4 @@ def held(
 
 def _is_kept_event(target: Target, standing: Sequence[Hold], parts: Privacy) -> bool:
     is_of_log = target.key_class is not None and target.store == f"{LOG}.{target.id}"
-    return is_of_log and holds.keep_key(standing, parts.store, target.subject, target.id)
+    return is_of_log and held_events.keep_key(standing, parts.store, target.subject, target.id)

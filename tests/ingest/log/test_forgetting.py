@@ -24,6 +24,7 @@ from ingest.settings import DuckSettings
 from ingest.store.duck import DuckStore
 from ingest.store.elastic import ElasticStore
 from ingest.store.memory import MemoryStore
+from ingest.store.placing import CLASSES
 from ingest.store.port import EventStore
 from ingest.store.query import Eq, Order, Search, Sequenced
 from tests.ingest.log.forgotten_world import CLASS, COUNT, DECEMBER, HELD, KEEP, MONTH, NEXT, RUN, World, built
@@ -147,7 +148,7 @@ def test_proofs_made_before_still_verify(world: World) -> None:
 
 def test_units_are_counted_and_described_before_they_go(world: World) -> None:
     with world.ground.db.read() as session:
-        found = {(one.month, one.class_): one for one in forgetting.units(session)}
+        found = {(one.month, one.class_): one for one in forgetting.units(session, CLASSES)}
         described = forgetting.describe(session, CLASS, MONTH)
     assert {key: one.count for key, one in found.items()} == {
         (MONTH, "operations"): 20,
@@ -164,7 +165,7 @@ def test_units_are_counted_and_described_before_they_go(world: World) -> None:
     assert set(described.samples) <= set(in_store(world.store))
     world.drop()
     with world.ground.db.read() as session:
-        assert (MONTH, CLASS) not in {(one.month, one.class_) for one in forgetting.units(session)}
+        assert (MONTH, CLASS) not in {(one.month, one.class_) for one in forgetting.units(session, CLASSES)}
         with pytest.raises(UnitUnknown):
             forgetting.describe(session, CLASS, MONTH)
 
