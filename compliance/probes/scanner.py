@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.kernel import classify
 from app.kernel.marks import Mark
@@ -172,9 +173,9 @@ def _texts(
                     continue
                 place, typed = f"{table.name}.{column.name}", key.type.python_type
                 query = sa.select(key, column).where(column.is_not(None)).order_by(key.desc())
-                newest = look.session.execute(query.limit(TEXTS_MAX)).all()
+                newest, is_all = _first(look.session, query, key, TEXTS_MAX)
                 yield from ((place, str(id_), str(text)) for id_, text in newest)
-                if len(newest) < TEXTS_MAX:
+                if is_all:
                     columns.pop(place, None)
                     continue
                 end = newest[-1][0]
@@ -182,12 +183,27 @@ def _texts(
                 # The database compares, as it is its order that a turn follows.
                 rest, reached = query.where(key < end), before.columns.get(place)
                 rest = rest.where(key < typed(reached)) if reached else rest
-                older = look.session.execute(rest.limit(OLDER_MAX)).all()
+                older, is_end = _first(look.session, rest, key, OLDER_MAX)
                 again = look.session.execute(
                     query.where(key < end, key.in_(named), key.not_in([row[0] for row in older]))
                 )
                 yield from ((place, str(id_), str(text)) for id_, text in (*again, *older))
-                columns[place] = str(older[-1][0]) if len(older) == OLDER_MAX else ""
+                columns[place] = "" if is_end else str(older[-1][0])
+
+
+def _first(
+    session: Session, query: sa.Select[tuple[Any, Any]], key: sa.Column[Any], most: int
+) -> tuple[Sequence[tuple[Any, Any]], bool]:
+    """Return the first rows of a query, and whether those are all; rows that share a part of a key stay together.
+
+    So a turn that goes on behind a key passes nothing over.
+    """
+    rows = [(row[0], row[1]) for row in session.execute(query.limit(most))]
+    if len(rows) < most:
+        return rows, True
+    edge = rows[-1][0]
+    together = [(row[0], row[1]) for row in session.execute(query.where(key == edge))]
+    return [row for row in rows if row[0] != edge] + together, False
 
 
 def _is_text(column: sa.Column[Any]) -> bool:

@@ -32,6 +32,7 @@ from compliance.contracts.probes import Look, ProbeOverran, Reading
 from compliance.engine import history, reading, settle, standing
 from compliance.engine.standing import Standing
 from compliance.probes import scanner
+from compliance.reviews.models import line
 from compliance.states import Reason, State
 from ingest import models as log
 from ingest.log import read
@@ -420,6 +421,21 @@ def test_a_search_goes_on_among_older_texts_and_forgets_none_that_is_still_there
     says("New authenticators arrive")
     observe(house, "scanner.card_numbers")
     assert violations(house, "scanner.card_numbers") == []
+
+
+@pytest.mark.parametrize("reviews", ["rev_a rev_a rev_a", "rev_b rev_a rev_a"])
+def test_a_search_passes_over_no_row_that_shares_a_part_of_its_key(
+    house: Installation, monkeypatch: pytest.MonkeyPatch, reviews: str
+) -> None:
+    monkeypatch.setattr(scanner, "TEXTS_MAX", 1)
+    monkeypatch.setattr(scanner, "OLDER_MAX", 1)
+    about = {"source": "roles", "holder": "acc_x", "what": "dpo", "since": START}
+    with house.system.db.begin() as session:
+        for review, ref in zip(reviews.split(), ("rol_1", "rol_2", "rol_3"), strict=True):
+            reason = "Of the card 4111 1111 1111 1111" if ref == "rol_3" else "They need it"
+            session.execute(sa.insert(line).values(review_id=review, grant_ref=ref, reason=reason, **about))
+    observe(house, "scanner.card_numbers")
+    assert violations(house, "scanner.card_numbers") == ["compliance_review_line.reason rev_a"]
 
 
 def breaking(look: Look) -> Reading:
