@@ -71,8 +71,9 @@ def _roll(system: System, at: datetime) -> str | None:
 def _expire(system: System, at: datetime) -> str | None:
     ctx, policy = system.job_context("identity", at), system.identity.policy
     with system.db.begin() as session:
-        system.approvals.expire(session, ctx)
         role_grants.lapse(session, ctx)
+    with system.db.begin() as session:
+        system.approvals.expire(session, ctx)
     with system.db.begin() as session:
         letters.expire(session, at)
         given_up = letters.set_aside(session, at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -22,6 +23,7 @@ from app.kernel.approvals import ApprovalKind, Payload, Standing, State, Verdict
 from app.kernel.context import Context, Source
 from app.kernel.db import insert_once
 from app.kernel.errors import Conflict, Forbidden, NotFound, OnePayError, SamePerson, Traced, Unavailable
+from app.kernel.jobs import guarded_alone
 from ingest.events.access import DataRead
 from ingest.events.admin import (
     ApprovalDecided,
@@ -436,13 +438,18 @@ class ApprovalBook:
             .limit(EXPIRE_MAX)
             .with_for_update(skip_locked=True)  # what somebody decides at this instant waits for the next time
         )
-        found = session.execute(query).all()
-        for row in found:
-            rows.move(session, row.id, State(row.state), State.EXPIRED)
-            self._record(session, ApprovalExpired, row, ctx)
-            if row.kind in self._kinds:
-                self._kinds[row.kind].closed(session, row.id, State.EXPIRED, ctx)
-        return len(found)
+        # One that cannot end now, as what it is about refuses, holds up no other.
+        errors = [
+            guarded_alone(session, f"end of an approval of {row.kind}", partial(self._lapse, session, row, ctx))
+            for row in session.execute(query).all()
+        ]
+        return errors.count(None)
+
+    def _lapse(self, session: Session, row: Any, ctx: Context) -> None:
+        rows.move(session, row.id, State(row.state), State.EXPIRED)
+        self._record(session, ApprovalExpired, row, ctx)
+        if row.kind in self._kinds:
+            self._kinds[row.kind].closed(session, row.id, State.EXPIRED, ctx)
 
     def _listed(self, session: Session, query: Any, actor: Actor, at: datetime) -> list[Shown]:
         known = query.where(approval.c.kind.in_(list(self._kinds)))

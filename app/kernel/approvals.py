@@ -166,7 +166,7 @@ class Approvals(Protocol):
     def take(self, session: Session, id: str | None, kind: str, payload: Payload, ctx: Context) -> None:
         """Use an approval up for what is about to be done, once, as its requester.
 
-        Raises `ApprovalMissing`, `ApprovalExpired`, `ApprovalChanged`, `ApprovalUsed` or `SamePerson`.
+        Raises `ApprovalMissing`, `ApprovalExpired`, `ApprovalChanged`, `ApprovalUsed` or `ApprovalClosed`.
         """
         ...
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.identity import accounts, roles
 from app.identity.accounts import State as AccountState
@@ -23,6 +25,7 @@ from app.kernel.approvals import (
     State,
     Verdict,
 )
+from app.kernel.context import Context
 from app.kernel.errors import Forbidden, NotFound, OnePayError, ReasonMissing, SamePerson, StepUpRequired
 from tests.app.identity.conftest import People
 from tests.app.identity.desk import DOOR, KIND, Desk
@@ -171,6 +174,23 @@ def test_what_lapsed_is_decided_no_more_and_is_told_once(desk: Desk, two) -> Non
         desk.decide(basil, id)
     assert desk.refusals() == ["expired", "expired"]
     assert len(desk.people.events("admin.approval.expired")) == 1
+
+
+def test_one_that_cannot_end_holds_up_no_other(desk: Desk, two, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, other = desk.ask(two[0]), desk.ask(two[0], {**DOOR, "colour": "red"})
+    desk.people.move(hours=24)
+    ended: list[str] = []
+
+    def closed(session: Session, id: str, state: State, ctx: Context) -> None:
+        if id == first:
+            raise RuntimeError("it is being written to")
+        ended.append(id)
+
+    monkeypatch.setitem(desk.book._kinds, KIND, replace(desk.book._kinds[KIND], closed=closed))
+    assert desk.expire() == 1
+    assert ended == [other]
+    with desk.people.ground.db.read() as session:
+        assert desk.book.state_of(session, first).state is State.REQUESTED
 
 
 def test_a_moment_before_its_end_it_is_decided(desk: Desk, two) -> None:
