@@ -65,7 +65,7 @@ def fetch(session: Session, request_id: str, ctx: Context, *, parts: Privacy) ->
     ctx.actor.require(PRIVACY_SELF_DOWNLOAD)
     found = requests.own(session, request_id, ctx)
     found = requests.locked(session, found.id)
-    whose.demand(session, found)
+    whose.demand(session, found, is_answered=True)
     row = session.execute(sa.select(table).where(table.c.request_id == request_id)).one_or_none()
     if row is None or found.linked_to is not None:
         raise NotFound

@@ -80,7 +80,7 @@ def claim(session: Session, ctx: Context, *, parts: Privacy) -> Request | None:
 def make(db: Database, taken: Request, ctx: Context, *, parts: Privacy) -> None:
     """Search, pack and seal the copy, then say that it is ready: killed anywhere, it is made anew.
 
-    Raises `RequestDiffers` where the log does not say that this person asked.
+    Raises `RequestDiffers` where the log does not say that this person asked and that it stands.
     """
     with db.read() as session:
         whose.demand(session, taken)
@@ -132,6 +132,7 @@ def sign_incomplete(session: Session, request_id: str, reason: str, ctx: Context
     said = words.checked(reason, param="reason")
     if found.state is not State.IN_REVIEW or not found.is_incomplete:
         raise WrongState
+    whose.demand(session, found)
     session.execute(sa.update(request).where(request.c.id == request_id).values(approved_by=ctx.actor.id))
     _ready(session, found, ctx, parts, note=said)
 

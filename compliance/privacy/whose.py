@@ -1,28 +1,39 @@
-"""Whose a request is: by the event that took it, since whoever can write a row can make it another's."""
+"""Whose a request is, and that it stands: by its events, since whoever can write a row can make it another's."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.kernel.errors import Conflict
-from compliance.privacy.models import request_step
-from compliance.privacy.request import Request, State
-from compliance.told import Stands, told
+from compliance.privacy import logged
+from compliance.privacy.logged import Logged
+from compliance.privacy.request import Request
+from compliance.told import has_ended
+from ingest.events.envelope import at_path
 from ingest.events.privacy import RequestReceived
+from ingest.log import read
 
 
 class RequestDiffers(Conflict):
-    """The log does not say that this request is of this person; somebody has to look why."""
+    """The log does not say that this person asked for it, or says that it was called off; somebody has to look why."""
 
     code = "request_differs"
 
 
-def demand(session: Session, found: Request) -> None:
-    """Raise `RequestDiffers` unless the log says that this person asked: before anything is collected or handed out."""
-    if not _of(session, [found], speaks=True):
+def demand(session: Session, found: Request, *, is_answered: bool = False) -> None:
+    """Raise `RequestDiffers` unless the log says that this request stands, before anything is done for it.
+
+    Its person asked, was shown to be who they are, and neither took it back nor was refused. It was not answered
+    either, but for what is handed out again.
+    """
+    check(found, logged.of(session, found), is_answered=is_answered)
+
+
+def check(found: Request, said: Logged, *, is_answered: bool = False) -> None:
+    """Raise, as `demand`, where what the log says of a request does not let it stand."""
+    if not said.stands or (said.is_completed and not is_answered):
         raise RequestDiffers(object_id=found.id)
 
 
@@ -31,24 +42,14 @@ def theirs(session: Session, found: Collection[Request]) -> frozenset[str]:
 
     What was never asked, but followed from what was decided before, is nobody's to see.
     """
-    return _of(session, found, speaks=False)
-
-
-def _of(session: Session, found: Collection[Request], *, speaks: bool) -> frozenset[str]:
-    of = request_step.c
-    taken = of.request_id.in_([one.id for one in found]) & (of.state == State.IDENTITY.value) & of.event_id.is_not(None)
-    steps = session.execute(sa.select(of.request_id, of.event_id, of.at).where(taken).order_by(of.n.desc()))
-    first = {row.request_id: row for row in steps}
-    stand = {
-        one.id: (
-            first[one.id].event_id,
-            Stands(
-                kind=RequestReceived.kind,
-                says={"onepay.request.id": one.id, "onepay.subject.id": [one.subject]},
-                at=None if speaks else first[one.id].at,
-            ),
-        )
-        for one in found
-        if one.id in first
+    asked = {
+        (at_path(said, "onepay.request.id"), subject)
+        for subject in {one.subject for one in found}
+        for said in read.documents_of(session, RequestReceived.kind, containing=subject)
+        if at_path(said, "onepay.subject.id") == [subject]
     }
-    return told(session, stand)
+    return frozenset(
+        one.id
+        for one in found
+        if (one.id, one.subject) in asked or has_ended(session, RequestReceived.kind, one.received_at)
+    )

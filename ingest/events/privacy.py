@@ -111,6 +111,13 @@ class RequestApproved(RequestEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestReturned(RequestEvent):
+    """What was approved of a request is not any more: it is decided again."""
+
+    kind: ClassVar[str] = "privacy.request.returned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRefused(RequestEvent):
     """A request was refused, with reasons told to the person."""
 
@@ -317,6 +324,7 @@ KINDS: tuple[type[Event], ...] = (
     RequestResumed,
     RequestExtended,
     RequestApproved,
+    RequestReturned,
     RequestRefused,
     RequestStopped,
     RequestCompleted,

@@ -11,6 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.kernel.db import dialect_of
 from app.kernel.errors import NotFound
 from ingest import models
 from ingest.log import entries as form
@@ -193,28 +194,40 @@ def sealed_at(session: Session, sequences: Sequence[int]) -> dict[int, bytes]:
     return {row.sequence: bodies[row.event_id] for row in rows if row.event_id in bodies}
 
 
-def documents_of(session: Session, kind: str, *, since: datetime | None = None) -> list[Mapping[str, Any]]:
-    """Return what all events of a kind say, oldest first, all that wait for their number last.
+def documents_of(
+    session: Session, *kinds: str, since: datetime | None = None, containing: str | None = None
+) -> list[Mapping[str, Any]]:
+    """Return what all events of some kinds say, oldest first, all that wait for their number last.
 
-    With `since`, of those that have one only what was since that instant.
+    With `since`, of those that have one only what was since that instant; with `containing`, such as an id, only those
+    in whose bytes it stands, wherever that is.
 
     It is asked of the log itself, which is never behind; for kinds of which there are few, as it reads each body. Left
     out is what `documents` leaves out.
     """
-    return [one.document for one in said(session, kind, since=since) if one.document is not None]
+    found = said(session, *kinds, since=since, containing=containing)
+    return [one.document for one in found if one.document is not None]
 
 
-def said(session: Session, *kinds: str, since: datetime | None = None) -> list[Said]:
+def said(session: Session, *kinds: str, since: datetime | None = None, containing: str | None = None) -> list[Said]:
     """Return all events of some kinds in their order, those that wait last, also those that say nothing any more.
 
     An entry outlives its body, so nothing is left out but entries behind the head. A body that is not what its entry
-    commits to is none. For kinds of which there are few, as `documents_of`.
+    commits to is none. For kinds of which there are few, as `documents_of`; with `containing`, what says nothing any
+    more is left out.
     """
-    of, waits = models.entry.c, models.outbox.c
-    # First those that wait: an event only ever goes from there to the entries, so none is in neither.
-    waiting_ = session.execute(sa.select(models.outbox).where(waits.kind.in_(kinds)).order_by(waits.n)).mappings().all()
+    of, waits, kept = models.entry.c, models.outbox.c, models.body.c
+    queued = sa.select(models.outbox).where(waits.kind.in_(kinds)).order_by(waits.n)
     query = sa.select(models.entry).where(of.kind.in_(kinds), _IS_NUMBERED).order_by(of.sequence)
-    rows = session.execute(query if since is None else query.where(of.at >= since)).all()
+    if since is not None:
+        query = query.where(of.at >= since)
+    if containing is not None:
+        queued = queued.where(_contains(session, waits.body, containing))
+        has_body = sa.exists().where(kept.sequence == of.sequence, _contains(session, kept.body, containing))
+        query = query.where(has_body)
+    # First those that wait: an event only ever goes from there to the entries, so none is in neither.
+    waiting_ = session.execute(queued).mappings().all()
+    rows = session.execute(query).all()
     bodies = _sealed(session, rows)
     numbered = [
         Said(
@@ -283,6 +296,13 @@ def first_since(session: Session, at: datetime) -> int:
         else:
             low = middle + 1
     return low
+
+
+def _contains(session: Session, body: sa.ColumnElement[bytes], text: str) -> sa.ColumnElement[bool]:
+    """Tell of bodies in which the bytes of a text stand."""
+    # PostgreSQL takes two bytea by the name of its schema alone: the bare word has a grammar of its own.
+    find = sa.func.instr if dialect_of(session) == "sqlite" else sa.func.pg_catalog.position
+    return find(body, sa.literal(text.encode(), sa.LargeBinary)) > 0
 
 
 def _sealed(session: Session, rows: Sequence[Any]) -> dict[str, bytes]:  # rows of (event_id, sequence, commitment)

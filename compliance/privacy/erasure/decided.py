@@ -6,18 +6,20 @@ Whatever destroys asks `demand`, each time it goes on, or a word of its own kind
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from app.kernel.errors import Conflict
-from compliance.privacy import requests, whose
+from compliance.privacy import logged, requests, whose
 from compliance.privacy.erasure import certificates
+from compliance.privacy.logged import Logged
 from compliance.privacy.request import FOLLOWING, Request, State
 from compliance.told import Stands, is_told
 from ingest.events.privacy import RequestApproved
 
-Word = Callable[[Session, Request], None]
-"""Raises `ErasureUndecided` unless somebody who is believed says that this person is to be erased."""
+Word = Callable[[Session, Request, datetime], None]
+"""Raises unless somebody who is believed says that this person is to be erased, at this instant already."""
 
 
 class ErasureUndecided(Conflict):
@@ -32,10 +34,18 @@ class DecisionEnded(Conflict):
     code = "decision_ended"
 
 
-def demand(session: Session, found: Request) -> None:
-    """Raise `ErasureUndecided` where the log does not say that this person's erasure was approved.
+def demand(session: Session, found: Request, at: datetime) -> None:
+    """Raise unless the log says that this person's erasure was approved, is called off by nobody, and may begin.
 
-    Raises `RequestDiffers` where it does not say that they asked for it: whoever decided saw what the row said.
+    Raises `ErasureUndecided`, `RequestDiffers` where it does not say that they asked for it and that it stands, and
+    for one that completes an earlier one `CertificateDiffers` and `DecisionEnded`.
+    """
+    check(session, found, logged.of(session, found))
+
+
+def check(session: Session, found: Request, said: Logged) -> None:
+    """Raise, as `demand`, where the log does not say that an erasure was decided, whenever it may begin.
+
     One that completes an earlier one rests on what was decided for that, which its certificate names; raises
     `CertificateDiffers` where that is not the one that was written. While anything is still to be carried out the event
     of a decision has to speak, since one that ended names nobody: raises `DecisionEnded`.
@@ -44,21 +54,25 @@ def demand(session: Session, found: Request) -> None:
         is_decided = certificates.by_request(session, found.linked_to)["subject"] == found.subject
         if is_decided and found.state is not State.CLOSED and not certificates.speaking(session, found.linked_to):
             raise DecisionEnded(object_id=found.id)
+    elif found.state is State.CLOSED:
+        is_decided = _is_approved(said, found) or _was_approved(session, found)
     else:
-        is_decided = _is_approved(session, found)
-        if is_decided and found.state is not State.CLOSED:
-            whose.demand(session, found)
+        whose.check(found, said)
+        is_decided = _is_approved(said, found)
     if not is_decided:
         raise ErasureUndecided(object_id=found.id)
 
 
-def _is_approved(session: Session, found: Request) -> bool:
+def _is_approved(said: Logged, found: Request) -> bool:
+    return said.approved is not None and said.approved.id is not None and said.approved.id == found.approval_id
+
+
+def _was_approved(session: Session, found: Request) -> bool:
+    """Tell whether an erasure that is over was approved by an event whose body ended since."""
     says = {
         "onepay.request.id": found.id,
         "onepay.approval.id": found.approval_id or "",
         "onepay.subject.id": [found.subject],
     }
-    # What is still to be carried out was approved lately: its event speaks.
     event_id, at = requests.told_of_state(session, found.id, State.WAITING) or (None, None)
-    stands = Stands(kind=RequestApproved.kind, says=says, at=at if found.state is State.CLOSED else None)
-    return is_told(session, event_id, stands)
+    return is_told(session, event_id, Stands(kind=RequestApproved.kind, says=says, at=at))

@@ -23,7 +23,7 @@ from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Kind, Request, State
 from compliance.retention import holds
 from ingest.events.access import DataRead
-from ingest.events.privacy import RequestApproved
+from ingest.events.privacy import RequestApproved, RequestReturned
 from ingest.log import outbox
 
 ERASURE: Final = "privacy.erasure"
@@ -121,6 +121,7 @@ def approve(
     approvals.take(session, approval_id, ERASURE, payload(session, request_id), ctx)
     if found.state is not State.IN_REVIEW or found.approval_id != approval_id:
         raise WrongState
+    whose.demand(session, found)
     begins = ctx.at + parts.settings.erase_delay
     restrict.restrict(session, found.subject, restrict.ERASURE, found.id, ctx)
     event = moving.event_of(RequestApproved, found)
@@ -152,7 +153,7 @@ def start(session: Session, ctx: Context, *, parts: Privacy) -> str | None:
 
 
 def _start(session: Session, found: Request, ctx: Context, parts: Privacy) -> None:
-    decided.demand(session, found)
+    decided.demand(session, found, ctx.at)
     planned = planning.plan(session, found.subject, parts=parts)
     more = _more_than_approved(session, found, planned)
     if more:
@@ -180,7 +181,8 @@ def _decide_again(session: Session, found: Request, planned: Planned, why: str, 
     restrict.release(session, found.subject, restrict.ERASURE, ctx, request_id=found.id)
     note = f"{why}: it is decided again"
     values: dict[str, Any] = {"approved_by": None, "approved_root": None, "not_before": None}
-    moving.move(session, found, State.IN_REVIEW, ctx, note=note, plan_root=planned.root, **values)
+    event = moving.event_of(RequestReturned, found)
+    moving.move(session, found, State.IN_REVIEW, ctx, event=event, note=note, plan_root=planned.root, **values)
     letters.again_erasure(session, requests.get(session, found.id), ctx, parts=parts)
 
 

@@ -58,10 +58,10 @@ def begin(
 ) -> None:
     """End access and write down, anew, what is to be done; batches follow. `tell` writes the last letter.
 
-    Raises before anything is done: `ErasureUndecided`, as whoever gives the `word` for it does, `CertificateDiffers`,
-    and `HoldNotAsPlaced`.
+    Raises before anything is done: what whoever gives the `word` for it does, `CertificateDiffers`, and
+    `HoldNotAsPlaced`.
     """
-    word(session, found)
+    word(session, found, ctx.at)
     holds.as_placed(session)
     planned = planned or planning.plan(session, found.subject, parts=parts)
     told = recipients.of_erasure(session, found, planned.goes, ctx, parts=parts)
@@ -112,7 +112,7 @@ def step(
         found = requests.locked(session, request_id)
         if found.state not in (State.EXECUTING, State.EXECUTED):
             return False
-        word(session, found)
+        word(session, found, ctx.at)
         seen: Sequence[Hold] = ()
         if found.state is State.EXECUTING:
             seen = holding.give_way(session, found, parts)

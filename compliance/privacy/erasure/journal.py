@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -124,7 +124,7 @@ def _again(db: Database, erased: Collection[Erased], ctx: Context, *, parts: Pri
 def _word(erased: Collection[Erased]) -> Word:
     """Return the word for an erasure that was done once: this database may know of nobody who approved it."""
 
-    def say(session: Session, found: Request) -> None:
+    def say(session: Session, found: Request, at: datetime) -> None:
         if (found.id, found.subject) not in erased:
             raise ErasureUndecided(object_id=found.id)
 

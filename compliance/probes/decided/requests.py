@@ -11,8 +11,10 @@ from sqlalchemy.orm import Session
 
 from app.kernel.errors import Conflict, NotFound
 from compliance.contracts.probes import Look, Violation
+from compliance.privacy import logged
 from compliance.privacy import requests as asked
 from compliance.privacy.erasure import decided
+from compliance.privacy.logged import Documents, Logged
 from compliance.privacy.models import REQUEST_CLASS, request, request_step, restriction
 from compliance.privacy.request import BEGUN, FOLLOWING, JOURNAL, Kind, State
 from compliance.retention import decided as retention
@@ -34,7 +36,7 @@ _BEGUN: Final = frozenset((*BEGUN, State.WAITING, State.CLOSED))
 
 def moved(look: Look) -> tuple[int, list[Violation]]:
     """Count the requests, and find those that stand where no event of theirs brought them."""
-    count, wrong, after = 0, list[Violation](), ""
+    count, wrong, after, logged_ = 0, list[Violation](), "", logged.by_request(look.session)
     while True:
         look.deadline.check()
         query = sa.select(request).where(request.c.id > after).order_by(request.c.id).limit(_AT_ONCE)
@@ -42,10 +44,10 @@ def moved(look: Look) -> tuple[int, list[Violation]]:
         if not rows:
             return count, wrong
         count, after = count + len(rows), rows[-1].id
-        wrong += _moved(look.session, rows)
+        wrong += _moved(look.session, rows, logged_)
 
 
-def _moved(session: Session, rows: Sequence[Any]) -> Iterator[Violation]:
+def _moved(session: Session, rows: Sequence[Any], logged_: Mapping[str, Documents]) -> Iterator[Violation]:
     steps = defaultdict[str, list[Any]](list)
     of = request_step.c
     query = sa.select(request_step).where(of.request_id.in_([row.id for row in rows]))
@@ -57,6 +59,7 @@ def _moved(session: Session, rows: Sequence[Any]) -> Iterator[Violation]:
     for row in rows:
         past = [step for step in steps[row.id] if fits(over.get(step.event_id), _ENDS.get(step.state, ""), step.at)]
         says = _wrong(session, row, steps[row.id], said, is_over=bool(past))
+        says = says or _unsaid(session, row, logged.fold(logged_.get(row.id, ()), row.subject))
         if says is not None:
             yield Violation(component="requests", object_id=row.id, says=says)
 
@@ -79,9 +82,18 @@ def _wrong(
     ends = None if is_over or _is_answered_by_another(session, row) else _ENDS.get(row.state)
     if ends is not None and ends not in {at_path(one, "event.action") for one in told}:
         return f"stands as {row.state}, and no event says so"
+    return None
+
+
+def _unsaid(session: Session, row: Any, said: Logged) -> str | None:  # a row of `request`
+    """Return what the log says otherwise of where a request stands, by its last word and not by one of them."""
+    if said.called_off is not None and _ENDS.get(row.state) != said.called_off:
+        return f"stands as {row.state}, and was called off"
+    if said.called_off is not None and (said.erased_at is not None or said.is_completed):
+        return "was called off, and was carried out nevertheless"
     if row.kind == Kind.ERASURE.value and row.channel != JOURNAL and State(row.state) in _BEGUN:
         try:
-            decided.demand(session, asked.get(session, row.id))
+            decided.check(session, asked.get(session, row.id), said)
         except (Conflict, NotFound):
             return "is carried out, and the log knows of nobody who approved it"
     return None

@@ -1,0 +1,126 @@
+"""What the log says of requests, whatever their rows say: read in its order, so that the last word counts.
+
+Its events are found by the id that stands in them and not by rows, which somebody could lead elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy.orm import Session
+
+from app.kernel.clock import parse_rfc3339
+from compliance.privacy.request import Request
+from ingest.events.envelope import at_path
+from ingest.events.privacy import (
+    RequestApproved,
+    RequestCompleted,
+    RequestIdentified,
+    RequestReceived,
+    RequestRefused,
+    RequestReturned,
+    RequestStopped,
+    SubjectErased,
+)
+from ingest.log import read
+
+Documents: TypeAlias = Sequence[Mapping[str, Any]]
+KINDS: Final = (
+    RequestReceived.kind,
+    RequestIdentified.kind,
+    RequestApproved.kind,
+    RequestReturned.kind,
+    RequestRefused.kind,
+    RequestStopped.kind,
+    RequestCompleted.kind,
+    SubjectErased.kind,
+)
+"""What says how a request stands."""
+_REQUEST: Final = "onepay.request.id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approved:
+    """The approval that counts: by which it was decided, and when."""
+
+    id: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """What the log says of a request of one person; what it says of another one's vouches for nothing.
+
+    `called_off` is the kind of the event that ended it unanswered, whomever that names.
+    """
+
+    is_received: bool = False
+    is_identified: bool = False
+    approved: Approved | None = None
+    called_off: str | None = None
+    erased_at: datetime | None = None
+    is_completed: bool = False
+
+    @property
+    def stands(self) -> bool:
+        """Tell whether its person asked, was shown to be who they are, and neither they nor we ended it."""
+        return self.is_received and self.is_identified and self.called_off is None
+
+
+def of(session: Session, found: Request) -> Logged:
+    """Return what the log says of a request."""
+    return fold(_about(session, found.id).get(found.id, ()), found.subject)
+
+
+def by_request(session: Session) -> Mapping[str, Documents]:
+    """Return what the log says of all requests, oldest first, by their ids."""
+    return _about(session, None)
+
+
+def fold(documents: Iterable[Mapping[str, Any]], subject: str) -> Logged:
+    """Return what events of one request say together, given in the order of the log."""
+    is_received = is_identified = is_completed = False
+    approved: Approved | None = None
+    called_off: str | None = None
+    erased_at: datetime | None = None
+    for said in documents:
+        kind, is_theirs = at_path(said, "event.action"), at_path(said, "onepay.subject.id") == [subject]
+        if kind in (RequestStopped.kind, RequestRefused.kind):
+            called_off = str(kind)
+        elif kind == RequestReturned.kind:
+            approved = None
+        elif not is_theirs:
+            continue
+        elif kind == RequestReceived.kind:
+            is_received = True
+        elif kind == RequestIdentified.kind:
+            is_identified = True
+        elif kind == RequestApproved.kind:
+            approved = _approved(said)
+        elif kind == SubjectErased.kind:
+            erased_at = erased_at or parse_rfc3339(str(said["@timestamp"]))
+        elif kind == RequestCompleted.kind:
+            is_completed = True
+    return Logged(
+        is_received=is_received,
+        is_identified=is_identified,
+        approved=approved,
+        called_off=called_off,
+        erased_at=erased_at,
+        is_completed=is_completed,
+    )
+
+
+def _about(session: Session, request_id: str | None) -> Mapping[str, Documents]:
+    found = defaultdict[str, list[Mapping[str, Any]]](list)
+    for said in read.documents_of(session, *KINDS, containing=request_id):
+        found[str(at_path(said, _REQUEST))].append(said)
+    return found
+
+
+def _approved(said: Mapping[str, Any]) -> Approved:
+    return Approved(id=at_path(said, "onepay.approval.id"), at=parse_rfc3339(str(said["@timestamp"])))

@@ -1,0 +1,157 @@
+"""What was called off, sent back or never proven stays so, whatever somebody writes into its row: the log is asked."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from app.identity import roles
+from app.kernel.access import Actor, ActorKind
+from compliance.contracts.probes import Violation
+from compliance.privacy import delivery, intake, moving, whose
+from compliance.privacy import rights as services
+from compliance.privacy.erasure import deciding
+from compliance.privacy.models import request, request_step
+from compliance.privacy.request import Asked, State
+from tests.compliance.privacy.rights import Rights
+from tests.compliance.privacy.test_erase_forged import contacts, live
+from tests.support.installation import Person
+
+
+def found_by_probe(rights: Rights) -> list[str]:
+    """Return what the probe of Art. 5(2) says of requests."""
+    controls = rights.house.system.controls
+    seen = controls.observe(controls.parts.probes["papers.decided"], is_test_due=False)
+    assert seen is not None
+    violations: list[Violation] = [one for one in seen.reading.violations if one.component == "requests"]
+    return [one.says for one in violations]
+
+
+def set_back(rights: Rights, request_id: str, **values: Any) -> None:
+    """Write into the row of a request, as somebody who can, and let the jobs work on it for a while."""
+    write(rights, request_id, **values)
+    rights.work()
+    rights.clock.move(timedelta(minutes=11))
+    rights.work()
+
+
+def write(rights: Rights, request_id: str, **values: Any) -> None:
+    with rights.db.begin() as session:
+        session.execute(sa.update(request).where(request.c.id == request_id).values(**values))
+
+
+def link_of(rights: Rights, person: Person) -> str:
+    """Return the link of the last letter by which somebody says that it was not them."""
+    letter = [one for one in rights.letters_to(person) if "/privacy/link/" in one][-1]
+    return letter.partition("/privacy/link/")[2].split()[0]
+
+
+@pytest.mark.parametrize("ends", ["withdrawn", "not_me", "refused"])
+def test_an_erasure_that_was_called_off_is_not_carried_out(staffed: tuple[Rights, Person, Person], ends: str) -> None:
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_off")
+    rights.calm()
+    request_id = rights.approved_erasure(amber, officer, dpo)
+    with rights.db.begin() as session:
+        if ends == "withdrawn":
+            services.withdraw(session, request_id, rights.me(amber), parts=rights.parts)
+        elif ends == "not_me":
+            services.stop(session, link_of(rights, amber), rights.me(amber), parts=rights.parts)
+    if ends == "refused":
+        refused(rights, request_id, officer, dpo)
+    there, keys = contacts(rights, amber), live(rights, amber)
+    rights.clock.move(timedelta(hours=72))
+    assert found_by_probe(rights) == []
+    set_back(rights, request_id, state="waiting", not_before=rights.clock.now(), closed_at=None, answered_at=None)
+    assert rights.get(request_id).state is State.WAITING
+    set_back(rights, request_id, state="executing")
+    assert (contacts(rights, amber), live(rights, amber)) == (there, keys)
+    with rights.db.begin() as session:
+        step = {"request_id": request_id, "state": "executing", "at": rights.clock.now(), "role": "you"}
+        session.execute(sa.insert(request_step).values(step))
+    assert found_by_probe(rights) == ["stands as executing, and was called off"]
+
+
+def refused(rights: Rights, request_id: str, officer: Person, dpo: Person) -> None:
+    """Let two people refuse a request."""
+    from compliance.privacy import rectify
+
+    ctx = rights.colleague(officer, roles.COMPLIANCE_OFFICER)
+    with rights.db.begin() as session:
+        approvals = rights.house.system.approvals
+        write_off = "nobody can be erased of whom a court asks"
+        approval = rectify.ask_refusal(session, request_id, write_off, ctx, parts=rights.parts, approvals=approvals)
+    other = next(one for name, one in rights.house.people.items() if name.startswith("dan"))
+    rights.vote(approval, rights.colleague(other, roles.DPO))
+
+
+def test_an_erasure_that_was_sent_back_is_not_carried_out(staffed: tuple[Rights, Person, Person]) -> None:
+    from tests.compliance.privacy.test_erase import emptied
+
+    rights, officer, dpo = staffed
+    amber, basil = rights.house.customer("amber_back", euros=20), rights.house.customer("basil_back")
+    rights.calm()
+    request_id = rights.approved_erasure(amber, officer, dpo)
+    emptied(rights, amber, basil)
+    rights.clock.move(timedelta(hours=72))
+    rights.work()
+    assert rights.get(request_id).state is State.IN_REVIEW, "what was approved to stay would go"
+    assert "privacy.request.returned" in rights.kinds()
+    there = contacts(rights, amber)
+    set_back(rights, request_id, state="waiting", not_before=rights.clock.now())
+    assert contacts(rights, amber) == there
+    assert rights.get(request_id).state is State.WAITING
+
+
+def test_what_nobody_proved_to_be_theirs_is_neither_planned_nor_decided(
+    staffed: tuple[Rights, Person, Person],
+) -> None:
+    rights, officer, _ = staffed
+    amber = rights.house.customer("amber_unproven")
+    rights.calm()
+    outside = rights.house.system.context(Actor(id=None, kind=ActorKind.UNKNOWN))
+    asked = Asked(kind="erasure", channel="form")
+    with rights.db.begin() as session:
+        request_id = intake.ask_from_outside(session, asked, amber.account, outside, parts=rights.parts)
+    set_back(rights, request_id, state="scoped", is_verified=True)
+    assert rights.get(request_id).state is State.SCOPED
+    write(rights, request_id, state="in_review")
+    ctx, approvals = rights.colleague(officer, roles.COMPLIANCE_OFFICER), rights.house.system.approvals
+    with rights.db.begin() as session, pytest.raises(whose.RequestDiffers):
+        deciding.propose(session, request_id, "as they asked", ctx, parts=rights.parts, approvals=approvals)
+    write(rights, request_id, state="identity")
+    with rights.db.begin() as session:
+        services.answer_identity(session, request_id, "shown by a call back", ctx, parts=rights.parts)
+    rights.clock.move(timedelta(minutes=11))
+    rights.work()
+    assert rights.get(request_id).state is State.IN_REVIEW, "now somebody has"
+
+
+def test_a_copy_that_was_stopped_is_neither_made_nor_handed_out(staffed: tuple[Rights, Person, Person]) -> None:
+    rights, _, _ = staffed
+    amber = rights.house.customer("amber_copy")
+    rights.calm()
+    request_id = rights.ask(amber)
+    with rights.db.begin() as session:
+        moving.stop(session, link_of(rights, amber), rights.me(amber), parts=rights.parts)
+    set_back(rights, request_id, state="scoped", closed_at=None, answered_at=None)
+    assert rights.get(request_id).state is State.SCOPED
+    write(rights, request_id, state="ready")
+    with rights.db.begin() as session, pytest.raises((whose.RequestDiffers, delivery.NotFound)):
+        delivery.fetch(session, request_id, rights.me(amber), parts=rights.parts)
+
+
+def test_a_step_that_was_led_elsewhere_hides_no_request_from_its_person(
+    staffed: tuple[Rights, Person, Person],
+) -> None:
+    rights, _, _ = staffed
+    amber = rights.house.customer("amber_hidden")
+    request_id = rights.ask(amber, "erasure")
+    with rights.db.begin() as session:
+        session.execute(sa.update(request_step).where(request_step.c.request_id == request_id).values(event_id=None))
+    with rights.db.begin() as session:
+        services.withdraw(session, request_id, rights.me(amber), parts=rights.parts)
+    assert rights.get(request_id).state is State.WITHDRAWN
