@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.kernel.clock import parse_rfc3339
 from compliance.privacy.request import Request
+from compliance.settings import PrivacySettings
 from ingest.events.envelope import at_path
 from ingest.events.privacy import (
     RequestApproved,
@@ -40,15 +41,16 @@ KINDS: Final = (
     SubjectErased.kind,
 )
 """What says how a request stands."""
+WAIT: Final = PrivacySettings().erase_delay
 _REQUEST: Final = "onepay.request.id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approved:
-    """The approval that counts: by which it was decided, and when."""
+    """The approval that counts: by which it was decided, and from when on it may be carried out."""
 
     id: str | None
-    at: datetime
+    begins_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,4 +125,7 @@ def _about(session: Session, request_id: str | None) -> Mapping[str, Documents]:
 
 
 def _approved(said: Mapping[str, Any]) -> Approved:
-    return Approved(id=at_path(said, "onepay.approval.id"), at=parse_rfc3339(str(said["@timestamp"])))
+    begins = at_path(said, "onepay.request.begins_at")
+    # An approval that is older than this field waits as long as every erasure was told that it would.
+    begins_at = parse_rfc3339(str(begins)) if begins else parse_rfc3339(str(said["@timestamp"])) + WAIT
+    return Approved(id=at_path(said, "onepay.approval.id"), begins_at=begins_at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 from ingest.events.envelope import Event, EventClass, FieldType, Outcome, ecs
@@ -105,9 +106,10 @@ class RequestExtended(RequestEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestApproved(RequestEvent):
-    """What a person asked for may be given or done."""
+    """What a person asked for may be given or done; of an erasure from when on."""
 
     kind: ClassVar[str] = "privacy.request.approved"
+    begins_at: datetime | None = ecs("onepay.request.begins_at", FieldType.DATE, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

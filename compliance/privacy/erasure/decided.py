@@ -28,6 +28,12 @@ class ErasureUndecided(Conflict):
     code = "erasure_undecided"
 
 
+class ErasureTooEarly(Conflict):
+    """The wait in which its person may call this erasure off is not over, whatever its row says."""
+
+    code = "erasure_too_early"
+
+
 class DecisionEnded(Conflict):
     """The log says no more who decided this, as its events have ended: it has to be asked for and decided anew."""
 
@@ -37,10 +43,13 @@ class DecisionEnded(Conflict):
 def demand(session: Session, found: Request, at: datetime) -> None:
     """Raise unless the log says that this person's erasure was approved, is called off by nobody, and may begin.
 
-    Raises `ErasureUndecided`, `RequestDiffers` where it does not say that they asked for it and that it stands, and
-    for one that completes an earlier one `CertificateDiffers` and `DecisionEnded`.
+    Raises `ErasureUndecided`, `ErasureTooEarly`, `RequestDiffers` where it does not say that they asked for it and that
+    it stands, and for one that completes an earlier one `CertificateDiffers` and `DecisionEnded`.
     """
-    check(session, found, logged.of(session, found))
+    said = logged.of(session, found)
+    check(session, found, said)
+    if said.approved is not None and at < said.approved.begins_at:
+        raise ErasureTooEarly(object_id=found.id)
 
 
 def check(session: Session, found: Request, said: Logged) -> None:

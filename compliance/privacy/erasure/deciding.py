@@ -5,6 +5,7 @@ What is approved waits, restricted, until its person cannot call it off any more
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -124,7 +125,7 @@ def approve(
     whose.demand(session, found)
     begins = ctx.at + parts.settings.erase_delay
     restrict.restrict(session, found.subject, restrict.ERASURE, found.id, ctx)
-    event = moving.event_of(RequestApproved, found)
+    event = replace(moving.event_of(RequestApproved, found), begins_at=begins)
     decided_by = next((who for who, verdict, _ in _votes(session, approval_id, approvals) if verdict), None)
     values: dict[str, Any] = {"not_before": begins, "approved_by": decided_by}
     values["approved_root"] = planning.root_of(session, request_id)

@@ -92,6 +92,8 @@ def _unsaid(session: Session, row: Any, said: Logged) -> str | None:  # a row of
     if said.called_off is not None and (said.erased_at is not None or said.is_completed):
         return "was called off, and was carried out nevertheless"
     if row.kind == Kind.ERASURE.value and row.channel != JOURNAL and State(row.state) in _BEGUN:
+        if said.approved and said.erased_at and said.erased_at < said.approved.begins_at:
+            return "was carried out before its person's time to call it off was over"
         try:
             decided.check(session, asked.get(session, row.id), said)
         except (Conflict, NotFound):

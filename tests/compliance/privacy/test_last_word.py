@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from app.identity import roles
 from app.kernel.access import Actor, ActorKind
 from compliance.contracts.probes import Violation
-from compliance.privacy import delivery, intake, moving, whose
+from compliance.privacy import delivery, intake, moving, requests, whose
 from compliance.privacy import rights as services
-from compliance.privacy.erasure import deciding
+from compliance.privacy.erasure import deciding, execution
 from compliance.privacy.models import request, request_step
 from compliance.privacy.request import Asked, State
 from tests.compliance.privacy.rights import Rights
@@ -155,3 +155,46 @@ def test_a_step_that_was_led_elsewhere_hides_no_request_from_its_person(
     with rights.db.begin() as session:
         services.withdraw(session, request_id, rights.me(amber), parts=rights.parts)
     assert rights.get(request_id).state is State.WITHDRAWN
+
+
+@pytest.mark.parametrize(
+    ("is_called_off", "says"),
+    [
+        (False, "was carried out before its person's time to call it off was over"),
+        (True, "stands as closed, and was called off"),
+    ],
+)
+def test_the_probe_names_what_was_carried_out_against_the_log(
+    staffed: tuple[Rights, Person, Person], is_called_off: bool, says: str
+) -> None:
+    """As a version of ours that did not ask the log would have done it."""
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_early")
+    rights.calm()
+    request_id = rights.approved_erasure(amber, officer, dpo)
+    if is_called_off:
+        with rights.db.begin() as session:
+            services.withdraw(session, request_id, rights.me(amber), parts=rights.parts)
+    how = {"parts": rights.parts, "word": lambda *_: None}
+    with rights.db.begin() as session:
+        execution.begin(session, requests.get(session, request_id), rights.job(), **how)
+    execution.carry_out(rights.db, request_id, rights.job(), shreds=rights.house.system.shredding, **how)
+    assert rights.get(request_id).state is State.CLOSED
+    assert found_by_probe(rights) == [says]
+
+
+def test_nothing_shortens_the_wait_of_an_erasure(staffed: tuple[Rights, Person, Person]) -> None:
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_wait")
+    rights.calm()
+    request_id = rights.approved_erasure(amber, officer, dpo)
+    there, keys = contacts(rights, amber), live(rights, amber)
+    set_back(rights, request_id, not_before=rights.clock.now())
+    assert rights.get(request_id).state is State.WAITING
+    set_back(rights, request_id, state="executing")
+    assert (contacts(rights, amber), live(rights, amber)) == (there, keys)
+    write(rights, request_id, state="waiting")
+    rights.clock.move(timedelta(hours=72))
+    rights.work()
+    assert rights.get(request_id).state is State.CLOSED
+    assert found_by_probe(rights) == []
