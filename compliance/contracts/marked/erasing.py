@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Collection, Iterator, Sequence, Set
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -73,31 +73,57 @@ def _ends(owned: Owned, table: sa.Table, ending: Sequence[Column], row: Row, sub
 
 
 def erase(owned: Owned, session: Session, targets: Sequence[Target], ctx: Context) -> Counter[str]:
-    """Delete rows, with the files beside them, and empty columns; return how many by action. Done twice is once."""
+    """Delete rows, with the files beside them, and empty columns; return how many by action. Done twice is once.
+
+    What is done for a person touches no row that does not lead to them, whatever a target calls it.
+    """
     delete_for_good(session)
     done: Counter[str] = Counter()
-    groups: dict[tuple[str, str, tuple[str, ...]], set[str]] = {}
+    groups: dict[tuple[str, str, tuple[str, ...], str], set[str]] = {}
     for target in targets:
         if target.action in ("delete", "null"):
             fields = target.fields if target.action == "null" else ()
-            groups.setdefault((target.store, target.action, fields), set()).add(target.id)
-    for (store, action, fields), ids in sorted(groups.items()):
+            groups.setdefault((target.store, target.action, fields, target.subject), set()).add(target.id)
+    for (store, action, fields, subject), named in sorted(groups.items()):
         table = owned.by_name[store]
-        where = naming.with_ids(table, sorted(ids))
+        is_theirs = _is_theirs(owned, table, action, fields, subject) if subject else sa.true()
+        ids = sorted(named - _of_others(session, table, named, is_theirs)) if subject else sorted(named)
+        where = naming.with_ids(table, ids) & is_theirs
         if action == "delete":
             # Files first: killed in between, the row is still due, and they are removed by it again.
-            for id in sorted(ids) if store in owned.files else ():
+            for id in ids if store in owned.files else ():
                 owned.files[store].remove(id)
             # The row first: what only goes with its whole, such as a timeline, lets nobody delete it before.
             result = session.execute(sa.delete(table).where(where))
             for child, path in children(owned, store):
-                session.execute(sa.delete(child).where(paths.condition(owned.by_name, child, parse(path), sorted(ids))))
+                session.execute(sa.delete(child).where(paths.condition(owned.by_name, child, parse(path), ids)))
         else:
             values = {name: marks.blank(table.c[name]) for name in fields}
             is_full = sa.or_(*(marks.is_full(table.c[name]) for name in fields))
             result = session.execute(sa.update(table).where(where, is_full).values(**values))
         done[action] += int(result.rowcount)  # type: ignore[attr-defined]  # both answer with a cursor result
     return done
+
+
+def _is_theirs(
+    owned: Owned, table: sa.Table, action: str, fields: Sequence[str], subject: str
+) -> sa.ColumnElement[bool]:
+    """Tell of the rows of which a path of what goes leads to a person."""
+    going = (
+        path
+        for path, columns in marks.by_path(table).items()
+        if any(marks.of(one).on_erase == "delete" if action == "delete" else one.name in fields for one in columns)
+    )
+    leads = (paths.condition(owned.by_name, table, parse(path), [subject]) for path in going)
+    return sa.or_(sa.false(), *leads)
+
+
+def _of_others(session: Session, table: sa.Table, ids: Collection[str], is_theirs: sa.ColumnElement[bool]) -> set[str]:
+    """Return those ids by which a row is called that is not theirs."""
+    query = sa.select(*table.primary_key).where(naming.with_ids(table, sorted(ids)) & is_theirs)
+    return naming.standing(session, table, ids) - {
+        naming.id_of(table, row) for row in session.execute(query).mappings()
+    }
 
 
 def children(owned: Owned, store: str) -> Iterator[tuple[sa.Table, str]]:

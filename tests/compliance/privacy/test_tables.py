@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -74,6 +75,18 @@ def test_what_erasure_does_to_rows_is_done_once_and_seen(either_house: Installat
     assert set(left.values()) == {0}
     assert f"{MARKER}.app_device.label" not in collected(either_house, ME)
     assert "yy-other.app_device.label" in collected(either_house, OTHER)
+
+
+def test_what_is_done_for_a_person_touches_no_row_of_somebody_else(either_house: Installation) -> None:
+    planted(either_house, OTHER, "yy-other")
+    system = either_house.system
+    with system.db.begin() as session:
+        before = collected(either_house, OTHER)
+        seeds = walk(session, system.compliance.sources, OTHER)
+        for source in tables(either_house):
+            theirs = [replace(t, subject=ME) for t in source.plan(session, seeds) if t.action in ("delete", "null")]
+            assert +source.erase(session, theirs, system.context(service("erase"))) == Counter()
+    assert collected(either_house, OTHER) == before
 
 
 def test_what_is_kept_says_by_which_class(either_house: Installation) -> None:
