@@ -60,12 +60,11 @@ def fetch(session: Session, request_id: str, ctx: Context, *, parts: Privacy) ->
 
     Raises `NotFound` for another's, `StepUpRequired` unless a factor was proven since the last time and lately,
     `CoolDown` while a change of a way to sign in is younger than three days, `PackageGone` after five times or days,
-    and where it was made about somebody else.
+    and where it was made about somebody else; `RequestDiffers` where the log does not say that it is theirs and stands.
     """
     ctx.actor.require(PRIVACY_SELF_DOWNLOAD)
     found = requests.own(session, request_id, ctx)
     found = requests.locked(session, found.id)
-    whose.demand(session, found, is_answered=True)
     row = session.execute(sa.select(table).where(table.c.request_id == request_id)).one_or_none()
     if row is None or found.linked_to is not None:
         raise NotFound
@@ -75,6 +74,7 @@ def fetch(session: Session, request_id: str, ctx: Context, *, parts: Privacy) ->
         raise PackageGone
     if found.state not in (State.READY, State.DELIVERED):
         raise WrongState("A person of ours looks at it first.")
+    whose.demand(session, found, is_answered=True)
     _demand_proof(row, ctx, parts)
     _demand_calm(session, found, ctx, parts)
     data = _opened(row, found, parts)

@@ -19,6 +19,7 @@ from compliance.settings import PrivacySettings
 from ingest.events.envelope import at_path
 from ingest.events.privacy import (
     RequestApproved,
+    RequestBegun,
     RequestCompleted,
     RequestIdentified,
     RequestReceived,
@@ -34,6 +35,7 @@ KINDS: Final = (
     RequestReceived.kind,
     RequestIdentified.kind,
     RequestApproved.kind,
+    RequestBegun.kind,
     RequestReturned.kind,
     RequestRefused.kind,
     RequestStopped.kind,
@@ -43,14 +45,30 @@ KINDS: Final = (
 """What says how a request stands."""
 WAIT: Final = PrivacySettings().erase_delay
 _REQUEST: Final = "onepay.request.id"
+_ROOT: Final = "onepay.request.plan_root"
+_SHA256: Final = "onepay.privacy.sha256"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approved:
-    """The approval that counts: by which it was decided, and from when on it may be carried out."""
+    """The approval that counts: by which it was decided, from when on it may be carried out, and what was approved.
+
+    `sha256` is the hash of what was read; that of an approval older than this field is None.
+    """
 
     id: str | None
     begins_at: datetime
+    root: str | None
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """By which plan an erasure is carried out, the hash of each row it names, and what goes beyond the approval."""
+
+    root: str
+    sha256: str
+    beyond: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +81,7 @@ class Logged:
     is_received: bool = False
     is_identified: bool = False
     approved: Approved | None = None
+    begun: Begun | None = None
     called_off: str | None = None
     erased_at: datetime | None = None
     is_completed: bool = False
@@ -87,6 +106,7 @@ def fold(documents: Iterable[Mapping[str, Any]], subject: str) -> Logged:
     """Return what events of one request say together, given in the order of the log."""
     is_received = is_identified = is_completed = False
     approved: Approved | None = None
+    begun: Begun | None = None
     called_off: str | None = None
     erased_at: datetime | None = None
     for said in documents:
@@ -103,6 +123,8 @@ def fold(documents: Iterable[Mapping[str, Any]], subject: str) -> Logged:
             is_identified = True
         elif kind == RequestApproved.kind:
             approved = _approved(said)
+        elif kind == RequestBegun.kind:
+            begun = _begun(said)
         elif kind == SubjectErased.kind:
             erased_at = erased_at or parse_rfc3339(str(said["@timestamp"]))
         elif kind == RequestCompleted.kind:
@@ -111,6 +133,7 @@ def fold(documents: Iterable[Mapping[str, Any]], subject: str) -> Logged:
         is_received=is_received,
         is_identified=is_identified,
         approved=approved,
+        begun=begun,
         called_off=called_off,
         erased_at=erased_at,
         is_completed=is_completed,
@@ -128,4 +151,14 @@ def _approved(said: Mapping[str, Any]) -> Approved:
     begins = at_path(said, "onepay.request.begins_at")
     # An approval that is older than this field waits as long as every erasure was told that it would.
     begins_at = parse_rfc3339(str(begins)) if begins else parse_rfc3339(str(said["@timestamp"])) + WAIT
-    return Approved(id=at_path(said, "onepay.approval.id"), begins_at=begins_at)
+    return Approved(
+        id=at_path(said, "onepay.approval.id"),
+        begins_at=begins_at,
+        root=at_path(said, _ROOT),
+        sha256=at_path(said, _SHA256),
+    )
+
+
+def _begun(said: Mapping[str, Any]) -> Begun:
+    beyond = tuple(at_path(said, "onepay.request.beyond") or ())
+    return Begun(root=str(at_path(said, _ROOT)), sha256=str(at_path(said, _SHA256)), beyond=beyond)

@@ -208,7 +208,7 @@ def is_free(at: datetime) -> sa.ColumnElement[bool]:
     return sa.or_(request.c.claimed_until.is_(None), request.c.claimed_until <= at)
 
 
-def event_of(kind: type[Any], found: Request, *, reason: str | None = None) -> Any:  # an event of the kind
+def event_of(kind: Callable[..., Any], found: Request, *, reason: str | None = None) -> Any:  # an event of the kind
     """Return an event about a request."""
     return kind(
         request=found.id,

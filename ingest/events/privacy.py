@@ -106,10 +106,28 @@ class RequestExtended(RequestEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestApproved(RequestEvent):
-    """What a person asked for may be given or done; of an erasure from when on."""
+    """What a person asked for may be given or done; of an erasure from when on, and by which plan.
+
+    The hash is of what goes and stays by that plan, as whoever approved it read it.
+    """
 
     kind: ClassVar[str] = "privacy.request.approved"
     begins_at: datetime | None = ecs("onepay.request.begins_at", FieldType.DATE, default=None)
+    plan_root: str | None = ecs("onepay.request.plan_root", default=None)
+    sha256: str | None = ecs("onepay.privacy.sha256", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestBegun(RequestEvent):
+    """An erasure began by a plan, or goes on by less of it as a hold came; the hash is of each row that it names.
+
+    `beyond` are the stores and categories of which more goes than was approved, as what kept it was settled.
+    """
+
+    kind: ClassVar[str] = "privacy.request.begun"
+    plan_root: str = ecs("onepay.request.plan_root")
+    sha256: str = ecs("onepay.privacy.sha256")
+    beyond: tuple[str, ...] = ecs("onepay.request.beyond", FieldType.KEYWORDS, default=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,6 +344,7 @@ KINDS: tuple[type[Event], ...] = (
     RequestResumed,
     RequestExtended,
     RequestApproved,
+    RequestBegun,
     RequestReturned,
     RequestRefused,
     RequestStopped,

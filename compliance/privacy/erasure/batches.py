@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.kernel.db import Database
+from app.kernel import canonical, crypto
+from app.kernel.errors import Conflict
 from compliance.contracts.personal import Target
+from compliance.privacy import logged
 from compliance.privacy.erasure.planning import GOES, Planned
+from compliance.privacy.logged import Begun
 from compliance.privacy.models import erasure_target
+from compliance.privacy.request import Request
+
+_BOUND: Final = (
+    "place",
+    "source",
+    "store",
+    "ids",
+    "category",
+    "action",
+    "retention",
+    "fields",
+    "key_class",
+    "rows",
+)
+"""What of a row says what is done."""
+
+
+class PlanDiffers(Conflict):
+    """What is written down to be erased is not what was begun; somebody has to look why."""
+
+    code = "plan_differs"
 
 
 def cut(planned: Planned, size: int) -> Iterator[dict[str, Any]]:
@@ -63,12 +87,20 @@ def targets_of(row: Any, subject: str) -> list[Target]:  # a row of `erasure_tar
     ]
 
 
+def digest(session: Session, request_id: str) -> str:
+    """Return the hash of what an erasure does, row by row; how far it has come is none of it."""
+    lines = [[str(row._mapping[name]) for name in _BOUND] for row in rows_of(session, request_id)]
+    return crypto.sha256(canonical.encode({"request": request_id, "rows": lines})).hex()
+
+
+def demand_begun(session: Session, found: Request) -> Begun:
+    """Return by what an erasure began; raises `PlanDiffers` where what is written down is not that."""
+    begun = logged.of(session, found).begun
+    if begun is None or begun.sha256 != digest(session, found.id):
+        raise PlanDiffers(object_id=found.id)
+    return begun
+
+
 def classes(rows: Sequence[Any]) -> list[str]:
     """Return the classes whose keys go with what goes."""
     return sorted({row.key_class for row in rows if row.action in GOES and row.key_class})
-
-
-def key_classes(db: Database, request_id: str) -> list[str]:
-    """Return the classes whose keys an erasure destroys, as its batches are now."""
-    with db.read() as session:
-        return classes(rows_of(session, request_id))

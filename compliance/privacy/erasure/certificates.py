@@ -18,9 +18,9 @@ from app.kernel.context import Context
 from app.kernel.errors import NotFound
 from compliance.catalog.retention import RetentionClass
 from compliance.certificates import CertificateDiffers, completes, demand_same
-from compliance.privacy import moving, recipients, requests
+from compliance.privacy import logged, moving, recipients, requests
 from compliance.privacy.collecting import NOT_SEARCHED
-from compliance.privacy.erasure import batches, planning, staying
+from compliance.privacy.erasure import batches, staying
 from compliance.privacy.erasure.planning import GOES
 from compliance.privacy.models import erasure_certificate, request
 from compliance.privacy.parts import Privacy
@@ -142,8 +142,7 @@ def certify(
         "irrecoverable_not_before": rfc3339(not_before),
         "why_not_before": rests_on,
         "backups": policies.backups_said(session),
-        "plan_root": planning.root_of(session, found.id),
-        **_approved(session, found.id),
+        **_by_plan(session, found),
         "erased": [
             {"store": row.store, "category": row.category, "how": _WORDS[row.action], "entries": row.done}
             for row in _summed(rows)
@@ -247,11 +246,17 @@ def _beside(classes: Mapping[str, RetentionClass]) -> list[dict[str, str]]:
     return [{"what": "notes of colleagues", "why": notes}, {"what": "mail", "why": dict(NOT_SEARCHED)["mail"]}]
 
 
-def _approved(session: Session, request_id: str) -> dict[str, Any]:
-    """Return the root that was approved, and why that of the plan carried out is another one, where it is."""
-    of = request.c
-    row = session.execute(sa.select(of.approved_root, of.plan_root).where(of.id == request_id)).one()
-    if row.approved_root is None:
-        return {}
-    said = "Rows that came since the approval, such as its own letter, are in the plan that was carried out."
-    return {"approved_root": row.approved_root, **({"why_they_differ": said} if row[0] != row[1] else {})}
+def _by_plan(session: Session, found: Request) -> dict[str, Any]:
+    """Return the root of the plan that was carried out, that of the one approved, and what of it stayed in that alone.
+
+    All is told by the log; what completes an earlier erasure, or is known from the journal, was approved by no plan.
+    """
+    said = logged.of(session, found)
+    assert said.begun is not None, "it is carried out by what the log says of its beginning"
+    body: dict[str, Any] = {"plan_root": said.begun.root}
+    if said.approved is not None and said.approved.root is not None:
+        body["approved_root"] = said.approved.root
+    if said.begun.beyond:
+        pairs = (each.rpartition(" ") for each in said.begun.beyond)
+        body["approved_to_stay_and_gone"] = [{"store": store, "category": category} for store, _, category in pairs]
+    return body

@@ -5,19 +5,23 @@ What is approved waits, restricted, until its person cannot call it off any more
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.kernel import canonical, crypto
 from app.kernel.access import PRIVACY_REQUEST_HANDLE, Actor, ActorKind
 from app.kernel.approvals import Approvals, Verdict
 from app.kernel.context import Context
 from app.kernel.errors import Conflict, SamePerson, WrongState
-from compliance.privacy import letters, moving, requests, restrict, whose
+from compliance.privacy import letters, logged, moving, requests, restrict, whose
 from compliance.privacy.erasure import decided, execution, planning
+from compliance.privacy.erasure.decided import ErasureUndecided
 from compliance.privacy.erasure.planning import Planned
 from compliance.privacy.models import request
 from compliance.privacy.parts import Privacy
@@ -119,13 +123,15 @@ def approve(
     """Begin the wait of an approved erasure: its person is restricted and can call it off until it ends (PRV-33)."""
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
     found = requests.locked(session, request_id)
-    approvals.take(session, approval_id, ERASURE, payload(session, request_id), ctx)
+    read = payload(session, request_id)
+    approvals.take(session, approval_id, ERASURE, read, ctx)
     if found.state is not State.IN_REVIEW or found.approval_id != approval_id:
         raise WrongState
     whose.demand(session, found)
     begins = ctx.at + parts.settings.erase_delay
     restrict.restrict(session, found.subject, restrict.ERASURE, found.id, ctx)
-    event = replace(moving.event_of(RequestApproved, found), begins_at=begins)
+    approved = partial(RequestApproved, begins_at=begins, plan_root=read["root"], sha256=_digest(read))
+    event = moving.event_of(approved, found)
     decided_by = next((who for who, verdict, _ in _votes(session, approval_id, approvals) if verdict), None)
     values: dict[str, Any] = {"not_before": begins, "approved_by": decided_by}
     values["approved_root"] = planning.root_of(session, request_id)
@@ -155,6 +161,7 @@ def start(session: Session, ctx: Context, *, parts: Privacy) -> str | None:
 
 def _start(session: Session, found: Request, ctx: Context, parts: Privacy) -> None:
     decided.demand(session, found, ctx.at)
+    _demand_as_approved(session, found)
     planned = planning.plan(session, found.subject, parts=parts)
     more = _more_than_approved(session, found, planned)
     if more:
@@ -164,7 +171,29 @@ def _start(session: Session, found: Request, ctx: Context, parts: Privacy) -> No
     elif not planned.goes:
         _decide_again(session, found, planned, "what was approved to go is kept now", ctx, parts)
     else:
-        execution.begin(session, found, ctx, parts=parts, planned=planned)
+        beyond = _beyond(session, found, planned)
+        execution.begin(session, found, ctx, parts=parts, planned=planned, beyond=beyond)
+
+
+def _demand_as_approved(session: Session, found: Request) -> None:
+    """Raise `ErasureUndecided` where what goes and stays does not read here as it did to whoever approved it."""
+    said = logged.of(session, found).approved
+    if said is not None and said.sha256 is not None and said.sha256 != _digest(payload(session, found.id)):
+        raise ErasureUndecided(object_id=found.id)
+
+
+def _digest(read: Mapping[str, Any]) -> str:
+    return crypto.sha256(canonical.encode(read)).hex()
+
+
+def _beyond(session: Session, found: Request, planned: Planned) -> list[str]:
+    """Return the stores and categories of which less stays than was approved to stay, as something goes instead."""
+    stays = Counter[tuple[str, str]]()
+    for target in planned.every:
+        if target.action == "keep":
+            stays[target.store, target.category] += target.entries
+    less = [one for one in requests.items(session, found.id) if stays[one.store, one.category] < one.held]
+    return sorted(f"{one.store} {one.category}" for one in less if (one.store, one.category) in planned.goes)
 
 
 def _more_than_approved(session: Session, found: Request, planned: Planned) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import sqlalchemy as sa
@@ -27,8 +28,9 @@ from compliance.privacy.parts import Privacy
 from compliance.privacy.request import JOURNAL, Kind, Request, State
 from compliance.retention import holds, policies
 from compliance.retention.holds import Hold
-from ingest.events.privacy import SubjectErased
-from ingest.log import shredding
+from ingest.events.envelope import Event
+from ingest.events.privacy import RequestBegun, SubjectErased
+from ingest.log import outbox, shredding
 from ingest.log.shredding import KeysKept
 from ingest.log.shredding import Parts as Shredding
 
@@ -54,9 +56,12 @@ def begin(
     parts: Privacy,
     tell: bool = True,
     planned: Planned | None = None,
+    beyond: Sequence[str] = (),
     word: Word = decided.demand,
 ) -> None:
     """End access and write down, anew, what is to be done; batches follow. `tell` writes the last letter.
+
+    The log says by what it began, so that nothing is added since, and what of it goes `beyond` the approval.
 
     Raises before anything is done: what whoever gives the `word` for it does, `CertificateDiffers`, and
     `HoldNotAsPlaced`.
@@ -76,7 +81,15 @@ def begin(
     planning.show(session, found, planned, ctx)
     for place, row in enumerate(batches.cut(planned, parts.settings.batch)):
         session.execute(sa.insert(erasure_target).values(request_id=found.id, place=place, **row))
-    moving.move(session, found, State.EXECUTING, ctx, note="begun: access has ended", plan_root=planned.root)
+    event = _begun(session, found, planned.root, beyond)
+    note = "begun: access has ended"
+    moving.move(session, found, State.EXECUTING, ctx, event=event, note=note, plan_root=planned.root)
+
+
+def _begun(session: Session, found: Request, root: str, beyond: Sequence[str], *, reason: str | None = None) -> Event:
+    event = partial(RequestBegun, plan_root=root, sha256=batches.digest(session, found.id), beyond=tuple(beyond))
+    recorded: Event = moving.event_of(event, found, reason=reason)
+    return recorded
 
 
 def running(session: Session) -> Sequence[str]:
@@ -91,7 +104,7 @@ def carry_out(
 ) -> None:
     """Carry an erasure that has begun to its certificate; raises `ErasureUnfinished` where it does not come to it.
 
-    Raises what `begin` does.
+    Raises what `step` does.
     """
     looks = 0
     for _ in range(STEPS_MAX):
@@ -107,21 +120,24 @@ def carry_out(
 def step(
     db: Database, request_id: str, ctx: Context, *, parts: Privacy, shreds: Shredding, word: Word = decided.demand
 ) -> bool:
-    """Do the next thing of an erasure in a transaction of its own; false once it is certified. Raises as `begin`."""
+    """Do the next thing of an erasure in a transaction of its own; false once it is certified.
+
+    Raises as `begin`, and `PlanDiffers`.
+    """
     with db.begin() as session:
         found = requests.locked(session, request_id)
         if found.state not in (State.EXECUTING, State.EXECUTED):
             return False
         word(session, found, ctx.at)
-        seen: Sequence[Hold] = ()
+        seen, classes = list[Hold](), list[str]()
         if found.state is State.EXECUTING:
-            seen = holding.give_way(session, found, parts)
+            seen = _give_way(session, found, ctx, parts)
+            classes = batches.classes(batches.rows_of(session, request_id))
             if _next_batch(session, found, ctx, parts):
                 return True
     if found.state is State.EXECUTED:
         return _check(db, found, ctx.acting_as(READER), parts, shreds)
     # Keys lie in a database of their own: they go first, and what says so follows. A kill between repeats it.
-    classes = batches.key_classes(db, request_id)
     if classes:
         stands = holds.none_since(seen)
         try:
@@ -133,6 +149,18 @@ def step(
         if found.state is State.EXECUTING:
             _erased(session, found, classes, ctx, parts)
     return True
+
+
+def _give_way(session: Session, found: Request, ctx: Context, parts: Privacy) -> list[Hold]:
+    """Leave what a hold keeps since the plan, and let the log say that less goes; returns the holds that stand.
+
+    Raises `PlanDiffers` where something else was changed of what was begun.
+    """
+    begun = batches.demand_begun(session, found)
+    seen = holding.give_way(session, found, parts)
+    if batches.digest(session, found.id) != begun.sha256:
+        outbox.record(session, _begun(session, found, begun.root, begun.beyond, reason="hold"), ctx)
+    return list(seen)
 
 
 def _next_batch(session: Session, found: Request, ctx: Context, parts: Privacy) -> bool:
@@ -184,6 +212,7 @@ def left(session: Session, request_id: str, *, parts: Privacy) -> Counter[str]:
 def _check(db: Database, found: Request, ctx: Context, parts: Privacy, shreds: Shredding) -> bool:
     """Look, as another reader who can change nothing, that nothing is left; then certify, else begin again."""
     with db.read() as session:
+        batches.demand_begun(session, found)
         rows, remains = batches.rows_of(session, found.id), left(session, found.id, parts=parts)
     with shreds.keys.db.read() as keys:
         remains[KEYS] += len(shredding.remaining(keys, found.subject, batches.classes(rows)))

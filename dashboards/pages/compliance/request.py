@@ -268,7 +268,8 @@ def _certificate(view: View, body: Mapping[str, Any]) -> Part:
                 ),
                 ("To be told to erase it", _to_tell(body) or "nobody"),
                 ("Plan", short(body["plan_root"])),
-                *([("Plan approved", _approved_plan(body))] if "why_they_differ" in body else []),
+                *([("Plan approved", _approved_plan(body))] if _differ(body) else []),
+                *([("Was to stay, and went", _gone(body))] if "approved_to_stay_and_gone" in body else []),
                 ("What stays is", f"{body['word']}. {body['in_clear']}"),
                 ("Disputed", body["disputed"]),
             ),
@@ -287,7 +288,17 @@ def _to_tell(body: Mapping[str, Any]) -> str:
 
 
 def _approved_plan(body: Mapping[str, Any]) -> Part:
-    return html.Span([short(body["approved_root"]), f" {body['why_they_differ']}"])
+    return html.Span([short(body["approved_root"]), f" {body.get('why_they_differ', '')}".rstrip()])
+
+
+def _differ(body: Mapping[str, Any]) -> bool:
+    return body.get("approved_root", body["plan_root"]) != body["plan_root"]
+
+
+def _gone(body: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{one['category'].replace('_', ' ')} in {one['store']}" for one in body["approved_to_stay_and_gone"]
+    )
 
 
 def _not_before(body: Mapping[str, Any]) -> datetime:

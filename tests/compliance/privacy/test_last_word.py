@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.identity import roles
 from app.kernel.access import Actor, ActorKind
 from compliance.contracts.probes import Violation
-from compliance.privacy import delivery, intake, moving, requests, whose
+from compliance.privacy import delivery, intake, logged, moving, requests, trouble, whose
 from compliance.privacy import rights as services
-from compliance.privacy.erasure import deciding, execution
-from compliance.privacy.models import request, request_step
+from compliance.privacy.erasure import batches, certificates, deciding, execution
+from compliance.privacy.models import erasure_target, request, request_item, request_step
 from compliance.privacy.request import Asked, State
 from tests.compliance.privacy.rights import Rights
 from tests.compliance.privacy.test_erase_forged import contacts, live
@@ -198,3 +200,84 @@ def test_nothing_shortens_the_wait_of_an_erasure(staffed: tuple[Rights, Person, 
     rights.work()
     assert rights.get(request_id).state is State.CLOSED
     assert found_by_probe(rights) == []
+
+
+def _add_foreign(session: Session, rights: Rights, request_id: str, other: Person) -> None:
+    row = {"request_id": request_id, "place": 900, "source": "identity", "store": "app_contact"}
+    what = {"ids": contacts(rights, other), "category": "contact", "action": "delete", "rows": 1, "fields": []}
+    session.execute(sa.insert(erasure_target).values(**row, **what, retention="account.contact"))
+
+
+def _destroy_account_key(session: Session, rights: Rights, request_id: str, other: Person) -> None:
+    row = {"request_id": request_id, "place": 900, "source": "identity", "store": "app_contact", "ids": []}
+    what = {"category": "contact", "action": "shred", "key_class": "account", "rows": 1, "fields": []}
+    session.execute(sa.insert(erasure_target).values(**row, **what, retention="account.contact"))
+
+
+def _let_go_what_stays(session: Session, rights: Rights, request_id: str, other: Person) -> None:
+    of = erasure_target.c
+    kept = (of.request_id == request_id) & (of.action == "keep") & (of.category == "contact")
+    session.execute(sa.update(erasure_target).where(kept).values(action="delete"))
+
+
+def _leave_out(session: Session, rights: Rights, request_id: str, other: Person) -> None:
+    session.execute(sa.delete(erasure_target).where(erasure_target.c.request_id == request_id))
+
+
+@pytest.mark.parametrize("change", [_add_foreign, _destroy_account_key, _let_go_what_stays, _leave_out])
+def test_nothing_is_added_to_what_an_erasure_began_with(
+    staffed: tuple[Rights, Person, Person], change: Callable[[Session, Rights, str, Person], None]
+) -> None:
+    rights, officer, dpo = staffed
+    amber, basil = rights.house.customer("amber_plan", euros=20), rights.house.customer("basil_plan")
+    request_id = rights.due_erasure(amber, officer, dpo)
+    with rights.db.begin() as session:
+        execution.begin(session, requests.get(session, request_id), rights.job(), parts=rights.parts)
+    before = [contacts(rights, amber), contacts(rights, basil), live(rights, amber)]
+    with rights.db.begin() as session:
+        change(session, rights, request_id, basil)
+    how = {"parts": rights.parts, "shreds": rights.house.system.shredding}
+    with pytest.raises(batches.PlanDiffers):
+        execution.step(rights.db, request_id, rights.job(), **how)
+    write(rights, request_id, state="executed")
+    with pytest.raises(batches.PlanDiffers):
+        execution.step(rights.db, request_id, rights.job(), **how)
+    assert [contacts(rights, amber), contacts(rights, basil), live(rights, amber)] == before
+
+
+def test_an_erasure_begins_by_what_was_read_when_it_was_approved(staffed: tuple[Rights, Person, Person]) -> None:
+    """What was approved to stay may go once it is settled, but for nobody who rewrites what was approved."""
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_read", euros=20)
+    request_id = rights.due_erasure(amber, officer, dpo)
+    with rights.db.begin() as session:
+        mine = (request_item.c.request_id == request_id) & (request_item.c.held > 0)
+        session.execute(sa.update(request_item).where(mine).values(held=0))
+    rights.work()
+    assert rights.get(request_id).state is State.WAITING
+    with rights.db.read() as session:
+        said = trouble.of_request(session, request_id)
+    assert said is not None
+    assert said.code == "erasure_undecided"
+
+
+def test_a_certificate_names_what_was_to_stay_and_went(staffed: tuple[Rights, Person, Person]) -> None:
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_beyond")
+    request_id = rights.due_erasure(amber, officer, dpo)
+    with rights.db.begin() as session:
+        found = requests.get(session, request_id)
+        beyond = ["app_message communication"]
+        execution.begin(session, found, rights.job(), parts=rights.parts, beyond=beyond)
+    approved = None
+    with rights.db.begin() as session:
+        approved = logged.of(session, found).approved
+        session.execute(sa.update(request).values(approved_root="0" * 64, plan_root="1" * 64))
+    rights.work()
+    with rights.db.read() as session:
+        body = certificates.by_request(session, request_id)
+    assert approved is not None
+    assert body["approved_root"] == approved.root
+    assert body["plan_root"] not in (approved.root, "1" * 64)
+    assert body["approved_to_stay_and_gone"] == [{"store": "app_message", "category": "communication"}]
+    assert "why_they_differ" not in body
