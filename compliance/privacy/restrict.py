@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -11,15 +11,18 @@ from sqlalchemy.orm import Session
 
 from app.kernel import words
 from app.kernel.access import PRIVACY_REQUEST_HANDLE, PRIVACY_SELF_REQUEST
-from app.kernel.approvals import Approvals
+from app.kernel.approvals import Approvals, digest
+from app.kernel.clock import parse_rfc3339
 from app.kernel.context import Context
-from app.kernel.errors import ReasonMissing, SamePerson, WrongState
+from app.kernel.errors import Conflict, ReasonMissing, SamePerson, WrongState
 from compliance.catalog import purposes
 from compliance.privacy import consent, letters, moving, recipients, requests
 from compliance.privacy.gate import COMPELLING
 from compliance.privacy.models import objection, request, restriction
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Kind, Request, State
+from ingest.events.admin import ApprovalExecuted
+from ingest.events.envelope import Outcome, at_path
 from ingest.events.privacy import (
     ObjectionDecided,
     ObjectionRecorded,
@@ -27,7 +30,7 @@ from ingest.events.privacy import (
     SubjectReleased,
     SubjectRestricted,
 )
-from ingest.log import outbox
+from ingest.log import outbox, read
 
 LIFT: Final = "privacy.restriction_lift"
 NOTICE: Final = timedelta(days=3)
@@ -35,6 +38,12 @@ NOTICE: Final = timedelta(days=3)
 UPHELD: Final = "upheld"
 ERASURE: Final = "erasure"
 OWN_WISH: Final = "asked_for"
+
+
+class LiftUndecided(Conflict):
+    """The log knows of no approval, three days ago, that this restriction ends; somebody has to look why it is said."""
+
+    code = "lift_undecided"
 
 
 def restrict(session: Session, subject: str, ground: str, request_id: str | None, ctx: Context) -> None:
@@ -151,9 +160,23 @@ def lift_due(session: Session, ctx: Context, *, parts: Privacy) -> int:
 
 
 def _lift(session: Session, found: Request, ctx: Context, parts: Privacy) -> None:
+    if not _was_decided(session, found, ctx.at - NOTICE):
+        raise LiftUndecided(object_id=found.id)
     release(session, found.subject, OWN_WISH, ctx, request_id=found.id)
     if found.is_open:
         moving.end(session, found, State.CLOSED, ctx, event=None, note="the restriction ended", parts=parts)
+
+
+def _was_decided(session: Session, found: Request, by: datetime) -> bool:
+    """Tell whether the log says that two people let a restriction end, and its person was told, by an instant."""
+    approved = digest(LIFT, lift_payload(found))
+    return any(
+        at_path(said, "onepay.approval.action") == LIFT
+        and at_path(said, "onepay.approval.payload_hash") == approved
+        and at_path(said, "event.outcome") == Outcome.SUCCESS.value
+        and parse_rfc3339(str(said["@timestamp"])) <= by
+        for said in read.documents_of(session, ApprovalExecuted.kind, containing=approved)
+    )
 
 
 def begin_objection(session: Session, found: Request, ctx: Context, *, parts: Privacy) -> None:

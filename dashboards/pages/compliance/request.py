@@ -292,7 +292,7 @@ def _approved_plan(body: Mapping[str, Any]) -> Part:
 
 
 def _differ(body: Mapping[str, Any]) -> bool:
-    return body.get("approved_root", body["plan_root"]) != body["plan_root"]
+    return bool(body.get("approved_root", body["plan_root"]) != body["plan_root"])
 
 
 def _gone(body: Mapping[str, Any]) -> str:

@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 from app.identity import roles
 from app.kernel.access import Actor, ActorKind
 from compliance.contracts.probes import Violation
-from compliance.privacy import delivery, intake, logged, moving, requests, trouble, whose
+from compliance.privacy import delivery, intake, logged, moving, requests, restrict, trouble, whose
 from compliance.privacy import rights as services
 from compliance.privacy.erasure import batches, certificates, deciding, execution
-from compliance.privacy.models import erasure_target, request, request_item, request_step
+from compliance.privacy.models import erasure_target, request, request_item, request_step, restriction
 from compliance.privacy.request import Asked, State
 from tests.compliance.privacy.rights import Rights
 from tests.compliance.privacy.test_erase_forged import contacts, live
@@ -281,3 +281,29 @@ def test_a_certificate_names_what_was_to_stay_and_went(staffed: tuple[Rights, Pe
     assert body["plan_root"] not in (approved.root, "1" * 64)
     assert body["approved_to_stay_and_gone"] == [{"store": "app_message", "category": "communication"}]
     assert "why_they_differ" not in body
+
+
+def test_a_restriction_ends_by_an_approval_and_by_no_row(staffed: tuple[Rights, Person, Person]) -> None:
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_kept")
+    request_id = rights.ask(amber, "restriction")
+
+    def tell_long_ago() -> None:
+        with rights.db.begin() as session:
+            session.execute(sa.update(restriction).values(notified_at=rights.clock.now() - timedelta(days=4)))
+        rights.clock.move(timedelta(minutes=11))
+        rights.work()
+
+    tell_long_ago()
+    assert rights.get(request_id).state is State.EXECUTED
+    ctx, approvals = rights.colleague(officer, roles.COMPLIANCE_OFFICER), rights.house.system.approvals
+    with rights.db.begin() as session:
+        why = "the data was corrected"
+        approval = restrict.ask_lift(session, request_id, why, ctx, parts=rights.parts, approvals=approvals)
+    tell_long_ago()
+    rights.vote(approval, rights.colleague(dpo, roles.DPO))
+    tell_long_ago()
+    assert rights.get(request_id).state is State.EXECUTED, "its person has three days"
+    rights.clock.move(timedelta(days=3))
+    rights.work()
+    assert rights.get(request_id).state is State.CLOSED
