@@ -66,8 +66,9 @@ def check(session: Session, found: Request, said: Logged) -> None:
     elif found.state is State.CLOSED:
         is_decided = _is_approved(said, found) or _was_approved(session, found)
     else:
-        whose.check(found, said)
         is_decided = _is_approved(said, found)
+        if is_decided:
+            whose.check(found, said)
     if not is_decided:
         raise ErasureUndecided(object_id=found.id)
 
