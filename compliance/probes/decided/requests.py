@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -56,9 +57,11 @@ def _moved(session: Session, rows: Sequence[Any], logged_: Mapping[str, Document
     events = [step.event_id for each in steps.values() for step in each if step.event_id is not None]
     said = read.documents(session, events)
     over = ended(session, [id for id in events if id not in said])
+    beside = _beside(session, rows)
     for row in rows:
         past = [step for step in steps[row.id] if fits(over.get(step.event_id), _ENDS.get(step.state, ""), step.at)]
-        says = _wrong(session, row, steps[row.id], said, is_over=bool(past))
+        is_over = bool(past) or row.id in beside
+        says = _wrong(session, row, steps[row.id], said, is_over=is_over)
         says = says or _unsaid(session, row, logged.fold(logged_.get(row.id, ()), row.subject))
         if says is not None:
             yield Violation(component="requests", object_id=row.id, says=says)
@@ -67,7 +70,7 @@ def _moved(session: Session, rows: Sequence[Any], logged_: Mapping[str, Document
 def _wrong(
     session: Session, row: Any, steps: Sequence[Any], said: Mapping[str, Mapping[str, Any]], *, is_over: bool
 ) -> str | None:
-    """Return what is wrong with where a request stands; `is_over` where the event of its end says nothing any more."""
+    """Return what is wrong with where a request stands; `is_over` where no event of its own has to say of its end."""
     if not steps or steps[-1].state != row.state:
         return "stands where none of its steps brought it"
     told = [said[step.event_id] for step in steps if step.event_id in said]
@@ -79,7 +82,7 @@ def _wrong(
     due = [day for one in told if (day := at_path(one, "onepay.request.due_at"))]
     if due and due[-1] != row.due:
         return "is due on another day than its newest event says"
-    ends = None if is_over or _is_answered_by_another(session, row) else _ENDS.get(row.state)
+    ends = None if is_over else _ENDS.get(row.state)
     if ends is not None and ends not in {at_path(one, "event.action") for one in told}:
         return f"stands as {row.state}, and no event says so"
     return None
@@ -101,14 +104,24 @@ def _unsaid(session: Session, row: Any, said: Logged) -> str | None:  # a row of
     return None
 
 
-def _is_answered_by_another(session: Session, row: Any) -> bool:  # a row of `request`
-    """Tell whether a request ended with the one it stands beside: one answer is an answer to both, in one event."""
-    if row.state != State.CLOSED.value or row.channel == FOLLOWING or row.linked_to is None:
-        return False
-    query = sa.select(request).where(request.c.id == row.linked_to)
-    first = session.execute(query).one_or_none()
+def _beside(session: Session, rows: Sequence[Any]) -> frozenset[str]:  # rows of `request`
+    """Return those that ended with the one they stand beside: one answer is an answer to both, in one event."""
+    linked = [
+        row
+        for row in rows
+        if row.state == State.CLOSED.value and row.channel != FOLLOWING and row.linked_to is not None
+    ]
+    of = sa.select(request).where(request.c.id.in_({row.linked_to for row in linked}))
+    firsts = {first.id: first for first in session.execute(of)} if linked else {}
+    # Who asks is told of retention only where the first is gone: mostly none is.
+    is_gone = any(row.linked_to not in firsts for row in linked)
+    until = retention.ended_until(session).get(REQUEST_CLASS) if is_gone else None
+    return frozenset(row.id for row in linked if _is_answered_by(firsts.get(row.linked_to), row, until))
+
+
+def _is_answered_by(first: Any, row: Any, until: datetime | None) -> bool:  # rows of `request`
+    """Tell whether the request that another stands beside answers it, or may be gone since retention ended it."""
     if first is None:
-        until = retention.ended_until(session).get(REQUEST_CLASS)
         return until is not None and row.closed_at is not None and row.closed_at < until
     return (first.subject, first.kind, first.state) == (row.subject, row.kind, row.state)
 
