@@ -682,3 +682,51 @@ def test_a_reading_that_is_gone_or_was_changed_is_named(house: Installation) -> 
         ("readings", rows[1].event_id, "began as the log says, and is gone"),
     }
     assert said(house) == (State.FAIL, {"readings"})
+
+
+def _old_readings(house: Installation) -> sa.Row[tuple[object, ...]]:
+    """Let readings grow two months old, and return the one that nobody will find again."""
+    _judged(house)
+    clock, of = house.system.clock, models.observation
+    assert isinstance(clock, StillClock)
+    clock.move(timedelta(days=65))
+    with house.system.db.begin() as session:
+        row = session.execute(sa.select(of).order_by(of.c.id).limit(1)).one()
+        delete_for_good(session)
+        session.execute(sa.delete(of).where(of.c.id == row.id))
+    return row
+
+
+def test_an_old_reading_that_is_deleted_is_missed_at_once(house: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = _old_readings(house)
+    with house.system.db.read() as session:
+        look = look_at(house, session)
+        assert list(readings.gone(look)[1]) == [row.event_id]
+        monkeypatch.setattr(retained, "ended_until", lambda _session: {"evidence": START})
+        assert list(readings.gone(look)[1]) == [row.event_id]
+        monkeypatch.setattr(retained, "ended_until", lambda _session: {"evidence": START + timedelta(days=30)})
+        assert begun.gone(look)[1] == [], "what retention ended is not missed"
+
+
+def test_an_old_reading_whose_place_another_took_is_named_in_its_turn_and_from_then_on(house: Installation) -> None:
+    row, of = _old_readings(house), models.observation
+    system, clock = house.system, house.system.clock
+    assert isinstance(clock, StillClock)
+
+    def named() -> list[list[str]]:
+        """Return what is gone, at each of two turns of a month."""
+        found = []
+        for _ in range(2):
+            clock.move(readings.TURN)
+            with system.db.read() as session:
+                found.append(list(readings.gone(look_at(house, session))[1]))
+        return found
+
+    with system.db.begin() as session:
+        session.execute(sa.insert(of).values({**row._mapping, "event_id": "evt_invented"}))
+    assert sorted(named()) == [[], [row.event_id]]
+    one = {"component": "readings", "object_id": row.event_id, "says": readings.GONE}
+    reading = {"id": "obs_x", "probe": readings.PROBE, "event_id": "evt_x", "violations": [one]}
+    with system.db.begin() as session:
+        session.execute(sa.insert(of).values({**row._mapping, **reading}))
+    assert named() == [[row.event_id], [row.event_id]]

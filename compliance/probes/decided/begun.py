@@ -17,7 +17,6 @@ from sqlalchemy.orm import Session
 
 from app.kernel.clock import parse_rfc3339
 from compliance.contracts.probes import Look, Violation
-from compliance.models import observation
 from compliance.privacy.models import (
     CONSENT_CLASS,
     REQUEST_CLASS,
@@ -27,6 +26,7 @@ from compliance.privacy.models import (
     request_step,
     restriction,
 )
+from compliance.probes.decided import readings
 from compliance.probes.decided.registers import SCAN
 from compliance.registers.models import BREACH, EVIDENCE, breach, breach_step, selftest_run
 from compliance.retention import decided
@@ -45,7 +45,6 @@ from ingest.events.privacy import (
 )
 from ingest.log import read
 
-_SAYS: Final = "began as the log says, and is gone"
 _NAMED_MAX: Final = 200
 
 
@@ -94,13 +93,9 @@ _RESTING: Final = (
         event_ids=sa.select(selftest_run.c.event_id),
         class_=EVIDENCE,
     ),
-    _Resting(
-        component="readings",
-        kinds=(ProbeObserved.kind,),
-        event_ids=sa.select(observation.c.event_id),
-        class_=EVIDENCE,
-    ),
 )
+RESTING_KINDS: Final = (*(kind for one in _RESTING for kind in one.kinds), ProbeObserved.kind)
+"""The events of beginnings that rows name by their id."""
 
 
 def gone(look: Look) -> tuple[int, list[Violation]]:
@@ -111,6 +106,9 @@ def gone(look: Look) -> tuple[int, list[Violation]]:
         of = log.entry.c.kind.in_(one.kinds)
         count += look.session.scalar(sa.select(sa.func.count()).select_from(log.entry).where(of)) or 0
         missed += _without_rows(look.session, one)
+    all_of, made = readings.gone(look)
+    count += all_of
+    missed += [_Missed(component="readings", object_id=id, at=at, class_=EVIDENCE) for id, at in made.items()]
     for found in (_scans, _restrictions, _objections):
         look.deadline.check()
         all_of, without = found(look.session)
@@ -119,7 +117,7 @@ def gone(look: Look) -> tuple[int, list[Violation]]:
     # Who asks is told of retention only where something is missed: mostly nothing is.
     until = decided.ended_until(look.session) if missed else {}
     wrong = [one for one in missed if one.class_ not in until or one.at >= until[one.class_]]
-    return count, [Violation(component=one.component, object_id=one.object_id, says=_SAYS) for one in wrong]
+    return count, [Violation(component=one.component, object_id=one.object_id, says=readings.GONE) for one in wrong]
 
 
 def _without_rows(session: Session, one: _Resting) -> Iterator[_Missed]:
@@ -128,7 +126,7 @@ def _without_rows(session: Session, one: _Resting) -> Iterator[_Missed]:
         sa.select(of.event_id, of.at)
         .outerjoin(rests, rests.c.event_id == of.event_id)
         .where(of.kind.in_(one.kinds), rests.c.event_id.is_(None))
-        .order_by(of.sequence.desc())
+        .order_by(of.at.desc())  # as the index by kind is, or SQLite goes through the whole log
         .limit(_NAMED_MAX)
     )
     for row in session.execute(query).all():
