@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy.orm import Session
 
@@ -136,18 +136,28 @@ class Use(StrEnum):
     CUSTOMERS = "customers"
 
 
+Planted: TypeAlias = str | frozenset[str]
+"""The id of the object that was planted, or those of several: each of them has to be named."""
+
+
+def planted_ids(planted: Planted) -> frozenset[str]:
+    """Return the ids of all that was planted."""
+    return frozenset((planted,)) if isinstance(planted, str) else planted
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
     """One question. `asks` says in one sentence what is counted and what counts as a violation.
 
-    `read` is asked of the real system, and in a fence of what `plant` put there: one violation, whose object's id
-    `plant` returns and `read` must name.
+    `read` is asked of the real system, and in a fence of what `plant` put there: violations, whose objects' ids `plant`
+    returns and of which `read` must name each. A probe that judges by several parts plants one for each of them, or the
+    other parts could go silent unseen.
     """
 
     name: str
     kind: Kind
     asks: str
     read: Callable[[Look], Reading]
-    plant: Callable[[Look], str]
+    plant: Callable[[Look], Planted]
     empty_means: WhenEmpty = WhenEmpty.NOT_EVALUABLE
     use: Use = Use.ANYBODY

@@ -19,7 +19,7 @@ from sqlalchemy.orm import ORMExecuteState, Session
 
 from app.kernel.db import BUSY_SECONDS, Database
 from app.kernel.errors import Unavailable
-from compliance.contracts.probes import Kind, Look, Probe, Violation, Window
+from compliance.contracts.probes import Kind, Look, Probe, Violation, Window, planted_ids
 from compliance.engine import overlay
 from compliance.engine.verdict import Canary
 from ingest.store.memory import MemoryStore
@@ -61,7 +61,7 @@ def rows(db: Database, seconds: float = OPEN_SECONDS_MAX) -> Iterator[Session]:
 
 
 def test(probe: Probe, look: Look, db: Database, *, before: Sequence[Violation] | None) -> Canary:
-    """Plant one violation and tell whether the probe names it, and did not before.
+    """Plant what the probe plants and tell whether it names all of it, and did not before.
 
     `before` is what was wrong a moment ago, where that is known; else the probe reads in the fence first.
     """
@@ -90,8 +90,9 @@ def _planted(db: Database) -> Iterator[Session]:
 
 
 def _looked(probe: Probe, look: Look, known: Sequence[Violation] | None) -> Canary:
-    """What was wrong before is no answer: the planted violation must be new, by its object and its words."""
+    """What was wrong before is no answer: each planted violation must be new, by its object and its words."""
     before = Counter(probe.read(look).violations if known is None else known)
-    planted = probe.plant(look)
-    new = Counter(probe.read(look).violations) - before
-    return Canary.CAUGHT if any(one.object_id == planted for one in new) else Canary.MISSED
+    planted = planted_ids(probe.plant(look))
+    assert planted, "a probe plants something"
+    new = {one.object_id for one in Counter(probe.read(look).violations) - before}
+    return Canary.CAUGHT if planted <= new else Canary.MISSED

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.kernel.clock import StillClock
-from compliance.contracts.probes import Look, Probe, Reading, Violation
+from compliance.contracts.probes import Look, Planted, Probe, Reading, Violation
 from compliance.engine import fences, overlay
 from compliance.engine.verdict import Canary
 from ingest import models as log
@@ -50,7 +50,7 @@ def test_payments_and_the_log_go_on_while_a_fence_is_open(house: Installation, n
             assert may_end.wait(30)
         return probe.read(look)
 
-    def plant(look: Look) -> str:
+    def plant(look: Look) -> Planted:
         planted = probe.plant(look)
         is_open.set()
         return planted

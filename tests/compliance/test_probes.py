@@ -22,7 +22,7 @@ from app.kernel.access import service
 from app.kernel.clock import StillClock
 from app.kernel.db import Database
 from compliance.catalog.controls import CROSSWALK
-from compliance.contracts.probes import Kind, Look, Probe, Reading, Window
+from compliance.contracts.probes import Kind, Look, Planted, Probe, Reading, Window, planted_ids
 from compliance.engine import code, reading, standing, verdict
 from compliance.engine.observe import Observer
 from compliance.engine.reading import Seen
@@ -76,7 +76,7 @@ class Asked:
     """What one probe said when it was asked and tested, and what was planted for it."""
 
     seen: Seen
-    planted: str
+    planted: frozenset[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,15 +106,15 @@ def rows(db: Database) -> Mapping[str, str]:
 
 
 def asked(house: Installation, probe: Probe) -> Asked:
-    planted: list[str] = []
+    planted: list[Planted] = []
 
-    def plant(look: Look) -> str:
+    def plant(look: Look) -> Planted:
         planted.append(probe.plant(look))
         return planted[0]
 
     seen = observer(house, probe).observe(replace(probe, plant=plant), is_test_due=True)
     assert seen is not None
-    return Asked(seen=seen, planted=planted[0])
+    return Asked(seen=seen, planted=planted_ids(planted[0]))
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ def test_a_probe_names_what_was_planted_and_only_while_it_is(all_of: Round, name
     assert one.seen.tested.canary == "caught"
     assert one.seen.verdict.reason not in (Reason.CANARY_MISSED, Reason.PROBE_ERROR, Reason.TIMEOUT)
     # In the fence it was named; the reading of the house itself, made after it, knows nothing of it.
-    assert one.planted not in {wrong.object_id for wrong in one.seen.reading.violations}
+    assert one.planted.isdisjoint({wrong.object_id for wrong in one.seen.reading.violations})
 
 
 def test_nothing_that_was_planted_remains(all_of: Round) -> None:
@@ -176,7 +176,7 @@ def test_nothing_that_was_planted_remains(all_of: Round) -> None:
 @pytest.mark.parametrize("name", ["identity.dormant", "log.complete_entries", "app.deny_by_default"])
 def test_a_probe_that_overlooks_what_is_planted_is_found_out(house: Installation, name: str) -> None:
     """One of each kind, which judges all but the planted object; with it, the same wrapper passes its test."""
-    probe, planted = house.system.controls.parts.probes[name], list[str]()
+    probe, planted = house.system.controls.parts.probes[name], set[str]()
 
     def overlooking(look: Look, *, is_blind: bool) -> Reading:
         found = probe.read(look)
@@ -184,11 +184,12 @@ def test_a_probe_that_overlooks_what_is_planted_is_found_out(house: Installation
             return found
         return replace(found, violations=[one for one in found.violations if one.object_id not in planted])
 
-    def plant(look: Look) -> str:
-        planted.append(probe.plant(look))
-        return planted[-1]
+    def plant(look: Look) -> Planted:
+        planted.update(planted_ids(probe.plant(look)))
+        return frozenset(planted)
 
     for is_blind, wanted in ((True, Canary.MISSED), (False, Canary.CAUGHT)):
+        planted.clear()
         made = replace(probe, read=partial(overlooking, is_blind=is_blind), plant=plant)
         seen = observer(house, made).observe(made, is_test_due=True)
         assert seen is not None
@@ -227,7 +228,7 @@ def test_a_violation_that_is_really_there_fails_at_the_next_reading(
                 parts=parts,
             )
             assert seen.verdict.state is State.FAIL, probe.name
-            assert planted in {one.object_id for one in seen.reading.violations}, probe.name
+            assert planted <= {one.object_id for one in seen.reading.violations}, probe.name
             failed.append(probe.name)
     assert len(failed) >= 25
     assert set(others) == NOT_ROWS
@@ -253,12 +254,12 @@ def test_what_the_event_store_lost_of_ninety_days_is_not_at_hand(tmp_path: Path)
         assert wrong() == []
 
 
-def committed(house: Installation, probe: Probe) -> str | None:
+def committed(house: Installation, probe: Probe) -> frozenset[str] | None:
     """Plant a violation for good; None where it is not made of rows."""
     system = house.system
     with contextlib.suppress(_NotRows), system.db.begin() as session:
         look = look_at(house, session, is_fence=True)
-        planted = probe.plant(look)
+        planted = planted_ids(probe.plant(look))
         if look.fence:
             raise _NotRows
         return planted
