@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from app.kernel.clock import parse_rfc3339
 from compliance.privacy.request import Request
 from compliance.settings import PrivacySettings
+from compliance.told import instant
 from ingest.events.envelope import at_path
 from ingest.events.privacy import (
     RequestApproved,
@@ -126,7 +127,7 @@ def fold(documents: Iterable[Mapping[str, Any]], subject: str) -> Logged:
         elif kind == RequestBegun.kind:
             begun = _begun(said)
         elif kind == SubjectErased.kind:
-            erased_at = erased_at or parse_rfc3339(str(said["@timestamp"]))
+            erased_at = erased_at or instant(said)
         elif kind == RequestCompleted.kind:
             is_completed = True
     return Logged(
@@ -150,7 +151,7 @@ def _about(session: Session, request_id: str | None) -> Mapping[str, Documents]:
 def _approved(said: Mapping[str, Any]) -> Approved:
     begins = at_path(said, "onepay.request.begins_at")
     # An approval that is older than this field waits as long as every erasure was told that it would.
-    begins_at = parse_rfc3339(str(begins)) if begins else parse_rfc3339(str(said["@timestamp"])) + WAIT
+    begins_at = parse_rfc3339(str(begins)) if begins else instant(said) + WAIT
     return Approved(
         id=at_path(said, "onepay.approval.id"),
         begins_at=begins_at,

@@ -158,6 +158,15 @@ class RequestFilter:
     is_overdue: bool | None = None
     subject: str | None = None
 
+    def fits(self, one: Request, at: datetime) -> bool:
+        """Tell whether a request stands as is wanted."""
+        return (
+            self.state in (None, one.state)
+            and self.is_open in (None, one.is_open)
+            and self.is_answered in (None, one.answered_at is not None)
+            and (not self.is_overdue or one.is_overdue(at))
+        )
+
 
 class Fate(StrEnum):
     """What became of a letter."""

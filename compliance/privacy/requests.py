@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -24,11 +25,29 @@ PAGE_MAX: Final = 100
 
 
 def listed(session: Session, wanted: RequestFilter, ctx: Context, *, after: str | None = None) -> Sequence[Request]:
-    """Return requests, those due first, an auditor's of their period; recorded as a reading of personal data."""
+    """Return requests, those due first; recorded as a reading of personal data.
+
+    To an auditor those of their period, as they stood at its end.
+    """
     ctx.actor.require(PRIVACY_REQUEST_READ)
-    query = sa.select(request).order_by(request.c.due_at, request.c.id).limit(PAGE_MAX)
+    query = sa.select(request).order_by(request.c.due_at, request.c.id)
     if wanted.kind is not None:
         query = query.where(request.c.kind == wanted.kind.value)
+    if wanted.subject is not None:
+        query = query.where(request.c.subject == wanted.subject)
+    if after is not None:
+        last = sa.select(request.c.due_at).where(request.c.id == after).scalar_subquery()
+        query = query.where(sa.or_(request.c.due_at > last, (request.c.due_at == last) & (request.c.id > after)))
+    if ctx.actor.period is not None:
+        found = [one for one in _stood_in(session, query, ctx.actor.period) if wanted.fits(one, ctx.at)][:PAGE_MAX]
+    else:
+        found = [_of(row) for row in session.execute(_standing(query, wanted, ctx.at).limit(PAGE_MAX))]
+    _record_read(session, "privacy_requests", [each.subject for each in found], ctx)
+    return found
+
+
+def _standing(query: sa.Select[Any], wanted: RequestFilter, at: datetime) -> sa.Select[Any]:
+    """Return the query of those that stand now as is wanted; `RequestFilter.fits` is the same of one."""
     if wanted.state is not None:
         query = query.where(request.c.state == wanted.state.value)
     if wanted.is_open is not None:
@@ -38,30 +57,55 @@ def listed(session: Session, wanted: RequestFilter, ctx: Context, *, after: str 
         unanswered = request.c.answered_at.is_(None)
         query = query.where(~unanswered if wanted.is_answered else unanswered)
     if wanted.is_overdue:
-        query = query.where(request.c.due_at <= ctx.at, request.c.answered_at.is_(None))
-    if wanted.subject is not None:
-        query = query.where(request.c.subject == wanted.subject)
-    if ctx.actor.period is not None:
-        begin, end = ctx.actor.period
-        query = query.where(request.c.received_at >= begin, request.c.received_at < end)
-    if after is not None:
-        last = sa.select(request.c.due_at).where(request.c.id == after).scalar_subquery()
-        query = query.where(sa.or_(request.c.due_at > last, (request.c.due_at == last) & (request.c.id > after)))
-    found = [_of(row) for row in session.execute(query)]
-    _record_read(session, "privacy_requests", [each.subject for each in found], ctx)
-    return found
+        query = query.where(request.c.due_at <= at, request.c.answered_at.is_(None))
+    return query
+
+
+def _stood_in(session: Session, query: sa.Select[Any], period: tuple[datetime, datetime]) -> Iterator[Request]:
+    """Yield the requests of a period as they stood at its end."""
+    begin, end = period
+    rows = session.execute(query.where(request.c.received_at >= begin, request.c.received_at < end)).all()
+    of, states = request_step.c, dict[str, str]()
+    for first in range(0, len(rows), PAGE_MAX):
+        ids = [row.id for row in rows[first : first + PAGE_MAX]]
+        came = sa.select(of.request_id, of.state).where(of.request_id.in_(ids), of.at < end).order_by(of.n)
+        states |= {row.request_id: row.state for row in session.execute(came)}
+    return (_stood(_of(row), states.get(row.id), end) for row in rows)
+
+
+def _stood(found: Request, state: str | None, end: datetime) -> Request:
+    """Return a request as it stood before an instant, in the state of its newest step by then."""
+    if state is None or found.state.value == state:
+        return found
+    answered, closed = (None if at is None or at >= end else at for at in (found.answered_at, found.closed_at))
+    return replace(
+        found,
+        state=State(state),
+        answered_at=answered,
+        closed_at=closed,
+        outcome=found.outcome if answered is not None else None,
+        approval_id=None,
+        not_before=None,
+    )
 
 
 def story(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> Story:
-    """Return a request with its steps and items; recorded as a reading of personal data."""
+    """Return a request with its steps and items; recorded as a reading of personal data.
+
+    To an auditor what came of it by the end of their period.
+    """
     ctx.actor.require(PRIVACY_REQUEST_READ)
-    found = get(session, request_id, parts=parts)
+    found, came = get(session, request_id, parts=parts), steps(session, request_id)
     if not ctx.actor.sees(found.received_at):
         raise NotFound(object_id=request_id)
+    if ctx.actor.period is not None:
+        end = ctx.actor.period[1]
+        came = [one for one in came if one.at < end]
+        found = _stood(found, came[-1].state if came else None, end)
     _record_read(session, "privacy_request", [found.subject], ctx)
     return Story(
         request=found,
-        steps=steps(session, request_id),
+        steps=came,
         items=items(session, request_id),
         left_out=left_out(session, request_id),
         letters=fates.of_request(session, request_id, ctx.at, parts=parts),

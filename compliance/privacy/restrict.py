@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from app.kernel import words
 from app.kernel.access import PRIVACY_REQUEST_HANDLE, PRIVACY_SELF_REQUEST
 from app.kernel.approvals import Approvals, digest
-from app.kernel.clock import parse_rfc3339
 from app.kernel.context import Context
 from app.kernel.errors import Conflict, ReasonMissing, SamePerson, WrongState
 from compliance.catalog import purposes
@@ -21,6 +20,7 @@ from compliance.privacy.gate import COMPELLING
 from compliance.privacy.models import objection, request, restriction
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Kind, Request, State
+from compliance.told import instant
 from ingest.events.admin import ApprovalExecuted
 from ingest.events.envelope import Outcome, at_path
 from ingest.events.privacy import (
@@ -174,7 +174,7 @@ def _was_decided(session: Session, found: Request, by: datetime) -> bool:
         at_path(said, "onepay.approval.action") == LIFT
         and at_path(said, "onepay.approval.payload_hash") == approved
         and at_path(said, "event.outcome") == Outcome.SUCCESS.value
-        and parse_rfc3339(str(said["@timestamp"])) <= by
+        and instant(said) <= by
         for said in read.documents_of(session, ApprovalExecuted.kind, containing=approved)
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -289,13 +289,21 @@ def none_since(seen: Sequence[Hold]) -> Callable[[Session], bool]:
 
 
 def listed(session: Session, actor: Actor) -> list[Hold]:
-    """Return all holds, those in force first; an auditor's those that stood in their period."""
+    """Return all holds, those in force first; an auditor's those of their period, as they stood at its end."""
     actor.require(PRIVACY_REQUEST_READ)
     found = every(session)
     if actor.period is not None:
         begin, end = actor.period
         found = [one for one in found if one.placed_at < end and not (one.released_at and one.released_at < begin)]
+        found = [_stood(one, end) for one in found]
     return sorted(found, key=lambda one: (one.state != ACTIVE, one.placed_at), reverse=False)
+
+
+def _stood(hold: Hold, end: datetime) -> Hold:
+    """Return a hold as it stood before an instant: who asks for its release when is known of one that ended alone."""
+    if hold.released_at is not None and hold.released_at < end:
+        return hold
+    return replace(hold, state=ACTIVE, released_at=None, approval_id=None)
 
 
 def _checked(item: Item) -> Item:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from statistics import median
@@ -284,10 +285,22 @@ def by_id(session: Session, run_id: str) -> Run:
 
 
 def listed(session: Session, actor: Actor, *, limit: int = LIST_MAX) -> list[Run]:
-    """Return the newest runs, an auditor's those of their period."""
+    """Return the newest runs, an auditor's those of their period, as they stood at its end."""
     actor.require(PRIVACY_REQUEST_READ)
     query = sa.select(models.run).order_by(models.run.c.planned_at.desc(), models.run.c.id.desc()).limit(limit)
-    return [_run(row) for row in session.execute(query.where(_seen(actor))).mappings()]
+    found = [_run(row) for row in session.execute(query.where(_seen(actor))).mappings()]
+    return found if actor.period is None else [_stood(one, actor.period[1]) for one in found]
+
+
+def _stood(run: Run, end: datetime) -> Run:
+    """Return a run as it stood before an instant; how far it had come by then is known of its steps alone."""
+    steps = ("approved_at", "executed_at", "certified_at")
+    came = {name: at for name in steps if (at := getattr(run, name)) is not None and at < end}
+    if len(came) == sum(getattr(run, name) is not None for name in steps):
+        return run
+    state = VERIFYING if "executed_at" in came else APPROVED if "approved_at" in came else PLANNED
+    known = {"state": state, "why": run.why if "approved_at" in came else None, **dict.fromkeys(steps), **came}
+    return replace(run, **known, done=run.done if "executed_at" in came else 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,16 +313,21 @@ class Totals:
 
 
 def totals(session: Session, actor: Actor) -> Totals:
-    """Return what all runs come to, an auditor's those of their period; counted by the database."""
+    """Return what all runs come to; counted by the database, but for an auditor, whose runs are of the past."""
     actor.require(PRIVACY_REQUEST_READ)
     of = models.run.c
-    query = sa.select(of["class"], of.state, sa.func.sum(of.total), sa.func.sum(of.done), sa.func.count())
-    due, going, gone = 0, 0, dict[str, int]()
-    for class_, state, total, done, count in session.execute(query.where(_seen(actor)).group_by(of["class"], of.state)):
+    if actor.period is not None:
+        count = session.scalar(sa.select(sa.func.count()).select_from(models.run)) or 0
+        summed = [(one.class_, one.state, one.total, one.done, 1) for one in listed(session, actor, limit=count)]
+    else:
+        query = sa.select(of["class"], of.state, sa.func.sum(of.total), sa.func.sum(of.done), sa.func.count())
+        summed = [tuple(row) for row in session.execute(query.group_by(of["class"], of.state))]
+    due, going, gone = 0, 0, Counter[str]()
+    for class_, state, total, done, times in summed:
         due += int(total) if state in (PLANNED, WAITING) else 0
-        going += count if state in (APPROVED, EXECUTING, VERIFYING) else 0
+        going += times if state in (APPROVED, EXECUTING, VERIFYING) else 0
         if state == CERTIFIED:
-            gone[class_] = int(done)
+            gone[class_] += int(done)
     return Totals(due=due, gone=gone, going=going)
 
 

@@ -848,6 +848,30 @@ def test_an_auditor_sees_what_stood_in_their_period_alone(house: Installation) -
         officer = ctx(house, "olga").actor
         assert [hold.case for hold in holds.listed(session, officer)] == ["claim-21"]
         assert policies.seen(session, officer) == policies.in_force(session)
+        assert [one.state for who in (inside, officer) for one in holds.listed(session, who)] == ["active", "released"]
+
+
+def test_an_auditor_sees_runs_as_they_stood_at_the_end_of_their_period(house: Installation) -> None:
+    system, hour = house.system, timedelta(hours=1)
+    sessions_past(house, "olga")
+    begin, run, seen = system.clock.now(), planned(house, "session"), list[tuple[str, int, int]]()
+    ends = [system.clock.now() + hour]
+    system.clock.move(2 * hour)  # type: ignore[attr-defined]  # a still clock
+    approved(house, run, "dora", "dirk")
+    ends.append(system.clock.now() + hour)
+    system.clock.move(2 * hour)  # type: ignore[attr-defined]  # a still clock
+    for _ in range(2):
+        carried_on(house)
+    ends.append(system.clock.now() + hour)
+    assert now(house, run).state == runs.CERTIFIED
+    with system.db.read() as session:
+        for end in ends:
+            who = auditor(begin - hour, end)
+            (one,) = [each for each in runs.listed(session, who) if each.id == run.id]
+            totals = runs.totals(session, who)
+            seen.append((one.state, totals.due, sum(totals.gone.values())))
+    gone = now(house, run).done
+    assert seen == [(runs.PLANNED, run.total, 0), (runs.APPROVED, 0, 0), (runs.CERTIFIED, 0, gone)]
 
 
 def test_what_is_gone_is_counted_over_all_runs_and_not_over_those_that_are_shown(house: Installation) -> None:

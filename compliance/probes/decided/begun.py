@@ -15,7 +15,6 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.kernel.clock import parse_rfc3339
 from compliance.contracts.probes import Look, Violation
 from compliance.privacy.models import (
     CONSENT_CLASS,
@@ -31,6 +30,7 @@ from compliance.probes.decided.registers import SCAN
 from compliance.registers.models import BREACH, EVIDENCE, breach, breach_step, selftest_run
 from compliance.retention import decided
 from compliance.scans.models import scan
+from compliance.told import instant
 from ingest import models as log
 from ingest.events.compliance import ProbeObserved, ScanImported, SelftestCompleted
 from ingest.events.envelope import at_path
@@ -135,7 +135,7 @@ def _without_rows(session: Session, one: _Resting) -> Iterator[_Missed]:
 
 def _scans(session: Session) -> tuple[int, list[_Missed]]:
     there = set(session.scalars(sa.select(scan.c.id)))
-    said = {str(at_path(one, SCAN)): _at(one) for one in read.documents_of(session, ScanImported.kind)}
+    said = {str(at_path(one, SCAN)): instant(one) for one in read.documents_of(session, ScanImported.kind)}
     return len(said), [
         _Missed(component="scans", object_id=id, at=at, class_=EVIDENCE) for id, at in said.items() if id not in there
     ]
@@ -155,7 +155,7 @@ def _restrictions(session: Session) -> tuple[int, list[_Missed]]:
         if there[what] > 0:
             there[what] -= 1
         else:
-            missed.append(_Missed(component="restrictions", object_id=_id(one), at=_at(one), class_=REQUEST_CLASS))
+            missed.append(_Missed(component="restrictions", object_id=_id(one), at=instant(one), class_=REQUEST_CLASS))
     return len(said), missed
 
 
@@ -167,7 +167,7 @@ def _objections(session: Session) -> tuple[int, list[_Missed]]:
     stopped = read.documents_of(session, RequestStopped.kind) if said else ()
     taken_back = {_request(one) for one in stopped}
     return len(said), [
-        _Missed(component="objections", object_id=_id(one), at=_at(one), class_=REQUEST_CLASS)
+        _Missed(component="objections", object_id=_id(one), at=instant(one), class_=REQUEST_CLASS)
         for one in said
         if (_request(one), at_path(one, "onepay.consent.purpose")) not in there and _request(one) not in taken_back
     ]
@@ -180,10 +180,6 @@ def _request(said: Any) -> object:  # the document of an event
 def _subject(said: Any) -> object:  # the document of an event
     (subject,) = at_path(said, "onepay.subject.id") or (None,)
     return subject
-
-
-def _at(said: Any) -> datetime:  # the document of an event
-    return parse_rfc3339(str(said["@timestamp"]))
 
 
 def _id(said: Any) -> str:  # the document of an event

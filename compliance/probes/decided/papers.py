@@ -11,14 +11,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.kernel.clock import parse_rfc3339
 from compliance.attest import analyses, attestations, baselines, exceptions
 from compliance.attest.models import attestation, baseline, exception, risk_analysis
 from compliance.attest.parts import EXPIRED, IN_FORCE
 from compliance.contracts.probes import Look, Violation
 from compliance.registers import processing
 from compliance.registers.models import activity_approval
-from compliance.told import SHA256, Stands, told
+from compliance.told import SHA256, Stands, instant, told
 from ingest.events.compliance import (
     AttestationSigned,
     DocumentApproved,
@@ -67,10 +66,7 @@ def signed(look: Look) -> tuple[int, list[Violation]]:
 def _signed_at(session: Session, papers: Sequence[_Paper]) -> Mapping[str, datetime | None]:
     """Return when each paper was signed: as its event says, and where that ended as its row does, which fits it."""
     said = read.documents(session, [one.event_id for one in papers if one.event_id is not None])
-    return {
-        one.id: parse_rfc3339(str(said[one.event_id]["@timestamp"])) if one.event_id in said else one.at
-        for one in papers
-    }
+    return {one.id: instant(said[one.event_id]) if one.event_id in said else one.at for one in papers}
 
 
 def _over(session: Session) -> Mapping[str, datetime]:
@@ -78,7 +74,7 @@ def _over(session: Session) -> Mapping[str, datetime]:
     ends = (*read.documents_of(session, PaperWithdrawn.kind), *read.documents_of(session, ExceptionEnded.kind))
     found: dict[str, datetime] = {}
     for said in ends:
-        sha256, at = str(at_path(said, SHA256)), parse_rfc3339(str(said["@timestamp"]))
+        sha256, at = str(at_path(said, SHA256)), instant(said)
         found[sha256] = max(at, found.get(sha256, at))
     return found
 
