@@ -48,7 +48,8 @@ def probes(parts: Privacy, gate: ProcessingGate) -> tuple[Probe, ...]:
         Probe(
             name="privacy.consent",
             kind=Kind.STATE,
-            asks="Receipts and uses by consent; wrong is a text not kept, a use without receipt, a withdrawal unheard.",
+            asks="Receipts, and uses by consent of the last 90 days; wrong is a text not kept, a use without receipt, "
+            "a withdrawal unheard.",
             read=partial(_consent, gate=gate),
             plant=_plant_receipt,
             empty_means=WhenEmpty.NOT_APPLICABLE,
@@ -119,19 +120,21 @@ def _consent(look: Look, *, gate: ProcessingGate) -> Reading:
             says = f"took consent to {purpose} back, and the gate lets it through"
             wrong.append(Violation(component="withdrawals", object_id=subject, says=says))
     uses = 0
-    # A receipt goes when its class ends; of what was used before that nobody can say any more by what it was.
-    since = policies.in_force(look.session)[CONSENT_CLASS].before(look.at)
-    for event_id, subject, purpose, at in _uses(look):
+    # As long as a late answer is told. A receipt goes when its class ends; before that nobody can say any more by what.
+    since = max(policies.in_force(look.session)[CONSENT_CLASS].before(look.at), look.at - LATE_SHOWN)
+    for event_id, subject, purpose, at in _uses(look, since):
         look.deadline.check()
-        if at < since:
-            continue
         uses += 1
         if not _stood(look.session, subject, purpose, at):
             says = f"used data for {purpose} without a receipt that stood"
             wrong.append(Violation(component="uses", object_id=event_id, says=says))
         if len(wrong) > 10 * VIOLATIONS_KEPT:
             break
-    return Reading(population={"receipts": receipts, "uses": uses}, violations=wrong, asked={"stops in": "PT5M"})
+    return Reading(
+        population={"receipts": receipts, "uses": uses},
+        violations=wrong,
+        asked={"stops in": "PT5M", "uses since": f"P{LATE_SHOWN.days}D"},
+    )
 
 
 def _kept_texts(session: Session) -> Mapping[tuple[str, int, str], str]:
@@ -143,17 +146,20 @@ def _kept_texts(session: Session) -> Mapping[tuple[str, int, str], str]:
     return found
 
 
-def _uses(look: Look) -> Iterator[tuple[str, str, str, datetime]]:
-    """Yield events whose purpose rests on consent, by person: what records consent itself is no use of it."""
+def _uses(look: Look, since: datetime) -> Iterator[tuple[str, str, str, datetime]]:
+    """Yield events since an instant whose purpose rests on consent, by person: what records consent is no use of it."""
     wanted = [one.id for one in purposes.shipped().values() if one.needs_consent]
     told = ("privacy.consent.given", "privacy.consent.withdrawn")
     where = And((In("onepay.purpose", tuple(wanted)), Not(In("event.action", told))))
-    window = StoreWindow(lo=0, hi=read.head(look.session).size)
+    # What was before arrived before, or is an import of the past, which nobody uses anything by.
+    window = StoreWindow(lo=read.first_since(look.session, since) - 1, hi=read.head(look.session).size)
     fields = ("event.id", "onepay.purpose", "onepay.subject.id", "@timestamp")
     for document in walk(look.store, Search(where=where, window=window, fields=fields)):
         of = document["onepay"]
         subjects = of.get("subject", {}).get("id") or []
         at = datetime.fromisoformat(document["@timestamp"])
+        if at < since:
+            continue
         for subject in subjects if isinstance(subjects, list) else [subjects]:
             yield str(document["event"]["id"]), str(subject), str(of["purpose"]), at
 
