@@ -24,7 +24,6 @@ from app.kernel.access import (
     SECURITY_OWN_READ,
     SOC_INCIDENT_WRITE,
     Actor,
-    ActorKind,
     Permission,
 )
 from app.kernel.context import Context
@@ -111,15 +110,8 @@ class ConsoleSources:
         known: dict[str, str | None] = g.setdefault("onepay_colleagues", {})
         if account_id not in known:
             with self.read() as session:
-                known[account_id] = self._name_of_staff(session, account_id)
+                known[account_id] = accounts.name_of_staff(session, account_id, parts=self._system.identity)
         return known[account_id]
-
-    def _name_of_staff(self, session: Session, account_id: str) -> str | None:
-        try:
-            is_staff = accounts.get(session, account_id).kind is ActorKind.STAFF
-        except NotFound:
-            return None
-        return accounts.name_of(session, account_id, parts=self._system.identity) if is_staff else None
 
     def holders_of(self, permission: Permission) -> Sequence[str]:
         return [roles.WORD_OF_ROLE[role] for role in roles.holders_of(permission)]

@@ -8,6 +8,7 @@ from typing import Final
 from app.commands import working
 from app.commands.lines import Arguments, Line, Run, leave, progress, text
 from app.compose import System
+from app.identity import accounts
 from app.kernel.access import (
     COMPLIANCE_CONTROL_READ,
     COMPLIANCE_CONTROL_RUN,
@@ -92,7 +93,7 @@ def run(system: System, args: Arguments) -> Iterator[Line]:
         why = f" ({REASON_WORDS[seen.verdict.reason]})" if seen.verdict.reason else ""
         yield text(f"{seen.verdict.state.value:<15} {name}: {seen.reading.counted} looked at{why}")
         for one in seen.reading.violations[:10]:
-            yield text(f"    {one.component} {one.object_id}: {one.says}")
+            yield text(f"    {one.component} {_named(system, one.object_id)}: {one.says}")
     yield leave(VIOLATED if failed else 0)
 
 
@@ -128,7 +129,14 @@ def _evidence(system: System, named: str) -> Iterator[Line]:
     if not seen.is_as_sealed:
         yield text("      CHANGED: it does not lie as it was sealed, so it is no evidence; its event says what it was")
     for one in seen.violations[:10]:
-        yield text(f"      {one['component']} {one['object_id']}: {one['says']}")
+        yield text(f"      {one['component']} {_named(system, one['object_id'])}: {one['says']}")
+
+
+def _named(system: System, object_id: str) -> str:
+    """Return the id of an object, and the name with it where it is a member of staff."""
+    with system.db.read() as session:
+        name = accounts.name_of_staff(session, object_id, parts=system.identity)
+    return f"{name} ({object_id})" if name else object_id
 
 
 def _all(system: System) -> Mapping[tuple[str, str], Standing]:

@@ -231,6 +231,15 @@ def name_of(session: Session, account_id: str, *, parts: Identity) -> str | None
         return None
 
 
+def name_of_staff(session: Session, account_id: str, *, parts: Identity) -> str | None:
+    """Return the name of a member of staff, and None for everybody and everything else."""
+    try:
+        is_staff = get(session, account_id).kind is ActorKind.STAFF
+    except NotFound:
+        return None
+    return name_of(session, account_id, parts=parts) if is_staff else None
+
+
 def names_and_addresses(
     session: Session, account_ids: Sequence[str], *, parts: Identity
 ) -> Mapping[str, tuple[str | None, str | None]]:

@@ -10,14 +10,20 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from app.commands import registry
 from app.identity import roles
 from app.identity.models import factor
+from app.kernel.access import service
 from app.kernel.clock import StillClock
 from compliance.engine import standing
 from compliance.states import State
 from tests.dashboards.desk import Desk, Room
 from tests.support.installation import Installation, installed
 
+_NUMBERS = re.compile(
+    r'"population".{0,120}?"children": "([\d,]+)".{0,120}?'
+    r'"children": "([\d,]+) bodies, ([\d,]+) head and ([\d,]+) others?"'
+)
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
 
@@ -53,8 +59,23 @@ def test_a_failing_control_is_named_with_its_evidence(house: Installation, offic
     assert "controls?sel=pci%3A8.4.1" in drawn
     beside = officer.draw("/console/compliance/controls", "?sel=pci:8.4.1&state=FAIL")
     assert "the account has no second factor" in beside
+    assert f'"children": "Olga", "title": "{officer.person.account}"' in beside, "a colleague is named"
     assert "EV-" in beside
     assert "caught" in beside
+    lines = [str(one.get("text", "")) for one in registry.COMMANDS["control run"](house.system, {"key": "8.4.1"})]
+    assert any(f"people Olga ({officer.person.account}): the account has no second factor" in line for line in lines)
+
+
+def test_what_was_looked_at_adds_up_and_hashes_are_shown_short(house: Installation, officer: Desk) -> None:
+    probe = house.system.controls.parts.probes["log.integrity"]
+    assert house.system.controls.observe(probe, ctx=house.system.context(service("probes"))) is not None
+    house.arrive()
+    beside = officer.draw("/console/compliance/controls", "?sel=pci:10.3.4")
+    population, *parts, others = _NUMBERS.findall(beside)[0]
+    assert int(population.replace(",", "")) == sum(int(one.replace(",", "")) for one in (*parts, others))
+    asked = re.findall(r'"children": "([^"]+)", "className": "id wrap"', beside)
+    assert asked
+    assert not any(re.search(r"[0-9a-f]{32}", one) for one in asked)
 
 
 def test_an_officer_asks_a_probe_now(house: Installation, officer: Desk) -> None:

@@ -17,6 +17,7 @@ from compliance.audit.requests import Request
 from compliance.audit.sample import SampleInvalid
 from dashboards import acts
 from dashboards.acts import Deed
+from dashboards.colleagues import named
 from dashboards.kit import (
     Part,
     answer,
@@ -139,7 +140,7 @@ def _list(view: View, found: Sequence[Request]) -> Part:
         [
             html.A(one.body, href=view.here("audit-requests", sel=one.id), className="cut"),
             one.kind,
-            short(one.auditor or "–"),
+            named(view, one.auditor or "–"),
             dated(one.asked_at),
             ok("answered") if one.state == requests.ANSWERED else mark("waits", "clock", "medium"),
         ]
@@ -155,7 +156,7 @@ def _dock(view: View, one: Request) -> Part:
         facts(
             ("Kind", one.kind),
             ("Asked", dated(one.asked_at)),
-            ("Auditor", short(one.auditor or "–")),
+            ("Auditor", named(view, one.auditor or "–")),
             ("Period", f"{one.period_from:%d %b %Y} to {one.period_until:%d %b %Y}"),
             *((("Seed", one.seed or ""), ("Events", str(one.count))) if one.kind == requests.SAMPLE else ()),
             *((("Filter", requests.said(one.filter)),) if one.filter else ()),
@@ -167,7 +168,7 @@ def _dock(view: View, one: Request) -> Part:
         inner += [
             html.H3("Answer"),
             html.P(one.answer),
-            facts(("Answered", dated(one.answered_at)), ("By", short(one.answered_by or "–"))),
+            facts(("Answered", dated(one.answered_at)), ("By", named(view, one.answered_by or "–"))),
             html.H3(counted_words(len(one.evidence), "piece") + " of evidence"),
             html.Ul(shown, className="numbers"),
             *([html.P(f"and {more:,} more", className="dim")] if more > 0 else []),

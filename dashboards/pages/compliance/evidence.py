@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -18,12 +18,14 @@ from compliance.engine.rerun import Observation
 from compliance.engine.standing import Leg, ProbeRow, Standing
 from compliance.states import Reason, State
 from dashboards import acts, controls, proving
-from dashboards.kit import Part, age, chain, dated, dock, facts, ident, mark, ok, readable, short
+from dashboards.colleagues import named
+from dashboards.kit import Part, age, chain, counted_words, dated, dock, facts, ident, mark, ok, readable, short
 from dashboards.page import View
 from dashboards.pages.compliance import papers
 
 EARLIER_SHOWN: Final = 8
 VIOLATIONS_SHOWN: Final = 10
+KINDS_SHOWN: Final = 2
 STRIP_WIDTH: Final = 450
 _WORST: Final = list(State)
 _CHANGED: Final = "This reading does not lie as it was sealed, so it is no evidence. Its event still says what it was."
@@ -147,12 +149,7 @@ def _leg(view: View, leg: Leg, shown: Shown) -> list[Any]:
     if newest.violations:
         parts += [
             html.H3("Violations"),
-            chain(
-                [
-                    [short(one["object_id"]), html.Span(readable(one["says"]), className="cut"), one["component"]]
-                    for one in newest.violations[:VIOLATIONS_SHOWN]
-                ]
-            ),
+            chain([_violation(view, one) for one in newest.violations[:VIOLATIONS_SHOWN]]),
         ]
         if newest.total > VIOLATIONS_SHOWN:
             parts.append(html.P(f"and {newest.total - VIOLATIONS_SHOWN:,} more", className="dim"))
@@ -162,7 +159,7 @@ def _leg(view: View, leg: Leg, shown: Shown) -> list[Any]:
             ("Evidence", [ident(newest.number), html.Span("  "), dated(newest.started_at)]),
             ("Last looked", _last_look(leg, newest)),
             ("Window", f"#{newest.lo + 1:,} to #{newest.hi:,}" if newest.hi > newest.lo else "–"),
-            ("Asked", html.Code(_asked(newest), className="id")),
+            ("Asked", html.Code(readable(_asked(newest)), className="id wrap")),
             ("Code", [ident(leg.name), html.Span("  "), short(newest.code_hash)]),
             ("Build, host", f"{newest.build}, {newest.host}"),
             ("Row", short(newest.sha256)),
@@ -174,7 +171,7 @@ def _leg(view: View, leg: Leg, shown: Shown) -> list[Any]:
                     ident(one.number),
                     html.Span(
                         f"{controls.day(one.started_at)}, {one.total:,} of {one.counted:,}",
-                        className="cut",
+                        className="wraps",
                     ),
                     controls.state(State(one.state if one.is_as_sealed else State.NOT_EVALUABLE)),
                 ]
@@ -185,6 +182,10 @@ def _leg(view: View, leg: Leg, shown: Shown) -> list[Any]:
     return parts
 
 
+def _violation(view: View, one: Mapping[str, str]) -> list[Part]:
+    return [named(view, one["object_id"]), html.Span(readable(one["says"]), className="wraps"), one["component"]]
+
+
 def _figure(name: str, value: str, small: str, *, bad: bool = False) -> Part:
     shown = html.Span(value, className="big c-bad" if bad else "big")
     if name == "canary":
@@ -193,7 +194,11 @@ def _figure(name: str, value: str, small: str, *, bad: bool = False) -> Part:
 
 
 def _components(seen: Observation) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in list(seen.population.items())[:2]) or "nothing"
+    """Return what was looked at: the first two kinds, and how many others."""
+    kinds = list(seen.population.items())
+    said = ", ".join(f"{count:,} {name}" for name, count in kinds[:KINDS_SHOWN]) or "nothing"
+    others = sum(count for _, count in kinds[KINDS_SHOWN:])
+    return f"{said} and {counted_words(others, 'other')}" if others else said
 
 
 def _canary(seen: Observation, tried: ProbeRow | None, at: datetime) -> Part:
@@ -246,7 +251,7 @@ def _outages(view: View, shown: Shown) -> list[Any]:
     rows = [
         [
             controls.state(one.state),
-            html.Span(controls.why(Reason(one.reason)) if one.reason else "", className="cut"),
+            html.Span(controls.why(Reason(one.reason)) if one.reason else "", className="wraps"),
             f"{controls.day(one.from_at)} to {_end(one, shown)}",
         ]
         for one in reversed(lost[-EARLIER_SHOWN:])

@@ -62,7 +62,7 @@ def acts_of(view: View, control: Control) -> list[Part]:
 
 def _signed(view: View, one: Attestation) -> list[Part]:
     who = view.sources.name_of_colleague(one.owner) or "–"
-    said = html.Span(readable(one.statement), className="cut", title=f"{one.statement} ({who})")
+    said = html.Span(readable(one.statement), className="wraps", title=f"{one.statement} ({who})")
     return [
         html.Span(f"v{one.version} {one.kind.value.replace('_', ' ')}"),
         said,
@@ -71,7 +71,7 @@ def _signed(view: View, one: Attestation) -> list[Part]:
 
 
 def _borne(view: View, one: Exemption) -> list[Part]:
-    said = html.Span(readable(one.why), className="cut", title=one.why)
+    said = html.Span(readable(one.why), className="wraps", title=one.why)
     return [html.Span(one.component or "all of it"), said, _state(one.state, one.until_at, view)]
 
 
