@@ -167,6 +167,11 @@ def test_a_sample_says_what_it_was_drawn_from_and_the_command_draws_the_same(hou
     (named,) = re.findall(r'"children": "([0-9a-f]{64})", "className": "id wrap"', drawn)
     assert f"filter {named}" in lines[-1], "whoever repeats it compares the filter's hash, too"
     assert re.search(rf"up to sequence {asked['last']};", lines[-1])
+    assert f"not only the {command[1]} drawn" in drawn, "what is taken away is the filter"
+    (first, *_) = re.findall(r'"href": "(/console/compliance/audit\?[^"]*sel=evt_[^"]+)"', drawn)
+    beside = desk(house, "audrey").draw(*first.replace("?", " ?").split(" "))
+    assert re.findall(r'"children": "([\d,]+)", "className": "num"', beside) == shown, "the draw stays beside the event"
+    assert "hashes to the root" in beside
 
 
 def test_what_fails_is_the_first_group_and_an_address_names_each(house: Installation) -> None:

@@ -26,6 +26,7 @@ from compliance.reports import runs
 from compliance.reports.runs import Report
 from dashboards import acts, proving
 from dashboards.acts import Deed
+from dashboards.colleagues import named
 from dashboards.kit import (
     Part,
     act,
@@ -83,20 +84,22 @@ def layout(view: View) -> Any:  # a Dash component
     sel = proving.event_of(view, view.words["sel"]) if view.words.get("sel") else None
 
     def asked(session: Session) -> tuple[Trail | None, Sample | None, Document | None, str]:
+        found, drawn = None, None
         if seed and viewer.may(AUDIT_SAMPLE_DRAW):
             count = numbers.whole(view.words.get("n")) or SAMPLED
             try:
-                return None, sample.draw(session, seed, wanted, count, context, parts=sources.reports), None, ""
+                drawn = sample.draw(session, seed, wanted, count, context, parts=sources.reports)
             except OnePayError as refused:
                 return None, None, None, f"{refused} ({refused.code})"
-        found = trail.query(
-            session, wanted, context, parts=sources.reports, limit=SHOWN, after=view.words.get("after") or None
-        )
+        else:
+            found = trail.query(
+                session, wanted, context, parts=sources.reports, limit=SHOWN, after=view.words.get("after") or None
+            )
         try:
             one = trail.event(session, sel, context, parts=sources.reports) if sel else None
         except NotFound:
-            return found, None, None, _not_found(view)
-        return found, None, one, ""
+            return found, drawn, None, _not_found(view)
+        return found, drawn, one, ""
 
     found, drawn, chosen, refused = sources.acted(asked)
     with sources.read() as session:
@@ -109,7 +112,7 @@ def layout(view: View) -> Any:  # a Dash component
         *(html.P(mark(one, "cross", "bad"), className="qmistake") for one in mistakes),
         *([_trail(view, found)] if found is not None else []),
         *([_sample(view, drawn)] if drawn is not None else []),
-        *([_away(view, wanted, taken, found)] if viewer.may(AUDIT_TRAIL_EXPORT) else []),
+        *([_away(view, wanted, taken, found, drawn)] if viewer.may(AUDIT_TRAIL_EXPORT) else []),
     ]
     beside = _dock(view, chosen) if chosen is not None else None
     return page("Audit log", "Who did what?", *body, right=html.Span(said, className="dim"), dock=beside)
@@ -161,7 +164,8 @@ def _form(view: View, may_sample: bool) -> Part:
 
 
 def _trail(view: View, found: Trail) -> Part:
-    behind = f", {found.missing:,} sequences are not in the store yet" if found.missing else ""
+    verb = "is" if found.missing == 1 else "are"
+    behind = f", {counted_words(found.missing, 'sequence')} {verb} not in the store yet" if found.missing else ""
     if not found.events:
         why = "Nothing in the period that is locked to you." if view.sources.viewer().period else "Widen the filter."
         return panel("Events", empty("No event fits.", why))
@@ -182,7 +186,7 @@ def _sample(view: View, drawn: Sample) -> Part:
     return panel(
         f"{len(drawn.sequences)} drawn of {drawn.population:,} that fit",
         html.Div(_drawn_from(view, drawn), className="body"),
-        scrolling("Sample", _events(view, drawn.events)),
+        scrolling("Sample", _events(view, drawn.events, last=str(drawn.size))),
         sub=f"by the seed {drawn.seed}, up to sequence {drawn.size:,}: the same seed draws the same again",
         right=html.A("all that fit", href=view.here("audit", seed=None, n=None), className="more"),
     )
@@ -209,13 +213,14 @@ def _bounds(wanted: Filter) -> str:
     return f"sequences {wanted.first or 1:,} to {wanted.last or 0:,}, from {since} until {until}"
 
 
-def _events(view: View, events: Sequence[Document]) -> Part:
+def _events(view: View, events: Sequence[Document], **kept: str) -> Part:
+    """Return events, each an address; `kept` are words that it needs so that the same list stands beside the event."""
     rows = [
         [
             dated(parse_rfc3339(one["@timestamp"])),
-            html.A(str(at_path(one, "event.action")), href=view.here("audit", sel=at_path(one, "event.id"), seed=None)),
+            html.A(str(at_path(one, "event.action")), href=view.here("audit", sel=at_path(one, "event.id"), **kept)),
             str(at_path(one, "event.outcome") or "–"),
-            ident(short_text(str(at_path(one, "user.id") or "–"))),
+            named(view, str(at_path(one, "user.id") or "–")),
             ident(_subjects(at_path(one, "onepay.subject.id") or ())),
             ident(str(at_path(one, "source.ip") or "–")),
             f"{at_path(one, 'event.sequence'):,}",
@@ -240,11 +245,11 @@ def _subjects(ids: Sequence[Any]) -> str:
     return ", ".join(short_text(str(each)) for each in ids[:SUBJECTS_SHOWN]) + more or "–"
 
 
-def _away(view: View, wanted: Filter, taken: Sequence[Report], found: Trail | None) -> Part:
+def _away(view: View, wanted: Filter, taken: Sequence[Report], found: Trail | None, drawn: Sample | None) -> Part:
     is_auditor = view.sources.viewer().period is not None
     says = "An officer or the data protection officer agrees first." if is_auditor else "Made within seconds."
     fields: list[Part] = [
-        html.P([html.B("What is taken away: "), _in_words(wanted)]),
+        html.P([html.B("What is taken away: "), _in_words(wanted), *([_not_the_draw(drawn)] if drawn else [])]),
         html.P(f"As JSON lines, CSV, and packs with proofs. {says}", className="dim"),
         # What the act is about; a person reads it above.
         dmc.TextInput(
@@ -255,7 +260,7 @@ def _away(view: View, wanted: Filter, taken: Sequence[Report], found: Trail | No
         fields.append(dmc.TextInput(id=acts.field("reason", EXPORT, "trail"), label="Reason", value=""))
     else:
         fields.append(dmc.TextInput(id=acts.field("reason", EXPORT, "trail"), value="", display="none"))
-    count = f" {found.matches:,}" if found is not None else ""
+    count = f" {found.matches:,}" if found is not None else f" {drawn.population:,}" if drawn is not None else ""
     inner: list[Part] = [
         acts.form(
             "Take away",
@@ -276,6 +281,12 @@ def _away(view: View, wanted: Filter, taken: Sequence[Report], found: Trail | No
         heads = [("Asked", "nowrap"), ("State", ""), ("Files, SHA-256", "")]
         inner.append(scrolling("Exports", table(heads, rows, caption="Your exports", cls="tall")))
     return panel("Take away", html.Div(inner, className="body"))
+
+
+def _not_the_draw(drawn: Sample) -> str:
+    """Return that the filter is taken away, and how the draw itself is had."""
+    command = "the command beside “Repeat it” above"
+    return f". That is all that fits the filter, not only the {len(drawn.sequences):,} drawn: {command} draws these."
 
 
 def _in_words(wanted: Filter) -> str:
