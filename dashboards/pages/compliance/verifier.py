@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -43,6 +44,8 @@ from ingest.log.rounds import Round
 VERIFY: Final = "audit-verify"
 CANCEL: Final = "verify-cancel"
 ROUNDS_SHOWN: Final = 10
+_FINDING: Final = re.compile(r"(?P<table>.+?) sequence (?P<sequence>\d+) (?P<field>.+?): (?P<said>.+)")
+_TABLES: Final = {"ingest_body": "Body", "ingest_entry": "Entry", "ingest_node": "Node", "ingest_head": "Head"}
 
 
 def layout(view: View) -> Any:  # a Dash component
@@ -66,7 +69,7 @@ def layout(view: View) -> Any:  # a Dash component
             if seen and seen.at
             else "none has seen it",
         ),
-        ("First bad sequence", broken.findings[0] if broken else "none is known"),
+        ("First bad sequence", _first_bad(broken) if broken else "none is known"),
     ]
     files = [
         html.A(words, href=f"{work.FILES}/log/{name}", className="more", download=name)
@@ -95,7 +98,7 @@ def layout(view: View) -> Any:  # a Dash component
 
 def _answer(view: View, full: Round | None, broken: Round | None) -> Part:
     if broken is not None:
-        said: list[Part] = [mark("Yes.", "cross", "bad"), f" {broken.findings[0]}."]
+        said: list[Part] = [mark("Yes.", "cross", "bad"), f" {in_words(broken.findings[0])}."]
         open_ = html.A("The incident of it", href=view.href("incidents"), className="more")
         small = html.Span([f"Found {age(view.now - broken.at)} ago. ", open_, " says what to do."])
     elif full is None:
@@ -108,6 +111,24 @@ def _answer(view: View, full: Round | None, broken: Round | None) -> Part:
         ]
         small = "Bodies, entries, tree, signatures, archive and store agree; what was removed by law is told apart."
     return answer(said, small)
+
+
+def in_words(finding: str) -> str:
+    """Return one finding of a comparison as a sentence, without its full stop."""
+    found = _FINDING.fullmatch(finding)
+    if found is None:
+        return finding
+    table, field, said = found["table"], found["field"], found["said"].removeprefix("it ")
+    what = f"{_TABLES.get(table, f'{table.capitalize()}, sequence')} {int(found['sequence']):,}"
+    where = "" if field in ("sequence", table.removeprefix("ingest_")) else f", {field},"
+    if said.startswith("not "):
+        said = f"is {said}"
+    return f"{what}{where} {said}" if said.startswith(("is ", "was ")) else f"{what}{where or ':'} {said}"
+
+
+def _first_bad(broken: Round) -> str:
+    known = [int(found["sequence"]) for one in broken.findings if (found := _FINDING.fullmatch(one))]
+    return f"{min(known):,}" if known else "see the findings"
 
 
 def _form(size: int) -> Part:
