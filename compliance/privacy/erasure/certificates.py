@@ -195,7 +195,7 @@ def _irrecoverable(
     # The key of an epoch ends within a month of its beginning, and its last backup when backups end.
     month = "that the key of this month, which wrapped them in backups, is destroyed within a month"
     said = f"The keys are destroyed. It rests on what is still to come: {month}, and {backups}."
-    return ctx.at + EPOCH_MAX + horizon, f"{said} If either is late, it is."
+    return ctx.at + EPOCH_MAX + horizon, f"{said} Each day that one of them is late, this day is later, too."
 
 
 def _summed(rows: Sequence[Any]) -> list[Any]:
@@ -224,14 +224,15 @@ def _kept_of(rows: Sequence[Any], classes: Mapping[str, RetentionClass], ctx: Co
     for line in _summed(rows):
         if line.action != "keep":
             continue
+        said = staying.line(line.retention, classes, ctx)
         kept.append(
             {
                 "store": line.store,
                 "category": line.category,
                 "entries": line.rows,
                 "class": line.retention,
-                "law": staying.law(line.retention, classes),
-                "until": staying.until(line.retention, classes, ctx),
+                "law": said.law,
+                "until": said.until,
             }
         )
     return kept

@@ -102,7 +102,7 @@ def foresee(session: Session, ctx: Context, *, parts: Privacy) -> Foreseen:
     goes = {(target.category, target.category not in some) for target in planned.every if target.action in GOES}
     return Foreseen(
         goes=sorted(goes),
-        stays=[line for line in staying.lines([*kept, *_of_asking(subject)], known, ctx) if line.law is not None],
+        stays=staying.lines([*kept, *_of_asking(subject)], known, ctx),
         obstacles=[
             *(each.says for port in parts.obstacles for each in port(session, subject)),
             *([_HELD] if any(target.forced_by == staying.HOLD for target in kept) else []),

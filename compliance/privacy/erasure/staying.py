@@ -22,17 +22,24 @@ WHO: Final = frozenset(("name", "contact"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One thing that stays: in words, by which law, None where it is not settled, and until when."""
+    """One thing that stays: in words, by which law, and until when."""
 
     says: str
-    law: str | None
+    law: str
     until: str
 
 
 def says(class_: str, classes: Mapping[str, RetentionClass]) -> str:
-    """Return what keeps a row in the words of its class, or of what has to be settled."""
+    """Return what a class holds in its own words, or what is kept by something that has to be settled."""
     known = classes.get(class_)
-    return known.says if known else class_.replace("_", " ")
+    if known is not None:
+        return known.says
+    name = _named(class_)
+    return f"What {'an' if name[0] in 'aeiou' else 'a'} {name} keeps"
+
+
+def _named(class_: str) -> str:
+    return class_.replace("_", " ")
 
 
 def law(class_: str, classes: Mapping[str, RetentionClass]) -> str:
@@ -47,24 +54,14 @@ def waits(target: Target, classes: Mapping[str, RetentionClass]) -> bool:
 
 
 def lines(targets: Iterable[Target], classes: Mapping[str, RetentionClass], ctx: Context) -> Sequence[Line]:
-    """Return what stays of some targets, a line a class or what has to be settled.
+    """Return what stays of some targets: a line a class, and a line a thing that has to be settled."""
+    keeps = sorted({target.forced_by or target.retention for target in targets})
+    return [line(each, classes, ctx) for each in keeps]
 
-    A class of which something waits to be settled, such as the name of whom we owe money, may end later by that.
-    """
-    kept, settled = set[str](), dict[str, set[str]]()
-    for target in targets:
-        by = target.forced_by or target.retention
-        kept.add(by)
-        if by not in classes:
-            settled.setdefault(target.retention, set()).add(says(by, classes))
-            kept.add(target.retention)
-    found = []
-    for keeps in sorted(kept):
-        said, known = until(keeps, classes, ctx), classes.get(keeps)
-        if keeps in settled:
-            said = f"{said}, or once it is settled if that is later: {', '.join(sorted(settled[keeps]))}"
-        found.append(Line(says=says(keeps, classes), law=known.ground if known else None, until=said))
-    return found
+
+def line(class_: str, classes: Mapping[str, RetentionClass], ctx: Context) -> Line:
+    """Return one thing that stays, as the preview, the last letter and the certificate say it."""
+    return Line(says=says(class_, classes), law=law(class_, classes), until=until(class_, classes, ctx))
 
 
 def order(said: str) -> tuple[datetime, str]:
@@ -91,7 +88,7 @@ def until(class_: str, classes: Mapping[str, RetentionClass], ctx: Context) -> s
 
 def leads(kept: Iterable[tuple[str, str]], classes: Mapping[str, RetentionClass]) -> str:
     """Return to whom an id leads after an erasure; `kept` are (category, what keeps it) of all that stays."""
-    why = sorted({says(keeps, classes) for category, keeps in kept if category in WHO and keeps not in classes})
+    why = sorted({_named(keeps) for category, keeps in kept if category in WHO and keeps not in classes})
     if not why:
         return "leads to nobody any more"
     return f"leads to its person until what keeps their name or address ({', '.join(why)}) is settled, then to nobody"

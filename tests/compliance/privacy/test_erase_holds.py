@@ -92,7 +92,7 @@ def test_a_hold_that_stands_is_in_the_plan_the_approval_and_the_letter(
     rights.clock.move(timedelta(hours=72))
     rights.work()
     letter = next(one for one in rights.letters_to(amber) if "/privacy/certificate/" in one)
-    assert "legal hold: until it is settled" in letter
+    assert "- What a legal hold keeps: until it is settled" in letter
     assert "Your address stays until what keeps it is settled" in letter
     assert "This is the last letter" not in letter
 
