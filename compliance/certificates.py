@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -20,6 +21,7 @@ _HASH: Final = {RequestCompleted.kind: "onepay.privacy.sha256", RetentionCertifi
 
 ROLES: Final = {"dpo": "data protection officer"}
 """Roles whose names are no words, as people read them; a certificate keeps the name."""
+_NUMBERS: Final = {2: "two", 3: "three"}
 
 
 class CertificateDiffers(Conflict):
@@ -44,6 +46,14 @@ def logged_hashes(session: Session, event_ids: Collection[str]) -> Mapping[str, 
 def deciders(body: Mapping[str, Any]) -> Sequence[str]:
     """Return in which roles something was decided, in words."""
     return [ROLES.get(one, one) for one in body.get("decided_by", ())]
+
+
+def decided_by(body: Mapping[str, Any]) -> str:
+    """Return the same as a sentence says it: two of one role as two."""
+    counts = Counter(deciders(body))
+    return " and ".join(
+        role if count == 1 else f"{_NUMBERS.get(count, count)} {role}s" for role, count in counts.items()
+    )
 
 
 def completes(kind: str, sha256: str, at: datetime) -> Stands:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, TypeAlias
 
 from babel.numbers import get_currency_precision
@@ -145,6 +145,11 @@ def dated(at: datetime) -> Part:
 def dated_text(at: datetime, *, seconds: bool = True) -> str:
     """Return an instant as `dated` shows it."""
     return f"{at:%d %b %Y %H:%M:%S}" if seconds else f"{at:%d %b %Y %H:%M}"
+
+
+def day_text(at: date) -> str:
+    """Return a day as `dated` shows one."""
+    return f"{at:%d %b %Y}"
 
 
 def span(gap: timedelta) -> str:

@@ -45,8 +45,10 @@ def kind(found: Request) -> Part:
     return html.Span([words, html.Small(article, className="dim block")])
 
 
-def stage(found: Request) -> Part:
-    """Return how far a request has come."""
+def stage(found: Request, *, waits: bool = False) -> Part:
+    """Return how far a request has come; `waits` where it was put before a second person, who has not decided yet."""
+    if waits:
+        return mark("a second person decides", "clock", "medium")
     if found.state in _DONE:
         said, why = ok(_DONE[found.state]), stays_open(found)
         return html.Span([said, html.Small(why, className="dim block")]) if why else said

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -235,13 +235,13 @@ def _stands(session: Session, id: str) -> str | None:
     match run.state:
         case "certified":
             kept = f"{run.skipped} kept for cases" if run.skipped else "none kept for a case"
-            return f"{_entries(run.done)} gone, {kept}; certified on {run.certified_at:%-d %B %Y}."
+            return f"{things(run.done, stores_of([run]))} gone, {kept}; certified on {run.certified_at:%-d %B %Y}."
         case "aborted" | "failed":
-            return f"It ended without a certificate, with {_entries(run.done)} gone: {run.why}"
+            return f"It ended without a certificate, with {things(run.done, stores_of([run]))} gone: {run.why}"
         case "approved":
             return "It begins within a minute."
         case _:
-            return f"It goes on: {_entries(run.done)} of {run.total} gone."
+            return f"It goes on: {things(run.done, stores_of([run]))} of {run.total} gone."
 
 
 def payload_of(run: Run) -> dict[str, Any]:
@@ -261,10 +261,16 @@ def payload_of(run: Run) -> dict[str, Any]:
     }
 
 
+def _due(payload: Payload) -> list[str]:
+    """Return the stores of which an approval says that something is due."""
+    places = [str(place).rpartition(": ") for place in payload["places"]]
+    return [store for store, _, counts in places if not counts.startswith("0 due")]
+
+
 def _rendered(payload: Payload) -> list[str]:
     conflicts = ", ".join(payload["conflicts"]) or "none"
     return [
-        f"Of {payload['class']}, all that ended before {payload['before']}: {_entries(payload['total'])}.",
+        f"Of {payload['class']}, all that ended before {payload['before']}: {things(payload['total'], _due(payload))}.",
         *payload["places"],
         f"Kept for cases: {conflicts}.",
         *(f"People are asked because {why}." for why in payload["asks"]),
@@ -272,8 +278,18 @@ def _rendered(payload: Payload) -> list[str]:
     ]
 
 
-def _entries(total: int) -> str:
-    return "1 row or event" if total == 1 else f"{total:,} rows and events"
+def things(count: int, stores: Iterable[str]) -> str:
+    """Return a count of what goes from some stores as rows, as events, or as both."""
+    are_events = {store.startswith(f"{plans.LOG} ") for store in stores}
+    if len(are_events) == 1:
+        noun = "event" if are_events == {True} else "row"
+        return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return "1 row or event" if count == 1 else f"{count:,} rows and events"
+
+
+def stores_of(some: Iterable[Run]) -> list[str]:
+    """Return the stores from which runs remove something, or would."""
+    return [str(one["store"]) for run in some for one in run.facts["places"] if one["count"]]
 
 
 def by_id(session: Session, run_id: str) -> Run:

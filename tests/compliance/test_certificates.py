@@ -18,7 +18,7 @@ from app.identity.models import session as sessions
 from app.kernel import crypto
 from app.kernel.access import service
 from app.kernel.clock import StillClock
-from compliance.certificates import CertificateDiffers
+from compliance.certificates import CertificateDiffers, decided_by
 from compliance.engine.rerun import number_of
 from compliance.privacy.models import erasure_certificate
 from compliance.reports import certificates
@@ -167,3 +167,16 @@ def _event(number: str, session: sa.orm.Session) -> str:
     (entry,) = read.entries_of(session, [int(number.removeprefix("EV-"))])
     assert number == number_of(entry.sequence)
     return entry.event_id
+
+
+@pytest.mark.parametrize(
+    ("roles_", "said"),
+    [
+        ((), ""),
+        (("dpo",), "data protection officer"),
+        (("dpo", "dpo"), "two data protection officers"),
+        (("compliance officer", "dpo"), "compliance officer and data protection officer"),
+    ],
+)
+def test_two_who_decided_in_one_role_are_said_as_two(roles_: tuple[str, ...], said: str) -> None:
+    assert decided_by({"decided_by": list(roles_)}) == said

@@ -195,7 +195,7 @@ def test_an_approval_says_how_its_run_stands(house: Installation) -> None:
     carried_on(house)
     said = became()
     assert said is not None
-    assert said.startswith(f"{now(house, run).done} rows and events gone, none kept for a case; certified on ")
+    assert said.startswith(f"{now(house, run).done} rows gone, none kept for a case; certified on ")
 
 
 def test_neither_who_planned_nor_who_proposed_approves(house: Installation) -> None:

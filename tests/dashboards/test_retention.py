@@ -49,6 +49,7 @@ def test_an_officer_counts_and_asks_two_people(house: Installation, officer: Des
     run = the_run(house)
     drawn = officer.draw(PATH, f"?sel={run.id}")
     assert "Not all." in drawn
+    assert "1 row due." in drawn
     assert "app_session" in drawn
     assert "Ask approval for 1" in drawn
     officer.press("retention-propose", run.id, fields={"reason": "old sessions are of no use"})

@@ -26,6 +26,7 @@ from dashboards.kit import (
     chain,
     counted_words,
     dated,
+    day_text,
     dock,
     empty,
     facts,
@@ -115,7 +116,7 @@ def _list(view: View, found: Sequence[Processor]) -> Part:
                 f"{len(one.points)} of {len(POINTS)}",
                 ", ".join(one.countries),
                 str(one.aoc_until or ("missing" if one.has_cards else "–")),
-                str(one.review_on),
+                day_text(one.review_on),
                 state,
             ]
         )
@@ -152,7 +153,7 @@ def _dock(view: View, one: Processor) -> Part:
             ("Sub-processors", ", ".join(one.sub_processors) or "none"),
             ("Hosts", ", ".join(one.hosts) or "none"),
             ("AOC", f"{one.aoc_on} to {one.aoc_until}" if one.aoc_until else "–"),
-            ("Look again", str(one.review_on)),
+            ("Look again", day_text(one.review_on)),
         ),
         html.H3("Art. 28(3)"),
         chain(

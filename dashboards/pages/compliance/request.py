@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from dash import html
@@ -11,8 +11,9 @@ from dash import html
 from app.kernel.access import PRIVACY_REQUEST_READ
 from app.kernel.errors import NotFound
 from compliance.catalog.retention import RetentionClass
-from compliance.certificates import deciders
+from compliance.certificates import decided_by
 from compliance.privacy.erasure import certificates
+from compliance.privacy.kinds import THEIRS
 from compliance.privacy.request import Fate, Item, Kind, Request, State, Step, Story
 from compliance.privacy.trouble import Trouble
 from dashboards import proving, rights
@@ -24,6 +25,7 @@ from dashboards.kit import (
     copy,
     counted_words,
     dated,
+    day_text,
     empty,
     facts,
     mark,
@@ -61,7 +63,7 @@ def layout(view: View) -> Any:  # a Dash component
     if now.story.left_out:
         left.append(_left_out(now.story))
     if now.certificate is not None:
-        left.insert(0, _certificate(view, now.certificate))
+        left.insert(0, _certificate(view, now.certificate, now.classes))
     right = [_clock(view, now.story), _facts(view, now), _letters(now.story), _steps(view, now.story.steps)]
     return page(
         f"{words}, {article}",
@@ -194,8 +196,8 @@ def _stores(found: Request, now: Standing) -> Part:
         why = "They are searched once it is shown who asks." if found.is_open else "Nothing was searched for this."
         return panel("Stores", empty("No store was searched.", why))
     erases = found.kind is Kind.ERASURE
-    heads: list[tuple[str, str]] = [("Store", ""), ("Category", ""), ("Entries", "num"), ("State", "")]
-    heads += [("Stays", "num"), ("Until, by", "")] if erases else [("Kept by", "roomy")]
+    heads: list[tuple[str, str]] = [("What", ""), ("Category", "roomy"), ("Entries", "num"), ("State", "")]
+    heads += [("Stays", "num roomy"), ("How long, by", "")] if erases else []
     ordered = sorted(items, key=lambda one: (one.searched, one.held == 0, one.store, one.category))
     certified = _laws(now.certificate) if now.certificate is not None else {}
     # Most hold nothing of a person: hundreds of rows that say so hide the others, and take a browser long to draw.
@@ -204,8 +206,9 @@ def _stores(found: Request, now: Standing) -> Part:
     parts: list[Part] = [scrolling("Stores", table(heads, rows, caption="Stores"))] if rows else []
     empties = sorted({f"{one.store} ({one.category})" for one in items if one not in told})
     if empties:
-        count = f"{counted_words(len(empties), 'place')} searched where nothing was found: "
-        parts.append(html.P([count, html.Span(", ".join(empties), className="dim")], className="body mt8"))
+        count = f"{counted_words(len(empties), 'place')} searched where nothing was found"
+        names = html.P(", ".join(empties), className="dim")
+        parts.append(html.Details([html.Summary(count), names], className="body mt8"))
     searched = len({one.store for one in items if one.searched})
     return panel("Stores", *parts, sub=f"{searched} of {len({one.store for one in items})} searched")
 
@@ -227,12 +230,18 @@ def _line(one: Item, classes: Mapping[str, RetentionClass], erases: bool, certif
         state = mark("a part stays", "clock", "ink-2")
     else:
         state = ok({"shred": "goes with its key"}.get(one.action or "", "goes"))
-    cells: list[Part] = [one.store, html.Span(one.category, className="dim"), f"{one.found:,}", state]
+    category = html.Span(THEIRS.get(one.category, one.category), className="dim", title=one.category)
+    cells: list[Part] = [_what(one.store, known), category, f"{one.found:,}", state]
     if erases:
         law = certified or one.law or (known.ground if known else "–")
-        until = f"{one.stays_until}, {law}" if one.held else "–"
+        until = f"until {one.stays_until}, {law}" if one.held else "–"
         return [*cells, f"{one.held:,}" if one.held else "–", html.Span(until, className="dim")]
-    return [*cells, html.Span(known.says if known else "–", className="dim")]
+    return cells
+
+
+def _what(store: str, known: RetentionClass | None) -> Part:
+    """Return what a store holds in the words of its class, and its name."""
+    return html.Span([known.says, html.Small(store, className="dim block")]) if known else store
 
 
 def _left_out(story: Story) -> Part:
@@ -242,11 +251,11 @@ def _left_out(story: Story) -> Part:
     return panel("Left out, by rule", table([("Rule", ""), ("Why", ""), ("Times", "num")], rows, caption="Left out"))
 
 
-def _certificate(view: View, body: Mapping[str, Any]) -> Part:
+def _certificate(view: View, body: Mapping[str, Any], classes: Mapping[str, RetentionClass]) -> Part:
     gone = sum(one["entries"] for one in body["erased"])
     stays = [
         [
-            html.Span(one["store"], className="cut"),
+            _what(one["store"], classes.get(one["class"])),
             html.Span(_why_it_stays(one)),
             f"{one['entries']:,}",
         ]
@@ -264,7 +273,7 @@ def _certificate(view: View, body: Mapping[str, Any]) -> Part:
                 ("Keys destroyed", ", ".join(body["keys_destroyed"]) or "none"),
                 (
                     "Decided by",
-                    " and ".join(deciders(body)) or "nobody anew: the log says that it was erased before",
+                    decided_by(body) or "nobody anew: the log says that it was erased before",
                 ),
                 ("To be told to erase it", _to_tell(body) or "nobody"),
                 ("Plan", short(body["plan_root"])),
@@ -284,7 +293,9 @@ def _certificate(view: View, body: Mapping[str, Any]) -> Part:
 
 
 def _to_tell(body: Mapping[str, Any]) -> str:
-    return ", ".join(f"{one['name']} by {one['told_by']}" for one in body.get("recipients", []))
+    return ", ".join(
+        f"{one['name']} by {day_text(date.fromisoformat(one['told_by']))}" for one in body.get("recipients", [])
+    )
 
 
 def _approved_plan(body: Mapping[str, Any]) -> Part:
@@ -345,7 +356,7 @@ def _facts(view: View, now: Standing) -> Part:
     pairs: list[tuple[str, Part]] = [
         ("Person", [short(found.subject), copy(found.subject, "id")]),
         ("Identity", rights.identity(found, view.now)),
-        ("Stage", rights.stage(found)),
+        ("Stage", rights.stage(found, waits=now.waits)),
     ]
     if found.detail:
         pairs.append(("In their words", found.detail))

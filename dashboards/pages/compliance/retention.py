@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any, Final
 
 from dash import html
@@ -25,6 +26,7 @@ from dashboards.kit import (
     act,
     answer,
     dated,
+    day_text,
     empty,
     ident,
     mark,
@@ -55,7 +57,7 @@ def layout(view: View) -> Any:  # a Dash component
         chosen = next((run for run in known if run.id == view.words.get("sel")), None)
         beside = retention_run.dock_of(view, session, chosen) if chosen is not None else None
     body = [
-        _answer(totals, held),
+        _answer(totals, known, held),
         *_stopped("Nothing is removed at all", stops[0]),
         *_stopped("Nothing is removed by these", stops[1]),
         *retention_acts.opened(view, found, held),
@@ -69,11 +71,12 @@ def layout(view: View) -> Any:  # a Dash component
     return page("Retention", "Is old data really gone?", *body, right=right, dock=beside, live=True)
 
 
-def _answer(totals: Totals, held: Sequence[Hold]) -> Part:
+def _answer(totals: Totals, known: Sequence[Run], held: Sequence[Hold]) -> Part:
     due, gone = totals.due, sum(totals.gone.values())
     active = [hold for hold in held if hold.state == holds.ACTIVE]
     if due:
-        said = [mark("Not all.", "clock", "medium"), f" {retention_run.things(due)} due."]
+        open_ = [run for run in known if run.state in (runs.PLANNED, runs.WAITING)]
+        said = [mark("Not all.", "clock", "medium"), f" {runs.things(due, runs.stores_of(open_))} due."]
     elif totals.going:
         said = [mark("Nearly.", "run", "accent"), " A run is under way."]
     else:
@@ -110,7 +113,7 @@ def _classes(view: View, found: Mapping[str, Policy], known: Sequence[Run], tota
         gone = totals.gone.get(name, 0)
         acts_: list[Part] = []
         if viewer.may(PRIVACY_RUN_PROPOSE) and not (last is not None and last.is_open):
-            acts_.append(acts.press("Dry run", "retention-plan", name, quiet=last is None))
+            acts_.append(acts.press("Dry run", "retention-plan", name, quiet=True))
         if viewer.may(PRIVACY_POLICY_PROPOSE):
             if policy.proposal is not None:
                 acts_.append(html.Span("a change waits", className="dim"))
@@ -206,7 +209,10 @@ def _holds(view: View, held: Sequence[Hold]) -> Part:
                 [
                     ident(hold.case),
                     html.Span(", ".join(f"{item.kind} {item.value}" for item in hold.items), className="grow cut"),
-                    html.Span(f"review {hold.review_on}" if is_active else "released", className="dim nowrap"),
+                    html.Span(
+                        f"review {day_text(date.fromisoformat(hold.review_on))}" if is_active else "released",
+                        className="dim nowrap",
+                    ),
                     *more,
                 ]
             )

@@ -9,7 +9,7 @@ from dash import html
 from sqlalchemy.orm import Session
 
 from app.kernel.access import PRIVACY_RUN_PROPOSE
-from compliance.certificates import CertificateDiffers, deciders
+from compliance.certificates import CertificateDiffers, decided_by
 from compliance.retention import execute, runs
 from compliance.retention.runs import Run
 from dashboards import acts, proving
@@ -33,7 +33,8 @@ def dock_of(view: View, session: Session, run: Run) -> Part:
     inner: list[Part] = [
         html.P(
             f"All of {run.class_} that ended before {run.before:%d %b %Y}: "
-            f"{things(run.total)} by version {run.version} of its period, {run.facts['keep']}.",
+            f"{runs.things(run.total, runs.stores_of([run]))} "
+            f"by version {run.version} of its period, {run.facts['keep']}.",
             className="lead",
         ),
         html.Div(
@@ -134,7 +135,7 @@ def _deciders(body: Mapping[str, Any]) -> str:
     """Return in which roles a run was approved; older certificates say only by how many."""
     if not body["approvers"]:
         return "the standing rule, within its limit"
-    return " and ".join(deciders(body)) or f"{body['approvers']} people"
+    return decided_by(body) or f"{body['approvers']} people"
 
 
 def _span(one: Mapping[str, Any]) -> str:
@@ -156,8 +157,3 @@ def state(run: Run) -> Part:
     if run.state == runs.EXECUTING and run.total:
         words = f"{words}, {run.done * 100 // run.total} %"
     return mark(words, shape, token)
-
-
-def things(count: int) -> str:
-    """Return a count of what is removed, in words."""
-    return "1 row or event" if count == 1 else f"{count:,} rows and events"
