@@ -29,11 +29,11 @@ from compliance.states import State
 QUARTERS: Final = 4
 UNTOLD_STATE: Final = "not certified yet"
 _LEAD: Final = {
-    State.FAIL: "fail",
-    State.EXCEPTED: "fail under an exception",
-    State.STALE: "are stale",
-    State.EXPIRED: "are expired",
-    State.NOT_EVALUABLE: "cannot be judged",
+    State.FAIL: ("fails", "fail"),
+    State.EXCEPTED: ("fails under an exception", "fail under an exception"),
+    State.STALE: ("is stale", "are stale"),
+    State.EXPIRED: ("is expired", "are expired"),
+    State.NOT_EVALUABLE: ("cannot be judged", "cannot be judged"),
 }
 SOON_DAYS: Final = (30, 60, 90)
 TITLES: Final = {PCI: "PCI DSS v4.0.1: status of controls", GDPR: "GDPR: status of controls and duties"}
@@ -43,8 +43,6 @@ def build(session: Session, framework: str, making: Making, parts: Reports) -> D
     """Return the status of one framework."""
     rows = evidence.known(session, making, parts, framework)
     counts = Counter(one.state for one in rows)
-    applicable = sum(count for state, count in counts.items() if state is not State.NOT_APPLICABLE)
-    held = sum(count for state, count in counts.items() if state.is_in_place)
     seen = {(one.control.framework, one.control.key): one.intervals for one in rows}
     measured = history.judged_from(seen, making.since, making.as_of)
     shares = [history.share_in_place(one.intervals, measured, making.as_of) for one in rows]
@@ -58,11 +56,7 @@ def build(session: Session, framework: str, making: Making, parts: Reports) -> D
     return Document(
         kind=making.kind,
         title=TITLES[framework],
-        lead=(
-            f"{held} of {applicable} applicable rows are in place; "
-            + ", ".join(f"{counts[state]:,} {words}" for state, words in _LEAD.items() if counts.get(state))
-            + "."
-        ),
+        lead=lead_of(counts),
         since=making.since,
         as_of=making.as_of,
         build=parts.engine.build,
@@ -78,6 +72,18 @@ def build(session: Session, framework: str, making: Making, parts: Reports) -> D
         tables=tuple(tables),
         findings=counts.get(State.FAIL, 0),
     )
+
+
+def lead_of(counts: Mapping[State, int]) -> str:
+    """Return how many rows are in place, and how those stand that ask for somebody."""
+    applicable = sum(count for state, count in counts.items() if state is not State.NOT_APPLICABLE)
+    held = sum(count for state, count in counts.items() if state.is_in_place)
+    others = [
+        f"{counts[state]:,} {one if counts[state] == 1 else many}"
+        for state, (one, many) in _LEAD.items()
+        if counts.get(state)
+    ]
+    return f"{held} of {applicable} applicable rows {'is' if held == 1 else 'are'} in place; {', '.join(others)}."
 
 
 def _controls(rows: Sequence[Known]) -> Table:

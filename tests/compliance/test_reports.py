@@ -31,11 +31,12 @@ from compliance.privacy import moving, rectify
 from compliance.registers import breach_handling, processing, processors
 from compliance.registers.breaches import Found
 from compliance.registers.processors import Entry
-from compliance.reports import document, integrity, kinds, models, oscal, pdf, runs, writing
+from compliance.reports import document, integrity, kinds, models, oscal, pdf, runs, status, writing
 from compliance.reports.document import UNTOLD, Document, Seal, Table
 from compliance.reports.kinds import KINDS
 from compliance.reports.parts import Made, Making, Reports
 from compliance.reports.runs import FileGone, KindUnknown, Report, ReportNotOpen
+from compliance.states import State
 from ingest import models as log
 from tests.compliance.privacy.rights import Rights
 from tests.support.installation import Installation, installed
@@ -656,3 +657,17 @@ def test_every_row_of_the_catalogue_has_a_token_of_its_own(house: Installation) 
     tokens = [oscal.token(one) for one in house.system.controls.parts.catalogue.controls.values()]
     assert len(set(tokens)) == len(tokens)
     assert models.report.name == "compliance_report"
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        (
+            {State.PASS: 1, State.FAIL: 1, State.EXCEPTED: 1},
+            "1 of 3 applicable rows is in place; 1 fails, 1 fails under an exception.",
+        ),
+        ({State.PASS: 5, State.FAIL: 2, State.STALE: 1}, "5 of 8 applicable rows are in place; 2 fail, 1 is stale."),
+    ],
+)
+def test_a_lead_counts_in_the_singular_where_it_is_one(counts: dict[State, int], said: str) -> None:
+    assert status.lead_of(counts) == said

@@ -95,7 +95,8 @@ def _answer(found: Posture) -> Any:
         (_share(gdpr), f"in place, GDPR, {of}"),
         ("–" if found.is_past else str(len(found.unowned)), "rows nobody signed"),
     ]
-    counts = f"{held} of {applicable} applicable rows are in place, {unjudged} cannot be judged yet."
+    verb = "is" if held == 1 else "are"
+    counts = f"{held} of {applicable} applicable rows {verb} in place, {unjudged} cannot be judged yet."
     return answer(said, f"{counts} {small}".strip(), cells)
 
 
@@ -127,7 +128,7 @@ def _framework(framework: Framework, title: str, head: str, view: View) -> Any:
                 html.A(group.title, href=f"{href}&group={name}#{name}", className="nowrap"),
                 controls.tally(group.counts),
                 html.Span(words or ok("all in place"), className="words"),
-                f"{group.in_place} of {group.applicable}",
+                f"{group.in_place}\u00a0of\u00a0{group.applicable}",
             ]
         )
     heads = [

@@ -82,7 +82,7 @@ def _answer(found: Sequence[Standing], open_: Sequence[Finding]) -> Part:
     empty_ = [one for one in found if not one.closed]
     running = [one.quarters[-1] for one in found if one.quarters]
     if missed:
-        said = [mark("No.", "cross", "bad"), f" {counted_words(missed, 'closed quarter')} without a pass."]
+        said = [mark("No.", "cross", "bad"), f" A pass is lacking for {counted_words(missed, 'closed quarter')}."]
     elif empty_:
         names = " and ".join(WORDS[one.kind].lower() for one in empty_)
         said = [mark("Not known.", "empty", "medium"), f" No closed quarter is in the register: {names}."]
@@ -112,7 +112,7 @@ def _quarters(found: Standing) -> Part:
         ]
         for one in reversed(found.quarters[-QUARTERS_SHOWN:])
     ]
-    heads = [("Quarter", ""), ("State", ""), ("Passed", ""), ("Lacking", "roomy")]
+    heads = [("Quarter", "quarter"), ("State", "quarter"), ("Passed", "quarter"), ("Lacking", "roomy")]
     gaps = [
         html.P(mark(f"{name}: nothing passed from {begin:%d %b} to {end:%d %b %Y}", "clock", "medium"))
         for name, begin, end in found.gaps
