@@ -52,15 +52,17 @@ class Shows(Protocol):
 
 
 class PlainProgress:
-    """Progress without a terminal: one line a phase, then one every five seconds, no control codes."""
+    """Progress without a terminal: one line a phase, then one every five seconds that says more; no control codes."""
 
     EVERY_SECONDS = 5.0
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say, self._name, self._total, self._unit, self._told_at = say, "", 0, "", 0.0
+        self._said = ""
 
     def phase(self, name: str, total: int | None, unit: str = "") -> None:
         self._name, self._total, self._unit, self._told_at = name, total or 0, unit, time.monotonic()
+        self._said = ""
         self._say(f"{name} …")
 
     def step(self, done: int, total: int | None) -> None:
@@ -68,7 +70,9 @@ class PlainProgress:
             self._told_at = time.monotonic()
             of = total or self._total
             said = f"{done:,} of {of:,}" if of else f"{done:,}"
-            self._say(f"{self._name}: {said} {self._unit}".rstrip())
+            if said != self._said:
+                self._said = said
+                self._say(f"{self._name}: {said} {self._unit}".rstrip())
 
 
 class Shown:

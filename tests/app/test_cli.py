@@ -31,6 +31,24 @@ def test_progress_is_told_beside_in_words(capsys: pytest.CaptureFixture[str], mo
     assert (printed.out, printed.err) == ("sound\n", "log verify …\nlog verify: 1,000 of 20,000 sequences\n")
 
 
+def test_progress_that_stands_still_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal.PlainProgress, "EVERY_SECONDS", 0.0)
+    told: list[str] = []
+    progress = terminal.PlainProgress(told.append)
+    for name in ("A week of life", "Another week"):
+        progress.phase(name, 7)
+        for done in (4, 4, 4, 5):
+            progress.step(done, 7)
+    assert told == [
+        "A week of life …",
+        "A week of life: 4 of 7",
+        "A week of life: 5 of 7",
+        "Another week …",
+        "Another week: 4 of 7",
+        "Another week: 5 of 7",
+    ]
+
+
 def test_refusals_and_names_of_files_are_printed_as_signs_too(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
