@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
+from typing import Final
 
-from flask import Blueprint, Response, g
+from flask import Blueprint, Response, g, request
 from sqlalchemy.orm import Session
 
 from app import browser, problems
@@ -34,6 +36,7 @@ blueprint = Blueprint("approvals", __name__)
 # Which approvals are for whom says each kind; the page itself is for all staff, as one's own account is.
 _STAFF = Policy(permission=SECURITY_OWN_READ, surface=guard.STAFF)
 _SERVICE = "svc_"
+OVER_SHOWN: Final = 10
 
 
 @route(blueprint, "GET", "/approvals", _STAFF)
@@ -45,7 +48,16 @@ def queue() -> Response:
         own = book.own_of(session, ctx.actor, ctx.at)
         others = book.others_for(session, ctx.actor, ctx.at)
         names = _names(session, [*waiting, *own, *others])
-    return pages.render("approvals.html", waiting=waiting, own=own, others=others, names=names)
+    whole = request.args.get("over") == "all"
+    mine, rest = (found if whole else _newest(found, ctx.at) for found in (own, others))
+    hidden = {"own": len(own) - len(mine), "others": len(others) - len(rest)}
+    return pages.render("approvals.html", waiting=waiting, own=mine, others=rest, hidden=hidden, names=names)
+
+
+def _newest(found: Sequence[Shown], at: datetime) -> list[Shown]:
+    """Return what is open, and then of what is over the newest."""
+    over = [one for one in found if not one.standing.is_open(at)]
+    return [*(one for one in found if one.standing.is_open(at)), *over[:OVER_SHOWN]]
 
 
 @route(blueprint, "GET", "/approvals/<approval_id>", _STAFF)

@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 from app.identity import accounts, letters, mfa, role_grants, roles, sessions, signup
 from app.kernel.access import Actor, ActorKind
 from app.kernel.clock import StillClock
+from app.web import approvals
 from tests.support.installation import PASSWORD, Browser, Installation, Person, installed
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -340,3 +341,19 @@ def test_a_page_says_what_a_yes_sets_going(house: Installation) -> None:
     assert follows["Refuse a request about personal data"] == "Approving does it at once."
     ada, basil = signed_in(house, "ada"), signed_in(house, "basil")
     assert "Approving does it at once." in told(basil.get(asked(house, ada)))
+
+
+def test_what_is_over_is_listed_by_its_newest_and_all_when_asked(
+    house: Installation, ada: Browser, basil: Browser
+) -> None:
+    for _ in range(approvals.OVER_SHOWN + 2):
+        assert ada.post(f"{asked(house, ada)}/withdraw", {}).status_code == 303
+    for browser in (ada, basil):
+        page = browser.get("/approvals")
+        assert page.text.count('class="row"') == approvals.OVER_SHOWN
+        assert "2 more that are over are not listed." in told(page)
+        assert browser.get("/approvals?over=all").text.count('class="row"') == approvals.OVER_SHOWN + 2
+    open_ = asked(house, ada)
+    page = ada.get("/approvals")
+    assert page.text.index(open_) < page.text.index("Taken back")
+    assert page.text.count('class="row"') == approvals.OVER_SHOWN + 1
