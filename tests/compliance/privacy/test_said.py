@@ -196,7 +196,7 @@ def test_a_certificate_promises_no_day_that_rests_on_what_is_still_to_be_done(
     letter = rights.letters_to(amber)[-1]
     page = rights.house.browser().get("/privacy/certificate/" + letter.partition("/certificate/")[2].split()[0]).text
     assert "Irrecoverable not before" in page
-    assert "If either is late, it is." in page
+    assert "Each day that one of them is late, this day is later, too." in page
 
 
 def test_a_question_says_until_what_the_clock_waits_and_a_copy_speaks_of_no_vault(rights: Rights) -> None:
