@@ -148,8 +148,13 @@ class PersonalDataSource(Protocol):
         """Yield what erasure does to each row about the person, those that stay too."""
         ...
 
-    def erase(self, session: Session, targets: Sequence[Target], ctx: Context) -> Counter[str]:
-        """Carry out one batch in the caller's transaction; twice is once. Returns how many rows by action."""
+    def erase(
+        self, session: Session, targets: Sequence[Target], ctx: Context, *, only_of: str | None = None
+    ) -> Counter[str]:
+        """Carry out one batch in the caller's transaction; twice is once. Returns how many rows by action.
+
+        What is done for a person, `only_of`, touches no row that does not lead to them; what ended goes whosever it is.
+        """
         ...
 
     def remaining(self, session: Session, targets: Sequence[Target]) -> int:

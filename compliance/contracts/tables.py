@@ -84,8 +84,10 @@ class MarkedTables:
     def plan(self, session: Session, seeds: Set[Seed]) -> Iterator[Target]:
         return erasing.plan(self._owned, session, seeds)
 
-    def erase(self, session: Session, targets: Sequence[Target], ctx: Context) -> Counter[str]:
-        return erasing.erase(self._owned, session, targets, ctx)
+    def erase(
+        self, session: Session, targets: Sequence[Target], ctx: Context, *, only_of: str | None = None
+    ) -> Counter[str]:
+        return erasing.erase(self._owned, session, targets, ctx, only_of=only_of)
 
     def remaining(self, session: Session, targets: Sequence[Target]) -> int:
         return erasing.remaining(self._owned, session, targets)

@@ -121,7 +121,9 @@ class EventSource:
             opened = sealed[class_]
             yield Target(id=class_, category="free_text", action="shred", entries=opened, key_class=class_, **same)
 
-    def erase(self, session: Session, targets: Sequence[Target], ctx: Context) -> Counter[str]:
+    def erase(
+        self, session: Session, targets: Sequence[Target], ctx: Context, *, only_of: str | None = None
+    ) -> Counter[str]:
         """Do nothing to events: what goes of them goes with the person's key."""
         return Counter()
 

@@ -288,7 +288,7 @@ def _erase(session: Session, night: _Night) -> None:
 
 def _gone(session: Session, source: PersonalDataSource, goes: Sequence[Target], night: _Night) -> int:
     rows = [target for target in goes if target.action != "shred"]
-    return sum(source.erase(session, rows, night.ctx).values()) if rows else 0
+    return sum(source.erase(session, rows, night.ctx, only_of=night.subject).values()) if rows else 0
 
 
 def _look_again(session: Session, night: _Night, kept: set[tuple[str, str, str]]) -> None:

@@ -72,22 +72,24 @@ def _ends(owned: Owned, table: sa.Table, ending: Sequence[Column], row: Row, sub
     )
 
 
-def erase(owned: Owned, session: Session, targets: Sequence[Target], ctx: Context) -> Counter[str]:
+def erase(
+    owned: Owned, session: Session, targets: Sequence[Target], ctx: Context, *, only_of: str | None
+) -> Counter[str]:
     """Delete rows, with the files beside them, and empty columns; return how many by action. Done twice is once.
 
-    What is done for a person touches no row that does not lead to them, whatever a target calls it.
+    Rows that do not lead to the person `only_of` stay, whatever a target calls them.
     """
     delete_for_good(session)
     done: Counter[str] = Counter()
-    groups: dict[tuple[str, str, tuple[str, ...], str], set[str]] = {}
+    groups: dict[tuple[str, str, tuple[str, ...]], set[str]] = {}
     for target in targets:
         if target.action in ("delete", "null"):
             fields = target.fields if target.action == "null" else ()
-            groups.setdefault((target.store, target.action, fields, target.subject), set()).add(target.id)
-    for (store, action, fields, subject), named in sorted(groups.items()):
+            groups.setdefault((target.store, target.action, fields), set()).add(target.id)
+    for (store, action, fields), named in sorted(groups.items()):
         table = owned.by_name[store]
-        is_theirs = _is_theirs(owned, table, action, fields, subject) if subject else sa.true()
-        ids = sorted(named - _of_others(session, table, named, is_theirs)) if subject else sorted(named)
+        is_theirs = sa.true() if only_of is None else _is_theirs(owned, table, action, fields, only_of)
+        ids = sorted(named if only_of is None else named - _of_others(session, table, named, is_theirs))
         where = naming.with_ids(table, ids) & is_theirs
         if action == "delete":
             # Files first: killed in between, the row is still due, and they are removed by it again.

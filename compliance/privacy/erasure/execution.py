@@ -178,7 +178,7 @@ def _next_batch(session: Session, found: Request, ctx: Context, parts: Privacy) 
     if row is None:
         return False
     source = parts.source(row.source)
-    done = source.erase(session, batches.targets_of(row, found.subject), ctx)
+    done = source.erase(session, batches.targets_of(row, found.subject), ctx, only_of=found.subject)
     session.execute(
         sa.update(erasure_target)
         .where(erasure_target.c.request_id == found.id, erasure_target.c.place == row.place)
