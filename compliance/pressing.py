@@ -1,11 +1,12 @@
 """What presses, counted for whoever looks around: tasks, requests of people, the next days of the law.
 
-Aggregates alone: no row about a person is read, so nothing of it is a reading of anybody's data. One statement each,
-since every page of the console asks.
+Aggregates alone: nobody is shown a row about a person, so nothing of it is a reading of anybody's data. One statement
+each, since every page of the console asks; two where an auditor's past is counted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -26,8 +27,9 @@ from compliance.attest.models import attestation, exception, risk_analysis
 from compliance.attest.parts import EXPIRED, IN_FORCE
 from compliance.attest.todo import SOON
 from compliance.privacy import recipients, trouble
+from compliance.privacy import requests as asked
 from compliance.privacy.models import recipient_notice, request, request_trouble
-from compliance.privacy.request import ENDED
+from compliance.privacy.request import ENDED, Request
 from compliance.registers import breaches
 from compliance.registers.models import breach
 
@@ -96,8 +98,10 @@ def _is_open() -> sa.ColumnElement[bool]:
 
 
 def requests(session: Session, actor: Actor, at: datetime) -> Asked:
-    """Count the open requests of people, an auditor's of their period, with the nearest day of the law."""
+    """Count the open requests of people with the nearest day, an auditor's as they stood at the end of their period."""
     actor.require(PRIVACY_REQUEST_READ)
+    if actor.period is not None:
+        return _asked_then(asked.of_period(session, actor.period), min(at, actor.period[1]))
     waits, is_late = request.c.answered_at.is_(None), request.c.due_at <= at
     query = sa.select(
         _times("waiting", waits),
@@ -108,9 +112,6 @@ def requests(session: Session, actor: Actor, at: datetime) -> Asked:
         _times("answered", ~waits),
         sa.func.min(sa.case((waits, request.c.due_at))).label("due_at"),
     ).where(_is_open())
-    if actor.period is not None:
-        begin, end = actor.period
-        query = query.where(request.c.received_at >= begin, request.c.received_at < end)
     row = session.execute(query).one()
     return Asked(
         waiting=row.waiting,
@@ -120,6 +121,21 @@ def requests(session: Session, actor: Actor, at: datetime) -> Asked:
         unknown=row.unknown,
         answered=row.answered,
         due_at=row.due_at,
+    )
+
+
+def _asked_then(found: Sequence[Request], at: datetime) -> Asked:
+    """Count requests that stood at an instant, as the database counts those of now."""
+    waiting = [one for one in found if one.is_open and one.answered_at is None]
+    in_time = [one for one in waiting if not one.is_overdue(at)]
+    return Asked(
+        waiting=len(waiting),
+        late=len(waiting) - len(in_time),
+        soon=sum(one.due_at <= at + DUE_SOON for one in in_time),
+        behind=sum(one.internal_due < at.date() for one in in_time),
+        unknown=sum(not one.is_verified for one in waiting),
+        answered=sum(one.is_open for one in found) - len(waiting),
+        due_at=min((one.due_at for one in waiting), default=None),
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlencode
 
 from app.kernel.access import Permission
+from compliance.engine import history
 from dashboards.ports import Sources
 
 SOC: Final = "soc"
@@ -25,6 +26,11 @@ class View:
     words: Mapping[str, str]
     id: str | None = None
     area: str = SOC
+
+    def as_told(self) -> View:
+        """Return this look at the last instant of an auditor's period, where that is over: nothing is told of later."""
+        past = history.before_now(self.sources.viewer(), self.now)
+        return self if past is None else replace(self, now=past)
 
     def href(self, path: str, **words: str | None) -> str:
         """Return an address of the console with words; None leaves one out."""

@@ -39,11 +39,17 @@ def listed(session: Session, wanted: RequestFilter, ctx: Context, *, after: str 
         last = sa.select(request.c.due_at).where(request.c.id == after).scalar_subquery()
         query = query.where(sa.or_(request.c.due_at > last, (request.c.due_at == last) & (request.c.id > after)))
     if ctx.actor.period is not None:
-        found = [one for one in _stood_in(session, query, ctx.actor.period) if wanted.fits(one, ctx.at)][:PAGE_MAX]
+        at = min(ctx.at, ctx.actor.period[1])
+        found = [one for one in _stood_in(session, query, ctx.actor.period) if wanted.fits(one, at)][:PAGE_MAX]
     else:
         found = [_of(row) for row in session.execute(_standing(query, wanted, ctx.at).limit(PAGE_MAX))]
     _record_read(session, "privacy_requests", [each.subject for each in found], ctx)
     return found
+
+
+def of_period(session: Session, period: tuple[datetime, datetime]) -> Sequence[Request]:
+    """Return the requests of an auditor's period as they stood at its end, for who counts them."""
+    return list(_stood_in(session, sa.select(request), period))
 
 
 def _standing(query: sa.Select[Any], wanted: RequestFilter, at: datetime) -> sa.Select[Any]:

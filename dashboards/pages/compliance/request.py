@@ -21,6 +21,7 @@ from dashboards.kit import (
     Part,
     age,
     answer,
+    as_of_page,
     chain,
     copy,
     counted_words,
@@ -37,7 +38,6 @@ from dashboards.kit import (
     short,
     span,
     table,
-    updated,
 )
 from dashboards.page import COMPLIANCE, Page, View
 from dashboards.pages.compliance import recipients, request_acts, request_stages
@@ -54,6 +54,7 @@ _FATES: Final[Mapping[Fate, tuple[str, str, str]]] = {
 
 def layout(view: View) -> Any:  # a Dash component
     """Return all that is known of one request, and the form that is asked for."""
+    present, view = view.now, view.as_told()
     sources, context = view.sources, view.sources.context()
     now = sources.acted(lambda session: _standing(view, session, context))
     found = now.story.request
@@ -74,12 +75,14 @@ def layout(view: View) -> Any:  # a Dash component
         request_stages.stages(view, now.story),
         html.Div([html.Div(left, className="stack"), html.Div(right, className="stack")], className="cols"),
         crumb=crumb,
-        right=[updated(view.now), *request_acts.offered(view, now)],
+        right=[as_of_page(present, view.now if view.now != present else None), *request_acts.offered(view, now)],
     )
 
 
 def _standing(view: View, session: Any, context: Any) -> Standing:
     standing = request_acts.standing(view.sources, session, str(view.id), context)
+    if standing.story.request.is_open:
+        return standing  # as an auditor sees it, whatever was certified after their period
     try:
         certificate = certificates.by_request(session, standing.story.request.id)
     except NotFound:

@@ -24,6 +24,7 @@ from dashboards.kit import (
     Part,
     act,
     answer,
+    as_of_page,
     choices,
     counted_words,
     empty,
@@ -34,7 +35,6 @@ from dashboards.kit import (
     scrolling,
     short,
     table,
-    updated,
 )
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
@@ -51,6 +51,7 @@ _FIELDS: Final = ("kind", "subject", "received_on", "channel", "purpose", "detai
 
 def layout(view: View) -> Any:  # a Dash component
     """Return what is open, those due first, or what was asked so far; the form where it is called for."""
+    present, view = view.now, view.as_told()
     viewer, shows = view.sources.viewer(), view.words.get("show", "")
     is_open, is_answered = _SHOWN.get(shows, _SHOWN[""])
     wanted = RequestFilter(is_open=is_open, is_answered=is_answered, kind=_kind(view))
@@ -58,7 +59,7 @@ def layout(view: View) -> Any:  # a Dash component
     found = view.sources.acted(lambda session: requests.listed(session, wanted, context, after=after))
     with view.sources.read() as session:
         asked = pressing.requests(session, viewer, view.now)
-    right: list[Part] = [updated(view.now)]
+    right: list[Part] = [as_of_page(present, view.now if view.now != present else None)]
     if viewer.may(PRIVACY_REQUEST_HANDLE):
         right.append(act("Enter one by hand", view.here("requests", do="enter"), main=True))
     return page(

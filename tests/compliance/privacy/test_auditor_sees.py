@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from app.identity import roles
 from app.kernel.access import Actor, ActorKind
+from compliance import pressing
 from compliance.privacy import moving, requests
 from compliance.privacy.request import RequestFilter, State
 from tests.compliance.privacy.rights import Rights
@@ -33,7 +34,11 @@ def test_what_came_of_a_request_after_the_period_is_not_told(rights: Rights) -> 
             (one,) = requests.listed(session, RequestFilter(), auditor)
             told = requests.story(session, request_id, auditor, parts=rights.parts)
             still_open = requests.listed(session, RequestFilter(is_open=True), auditor)
+            late = requests.listed(session, RequestFilter(is_overdue=True), auditor)
+            counted = pressing.requests(session, auditor.actor, rights.clock.now() + timedelta(days=90))
         assert (one.state, told.request.state, told.steps[-1].state) == (state, state, state.value)
         assert [each.id for each in still_open] == ([request_id] if state is State.IN_REVIEW else [])
         assert (one.closed_at is None) == (state is State.IN_REVIEW)
         assert all(step.at < end for step in told.steps)
+        assert (counted.waiting, counted.late) == (len(still_open), 0)
+        assert late == [], "nobody was late by the end of the period, whatever day it is now"
