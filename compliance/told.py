@@ -33,11 +33,12 @@ class Stands:
     """What has to be said of a row that rests on an event: of which kind it is, and what it says, by path.
 
     `at` is when the row says that it happened, which is about when its event was. Without it the event has to speak
-    still, and may be of any time.
+    still, and may be of any time. `newer` is compared where the event has it: those of before a field have none.
     """
 
     kind: str
     says: Mapping[str, object] = field(default_factory=dict)
+    newer: Mapping[str, object] = field(default_factory=dict)
     at: datetime | None = None
 
 
@@ -144,4 +145,6 @@ def _ended_near(session: Session, kind: str, instants: Collection[datetime]) -> 
 def _says(document: Mapping[str, Any], stands: Stands) -> bool:
     is_then = stands.at is None or is_about(instant(document), stands.at)
     is_of_kind = is_then and at_path(document, "event.action") == stands.kind
-    return is_of_kind and all(at_path(document, path) == value for path, value in stands.says.items())
+    if not is_of_kind or any(at_path(document, path) not in (None, value) for path, value in stands.newer.items()):
+        return False
+    return all(at_path(document, path) == value for path, value in stands.says.items())

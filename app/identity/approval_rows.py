@@ -43,12 +43,11 @@ def opened(row: Any, *, parts: Identity) -> Payload:  # a row of `approval`
 
     Raises `SubjectErased` where it went with the person it is about.
     """
-    place = _place(row.id, row.requested_by)
     try:
-        if row.subject_id is not None:
-            text = parts.subject_keys.open_value(row.payload_ct, row.subject_id, ACCOUNT_CLASS, place)
-        else:
-            text = crypto.open_text(_key(parts), row.payload_ct, place)
+        try:
+            text = _opened_at(row, _place(row.id, row.requested_by), parts)
+        except Unreadable:
+            text = _opened_at(row, _unbound(row.id), parts)  # asked for before payloads were bound to who asked
         payload: dict[str, Any] = canonical.decode(text.encode())
     except (Unreadable, ValueError) as error:
         raise ApprovalChanged(object_id=row.id) from error
@@ -133,8 +132,18 @@ def _standing(row: Any, votes: Sequence[Any]) -> Standing:
     )
 
 
+def _opened_at(row: Any, place: str, parts: Identity) -> str:  # a row of `approval`
+    if row.subject_id is not None:
+        return parts.subject_keys.open_value(row.payload_ct, row.subject_id, ACCOUNT_CLASS, place)
+    return crypto.open_text(_key(parts), row.payload_ct, place)
+
+
 def _place(approval_id: str, requester: str | None) -> str:
-    return f"app_approval.payload_ct.{approval_id}.{requester or ''}"
+    return f"{_unbound(approval_id)}.{requester or ''}"
+
+
+def _unbound(approval_id: str) -> str:
+    return f"app_approval.payload_ct.{approval_id}"
 
 
 def _key(parts: Identity) -> crypto.Secret:

@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 
 from app.kernel.clock import parse_rfc3339
 from compliance.privacy.request import Request
-from compliance.settings import PrivacySettings
 from compliance.told import instant
 from ingest.events.envelope import at_path
 from ingest.events.privacy import (
@@ -44,7 +43,6 @@ KINDS: Final = (
     SubjectErased.kind,
 )
 """What says how a request stands."""
-WAIT: Final = PrivacySettings().erase_delay
 _REQUEST: Final = "onepay.request.id"
 _ROOT: Final = "onepay.request.plan_root"
 _SHA256: Final = "onepay.privacy.sha256"
@@ -86,6 +84,8 @@ class Logged:
     called_off: str | None = None
     erased_at: datetime | None = None
     is_completed: bool = False
+    is_carried_on: bool = False
+    """Whether something was done for it after it was called off."""
 
     @property
     def stands(self) -> bool:
@@ -105,7 +105,7 @@ def by_request(session: Session) -> Mapping[str, Documents]:
 
 def fold(documents: Iterable[Mapping[str, Any]], subject: str) -> Logged:
     """Return what events of one request say together, given in the order of the log."""
-    is_received = is_identified = is_completed = False
+    is_received = is_identified = is_completed = is_carried_on = False
     approved: Approved | None = None
     begun: Begun | None = None
     called_off: str | None = None
@@ -127,9 +127,9 @@ def fold(documents: Iterable[Mapping[str, Any]], subject: str) -> Logged:
         elif kind == RequestBegun.kind:
             begun = _begun(said)
         elif kind == SubjectErased.kind:
-            erased_at = erased_at or instant(said)
+            erased_at, is_carried_on = erased_at or instant(said), is_carried_on or called_off is not None
         elif kind == RequestCompleted.kind:
-            is_completed = True
+            is_completed, is_carried_on = True, is_carried_on or called_off is not None
     return Logged(
         is_received=is_received,
         is_identified=is_identified,
@@ -138,6 +138,7 @@ def fold(documents: Iterable[Mapping[str, Any]], subject: str) -> Logged:
         called_off=called_off,
         erased_at=erased_at,
         is_completed=is_completed,
+        is_carried_on=is_carried_on,
     )
 
 
@@ -150,8 +151,8 @@ def _about(session: Session, request_id: str | None) -> Mapping[str, Documents]:
 
 def _approved(said: Mapping[str, Any]) -> Approved:
     begins = at_path(said, "onepay.request.begins_at")
-    # An approval that is older than this field waits as long as every erasure was told that it would.
-    begins_at = parse_rfc3339(str(begins)) if begins else instant(said) + WAIT
+    # Of an approval that is older than this field the row alone knows how long its person was told that it waits.
+    begins_at = parse_rfc3339(str(begins)) if begins else instant(said)
     return Approved(
         id=at_path(said, "onepay.approval.id"),
         begins_at=begins_at,

@@ -310,12 +310,12 @@ def _claim(parts: Reports) -> Report | None:
 
 
 def _make(found: Report, ctx: Context, parts: Reports) -> None:
+    with parts.db.read() as session:
+        _demand_asked(session, found)
     folder = _part(parts, found.id, found.tries)
     _put_away(parts, found.id, found.tries)
     folder.mkdir(parents=True, mode=0o700)
     making = making_of(found, folder, ctx, progress=lambda done, total: _tell(found, done, total, parts))
-    with parts.db.read() as session:
-        _demand_asked(session, found)
     making.progress(0, found.total or 1)
     made = parts.makers[found.kind](making, parts)
     files = [

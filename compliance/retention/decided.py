@@ -36,14 +36,14 @@ def _stands(run: Run, *, by_people: bool) -> Stands:
     says: dict[str, object] = {
         RUN: run.id,
         "onepay.retention.policy": run.policy,
-        "onepay.retention.policy_hash": run.policy_hash,
-        "onepay.retention.before": rfc3339(run.before),
         "onepay.retention.plan_root": run.root,
     }
+    newer = {"onepay.retention.policy_hash": run.policy_hash, "onepay.retention.before": rfc3339(run.before)}
     if run.facts["asks"] or by_people:
         says |= {"onepay.approval.id": run.approval_id or ""}
     # What is still to be carried out was approved lately: its event speaks.
-    return Stands(kind=RetentionApproved.kind, says=says, at=None if run.is_open else run.approved_at)
+    at = None if run.is_open else run.approved_at
+    return Stands(kind=RetentionApproved.kind, says=says, newer=newer, at=at)
 
 
 def is_over(session: Session, run: Run) -> bool:

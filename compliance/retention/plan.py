@@ -119,7 +119,7 @@ def _units(
     told = placing.told(session)
     for unit in forgetting.units(session, (policy.class_,), until=before):
         cases = told.told_in(unit)
-        held = held_events.sequences(session, holds, parts.log.store, unit.class_, unit.first - 1, unit.last)
+        held = held_events.stored(session, holds, parts.log.store, unit.class_, unit.first - 1, unit.last)
         kept = unit.count if cases else len({sequence for some in held.values() for sequence in some})
         conflicts |= {*held, *cases}
         described = forgetting.describe(session, unit.class_, unit.month)

@@ -449,7 +449,8 @@ def _asks(session: Session, made: Plan, at: datetime, parts: Retention) -> list[
         reasons.append(f"it is the first run of version {policy.version}, which keeps {policy.keep.in_words()}")
     if not binding.is_told(policy, agreed.told(session)):
         reasons.append("the log says no more who agreed to its period; agree to it again, and no run asks for this")
-    lately = [int(str(at_path(one, _COUNT))) for one in done if instant(one) >= since]
+    # What was held whole tells nothing of what is usual.
+    lately = [count for one in done if instant(one) >= since and (count := int(str(at_path(one, _COUNT))))]
     usual = int(median(lately)) if lately else None
     if usual is not None and made.total > parts.settings.jump * usual:
         reasons.append(f"{made.total} are more than twice the {usual} of a usual run")

@@ -162,15 +162,21 @@ def _restrictions(session: Session) -> tuple[int, list[_Missed]]:
 def _objections(session: Session) -> tuple[int, list[_Missed]]:
     """An objection has a row until its person takes it back, which ends its request."""
     of = objection.c
-    there = {(row.request_id, row.purpose) for row in session.execute(sa.select(of.request_id, of.purpose))}
+    rows = session.execute(sa.select(of.request_id, of.subject, of.purpose)).all()
+    there = {(whom, row.purpose) for row in rows for whom in (row.request_id, row.subject)}
     said = read.documents_of(session, ObjectionRecorded.kind)
     stopped = read.documents_of(session, RequestStopped.kind) if said else ()
-    taken_back = {_request(one) for one in stopped}
+    taken_back = {whom for one in stopped for whom in (_request(one), _subject(one))}
     return len(said), [
         _Missed(component="objections", object_id=_id(one), at=instant(one), class_=REQUEST_CLASS)
         for one in said
-        if (_request(one), at_path(one, "onepay.consent.purpose")) not in there and _request(one) not in taken_back
+        if (_objects(one), at_path(one, "onepay.consent.purpose")) not in there and _objects(one) not in taken_back
     ]
+
+
+def _objects(said: Any) -> object:  # the document of an event
+    """Return by which request somebody objected; who did, of an event of before that field."""
+    return _request(said) or _subject(said)
 
 
 def _request(said: Any) -> object:  # the document of an event

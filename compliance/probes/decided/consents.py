@@ -72,6 +72,9 @@ def objections(look: Look) -> tuple[int, list[Violation]]:
     rows = look.session.execute(sa.select(objection).where(objection.c.decision.is_not(None))).all()
     stand = {row.id: ((row.request_id, row.subject, row.purpose, row.decision), row.decided_at) for row in rows}
     told = vouched(look.session, ObjectionDecided.kind, stand, says=_decision)
+    # Events of before that field name no request.
+    older = {key: ((None, *what[1:]), at) for key, (what, at) in stand.items() if key not in told}
+    told |= vouched(look.session, ObjectionDecided.kind, older, says=_decision)
     says = "stands as decided, and no event says so"
     wrong = sorted(stand.keys() - told)
     return len(rows), [Violation(component="objections", object_id=one, says=says) for one in wrong]

@@ -160,6 +160,9 @@ def recertified(look: Look) -> tuple[int, list[Violation]]:
         for one in rows
     }
     known = vouched(look.session, AccessRecertified.kind, stand, says=_recertified)
+    # Events of before these fields name neither review nor grant.
+    older = {key: ((*what[:2], None, None), at) for key, (what, at) in stand.items() if key not in known}
+    known |= vouched(look.session, AccessRecertified.kind, older, says=_recertified)
     says = "stands as decided, and no event says so"
     wrong = sorted(stand.keys() - known)
     return len(rows), [Violation(component="reviews", object_id=one, says=says) for one in wrong]

@@ -92,7 +92,7 @@ def _unsaid(session: Session, row: Any, said: Logged) -> str | None:  # a row of
     """Return what the log says otherwise of where a request stands, by its last word and not by one of them."""
     if said.called_off is not None and _ENDS.get(row.state) != said.called_off:
         return f"stands as {row.state}, and was called off"
-    if said.called_off is not None and (said.erased_at is not None or said.is_completed):
+    if said.is_carried_on:
         return "was called off, and was carried out nevertheless"
     if row.kind == Kind.ERASURE.value and row.channel != JOURNAL and State(row.state) in _BEGUN:
         if said.approved and said.erased_at and said.erased_at < said.approved.begins_at:

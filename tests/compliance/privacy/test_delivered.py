@@ -9,6 +9,7 @@ from compliance.privacy import moving
 from compliance.privacy.parts import PackageGone
 from compliance.privacy.request import State
 from tests.compliance.privacy.rights import Rights
+from tests.compliance.privacy.test_last_word import found_by_probe
 from tests.support.installation import Person
 
 
@@ -45,6 +46,7 @@ def test_each_fetch_is_told_with_the_way_to_stop_it(rights: Rights) -> None:
     assert "auth.activity.disowned" in rights.kinds()
     with pytest.raises(PackageGone):
         rights.fetch(amber, request_id)
+    assert found_by_probe(rights) == [], "it was handed over before that was known"
 
 
 def test_the_last_fetch_is_disowned_though_the_copy_has_ended_and_once(rights: Rights) -> None:
