@@ -85,6 +85,11 @@ def approved_erasure(session: Session, found: Request, begins: datetime, ctx: Co
     _tell(session, "approved_erasure", found, ctx, parts, until=_instant(begins, parts), stop=stop)
 
 
+def called_off_erasure(session: Session, found: Request, ctx: Context, *, parts: Privacy) -> None:
+    """Tell whoever was told that their data will be erased that it will not."""
+    _tell(session, "called_off_erasure", found, ctx, parts, until=_instant(ctx.at, parts))
+
+
 def again_erasure(session: Session, found: Request, ctx: Context, *, parts: Privacy) -> None:
     """Tell that an erasure which was approved is decided again, as more would be erased than was approved."""
     _tell(session, "again_erasure", found, ctx, parts, stop=_stop(_renewed_token(session, found), parts))

@@ -18,7 +18,7 @@ from app.kernel.jobs import guarded_alone
 from compliance.privacy import clock, letters, requests, trouble
 from compliance.privacy.models import package, request, request_step
 from compliance.privacy.parts import ExtensionLate, Privacy
-from compliance.privacy.request import ANSWERED, ENDED, Request, State
+from compliance.privacy.request import ANSWERED, ENDED, Kind, Request, State
 from ingest.events.auth import ActivityDisowned
 from ingest.events.envelope import Event
 from ingest.events.privacy import RequestExtended, RequestStopped
@@ -54,6 +54,7 @@ def withdraw(session: Session, request_id: str, ctx: Context, *, parts: Privacy)
         raise WrongState
     event = event_of(RequestStopped, found, reason="withdrawn")
     end(session, found, State.WITHDRAWN, ctx, event=event, note=None, parts=parts)
+    _tell_that_nothing_goes(session, found, ctx, parts)
 
 
 def stop(session: Session, token: str, ctx: Context, *, parts: Privacy) -> str:
@@ -76,7 +77,14 @@ def stop(session: Session, token: str, ctx: Context, *, parts: Privacy) -> str:
         return found.id
     event = event_of(RequestStopped, found, reason="not_me")
     end(session, found, State.STOPPED, ctx, event=event, note="its person said it was not theirs", parts=parts)
+    _tell_that_nothing_goes(session, found, ctx, parts)
     return found.id
+
+
+def _tell_that_nothing_goes(session: Session, found: Request, ctx: Context, parts: Privacy) -> None:
+    """Write to whom it was told that an erasure was approved: it may be somebody else who called it off."""
+    if found.kind is Kind.ERASURE and found.state is State.WAITING:
+        letters.called_off_erasure(session, found, ctx, parts=parts)
 
 
 def fetched_times(session: Session, request_id: str) -> int:

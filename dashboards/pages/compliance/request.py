@@ -12,7 +12,7 @@ from app.kernel.access import PRIVACY_REQUEST_READ
 from app.kernel.errors import NotFound
 from compliance.catalog.retention import RetentionClass
 from compliance.certificates import decided_by
-from compliance.privacy.erasure import certificates
+from compliance.privacy.erasure import certificates, staying
 from compliance.privacy.kinds import THEIRS
 from compliance.privacy.request import Fate, Item, Kind, Request, State, Step, Story
 from compliance.privacy.trouble import Trouble
@@ -258,7 +258,14 @@ def _certificate(view: View, body: Mapping[str, Any], classes: Mapping[str, Rete
     gone = sum(one["entries"] for one in body["erased"])
     stays = [
         [
-            _what(one["store"], classes.get(one["class"])),
+            html.Span(
+                [
+                    staying.says(one["class"], classes),
+                    html.Small(
+                        f"{one['store']}, {THEIRS.get(one['category'], one['category'])}", className="dim block"
+                    ),
+                ]
+            ),
             html.Span(_why_it_stays(one)),
             f"{one['entries']:,}",
         ]

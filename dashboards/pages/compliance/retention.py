@@ -208,7 +208,10 @@ def _holds(view: View, held: Sequence[Hold]) -> Part:
             html.Li(
                 [
                     ident(hold.case),
-                    html.Span(", ".join(f"{item.kind} {item.value}" for item in hold.items), className="grow cut"),
+                    html.Span(
+                        [part for item in hold.items for part in (f"{item.kind} ", short(item.value), " ")],
+                        className="grow",
+                    ),
                     html.Span(
                         f"review {day_text(date.fromisoformat(hold.review_on))}" if is_active else "released",
                         className="dim nowrap",
