@@ -229,7 +229,7 @@ def test_its_person_calls_it_off(staffed: tuple[Rights, Person, Person]) -> None
     with rights.db.begin() as session:
         services.withdraw(session, request_id, rights.me(amber), parts=rights.parts)
     assert rights.get(request_id).state is State.WITHDRAWN
-    assert "Nothing was erased." in rights.letters_to(amber)[-1]
+    assert any("Nothing was erased." in letter for letter in rights.letters_to(amber))
     browser = rights.house.browser()
     browser.sign_in(amber)
     page = browser.get(f"/privacy/requests/{request_id}").text

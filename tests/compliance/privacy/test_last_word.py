@@ -19,6 +19,7 @@ from compliance.privacy.erasure import batches, certificates, deciding, executio
 from compliance.privacy.models import erasure_target, request, request_item, request_step, restriction
 from compliance.privacy.request import Asked, State
 from tests.compliance.privacy.rights import Rights
+from tests.compliance.privacy.test_erase import emptied, token_of
 from tests.compliance.privacy.test_erase_forged import contacts, live
 from tests.support.installation import Person
 
@@ -45,12 +46,6 @@ def write(rights: Rights, request_id: str, **values: Any) -> None:
         session.execute(sa.update(request).where(request.c.id == request_id).values(**values))
 
 
-def link_of(rights: Rights, person: Person) -> str:
-    """Return the link of the last letter by which somebody says that it was not them."""
-    letter = [one for one in rights.letters_to(person) if "/privacy/link/" in one][-1]
-    return letter.partition("/privacy/link/")[2].split()[0]
-
-
 @pytest.mark.parametrize("ends", ["withdrawn", "not_me", "refused"])
 def test_an_erasure_that_was_called_off_is_not_carried_out(staffed: tuple[Rights, Person, Person], ends: str) -> None:
     rights, officer, dpo = staffed
@@ -61,7 +56,7 @@ def test_an_erasure_that_was_called_off_is_not_carried_out(staffed: tuple[Rights
         if ends == "withdrawn":
             services.withdraw(session, request_id, rights.me(amber), parts=rights.parts)
         elif ends == "not_me":
-            services.stop(session, link_of(rights, amber), rights.me(amber), parts=rights.parts)
+            services.stop(session, token_of(rights, amber, request_id), rights.me(amber), parts=rights.parts)
     if ends == "refused":
         refused(rights, request_id, officer, dpo)
     there, keys = contacts(rights, amber), live(rights, amber)
@@ -91,8 +86,6 @@ def refused(rights: Rights, request_id: str, officer: Person, dpo: Person) -> No
 
 
 def test_an_erasure_that_was_sent_back_is_not_carried_out(staffed: tuple[Rights, Person, Person]) -> None:
-    from tests.compliance.privacy.test_erase import emptied
-
     rights, officer, dpo = staffed
     amber, basil = rights.house.customer("amber_back", euros=20), rights.house.customer("basil_back")
     rights.calm()
@@ -138,7 +131,7 @@ def test_a_copy_that_was_stopped_is_neither_made_nor_handed_out(staffed: tuple[R
     rights.calm()
     request_id = rights.ask(amber)
     with rights.db.begin() as session:
-        moving.stop(session, link_of(rights, amber), rights.me(amber), parts=rights.parts)
+        moving.stop(session, token_of(rights, amber, request_id), rights.me(amber), parts=rights.parts)
     set_back(rights, request_id, state="scoped", closed_at=None, answered_at=None)
     assert rights.get(request_id).state is State.SCOPED
     write(rights, request_id, state="ready")
