@@ -308,8 +308,9 @@ def _bodies_by_class(look: Look, first: int, last: int) -> Mapping[str, int]:
 def _plant_missing(look: Look) -> str:
     """Take one body of the newest audited month away."""
     of, entry = models.body.c, models.entry.c
-    newest = sa.select(entry["class"], entry.sequence, entry.ingested).where(entry["class"].in_(AUDITED))
-    row = look.session.execute(newest.order_by(entry.sequence.desc()).limit(1)).one_or_none()
+    newest = sa.select(entry["class"], entry.sequence, entry.ingested).join(models.body, of.sequence == entry.sequence)
+    mine = newest.where(entry["class"].in_(AUDITED)).order_by(entry.sequence.desc()).limit(1)
+    row = look.session.execute(mine).one_or_none()
     if row is None:
         raise Unavailable("There is no month to take anything from.")
     look.session.execute(sa.delete(models.body).where(of.sequence == row.sequence))

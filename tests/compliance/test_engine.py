@@ -328,7 +328,15 @@ def over(house: Installation) -> str:
 def test_a_run_rests_on_no_event_of_something_else_that_ended(house: Installation) -> None:
     ended = over(house)
     run = SimpleNamespace(
-        id="ret_forged", root="00", facts={"asks": []}, approved_event=ended, approved_at=START, is_open=True
+        id="ret_forged",
+        policy="session v1",
+        policy_hash="00",
+        before=START,
+        root="00",
+        facts={"asks": []},
+        approved_event=ended,
+        approved_at=START,
+        is_open=True,
     )
     with house.system.db.read() as session:
         assert not decided.is_approved(session, run)  # type: ignore[arg-type]  # what it reads of a run

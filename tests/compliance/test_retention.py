@@ -32,7 +32,7 @@ from compliance.catalog.retention import shipped
 from compliance.contracts.marked.owned import Ended
 from compliance.contracts.personal import PersonalDataSource, Target
 from compliance.contracts.tables import MarkedTables
-from compliance.retention import binding, execute, holds, jobs, models, plan, policies, runs
+from compliance.retention import binding, execute, held_events, holds, jobs, models, plan, policies, runs
 from compliance.retention.binding import PeriodNotAgreed
 from compliance.retention.holds import HoldInvalid, Item, Order
 from compliance.retention.policies import PeriodUnknown, PolicyBelowFloor
@@ -920,7 +920,7 @@ def test_a_hold_placed_while_a_month_goes_keeps_its_events(
         settle(house)
         run = planned(house, "security")
         approved(house, run, "dora", "dirk")
-        module, name = (holds, "sequences") if "looked" in moment else (forgetting, "_copy_held")
+        module, name = (held_events, "sequences") if "looked" in moment else (forgetting, "_copy_held")
         real, done = getattr(module, name), []
 
         def beside(*given: Any) -> Any:
