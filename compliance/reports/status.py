@@ -83,7 +83,8 @@ def lead_of(counts: Mapping[State, int]) -> str:
         for state, (one, many) in _LEAD.items()
         if counts.get(state)
     ]
-    return f"{held} of {applicable} applicable rows {'is' if held == 1 else 'are'} in place; {', '.join(others)}."
+    said = [f"{held} of {applicable} applicable rows {'is' if held == 1 else 'are'} in place"]
+    return f"{'; '.join([*said, *([', '.join(others)] if others else [])])}."
 
 
 def _controls(rows: Sequence[Known]) -> Table:
