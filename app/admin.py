@@ -5,30 +5,21 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from flask import Flask, Response, request
 from prometheus_client import generate_latest
 
 from app import health
+from app.beside import token_of
 from app.commands import registry
 from app.commands.lines import Line
 from app.compose import System
-from app.kernel import crypto
-from app.kernel.crypto import write_private_once
 from app.kernel.errors import OnePayError
 from app.kernel.logs import logger
 from playbooks import incidents
 
-TOKEN: Final = "admin.token"
 _log = logger(__name__)
-
-
-def token_of(home: Path) -> str:
-    """Return the token of a home, made once and readable by its owner alone."""
-    write_private_once(home / TOKEN, crypto.token().encode())
-    return (home / TOKEN).read_text("ascii").strip()
 
 
 def make_admin(system: System) -> Flask:

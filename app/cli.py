@@ -1,29 +1,27 @@
-"""The command line: serve, and ask an installation things, beside a running one or alone."""
+"""The command line: serve, and ask an installation things, beside a running one or alone.
+
+The program itself is loaded where something of it runs in this process (`_program`): loading takes seconds, and help, a
+code of the demonstration, or a command beside a running process needs none of it.
+"""
 
 from __future__ import annotations
 
 import base64
-import json
+import gc
 import os
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final, NoReturn
 
 import click
-import sqlalchemy as sa
 
-from app import admin, config, process
-from app.commands import registry
-from app.commands.importing import FORMATS
-from app.commands.lines import Line
-from app.commands.log import TAIL_MAX
-from app.config import Settings
-from app.demo import accounts, attacks, making, up
-from app.kernel.errors import ConfigurationRefused, OnePayError
-from app.lock import AlreadyRunning, HomeLock, MachineLacks, holder
-from app.migrations.run import SchemaMismatch
+from app import beside, config
+from app.choices import ATTACKS, FORMATS, TAIL_MAX, WORLDS
+from app.demo import accounts
+from app.kernel.errors import ConfigurationRefused, OnePayError, SchemaMismatch
+from app.lock import AlreadyRunning, HomeLock, MachineLacks
 from app.terminal import Shown, say, say_beside
 
 EXIT_FAILED: Final = 1
@@ -31,7 +29,13 @@ EXIT_MACHINE: Final = 2
 EXIT_RUNNING: Final = 3
 EXIT_SCHEMA: Final = 4
 EXIT_CONFIGURATION: Final = 5
-REQUEST_SECONDS: Final = 3600
+# What a person puts right before the program can run; any other refusal is told with its code.
+EXITS: Final[Mapping[type[OnePayError], int]] = {
+    MachineLacks: EXIT_MACHINE,
+    AlreadyRunning: EXIT_RUNNING,
+    SchemaMismatch: EXIT_SCHEMA,
+    ConfigurationRefused: EXIT_CONFIGURATION,
+}
 # What may come before an installation is first served; every other command asks one that stands.
 MAKING: Final = ("admin invite",)
 _HOME = click.option("--home", type=click.Path(path_type=Path), default=None, help="Folder of the installation.")
@@ -63,7 +67,7 @@ def cli() -> None:
 def serve(home: Path | None, port: int | None) -> None:
     """Serve an installation; the first time, its keys and databases are made."""
     settings = config.load(home=home, port=port)
-    process.run(settings, say=say)
+    _program().serve(settings)
 
 
 @cli.group("admin")
@@ -351,14 +355,14 @@ def demo_group() -> None:
 
 
 @demo_group.command("up")
-@click.option("--world", type=click.Choice(making.SIZES), default="small", help="A week of life, or nobody yet.")
+@click.option("--world", type=click.Choice(WORLDS), default="small", help="A week of life, or nobody yet.")
 @click.option("--seed", type=int, default=42, help="The same seed makes the same people.")
 @click.option("--port", type=int, default=None, help="Port of the pages; the next free one where it is taken.")
 @_HOME
 def demo_up(world: str, seed: int, port: int | None, home: Path | None) -> None:
     """Make a world of simulated people, serve it, and print the board: addresses, accounts, what to try."""
     settings = config.load(home=home, port=port, demo=True)
-    up.up(settings, world=world, seed=seed, show=Shown())
+    _program().demonstrate(settings, world=world, seed=seed)
 
 
 @demo_group.command("totp")
@@ -378,7 +382,7 @@ def demo_code(account: str, home: Path | None) -> None:
 
 
 @demo_group.command("replay")
-@click.argument("kind", type=click.Choice(attacks.ATTACKS))
+@click.argument("kind", type=click.Choice(ATTACKS))
 @_HOME
 def demo_replay(kind: str, home: Path | None) -> None:
     """Start an attack again, live, in the running demonstration."""
@@ -407,18 +411,11 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         raise SystemExit(EXIT_MACHINE) from None
-    except AlreadyRunning as error:
-        _leave(str(error), EXIT_RUNNING)
-    except SchemaMismatch as error:
-        _leave(str(error), EXIT_SCHEMA)
-    except MachineLacks as error:
-        _leave(str(error), EXIT_MACHINE)
-    except ConfigurationRefused as error:
-        _leave(str(error), EXIT_CONFIGURATION)
     except OnePayError as error:
+        for kind, code in EXITS.items():
+            if isinstance(error, kind):
+                _leave(str(error), code)
         _leave(f"{error} ({error.code})", EXIT_FAILED)
-    except sa.exc.DBAPIError as error:
-        _leave(f"The database cannot be used: {error.orig}", EXIT_MACHINE)
     except OSError as error:
         _leave(f"{error.filename or 'The machine refuses'}: {error.strerror}", EXIT_MACHINE)
 
@@ -434,33 +431,24 @@ def _run(name: str, arguments: dict[str, Any], home: Path | None) -> None:
     try:
         lock.take()
     except AlreadyRunning:
-        raise SystemExit(_shown(name, _remote(settings, name, arguments))) from None
+        raise SystemExit(_shown(name, beside.ask(settings.home, name, arguments))) from None
     try:
-        raise SystemExit(
-            process.alone(settings, lambda system: _shown(name, registry.COMMANDS[name](system, arguments)))
-        )
+        with closing(_program().command(settings, name, arguments)) as lines:
+            raise SystemExit(_shown(name, lines))
     finally:
         lock.release()
 
 
-def _remote(settings: Settings, name: str, arguments: dict[str, Any]) -> Iterator[Line]:
-    running = holder(settings.home)
-    if running is None:
-        raise AlreadyRunning(None)
-    request = urllib.request.Request(  # noqa: S310 - the address is our own admin port on loopback
-        f"{running.admin}/commands/{name.replace(' ', '%20')}",
-        data=json.dumps(arguments).encode(),
-        headers={"Authorization": f"Bearer {admin.token_of(settings.home)}", "Content-Type": "application/json"},
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as answer:  # noqa: S310 - as above
-            for line in answer:
-                yield json.loads(line)
-    except urllib.error.URLError as error:
-        _leave(f"The running process {running.pid} does not answer: {error}", EXIT_FAILED)
+def _program() -> ModuleType:
+    """Load the program. What is loaded stays loaded, so no garbage is looked for meanwhile."""
+    gc.disable()
+    from app import program  # not above: it is what takes seconds
+
+    gc.enable()
+    return program
 
 
-def _shown(name: str, lines: Iterator[Line]) -> int:
+def _shown(name: str, lines: Iterator[dict[str, Any]]) -> int:
     """Print what a command says, how far it has come on the error output; returns its exit code."""
     shown, code = Shown(say_beside, stderr=True), 0
     is_begun = False

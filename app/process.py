@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 from flask import Flask
 from waitress.server import create_server
@@ -30,7 +30,6 @@ from compliance.privacy import jobs as privacy
 from ingest.events.health import ProcessStarted, ProcessStopped
 from ingest.log import outbox
 
-Result = TypeVar("Result")
 PORTS_TRIED = 10
 ADMIN_DRAIN_SECONDS = 2
 _log = logs.logger(__name__)
@@ -77,11 +76,12 @@ def _close_to_others(home: Path) -> None:
             path.chmod(mode & 0o700)
 
 
-def alone(settings: Settings, work: Callable[[System], Result]) -> Result:
-    """Do one piece of work on an installation that nobody serves at the moment."""
+@contextmanager
+def alone(settings: Settings) -> Iterator[System]:
+    """Open an installation that nobody serves at the moment, for one piece of work."""
     prepare(settings)
     with opened(settings) as system:
-        return work(system)
+        yield system
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event
 from typing import Final
 
+from app.choices import FORMATS
 from app.commands.lines import Arguments, Line, Run, text
 from app.commands.working import Note, telling
 from app.compose import System
@@ -20,7 +21,6 @@ from ingest.events.envelope import AT_END, AT_MIN
 from ingest.readers import authlog, run
 from ingest.readers.run import ImportOrder, Progress
 
-FORMATS: Final = ("sshd",)
 WAIT_SECONDS: Final = 0.5
 ADMIT_SECONDS_MAX: Final = 600.0
 PATTERNS_SHOWN: Final = 10

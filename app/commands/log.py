@@ -10,6 +10,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.choices import TAIL_MAX
 from app.commands.lines import Arguments, Line, Run, file, leave, text
 from app.commands.working import recorded, telling
 from app.compose import System
@@ -28,7 +29,6 @@ from ingest.models import entry
 from ingest.store.port import walk
 from ingest.store.query import Eq, Order, Search, Window
 
-TAIL_MAX: Final = 1_000
 PATHS: Final[Mapping[str, str]] = {
     "trf": "onepay.transfer.id",
     "wal": "onepay.wallet.id",

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from app.choices import ATTACKS
 from app.kernel.clock import rfc3339
 from app.kernel.errors import Conflict
 from app.kernel.jobs import guarded
@@ -17,7 +18,6 @@ from app.simulator.drivers.live import Live
 from app.simulator.truth import Truth
 from app.simulator.world import World
 
-ATTACKS: Final = ("credential_stuffing",)
 REPLAYS_MAX: Final = 3
 
 

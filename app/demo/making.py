@@ -30,7 +30,6 @@ from ingest.events.envelope import EventClass
 from ingest.log import forgotten
 from payments.verification import verify as ledger
 
-SIZES: Final = ("small", "empty")
 SEEDING: Final = "seeding"
 # A history steps by the hour, and a control is looked at by the minute: what nobody looked at is no evidence.
 REMOVED: Final = (EventClass.OPERATIONS.value, "session", "message.sent")

@@ -147,6 +147,12 @@ class ConfigurationRefused(OnePayError):
     code = "configuration_refused"
 
 
+class SchemaMismatch(OnePayError):
+    """The schema of the database and this code do not fit."""
+
+    code = "schema_mismatch"
+
+
 @runtime_checkable
 class Traced(Protocol):
     """An error whose refusal must leave a trace: the edge rolls back, then calls `trace` in a second transaction."""

@@ -13,15 +13,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from app.kernel.db import BUSY_SECONDS, one_off_engine
-from app.kernel.errors import OnePayError
+from app.kernel.errors import SchemaMismatch
 
 HISTORIES: Final = ("main", "keys")
-
-
-class SchemaMismatch(OnePayError):
-    """The schema of the database and this code do not fit."""
-
-    code = "schema_mismatch"
 
 
 def upgrade(url: str, history: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.kernel.db import one_off_engine
+from app.kernel.errors import SchemaMismatch
 from app.migrations import run
 from ingest.models import keys_metadata
 from tests.architecture.test_marks import ALL
@@ -41,7 +42,7 @@ def test_upgrading_twice_changes_nothing(url: str) -> None:
 
 
 def test_an_old_schema_is_named_with_both_revisions(tmp_path: Path) -> None:
-    with pytest.raises(run.SchemaMismatch, match="revision none, this code needs"):
+    with pytest.raises(SchemaMismatch, match="revision none, this code needs"):
         run.check(f"sqlite:///{tmp_path / 'empty.db'}", "main")
 
 

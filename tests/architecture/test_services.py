@@ -61,7 +61,7 @@ HOMES = {
     ),
     "subprocess": ("compliance/reports/pdf.py",),
     "socket": ("app/demo/up.py",),
-    "urllib.request": ("app/cli.py",),
+    "urllib.request": ("app/beside.py",),
     "dash.callback": ("dashboards/guard.py",),
     "dash_ag_grid.AgGrid": ("dashboards/tables.py",),
     "dash.dcc.Graph": ("dashboards/charts.py",),

@@ -25,7 +25,7 @@ START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 60
 CATCH_UP_SECONDS_MAX = 60
 ANSWER_SECONDS_MAX = 30
-MAIN = "from app.start import main; main()"
+MAIN = "from app.cli import main; main()"
 # Long enough for a new process to listen again, short enough to knock often while it starts.
 KNOCK_SECONDS = 0.05
 _pause = threading.Event()
