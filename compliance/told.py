@@ -103,14 +103,16 @@ def vouched(
     rows: Mapping[str, tuple[Hashable, datetime | None]],
     *,
     says: Callable[[Mapping[str, Any]], Hashable],
+    containing: str | None = None,
 ) -> frozenset[str]:
     """Return the keys of those rows of which an event of a kind says exactly that, each event of one row.
 
-    For rows that name no event: `rows` are (what they stand for, when) by key, and `says` reads an event as such. One
-    of which an event of that instant says nothing any more is vouched for, too, each such event of one row.
+    For rows that name no event: `rows` are (what they stand for, when) by key, and `says` reads an event as such. An
+    event whose body has ended vouches for one row of its instant as well. `containing` is what each such event has in
+    its bytes, so that no other one is read.
     """
     spoken = defaultdict[Hashable, list[datetime]](list)
-    for said in read.documents_of(session, kind) if rows else ():
+    for said in read.documents_of(session, kind, containing=containing) if rows else ():
         spoken[says(said)].append(instant(said))
     stand = defaultdict[Hashable, dict[str, datetime]](dict)
     for key, (what, at) in rows.items():

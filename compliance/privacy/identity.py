@@ -9,7 +9,7 @@ from app.kernel import words
 from app.kernel.access import PRIVACY_REQUEST_HANDLE, PRIVACY_SELF_REQUEST, Acr
 from app.kernel.context import Context
 from app.kernel.errors import WrongState
-from compliance.privacy import beside, clock, letters, moving, requests
+from compliance.privacy import beside, clock, letters, moving, requests, whose
 from compliance.privacy.models import request
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Request, State
@@ -24,6 +24,7 @@ def confirm(session: Session, request_id: str, ctx: Context, *, parts: Privacy) 
     found = requests.locked(session, request_id)
     if found.state is not State.IDENTITY:
         raise WrongState
+    whose.demand_asked(session, found)
     if found.asked_at is not None:
         _resume(session, found, ctx, parts)
     identified(session, request_id, "confirmed, signed in, with a fresh proof", ctx)

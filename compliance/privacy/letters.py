@@ -91,7 +91,7 @@ def called_off_erasure(session: Session, found: Request, ctx: Context, *, parts:
 
 
 def again_erasure(session: Session, found: Request, ctx: Context, *, parts: Privacy) -> None:
-    """Tell that an erasure which was approved is decided again, as more would be erased than was approved."""
+    """Tell that an erasure which was approved is decided again, as more would be erased, or nothing at all."""
     _tell(session, "again_erasure", found, ctx, parts, stop=_stop(_renewed_token(session, found), parts))
 
 

@@ -15,7 +15,7 @@ from app.kernel.context import Context
 from app.kernel.errors import NotFound, SamePerson, WrongState
 from compliance.contracts.personal import Change, FieldUnknown, PersonalDataSource
 from compliance.contracts.walking import walk
-from compliance.privacy import letters, moving, recipients, requests, restrict
+from compliance.privacy import letters, moving, recipients, requests, restrict, whose
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import ANSWERED, Kind, Request, State
 from ingest.events.access import DataRead
@@ -94,6 +94,7 @@ def complete(session: Session, request_id: str, outcome: str, ctx: Context, *, p
         raise WrongState
     if ctx.actor.id == found.subject:
         raise SamePerson
+    whose.demand(session, found)
     said = words.checked(outcome, param="reason")
     letters.done(session, found, said, ctx, parts=parts)
     moving.move(session, found, State.EXECUTED, ctx, note=None, outcome=said, handled_by=ctx.actor.id)
@@ -106,9 +107,7 @@ def ask_refusal(
 ) -> str:
     """Ask a second person to refuse a request; nothing is told to its person before (PRV-12)."""
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
-    found = requests.locked(session, request_id)
-    if ctx.actor.id == found.subject:
-        raise SamePerson
+    found = requests.to_handle(session, request_id, ctx, parts=parts)
     if ctx.actor.id == found.approved_by:
         raise SamePerson("Whoever approved a request leaves it to somebody else to ask for its refusal.")
     if found.state in ANSWERED or found.state is State.EXECUTING:
@@ -140,6 +139,7 @@ def refuse(
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
     found = requests.locked(session, request_id)
     approvals.take(session, approval_id, REFUSAL, refusal_payload(found, reasons), ctx)
+    whose.demand_asked(session, found)
     if found.state in ANSWERED or found.state is State.EXECUTING:
         raise WrongState
     letters.refused(session, found, reasons, ctx, parts=parts)
@@ -164,4 +164,5 @@ def _handled(session: Session, request_id: str, kind: Kind, ctx: Context) -> Req
         raise SamePerson
     if found.kind is not kind or not found.is_verified or found.state in ANSWERED:
         raise WrongState
+    whose.demand(session, found)
     return found

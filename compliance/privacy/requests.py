@@ -159,11 +159,15 @@ def locked(session: Session, request_id: str, *, parts: Privacy | None = None) -
 
 
 def to_handle(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> Request:
-    """Return a request that nobody else changes, for whoever handles it: never the person it is about."""
-    found = locked(session, request_id, parts=parts)
+    """Return a request that nobody else changes, for whoever handles it: never the person it is about.
+
+    Raises `RequestDiffers` unless the log says that this person asked for it.
+    """
+    found = locked(session, request_id)
     if ctx.actor.id == found.subject:
         raise SamePerson("Nobody handles a request about themselves.")
-    return found
+    whose.demand_asked(session, found)
+    return get(session, request_id, parts=parts)
 
 
 def of_token(session: Session, token: str) -> Request:

@@ -15,7 +15,7 @@ from app.kernel.approvals import Approvals, digest
 from app.kernel.context import Context
 from app.kernel.errors import Conflict, ReasonMissing, SamePerson, WrongState
 from compliance.catalog import purposes
-from compliance.privacy import consent, letters, moving, recipients, requests
+from compliance.privacy import consent, letters, moving, recipients, requests, whose
 from compliance.privacy.gate import COMPELLING
 from compliance.privacy.models import objection, request, restriction
 from compliance.privacy.parts import Privacy
@@ -100,6 +100,7 @@ def ask_lift(
         raise SamePerson
     if found.kind is not Kind.RESTRICTION or found.state is not State.EXECUTED:
         raise WrongState
+    whose.demand(session, found, is_answered=True)
     approval_id = approvals.ask(
         session, LIFT, lift_payload(found), ctx, object_id=request_id, reason=reason, subject=found.subject
     )
@@ -121,6 +122,7 @@ def announce_lift(
     approvals.take(session, approval_id, LIFT, lift_payload(found), ctx)
     if found.kind is not Kind.RESTRICTION or found.state is not State.EXECUTED:
         raise WrongState("This restriction has ended.")
+    whose.demand(session, found, is_answered=True)
     session.execute(
         sa.update(restriction)
         .where(restriction.c.request_id == request_id, restriction.c.lifted_at.is_(None))
@@ -168,7 +170,7 @@ def _lift(session: Session, found: Request, ctx: Context, parts: Privacy) -> Non
 
 
 def _was_decided(session: Session, found: Request, by: datetime) -> bool:
-    """Tell whether the log says that two people let a restriction end, and its person was told, by an instant."""
+    """Tell whether the log says that two people had let a restriction end by an instant; its person is told then."""
     approved = digest(LIFT, lift_payload(found))
     return any(
         at_path(said, "onepay.approval.action") == LIFT
@@ -215,6 +217,7 @@ def decide_objection(
     done = session.execute(row.values(decision=decision, grounds=outcome, decided_at=ctx.at))
     if done.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE answers with a cursor result
         raise WrongState
+    whose.demand(session, found)
     event = ObjectionDecided(purpose=str(found.purpose), decision=decision, request=found.id, about=(found.subject,))
     outbox.record(session, event, ctx)
     if decision == UPHELD:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from app.kernel.context import Context
-from compliance.privacy import identity, intake, moving, requests, restrict
+from compliance.privacy import identity, intake, moving, requests, restrict, whose
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Asked, Kind, Request, State
 
@@ -30,10 +30,14 @@ def confirm(session: Session, request_id: str, ctx: Context, *, parts: Privacy) 
 
 
 def begin(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> None:
-    """Do at once what is due at once: stop a use, restrict; what a person has to look at is put before them."""
+    """Do at once what is due at once: stop a use, restrict; what a person has to look at is put before them.
+
+    Raises `RequestDiffers`.
+    """
     found = requests.locked(session, request_id)
     if found.state is not State.SCOPED:
         return
+    whose.demand(session, found)
     match found.kind:
         case Kind.RESTRICTION:
             restrict.begin_restriction(session, found, ctx, parts=parts)

@@ -32,8 +32,17 @@ _ADVICE: Final = {
     "control of Art. 5(2) looked at before anything is decided about this request.",
     "hold_not_as_placed": "Nothing is erased. Retention names the hold that does not lie as it was placed; have "
     "Verifier and the control of Art. 5(2) looked at, then place it again for the same things, or put its rows back.",
-    "request_differs": "Nothing is collected or handed out. Somebody may have written another person's id into this "
-    "request; have Verifier and the control of Art. 5(2) looked at.",
+    "request_differs": "Nothing is collected or handed out: the log says something else of this request than its rows "
+    "do. It may have been called off or answered, or be somebody else's. Somebody may have written into the database; "
+    "have Verifier and the control of Art. 5(2) looked at.",
+    "erasure_too_early": "Nothing is erased: by the log its person may still call it off. Somebody may have written "
+    "into the database; it goes on by itself once their time is over.",
+    "plan_differs": "Nothing more is erased: what is to go is not what this erasure began with. Somebody may have "
+    "written into the database; have Verifier and the control of Art. 5(2) looked at, and its rows put back.",
+    "lift_undecided": "The restriction stays: the log knows of nobody who let it end, at least three days ago. Let two "
+    "people decide about it anew.",
+    "certificate_differs": "No certificate is written: what is gone is not what the log says was to go. Have Verifier "
+    "and the control of Art. 5(2) looked at before its person is answered.",
     "decision_ended": "What this erasure had to leave stays until somebody decides again: the log says no more whom it "
     "was about. Enter a request for its person by hand; two people decide it as any other.",
 }

@@ -31,6 +31,16 @@ def demand(session: Session, found: Request, *, is_answered: bool = False) -> No
     check(found, logged.of(session, found), is_answered=is_answered)
 
 
+def demand_asked(session: Session, found: Request) -> None:
+    """Raise `RequestDiffers` unless the log says that this person asked, and not that it ended unanswered.
+
+    For what comes before it is known that they are who they say: asking them, believing them, refusing them.
+    """
+    said = logged.of(session, found)
+    if not said.is_received or said.called_off is not None:
+        raise RequestDiffers(object_id=found.id)
+
+
 def check(found: Request, said: Logged, *, is_answered: bool = False) -> None:
     """Raise, as `demand`, where what the log says of a request does not let it stand."""
     if not said.stands or (said.is_completed and not is_answered):

@@ -258,15 +258,15 @@ def _slices(size: int) -> Sequence[tuple[int, int]]:
 
 
 def _plant_flipped(look: Look) -> str:
-    """Change one bit of the newest body: the last slice is always compared."""
-    head = read.head(look.session).size
-    if head == 0:
+    """Change one bit of the newest body there is in the last slice, which is always compared."""
+    lo, hi = _slices(read.head(look.session).size)[-1] if read.head(look.session).size else (0, 0)
+    bodies = read.bodies(look.session, lo, hi)
+    if not bodies:
         raise NothingToPlantIn
-    body = read.body(look.session, head)
-    (entry,) = read.entries(look.session, head - 1, head)
-    assert body is not None, "the newest body stands"
-    flipped = bytes([body.body[0] ^ 1]) + body.body[1:]
-    look.session.execute(sa.update(models.body).where(models.body.c.sequence == head).values(body=flipped))
+    newest = bodies[-1]
+    (entry,) = read.entries(look.session, newest.sequence - 1, newest.sequence)
+    flipped = bytes([newest.body[0] ^ 1]) + newest.body[1:]
+    look.session.execute(sa.update(models.body).where(models.body.c.sequence == newest.sequence).values(body=flipped))
     return entry.event_id
 
 

@@ -34,7 +34,7 @@ def demand(session: Session, report_id: str, params: Mapping[str, Any], asker: s
     A row alone takes nothing away, and gives nothing to anybody else.
     """
     rows = {report_id: ((report_id, _digest(params), asker), at)}
-    if not vouched(session, ExportAsked.kind, rows, says=_asked):
+    if not vouched(session, ExportAsked.kind, rows, says=_asked, containing=report_id):
         raise ExportUndecided(object_id=report_id)
 
 

@@ -59,9 +59,9 @@ def demand(session: Session, policy: Policy) -> None:
 def is_told(policy: Policy, told: Told) -> bool:
     """Tell whether the log still says that a period binds.
 
-    Of one whose approval ended with its month, or after which another ended that may have been of it, and of one that
-    was shipped once such an approval may have been of it, it does not: then people decide on each run, until the period
-    is agreed to again.
+    It does not where the body of the approval has ended with its month, nor where one ended since that may have been of
+    the same class. One that was shipped does not bind, either, where such an approval may have been of its class.
+    Then people decide on each run until the period is agreed to again.
     """
     newest = told.newest.get(policy.document)
     return told.is_last_word(newest) if newest is not None else policy.is_shipped and not told.silent

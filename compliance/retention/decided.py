@@ -48,8 +48,8 @@ def _stands(run: Run, *, by_people: bool) -> Stands:
 
 def is_over(session: Session, run: Run) -> bool:
     """Tell whether the log says of a run that it ended, with a certificate or without."""
-    ends = (RetentionAborted.kind, RetentionCertified.kind)
-    return any(at_path(one, RUN) == run.id for kind in ends for one in read.documents_of(session, kind))
+    ends = read.documents_of(session, RetentionAborted.kind, RetentionCertified.kind, containing=run.id)
+    return any(at_path(one, RUN) == run.id for one in ends)
 
 
 def ended_until(session: Session) -> Mapping[str, datetime]:

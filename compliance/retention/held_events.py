@@ -1,7 +1,7 @@
 """Which events a hold keeps: as they say themselves, and as the event store has them; either alone is enough to stay.
 
-What the store leaves out of a document frees nothing, as the body that was sealed is asked. Of a body that is not what
-was sealed nobody knows whom it names, so it stays.
+What the store leaves out of a document frees nothing, as the body that was sealed is asked. Of a body that is gone, or
+is not what was sealed, nobody knows whom it names, so the event stays, as the archive has it.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ def _sealed(session: Session, standing: Sequence[Hold], class_: str, lo: int, hi
     for first in range(0, len(every), read.SLICE_MAX):
         some = every[first : first + read.SLICE_MAX]
         sealed = read.sealed_at(session, some)
-        altered = [one.sequence for one in read.bodies_of(session, some) if one.sequence not in sealed]
-        yield from ((case, sequence) for sequence in altered for case, _, _ in asks)
+        unknown = [sequence for sequence in some if sequence not in sealed]
+        yield from ((case, sequence) for sequence in unknown for case, _, _ in asks)
         for sequence, body in sealed.items():
             likely = [(case, holds_for) for case, value, holds_for in asks if value in body]
             document = json.loads(body) if likely else {}

@@ -296,7 +296,7 @@ def listed(session: Session, actor: Actor) -> list[Hold]:
         begin, end = actor.period
         found = [one for one in found if one.placed_at < end and not (one.released_at and one.released_at < begin)]
         found = [_stood(one, end) for one in found]
-    return sorted(found, key=lambda one: (one.state != ACTIVE, one.placed_at), reverse=False)
+    return sorted(found, key=lambda one: (one.state != ACTIVE, one.placed_at))
 
 
 def _stood(hold: Hold, end: datetime) -> Hold:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,6 +23,9 @@ from compliance.retention.runs import NothingDue, Run, RunOpen
 _PLANNER: Final = service("retention", PRIVACY_RUN_PROPOSE)
 _EXECUTOR: Final = service("retention", LOG_SEGMENT_PRUNE)
 _READER: Final = service("retention-reader")
+_PLANNED: Final = "runs planned"
+_REFUSED: Final = "classes refused"
+_NOT_COUNTED: Final = "classes not counted"
 _log: Final = logger(__name__)
 
 
@@ -42,29 +46,33 @@ def jobs(ids: Ids, parts: Retention) -> Sequence[Job]:
 
 
 def plan_all(ctx: Context, parts: Retention) -> str | None:
-    """Count what is due of every class; what the standing approval covers is approved by rule."""
-    planned, refused = 0, 0
-    db = parts.log.db
-    with db.begin() as session:
+    """Count what is due of every class; one that cannot be counted waits for the next night, and no other with it."""
+    with parts.log.db.begin() as session:
         runs.expire(session, ctx, parts=parts)
         classes = sorted(policies.in_force(session))
+    done = Counter[str]()
     for class_ in classes:
-        try:
-            with db.read() as session:  # nobody who pays waits for it
-                made = runs.count(session, class_, ctx, parts=parts)
-            with db.begin() as session:
-                run = runs.keep(session, made, ctx, parts=parts)
-                if not run.facts["asks"]:
-                    runs.approve(session, run, "approved by rule: within the standing limit of the class", ctx)
-            planned += 1
-        except (NothingDue, RunOpen):
-            continue
-        except (PeriodNotAgreed, HoldNotAsPlaced) as error:
-            # The page of retention and the control of Art. 5(2) say it, too, until somebody has mended it.
-            refused += 1
-            _log.warning("nothing is planned", extra={"onepay__class": class_, "error__type": error.code})
-    done = ((planned, "runs planned"), (refused, "classes refused"))
-    return ", ".join(f"{count} {what}" for count, what in done if count) or None
+        error = guarded(f"retention plan of {class_}", partial(_plan, class_, done, ctx, parts))
+        done[_NOT_COUNTED] += error is not None
+    return ", ".join(f"{count} {what}" for what, count in done.items() if count) or None
+
+
+def _plan(class_: str, done: Counter[str], ctx: Context, parts: Retention) -> None:
+    """Count what is due of a class; what the standing approval covers is approved by rule."""
+    try:
+        with parts.log.db.read() as session:  # nobody who pays waits for it
+            made = runs.count(session, class_, ctx, parts=parts)
+        with parts.log.db.begin() as session:
+            run = runs.keep(session, made, ctx, parts=parts)
+            if not run.facts["asks"]:
+                runs.approve(session, run, "approved by rule: within the standing limit of the class", ctx)
+        done[_PLANNED] += 1
+    except (NothingDue, RunOpen):
+        return
+    except (PeriodNotAgreed, HoldNotAsPlaced) as error:
+        # The page of retention and the control of Art. 5(2) say it, too, until somebody has mended it.
+        _log.warning("nothing is planned", extra={"onepay__class": class_, "error__type": error.code})
+        done[_REFUSED] += 1
 
 
 def carry_on(ctx: Context, reading: Context, parts: Retention) -> str | None:

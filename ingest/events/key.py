@@ -46,17 +46,31 @@ class SecretDestroyed(SecretEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SubjectKeyDestroyed(Event):
-    """The keys of a person in these retention classes were destroyed; what they protected cannot be read any more."""
+class SubjectKeyEvent(Event):
+    """What became of the keys of a person in some retention classes; `run` is the erasure it belongs to."""
 
-    kind: ClassVar[str] = "key.subject_key.destroyed"
     event_class: ClassVar[EventClass] = EventClass.GOVERNANCE
     category: ClassVar[tuple[str, ...]] = ("configuration",)
-    types: ClassVar[tuple[str, ...]] = ("deletion",)
     outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
     strict: ClassVar[bool] = True
     classes: tuple[str, ...] = ecs("onepay.key.classes", FieldType.KEYWORDS)
     run: str | None = ecs("onepay.key.run", default=None)
 
 
-KINDS: tuple[type[Event], ...] = (SecretCreated, SecretRotated, SecretDestroyed, SubjectKeyDestroyed)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectKeyDestroyed(SubjectKeyEvent):
+    """The keys of a person in these classes go now, and what they protect with them, unless `kept` follows."""
+
+    kind: ClassVar[str] = "key.subject_key.destroyed"
+    types: ClassVar[tuple[str, ...]] = ("deletion",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectKeyKept(SubjectKeyEvent):
+    """Keys that the log had called destroyed were kept: a legal hold came before they went."""
+
+    kind: ClassVar[str] = "key.subject_key.kept"
+    types: ClassVar[tuple[str, ...]] = ("info",)
+
+
+KINDS: tuple[type[Event], ...] = (SecretCreated, SecretRotated, SecretDestroyed, SubjectKeyDestroyed, SubjectKeyKept)

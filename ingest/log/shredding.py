@@ -17,9 +17,9 @@ from app.kernel.context import Context
 from app.kernel.db import Database, changed, delete_for_good, insert_once
 from app.kernel.errors import Conflict, WrongState
 from app.kernel.ids import derived
-from ingest.events.envelope import Event
-from ingest.events.key import SecretCreated, SecretDestroyed, SecretRotated, SubjectKeyDestroyed
-from ingest.log import epochs, outbox
+from ingest.events.envelope import Event, at_path
+from ingest.events.key import SecretCreated, SecretDestroyed, SecretRotated, SubjectKeyDestroyed, SubjectKeyKept
+from ingest.log import epochs, outbox, read
 from ingest.log.epochs import CURRENT, DESTROYED, RETIRING
 from ingest.log.subject_keys import SubjectKeys
 from ingest.models import epoch, subject_key
@@ -89,7 +89,7 @@ def destroy(
     The event is in the log before a key goes, and names the classes alone. Killed between, or called again, it goes on
     under the same event. `stands` tells within a transaction that writes whether nothing came that keeps the keys, and
     lets nothing come before that transaction ends; raises `KeysKept` where it did. Raises what waiting for the log
-    raises: then, too, nothing was destroyed.
+    raises: then, too, nothing was destroyed. What the event called destroyed and was kept, `tell_kept` says.
     """
     wanted = tuple(sorted(set(classes)))
     assert wanted, "somebody is erased in some class"
@@ -103,6 +103,22 @@ def destroy(
             raise KeysKept(object_id=subject)
         had = end_keys(subject, wanted, why, ctx.at, keys=parts.keys)
     return Destroyed(subject=subject, classes=wanted, had_key=tuple(had), at=ctx.at, event_id=event_id)
+
+
+def tell_kept(session: Session, subject: str, gone: Collection[str], run: str, ctx: Context) -> None:
+    """Tell of the classes whose keys this run said it destroys and then did not, `gone` being those that went."""
+    told = {
+        kind: {
+            class_
+            for one in read.documents_of(session, kind, containing=run)
+            if at_path(one, "onepay.key.run") == run
+            for class_ in at_path(one, "onepay.key.classes")
+        }
+        for kind in (SubjectKeyDestroyed.kind, SubjectKeyKept.kind)
+    }
+    kept = told[SubjectKeyDestroyed.kind] - told[SubjectKeyKept.kind] - set(gone)
+    if kept:
+        outbox.record(session, SubjectKeyKept(classes=tuple(sorted(kept)), run=run, about=(subject,)), ctx)
 
 
 def end_keys(subject: str, classes: Collection[str], why: str, at: datetime, *, keys: SubjectKeys) -> list[str]:

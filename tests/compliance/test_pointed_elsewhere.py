@@ -74,6 +74,9 @@ def test_an_event_that_the_store_hides_is_held_as_it_was_sealed(house: Installat
     with house.system.db.begin() as session:
         session.execute(sa.update(log.body).where(other).values(body=b"{}"))
     assert held(house, _Pointing()) == sorted({basil[-1], *amber}), "nobody knows whom this one named"
+    with house.system.db.begin() as session:
+        session.execute(sa.delete(log.body).where(log.body.c.sequence == amber[0]))
+    assert held(house, _Pointing()) == sorted({basil[-1], *amber}), "nor whom one named that is gone"
 
 
 def test_a_copy_has_no_event_of_another_whatever_the_store_says(

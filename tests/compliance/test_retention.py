@@ -614,6 +614,19 @@ def nightly(house: Installation) -> str | None:
     return said
 
 
+def test_a_class_that_cannot_be_counted_stops_no_other(house: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions_past(house, "omar")
+    count = runs.count
+
+    def away(session: Session, class_: str, ctx: Context, *, parts: Any) -> Any:
+        if class_ == min(policies.in_force(session)):
+            raise Unavailable
+        return count(session, class_, ctx, parts=parts)
+
+    monkeypatch.setattr(runs, "count", away)
+    assert str(nightly(house)) == "1 classes not counted, 1 runs planned"
+
+
 def sessions_left(house: Installation) -> int:
     with house.system.db.read() as session:
         return session.scalar(sa.select(sa.func.count()).select_from(sessions)) or 0

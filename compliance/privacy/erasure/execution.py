@@ -195,6 +195,7 @@ def _erased(session: Session, found: Request, classes: Sequence[str], ctx: Conte
         .values(done_at=ctx.at, done=erasure_target.c.rows)
     )
     holding.correct(session, found, ctx, parts)
+    shredding.tell_kept(session, found.subject, classes, found.id, ctx)
     event = SubjectErased(request=found.id, classes=tuple(classes), about=(found.subject,))
     moving.move(session, found, State.EXECUTED, ctx, event=event, note="erased; now looked at by another reader")
 

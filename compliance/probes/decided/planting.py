@@ -1,7 +1,7 @@
 """What is planted for each part of the probe: something that nobody decided, or that began and is nowhere.
 
-What would be vouched for by any event of its instant that ended is of a day that is still to come, of which none can
-have. None takes a number, a name or a place that somebody else waits for.
+An event that ended may vouch for any row of its instant, so some plants are of a day that is still to come: no event of
+it can have ended. None takes a number, a name or a place that somebody else waits for.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def breaches(look: Look) -> tuple[int, list[Violation]]:
 def _is_decided(row: Any, told: tuple[str, datetime] | None) -> bool:  # a row of `breach`
     """Tell whether a breach stands as decided as it was told, and when."""
     if row.decision is None or row.decided_at is None or told is None:
-        return row.decision is row.decided_at is told is None
+        return all(one is None for one in (row.decision, row.decided_at, told))
     decision, at = told
     return row.decision == decision and is_about(at, row.decided_at)
 

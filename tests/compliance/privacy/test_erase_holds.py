@@ -25,6 +25,8 @@ from compliance.retention import holds
 from compliance.retention.holds import Item
 from compliance.retention.models import hold as hold_table
 from ingest import models as log
+from ingest.events.key import SubjectKeyDestroyed, SubjectKeyKept
+from ingest.log import read
 from ingest.models import subject_key
 from tests.compliance.office import hold_on
 from tests.compliance.privacy.rights import Rights
@@ -192,6 +194,13 @@ def test_a_hold_that_comes_while_the_log_is_waited_for_keeps_the_keys(
         known = subject_key.c
         gone = sa.select(known["class"]).where(known.subject == amber.account, known.destroyed_at.is_not(None))
         assert keys.scalars(gone).all() == [], "not one went that the hold keeps"
+    with rights.db.read() as session:
+        destroyed, kept = (
+            [tuple(one["onepay"]["key"]["classes"]) for one in read.documents_of(session, kind, containing=request_id)]
+            for kind in (SubjectKeyDestroyed.kind, SubjectKeyKept.kind)
+        )
+    assert len(destroyed) == 1
+    assert kept == destroyed, "the log takes back what it had said before it was so"
 
 
 def test_a_hold_waits_for_the_batch_that_has_begun_and_is_seen_by_the_next(
