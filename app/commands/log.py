@@ -75,7 +75,7 @@ def verify(system: System, args: Arguments) -> Iterator[Line]:
 
 def _told(session: Session, verdict: Verdict, ctx: Context) -> None:
     monitor.tell(session, verdict, ctx)
-    if verdict.is_whole and (verdict.first, verdict.last) == (1, verdict.size):
+    if verdict.is_of_all:
         rounds.keep(session, Kind.FULL, verdict, ctx)
 
 

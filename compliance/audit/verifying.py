@@ -9,9 +9,7 @@ from app.kernel.clock import rfc3339
 from app.kernel.context import Context
 from compliance.reports import runs, writing
 from compliance.reports.parts import Made, Making, Reports
-from ingest.events.envelope import Outcome
-from ingest.events.health import LogTampered, LogVerified
-from ingest.log import read, rounds
+from ingest.log import monitor, read, rounds
 from ingest.log.monitor import RangeInvalid, Verdict
 from ingest.log.rounds import Kind
 
@@ -31,23 +29,17 @@ def make(making: Making, parts: Reports) -> Made:
     """Compare the range with its copies, keep what was found as a file, and leave its event."""
     first, last = int(making.params["first"]), making.params["last"]
     verdict = parts.rounds.verify(making.progress, first=first, last=last)
-    if verdict.is_whole and (verdict.first, verdict.last) == (1, verdict.size):
+    if verdict.is_of_all:
         with parts.db.begin() as session:
             rounds.keep(session, Kind.FULL, verdict, making.ctx)
     (making.folder / "verification.json").write_bytes(writing.plain(_said(verdict, making)))
-    span = f"sequences {verdict.first:,} to {verdict.last:,} of {verdict.size:,}"
-    root = verdict.root.hex()
-    if verdict.findings:
-        cause = str(verdict.findings[0])
-        return Made(
-            note=f"Broken: {cause}",
-            size=verdict.size,
-            root=root,
-            findings=len(verdict.findings),
-            events=(LogTampered(size=verdict.size, root=root, state="broken", cause=cause),),
-        )
-    sound = LogVerified(size=verdict.size, root=root, state="sound", cause=span, outcome=Outcome.SUCCESS)
-    return Made(note=f"Sound: {span}", size=verdict.size, root=root, events=(sound,))
+    return Made(
+        note=f"Broken: {verdict.findings[0]}" if verdict.findings else f"Sound: {verdict.span}",
+        size=verdict.size,
+        root=verdict.root.hex(),
+        findings=len(verdict.findings),
+        events=(monitor.event_of(verdict),),
+    )
 
 
 def _said(verdict: Verdict, making: Making) -> dict[str, object]:

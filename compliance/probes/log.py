@@ -199,10 +199,12 @@ def _integrity(look: Look) -> Reading:
         wrong.append(Violation(component="checkpoint", object_id="checkpoint", says=f"unsigned for {minutes} minutes"))
     compared = 0
     newest = [one for kind in rounds.Kind if (one := rounds.newest(look.session, kind)) is not None]
-    wrong += [
-        Violation(component="rounds", object_id=one.id, says=_found(one.mismatches))
-        for one in rounds.broken_since_sound(look.session)
-    ]
+    broken = rounds.broken_since_sound(look.session)
+    wrong += [Violation(component="rounds", object_id=one.id, says=_found(one.mismatches)) for one in broken]
+    told = rounds.told_broken(look.session, look.at)
+    if told is not None and not broken:
+        says = "says that the log is broken; this stands until `onepay log verify` finds that it is not"
+        wrong.append(Violation(component="rounds", object_id=told.event_id, says=says))
     for lo, hi in _slices(head.size):
         look.deadline.check()
         bodies = {body.sequence: body for body in read.bodies(look.session, lo, hi)}

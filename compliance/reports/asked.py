@@ -14,7 +14,7 @@ from app.kernel.errors import Conflict
 from compliance.told import SHA256, vouched
 from ingest.events.compliance import ExportAsked
 from ingest.events.envelope import at_path
-from ingest.log import outbox
+from ingest.log import outbox, read
 
 
 class ExportUndecided(Conflict):
@@ -36,6 +36,12 @@ def demand(session: Session, report_id: str, params: Mapping[str, Any], asker: s
     rows = {report_id: ((report_id, _digest(params), asker), at)}
     if not vouched(session, ExportAsked.kind, rows, says=_asked, containing=report_id):
         raise ExportUndecided(object_id=report_id)
+
+
+def is_export(session: Session, report_id: str) -> bool:
+    """Tell whether the log speaks of an export under this id, whatever its row says that it is."""
+    said = read.documents_of(session, ExportAsked.kind, containing=report_id)
+    return any(at_path(one, "onepay.report.id") == report_id for one in said)
 
 
 def _asked(said: Mapping[str, Any]) -> tuple[object, ...]:

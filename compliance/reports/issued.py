@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.kernel import crypto
+from app.kernel.clock import rfc3339
 from compliance.told import SHA256, vouched
 from ingest.events.compliance import ReportIssued
 from ingest.events.envelope import at_path
@@ -30,11 +31,19 @@ def whole(files: Sequence[File]) -> str:
     return crypto.sha256("\n".join(lines).encode()).hex()
 
 
-def is_told(session: Session, report_id: str, files: Sequence[File], finished_at: datetime | None) -> bool:
+def span(since: datetime, as_of: datetime) -> str:
+    """Return a period as an event names it."""
+    return f"{rfc3339(since)}/{rfc3339(as_of)}"
+
+
+def is_told(
+    session: Session, report_id: str, kind: str, period: str, files: Sequence[File], finished_at: datetime | None
+) -> bool:
     """Tell whether the log says that a report was issued with exactly these files, or says so no more."""
-    rows = {report_id: ((report_id, whole(files)), finished_at)}
-    return bool(vouched(session, ReportIssued.kind, rows, says=_issued))
+    rows = {report_id: ((report_id, kind, period, whole(files)), finished_at)}
+    return bool(vouched(session, ReportIssued.kind, rows, says=_issued, containing=report_id))
 
 
-def _issued(said: Mapping[str, Any]) -> tuple[object, object]:
-    return at_path(said, "onepay.report.id"), at_path(said, SHA256)
+def _issued(said: Mapping[str, Any]) -> tuple[object, ...]:
+    fields = ("onepay.report.id", "onepay.report.kind", "onepay.report.period", SHA256)
+    return tuple(at_path(said, field) for field in fields)

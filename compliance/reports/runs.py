@@ -18,7 +18,6 @@ from sqlalchemy.orm import Session
 
 from app.kernel import crypto
 from app.kernel.access import COMPLIANCE_REPORT_CREATE, COMPLIANCE_REPORT_READ, Actor, ActorKind, service
-from app.kernel.clock import rfc3339
 from app.kernel.context import Context
 from app.kernel.db import delete_for_good
 from app.kernel.errors import Conflict, Gone, NotFound, OnePayError, Unavailable
@@ -207,7 +206,7 @@ def read(session: Session, report_id: str, name: str, actor: Actor, *, parts: Re
     found = by_id(session, report_id, actor, parts=parts)
     _demand_asked(session, found)
     kept = next((one for one in found.files if one.name == name), None)
-    if kept is None:
+    if kept is None or Path(name).name != name:
         raise NotFound(object_id=name)
     try:
         data = (parts.folder / found.id / kept.name).read_bytes()
@@ -215,8 +214,9 @@ def read(session: Session, report_id: str, name: str, actor: Actor, *, parts: Re
         raise FileGone from error
     if crypto.sha256(data).hex() != kept.sha256:
         raise FileGone("The file in the folder is not the one that was kept; make the report again.")
-    if found.is_issued and not issued.is_told(session, found.id, found.files, found.finished_at):
-        raise FileGone("The files are not those that the log says were issued; make the report again.")
+    period = issued.span(found.since, found.as_of)
+    if found.is_issued and not issued.is_told(session, found.id, found.kind, period, found.files, found.finished_at):
+        raise FileGone("The log does not say that these files were issued as this report; make it again.")
     return data
 
 
@@ -353,7 +353,7 @@ def _make(found: Report, ctx: Context, parts: Reports) -> None:
                     report=found.id,
                     report_kind=found.kind,
                     sha256=issued.whole(files),
-                    period=f"{rfc3339(found.since)}/{rfc3339(found.as_of)}",
+                    period=issued.span(found.since, found.as_of),
                     findings=made.findings,
                     files=len(files),
                 )
@@ -430,6 +430,8 @@ def _put_away(parts: Reports, report_id: str, tries: int) -> None:
 def _demand_asked(session: Session, found: Report) -> None:
     if found.kind == EXPORT:
         asked.demand(session, found.id, found.params, found.asked_by, found.asked_at)
+    elif asked.is_export(session, found.id):
+        raise asked.ExportUndecided(object_id=found.id)
 
 
 def _demand(actor: Actor) -> None:

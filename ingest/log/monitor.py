@@ -54,6 +54,16 @@ class Verdict:
     findings: tuple[Finding, ...]
 
     @property
+    def is_of_all(self) -> bool:
+        """Tell whether every sequence of the log was compared."""
+        return self.is_whole and (self.first, self.last) == (1, self.size)
+
+    @property
+    def span(self) -> str:
+        """Return in words what was compared."""
+        return f"sequences {self.first:,} to {self.last:,} of {self.size:,}"
+
+    @property
     def exit_code(self) -> int:
         """0 where all is sound, 6 where it is not."""
         return EXIT_BROKEN if self.findings else EXIT_SOUND
@@ -184,8 +194,13 @@ def sample(
 
 def tell(session: Session, verdict: Verdict, ctx: Context) -> str:
     """Record the verdict as an event and return its id."""
-    if not verdict.findings:
-        sound = LogVerified(size=verdict.size, root=verdict.root.hex(), state="sound", outcome=Outcome.SUCCESS)
-        return outbox.record(session, sound, ctx)
-    broken = LogTampered(size=verdict.size, root=verdict.root.hex(), state="broken", cause=str(verdict.findings[0]))
-    return outbox.record(session, broken, ctx)
+    return outbox.record(session, event_of(verdict), ctx)
+
+
+def event_of(verdict: Verdict) -> LogVerified | LogTampered:
+    """Return the event that says what was found; one of a part alone names the part."""
+    root = verdict.root.hex()
+    if verdict.findings:
+        return LogTampered(size=verdict.size, root=root, state="broken", cause=str(verdict.findings[0]))
+    part = None if verdict.is_of_all else verdict.span
+    return LogVerified(size=verdict.size, root=root, state="sound", cause=part, outcome=Outcome.SUCCESS)

@@ -19,12 +19,13 @@ from app.kernel.db import Database
 from app.kernel.ids import Ids, RandomIds
 from app.kernel.jobs import Job
 from ingest import models
-from ingest.events.envelope import Outcome
+from ingest.events.envelope import Outcome, at_path
 from ingest.events.health import LogTampered, LogVerified
-from ingest.log import monitor, outbox, witness
+from ingest.log import monitor, outbox, read, witness
 from ingest.log.archive import Archive
 from ingest.log.checkpoint import LogKey
 from ingest.log.monitor import Verdict
+from ingest.log.read import Said
 from ingest.log.store_check import Copy
 from ingest.store.port import EventStore
 
@@ -186,6 +187,7 @@ def tell(session: Session, made: Round, ctx: Context) -> None:
     """Record each finding that was not told today, and that a whole comparison found nothing."""
     if not made.mismatches:
         if made.kind == Kind.FULL:
+            # It names no part: everything was compared.
             sound = LogVerified(size=made.size, root=made.root.hex(), state="sound", outcome=Outcome.SUCCESS)
             outbox.record(session, sound, ctx)
         return
@@ -235,6 +237,20 @@ def broken_since_sound(session: Session) -> list[Round]:
     is_later = sa.or_(mended.is_(None), run.at > mended)
     query = sa.select(models.monitor_run).where(run.mismatches > 0, is_later).order_by(run.at.desc(), run.id.desc())
     return [Round(**{**row._mapping, "findings": tuple(row.findings)}) for row in session.execute(query)]
+
+
+def told_broken(session: Session, at: datetime) -> Said | None:
+    """Return the newest event that calls the log broken, after which none says that everything is sound; else None.
+
+    Rows of rounds can be written over. For as long as rounds are kept.
+    """
+    said = read.said(session, LogTampered.kind, LogVerified.kind, since=at - RUNS_KEPT)
+    for one in reversed(said):
+        if one.kind == LogTampered.kind:
+            return one
+        if one.document is not None and not at_path(one.document, "onepay.health.log.reason"):
+            return None
+    return None
 
 
 def freshness(session: Session, at: datetime) -> Freshness:

@@ -18,7 +18,7 @@ from app.migrations import run
 from detectors.runner import Behind
 from ingest import models as ingested
 from ingest.log import checkpoint
-from ingest.log.rounds import broken_since_sound
+from ingest.log.rounds import broken_since_sound, told_broken
 from tests.dashboards.desk import Room
 from tests.support.installation import Installation, installed
 
@@ -84,11 +84,17 @@ def test_damage_that_was_found_stays_until_everything_was_compared_and_is_sound(
         assert "rounds" in {one.component for one in seen.reading.violations}
         with house.system.db.read() as session:
             assert [one.mismatches for one in broken_since_sound(session)] == [1]
+    with house.system.db.begin() as session:  # as whoever would hide it
+        session.execute(sa.update(ingested.monitor_run).values(mismatches=0, findings=[]))
+    seen = house.system.controls.observe(house.system.controls.parts.probes["log.integrity"])
+    assert seen is not None
+    assert "rounds" in {one.component for one in seen.reading.violations}, "the log says it, too"
     clock.move(timedelta(minutes=5))
     assert rounds.full(clock.now()).mismatches == 0
     assert log_lines(house)["Monitor"][1] is True
     with house.system.db.read() as session:
         assert broken_since_sound(session) == []
+        assert told_broken(session, clock.now()) is None
 
 
 def letters_line(house: Installation) -> tuple[str, bool, str]:

@@ -100,10 +100,8 @@ COMMITS = ("app/kernel/db.py", "app/migrations/main/env.py", "app/migrations/key
 def test_it_stands_only_in_its_homes(name: str) -> None:
     found = {
         f"{path}:{line}"
-        for path, module in tree.modules().items()
-        if not path.startswith(HOMES[name])
-        for used, line in tree.names_used(module)
-        if used == name or used.startswith(name + ".")
+        for path, used, line in tree.uses()
+        if (used == name or used.startswith(name + ".")) and not path.startswith(HOMES[name])
     }
     assert not found
 

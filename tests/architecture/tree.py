@@ -19,6 +19,12 @@ def modules() -> dict[str, ast.Module]:
     return {str(file.relative_to(ROOT)): ast.parse(file.read_text("utf-8")) for file in files}
 
 
+@functools.cache
+def uses() -> list[tuple[str, str, int]]:
+    """Return every name that a product module imports or calls: path from the root, name, line."""
+    return [(path, name, line) for path, module in modules().items() for name, line in names_used(module)]
+
+
 def kept() -> list[Path]:
     """Return every file under version control, or, in an unpacked archive, every file but what tools make."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False, text=True)

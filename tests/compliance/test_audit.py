@@ -423,7 +423,8 @@ def test_an_export_that_a_row_alone_asks_for_is_nobodys(house: Installation, for
     forgotten(house, id)
 
 
-def test_an_export_is_read_by_who_asked_for_it(house: Installation) -> None:
+@pytest.mark.parametrize("as_kind", [None, "audit.verify", "evidence_pack"])
+def test_an_export_is_read_by_who_asked_for_it(house: Installation, as_kind: str | None) -> None:
     system, auditor = house.system, house.people["audrey"].account
     system.signer.sign(system.clock.now())
     house.arrive()
@@ -432,7 +433,11 @@ def test_an_export_is_read_by_who_asked_for_it(house: Installation) -> None:
     worked(house)
     assert content(house, id, "events.ndjson", "olga")
     with system.db.begin() as session:
-        session.execute(sa.update(report_rows.report).where(report_rows.report.c.id == id).values(asked_by=auditor))
+        mine = sa.update(report_rows.report).where(report_rows.report.c.id == id)
+        session.execute(mine.values({"asked_by": auditor} | ({"kind": as_kind} if as_kind else {})))
+        if as_kind == "evidence_pack":  # a report that an auditor sees, as it is of their period
+            begin, end = ctx(house, "audrey").actor.period or ()
+            session.execute(mine.values(since=begin, as_of=end))
     with pytest.raises(asked.ExportUndecided):
         content(house, id, "events.ndjson", "audrey")
     forgotten(house, id)

@@ -535,7 +535,7 @@ def test_a_file_that_was_changed_with_its_row_is_not_handed_out(house: Installat
         values = {**row.mappings().one(), "sha256": hashlib.sha256(forged).hexdigest(), "bytes": len(forged)}
         session.execute(sa.delete(models.file).where(of.report_id == report.id, of.name == "roc_feed.csv"))
         session.execute(sa.insert(models.file).values(values))
-    with pytest.raises(FileGone, match="the log says"):
+    with pytest.raises(FileGone, match="does not say that these files were issued"):
         content(house, report, "roc_feed.csv")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import dash_mantine_components as dmc
@@ -37,6 +39,7 @@ from dashboards.kit import (
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
 from dashboards.pages.compliance import work
+from ingest.events.envelope import at_path
 from ingest.log import checkpoint, read, rounds, witness
 from ingest.log.monitor import RangeInvalid
 from ingest.log.rounds import Round
@@ -46,6 +49,14 @@ CANCEL: Final = "verify-cancel"
 ROUNDS_SHOWN: Final = 10
 _FINDING: Final = re.compile(r"(?P<table>.+?) sequence (?P<sequence>\d+) (?P<field>.+?): (?P<said>.+)")
 _TABLES: Final = {"ingest_body": "Body", "ingest_entry": "Entry", "ingest_node": "Node", "ingest_head": "Head"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Bad:
+    """What was found changed, and when."""
+
+    at: datetime
+    findings: tuple[str, ...]
 
 
 def layout(view: View) -> Any:  # a Dash component
@@ -58,7 +69,7 @@ def layout(view: View) -> Any:  # a Dash component
         kept = rounds.recent(session, ROUNDS_SHOWN)
         full = rounds.newest(session, rounds.Kind.FULL)
         mine = runs.listed(session, viewer, kinds=(verifying.KIND,))
-        broken = next(iter(rounds.broken_since_sound(session)), None)
+        bad = _found_bad(session, view.now)
     pairs: list[tuple[str, Part]] = [
         ("Size", f"{head.size:,}"),
         ("Root", html.Span(head.root.hex(), className="id wrap")),
@@ -69,7 +80,7 @@ def layout(view: View) -> Any:  # a Dash component
             if seen and seen.at
             else "none has seen it",
         ),
-        ("First bad sequence", _first_bad(broken) if broken else "none is known"),
+        ("First bad sequence", _first_bad(bad.findings) if bad else "none is known"),
     ]
     files = [
         html.A(words, href=f"{work.FILES}/log/{name}", className="more", download=name)
@@ -89,18 +100,18 @@ def layout(view: View) -> Any:  # a Dash component
     return page(
         "Verifier",
         "Has anything been changed?",
-        _answer(view, full, broken),
+        _answer(view, full, bad),
         body,
         right=updated(view.now),
         live=True,
     )
 
 
-def _answer(view: View, full: Round | None, broken: Round | None) -> Part:
-    if broken is not None:
-        said: list[Part] = [mark("Yes.", "cross", "bad"), f" {in_words(broken.findings[0])}."]
+def _answer(view: View, full: Round | None, bad: _Bad | None) -> Part:
+    if bad is not None:
+        said: list[Part] = [mark("Yes.", "cross", "bad"), f" {in_words(bad.findings[0])}."]
         open_ = html.A("The incident of it", href=view.href("incidents"), className="more")
-        small = html.Span([f"Found {age(view.now - broken.at)} ago. ", open_, " says what to do."])
+        small = html.Span([f"Found {age(view.now - bad.at)} ago. ", open_, " says what to do."])
     elif full is None:
         said = [mark("Not known yet.", "clock", "medium"), " The whole log was not compared so far."]
         small = "Samples are compared every five minutes, everything every night."
@@ -126,8 +137,19 @@ def in_words(finding: str) -> str:
     return f"{what}{where} {said}" if said.startswith(("is ", "was ")) else f"{what}{where or ':'} {said}"
 
 
-def _first_bad(broken: Round) -> str:
-    known = [int(found["sequence"]) for one in broken.findings if (found := _FINDING.fullmatch(one))]
+def _found_bad(session: Session, now: datetime) -> _Bad | None:
+    """Return what the newest round found that nothing found mended; where no row says so, what the log says."""
+    for one in rounds.broken_since_sound(session):
+        return _Bad(at=one.at, findings=one.findings)
+    told = rounds.told_broken(session, now)
+    if told is None:
+        return None
+    cause = at_path(told.document or {}, "onepay.health.log.reason")
+    return _Bad(at=told.at, findings=(str(cause or "what was found is not known any more"),))
+
+
+def _first_bad(findings: Sequence[str]) -> str:
+    known = [int(found["sequence"]) for one in findings if (found := _FINDING.fullmatch(one))]
     return f"{min(known):,}" if known else "see the findings"
 
 
