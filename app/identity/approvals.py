@@ -291,19 +291,19 @@ class ApprovalBook:
         """Return the rest that somebody may see, open or over, the newest first."""
         query = sa.select(approval).where(approval.c.requested_by != actor.own_id)
         if not actor.may(IAM_APPROVAL_READ):
-            query = query.where(approval.c.kind.in_([kind.name for kind in self.kinds if _is_of(kind, actor)]))
+            query = query.where(approval.c.kind.in_([kind.name for kind in self.kinds if _may_see(kind, actor)]))
         return [one for one in self._listed(session, query, actor, at) if not one.may_decide]
 
     def show(self, session: Session, id: str, ctx: Context) -> Shown:
         """Return one approval with what will run, recorded as a reading; one not for the actor is `NotFound`."""
         row = rows.get(session, id)
         kind, actor = self._kinds[row.kind], ctx.actor
-        if not (_is_of(kind, actor) or actor.may(IAM_APPROVAL_READ) or row.requested_by == actor.own_id):
+        if not (_may_see(kind, actor) or actor.may(IAM_APPROVAL_READ) or row.requested_by == actor.own_id):
             raise NotFound
         shown = self._shown(row, rows.standings(session, [row])[0], actor, ctx.at)
         if kind.became is not None and shown.standing.state is State.EXECUTED:
             shown = replace(shown, became=kind.became(session, id))
-        if not (_is_of(kind, actor) or shown.is_own):
+        if not (_may_see(kind, actor) or shown.is_own):
             return shown
         try:
             lines = kind.render(rows.opened(row, parts=self._parts))
@@ -514,3 +514,8 @@ class ApprovalBook:
 
 def _is_of(kind: ApprovalKind, actor: Actor) -> bool:
     return actor.may(kind.asks) or actor.may(kind.decides)
+
+
+def _may_see(kind: ApprovalKind, actor: Actor) -> bool:
+    """Tell whether somebody sees what others asked for: an auditor, who is bound to a period, only what they decide."""
+    return actor.may(kind.decides) or (actor.period is None and actor.may(kind.asks))

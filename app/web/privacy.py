@@ -233,6 +233,11 @@ def ask_outside() -> Response:
             found = accounts.find(session, ActorKind.CUSTOMER, known)
             if is_let and found is not None and found.state is not State.CLOSED:
                 intake.ask_from_outside(session, wanted, found.id, ctx, parts=parts.compliance.privacy)
+            elif is_let and (other := accounts.stand_in(session, ActorKind.CUSTOMER)) is not None:
+                # The same work, taken back: the time of the answer tells nothing about an address either.
+                with session.begin_nested() as trial:
+                    intake.ask_from_outside(session, wanted, other.id, ctx, parts=parts.compliance.privacy)
+                    trial.rollback()
     except Invalid as error:
         form.refuse(error, "email")
         return _ask_form(form, 422)

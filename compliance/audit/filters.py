@@ -64,13 +64,9 @@ class Filter:
         return And(tuple(parts))
 
     def window(self, hi: int) -> Window:
-        """Return times and sequences, up to a sequence."""
-        return Window(
-            since=self.since,
-            until=self.until,
-            lo=(self.first or 1) - 1,
-            hi=min(self.last, hi) if self.last is not None else hi,
-        )
+        """Return times and sequences, up to a sequence; an empty one where the first comes after the last."""
+        last = min(self.last, hi) if self.last is not None else hi
+        return Window(since=self.since, until=self.until, lo=min((self.first or 1) - 1, last), hi=last)
 
     def within(self, actor: Actor) -> Filter:
         """Return it as far as an auditor's period reaches; for everybody else it is itself."""

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from app.kernel import crypto, documents
 from app.kernel.clock import rfc3339
+from compliance import formulas
 from compliance.catalog import purposes
 from compliance.catalog.retention import RetentionClass
 from compliance.contracts.decisions import Decision
@@ -76,7 +77,6 @@ _STATES: Final[Mapping[str | None, str]] = {
     RECEIPT: "answered",
     IMPOSSIBLE: "cannot answer",
 }
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _AMOUNT: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?( [A-Z]{3})?", re.ASCII)
 """A number, or money as decimal text with its currency."""
 _PORTABLE_BASES: Final = ("consent", "contract")
@@ -350,7 +350,7 @@ def cell(value: Any) -> Any:  # of any column
     if isinstance(value, bool | int):
         return value
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return f"'{text}" if text.startswith(_FORMULA) and not _AMOUNT.fullmatch(text) else text
+    return f"'{text}" if formulas.may_be_one(text) and not _AMOUNT.fullmatch(text) else text
 
 
 def _json(value: Any) -> bytes:

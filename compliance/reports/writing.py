@@ -12,9 +12,9 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
+from compliance import formulas
 from compliance.reports.document import PROPOSED, Cell, Document, Table, minute
 
-_GUARDED: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 _BAD: Final = frozenset({"FAIL", "EXPIRED", "broken", "late"})
 _WARN: Final = frozenset({"STALE", "EXCEPTED", "NOT_EVALUABLE"})
 LONG: Final = 32
@@ -85,7 +85,7 @@ def guarded(cell: Cell) -> str:
         return ""
     if isinstance(cell, int):
         return str(cell)
-    return f"'{cell}" if cell.startswith(_GUARDED) else cell
+    return f"'{cell}" if formulas.may_be_one(cell) else cell
 
 
 def page(document: Document) -> bytes:

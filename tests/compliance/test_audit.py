@@ -226,6 +226,10 @@ def test_a_search_leaves_its_event_with_filter_and_count(house: Installation) ->
     assert at_path(last, "user.id") == house.people["olga"].account
 
 
+def test_sequences_beyond_the_log_fit_nothing(house: Installation) -> None:
+    assert queried(house, "olga", Filter(first=999_999_999)).matches == 0
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [
@@ -375,6 +379,14 @@ def test_an_auditor_takes_away_what_somebody_else_agreed_to(house: Installation)
     assert waits
     with house.system.db.begin() as session, pytest.raises((Forbidden, SamePerson)):
         house.system.approvals.decide(session, id, Verdict.APPROVED, "", ctx(house, "audrey"))
+    another = replace(ctx(house, "audrey"), actor=replace(ctx(house, "audrey").actor, id="acc_another"))
+    with house.system.db.begin() as session:
+        with pytest.raises(NotFound):
+            house.system.approvals.show(session, id, another)
+        assert id not in [
+            one.standing.id for one in house.system.approvals.others_for(session, another.actor, another.at)
+        ]
+        assert house.system.approvals.show(session, id, ctx(house, "dora")).lines
     with house.system.db.read() as session:
         assert not [one for one in runs.listed(session, ctx(house, "audrey").actor) if one.kind == export.KIND]
     with house.system.db.begin() as session:

@@ -138,6 +138,7 @@ def test_words_that_attack_come_out_inert(rights: Rights) -> None:
         ("@a", "'@a"),
         ("\tx", "'\tx"),
         ("\rx", "'\rx"),
+        ("  =1+1", "'  =1+1"),
         (-5, -5),
         ("-59.15 EUR", "-59.15 EUR"),
         ("-59.15 EUR+1", "'-59.15 EUR+1"),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import zipfile
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from app.identity import roles
 from compliance.privacy import recipients, requests
@@ -134,9 +136,19 @@ def test_who_cannot_sign_in_asks_and_nobody_learns_who_is_a_customer(rights: Rig
     rights.calm()
     outside = rights.house.browser("203.0.113.10")
     outside.get("/privacy/ask")
+    written: list[str] = []
+
+    def heard(conn: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("INSERT"):
+            written.append(statement.split()[2])
+
+    sa.event.listen(rights.db.engine, "before_cursor_execute", heard)
     unknown = outside.post("/privacy/ask", {"email": "nobody@nowhere.example", "kind": "access", "detail": ""})
+    of_unknown, written = written, []
     known = outside.post("/privacy/ask", {"email": amber.address, "kind": "access", "detail": ""})
     assert unknown.status_code == known.status_code == 200
+    assert sorted(of_unknown) == sorted(written), "the answer takes as long"
+    assert "compliance_request" in written
     assert unknown.text.replace("nobody@nowhere.example", "X") == known.text.replace(amber.address, "X")
     for address in ("nobody@nowhere.example", amber.address):
         vague = outside.post("/privacy/ask", {"email": address, "kind": "rectification", "detail": " "})
