@@ -85,9 +85,9 @@ from compliance.reports import kinds as report_kinds
 from compliance.reports import source as reports_source
 from compliance.reports.models import metadata as report_tables
 from compliance.reports.parts import Reports
+from compliance.retention import approving as retention_approving
 from compliance.retention import holds as retention_holds
 from compliance.retention import policies as retention_policies
-from compliance.retention import runs as retention_runs
 from compliance.retention import source as retention_source
 from compliance.retention.models import metadata as retention_tables
 from compliance.retention.parts import Retention
@@ -523,7 +523,7 @@ def _declare(book: ApprovalBook, identity: Identity, compliance: Compliance) -> 
     book.declare(*role_grants.kinds(book, parts=identity))
     book.declare(*privacy_kinds.kinds(compliance.privacy, book))
     book.declare(audit_export.kind(book))
-    book.declare(retention_policies.kind(book), retention_holds.kind(book), retention_runs.kind(book))
+    book.declare(retention_policies.kind(book), retention_holds.kind(book), retention_approving.kind(book))
 
 
 def _open_breach(registers: Registers, session: Session, incident: str, title: str, ctx: Context) -> str:

@@ -9,7 +9,7 @@ from app.commands.lines import Arguments, Line, Run, leave, text
 from app.compose import System
 from app.kernel.access import PRIVACY_REQUEST_READ, PRIVACY_RUN_PROPOSE, service
 from app.kernel.errors import NotFound
-from compliance.retention import execute, plan, policies, runs
+from compliance.retention import execute, plan, policies, runs, shown
 from ingest.log import shredding
 
 LEFT: Final = 6
@@ -37,7 +37,7 @@ def plan_(system: System, args: Arguments) -> Iterator[Line]:
 def runs_(system: System, args: Arguments) -> Iterator[Line]:
     """Print the newest runs."""
     with system.db.read() as session:
-        found = runs.listed(session, _OPERATOR)
+        found = shown.listed(session, _OPERATOR)
     for run in found:
         held = run.skipped if run.executed_at else sum(int(one["held"]) for one in run.facts["places"])
         counts = f"{run.done} of {run.total} gone, {held} held"

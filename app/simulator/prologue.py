@@ -15,7 +15,7 @@ from app.kernel.access import Acr, Actor, ActorKind, service
 from app.kernel.approvals import Verdict
 from app.kernel.context import Context
 from app.simulator.world import World
-from compliance.retention import holds, runs
+from compliance.retention import approving, holds, runs
 from compliance.retention import jobs as retention_jobs
 from compliance.retention.holds import Item, Order
 from ingest.readers import authlog, run
@@ -69,7 +69,9 @@ def remove_what_is_due(system: System, people: dict[str, str], class_: str, sett
     if run_ is None:
         return
     with system.db.begin() as session:
-        approval = runs.propose(session, run_.id, _REASON, staff(system, people, "compliance"), parts=system.retention)
+        approval = approving.propose(
+            session, run_.id, _REASON, staff(system, people, "compliance"), parts=system.retention
+        )
     for name in ("dpo", "dpo2"):
         with system.db.begin() as session:
             system.approvals.decide(session, approval, Verdict.APPROVED, "", staff(system, people, name))

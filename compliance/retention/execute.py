@@ -82,7 +82,7 @@ def verify(run: Run, ctx: Context, *, parts: Retention) -> str:
             session.execute(sa.update(models.target).where(again).values(state=WAITS))
         return runs.EXECUTING
     with db.begin() as session:
-        if runs.move(session, run.id, (runs.VERIFYING,), runs.CERTIFIED, certified_at=ctx.at):
+        if runs.move(session, run.id, (runs.VERIFYING,), runs.CERTIFIED, certified_at=ctx.at, ended_at=ctx.at):
             _certify(session, runs.by_id(session, run.id), ctx, parts)
     return runs.CERTIFIED
 

@@ -97,11 +97,13 @@ run = sa.Table(
     sa.Column("planned_by", sa.Text, nullable=True, info=_staff("planned_by")),
     sa.Column("planned_at", UtcDateTime, nullable=False, info=_T),
     sa.Column("proposed_by", sa.Text, nullable=True, info=_staff("proposed_by")),
+    sa.Column("proposed_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("approval_id", sa.Text, nullable=True, info=_T),
     sa.Column("approved_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("approved_event", sa.Text, nullable=True, info=_T),
     sa.Column("executed_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("certified_at", UtcDateTime, nullable=True, info=_T),
+    sa.Column("ended_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("looked", sa.Integer, nullable=False, server_default="0", info=_T),
 )
 is_open = run.c.state.in_(("planned", "waiting", "approved", "executing", "verifying"))

@@ -16,7 +16,7 @@ from app.identity.models import role_grant
 from app.kernel.clock import StillClock
 from app.kernel.db import delete_for_good
 from app.kernel.errors import SamePerson
-from compliance.retention import holds, jobs, placing, runs
+from compliance.retention import approving, holds, jobs, placing, runs
 from compliance.retention.holds import CaseTaken, HoldNotAsPlaced, Item
 from compliance.retention.models import hold, hold_item
 from compliance.states import State
@@ -80,7 +80,7 @@ def approved(house: Installation, class_: str) -> runs.Run:
         made = runs.count(session, class_, ctx(house, "olga"), parts=system.retention)
         run = runs.keep(session, made, ctx(house, "olga"), parts=system.retention)
     with system.db.begin() as session:
-        asked = runs.propose(session, run.id, "due by its policy", ctx(house, "olga"), parts=system.retention)
+        asked = approving.propose(session, run.id, "due by its policy", ctx(house, "olga"), parts=system.retention)
     agree(house, asked, "dora", "dirk")
     return run
 

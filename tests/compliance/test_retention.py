@@ -32,7 +32,19 @@ from compliance.catalog.retention import shipped
 from compliance.contracts.marked.owned import Ended
 from compliance.contracts.personal import PersonalDataSource, Target
 from compliance.contracts.tables import MarkedTables
-from compliance.retention import binding, execute, held_events, holds, jobs, models, plan, policies, runs
+from compliance.retention import (
+    approving,
+    binding,
+    execute,
+    held_events,
+    holds,
+    jobs,
+    models,
+    plan,
+    policies,
+    runs,
+    shown,
+)
 from compliance.retention.binding import PeriodNotAgreed
 from compliance.retention.holds import HoldInvalid, Item, Order
 from compliance.retention.policies import PeriodUnknown, PolicyBelowFloor
@@ -94,7 +106,9 @@ def planned(house: Installation, class_: str) -> runs.Run:
 
 def approved(house: Installation, run: runs.Run, *names: str) -> None:
     with house.system.db.begin() as session:
-        approval = runs.propose(session, run.id, "due by its policy", ctx(house, "olga"), parts=house.system.retention)
+        approval = approving.propose(
+            session, run.id, "due by its policy", ctx(house, "olga"), parts=house.system.retention
+        )
     agree(house, approval, *names)
 
 
@@ -203,7 +217,9 @@ def test_neither_who_planned_nor_who_proposed_approves(house: Installation) -> N
     settle(house)
     run = planned(house, "security")
     with house.system.db.begin() as session:
-        approval = runs.propose(session, run.id, "due by its policy", ctx(house, "omar"), parts=house.system.retention)
+        approval = approving.propose(
+            session, run.id, "due by its policy", ctx(house, "omar"), parts=house.system.retention
+        )
     for name in ("olga", "omar"):
         with pytest.raises(SamePerson), house.system.db.begin() as session:
             house.system.approvals.decide(session, approval, Verdict.APPROVED, "", ctx(house, name))
@@ -215,7 +231,9 @@ def test_a_refused_run_removes_nothing(house: Installation) -> None:
     settle(house)
     run = planned(house, "security")
     with house.system.db.begin() as session:
-        approval = runs.propose(session, run.id, "due by its policy", ctx(house, "olga"), parts=house.system.retention)
+        approval = approving.propose(
+            session, run.id, "due by its policy", ctx(house, "olga"), parts=house.system.retention
+        )
     with house.system.db.begin() as session:
         house.system.approvals.decide(session, approval, Verdict.REJECTED, "a case is coming", ctx(house, "dora"))
     carried_on(house)
@@ -851,11 +869,11 @@ def test_an_auditor_sees_what_stood_in_their_period_alone(house: Installation) -
         for who, cases, ids, version, versions in (
             (before, [], [], 1, 0),
             (inside, ["claim-21"], [run.id], 2, 1),
-            (after, [], [], 2, 1),
+            (after, [], [run.id], 2, 1),
         ):
             assert [hold.case for hold in holds.listed(session, who)] == cases
-            assert [one.id for one in runs.listed(session, who)] == ids
-            assert runs.totals(session, who).due == (run.total if ids else 0)
+            assert [one.id for one in shown.listed(session, who)] == ids
+            assert shown.totals(session, who).due == (run.total if ids else 0)
             assert policies.seen(session, who)["session"].version == version
             assert len(policies.history(session, "session", who)) == versions
         officer = ctx(house, "olga").actor
@@ -880,11 +898,76 @@ def test_an_auditor_sees_runs_as_they_stood_at_the_end_of_their_period(house: In
     with system.db.read() as session:
         for end in ends:
             who = auditor(begin - hour, end)
-            (one,) = [each for each in runs.listed(session, who) if each.id == run.id]
-            totals = runs.totals(session, who)
+            (one,) = [each for each in shown.listed(session, who) if each.id == run.id]
+            totals = shown.totals(session, who)
             seen.append((one.state, totals.due, sum(totals.gone.values())))
     gone = now(house, run).done
     assert seen == [(runs.PLANNED, run.total, 0), (runs.APPROVED, 0, 0), (runs.CERTIFIED, 0, gone)]
+
+
+def test_a_run_is_seen_in_each_period_it_was_open_in_and_never_as_it_ended_after_it(house: Installation) -> None:
+    system, day, at = house.system, timedelta(days=1), house.system.clock.now()
+    sessions_past(house, "olga")
+    run = planned(house, "session")
+    system.clock.move(2 * day)  # type: ignore[attr-defined]  # a still clock
+    approved(house, run, "dora", "dirk")
+    system.clock.move(2 * day)  # type: ignore[attr-defined]  # a still clock
+    with system.db.begin() as session:
+        runs.abort(session, now(house, run), runs.Ending.ROOT_MOVED, "seen late", ctx(house, "olga"))
+    assert now(house, run).ended_at == system.clock.now()
+
+    def shown_in(begin: int, end: int) -> list[tuple[str, str | None, bool]]:
+        with system.db.read() as session:
+            found = shown.listed(session, auditor(at + begin * day, at + end * day))
+        return [(one.state, one.why, one.approval_id is not None) for one in found]
+
+    assert shown_in(-2, 1) == [(runs.PLANNED, None, False)], "nobody had proposed it"
+    assert shown_in(1, 4) == [(runs.APPROVED, None, True)], "nobody knew that it would be aborted"
+    assert shown_in(3, 4) == [(runs.APPROVED, None, True)], "it was open, and nothing happened to it"
+    assert shown_in(3, 9) == [(runs.ABORTED, "root moved: seen late", True)]
+    assert shown_in(5, 9) == []
+    with system.db.begin() as session:
+        session.execute(sa.update(models.run).values(ended_at=None))
+    assert shown_in(1, 9) == [(runs.APPROVED, None, True)], "when it ended was not written down before"
+    assert shown_in(5, 9) == []
+
+
+def test_a_plan_that_waits_or_lapses_is_shown_so_once_it_did(house: Installation) -> None:
+    system, day, at = house.system, timedelta(days=1), house.system.clock.now()
+    sessions_past(house, "olga")
+    lapsed = planned(house, "session")
+    system.clock.move(system.retention.settings.plan_valid + day)  # type: ignore[attr-defined]  # a still clock
+    with system.db.begin() as session:
+        runs.expire(session, ctx(house, "olga"), parts=system.retention)
+    ended = system.clock.now()
+    waits = planned(house, "session")
+    system.clock.move(day)  # type: ignore[attr-defined]  # a still clock
+    with system.db.begin() as session:
+        approving.propose(session, waits.id, "due by its policy", ctx(house, "olga"), parts=system.retention)
+    states = {lapsed.id: runs.EXPIRED, waits.id: runs.WAITING}
+    for end, known in (
+        (ended, {lapsed.id: runs.PLANNED}),
+        (ended + day, {lapsed.id: runs.EXPIRED, waits.id: runs.PLANNED}),
+        (ended + 2 * day, states),
+    ):
+        with system.db.read() as session:
+            found = shown.listed(session, auditor(at - day, end))
+        assert {one.id: one.state for one in found} == known
+
+
+def test_what_was_asked_before_payloads_named_rows_or_events_is_decided_as_it_was_asked(house: Installation) -> None:
+    system = house.system
+    sessions_past(house, "olga")
+    run = planned(house, "session")
+    said = approving.payload_of(run)
+    assert said.pop("things") == f"{run.total} rows"
+    with system.db.begin() as session:
+        asked = system.approvals.ask(
+            session, approving.APPROVAL, said, ctx(house, "olga"), object_id=run.id, reason="due by its policy"
+        )
+        runs.move(session, run.id, (runs.PLANNED,), runs.WAITING, approval_id=asked)
+    agree(house, asked, "dora", "dirk")
+    assert now(house, run).state == runs.APPROVED
 
 
 def test_what_is_gone_is_counted_over_all_runs_and_not_over_those_that_are_shown(house: Installation) -> None:
@@ -898,13 +981,13 @@ def test_what_is_gone_is_counted_over_all_runs_and_not_over_those_that_are_shown
         (row,) = session.execute(sa.select(models.run)).mappings()
         later = system.clock.now() + timedelta(hours=1)
         others = [
-            {**row, "id": f"ret_{n}", "state": runs.EXPIRED, "planned_at": later} for n in range(runs.LIST_MAX + 1)
+            {**row, "id": f"ret_{n}", "state": runs.EXPIRED, "planned_at": later} for n in range(shown.LIST_MAX + 1)
         ]
         session.execute(sa.insert(models.run), others)
     officer = ctx(house, "olga").actor
     with system.db.read() as session:
-        assert run.id not in {one.id for one in runs.listed(session, officer)}
-        assert runs.totals(session, officer).gone == {"session": run.total}
+        assert run.id not in {one.id for one in shown.listed(session, officer)}
+        assert shown.totals(session, officer).gone == {"session": run.total}
 
 
 def order_on(house: Installation, case: str) -> Order:

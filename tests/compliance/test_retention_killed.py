@@ -14,7 +14,7 @@ from app.identity import roles
 from app.identity.models import session as sessions
 from app.kernel.approvals import Verdict
 from app.kernel.clock import StillClock
-from compliance.retention import execute, runs
+from compliance.retention import approving, execute, runs
 from ingest import models as log
 from tests.compliance.office import ctx
 from tests.compliance.test_retention import is_sound, planned, settle
@@ -48,7 +48,7 @@ def test_a_run_that_is_killed_again_and_again_ends_whole(
         for run in made:
             with house.system.db.begin() as session:
                 asker = ctx(house, "olga")
-                approval = runs.propose(session, run.id, "due by its policy", asker, parts=house.system.retention)
+                approval = approving.propose(session, run.id, "due by its policy", asker, parts=house.system.retention)
             for name in ("dora", "dirk"):
                 with house.system.db.begin() as session:
                     house.system.approvals.decide(session, approval, Verdict.APPROVED, "", ctx(house, name))

@@ -16,15 +16,17 @@ from app.kernel.access import (
     PRIVACY_RUN_PROPOSE,
 )
 from compliance.catalog.unended import UNENDED
-from compliance.retention import binding, holds, policies, runs
+from compliance.retention import approving, binding, holds, policies, runs, shown
 from compliance.retention.holds import Hold
 from compliance.retention.policies import Policy
-from compliance.retention.runs import Run, Totals
+from compliance.retention.runs import Run
+from compliance.retention.shown import Totals
 from dashboards import acts
 from dashboards.kit import (
     Part,
     act,
     answer,
+    as_of_page,
     dated,
     day_text,
     empty,
@@ -36,7 +38,6 @@ from dashboards.kit import (
     scrolling,
     short,
     table,
-    updated,
 )
 from dashboards.page import COMPLIANCE, Page, View
 from dashboards.pages.compliance import retention_acts, retention_run
@@ -46,11 +47,12 @@ RUNS_SHOWN: Final = 12
 
 def layout(view: View) -> Any:  # a Dash component
     """Return classes, runs and holds; a run that is chosen stands beside them, a form that is asked for above."""
+    present, view = view.now, view.as_told()
     sources, viewer = view.sources, view.sources.viewer()
     with sources.read() as session:
         found = policies.seen(session, viewer)
-        known = runs.listed(session, viewer)
-        totals = runs.totals(session, viewer)
+        known = shown.listed(session, viewer)
+        totals = shown.totals(session, viewer)
         held = holds.listed(session, viewer)
         is_now = viewer.period is None
         stops = (holds.troubles(session), binding.troubles(session)) if is_now else ({}, {})
@@ -65,7 +67,7 @@ def layout(view: View) -> Any:  # a Dash component
         html.Div([_runs(view, known), _holds(view, held)], className="cols"),
         _unended(),
     ]
-    right: list[Part] = [updated(view.now)]
+    right: list[Part] = [as_of_page(present, view.now if view.now != present else None)]
     if viewer.may(PRIVACY_HOLD_PLACE):
         right.append(act("Place a hold", view.here("retention", do="hold", sel=None)))
     return page("Retention", "Is old data really gone?", *body, right=right, dock=beside, live=True)
@@ -76,7 +78,7 @@ def _answer(totals: Totals, known: Sequence[Run], held: Sequence[Hold]) -> Part:
     active = [hold for hold in held if hold.state == holds.ACTIVE]
     if due:
         open_ = [run for run in known if run.state in (runs.PLANNED, runs.WAITING)]
-        said = [mark("Not all.", "clock", "medium"), f" {runs.things(due, runs.stores_of(open_))} due."]
+        said = [mark("Not all.", "clock", "medium"), f" {approving.things(due, approving.stores_of(open_))} due."]
     elif totals.going:
         said = [mark("Nearly.", "run", "accent"), " A run is under way."]
     else:

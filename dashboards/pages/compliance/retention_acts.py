@@ -18,7 +18,7 @@ from app.kernel.access import (
     PRIVACY_RUN_PROPOSE,
 )
 from app.kernel.context import Context
-from compliance.retention import holds, policies, runs
+from compliance.retention import approving, holds, policies, runs
 from compliance.retention.holds import Hold, HoldInvalid, Item, Order
 from compliance.retention.plan import Plan
 from compliance.retention.policies import Policy
@@ -149,7 +149,7 @@ def _plan(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
 
 
 def _propose(sources: Sources, session: Session, deed: Deed, ctx: Context) -> str:
-    runs.propose(session, deed.of, deed.text("reason"), ctx, parts=sources.retention)
+    approving.propose(session, deed.of, deed.text("reason"), ctx, parts=sources.retention)
     return "Two people are asked"
 
 

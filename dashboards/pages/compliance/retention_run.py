@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.kernel.access import PRIVACY_RUN_PROPOSE
 from compliance.certificates import CertificateDiffers, decided_by
-from compliance.retention import execute, runs
+from compliance.retention import approving, execute, runs
 from compliance.retention.runs import Run
 from dashboards import acts, proving
 from dashboards.kit import Part, age, chain, dated, dock, facts, ident, mark, ok, short
@@ -33,7 +33,7 @@ def dock_of(view: View, session: Session, run: Run) -> Part:
     inner: list[Part] = [
         html.P(
             f"All of {run.class_} that ended before {run.before:%d %b %Y}: "
-            f"{runs.things(run.total, runs.stores_of([run]))} "
+            f"{approving.things(run.total, approving.stores_of([run]))} "
             f"by version {run.version} of its period, {run.facts['keep']}.",
             className="lead",
         ),
