@@ -143,6 +143,7 @@ request_item = sa.Table(
     sa.Column("retention", sa.Text, nullable=True, info=_T),
     sa.Column("stays_until", sa.Text, nullable=True, info=_T),
     sa.Column("law", sa.Text, nullable=True, info=_T),
+    sa.Column("noted_at", UtcDateTime, nullable=True, info=_T),
 )
 package = sa.Table(
     "compliance_package",

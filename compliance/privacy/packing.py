@@ -244,6 +244,7 @@ def _keep(
                 "held": 0,
                 "skipped": each.skipped,
                 "retention": each.info.retention,
+                "noted_at": ctx.at,
             }
             for each in _merged(found)
         ],

@@ -7,7 +7,7 @@ a receipt, or with the reason why it is impossible or out of proportion (Art. 19
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -166,11 +166,11 @@ def get(session: Session, notice_id: str) -> Notice:
     return _of(row)
 
 
-def of_request(session: Session, request_id: str) -> list[Notice]:
-    """Return the notices of a request, in the order in which they were made."""
+def of_request(session: Session, request_id: str, *, before: datetime | None = None) -> list[Notice]:
+    """Return the notices of a request, in the order in which they were made; with `before` as they stood then."""
     of = recipient_notice.c
     query = _notices().where(of.request_id == request_id).order_by(of.turn, of.name, of.id)
-    return [_of(row) for row in session.execute(query)]
+    return [_of(row, before) for row in session.execute(query) if before is None or row.made_at < before]
 
 
 def own(session: Session, request_id: str, ctx: Context) -> list[Notice]:
@@ -180,14 +180,18 @@ def own(session: Session, request_id: str, ctx: Context) -> list[Notice]:
 
 
 def waiting(session: Session, ctx: Context) -> list[Notice]:
-    """Return the notices that wait for an answer, those due first; to an auditor those made in their period."""
+    """Return the notices that wait for an answer, those due first; to an auditor those that did so at its end.
+
+    Those are the notices that were made in their period.
+    """
     ctx.actor.require(PRIVACY_REQUEST_READ)
     of = recipient_notice.c
-    query = _notices().where(is_waiting()).order_by(of.due_at, of.id).limit(SHOWN_MAX)
-    if ctx.actor.period is not None:
-        begin, end = ctx.actor.period
-        query = query.where(of.made_at >= begin, of.made_at < end)
-    return [_of(row) for row in session.execute(query)]
+    query = _notices().order_by(of.due_at, of.id)
+    if ctx.actor.period is None:
+        return [_of(row) for row in session.execute(query.where(is_waiting()).limit(SHOWN_MAX))]
+    begin, end = ctx.actor.period
+    made = session.execute(query.where(of.made_at >= begin, of.made_at < end))
+    return [one for one in (_of(row, end) for row in made) if one.is_open][:SHOWN_MAX]
 
 
 def is_waiting() -> sa.ColumnElement[bool]:
@@ -241,13 +245,15 @@ def _due(found: Request, ctx: Context, parts: Privacy) -> date:
 
 
 def _notices() -> sa.Select[Any]:
-    return sa.select(recipient_notice, request.c.kind, request.c.state).join(
+    return sa.select(recipient_notice, request.c.kind, request.c.state, request.c.closed_at).join(
         request, request.c.id == recipient_notice.c.request_id
     )
 
 
-def _of(row: Any) -> Notice:  # a row of `_notices`
-    return Notice(
+def _of(row: Any, before: datetime | None = None) -> Notice:  # a row of `_notices`
+    """Return a notice; with `before` as it stood before an instant: neither answered later nor called off later."""
+    is_ended = row.closed_at is not None and (before is None or row.closed_at < before)
+    found = Notice(
         id=row.id,
         request_id=row.request_id,
         kind=Kind(row.kind),
@@ -263,5 +269,8 @@ def _of(row: Any) -> Notice:  # a row of `_notices`
         answered_by=row.answered_by,
         reference=row.reference,
         says=row.says,
-        is_called_off=row.answer is None and row.kind == Kind.ACCESS.value and row.state in _UNANSWERED,
+        is_called_off=row.answer is None and row.kind == Kind.ACCESS.value and row.state in _UNANSWERED and is_ended,
     )
+    if before is None or found.answered_at is None or found.answered_at < before:
+        return found
+    return replace(found, answer=None, answered_on=None, answered_at=None, answered_by=None, reference=None, says=None)

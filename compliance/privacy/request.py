@@ -185,11 +185,14 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """A letter about a request: what it is called, when it was written, and what became of it."""
+    """A letter about a request: what it is called, when it was written, and what became of it.
+
+    Nobody writes down when something became of it, so nothing is said of a letter as it stood in the past.
+    """
 
     title: str
     at: datetime
-    fate: Fate
+    fate: Fate | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

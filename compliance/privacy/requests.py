@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Final
@@ -14,7 +14,7 @@ from app.kernel import crypto
 from app.kernel.access import PRIVACY_REQUEST_READ, PRIVACY_SELF_REQUEST
 from app.kernel.context import Context
 from app.kernel.errors import NotFound, SamePerson
-from compliance.privacy import fates, telling, whose
+from compliance.privacy import fates, telling, then, whose
 from compliance.privacy.models import REQUEST_CLASS, redaction, request, request_item, request_step
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import ENDED, FOLLOWING, Item, Kind, LeftOut, Request, RequestFilter, State, Step, Story
@@ -49,7 +49,7 @@ def listed(session: Session, wanted: RequestFilter, ctx: Context, *, after: str 
 
 def of_period(session: Session, period: tuple[datetime, datetime]) -> Sequence[Request]:
     """Return the requests of an auditor's period as they stood at its end, for who counts them."""
-    return list(_stood_in(session, sa.select(request), period))
+    return _stood_in(session, sa.select(request), period)
 
 
 def _standing(query: sa.Select[Any], wanted: RequestFilter, at: datetime) -> sa.Select[Any]:
@@ -67,32 +67,11 @@ def _standing(query: sa.Select[Any], wanted: RequestFilter, at: datetime) -> sa.
     return query
 
 
-def _stood_in(session: Session, query: sa.Select[Any], period: tuple[datetime, datetime]) -> Iterator[Request]:
-    """Yield the requests of a period as they stood at its end."""
+def _stood_in(session: Session, query: sa.Select[Any], period: tuple[datetime, datetime]) -> list[Request]:
+    """Return the requests of a period as they stood at its end."""
     begin, end = period
-    rows = session.execute(query.where(request.c.received_at >= begin, request.c.received_at < end)).all()
-    of, states = request_step.c, dict[str, str]()
-    for first in range(0, len(rows), PAGE_MAX):
-        ids = [row.id for row in rows[first : first + PAGE_MAX]]
-        came = sa.select(of.request_id, of.state).where(of.request_id.in_(ids), of.at < end).order_by(of.n)
-        states |= {row.request_id: row.state for row in session.execute(came)}
-    return (_stood(_of(row), states.get(row.id), end) for row in rows)
-
-
-def _stood(found: Request, state: str | None, end: datetime) -> Request:
-    """Return a request as it stood before an instant, in the state of its newest step by then."""
-    if state is None or found.state.value == state:
-        return found
-    answered, closed = (None if at is None or at >= end else at for at in (found.answered_at, found.closed_at))
-    return replace(
-        found,
-        state=State(state),
-        answered_at=answered,
-        closed_at=closed,
-        outcome=found.outcome if answered is not None else None,
-        approval_id=None,
-        not_before=None,
-    )
+    rows = session.execute(query.where(request.c.received_at >= begin, request.c.received_at < end))
+    return then.stood(session, [_of(row) for row in rows], end)
 
 
 def story(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> Story:
@@ -104,17 +83,25 @@ def story(session: Session, request_id: str, ctx: Context, *, parts: Privacy) ->
     found, came = get(session, request_id, parts=parts), steps(session, request_id)
     if not ctx.actor.sees(found.received_at):
         raise NotFound(object_id=request_id)
-    if ctx.actor.period is not None:
-        end = ctx.actor.period[1]
-        came = [one for one in came if one.at < end]
-        found = _stood(found, came[-1].state if came else None, end)
     _record_read(session, "privacy_request", [found.subject], ctx)
+    end = ctx.actor.period[1] if ctx.actor.period is not None else None
+    letters = fates.of_request(session, request_id, ctx.at, parts=parts)
+    if end is None or ctx.at < end:
+        return Story(
+            request=found,
+            steps=came,
+            items=items(session, request_id),
+            left_out=left_out(session, request_id),
+            letters=letters,
+        )
+    seen = [one for one in came if one.at < end]
+    known = items(session, request_id, before=end, or_unsaid=len(seen) == len(came))
     return Story(
-        request=found,
-        steps=came,
-        items=items(session, request_id),
-        left_out=left_out(session, request_id),
-        letters=fates.of_request(session, request_id, ctx.at, parts=parts),
+        request=then.stood(session, [found], end)[0],
+        steps=seen,
+        items=known,
+        left_out=left_out(session, request_id) if known else (),
+        letters=[replace(one, fate=None) for one in letters if one.at < end],
     )
 
 
@@ -195,13 +182,17 @@ def steps(session: Session, request_id: str) -> Sequence[Step]:
     ]
 
 
-def items(session: Session, request_id: str) -> Sequence[Item]:
-    """Return what was found, or is done, store by store."""
-    query = (
-        sa.select(request_item)
-        .where(request_item.c.request_id == request_id)
-        .order_by(request_item.c.store, request_item.c.category)
-    )
+def items(
+    session: Session, request_id: str, *, before: datetime | None = None, or_unsaid: bool = True
+) -> Sequence[Item]:
+    """Return what was found, or is done, store by store; with `before` what was noted by then.
+
+    With `or_unsaid` that of which nobody wrote down when, too, as of all that was noted first.
+    """
+    of = request_item.c
+    query = sa.select(request_item).where(of.request_id == request_id).order_by(of.store, of.category)
+    if before is not None:
+        query = query.where((of.noted_at < before) | (of.noted_at.is_(None) & or_unsaid))
     return [
         Item(
             store=row.store,

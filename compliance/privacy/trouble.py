@@ -99,10 +99,11 @@ def over(session: Session, request_id: str) -> None:
     session.execute(sa.delete(request_trouble).where(request_trouble.c.request_id == request_id))
 
 
-def of_request(session: Session, request_id: str) -> Trouble | None:
-    """Return what fails at a request, or None."""
+def of_request(session: Session, request_id: str, *, before: datetime | None = None) -> Trouble | None:
+    """Return what fails at a request, or None; with `before` only what had failed the last time by then."""
     row = session.execute(_of_requests().where(request_trouble.c.request_id == request_id)).one_or_none()
-    return None if row is None else _of(row)
+    found = None if row is None else _of(row)
+    return found if found is None or before is None or found.last_at < before else None
 
 
 def stuck(session: Session, actor: Actor) -> Sequence[Trouble]:
@@ -115,6 +116,7 @@ def stuck(session: Session, actor: Actor) -> Sequence[Trouble]:
     if actor.period is not None:
         begin, end = actor.period
         query = query.where(request.c.received_at >= begin, request.c.received_at < end)
+        query = query.where(request_trouble.c.last_at < end)
     rows = session.execute(query.order_by(request_trouble.c.first_at, request_trouble.c.request_id).limit(SHOWN_MAX))
     return [_of(row) for row in rows]
 

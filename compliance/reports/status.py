@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from compliance import posture
 from compliance.catalog.controls import GDPR, PCI
 from compliance.engine import history
-from compliance.privacy import clock
+from compliance.privacy import clock, then
 from compliance.privacy import models as privacy
 from compliance.registers import models as breaches
 from compliance.registers import processors
@@ -21,7 +21,7 @@ from compliance.reports import evidence
 from compliance.reports.document import NOTHING, UNTOLD, Document, Table, minute, seal_at, written_over
 from compliance.reports.evidence import Known
 from compliance.reports.parts import Making, Reports
-from compliance.reports.then import awareness, dues
+from compliance.reports.then import awareness
 from compliance.retention import models as retention
 from compliance.scans import standing as scans
 from compliance.states import State
@@ -242,9 +242,9 @@ def _dues(
     if not making.is_past:
         return {one.id: (one.due, one.due_at) for one in requests}
     calendar = clock.of(parts.registers.settings)
-    then = dues(session, [one.id for one in requests], making.as_of)
+    known = then.clocks(session, [one.id for one in requests], making.as_of)
     return {
-        one.id: (then[one.id].isoformat(), calendar.end_of(then[one.id])) if one.id in then else (None, None)
+        one.id: (known[one.id].due.isoformat(), calendar.end_of(known[one.id].due)) if one.id in known else (None, None)
         for one in requests
     }
 

@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from app.identity import roles
-from app.identity.models import account
+from app.identity.models import account, role_grant
 from app.kernel.approvals import Verdict
 from app.kernel.clock import StillClock
-from compliance.privacy import consent, requests
+from compliance.privacy import consent, requests, trouble
 from compliance.privacy.models import request
 from compliance.privacy.request import Kind, Request, State
 from tests.compliance.privacy.rights import Rights
@@ -250,6 +250,33 @@ def test_an_auditor_reads_and_changes_nothing(rights: Rights, officer: Desk, roo
     assert auditor.press("request-identify", request_id, fields={"reason": "codes to two channels"}).status_code == 403
     assert auditor.press("request-enter", "new", fields=form(rights)).status_code == 403
     assert "Stages" not in auditor.draw(f"{PATH}/req_nothing")
+
+
+def test_an_auditor_reads_a_request_as_it_stood_at_the_end_of_their_period(
+    rights: Rights, officer: Desk, room: Room
+) -> None:
+    minute, at, request_id = timedelta(minutes=1), rights.clock.now(), entered(rights, officer)
+    rights.clock.move(2 * minute)
+    assert officer.said("request-extend", request_id, fields={"reason": "it needs three parties to answer"}) == ""
+    with rights.db.begin() as session:
+        for _ in range(2):
+            trouble.note(session, request_id, "packing", ValueError("no"), rights.job())
+    auditor = room.desk("aude", roles.AUDITOR)
+    mine = role_grant.c.account_id == auditor.person.account
+
+    def drawn(end: datetime) -> str:
+        with rights.db.begin() as session:
+            period = {"period_from": at - minute, "period_until": end}
+            session.execute(sa.update(role_grant).where(mine).values(**period))
+        return auditor.draw(f"{PATH}/{request_id}")
+
+    then, now = drawn(at + minute), drawn(at + 9 * minute)
+    assert "not extended" in then
+    assert "by law, one month" in then
+    assert "It does not go on." not in then
+    assert "delivered" not in then
+    assert "by law, three months" in now
+    assert "It does not go on." in now
 
 
 def test_consents_are_counted_by_text_and_shown_by_person(rights: Rights, officer: Desk) -> None:

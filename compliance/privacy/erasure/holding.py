@@ -77,6 +77,7 @@ def correct(session: Session, found: Request, ctx: Context, parts: Privacy) -> N
             "held": sum(row.rows for row in rows),
             "stays_until": max((staying.until(one, known, ctx) for one in why), key=staying.order),
             "law": "; ".join(sorted({staying.law(one, known) for one in why})),
+            "noted_at": ctx.at,
         }
         mine = (of.request_id == found.id) & (of.store == store) & (of.category == category)
         session.execute(sa.update(request_item).where(mine).values(**values))

@@ -143,6 +143,7 @@ def show(session: Session, found: Request, planned: Planned, ctx: Context) -> No
                 "retention": target.retention,
                 "stays_until": None,
                 "law": None,
+                "noted_at": ctx.at,
             },
         )
         row["found"] += target.entries

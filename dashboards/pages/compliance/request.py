@@ -60,7 +60,7 @@ def layout(view: View) -> Any:  # a Dash component
     found = now.story.request
     words, article = rights.KINDS[found.kind]
     crumb = [html.A("Requests", href=view.href("requests")), " / ", short(found.id), copy(found.id, "id")]
-    left: list[Part] = [_stores(found, now), *recipients.of_request(view, now.notices)]
+    left: list[Part] = [_stores(found, now, is_past=view.now != present), *recipients.of_request(view, now.notices)]
     if now.story.left_out:
         left.append(_left_out(now.story))
     if now.certificate is not None:
@@ -193,10 +193,12 @@ def _left_words(view: View, found: Request) -> str:
     return "were left, internal" if found.answered_at else "left, internal"
 
 
-def _stores(found: Request, now: Standing) -> Part:
+def _stores(found: Request, now: Standing, *, is_past: bool) -> Part:
     items = now.story.items
     if not items:
         why = "They are searched once it is shown who asks." if found.is_open else "Nothing was searched for this."
+        if is_past and found.state is not State.IDENTITY:
+            return panel("Stores", empty("Nothing stands from then.", "What is found is written over by a later look."))
         return panel("Stores", empty("No store was searched.", why))
     erases = found.kind is Kind.ERASURE
     heads: list[tuple[str, str]] = [("What", ""), ("Category", "roomy"), ("Entries", "num"), ("State", "")]
@@ -389,7 +391,10 @@ def _letters(story: Story) -> Part:
     items = [
         html.Li(
             [
-                html.Span([each.title, html.Small(_fate(each.fate), className="block")], className="grow"),
+                html.Span(
+                    [each.title, html.Small(_fate(each.fate), className="block") if each.fate else None],
+                    className="grow",
+                ),
                 html.Span(dated(each.at), className="dim"),
             ]
         )

@@ -154,6 +154,7 @@ ACTS: Final[Mapping[str, _Act]] = {
 def standing(sources: Sources, session: Session, request_id: str, ctx: Context) -> Standing:
     """Return a request as its page shows it; recorded as a reading."""
     story = requests.story(session, request_id, ctx, parts=sources.privacy)
+    end = ctx.actor.period[1] if ctx.actor.period is not None else None
     found = story.request
     waits = False
     if found.approval_id is not None and found.is_open:
@@ -161,8 +162,8 @@ def standing(sources: Sources, session: Session, request_id: str, ctx: Context) 
     places: Sequence[tuple[str, str, str]] = ()
     if found.kind is Kind.RECTIFICATION and _is_worked(found) and ctx.actor.may(PRIVACY_REQUEST_HANDLE):
         places = rectify.correctable(session, request_id, ctx, parts=sources.privacy)
-    notices = recipients.of_request(session, request_id)
-    failing = trouble.of_request(session, request_id)
+    notices = recipients.of_request(session, request_id, before=end)
+    failing = trouble.of_request(session, request_id, before=end)
     return Standing(
         story=story,
         waits=waits,

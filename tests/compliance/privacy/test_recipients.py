@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from app.identity import letters, roles
+from app.kernel.access import Actor, ActorKind
 from app.kernel.errors import Forbidden, Invalid, ReasonMissing, SamePerson, WrongState
 from compliance.engine.verdict import Canary
 from compliance.privacy import recipients, rectify, selftest
@@ -288,3 +289,33 @@ def test_nothing_is_made_for_the_person_of_the_nightly_test(rights: Rights, ambe
     assert done.problems == []
     with rights.db.read() as session:
         assert session.execute(sa.select(recipient_notice)).all() == []
+
+
+def test_an_auditor_sees_notices_as_they_stood_at_the_end_of_their_period(
+    rights: Rights, amber: Person, officer: Person
+) -> None:
+    hour, at, request_id = timedelta(hours=1), rights.clock.now(), rights.ask(amber)
+    rights.clock.move(2 * hour)
+    rights.work()
+    rights.clock.move(2 * hour)
+    note(rights, officer, of(rights, request_id, MAIL), says="addresses and dates of five letters")
+    rights.clock.move(2 * hour)
+
+    def open_by(end: datetime) -> dict[str, bool]:
+        actor = Actor(
+            id="acc_audit",
+            kind=ActorKind.STAFF,
+            roles=frozenset({roles.AUDITOR}),
+            permissions=roles.ROLES[roles.AUDITOR],
+            period=(at - hour, end),
+        )
+        with rights.db.read() as session:
+            found = recipients.of_request(session, request_id, before=end)
+            waiting = recipients.waiting(session, rights.house.system.context(actor))
+        assert {one.id for one in waiting if one.request_id == request_id} == {one.id for one in found if one.is_open}
+        assert all(one.says is None for one in found if one.is_open)
+        return {one.name: one.is_open for one in found}
+
+    assert open_by(at + hour) == {}
+    assert open_by(at + 3 * hour) == {MAIL: True, CLOUD: True}
+    assert open_by(at + 9 * hour) == {MAIL: False, CLOUD: True}
