@@ -116,8 +116,11 @@ def _people(session: Session, actor: Actor, at: datetime) -> Iterator[Deadline]:
     asked = pressing.requests(session, actor, at)
     if asked.due_at is not None:
         yield Deadline(at=asked.due_at, what=What.REQUEST, about=f"{asked.waiting:,} wait")
-    query = sa.select(breach.c.id, breach.c.due_at).where(breach.c.state.in_(breaches.RUNNING))
     if actor.period is not None:
-        query = query.where(breach.c.recorded_at < actor.period[1])
+        for one in breaches.of_period(session, actor.period):
+            if one.state in breaches.RUNNING:
+                yield Deadline(at=one.due_at, what=What.BREACH, about=one.id)
+        return
+    query = sa.select(breach.c.id, breach.c.due_at).where(breach.c.state.in_(breaches.RUNNING))
     for row in session.execute(query.order_by(breach.c.due_at).limit(EACH_MAX)):
         yield Deadline(at=row.due_at, what=What.BREACH, about=row.id)

@@ -154,7 +154,8 @@ def notice_due(session: Session, actor: Actor) -> datetime | None:
 def breach_due(session: Session, actor: Actor) -> datetime | None:
     """Return when the next breach is to be decided or told to the authority, of those that are not yet."""
     actor.require(PRIVACY_REQUEST_READ)
-    query = sa.select(sa.func.min(breach.c.due_at)).where(breach.c.state.in_(breaches.RUNNING))
     if actor.period is not None:
-        query = query.where(breach.c.recorded_at < actor.period[1])
+        stood = breaches.of_period(session, actor.period)
+        return next((one.due_at for one in stood if one.state in breaches.RUNNING), None)
+    query = sa.select(sa.func.min(breach.c.due_at)).where(breach.c.state.in_(breaches.RUNNING))
     return session.execute(query).scalar_one_or_none()

@@ -125,10 +125,15 @@ def receipts_of(session: Session, subject: str, ctx: Context) -> Sequence[Receip
 
 
 def tallies(session: Session, ctx: Context) -> Sequence[Tally]:
-    """Count by purpose and version of its text how people stand: the newest receipt of each decides."""
+    """Count by purpose and version of its text how people stand: the newest receipt of each decides.
+
+    To an auditor how they stood at the end of their period.
+    """
     ctx.actor.require(PRIVACY_CONSENT_READ)
-    of = consent_receipt.c
+    of, end = consent_receipt.c, ctx.actor.period[1] if ctx.actor.period is not None else None
     newest = sa.select(sa.func.max(of.n)).group_by(of.subject, of.purpose)
+    if end is not None:
+        newest = newest.where(of.at < end)
     given = sa.func.sum(sa.case((of.action == GIVEN, 1), else_=0))
     query = (
         sa.select(of.purpose, of.version, of.sha256, given.label("given"), sa.func.count().label("all"))
@@ -140,7 +145,7 @@ def tallies(session: Session, ctx: Context) -> Sequence[Tally]:
     known = purposes.shipped()
 
     def holds(purpose: str, sha256: str) -> bool:
-        return purpose in known and _holds(session, sha256, known[purpose])
+        return purpose in known and _holds(session, sha256, known[purpose], end)
 
     return [
         Tally(
@@ -163,8 +168,10 @@ def is_given(session: Session, subject: str, purpose: Purpose) -> bool:
     return latest is not None and latest.action == GIVEN and _holds(session, latest.sha256, purpose)
 
 
-def _holds(session: Session, sha256: str, purpose: Purpose) -> bool:
-    return sha256 == purpose.text_hash or sha256 in wording.accepted(session, purpose.id, purpose.text_hash)
+def _holds(session: Session, sha256: str, purpose: Purpose, before: datetime | None = None) -> bool:
+    if sha256 == purpose.text_hash:
+        return True
+    return sha256 in wording.accepted(session, purpose.id, purpose.text_hash, before=before)
 
 
 def _add(session: Session, subject: str, purpose: Purpose, action: str, ctx: Context, channel: str) -> Receipt:

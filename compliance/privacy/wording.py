@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
@@ -24,10 +25,14 @@ class AlreadySame(Conflict):
     code = "consent_text_same"
 
 
-def accepted(session: Session, purpose: str, present: str) -> frozenset[str]:
-    """Return the hashes of the texts of a purpose to which consent holds for the present one, that one included."""
+def accepted(session: Session, purpose: str, present: str, *, before: datetime | None = None) -> frozenset[str]:
+    """Return the hashes of the texts of a purpose to which consent holds for the present one, that one included.
+
+    With `before` by what two people had said by then.
+    """
     of = consent_same.c
-    pairs = session.execute(sa.select(of.before, of.now).where(of.purpose == purpose)).all()
+    query = sa.select(of.before, of.now).where(of.purpose == purpose)
+    pairs = session.execute(query if before is None else query.where(of.at < before)).all()
     found = {present}
     while more := {before for before, now in pairs if now in found} - found:
         found |= more

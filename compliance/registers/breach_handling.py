@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -18,9 +17,6 @@ from compliance.registers.models import breach, breach_notice, breach_step
 from compliance.registers.parts import Registers
 from ingest.events.privacy import BreachAssessed, BreachNotified, BreachOpened
 from ingest.log import outbox
-
-LEFT_OUT: Final = "letters left out"
-"""The step by which somebody decides that people are not written to."""
 
 
 class IncidentUnknown(Invalid):
@@ -213,7 +209,7 @@ def except_letters(session: Session, breach_id: str, reason: str, ctx: Context) 
     said = words.reason(reason, longest=breaches.TEXT_MAX)
     session.execute(sa.update(breach).where(breach.c.id == breach_id).values(letters_exception=said))
     event_id = told(session, found, ctx, breaches.LETTERS_LEFT_OUT)
-    note(session, breach_id, LEFT_OUT, ctx, reason=said, event_id=event_id)
+    note(session, breach_id, breaches.LEFT_OUT, ctx, reason=said, event_id=event_id)
 
 
 def complete(session: Session, breach_id: str, ctx: Context) -> None:

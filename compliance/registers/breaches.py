@@ -5,15 +5,16 @@ Every breach of personal data stands here, notified or not (Art. 33(5)); none is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.kernel.access import PRIVACY_REQUEST_READ
+from app.kernel.clock import parse_rfc3339
 from app.kernel.context import Context
 from app.kernel.errors import NotFound
 from compliance.registers.models import breach, breach_notice, breach_step
@@ -32,6 +33,9 @@ SUSPECTED, ASSESSING, NO_NOTICE, TO_NOTIFY, NOTIFIED, COMPLETE = (
 )
 NOTIFY, KEEP = "notify", "no_notice"
 LETTERS_LEFT_OUT: Final = "letters_left_out"
+LEFT_OUT: Final = "letters left out"
+"""The step by which somebody decides that people are not written to."""
+WRITTEN_OVER: Final = "written over since; its history says how far it was known to reach"
 AUTHORITY, PEOPLE, CONTROLLER = "authority", "people", "controller"
 RUNNING: Final = (SUSPECTED, ASSESSING, TO_NOTIFY)
 """States in which the 72 hours run: nobody has decided yet, or the authority is still to be told."""
@@ -133,15 +137,23 @@ class Breach:
 
 
 def register(session: Session, ctx: Context, *, limit: int = 200) -> list[Breach]:
-    """Return every breach, the open ones by their clock first; to an auditor those that stood in their period."""
+    """Return every breach, the open ones by their clock first; to an auditor those of their period, as `of_period`."""
     ctx.actor.require(PRIVACY_REQUEST_READ)
+    if ctx.actor.period is not None:
+        found = of_period(session, ctx.actor.period)
+        return sorted(found, key=lambda one: (one.closed_at is not None, one.due_at, one.id))[:limit]
     is_closed = sa.case((breach.c.closed_at.is_(None), 0), else_=1)
     query = sa.select(breach).order_by(is_closed, breach.c.due_at, breach.c.id).limit(limit)
-    if ctx.actor.period is not None:
-        begin, end = ctx.actor.period
-        is_over = breach.c.closed_at.is_not(None) & (breach.c.closed_at < begin)
-        query = query.where(breach.c.recorded_at < end, ~is_over)
     return _all_of(session, session.execute(query).all())
+
+
+def of_period(session: Session, period: tuple[datetime, datetime]) -> list[Breach]:
+    """Return the breaches that stood in a period, as they did at its end, by their clock."""
+    begin, end = period
+    of = breach.c
+    query = sa.select(breach).where(of.recorded_at < end, of.closed_at.is_(None) | (of.closed_at >= begin))
+    found = [_stood(one, end) for one in _all_of(session, session.execute(query).all())]
+    return sorted(found, key=lambda one: (one.due_at, one.id))
 
 
 def every(session: Session) -> list[Breach]:
@@ -166,6 +178,55 @@ def locked(session: Session, breach_id: str) -> Breach:
 def people_words(count: int) -> str:
     """Return a number of people in words."""
     return "1 person" if count == 1 else f"{count:,} people"
+
+
+def _stood(found: Breach, end: datetime) -> Breach:
+    """Return a breach as its steps had brought it before an instant; what was written over since says so."""
+    steps = [one for one in found.steps if one.at < end]
+    if len(steps) == len(found.steps):
+        return found
+    newest = {one.what: one for one in steps}
+    aware = newest.get("awareness") or newest.get("opened")
+    aware_at = parse_rfc3339(aware.after) if aware is not None and aware.after else found.aware_at
+    decided, proposed, excepted = (newest.get(what) for what in ("decided", "proposed", LEFT_OUT))
+    was = replace(
+        found,
+        aware_at=aware_at,
+        due_at=aware_at + timedelta(hours=found.hours),
+        state=_state(newest),
+        decision=decided.after if decided is not None else None,
+        decided_at=decided.at if decided is not None else None,
+        reasons=proposed.reason if proposed is not None else None,
+        approval_id=found.approval_id if decided is not None else None,
+        letters_exception=excepted.reason if excepted is not None else None,
+        closed_at=found.closed_at if found.closed_at is not None and found.closed_at < end else None,
+        notices=[one for one in found.notices if one.sent_at < end],
+        steps=steps,
+    )
+    if not any(one.what == "assessed" and one.at >= end for one in found.steps):
+        return was
+    known = WRITTEN_OVER if "assessed" in newest else None
+    return replace(
+        was,
+        nature=known,
+        categories=[],
+        people=None,
+        records=None,
+        consequences=known,
+        measures=known,
+        high_risk=None,
+    )
+
+
+def _state(newest: Mapping[str, Step]) -> str:
+    """Return the state to which steps brought a breach, by the newest of each kind."""
+    if "complete" in newest:
+        return COMPLETE
+    if f"notice to {AUTHORITY}" in newest:
+        return NOTIFIED
+    if "decided" in newest:
+        return TO_NOTIFY if newest["decided"].after == NOTIFY else NO_NOTICE
+    return ASSESSING if "assessed" in newest else SUSPECTED
 
 
 def _all_of(session: Session, rows: Sequence[Any]) -> list[Breach]:

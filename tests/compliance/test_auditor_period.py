@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.identity import roles
 from app.identity.models import factor, role_grant
 from app.kernel.access import Actor, ActorKind
+from app.kernel.approvals import Verdict
 from app.kernel.clock import StillClock
 from app.kernel.errors import NotFound
-from compliance import models, posture
+from compliance import models, posture, pressing
 from compliance.attest import analyses, attestations, exceptions
 from compliance.catalog.controls import PCI
 from compliance.engine import history, past, rerun
-from compliance.registers import processors
+from compliance.privacy import consent
+from compliance.registers import breach_decision, breach_handling, breaches, processors
 from compliance.reviews import campaigns
 from compliance.scans import register
 from compliance.scans import standing as quarters
@@ -251,3 +255,130 @@ def test_the_pages_of_an_auditor_say_nothing_of_what_came_after(house: Installat
         path = f"/console/compliance/{slug}"
         assert "quux" not in selma.draw(path), slug
         assert slug == "breaches" or "quux" in dan.draw(path), slug
+
+
+def worked(house: Installation, clock: StillClock) -> list[datetime]:
+    """Work a breach to its end, a step a day; return the instants after which it was assessed, decided, told, done."""
+    at = clock.now()
+    known = breaches.Assessment(
+        nature="A mailbox was read by a stranger",
+        categories=("contact",),
+        people=140,
+        records=None,
+        consequences="Letters could deceive people",
+        measures="The mailbox was secured anew",
+        high_risk=False,
+    )
+    with house.system.db.begin() as session:
+        found = breaches.Found(title="A mailbox was read", aware_at=at)
+        id_ = breach_handling.open_breach(session, found, ctx(house, "olga"), parts=house.system.registers)
+
+    def proposed(session: Session) -> None:
+        approvals = house.system.approvals
+        words = "strangers may deceive people"
+        asked.append(
+            breach_decision.propose(session, id_, breaches.NOTIFY, words, ctx(house, "olga"), approvals=approvals)
+        )
+
+    def again(session: Session) -> None:
+        breach_handling.assess(session, id_, replace(known, people=900), ctx(house, "olga"))
+
+    asked, ends = list[str](), list[datetime]()
+    for act in (
+        lambda session: breach_handling.assess(session, id_, known, ctx(house, "olga")),
+        proposed,
+        lambda session: house.system.approvals.decide(session, asked[0], Verdict.APPROVED, "", ctx(house, "dora")),
+        lambda session: breach_handling.notify(
+            session, id_, breaches.AUTHORITY, "We tell you of a breach", ctx(house, "olga")
+        ),
+        again,
+        lambda session: breach_handling.complete(session, id_, ctx(house, "olga")),
+    ):
+        clock.move(timedelta(hours=6))
+        with house.system.db.begin() as session:
+            act(session)
+        ends.append(clock.now() + timedelta(hours=1))
+    return ends
+
+
+def test_an_auditor_sees_a_breach_as_it_stood_at_the_end_of_their_period(
+    house: Installation, clock: StillClock
+) -> None:
+    seen, at = list[tuple[str, str | None, str | None, int, int]](), clock.now()
+    ends = [at + timedelta(hours=1), *worked(house, clock)]
+    for end in ends:
+        with house.system.db.read() as session:
+            auditor = ctx(house, "olga").acting_as(auditor_of(at - DAY, end))
+            (one,) = breaches.register(session, auditor)
+            runs_out = pressing.breach_due(session, auditor.actor)
+        seen.append((one.state, one.decision, one.reasons, len(one.notices), len(one.steps)))
+        assert (runs_out == one.due_at) == (one.state in breaches.RUNNING)
+        assert (one.closed_at is not None) == (one.state == breaches.COMPLETE)
+    why = "strangers may deceive people"
+    assert seen == [
+        (breaches.SUSPECTED, None, None, 0, 1),
+        (breaches.ASSESSING, None, None, 0, 2),
+        (breaches.ASSESSING, None, why, 0, 3),
+        (breaches.TO_NOTIFY, breaches.NOTIFY, why, 0, 4),
+        (breaches.NOTIFIED, breaches.NOTIFY, why, 1, 5),
+        (breaches.NOTIFIED, breaches.NOTIFY, why, 1, 6),
+        (breaches.COMPLETE, breaches.NOTIFY, why, 1, 7),
+    ]
+
+
+def test_what_was_known_of_a_breach_is_not_what_was_written_over_it(house: Installation, clock: StillClock) -> None:
+    at, ends = clock.now(), worked(house, clock)
+
+    def known(end: datetime) -> tuple[str | None, int | None]:
+        with house.system.db.read() as session:
+            (one,) = breaches.register(session, ctx(house, "olga").acting_as(auditor_of(at - DAY, end)))
+        return one.nature, one.people
+
+    assert known(at + timedelta(hours=1)) == (None, None)
+    assert known(ends[0]) == (breaches.WRITTEN_OVER, None)
+    assert known(ends[4]) == ("A mailbox was read by a stranger", 900)
+
+
+def test_consents_are_counted_as_they_stood_at_the_end_of_the_period(house: Installation, clock: StillClock) -> None:
+    amber = house.customer("amber_agrees")
+    me = house.system.context(
+        Actor(
+            id=amber.account,
+            kind=ActorKind.CUSTOMER,
+            roles=frozenset({roles.CUSTOMER}),
+            permissions=roles.ROLES[roles.CUSTOMER],
+        )
+    )
+    at = clock.now()
+    for days, act in ((1, consent.give), (2, consent.withdraw)):
+        clock.move(at + days * DAY - clock.now())
+        with house.system.db.begin() as session:
+            act(session, "news", replace(me, at=clock.now()))
+
+    def counted(end: datetime) -> list[tuple[int, int]]:
+        with house.system.db.read() as session:
+            found = consent.tallies(session, ctx(house, "olga").acting_as(auditor_of(at - DAY, end)))
+        return [(one.given, one.withdrawn) for one in found]
+
+    assert counted(at + DAY) == []
+    assert counted(at + 2 * DAY) == [(1, 0)]
+    assert counted(at + 3 * DAY) == [(0, 1)]
+
+
+def test_the_pages_of_an_auditor_draw_runs_breaches_and_consents_of_their_period(
+    house: Installation, clock: StillClock
+) -> None:
+    at = clock.now()
+    ends = worked(house, clock)
+    selma = Room(installation=house).desk("selma", roles.AUDITOR)
+    period = {"period_from": at - DAY, "period_until": ends[0]}
+    with house.system.db.begin() as session:
+        session.execute(sa.update(role_grant).where(role_grant.c.account_id == selma.person.account).values(**period))
+        (one,) = breaches.every(session)
+    drawn = selma.draw("/console/compliance/breaches", f"?sel={one.id}")
+    assert "as of 02 Nov 2026 15:59 UTC" in drawn
+    assert "Not decided." in drawn
+    assert "being assessed" in drawn
+    assert "notice to authority" not in drawn
+    for slug in ("retention", "consent"):
+        assert "as of 02 Nov 2026 15:59 UTC" in selma.draw(f"/console/compliance/{slug}"), slug

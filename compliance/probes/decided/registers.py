@@ -12,8 +12,7 @@ from sqlalchemy.orm import Session
 from app.kernel.clock import rfc3339
 from compliance.contracts.probes import Look, Violation
 from compliance.privacy import selftest
-from compliance.registers.breach_handling import LEFT_OUT
-from compliance.registers.breaches import KEEP, LETTERS_LEFT_OUT, NOTIFY
+from compliance.registers.breaches import KEEP, LEFT_OUT, LETTERS_LEFT_OUT, NOTIFY
 from compliance.registers.models import breach, breach_notice, breach_step, selftest_run
 from compliance.reviews.campaigns import Decision
 from compliance.reviews.models import line

@@ -14,6 +14,7 @@ from dashboards.kit import (
     Part,
     act,
     answer,
+    as_of_page,
     counted_words,
     dated,
     empty,
@@ -24,7 +25,6 @@ from dashboards.kit import (
     scrolling,
     short,
     table,
-    updated,
 )
 from dashboards.page import COMPLIANCE, Page, View
 from dashboards.pages.compliance import breach, breach_forms
@@ -32,13 +32,14 @@ from dashboards.pages.compliance import breach, breach_forms
 
 def layout(view: View) -> Any:  # a Dash component
     """Return the register, the form that is asked for, and what is open beside it."""
+    present, view = view.now, view.as_told()
     context, viewer = view.sources.context(), view.sources.viewer()
     with view.sources.read() as session:
         found = breaches.register(session, context)
         officer = processors.officer_seen(session, context)
     chosen = next((one for one in found if one.id == view.words.get("sel")), None)
     contact = officer.contact if officer else view.sources.registers.settings.dpo_contact
-    right: list[Part] = [updated(view.now)]
+    right: list[Part] = [as_of_page(present, view.now if view.now != present else None)]
     if viewer.may(PRIVACY_BREACH_WRITE):
         right.append(act("Enter a breach", view.here("breaches", do="enter", sel=None), main=True))
     return page(

@@ -20,6 +20,7 @@ from dashboards.acts import Deed
 from dashboards.kit import (
     Part,
     answer,
+    as_of_page,
     chain,
     counted_words,
     dated,
@@ -31,7 +32,6 @@ from dashboards.kit import (
     scrolling,
     short,
     table,
-    updated,
 )
 from dashboards.mount import Console
 from dashboards.page import COMPLIANCE, Page, View
@@ -42,6 +42,7 @@ SAME: Final = "consent-same"
 
 def layout(view: View) -> Any:  # a Dash component
     """Return how people stand, text by text, and the receipts of the one whose id the address names."""
+    present, view = view.now, view.as_told()
     context, subject = view.sources.context(), view.words.get("of", "").strip()
     with view.sources.read() as session:
         found = consent.tallies(session, context)
@@ -49,7 +50,13 @@ def layout(view: View) -> Any:  # a Dash component
     if subject:
         receipts = view.sources.acted(lambda session: consent.receipts_of(session, subject, context))
     body = html.Div([_texts(view, found), _receipts(view, subject, receipts)], className="cols")
-    return page("Consent", "Who agreed to what text?", _answer(found), body, right=updated(view.now))
+    return page(
+        "Consent",
+        "Who agreed to what text?",
+        _answer(found),
+        body,
+        right=as_of_page(present, view.now if view.now != present else None),
+    )
 
 
 def _answer(found: Sequence[Tally]) -> Part:
