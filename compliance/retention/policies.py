@@ -99,11 +99,13 @@ def in_force(session: Session) -> Mapping[str, Policy]:
     return {name: _policy(of, approved.get(name), proposed.get(name)) for name, of in catalogue.shipped().items()}
 
 
-def kept(session: Session) -> Mapping[str, RetentionClass]:
-    """Return the classes as they are in force, for whoever says how long something is kept: nobody is told more."""
-    return {
-        name: replace(policy.of, keep=policy.keep, ground=policy.ground) for name, policy in in_force(session).items()
-    }
+def kept(session: Session, actor: Actor | None = None) -> Mapping[str, RetentionClass]:
+    """Return the classes as they are in force, for whoever says how long something is kept: nobody is told more.
+
+    With an actor as they are `seen` by them.
+    """
+    found = in_force(session) if actor is None else seen(session, actor)
+    return {name: replace(policy.of, keep=policy.keep, ground=policy.ground) for name, policy in found.items()}
 
 
 def backups_end(session: Session, made: datetime) -> datetime:

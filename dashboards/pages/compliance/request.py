@@ -104,7 +104,7 @@ def _answer(view: View, now: Standing) -> Part:
         left = mark(left, "clock", "medium")
         if found.answered_at is None and not found.is_overdue(view.now):
             small += f" Our own day was {rights.day(found.internal_due, view.now)}; the law's is still to come."
-    cells = [(f"{total:,}", "entries found"), last, (left, _left_words(view, found))]
+    cells = [(f"{total:,}" if items else "–", "entries found"), last, (left, _left_words(view, found))]
     return answer(said, small.strip(), cells)
 
 

@@ -170,7 +170,7 @@ def standing(sources: Sources, session: Session, request_id: str, ctx: Context) 
         places=places,
         notices=notices,
         trouble=failing,
-        classes=policies.kept(session),
+        classes=policies.kept(session, ctx.actor),
     )
 
 
