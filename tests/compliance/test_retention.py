@@ -124,6 +124,14 @@ def now(house: Installation, run: runs.Run) -> runs.Run:
         return runs.by_id(session, run.id)
 
 
+def missed(house: Installation) -> set[str]:
+    """Return of what the probe of Art. 5(2) misses something."""
+    controls = house.system.controls
+    seen = controls.observe(controls.parts.probes["papers.decided"], is_test_due=False)
+    assert seen is not None
+    return {one.component for one in seen.reading.violations if one.says.endswith("is gone")}
+
+
 def is_sound(house: Installation) -> bool:
     system = house.system
     with system.db.read() as session:
@@ -193,6 +201,12 @@ def test_a_month_of_events_goes_from_everywhere_and_every_proof_stands(house: In
     assert certificate["body"]["approvers"] == 2
     assert is_sound(house)
     assert proof_of(house, gone[0], gone[-1]) == proof
+    assert missed(house) == set()
+    for hidden in (models.certificate, models.run):  # as whoever would hide that it ever was
+        with house.system.db.begin() as session:
+            delete_for_good(session)
+            session.execute(sa.delete(hidden))
+        assert missed(house) == {"runs"}
 
 
 def test_an_approval_says_how_its_run_stands(house: Installation) -> None:

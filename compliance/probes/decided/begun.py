@@ -7,10 +7,11 @@ what is found by its words, for as long as those are.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -20,6 +21,7 @@ from compliance.privacy.models import (
     CONSENT_CLASS,
     REQUEST_CLASS,
     consent_receipt,
+    erasure_certificate,
     objection,
     request,
     request_step,
@@ -29,6 +31,7 @@ from compliance.probes.decided import readings
 from compliance.probes.decided.registers import SCAN
 from compliance.registers.models import BREACH, EVIDENCE, breach, breach_step, selftest_run
 from compliance.retention import decided
+from compliance.retention.models import certificate, run
 from compliance.scans.models import scan
 from compliance.told import instant
 from ingest import models as log
@@ -39,13 +42,19 @@ from ingest.events.privacy import (
     ConsentGiven,
     ConsentWithdrawn,
     ObjectionRecorded,
+    RequestCompleted,
     RequestReceived,
     RequestStopped,
+    RetentionApproved,
+    RetentionCertified,
     SubjectRestricted,
 )
 from ingest.log import read
 
+_Look: TypeAlias = Callable[[Session], tuple[int, list["_Missed"]]]
 _NAMED_MAX: Final = 200
+_NO_CLASS: Final = ""
+"""Of what no run of retention ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +65,18 @@ class _Resting:
     kinds: Sequence[str]
     event_ids: sa.Select[Any]
     class_: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Named:
+    """Rows whose id an event of their beginning names; of some events only those that hold a hash."""
+
+    component: str
+    kind: str
+    path: str
+    ids: sa.Select[Any]
+    class_: str
+    hashed: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +115,31 @@ _RESTING: Final = (
         class_=EVIDENCE,
     ),
 )
+_NAMED: Final = (
+    _Named(component="scans", kind=ScanImported.kind, path=SCAN, ids=sa.select(scan.c.id), class_=EVIDENCE),
+    _Named(
+        component="runs",
+        kind=RetentionApproved.kind,
+        path=decided.RUN,
+        ids=sa.select(run.c.id),
+        class_=_NO_CLASS,
+    ),
+    _Named(
+        component="runs",
+        kind=RetentionCertified.kind,
+        path=decided.RUN,
+        ids=sa.select(certificate.c.run_id),
+        class_=_NO_CLASS,
+    ),
+    _Named(
+        component="requests",
+        kind=RequestCompleted.kind,
+        path="onepay.request.id",
+        ids=sa.select(erasure_certificate.c.request_id),
+        class_=_NO_CLASS,
+        hashed="onepay.privacy.sha256",
+    ),
+)
 RESTING_KINDS: Final = (*(kind for one in _RESTING for kind in one.kinds), ProbeObserved.kind)
 """The events of beginnings that rows name by their id."""
 
@@ -109,7 +155,8 @@ def gone(look: Look) -> tuple[int, list[Violation]]:
     all_of, made = readings.gone(look)
     count += all_of
     missed += [_Missed(component="readings", object_id=id, at=at, class_=EVIDENCE) for id, at in made.items()]
-    for found in (_scans, _restrictions, _objections):
+    looks: list[_Look] = [partial(_without_id, of=of) for of in _NAMED]
+    for found in (*looks, _restrictions, _objections):
         look.deadline.check()
         all_of, without = found(look.session)
         count += all_of
@@ -133,11 +180,17 @@ def _without_rows(session: Session, one: _Resting) -> Iterator[_Missed]:
         yield _Missed(component=one.component, object_id=row.event_id, at=row.at, class_=one.class_)
 
 
-def _scans(session: Session) -> tuple[int, list[_Missed]]:
-    there = set(session.scalars(sa.select(scan.c.id)))
-    said = {str(at_path(one, SCAN)): instant(one) for one in read.documents_of(session, ScanImported.kind)}
+def _without_id(session: Session, *, of: _Named) -> tuple[int, list[_Missed]]:
+    there = set(session.scalars(of.ids))
+    said = {
+        str(at_path(one, of.path)): instant(one)
+        for one in read.documents_of(session, of.kind)
+        if of.hashed is None or at_path(one, of.hashed)
+    }
     return len(said), [
-        _Missed(component="scans", object_id=id, at=at, class_=EVIDENCE) for id, at in said.items() if id not in there
+        _Missed(component=of.component, object_id=id, at=at, class_=of.class_)
+        for id, at in said.items()
+        if id not in there
     ]
 
 
