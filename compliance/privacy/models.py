@@ -90,7 +90,6 @@ request = sa.Table(
     sa.Column("not_before", UtcDateTime, nullable=True, info=_T),
     sa.Column("claimed_until", UtcDateTime, nullable=True, info=_T),
     sa.Column("plan_root", sa.Text, nullable=True, info=_T),
-    sa.Column("approved_root", sa.Text, nullable=True, info=_T),
     sa.Column("extended_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("answered_at", UtcDateTime, nullable=True, info=_T),
     sa.Column("closed_at", UtcDateTime, nullable=True, info=_T),

@@ -134,7 +134,6 @@ def approve(
     event = moving.event_of(approved, found)
     decided_by = next((who for who, verdict, _ in _votes(session, approval_id, approvals) if verdict), None)
     values: dict[str, Any] = {"not_before": begins, "approved_by": decided_by}
-    values["approved_root"] = planning.root_of(session, request_id)
     if decided_by is not None:
         roles = parts.people.roles(session, decided_by, ctx.at)
         values["by"] = Actor(id=decided_by, kind=ActorKind.STAFF, roles=roles)
@@ -210,7 +209,7 @@ def _decide_again(session: Session, found: Request, planned: Planned, why: str, 
     planning.show(session, found, planned, ctx)
     restrict.release(session, found.subject, restrict.ERASURE, ctx, request_id=found.id)
     note = f"{why}: it is decided again"
-    values: dict[str, Any] = {"approved_by": None, "approved_root": None, "not_before": None}
+    values: dict[str, Any] = {"approved_by": None, "not_before": None}
     event = moving.event_of(RequestReturned, found)
     moving.move(session, found, State.IN_REVIEW, ctx, event=event, note=note, plan_root=planned.root, **values)
     letters.again_erasure(session, requests.get(session, found.id), ctx, parts=parts)

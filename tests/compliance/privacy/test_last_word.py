@@ -265,7 +265,7 @@ def test_a_certificate_names_what_was_to_stay_and_went(staffed: tuple[Rights, Pe
     approved = None
     with rights.db.begin() as session:
         approved = logged.of(session, found).approved
-        session.execute(sa.update(request).values(approved_root="0" * 64, plan_root="1" * 64))
+        session.execute(sa.update(request).values(plan_root="1" * 64))
     rights.work()
     with rights.db.read() as session:
         body = certificates.by_request(session, request_id)
