@@ -18,7 +18,8 @@ from compliance.contracts.walking import walk
 from compliance.privacy.request import State
 from compliance.retention import plan, policies
 from ingest import models
-from ingest.log import forgetting
+from ingest.log import forgetting, units
+from ingest.log.forgetting import Held
 from tests.support.installation import Installation
 
 WAIT = timedelta(hours=72)
@@ -53,7 +54,7 @@ def reference(house: Installation) -> float:
     """Delete the bodies bare, in one statement, and take it back."""
     system = house.system
     with system.db.begin() as session, Spent() as spent:
-        unit = forgetting.units(session, ("security",))[0]
+        unit = units.every(session, ("security",))[0]
         of = models.body.c
         session.execute(sa.delete(models.body).where(of["class"] == "security", of.sequence <= unit.last))
         session.rollback()
@@ -69,7 +70,9 @@ def month(house: Installation, bare: float) -> None:
     (unit, *_) = [batch.store.split("|") for batch in made.batches]
     ctx = system.context(service("bench", LOG_SEGMENT_PRUNE))
     with Spent() as dropping:
-        done = forgetting.drop(unit[0], unit[1], {}, "ret_bench", ctx, parts=system.forgetting)
+        done = forgetting.drop(
+            unit[0], unit[1], lambda lo, hi: Held(by_case={}), "ret_bench", ctx, parts=system.forgetting
+        )
     with system.db.read() as session, Spent() as looking:
         left = forgetting.remaining(session, unit[0], unit[1], store=system.working_store, archive=system.archive)
     assert left.is_gone

@@ -33,7 +33,7 @@ from ingest import models
 from ingest.events import catalog
 from ingest.events.auth import LoginFailed
 from ingest.events.envelope import at_path
-from ingest.log import checkpoint, forgetting, forgotten, read, rounds, witness
+from ingest.log import checkpoint, forgotten, read, rounds, units, witness
 from ingest.store.columns import month_end, month_of
 from ingest.store.port import walk
 from ingest.store.query import And, Eq, Exists, In, Not, Or, Search, Where
@@ -275,9 +275,9 @@ def _plant_flipped(look: Look) -> str:
 def _retrievable(look: Look) -> Reading:
     """Count the bodies of every month of sign-ins, access and governance, and the store, against the log (10.5.1)."""
     since = add_months(look.at, -MONTHS_KEPT)
-    units = forgetting.units(look.session, AUDITED, since=since)
+    months = units.every(look.session, AUDITED, since=since)
     wrong = []
-    for _, group in groupby(units, key=lambda unit: unit.month):
+    for _, group in groupby(months, key=lambda unit: unit.month):
         look.deadline.check()
         month = list(group)
         kept = _bodies_by_class(look, min(unit.first for unit in month), max(unit.last for unit in month))
@@ -295,7 +295,7 @@ def _retrievable(look: Look) -> Reading:
         says = f"not each of #{lo + 1} to #{hi} is there, of which none was dropped"
         wrong.append(Violation(component="store", object_id="event store", says=says))
     return Reading(
-        population={"months": len(units) + len(gone), "store": hi - lo},
+        population={"months": len(months) + len(gone), "store": hi - lo},
         violations=wrong,
         asked={"months": MONTHS_KEPT, "days": AT_HAND.days},
     )

@@ -27,9 +27,9 @@ from compliance.retention.holds import Hold
 from compliance.retention.models import run, target
 from compliance.retention.parts import Retention
 from compliance.retention.plan import unit_leaf
-from ingest.log import forgetting, forgotten
-from ingest.log.forgetting import Unit
+from ingest.log import forgetting, forgotten, units
 from ingest.log.forgotten import Removal
+from ingest.log.units import Unit
 from ingest.store.placing import CLASSES
 
 GRACE: Final = timedelta(hours=48)
@@ -85,7 +85,7 @@ def _storage(look: Look, *, parts: Privacy, retention: Retention) -> Reading:
                     says = f"{len(free)} are due for more than 48 h, and no open run names them"
                     wrong.append(Violation(component="rows", object_id=f"{class_} {store}", says=says))
         if class_ in CLASSES:
-            for unit in forgetting.units(look.session, (class_,), until=before):
+            for unit in units.every(look.session, (class_,), until=before):
                 if told.told_in(unit):
                     continue
                 due += 1

@@ -27,7 +27,7 @@ from compliance.retention.holds import HoldNotAsPlaced
 from compliance.retention.parts import Retention
 from compliance.retention.runs import Ending, Run
 from ingest.events.privacy import RetentionCertified, RetentionExecuted
-from ingest.log import forgetting, forgotten, outbox, read
+from ingest.log import forgetting, forgotten, outbox, read, units
 from ingest.log.forgetting import HoldTooLate, StillThere, UnitNotOver
 
 HELD, NOT_DUE = "held", "not_due"
@@ -164,7 +164,7 @@ def _drop(run: Run, batch: Mapping[str, Any], ctx: Context, parts: Retention) ->
     class_, month = batch["store"].split("|")
     with parts.log.db.read() as session:
         removal = forgotten.removal(session, class_, month)
-        unit = forgetting.unit(session, class_, month)
+        unit = units.find(session, class_, month)
         cases = placing.told(session).told_in(unit) if unit is not None else []
     if removal is None and (unit is None or cases or plans.unit_leaf(unit) not in batch["leaves"]):
         with parts.log.db.begin() as session:

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from ingest.events.envelope import at_path
 from ingest.events.privacy import LegalHoldPlaced, LegalHoldReleased
 from ingest.log import forgotten, read
-from ingest.log.forgetting import Unit
 from ingest.log.read import Said
+from ingest.log.units import Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

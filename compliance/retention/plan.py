@@ -16,8 +16,8 @@ from compliance.retention import holds as legal
 from compliance.retention.holds import Hold
 from compliance.retention.parts import Retention
 from compliance.retention.policies import Policy
-from ingest.log import entries, forgetting, merkle
-from ingest.log.forgetting import Unit
+from ingest.log import entries, merkle, units
+from ingest.log.units import Unit
 from ingest.store.placing import CLASSES
 
 LOG: Final = "log"
@@ -117,12 +117,12 @@ def _units(
 ) -> tuple[list[Place], list[Batch], set[str]]:
     places, batches, conflicts = [], [], set()
     told = placing.told(session)
-    for unit in forgetting.units(session, (policy.class_,), until=before):
+    for unit in units.every(session, (policy.class_,), until=before):
         cases = told.told_in(unit)
         held = held_events.stored(session, holds, parts.log.store, unit.class_, unit.first - 1, unit.last)
         kept = unit.count if cases else len({sequence for some in held.values() for sequence in some})
         conflicts |= {*held, *cases}
-        described = forgetting.describe(session, unit.class_, unit.month)
+        described = units.describe(session, unit.class_, unit.month)
         places.append(
             Place(
                 store=f"{LOG} {unit.class_} {unit.month}",

@@ -7,7 +7,7 @@ looked for. Killed at any point, the same call goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeAlias
@@ -18,30 +18,24 @@ from sqlalchemy.orm import Session
 from app.kernel.access import LOG_SEGMENT_PRUNE
 from app.kernel.context import Context
 from app.kernel.db import Database, delete_for_good, insert_once
-from app.kernel.errors import Conflict, NotFound, WrongState
+from app.kernel.errors import Conflict, WrongState
 from ingest import models
 from ingest.events.health import SegmentDropped
 from ingest.log import archive as archives
 from ingest.log import entries as form
-from ingest.log import forgotten, outbox, read
+from ingest.log import forgotten, outbox, read, units
 from ingest.log.archive import MONTH_GRACE, OPEN_NAME, Archive
 from ingest.log.archive_check import ArchiveReader
 from ingest.log.forgotten import BEGUN, GONE, UNSTORED, Removal
 from ingest.log.read import Body
-from ingest.store.columns import month_begin, month_end, month_of
+from ingest.log.units import Unit
+from ingest.store.columns import month_begin, month_end
 from ingest.store.placing import CLASSES, hold_case
 from ingest.store.port import EventStore
 from ingest.store.query import Eq, Window
 
 BATCH: Final = 1_000
-SAMPLES: Final = 5
 CLASS_PATH: Final = "onepay.class"
-
-
-class UnitUnknown(NotFound):
-    """The log has no event of this class and month."""
-
-    code = "unit_unknown"
 
 
 class UnitNotOver(WrongState):
@@ -60,30 +54,6 @@ class StillThere(WrongState):
     """A part of the unit is still there, so it is not said to be gone; the run goes on later."""
 
     code = "unit_still_there"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
-    """One class and month of `ingested` as the log has it: what removing it would remove."""
-
-    class_: str
-    month: str
-    count: int
-    first: int
-    last: int
-    oldest: datetime
-    newest: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Described:
-    """A unit with the size of its bodies, some of its sequences, evenly spread, and what the archive has of it."""
-
-    unit: Unit
-    bytes: int
-    samples: tuple[int, ...]
-    segments: int
-    removal: Removal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,63 +130,11 @@ Keeping: TypeAlias = Callable[[int, int], Held]
 """Whoever is asked what of a unit's sequences in (lo, hi] is held; asked outside any transaction, and again."""
 
 
-def units(
-    session: Session,
-    classes: Collection[str],
-    *,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> list[Unit]:
-    """Return the classes and months that were not removed, by month and class; no body is read for it.
-
-    Only months that end after `since` and at `until` or before are looked through: the entries of each are counted.
-    """
-    return [
-        unit
-        for month, lo, hi in _months(session)
-        if (since is None or month_end(month) > since) and (until is None or month_end(month) <= until)
-        for unit in _units_of(session, month, lo, hi, classes)
-    ]
-
-
-def unit(session: Session, class_: str, month: str) -> Unit | None:
-    """Return one class and month, or None where the log has nothing of it or it was removed."""
-    found = next((one for one in _months(session) if one[0] == month), None)
-    return next(iter(_units_of(session, *found, (class_,)) if found is not None else ()), None)
-
-
-def describe(session: Session, class_: str, month: str) -> Described:
-    """Return one unit with samples; raises `UnitUnknown`."""
-    unit = _unit(session, class_, month)
-    entry = models.entry.c
-    step = max(1, (unit.last - unit.first) // SAMPLES)
-    marks = [unit.first + n * step for n in range(SAMPLES)]
-    of_unit = (entry["class"] == class_) & (entry.sequence <= unit.last)
-    found = [
-        session.scalar(sa.select(sa.func.min(entry.sequence)).where(of_unit, entry.sequence >= mark)) for mark in marks
-    ]
-    size = sa.select(sa.func.coalesce(sa.func.sum(sa.func.length(models.body.c.body)), 0))
-    segments = session.scalar(
-        sa.select(sa.func.count())
-        .select_from(models.segment)
-        .where(models.segment.c["class"] == class_, models.segment.c.month == month)
-    )
-    return Described(
-        unit=unit,
-        bytes=session.scalar(size.where(models.body.c.sequence.in_(_bodies_of(class_, unit.first, unit.last)))) or 0,
-        samples=tuple(sorted({sequence for sequence in found if sequence is not None})),
-        segments=segments or 0,
-        removal=forgotten.removal(session, class_, month),
-    )
-
-
-def drop(
-    class_: str, month: str, keep: Mapping[str, Collection[int]] | Keeping, run: str, ctx: Context, *, parts: Parts
-) -> Dropped:
+def drop(class_: str, month: str, keep: Keeping, run: str, ctx: Context, *, parts: Parts) -> Dropped:
     """Remove one class and month from store, log bodies and archive; called again after a crash it goes on.
 
-    `keep` names the held sequences by case, or is asked for them: as the removal is written down, and until the store
-    has let go of the unit, so that what is held meanwhile stays. Those of other units are of no concern here. `run` is
+    `keep` is asked for the held sequences by case: as the removal is written down, and until the store has let go of
+    the unit, so that what is held meanwhile stays. Those of other units are of no concern here. `run` is
     the approved run. On SQLite writers wait for the moment in which the store lets go.
     Opens transactions of its own. Demands `log:segment:prune`. Raises `UnitUnknown`, `UnitNotOver`, `HoldTooLate`,
     `StillThere`, and what database, store or archive raise when they do not answer: then it is called again.
@@ -258,7 +176,7 @@ def remaining(session: Session, class_: str, month: str, *, store: EventStore, a
     """Look for a unit everywhere; meant for another reader than the one who removed it. Raises `UnitUnknown`."""
     removal = forgotten.removal(session, class_, month)
     if removal is None:
-        unit = _unit(session, class_, month)
+        unit = units.get(session, class_, month)
         first, last, held = unit.first, unit.last, 0
     else:
         first, last, held = removal.first, removal.last, removal.held
@@ -271,7 +189,8 @@ def remaining(session: Session, class_: str, month: str, *, store: EventStore, a
     if any(first <= sequence <= last for sequence, _ in archive.lines(path)):
         files.append(path)
     return Remaining(
-        bodies=session.scalar(sa.select(sa.func.count()).select_from(_bodies_of(class_, first, last).subquery())) or 0,
+        bodies=session.scalar(sa.select(sa.func.count()).select_from(units.bodies_of(class_, first, last).subquery()))
+        or 0,
         documents=store.count(Eq(CLASS_PATH, class_), window) - held,
         has_unit=store.holds(class_, month),
         files=tuple(files),
@@ -282,7 +201,7 @@ def remaining(session: Session, class_: str, month: str, *, store: EventStore, a
 def _begin(
     class_: str,
     month: str,
-    keep: Mapping[str, Collection[int]] | Keeping,
+    keep: Keeping,
     run: str,
     ctx: Context,
     parts: Parts,
@@ -295,13 +214,11 @@ def _begin(
                 return _taken_up(session, class_, month, held.by_case, run, ctx, parts), held
 
 
-def _asked(class_: str, month: str, keep: Mapping[str, Collection[int]] | Keeping, parts: Parts) -> Held:
+def _asked(class_: str, month: str, keep: Keeping, parts: Parts) -> Held:
     """Return what is held; of what the store has let go of nothing can be held any more, so nobody is asked."""
-    if isinstance(keep, Mapping):
-        return Held(by_case=keep)
     with parts.db.read() as session:
         removal = forgotten.removal(session, class_, month)
-        of = _unit(session, class_, month) if removal is None else removal
+        of = units.get(session, class_, month) if removal is None else removal
     if removal is not None and (removal.state != BEGUN or not parts.store.holds(class_, month)):
         return Held(by_case={})
     return keep(of.first - 1, of.last)
@@ -318,7 +235,7 @@ def _taken_up(
 ) -> Removal:
     known = forgotten.removal(session, class_, month)
     if known is None:
-        known = _written(session, _unit(session, class_, month), run, ctx, parts)
+        known = _written(session, units.get(session, class_, month), run, ctx, parts)
     fresh = _fresh_holds(session, known, keep)
     if fresh and (known.state != BEGUN or not parts.store.holds(class_, month)):
         raise HoldTooLate(f"Of {class_} {month}, {len(fresh)} sequences are gone already.")
@@ -426,7 +343,7 @@ def _delete_bodies(removal: Removal, parts: Parts) -> int:
     while True:
         with parts.db.begin() as session:
             delete_for_good(session)
-            some = list(session.scalars(_bodies_of(removal.class_, removal.first, removal.last).limit(BATCH)))
+            some = list(session.scalars(units.bodies_of(removal.class_, removal.first, removal.last).limit(BATCH)))
             if not some:
                 return deleted
             session.execute(sa.delete(models.body).where(models.body.c.sequence.in_(some)))
@@ -469,65 +386,6 @@ def _end(removal: Removal, ctx: Context, parts: Parts) -> int:
             .values(state=GONE, ended_at=ctx.at)
         )
     return len(rows)
-
-
-def _months(session: Session) -> Iterator[tuple[str, int, int]]:
-    """Yield each month of the log with its first and last sequence; instants of arrival never go back."""
-    size, lo = read.head(session).size, 0
-    while lo < size:
-        month = month_of(_ingested(session, lo + 1))
-        end, low, high = month_end(month), lo + 1, size
-        while low < high:
-            middle = (low + high + 1) // 2
-            if _ingested(session, middle) < end:
-                low = middle
-            else:
-                high = middle - 1
-        yield month, lo + 1, low
-        lo = low
-
-
-def _ingested(session: Session, sequence: int) -> datetime:
-    found = session.scalar(sa.select(models.entry.c.ingested).where(models.entry.c.sequence == sequence))
-    assert isinstance(found, datetime), "sequences have no gaps"
-    return found
-
-
-def _units_of(session: Session, month: str, lo: int, hi: int, classes: Collection[str]) -> list[Unit]:
-    entry = models.entry.c
-    gone = sa.select(models.forgotten.c["class"]).where(models.forgotten.c.month == month)
-    query = (
-        sa.select(
-            entry["class"].label("class_"),
-            sa.func.count().label("count"),
-            sa.func.min(entry.sequence).label("first"),
-            sa.func.max(entry.sequence).label("last"),
-            sa.type_coerce(sa.func.min(entry.ingested), models.entry.c.ingested.type).label("oldest"),
-            sa.type_coerce(sa.func.max(entry.ingested), models.entry.c.ingested.type).label("newest"),
-        )
-        .where(entry.sequence.between(lo, hi), entry["class"].in_(classes), entry["class"].not_in(gone))
-        .group_by(entry["class"])
-        .order_by(entry["class"])
-    )
-    return [Unit(month=month, **row._mapping) for row in session.execute(query)]
-
-
-def _unit(session: Session, class_: str, month: str) -> Unit:
-    found = unit(session, class_, month)
-    if found is None:
-        raise UnitUnknown(f"The log has no events of class {class_} and month {month}, or they are being removed.")
-    return found
-
-
-def _bodies_of(class_: str, first: int, last: int) -> sa.Select[tuple[int]]:
-    """Return the sequences of the bodies that a unit has; the entry says the class, which nobody can change."""
-    entry, body = models.entry.c, models.body.c
-    return (
-        sa.select(body.sequence)
-        .join(models.entry, entry.sequence == body.sequence)
-        .where(body.sequence.between(first, last), entry["class"] == class_)
-        .order_by(body.sequence)
-    )
 
 
 def _is(removal: Removal) -> sa.ColumnElement[bool]:

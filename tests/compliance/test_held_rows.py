@@ -23,7 +23,7 @@ from compliance.states import State
 from detectors.models import alert
 from ingest import models as log
 from ingest.events.privacy import LegalHoldPlaced, LegalHoldReleased
-from ingest.log import forgetting
+from ingest.log import units
 from payments.models import book
 from playbooks.models import incident, incident_entity
 from tests.compliance.office import agree, ctx, hold_on
@@ -310,9 +310,9 @@ def test_the_release_of_a_hold_is_told_as_long_as_its_placing(house: Installatio
     house.arrive()
     clock.move(timedelta(days=8 * 366))
     with system.db.read() as session:
-        units = forgetting.units(session, ("privacy",))
+        found = units.every(session, ("privacy",))
         told = placing.told(session)
-        kept = {one.month: told.told_in(one) for one in units}
+        kept = {one.month: told.told_in(one) for one in found}
     assert kept["2026-11"] == ["case-b"]
     assert kept["2026-12"] == ["case-a", "case-c"]
 

@@ -52,7 +52,7 @@ from compliance.retention.runs import NothingDue, RunOpen
 from ingest import models as log
 from ingest.events.compliance import DocumentApproved
 from ingest.events.privacy import RetentionPlanned
-from ingest.log import forgetting, monitor, proofs, read
+from ingest.log import forgetting, monitor, proofs, read, units
 from ingest.log.store_check import Copy
 from ingest.store.query import And, Eq, Window
 from tests.compliance.office import agree, ctx, hold_on, opened
@@ -362,7 +362,7 @@ def test_a_range_of_the_log_holds_no_more_of_a_month_than_lies_in_it(house: Inst
     keep_shorter(house)
     settle(house)
     with system.db.read() as session:
-        unit = forgetting.units(session, ("security",))[0]
+        unit = units.every(session, ("security",))[0]
         others = unit.last - unit.first + 1 - unit.count
         own = read.sequences_in(session, "security", unit.first - 1, unit.last)
     assert others > 0, "other classes lie between"

@@ -22,7 +22,7 @@ from ingest.log.subject_keys import SubjectKeys
 from ingest.settings import ArchiveSettings, DuckSettings
 from ingest.store.duck import DuckStore
 from ingest.store.duck_files import Files
-from tests.ingest.log.forgotten_world import CLASS, DECEMBER, KEEP, MONTH, RUN
+from tests.ingest.log.forgotten_world import CLASS, DECEMBER, KEEP, MONTH, RUN, keeping
 
 
 def killing_at(point: int) -> None:
@@ -61,7 +61,7 @@ def run(url: str, folder: Path, point: int) -> None:
     )
     ctx = Context(actor=service("retention", LOG_SEGMENT_PRUNE), at=clock.now(), request_id="run_kill", ids=RandomIds())
     killing_at(point)
-    forgetting.drop(CLASS, MONTH, KEEP, RUN, ctx, parts=parts)
+    forgetting.drop(CLASS, MONTH, keeping(KEEP), RUN, ctx, parts=parts)
 
 
 if __name__ == "__main__":

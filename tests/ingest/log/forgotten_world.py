@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from app.kernel.context import Context
 from ingest.events.health import HeartbeatSent
 from ingest.log import forgetting, forgotten, monitor, read
 from ingest.log.archive import Archive
+from ingest.log.forgetting import Held, Keeping
 from ingest.log.store_check import Copy
 from ingest.settings import ArchiveSettings, ShipperSettings
 from ingest.shipper import Shipper
@@ -29,6 +31,11 @@ COUNT: Final = 40
 KEEP: Final = {"case-7": [2, 3, 5, 999], "case-8": [3, 8, 75]}
 """3 is kept twice; 1 and 4 are no security events, 75 lies in the next month, 999 nowhere."""
 HELD: Final = [2, 3, 5, 8]
+
+
+def keeping(by_case: Mapping[str, Collection[int]]) -> Keeping:
+    """Return who answers that this is held, whenever they are asked."""
+    return lambda lo, hi: Held(by_case=by_case)
 
 
 @dataclass(kw_only=True)
@@ -59,7 +66,7 @@ class World:
         return self.ground.ctx(service("retention", LOG_SEGMENT_PRUNE))
 
     def drop(self, keep: dict[str, list[int]] | None = None) -> forgetting.Dropped:
-        return forgetting.drop(CLASS, MONTH, KEEP if keep is None else keep, RUN, self.ctx(), parts=self.parts)
+        return forgetting.drop(CLASS, MONTH, keeping(KEEP if keep is None else keep), RUN, self.ctx(), parts=self.parts)
 
     def size(self) -> int:
         with self.ground.db.read() as session:

@@ -17,9 +17,10 @@ from app.kernel.errors import Forbidden
 from ingest import models
 from ingest.events.envelope import at_path
 from ingest.events.health import SegmentDropped
-from ingest.log import forgetting, forgotten, merkle, proofs, read
+from ingest.log import forgetting, forgotten, merkle, proofs, read, units
 from ingest.log.archive_check import ArchiveReader
-from ingest.log.forgetting import HoldTooLate, StillThere, UnitNotOver, UnitUnknown
+from ingest.log.forgetting import HoldTooLate, StillThere, UnitNotOver
+from ingest.log.units import UnitUnknown
 from ingest.settings import DuckSettings
 from ingest.store.duck import DuckStore
 from ingest.store.elastic import ElasticStore
@@ -27,7 +28,7 @@ from ingest.store.memory import MemoryStore
 from ingest.store.placing import CLASSES
 from ingest.store.port import EventStore
 from ingest.store.query import Eq, Order, Search, Sequenced
-from tests.ingest.log.forgotten_world import CLASS, COUNT, DECEMBER, HELD, KEEP, MONTH, NEXT, RUN, World, built
+from tests.ingest.log.forgotten_world import CLASS, COUNT, DECEMBER, HELD, KEEP, MONTH, NEXT, RUN, World, built, keeping
 from tests.ingest.store.conftest import client, elastic, namespace  # noqa: F401 - fixtures
 from tests.support.ground import Ground
 
@@ -148,8 +149,8 @@ def test_proofs_made_before_still_verify(world: World) -> None:
 
 def test_units_are_counted_and_described_before_they_go(world: World) -> None:
     with world.ground.db.read() as session:
-        found = {(one.month, one.class_): one for one in forgetting.units(session, CLASSES)}
-        described = forgetting.describe(session, CLASS, MONTH)
+        found = {(one.month, one.class_): one for one in units.every(session, CLASSES)}
+        described = units.describe(session, CLASS, MONTH)
     assert {key: one.count for key, one in found.items()} == {
         (MONTH, "operations"): 20,
         (MONTH, CLASS): COUNT,
@@ -165,15 +166,15 @@ def test_units_are_counted_and_described_before_they_go(world: World) -> None:
     assert set(described.samples) <= set(in_store(world.store))
     world.drop()
     with world.ground.db.read() as session:
-        assert (MONTH, CLASS) not in {(one.month, one.class_) for one in forgetting.units(session, CLASSES)}
+        assert (MONTH, CLASS) not in {(one.month, one.class_) for one in units.every(session, CLASSES)}
         with pytest.raises(UnitUnknown):
-            forgetting.describe(session, CLASS, MONTH)
+            units.describe(session, CLASS, MONTH)
 
 
 def test_a_month_that_is_not_over_or_not_archived_or_not_shipped_stays(world: World) -> None:
     for month in (NEXT, "2026-01"):
         with pytest.raises((UnitNotOver, UnitUnknown)):
-            forgetting.drop(CLASS, month, {}, RUN, world.ctx(), parts=world.parts)
+            forgetting.drop(CLASS, month, keeping({}), RUN, world.ctx(), parts=world.parts)
     for table, key, column in (
         (models.cursor, models.cursor.c.consumer == "archive", "sequence"),
         (models.target, models.target.c.name == world.shipper.target, "done"),
@@ -185,15 +186,14 @@ def test_a_month_that_is_not_over_or_not_archived_or_not_shipped_stays(world: Wo
         with world.ground.db.begin() as session:
             session.execute(sa.update(table).where(key).values({column: 90}))
     with pytest.raises(Forbidden):
-        forgetting.drop(CLASS, MONTH, {}, RUN, world.ground.ctx(service("other")), parts=world.parts)
+        forgetting.drop(CLASS, MONTH, keeping({}), RUN, world.ground.ctx(service("other")), parts=world.parts)
     assert world.store.coverage(0, 90) == 90
     assert world.findings() == []
 
 
-def test_a_hold_that_comes_too_late_is_refused(world: World) -> None:
-    world.drop()
-    with pytest.raises(HoldTooLate):
-        world.drop({"case-9": [6]})
+def test_what_has_gone_is_held_by_nobody_who_comes_later(world: World) -> None:
+    first = world.drop()
+    assert world.drop({"case-9": [6]}).by_case == first.by_case
     world.arrive()
     assert_forgotten(world)
 
