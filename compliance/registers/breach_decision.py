@@ -15,7 +15,7 @@ from app.kernel.clock import rfc3339
 from app.kernel.context import Context
 from app.kernel.errors import Invalid, WrongState
 from compliance.registers import breach_handling as handling
-from compliance.registers import breaches
+from compliance.registers import breach_log, breaches
 from compliance.registers.models import breach
 
 APPROVAL: Final = "privacy.breach"
@@ -24,9 +24,9 @@ APPROVAL: Final = "privacy.breach"
 def propose(
     session: Session, breach_id: str, decision: str, reasons: str, ctx: Context, *, approvals: Approvals
 ) -> str:
-    """Ask a second person whether the authority is told; returns the approval's id."""
+    """Ask a second person whether the authority is told; returns the approval's id. Raises `BreachDiffers`."""
     ctx.actor.require(PRIVACY_BREACH_WRITE)
-    found = breaches.locked(session, breach_id)
+    found = breach_log.as_told(session, breach_id)
     if decision not in (breaches.NOTIFY, breaches.KEEP):
         raise Invalid("It is notified, or it is not.", param="decision")
     if not found.is_assessed:
@@ -49,6 +49,7 @@ def kind(approvals: Approvals) -> ApprovalKind:
     def run(session: Session, payload: Payload, id: str, ctx: Context) -> str:
         found, decision = breaches.locked(session, str(payload["breach"])), str(payload["decision"])
         approvals.take(session, id, APPROVAL, _payload(found, decision), ctx)
+        breach_log.as_told(session, found.id)
         if found.state not in (breaches.SUSPECTED, breaches.ASSESSING):
             raise WrongState
         votes = approvals.state_of(session, id).votes

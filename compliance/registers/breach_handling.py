@@ -12,7 +12,7 @@ from app.kernel.access import PRIVACY_BREACH_DECIDE, PRIVACY_BREACH_WRITE, Actor
 from app.kernel.clock import rfc3339
 from app.kernel.context import Context
 from app.kernel.errors import Conflict, Invalid, SamePerson, WrongState
-from compliance.registers import breaches
+from compliance.registers import breach_log, breaches
 from compliance.registers.models import breach, breach_notice, breach_step
 from compliance.registers.parts import Registers
 from ingest.events.privacy import BreachAssessed, BreachNotified, BreachOpened
@@ -95,9 +95,12 @@ def open_breach(session: Session, found: breaches.Found, ctx: Context, *, parts:
 
 
 def correct_awareness(session: Session, breach_id: str, aware_at: datetime, reason: str, ctx: Context) -> None:
-    """Set when a person was reasonably certain to another instant, with why; both stay to be seen (6.4)."""
+    """Set when a person was reasonably certain to another instant, with why; both stay to be seen (6.4).
+
+    Raises `AwarenessInvalid`, and `BreachDiffers` as whatever else the log is told of a breach.
+    """
     ctx.actor.require(PRIVACY_BREACH_WRITE)
-    found = breaches.locked(session, breach_id)
+    found = breach_log.as_told(session, breach_id)
     said = words.reason(reason, longest=breaches.TEXT_MAX)
     _demand_aware(aware_at, found.recorded_at)
     if found.closed_at is not None:
@@ -112,13 +115,14 @@ def correct_awareness(session: Session, breach_id: str, aware_at: datetime, reas
 def assess(session: Session, breach_id: str, made: breaches.Assessment, ctx: Context) -> None:
     """Write down what is known by now; it may be written again while it is open, as phases bring more.
 
+    So it is set right, too, where its row says something else than the log.
     Raises `RiskDecided` where one person would take back the high risk that two decided on.
     """
     ctx.actor.require(PRIVACY_BREACH_WRITE)
     found = breaches.locked(session, breach_id)
     if not found.is_open or (found.approval_id is not None and found.decision is None):
         raise WrongState("A second person is deciding about what is written here.")
-    if found.decision is not None and found.high_risk and not made.high_risk:
+    if not made.high_risk and breach_log.is_decided_high(session, found):
         raise RiskDecided
     values = {
         "nature": words.checked(made.nature, param="nature", longest=breaches.TEXT_MAX),
@@ -137,8 +141,9 @@ def assess(session: Session, breach_id: str, made: breaches.Assessment, ctx: Con
     if not values["categories"]:
         raise BreachIncomplete("Say which categories of data and people it touches.", param="categories")
     session.execute(sa.update(breach).where(breach.c.id == breach_id).values(**values))
-    before, after = _extent(found), _extent(breaches.get(session, breach_id))
-    note(session, breach_id, "assessed", ctx, before=before, after=after, event_id=told(session, found, ctx))
+    known = breaches.get(session, breach_id)
+    before, after = _extent(found), _extent(known)
+    note(session, breach_id, "assessed", ctx, before=before, after=after, event_id=told(session, known, ctx))
 
 
 def notify(
@@ -201,7 +206,7 @@ def notify(
 def except_letters(session: Session, breach_id: str, reason: str, ctx: Context) -> None:
     """Write down why people are not written to although the risk is high (Art. 34(3)); who decides does."""
     ctx.actor.require(PRIVACY_BREACH_DECIDE)
-    found = breaches.locked(session, breach_id)
+    found = breach_log.as_told(session, breach_id)
     if not found.high_risk or found.closed_at is not None:
         raise WrongState
     if any(one.what in ("assessed", "proposed") and one.actor == ctx.actor.id for one in found.steps):
@@ -213,9 +218,12 @@ def except_letters(session: Session, breach_id: str, reason: str, ctx: Context) 
 
 
 def complete(session: Session, breach_id: str, ctx: Context) -> None:
-    """Close a breach that was notified: nothing more is to be told. Raises `PeopleUntold` where the risk is high."""
+    """Close a breach that was notified: nothing more is to be told.
+
+    Raises `PeopleUntold` where the risk is high, and `BreachDiffers` where its row says otherwise than the log.
+    """
     ctx.actor.require(PRIVACY_BREACH_WRITE)
-    found = breaches.locked(session, breach_id)
+    found = breach_log.as_told(session, breach_id)
     if found.state != breaches.NOTIFIED:
         raise WrongState
     if found.high_risk and not found.told(breaches.PEOPLE) and not found.letters_exception:
@@ -253,8 +261,14 @@ def _demand_aware(aware_at: datetime, recorded_at: datetime) -> None:
 
 def told(session: Session, found: breaches.Breach, ctx: Context, decision: str | None = None) -> str:
     """Record that what is known of a breach, or what is decided about it, was written down."""
-    due_at = rfc3339(found.due_at)
-    event = BreachAssessed(breach=found.id, due_at=due_at, incident=found.incident_ref, decision=decision)
+    event = BreachAssessed(
+        breach=found.id,
+        due_at=rfc3339(found.due_at),
+        incident=found.incident_ref,
+        decision=decision,
+        high_risk=found.high_risk,
+        sha256=breach_log.digest(found),
+    )
     return outbox.record(session, event, ctx)
 
 

@@ -316,11 +316,16 @@ class BreachOpened(BreachEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreachAssessed(BreachEvent):
-    """What is known of a breach was written down, or two people decided whether it is notified."""
+    """What is known of a breach was written down, or two people decided whether it is notified.
+
+    The hash is of all that an assessment says, as it stood then.
+    """
 
     kind: ClassVar[str] = "privacy.breach.assessed"
     outcome_of_kind: ClassVar[Outcome] = Outcome.SUCCESS
     decision: str | None = ecs("onepay.privacy.decision", default=None)
+    high_risk: bool | None = ecs("onepay.breach.high_risk", FieldType.BOOLEAN, default=None)
+    sha256: str | None = ecs("onepay.privacy.sha256", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

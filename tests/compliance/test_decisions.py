@@ -223,6 +223,10 @@ def a_breach_has_more_time(session: Session) -> None:
     session.execute(sa.update(breach).values(due_at=START + timedelta(days=30)))
 
 
+def a_breach_of_more_people(session: Session) -> None:
+    session.execute(sa.update(breach).values(people=breach.c.people + 1))
+
+
 def requests_are_gone(session: Session) -> None:
     open_ = sa.select(request.c.id).where(request.c.kind == "restriction", request.c.state == "executed")
     session.execute(sa.delete(request_step).where(request_step.c.request_id.in_(open_)))
@@ -511,6 +515,7 @@ def a_review_of_another_grant(session: Session) -> None:
         (a_breach_is_gone, "breaches"),
         (a_breach_is_gone_but_for_its_steps, "breaches"),
         (a_breach_has_more_time, "breaches"),
+        (a_breach_of_more_people, "breaches"),
         (requests_are_gone, "requests"),
         (a_request_is_due_later, "requests"),
         (a_request_refused_beside_another, "requests"),

@@ -26,6 +26,7 @@ from compliance.registers.breach_handling import (
     PeopleUntold,
     RiskDecided,
 )
+from compliance.registers.breach_log import BreachDiffers
 from compliance.registers.breaches import Assessment, Breach, Found
 from compliance.registers.models import activity_approval, breach, processor
 from compliance.registers.processors import POINTS, Entry, ProcessorInvalid, ProcessorKnown
@@ -244,6 +245,40 @@ def test_one_person_takes_back_no_risk_that_two_decided_on(rights: Rights) -> No
     assert "90 people" in str(step.after)
     with rights.db.begin() as session, pytest.raises(SamePerson):
         breach_handling.except_letters(session, id_, "The mail was encrypted", as_(rights, "dora"))
+
+
+def test_a_risk_that_was_taken_out_of_its_row_is_forgotten_by_nobody(rights: Rights) -> None:
+    id_ = assessed(rights)
+    decided(rights, id_, breaches.NOTIFY)
+    with rights.db.begin() as session:
+        breach_handling.notify(session, id_, breaches.AUTHORITY, "We tell you of a breach", as_(rights, "olga"))
+    assert said(rights, "papers.decided") == (State.PASS, [])
+    with rights.db.begin() as session:
+        session.execute(sa.update(breach).values(high_risk=False, people=0))
+    assert said(rights, "papers.decided") == (State.FAIL, ["is not as it was assessed"])
+    acts = (
+        (breach_handling.complete, (), BreachDiffers),
+        (breach_handling.correct_awareness, (START - timedelta(hours=3), "the night shift saw it"), BreachDiffers),
+        (breach_handling.assess, (replace(KNOWN, high_risk=False),), RiskDecided),
+    )
+    for act, given, error in acts:
+        with pytest.raises(error), rights.db.begin() as session:
+            act(session, id_, *given, as_(rights, "olga"))  # type: ignore[operator]  # what they have in common
+    with rights.db.begin() as session:
+        breach_handling.assess(session, id_, KNOWN, as_(rights, "olga"))
+    assert said(rights, "papers.decided") == (State.PASS, [])
+    with rights.db.begin() as session, pytest.raises(PeopleUntold):
+        breach_handling.complete(session, id_, as_(rights, "olga"))
+
+
+@pytest.mark.parametrize("changed", [{"consequences": "None that anybody knows"}, {"categories": ["contact"]}])
+def test_nothing_is_decided_on_an_assessment_that_nobody_wrote(rights: Rights, changed: dict[str, object]) -> None:
+    id_ = assessed(rights)
+    approvals, ctx = rights.house.system.approvals, as_(rights, "olga")
+    with rights.db.begin() as session:
+        session.execute(sa.update(breach).values(**changed))
+    with rights.db.begin() as session, pytest.raises(BreachDiffers):
+        breach_decision.propose(session, id_, breaches.KEEP, "Nothing leads to anybody", ctx, approvals=approvals)
 
 
 def test_the_register_is_approved_by_its_hash_and_its_difference_is_shown(

@@ -11,6 +11,8 @@ from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 
+from app.kernel import canonical
+from app.kernel.clock import rfc3339
 from compliance import models
 from compliance.attest import exceptions
 from compliance.attest.models import exception
@@ -31,6 +33,8 @@ from compliance.reviews.models import line
 from compliance.scans.models import scan
 from compliance.scans.register import Kind as Scan
 from ingest import models as log
+from ingest.events.envelope import Event, render
+from ingest.events.privacy import BreachAssessed
 
 Row: TypeAlias = dict[str, Any]  # the columns of a table
 FAR: Final = 2**61
@@ -45,6 +49,15 @@ def _to_come(look: Look) -> datetime:
 
 def _put(look: Look, table: sa.Table, **values: Any) -> None:  # as `Row`
     look.session.execute(sa.insert(table).values(**values))
+
+
+def _say(look: Look, number: int, event: Event) -> str:
+    """Plant an event that waits for its number, with which a row is compared; returns its id."""
+    id_ = look.ctx.new_id("evt")
+    said = render(event, look.ctx, event_id=id_, origin="live", version="0", environment="fence").document
+    values: Row = {"n": FAR + number, "id": id_, "kind": event.kind, "class": PLANTED, "at": look.at, "salt": b""}
+    _put(look, log.outbox, **values, body=canonical.encode(said))
+    return id_
 
 
 def paper(look: Look) -> str:
@@ -150,13 +163,16 @@ def objection_(look: Look) -> str:
     return id_
 
 
-def breach_(look: Look) -> str:
-    """Plant a breach that nobody decided to keep from the authority."""
-    id_ = look.ctx.new_id("brc")
-    values: Row = {"id": id_, "title": PLANTED, "aware_at": look.at, "recorded_at": look.at, "due_at": look.at}
-    values |= {"hours": breaches.HOURS, "state": breaches.KEEP, "categories": [], "decision": breaches.KEEP}
-    _put(look, breach, **values, decided_at=_to_come(look))
-    return id_
+def breach_(look: Look) -> frozenset[str]:
+    """Plant a breach that nobody decided to keep from the authority, and one that was assessed otherwise."""
+    kept, assessed = look.ctx.new_id("brc"), look.ctx.new_id("brc")
+    values: Row = {"title": PLANTED, "aware_at": look.at, "recorded_at": look.at, "due_at": look.at}
+    values |= {"hours": breaches.HOURS, "categories": []}
+    decided: Row = {"state": breaches.KEEP, "decision": breaches.KEEP, "decided_at": _to_come(look)}
+    _put(look, breach, **values, **decided, id=kept)
+    _put(look, breach, **values, state=breaches.ASSESSING, id=assessed)
+    _say(look, 0, BreachAssessed(breach=assessed, due_at=rfc3339(look.at), high_risk=True, sha256=_HASH))
+    return frozenset((kept, assessed))
 
 
 def scan_(look: Look) -> str:

@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 from app.kernel.clock import rfc3339
 from compliance.contracts.probes import Look, Violation
 from compliance.privacy import selftest
+from compliance.registers import breach_log
+from compliance.registers.breach_log import BREACH, DECISION
 from compliance.registers.breaches import KEEP, LEFT_OUT, LETTERS_LEFT_OUT, NOTIFY
 from compliance.registers.models import breach, breach_notice, breach_step, selftest_run
 from compliance.reviews.campaigns import Decision
@@ -26,11 +28,10 @@ from ingest.events.privacy import BreachAssessed, BreachNotified, BreachOpened
 from ingest.log import read
 
 SCAN, FINDING = "onepay.compliance.scan", "onepay.compliance.finding"
-DECISION, BREACH = "onepay.privacy.decision", "onepay.breach.id"
 
 
 def breaches(look: Look) -> tuple[int, list[Violation]]:
-    """Count the breaches, and find decisions nobody made, and notices that were not sent in these words."""
+    """Count the breaches, and find assessments and decisions nobody made, and notices not sent in these words."""
     rows = look.session.execute(sa.select(breach).order_by(breach.c.id)).all()
     decided = {
         str(at_path(said, BREACH)): (str(at_path(said, DECISION)), instant(said))
@@ -49,6 +50,10 @@ def breaches(look: Look) -> tuple[int, list[Violation]]:
         if not _is_decided(row, decided.get(row.id))
         and not has_ended(look.session, BreachAssessed.kind, row.decided_at)
     }
+    assessed = breach_log.newest(look.session) if rows else {}
+    for row in rows:
+        if not breach_log.is_as_told(row, assessed.get(row.id)):
+            wrong.setdefault(row.id, "is not as it was assessed")
     left_out = _letters_left_out(look)
     for row in rows:
         if row.letters_exception and row.id not in left_out:
