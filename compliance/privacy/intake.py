@@ -148,7 +148,8 @@ def _take(session: Session, asked: Asked, subject: str, received_on: date, ctx: 
     session.execute(sa.insert(request).values(**values))
     found = requests.get(session, request_id)
     note = None if first is None else f"beside {first}, which is open"
-    moving.move(session, found, State.IDENTITY, ctx, event=moving.event_of(RequestReceived, found), note=note)
+    event = replace(moving.event_of(RequestReceived, found), received_on=received_on.isoformat())
+    moving.move(session, found, State.IDENTITY, ctx, event=event, note=note)
     letters.received(session, found, token, ctx, parts=parts)
     return request_id
 

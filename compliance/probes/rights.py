@@ -81,19 +81,24 @@ def _clocks(look: Look, *, parts: Privacy) -> Reading:
 
 
 def _late(row: Any, look: Look, calendar: LegalCalendar) -> str | None:  # a row of `request`
-    """Return what is late about a request, by the day its receipt sets or the one kept beside it, whichever is first.
-
-    So neither is moved alone; the one beside it is what the events of the request say.
-    """
-    months = clock.EXTENDED_MONTHS if row.is_extended else clock.MONTHS
-    counted = calendar.due(date.fromisoformat(row.received_on), months, row.paused_days)
-    due = min(counted, date.fromisoformat(row.due))
+    """Return what is late about a request."""
+    due = last_day(row, calendar)
     due_at = calendar.end_of(due)
     if row.answered_at is None and row.state not in _ENDED and look.at >= due_at:
         return f"was due on {due.isoformat()} and is not answered"
     if row.answered_at is not None and row.answered_at >= due_at > look.at - LATE_SHOWN:
         return f"was answered after {due.isoformat()}"
     return None
+
+
+def last_day(row: Any, calendar: LegalCalendar) -> date:  # a row of `request`
+    """Return the day that the receipt of a request sets or the one kept beside it, whichever is first.
+
+    So neither is moved alone; the one beside it is what the events of the request say.
+    """
+    months = clock.EXTENDED_MONTHS if row.is_extended else clock.MONTHS
+    counted = calendar.due(date.fromisoformat(row.received_on), months, row.paused_days)
+    return min(counted, date.fromisoformat(row.due))
 
 
 def _answered_by_steps(session: Session) -> Mapping[str, datetime]:

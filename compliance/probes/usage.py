@@ -23,7 +23,7 @@ from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Kind as Right
 from compliance.privacy.request import State as Stage
 from compliance.probes.planted import PLANTED, planted_request
-from compliance.probes.rights import LATE_SHOWN
+from compliance.probes.rights import LATE_SHOWN, last_day
 from compliance.retention import policies
 from ingest.log import read
 from ingest.store.port import walk
@@ -255,13 +255,9 @@ def _objections(look: Look, *, gate: ProcessingGate, calendar: LegalCalendar) ->
 
 
 def _days(session: Session, calendar: LegalCalendar) -> Mapping[str, date]:
-    """Return the last day of each request to object, as its receipt sets it."""
-    of, found = request.c, {}
-    query = sa.select(of.id, of.received_on, of.paused_days, of.is_extended).where(of.kind == Right.OBJECTION.value)
-    for row in session.execute(query):
-        months = clock.EXTENDED_MONTHS if row.is_extended else clock.MONTHS
-        found[row.id] = calendar.due(date.fromisoformat(row.received_on), months, row.paused_days)
-    return found
+    """Return the last day of each request to object, as answers to requests are counted."""
+    rows = session.execute(sa.select(request).where(request.c.kind == Right.OBJECTION.value))
+    return {row.id: last_day(row, calendar) for row in rows}
 
 
 def _late(row: Any, due: date | None, look: Look, calendar: LegalCalendar) -> str | None:  # a row of `objection`

@@ -71,9 +71,10 @@ class RequestEvent(PrivacyEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestReceived(RequestEvent):
-    """A person asked for something of their data."""
+    """A person asked for something of their data, on a day that may lie before it was entered."""
 
     kind: ClassVar[str] = "privacy.request.received"
+    received_on: str | None = ecs("onepay.request.received_on", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

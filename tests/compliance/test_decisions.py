@@ -237,6 +237,19 @@ def a_request_is_due_later(session: Session) -> None:
     session.execute(sa.update(request).where(request.c.state == "executed").values(due="2027-11-30"))
 
 
+def a_request_is_due_at_a_later_hour(session: Session) -> None:
+    later = START + timedelta(days=300)
+    session.execute(sa.update(request).where(request.c.state == "executed").values(due_at=later))
+
+
+def a_request_was_received_later(session: Session) -> None:
+    session.execute(sa.update(request).where(request.c.state == "executed").values(received_on="2027-11-30"))
+
+
+def a_request_of_another_right(session: Session) -> None:
+    session.execute(sa.update(request).where(request.c.state == "executed").values(kind="human_review"))
+
+
 def a_request_refused_beside_another(session: Session) -> None:
     ended_beside_another(session, request.c.state == "executed", "refused")
 
@@ -518,6 +531,9 @@ def a_review_of_another_grant(session: Session) -> None:
         (a_breach_of_more_people, "breaches"),
         (requests_are_gone, "requests"),
         (a_request_is_due_later, "requests"),
+        (a_request_is_due_at_a_later_hour, "requests"),
+        (a_request_was_received_later, "requests"),
+        (a_request_of_another_right, "requests"),
         (a_request_refused_beside_another, "requests"),
         (a_request_closed_beside_another, "requests"),
         (a_receipt_is_gone, "receipts"),

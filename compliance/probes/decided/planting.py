@@ -6,7 +6,7 @@ it can have ended. None takes a number, a name or a place that somebody else wai
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
@@ -20,7 +20,7 @@ from compliance.attest.parts import IN_FORCE
 from compliance.contracts.probes import Look
 from compliance.engine import sealed
 from compliance.privacy import consent, selftest
-from compliance.privacy.models import consent_receipt, consent_same, objection, request, restriction
+from compliance.privacy.models import consent_receipt, consent_same, objection, request, request_step, restriction
 from compliance.privacy.request import Kind, State
 from compliance.probes.decided import begun
 from compliance.probes.planted import PLANTED
@@ -34,7 +34,7 @@ from compliance.scans.models import scan
 from compliance.scans.register import Kind as Scan
 from ingest import models as log
 from ingest.events.envelope import Event, render
-from ingest.events.privacy import BreachAssessed
+from ingest.events.privacy import BreachAssessed, RequestReceived
 
 Row: TypeAlias = dict[str, Any]  # the columns of a table
 FAR: Final = 2**61
@@ -116,20 +116,22 @@ def retention_run(look: Look) -> str:
     return id_
 
 
-def request_(look: Look) -> str:
-    """Plant a request that was closed, and to which nobody did anything."""
-    id_, day = look.ctx.new_id("req"), look.at.date().isoformat()
-    values: Row = {
-        "id": id_,
-        "kind": Kind.ACCESS.value,
-        "subject": PLANTED,
-        "channel": PLANTED,
-        "state": State.CLOSED.value,
-    }
+def request_(look: Look) -> frozenset[str]:
+    """Plant a request that was closed, and to which nobody did anything, and others whose days are not as was said."""
+    ids, day = [look.ctx.new_id("req") for _ in range(3)], look.at.date().isoformat()
+    closed, received, due = ids
+    ends = datetime.combine(look.at.date() + timedelta(days=1), time(), tzinfo=UTC)
+    values: Row = {"kind": Kind.ACCESS.value, "subject": PLANTED, "channel": PLANTED, "received_at": look.at}
     values |= {"received_on": day, "due": day, "internal_due": day, "rules": 1, "paused_days": 0}
     values |= {"is_verified": True, "is_extended": False, "is_incomplete": False}
-    _put(look, request, **values, received_at=look.at, due_at=look.at)
-    return id_
+    _put(look, request, **values, id=closed, state=State.CLOSED.value, due_at=ends)
+    _put(look, request, **values, id=received, state=State.IDENTITY.value, due_at=ends)
+    _put(look, request, **values, id=due, state=State.IDENTITY.value, due_at=_to_come(look))
+    said = RequestReceived(request=received, right=Kind.ACCESS.value, received_on=PLANTED, about=(PLANTED,))
+    for id_, event_id in ((received, _say(look, 1, said)), (due, None)):
+        step: Row = {"request_id": id_, "state": State.IDENTITY.value, "at": look.at, "role": PLANTED}
+        _put(look, request_step, **step, event_id=event_id)
+    return frozenset(ids)
 
 
 def restriction_(look: Look) -> str:

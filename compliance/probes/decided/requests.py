@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -25,6 +25,8 @@ from ingest.events.privacy import RequestCompleted, RequestRefused, RequestStopp
 from ingest.log import read
 
 _AT_ONCE: Final = 500
+_ZONES: Final = timedelta(hours=14)
+"""So far from that of UTC does a day end anywhere; where the law applied is a setting, which can have changed."""
 _ENDS: Final[Mapping[str, str]] = {
     State.CLOSED.value: RequestCompleted.kind,
     State.REFUSED.value: RequestRefused.kind,
@@ -79,6 +81,12 @@ def _wrong(
     about = {(at_path(one, "onepay.request.id"), tuple(at_path(one, "onepay.subject.id") or ())) for one in told}
     if about - {(row.id, (row.subject,))}:
         return "rests on an event about another request or another person"
+    if {right for one in told if (right := at_path(one, "onepay.request.right"))} - {row.kind}:
+        return "rests on an event about another right"
+    if {day for one in told if (day := at_path(one, "onepay.request.received_on"))} - {row.received_on}:
+        return "was received on another day than its event says"
+    if abs(row.due_at - _end_of(row.due)) > _ZONES:
+        return "is due at another instant than its day ends"
     due = [day for one in told if (day := at_path(one, "onepay.request.due_at"))]
     if due and due[-1] != row.due:
         return "is due on another day than its newest event says"
@@ -86,6 +94,11 @@ def _wrong(
     if ends is not None and ends not in {at_path(one, "event.action") for one in told}:
         return f"stands as {row.state}, and no event says so"
     return None
+
+
+def _end_of(day: str) -> datetime:
+    """Return when a day ends in UTC."""
+    return datetime.combine(date.fromisoformat(day) + timedelta(days=1), time(), tzinfo=UTC)
 
 
 def _unsaid(session: Session, row: Any, said: Logged) -> str | None:  # a row of `request`

@@ -202,6 +202,17 @@ def test_an_objection_nobody_decides_fails_article_21(rights: Rights, person: Pe
     assert said(rights, "privacy.objections")[1] == ["was overruled and no ground is kept"]
 
 
+def test_an_objection_is_late_whatever_day_of_receipt_is_written_over_it(rights: Rights, person: Person) -> None:
+    request_id = rights.ask(person, "objection", purpose="profiling")
+    rights.clock.move(timedelta(days=45))
+    today = rights.clock.now().date().isoformat()
+    assert said(rights, "papers.decided") == (State.PASS, [])
+    with rights.db.begin() as session:
+        session.execute(sa.update(request).where(request.c.id == request_id).values(received_on=today))
+    assert said(rights, "privacy.objections") == (State.FAIL, ["is not decided, and its day has ended"])
+    assert said(rights, "papers.decided") == (State.FAIL, ["was received on another day than its event says"])
+
+
 def test_an_objection_that_was_upheld_stands_whatever_became_of_a_later_one(rights: Rights, person: Person) -> None:
     """The gate decides: what once was granted is not taken back by a later one that was overruled."""
     ctx = rights.colleague(rights.house.people["olga"], roles.COMPLIANCE_OFFICER)
