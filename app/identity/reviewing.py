@@ -9,7 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.identity import role_grants, roles
+from app.identity import given, role_grants, roles
 from app.identity.models import account, role_grant
 from app.identity.role_grants import Book
 from app.kernel.access import IAM_ROLE_ASK, service
@@ -39,13 +39,14 @@ class RoleReviews:
             .order_by(of.role, of.from_at, of.id)
         ).all()
         holders = Counter(row.role for row in rows)
+        said = given.last_words(session)
         return [
             Grant(
                 ref=row.id,
                 holder=row.account_id,
                 what=roles.WORD_OF_ROLE[row.role],
                 giver=row.given_by,
-                given_at=row.from_at,
+                given_at=_given_at(row.from_at, said.get((row.account_id, row.role))),
                 last_use=row.last_login_at,
                 is_last=holders[row.role] == 1,
             )
@@ -80,3 +81,8 @@ class RoleReviews:
             sa.insert(role_grant).values(id=ref, account_id=id_, role=roles.ANALYST, from_at=given_at, reason="planted")
         )
         return ref
+
+
+def _given_at(from_at: datetime, last: given.LastWord | None) -> datetime:
+    """Return when a role was given, by its row or its event, whichever is first: a row alone puts off no review."""
+    return from_at if last is None or last.has_ended else min(from_at, last.at)

@@ -262,6 +262,19 @@ def test_a_decision_holds_for_the_next_half_year(house: Installation, clock: Sti
     assert judged(house)[0] is State.FAIL
 
 
+def test_no_row_puts_off_a_review(house: Installation, clock: StillClock) -> None:
+    """Each says that it was given this week; the log does not."""
+    house.arrive()
+    clock.move(179 * DAY)
+    with house.system.db.begin() as session:
+        session.execute(sa.update(role_grant).values(from_at=clock.now()))
+    clock.move(DAY)
+    assert turn(house) == "a campaign was opened"
+    assert newest(house).due_at == START + 183 * DAY
+    clock.move(3 * DAY)
+    assert judged(house)[0] is State.FAIL
+
+
 def test_nobody_decides_about_themselves(house: Installation) -> None:
     opened_by_hand(house)
     with pytest.raises(SamePerson):

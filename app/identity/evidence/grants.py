@@ -12,30 +12,27 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.identity import accounts, approval_rows, role_grants, roles
+from app.identity.given import GRANTED, LastWord, last_words, single
 from app.identity.models import approval, role_grant
 from app.identity.parts import Identity
 from app.kernel.access import Actor, ActorKind
 from app.kernel.approvals import ApprovalChanged, State, Verdict
 from compliance.contracts.planting import plant
 from compliance.contracts.probes import Kind, Look, Probe, Reading, Violation
-from compliance.told import has_ended
+from compliance.told import has_ended, is_about
 from ingest import models as log
 from ingest.events.admin import (
     ApprovalDecided,
     BootstrapUsed,
     RoleGranted,
-    RoleLapsed,
     RoleRequested,
-    RoleRevoked,
 )
 from ingest.events.envelope import at_path
-from ingest.log import read
 from ingest.log.subject_keys import SubjectErased
 from ingest.store.port import walk
 from ingest.store.query import And, Eq, In, Search
 from ingest.store.query import Window as StoreWindow
 
-GRANTED: Final = RoleGranted.kind
 ACCOUNTS: Final = ("admin.account.invited", "admin.account.disabled", "admin.account.enabled")
 NUMBERED: Final = timedelta(minutes=10)
 """So long the event of a grant may wait for its number."""
@@ -56,8 +53,8 @@ def probes(parts: Identity) -> tuple[Probe, ...]:
         Probe(
             name="identity.grants_held",
             kind=Kind.STATE,
-            asks="Roles that staff hold; wrong is one without an approval of that grant by somebody else, or one that "
-            "ended.",
+            asks="Roles that staff hold; wrong is one without an approval of that grant by somebody else, of another "
+            "day than it was given, or one that ended.",
             read=partial(_held, parts=parts),
             plant=_plant_held,
         ),
@@ -84,7 +81,7 @@ def _says(look: Look, document: dict[str, object]) -> str | None:
         held = at_path(document, "user.roles") or []
         is_lawful = is_service or roles.ADMINISTRATOR in held
         return None if is_lawful else "an account was changed by somebody who is no administrator"
-    by, target = at_path(document, "user.id"), _one(at_path(document, "user.target.id"))
+    by, target = at_path(document, "user.id"), single(at_path(document, "user.target.id"))
     approved = at_path(document, "onepay.approval.id")
     if approved is not None:
         return "somebody gave a role to themselves" if by == target else _unapproved(look, document, target)
@@ -103,17 +100,13 @@ def _unapproved(look: Look, document: dict[str, object], target: str) -> str | N
         who = str(at_path(one, "user.id"))
         if at_path(one, "event.action") == RoleRequested.kind:
             is_same = at_path(one, "user.target.roles") == at_path(document, "user.target.roles")
-            if is_same and _one(at_path(one, "user.target.id")) == target:
+            if is_same and single(at_path(one, "user.target.id")) == target:
                 asked_by.add(who)
         elif at_path(one, "onepay.approval.decision") == Verdict.APPROVED.value:
             agreed.add(who)
     if not asked_by:
         return "its approval was not asked for this role of this person"
     return None if agreed - asked_by - {target} else "nobody else than who asked, or who got it, agreed to it"
-
-
-def _one(value: Any) -> str:  # a field that may hold one value or several
-    return str(value[0] if isinstance(value, list) and value else value)
 
 
 def _plant(look: Look) -> str:
@@ -131,12 +124,13 @@ def _held(look: Look, *, parts: Identity) -> Reading:
     ids = [row.approval_id for row in grants if row.approval_id is not None]
     approvals = {row.id: row for row in look.session.execute(sa.select(approval).where(approval.c.id.in_(ids)))}
     agreed = approval_rows.agreed(look.session, ids)
-    first, over = _bootstrapped(look.session, grants), _ended(look.session)
+    first, said = _bootstrapped(look.session, grants), last_words(look.session)
     wrong = []
     for row in grants:
         look.deadline.check()
         says: str | None
-        if (row.account_id, row.role) in over:
+        last = said.get((row.account_id, row.role))
+        if last is not None and last.has_ended:
             says = "was taken away or had run out, and is held without being given again"
         elif row.approval_id is None:
             is_first = row.role == roles.ADMINISTRATOR and not {row.account_id, None}.isdisjoint(
@@ -150,21 +144,16 @@ def _held(look: Look, *, parts: Identity) -> Reading:
             told = agreed.get(row.approval_id, frozenset())
             is_untold = not told and has_ended(look.session, ApprovalDecided.kind, asked.decided_at)
             says = _differs(row, asked, None if is_untold else told, parts)
+        says = says or _of_another_day(look.session, row, last)
         if says is not None:
             wrong.append(Violation(component=row.role, object_id=row.id, says=says))
     return Reading(population={"roles held": len(grants)}, violations=wrong)
 
 
-def _ended(session: Session) -> Collection[tuple[str, str]]:
-    """Return the roles, by account, of which the newest event that speaks says that they ended."""
-    ends = (RoleRevoked.kind, RoleLapsed.kind)
-    told = [one for kind in (GRANTED, *ends) for one in read.documents_of(session, kind)]
-    told.sort(key=lambda one: str(one["@timestamp"]))
-    newest = {
-        (_one(at_path(one, "user.target.id")), _one(at_path(one, "user.target.roles"))): at_path(one, "event.action")
-        for one in told
-    }
-    return {whose for whose, kind in newest.items() if kind in ends}
+def _of_another_day(session: Session, grant: Any, last: LastWord | None) -> str | None:  # a row of `role_grant`
+    """Return what is wrong with when a role is held from, by the event that gave it or the entry that is left of it."""
+    is_then = has_ended(session, GRANTED, grant.from_at) if last is None else is_about(last.at, grant.from_at)
+    return None if is_then else "is held from another day than it was given"
 
 
 def _differs(grant: Any, asked: Any, agreed: Collection[str] | None, parts: Identity) -> str | None:  # rows of tables
@@ -194,7 +183,7 @@ def _bootstrapped(session: Session, grants: Collection[Any]) -> Mapping[datetime
     told = sa.select(of.at, body.body).outerjoin(log.body, body.sequence == of.sequence)
     found: dict[datetime, set[str | None]] = {}
     for row in session.execute(told.where(of.kind == BootstrapUsed.kind)):
-        target = None if row.body is None else _one(at_path(json.loads(row.body), "user.target.id"))
+        target = None if row.body is None else single(at_path(json.loads(row.body), "user.target.id"))
         found.setdefault(row.at, set()).add(target)
     return found
 

@@ -61,13 +61,15 @@ def as_administrator(house: Installation, account: str) -> Context:
     return house.system.context(actor)
 
 
-def given(house: Installation, asker: str, decider: str, role: str) -> str:
+def given(house: Installation, asker: str, decider: str, role: str, terms: Terms | None = None) -> str:
     """Invite somebody, ask for a role and let another administrator agree."""
     system = house.system
     with system.db.begin() as session:
         ctx = as_administrator(house, asker)
         account = signup.invite(session, "olga@onepay.example", "Olga", role, ctx, parts=system.identity)
-        asked = role_grants.ask(session, account, role, Terms(), "For the office", ctx, approvals=system.approvals)
+        asked = role_grants.ask(
+            session, account, role, terms or Terms(), "For the office", ctx, approvals=system.approvals
+        )
     with system.db.begin() as session:
         system.approvals.decide(session, asked, Verdict.APPROVED, "", as_administrator(house, decider))
     return account
@@ -119,6 +121,43 @@ def test_an_approval_of_another_grant_or_by_nobody_else_is_seen(house: Installat
     with house.system.db.begin() as session:
         session.execute(sa.update(approval_vote).values(account_id=ada))
     assert said(house, HELD) == (State.FAIL, ["nobody else than who asked, or who holds it, agreed to it"])
+
+
+def test_a_role_that_is_held_from_another_day_or_longer_than_was_agreed_is_seen(house: Installation) -> None:
+    ada, alan = first(house, "ada"), first(house, "alan")
+    begin, end = START - timedelta(days=90), START - timedelta(days=1)
+    terms = Terms(until=START + timedelta(days=30), period=(begin, end))
+    auditor = given(house, ada, alan, roles.AUDITOR, terms)
+    house.system.clock.move(timedelta(days=20))  # type: ignore[attr-defined]  # it is a still one
+    assert said(house, HELD) == (State.PASS, [])
+    of, later = role_grant.c, timedelta(days=10)
+    other_day, other_grant = "is held from another day than it was given", "its approval is of another grant"
+    for changed, says in (
+        ({"from_at": of.from_at}, other_day),
+        ({"until_at": of.until_at}, other_grant),
+        ({"period_from": of.period_from}, other_grant),
+        ({"period_until": of.period_until}, other_grant),
+    ):
+        (column,) = changed
+        with house.system.db.begin() as session:
+            before = session.execute(sa.select(changed[column]).where(of.account_id == auditor)).scalar_one()
+            session.execute(sa.update(role_grant).where(of.account_id == auditor).values({column: before + later}))
+        assert said(house, HELD) == (State.FAIL, [says]), column
+        with house.system.db.begin() as session:
+            session.execute(sa.update(role_grant).where(of.account_id == auditor).values({column: before}))
+
+
+def test_a_role_that_ran_out_is_given_again_at_the_instant_that_ends_it(house: Installation) -> None:
+    ada, alan = first(house, "ada"), first(house, "alan")
+    olga = given(house, ada, alan, roles.ANALYST, Terms(until=START + timedelta(days=1)))
+    system = house.system
+    system.clock.move(timedelta(days=2))  # type: ignore[attr-defined]  # it is a still one
+    with system.db.begin() as session:
+        ctx, why = as_administrator(house, ada), "They came back"
+        asked = role_grants.ask(session, olga, roles.ANALYST, Terms(), why, ctx, approvals=system.approvals)
+    with system.db.begin() as session:
+        system.approvals.decide(session, asked, Verdict.APPROVED, "", as_administrator(house, alan))
+    assert said(house, HELD) == (State.PASS, [])
 
 
 def test_a_vote_that_was_written_into_the_database_is_nobodys(house: Installation) -> None:
