@@ -4,30 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
-from typing import Any, Final
+from datetime import date, timedelta
+from typing import Final
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from compliance import posture
 from compliance.catalog.controls import GDPR, PCI
 from compliance.engine import history
-from compliance.privacy import clock, then
-from compliance.privacy import models as privacy
-from compliance.registers import models as breaches
-from compliance.registers import processors
-from compliance.reports import evidence
-from compliance.reports.document import NOTHING, UNTOLD, Document, Table, minute, seal_at, written_over
+from compliance.reports import duties, evidence
+from compliance.reports.document import NOTHING, UNTOLD, Document, Table, minute, seal_at
 from compliance.reports.evidence import Known
 from compliance.reports.parts import Making, Reports
-from compliance.reports.then import awareness
-from compliance.retention import models as retention
 from compliance.scans import standing as scans
 from compliance.states import State
 
 QUARTERS: Final = 4
-UNTOLD_STATE: Final = "not certified yet"
 _LEAD: Final = {
     State.FAIL: ("fails", "fail"),
     State.EXCEPTED: ("fails under an exception", "fail under an exception"),
@@ -50,7 +42,7 @@ def build(session: Session, framework: str, making: Making, parts: Reports) -> D
     tables = [_controls(rows), _changes(rows, making), _outages(rows), _exceptions(rows, making), _soon(rows, making)]
     tables.append(_quarters(session, rows, making))
     if framework == GDPR:
-        tables += _duties(session, making, parts)
+        tables += duties.tables(session, making, parts)
     else:
         tables.append(_scans(session, making, parts.engine.settings.assessment_anchor))
     return Document(
@@ -233,172 +225,6 @@ def _scans(session: Session, making: Making, anchor: date) -> Table:
         columns=("Kind", "From", "To", "Result", "Without a pass"),
         rows=tuple(rows),
     )
-
-
-def _dues(
-    session: Session, requests: Sequence[Any], making: Making, parts: Reports
-) -> Mapping[str, tuple[str | None, datetime | None]]:
-    """Return until which day each request was to be answered, and when that day ended, as it stood then."""
-    if not making.is_past:
-        return {one.id: (one.due, one.due_at) for one in requests}
-    calendar = clock.of(parts.registers.settings)
-    known = then.clocks(session, [one.id for one in requests], making.as_of)
-    return {
-        one.id: (known[one.id].due.isoformat(), calendar.end_of(known[one.id].due)) if one.id in known else (None, None)
-        for one in requests
-    }
-
-
-def _duties(session: Session, making: Making, parts: Reports) -> list[Table]:
-    """Requests of people, consents, runs, holds, breaches and processors, without names or ids of people."""
-    of = privacy.request.c
-    period = (of.received_at >= making.since) & (of.received_at <= making.as_of)
-    step = privacy.request_step.c
-    newest = (
-        sa.select(step.state)
-        .where(step.request_id == of.id, step.at <= making.as_of)
-        .order_by(step.n.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    requests = session.execute(
-        sa.select(privacy.request, newest.label("state_then"))
-        .where(period | ((of.closed_at.is_(None) | (of.closed_at > making.as_of)) & (of.received_at <= making.as_of)))
-        .order_by(of.received_at, of.id)
-    ).all()
-    days = _dues(session, requests, making, parts)
-    receipt = privacy.consent_receipt.c
-    consents = session.execute(
-        sa.select(receipt.purpose, receipt.action, sa.func.count())
-        .where(receipt.at <= making.as_of, receipt.at >= making.since)
-        .group_by(receipt.purpose, receipt.action)
-        .order_by(receipt.purpose, receipt.action)
-    )
-    run = retention.run.c
-    runs = session.execute(
-        sa.select(retention.run)
-        .where(run.planned_at >= making.since, run.planned_at <= making.as_of)
-        .order_by(run.planned_at, run.id)
-    )
-    handed, untold = processors.as_of(session, making.as_of)
-    held, day = retention.hold.c, making.as_of.date()
-    holds = session.execute(sa.select(retention.hold).where(held.placed_at <= making.as_of).order_by(held.placed_at))
-    return [
-        Table(
-            name="requests",
-            title="Requests of people",
-            says="By their clock, as its events had set it by then; who asked is not told here.",
-            columns=("Request", "Kind", "Received", "Due", "State", "Answered", "Clock"),
-            rows=tuple(
-                (
-                    one.id,
-                    one.kind,
-                    one.received_on,
-                    days[one.id][0],
-                    one.state_then,
-                    minute(_by(making, one.answered_at)),
-                    _clock(days[one.id][1], _by(making, one.answered_at or one.closed_at), making.as_of),
-                )
-                for one in requests
-            ),
-        ),
-        Table(
-            name="consents",
-            title="Consents",
-            columns=("Purpose", "Act", "Receipts"),
-            rows=tuple((purpose, action, count) for purpose, action, count in consents),
-        ),
-        Table(
-            name="retention",
-            title="Retention runs",
-            columns=("Run", "Class", "Before", "Due", "Removed", "State", "Planned", "Certified"),
-            rows=tuple(
-                (
-                    one.id,
-                    one._mapping["class"],
-                    minute(one.before),
-                    one.total,
-                    one.done if _by(making, one.certified_at) else None,
-                    "certified" if _by(making, one.certified_at) else UNTOLD_STATE if making.is_past else one.state,
-                    minute(one.planned_at),
-                    minute(_by(making, one.certified_at)),
-                )
-                for one in runs
-            ),
-        ),
-        Table(
-            name="holds",
-            title="Legal holds",
-            columns=("Case", "Authority", "Placed", "Review on", "State", "Released"),
-            rows=tuple(
-                (
-                    one.case,
-                    one.authority,
-                    minute(one.placed_at),
-                    one.review_on,
-                    "released" if _by(making, one.released_at) else "in force",
-                    minute(_by(making, one.released_at)),
-                )
-                for one in holds
-            ),
-        ),
-        _breaches(session, making),
-        Table(
-            name="processors",
-            title="Processors",
-            says=written_over(untold),
-            columns=("Name", "Does", "Contract", "Review on", "Lacks"),
-            rows=tuple(
-                (one.name, one.does, one.contract, one.review_on.isoformat(), "; ".join(one.lacks(day)) or "nothing")
-                for one in handed
-            ),
-        ),
-    ]
-
-
-def _breaches(session: Session, making: Making) -> Table:
-    of, sent = breaches.breach.c, breaches.breach_notice.c
-    told = sa.select(sa.func.min(sent.sent_at)).where(sent.breach_id == of.id, sent.recipient == "authority")
-    rows = session.execute(
-        sa.select(breaches.breach, told.scalar_subquery().label("told_at"))
-        .where(of.recorded_at <= making.as_of, sa.or_(of.closed_at.is_(None), of.closed_at >= making.since))
-        .order_by(of.aware_at, of.id)
-    ).all()
-    known = awareness(session, [one.id for one in rows], making.as_of) if making.is_past else {}
-    aware = {one.id: known.get(one.id, one.aware_at) for one in rows}
-    due = {one.id: aware[one.id] + timedelta(hours=one.hours) for one in rows}
-    return Table(
-        name="breaches",
-        title="Breaches of personal data",
-        says="The authority is told within 72 hours of becoming aware, or it is written down why not (Art. 33).",
-        columns=("Breach", "Title", "Aware", "Due", "State", "Decision", "Authority told", "Clock"),
-        rows=tuple(
-            (
-                one.id,
-                one.title,
-                minute(aware[one.id]),
-                minute(due[one.id]),
-                "closed" if _by(making, one.closed_at) else "open",
-                one.decision if _by(making, one.decided_at) else None,
-                minute(_by(making, one.told_at)),
-                _clock(due[one.id], _by(making, one.told_at or one.closed_at), making.as_of),
-            )
-            for one in rows
-        ),
-    )
-
-
-def _by(making: Making, at: datetime | None) -> datetime | None:
-    """Return an instant if it had come by the time the report is about."""
-    return at if at is not None and at <= making.as_of else None
-
-
-def _clock(due: datetime | None, ended: datetime | None, at: datetime) -> str | None:
-    if due is None:
-        return None
-    if ended is not None:
-        return "late" if ended > due else "in time"
-    return "late" if at > due else f"{(due - at).days} days left"
 
 
 def _share(in_place: int, judged: int) -> str | None:
