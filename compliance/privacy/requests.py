@@ -42,7 +42,7 @@ def listed(session: Session, wanted: RequestFilter, ctx: Context, *, after: str 
         at = min(ctx.at, ctx.actor.period[1])
         found = [one for one in _stood_in(session, query, ctx.actor.period) if wanted.fits(one, at)][:PAGE_MAX]
     else:
-        found = [_of(row) for row in session.execute(_standing(query, wanted, ctx.at).limit(PAGE_MAX))]
+        found = [of_row(row) for row in session.execute(_standing(query, wanted, ctx.at).limit(PAGE_MAX))]
     _record_read(session, "privacy_requests", [each.subject for each in found], ctx)
     return found
 
@@ -71,7 +71,7 @@ def _stood_in(session: Session, query: sa.Select[Any], period: tuple[datetime, d
     """Return the requests of a period as they stood at its end."""
     begin, end = period
     rows = session.execute(query.where(request.c.received_at >= begin, request.c.received_at < end))
-    return then.stood(session, [_of(row) for row in rows], end)
+    return then.stood(session, [of_row(row) for row in rows], end)
 
 
 def story(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> Story:
@@ -109,7 +109,7 @@ def own_requests(session: Session, ctx: Context) -> Sequence[Request]:
     """Return one's own requests, newest first."""
     ctx.actor.require(PRIVACY_SELF_REQUEST)
     query = sa.select(request).where(request.c.subject == ctx.actor.own_id).order_by(request.c.id.desc())
-    found = [_of(row) for row in session.execute(query.limit(PAGE_MAX))]
+    found = [of_row(row) for row in session.execute(query.limit(PAGE_MAX))]
     mine = whose.theirs(session, found)
     return [one for one in found if one.id in mine]
 
@@ -136,7 +136,7 @@ def get(session: Session, request_id: str, *, parts: Privacy | None = None) -> R
     row = session.execute(sa.select(request).where(request.c.id == request_id)).one_or_none()
     if row is None:
         raise NotFound
-    return _of(row, parts)
+    return of_row(row, parts)
 
 
 def locked(session: Session, request_id: str, *, parts: Privacy | None = None) -> Request:
@@ -249,7 +249,8 @@ def _record_read(session: Session, view: str, subjects: Sequence[str], ctx: Cont
         outbox.record(session, DataRead(view=view, count=len(about), about=about), ctx)
 
 
-def _of(row: Any, parts: Privacy | None = None) -> Request:  # a row of `request`
+def of_row(row: Any, parts: Privacy | None = None) -> Request:  # a row of `request`
+    """Return a request from its row, with what it says where the keys are given."""
     detail = None
     if parts is not None and row.detail_ct:
         place = f"compliance_request.detail_ct.{row.id}"

@@ -111,7 +111,7 @@ def _unsaid(session: Session, row: Any, said: Logged) -> str | None:  # a row of
         if said.approved and said.erased_at and said.erased_at < said.approved.begins_at:
             return "was carried out before its person's time to call it off was over"
         try:
-            decided.check(session, asked.get(session, row.id), said)
+            decided.check(session, asked.of_row(row), said)
         except (Conflict, NotFound):
             return "is carried out, and the log knows of nobody who approved it"
     return None
