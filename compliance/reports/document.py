@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.kernel.clock import rfc3339
+from compliance.states import REASON_WORDS, WORDS, Reason, State
 from ingest import models as log
 
 NOTHING: Final = "Nothing of this kind in the period."
@@ -35,7 +37,10 @@ class Seal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """One table: `name` for machines, `title` and `says` for people; whole numbers and texts alone."""
+    """One table: `name` for machines, `title` and `says` for people; whole numbers and texts alone.
+
+    A cell that is a member of an enumeration is its code to machines, and its words to people (see `in_words`).
+    """
 
     name: str
     title: str
@@ -85,6 +90,19 @@ class Document:
                 for table in self.tables
             ],
         }
+
+
+def in_words(cell: Cell) -> Cell:
+    """Return a cell as people read it: a state or a reason in its words, anything else as it is."""
+    match cell:
+        case State():
+            return WORDS[cell]
+        case Reason():
+            return REASON_WORDS[cell]
+        case Enum():
+            return str(cell).replace("_", " ")
+        case _:
+            return cell
 
 
 def seal_at(session: Session, at: datetime) -> Seal:

@@ -14,6 +14,8 @@ from sqlalchemy.orm import Session
 
 from compliance.privacy import clock, then
 from compliance.privacy import models as privacy
+from compliance.privacy.request import Kind
+from compliance.privacy.request import State as Stage
 from compliance.registers import models as registers
 from compliance.registers import processors
 from compliance.reports.document import Table, minute, written_over
@@ -61,10 +63,10 @@ def _requests(session: Session, making: Making, parts: Reports) -> Table:
         rows=tuple(
             (
                 one.id,
-                one.kind,
+                Kind(one.kind),
                 one.received_on,
                 days[one.id][0],
-                one.state_then,
+                Stage(one.state_then) if one.state_then else None,
                 minute(_by(making, one.answered_at)),
                 _clock(days[one.id][1], _by(making, one.answered_at or one.closed_at), making.as_of),
             )

@@ -15,7 +15,7 @@ from typing import Any, Final
 from app.kernel import crypto
 from app.kernel.errors import Invalid, Unavailable
 from compliance.reports import typesetting
-from compliance.reports.document import PROPOSED, Document, minute
+from compliance.reports.document import PROPOSED, Document, in_words, minute
 
 VERSION: Final = "0.15.2"
 EXTRA: Final = "reports"
@@ -50,7 +50,7 @@ def lacking() -> str | None:
     try:
         found = metadata.version("typst")
     except metadata.PackageNotFoundError:
-        return f"PDF needs the extra `{EXTRA}`: `make reports`"
+        return f"PDF needs the extra “{EXTRA}”, which “make reports” installs"
     return None if found == VERSION else f"PDF is set by Typst {VERSION}, and {found} is installed"
 
 
@@ -104,14 +104,14 @@ def _data(document: Document) -> dict[str, Any]:
         "size": f"{document.seal.size:,}",
         "root": document.seal.root or "none",
         "note": document.seal.note or "Nothing was signed yet",
-        "facts": [list(pair) for pair in document.facts],
+        "facts": [[in_words(one) for one in pair] for pair in document.facts],
         "tables": [
             {
                 "title": table.title,
                 "says": table.says,
                 "empty": table.empty,
                 "columns": list(table.columns),
-                "rows": [list(row) for row in table.rows],
+                "rows": [[in_words(cell) for cell in row] for row in table.rows],
             }
             for table in document.tables
         ],

@@ -17,7 +17,7 @@ from compliance.reports.document import NOTHING, UNTOLD, Document, Table, minute
 from compliance.reports.evidence import Known
 from compliance.reports.parts import Making, Reports
 from compliance.scans import standing as scans
-from compliance.states import State
+from compliance.states import Reason, State
 
 QUARTERS: Final = 4
 _LEAD: Final = {
@@ -59,7 +59,7 @@ def build(session: Session, framework: str, making: Making, parts: Reports) -> D
             ("Rows", len(rows)),
             ("Requirement ids", sum(len(one.control.ids) for one in rows)),
             (f"In place {of}", _share(sum(one for one, _ in shares), sum(all_ for _, all_ in shares))),
-            *((state.value, counts[state]) for state in State if counts.get(state)),
+            *((state, counts[state]) for state in State if counts.get(state)),
         ),
         tables=tuple(tables),
         findings=counts.get(State.FAIL, 0),
@@ -92,7 +92,7 @@ def _controls(rows: Sequence[Known]) -> Table:
             (
                 one.control.key,
                 one.control.title,
-                one.state.value,
+                one.state,
                 one.state.finding,
                 one.reason or None,
                 minute(one.since),
@@ -113,7 +113,7 @@ def _changes(rows: Sequence[Known], making: Making) -> Table:
     for one in rows:
         for before, after in zip(one.intervals, one.intervals[1:], strict=False):
             if before.state is not after.state and after.from_at >= making.since:
-                found.append((after.from_at, one.control.key, before.state.value, after.state.value))
+                found.append((after.from_at, one.control.key, before.state, after.state))
     return Table(
         name="changes",
         title="Changes of state",
@@ -133,8 +133,8 @@ def _outages(rows: Sequence[Known]) -> Table:
         rows=tuple(
             (
                 one.control.key,
-                lost.state.value,
-                lost.reason,
+                lost.state,
+                Reason(lost.reason) if lost.reason else None,
                 minute(lost.from_at),
                 minute(lost.to_at) or "goes on",
             )
@@ -150,7 +150,7 @@ def _exceptions(rows: Sequence[Known], making: Making) -> Table:
         says="Each stands over a failure, which is shown beneath it; none makes a control count as in place.",
         columns=("Key", "Probe", "Beneath", "Until"),
         rows=tuple(
-            (one.control.key, leg.name, leg.beneath.value if leg.beneath else None, minute(leg.until))
+            (one.control.key, leg.name, leg.beneath, minute(leg.until))
             for one in rows
             for leg in one.legs
             if leg.state is State.EXCEPTED
@@ -170,7 +170,7 @@ def _soon(rows: Sequence[Known], making: Making) -> Table:
             if left <= timedelta(days=SOON_DAYS[-1]):
                 within = next((days for days in SOON_DAYS if left <= timedelta(days=days)), SOON_DAYS[-1])
                 found.append(
-                    (leg.until, one.control.key, leg.name, leg.state.value, "over" if left < timedelta() else within)
+                    (leg.until, one.control.key, leg.name, leg.state, "over" if left < timedelta() else within)
                 )
     return Table(
         name="expiries",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from compliance import formulas
-from compliance.reports.document import PROPOSED, Cell, Document, Table, minute
+from compliance.reports.document import PROPOSED, Cell, Document, Table, in_words, minute
 
 _BAD: Final = frozenset({"FAIL", "EXPIRED", "broken", "late"})
 _WARN: Final = frozenset({"STALE", "EXCEPTED", "NOT_EVALUABLE"})
@@ -102,7 +102,7 @@ def page(document: Document) -> bytes:
         f"<p>{escape(document.lead)}</p>",
         f'<p class="notice">{escape(PROPOSED)}</p>',
         "<dl>",
-        *(f"<dt>{escape(name)}</dt><dd>{_text(value)}</dd>" for name, value in document.facts),
+        *(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in document.facts),
         "</dl>",
         _contents(document),
         *(_section(table) for table in document.tables),
@@ -164,9 +164,10 @@ def _class(cell: Cell, *, is_number: bool) -> str:
 
 
 def _text(cell: Cell) -> str:
-    if cell is None:
+    told = in_words(cell)
+    if told is None:
         return "–"
-    return f"{cell:,}" if isinstance(cell, int) else escape(cell)
+    return f"{told:,}" if isinstance(told, int) else escape(told)
 
 
 def hashed(file: Path) -> tuple[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from compliance.reports import pdf, typesetting
 from compliance.reports.document import Document, Seal, Table
 from compliance.reports.pdf import GlyphMissing, PackageRefused, PdfFailed
+from compliance.states import State
 
 pytestmark = pytest.mark.skipif(bool(pdf.lacking()), reason=str(pdf.lacking()))
 AT = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -85,6 +87,44 @@ def test_what_takes_too_long_or_too_much_is_ended() -> None:
     with pytest.raises(PdfFailed):
         pdf.render(document(), template='#let s = "x" * 1000000\n#let a = range(3000).map(n => s + str(n))\n#a.len()\n')
     assert (typesetting.SECONDS_MAX, typesetting.BYTES_MAX) == (60, 2**30)
+
+
+def test_a_column_holds_its_head_and_every_word_and_all_fit_the_page() -> None:
+    heads = ("Key", "Requires", "State", "Proposed finding", "Why", "Since", "Last looked", "Population", "Violations")
+    row = (
+        "8.4.1",
+        "a second factor " * 4,
+        State.NOT_EVALUABLE,
+        "Not Applicable",
+        None,
+        "2026-11-02",
+        "NOT_EVALUABLE",
+        7,
+        0,
+    )
+    wide = Table(
+        name="w",
+        title="Wide",
+        columns=(*heads, "Evidence", "Owner", "Ids"),
+        rows=((*row, "EV-118204 EV-118209", "compliance officer", "8.4.1.a " * 9),),
+    )
+    template = resources.files("compliance.reports").joinpath(pdf.TEMPLATE).read_text()
+    looks = """
+#set text(size: 6.5pt)
+#layout(page => {
+  let one = data.tables.at(0)
+  let made = widths(one, page.width)
+  assert(calc.abs((made.sum() - page.width).pt()) < 0.1)
+  for (at, width) in made.enumerate() {
+    for word in one.columns.at(at).split(" ") { assert(measure(strong(word)).width + 2 * inset <= width) }
+  }
+  assert(measure("NOT_EVALUABLE").width + 2 * inset <= made.at(6))
+})
+"""
+    made = replace(document(), tables=(wide,))
+    assert pdf.render(made, template=template + looks).startswith(b"%PDF")
+    told = [cell for one in pdf._data(made)["tables"] for line in one["rows"] for cell in line]
+    assert "Not evaluable" in told
 
 
 @pytest.mark.parametrize("text", ["山田太郎", "नमस्ते", "😀"])

@@ -341,14 +341,16 @@ def test_a_cell_is_never_a_formula() -> None:
 
 def test_words_of_a_page_stay_whole_and_hashes_break() -> None:
     columns = ("State", "Since", "Key", "SHA-256")
-    row = ("NOT_EVALUABLE", "2026-11-26 19:36 UTC", "1.2.1", "0" * 64)
+    row = (State.NOT_EVALUABLE, "2026-11-26 19:36 UTC", "1.2.1", "0" * 64)
     table, seal = Table(name="x", title="X", columns=columns, rows=(row,)), Seal(size=1, root="ab", note="n", at=START)
     shown = Document(
         kind="k", title="T", lead="L", since=START, as_of=START, build="1", seal=seal, facts=(), tables=(table,)
     )
     page = writing.page(shown).decode()
+    assert shown.as_json()["tables"][0]["rows"][0]["State"] == "NOT_EVALUABLE"
+    assert b"NOT_EVALUABLE,2026-11-26" in writing.rows_of(table)
     assert (
-        "<td class=warn>NOT_EVALUABLE</td><td class=day>2026-11-26 19:36 UTC</td><td>1.2.1</td><td class=long>" in page
+        "<td class=warn>Not evaluable</td><td class=day>2026-11-26 19:36 UTC</td><td>1.2.1</td><td class=long>" in page
     )
     style = page.partition("<style>")[2].partition("</style>")[0]
     rules = dict(one.split("{") for one in style.replace("\n", "").split("}") if one.count("{") == 1)
