@@ -148,8 +148,13 @@ def dated_text(at: datetime, *, seconds: bool = True) -> str:
 
 
 def day_text(at: date) -> str:
-    """Return a day as `dated` shows one."""
+    """Return a day as `dated` shows one: the one way in which the console writes days that are no field of a form."""
     return f"{at:%d %b %Y}"
+
+
+def days_text(first: date, last: date) -> str:
+    """Return some days in a row, or the one that they are."""
+    return f"{day_text(first)} to {day_text(last)}" if day_text(first) != day_text(last) else day_text(first)
 
 
 def span(gap: timedelta) -> str:
@@ -294,7 +299,7 @@ def updated(at: datetime) -> Part:
 
 def as_of_page(now: datetime, past: datetime | None) -> Part:
     """Return when the page was drawn, or of which instant of the past it tells."""
-    return updated(now) if past is None else tag(f"as of {past:%d %b %Y %H:%M} UTC")
+    return updated(now) if past is None else tag(f"as of {dated_text(past, seconds=False)} UTC")
 
 
 def empty(says: str, why: str, *acts: Part) -> Part:

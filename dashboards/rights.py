@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import datetime
 from typing import Final
 
 from dash import html
 
 from compliance.privacy.request import Kind, Request, State
-from dashboards.kit import Part, counted_words, due, mark, ok
+from dashboards.kit import Part, counted_words, day_text, due, mark, ok
 
 KINDS: Final[Mapping[Kind, tuple[str, str]]] = {
     Kind.ACCESS: ("Access and copy", "Art. 15"),
@@ -97,12 +97,12 @@ def stage_words(state: str) -> str:
     return _DONE[known] if known in _DONE else _STATES[known][0]
 
 
-def identity(found: Request, now: datetime) -> Part:
+def identity(found: Request) -> Part:
     """Return whether it is known who asks."""
     if found.is_verified:
         return ok("shown")
     if found.asked_at is not None:
-        return mark(f"asked {day(found.asked_at.date(), now)}", "clock", "medium")
+        return mark(f"asked {day_text(found.asked_at.date())}", "clock", "medium")
     return mark("not shown", "clock", "medium")
 
 
@@ -110,20 +110,15 @@ def clock(found: Request, now: datetime) -> Part:
     """Return the time left by law, or when it was answered."""
     if found.answered_at is not None:
         late = found.answered_at >= found.due_at
-        said = f"answered {day(found.answered_at.date(), now)}"
+        said = f"answered {day_text(found.answered_at.date())}"
         return mark(f"{said}, late", "cross", "bad") if late else html.Span(said, className="dim nowrap")
-    return due(found.due_at, now, f"by {day(found.due, now)}")
+    return due(found.due_at, now, f"by {day_text(found.due)}")
 
 
-def pause(found: Request, now: datetime) -> str:
+def pause(found: Request) -> str:
     """Return whether and why the clock stands or stood."""
     if found.asked_at is not None:
-        return f"stands since {day(found.asked_at.date(), now)}: identity asked"
+        return f"stands since {day_text(found.asked_at.date())}: identity asked"
     if found.paused_days:
         return f"stood {found.paused_days} {'day' if found.paused_days == 1 else 'days'}: identity asked"
     return "–"
-
-
-def day(at: date, now: datetime) -> str:
-    """Return a day, with its year where it is another one."""
-    return f"{at:%-d %b}" if at.year == now.year else f"{at:%-d %b %Y}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
@@ -69,12 +71,23 @@ def identified(session: Session, request_id: str, note: str, ctx: Context) -> No
     moving.move(session, found, State.SCOPED, ctx, event=event, note=note, is_verified=True, linked_to=first)
 
 
-def _resume(session: Session, found: Request, ctx: Context, parts: Privacy) -> None:
+def due_if_confirmed(found: Request, ctx: Context, *, parts: Privacy) -> date:
+    """Return by which day a request is answered if it is confirmed now: its day, while its clock does not stand."""
+    return _resumed(found, ctx, parts)[1] if found.asked_at is not None else found.due
+
+
+def _resumed(found: Request, ctx: Context, parts: Privacy) -> tuple[int, date]:
+    """Return for how many whole days the clock of a request stood by now, and the day it is due with them."""
     assert found.asked_at is not None, "somebody was asked"
     calendar = clock.of(parts.settings)
     paused = clock.paused_between(calendar.day_of(found.asked_at), calendar.day_of(ctx.at))
     months = clock.EXTENDED_MONTHS if found.is_extended else clock.MONTHS
-    due = calendar.due(found.received_on, months, paused)
+    return paused, calendar.due(found.received_on, months, paused)
+
+
+def _resume(session: Session, found: Request, ctx: Context, parts: Privacy) -> None:
+    calendar = clock.of(parts.settings)
+    paused, due = _resumed(found, ctx, parts)
     values = {"paused_days": paused, "due": due.isoformat(), "due_at": calendar.end_of(due), "asked_at": None}
     session.execute(sa.update(request).where(request.c.id == found.id).values(**values))
     renewed = requests.get(session, found.id)

@@ -32,24 +32,26 @@ def ask(session: Session, asked: Asked, ctx: Context, *, parts: Privacy) -> str:
     ctx.actor.require(PRIVACY_SELF_REQUEST)
     ctx.actor.require_fresh(Acr.MFA, parts.settings.step_up, ctx.at)
     today = clock.of(parts.settings).day_of(ctx.at)
-    request_id = _take(session, asked, ctx.actor.own_id, today, ctx, parts)
-    identity.identified(session, request_id, "signed in, with a fresh proof", ctx)
-    return request_id
+    found, token = _take(session, asked, ctx.actor.own_id, today, ctx, parts)
+    letters.received(session, found, token, ctx, parts=parts)
+    identity.identified(session, found.id, "signed in, with a fresh proof", ctx)
+    return found.id
 
 
 def ask_from_outside(session: Session, wanted: Asked, subject: str, ctx: Context, *, parts: Privacy) -> str:
     """Take a request that somebody made without signing in; who it was is asked at once, so the clock stands.
 
-    Only the person it is about hears of it, on the channels they had before, and only they can confirm it.
+    Only the person it is about hears of it, on the channels they had before, in one letter, and only they can confirm
+    it.
     """
     today = clock.of(parts.settings).day_of(ctx.at)
-    request_id = _take(session, wanted, subject, today, ctx, parts)
-    session.execute(sa.update(request).where(request.c.id == request_id).values(asked_at=ctx.at))
-    found = requests.get(session, request_id)
-    letters.identity_question(session, found, ctx, pauses=True, parts=parts)
+    taken, token = _take(session, wanted, subject, today, ctx, parts)
+    session.execute(sa.update(request).where(request.c.id == taken.id).values(asked_at=ctx.at))
+    found = requests.get(session, taken.id)
+    letters.received_unproven(session, found, token, ctx, parts=parts)
     note = "asked who they are: it came without a sign-in"
     moving.move(session, found, State.IDENTITY, ctx, event=moving.event_of(RequestPaused, found), note=note)
-    return request_id
+    return found.id
 
 
 def enter(
@@ -73,9 +75,10 @@ def enter(
         raise ReceiptInvalid(param="received_on")
     if not parts.people.exists(session, subject):
         raise NotFound
-    request_id = _take(session, asked, subject, received_on, ctx, parts)
-    session.execute(sa.update(request).where(request.c.id == request_id).values(handled_by=ctx.actor.id))
-    return request_id
+    found, token = _take(session, asked, subject, received_on, ctx, parts)
+    letters.received(session, found, token, ctx, parts=parts)
+    session.execute(sa.update(request).where(request.c.id == found.id).values(handled_by=ctx.actor.id))
+    return found.id
 
 
 def recall(session: Session, request_id: str, kind: Kind, subject: str, ctx: Context, *, parts: Privacy) -> None:
@@ -128,7 +131,10 @@ def seal_detail(detail: str, subject: str, request_id: str, parts: Privacy) -> b
     return parts.keys.seal_value(detail, subject, REQUEST_CLASS, f"compliance_request.detail_ct.{request_id}")
 
 
-def _take(session: Session, asked: Asked, subject: str, received_on: date, ctx: Context, parts: Privacy) -> str:
+def _take(
+    session: Session, asked: Asked, subject: str, received_on: date, ctx: Context, parts: Privacy
+) -> tuple[Request, str]:
+    """Write a request down; returns it and the token that stops it, for the letter that tells of it."""
     asked = checked(asked)
     kind = Kind(asked.kind)
     beside.hold_subject(session, subject)
@@ -150,8 +156,7 @@ def _take(session: Session, asked: Asked, subject: str, received_on: date, ctx: 
     note = None if first is None else f"beside {first}, which is open"
     event = replace(moving.event_of(RequestReceived, found), received_on=received_on.isoformat())
     moving.move(session, found, State.IDENTITY, ctx, event=event, note=note)
-    letters.received(session, found, token, ctx, parts=parts)
-    return request_id
+    return found, token
 
 
 def _values(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from importlib import resources
 from typing import Final
@@ -18,8 +18,15 @@ from compliance.privacy.parts import Privacy
 from compliance.privacy.request import FOLLOWING, Fate, Request
 
 LANGUAGE: Final = "en"
+RECEIVED_UNPROVEN: Final = "received_unproven"
 IDENTITY_QUESTION: Final = "identity_question"
+QUESTIONS: Final = (RECEIVED_UNPROVEN, IDENTITY_QUESTION)
+"""The letters that ask who somebody is."""
 IDENTITY_REMINDER: Final = "identity_reminder"
+_PAUSE: Final = (
+    "Until you have confirmed it, the time we have to answer does not run. If you confirm it by tomorrow, our answer "
+    "is due by {due}; every further day that we wait for you comes on top."
+)
 RIGHTS: Final[Mapping[str, str]] = {
     "access": "for a copy of your data",
     "portability": "for your data to take elsewhere",
@@ -33,16 +40,18 @@ RIGHTS: Final[Mapping[str, str]] = {
 
 def received(session: Session, found: Request, token: str, ctx: Context, *, parts: Privacy) -> None:
     """Tell that a request was received, on every channel, with the way to stop it."""
-    wait = ""
-    if found.not_before is not None:
-        calm = _instant(found.not_before, parts)
-        wait = f"As a way to sign in was changed lately, nothing is given out before {calm}.\n"
-    _tell(session, "received", found, ctx, parts, stop=_stop(token, parts), wait=wait)
+    _tell(session, "received", found, ctx, parts, stop=_stop(token, parts), wait=_calm(found, parts))
+
+
+def received_unproven(session: Session, found: Request, token: str, ctx: Context, *, parts: Privacy) -> None:
+    """Tell that a request was received and ask who made it, in one letter: the clock stands from the beginning."""
+    more = {"stop": _stop(token, parts), "wait": _calm(found, parts), "pause": _PAUSE.format(due=_day(found.due))}
+    _tell(session, RECEIVED_UNPROVEN, found, ctx, parts, **more)
 
 
 def identity_question(session: Session, found: Request, ctx: Context, *, pauses: bool, parts: Privacy) -> None:
     """Ask whoever wrote to show that it is them; `pauses` tells whether the clock stands meanwhile."""
-    pause = "Until you have confirmed it, the time we have to answer does not run." if pauses else ""
+    pause = (_PAUSE if pauses else "Our answer stays due by {due}.").format(due=_day(found.due))
     _tell(session, IDENTITY_QUESTION, found, ctx, parts, pause=pause)
 
 
@@ -149,7 +158,7 @@ def _tell(session: Session, name: str, found: Request, ctx: Context, parts: Priv
     template = templates()[name]
     filled = template["text"].format(
         right=RIGHTS[found.kind.value],
-        due=f"{found.due:%-d %B %Y}",
+        due=_day(found.due),
         url=parts.public_url,
         authority=parts.settings.authority,
         request=found.id,
@@ -169,6 +178,13 @@ def _tell(session: Session, name: str, found: Request, ctx: Context, parts: Priv
     )
 
 
+def _calm(found: Request, parts: Privacy) -> str:
+    if found.not_before is None:
+        return ""
+    calm = _instant(found.not_before, parts)
+    return f"As a way to sign in was changed lately, nothing is given out before {calm}.\n"
+
+
 def _renewed_token(session: Session, found: Request) -> str:
     """Make a new way to stop a request: the token of the letter before is kept nowhere, and ends here."""
     token = crypto.token()
@@ -178,6 +194,10 @@ def _renewed_token(session: Session, found: Request) -> str:
 
 def _stop(token: str, parts: Privacy) -> str:
     return f"{parts.public_url}/privacy/link/{token}"
+
+
+def _day(day: date) -> str:
+    return f"{day:%-d %B %Y}"
 
 
 def _instant(at: datetime, parts: Privacy) -> str:

@@ -360,8 +360,12 @@ def _json(value: Any) -> bytes:
 _STYLE: Final = """body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;
 color:#1a1f1d;background:#fff}h1,h2{line-height:1.2}table{border-collapse:collapse;width:100%;margin:1rem 0}
 th,td{text-align:left;vertical-align:top;border-bottom:1px solid #ccd3cf;padding:.4rem .6rem;overflow-wrap:break-word}
-th{white-space:nowrap}
-@media (prefers-color-scheme:dark){body{color:#e7ecea;background:#111614}th,td{border-color:#3a4541}a{color:#8fd0b8}}"""
+pre{white-space:pre-wrap;overflow-wrap:anywhere}
+@media (max-width:48rem){table,tbody,tr,td{display:block}thead{position:absolute;clip-path:inset(50%)}
+tr{border-top:1px solid #ccd3cf;padding:.6rem 0}td{border:0;padding:.2rem 0;overflow-wrap:anywhere}
+td::before{content:attr(data-name);display:block;font-size:.85rem;color:#56605c}}
+@media (prefers-color-scheme:dark){body{color:#e7ecea;background:#111614}th,td,tr{border-color:#3a4541}
+td::before{color:#a3aeaa}a{color:#8fd0b8}}"""
 
 
 def _page(title: str, body: str) -> str:
@@ -375,9 +379,20 @@ def _page(title: str, body: str) -> str:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    head = "".join(f'<th scope="col">{escape(each)}</th>' for each in heads)
-    lines = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>\n" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>\n{lines}</tbody></table>"
+    """Return a table; on a narrow screen each row stands below the last, and each cell says what it is."""
+    head = "".join(f'<th role="columnheader" scope="col">{escape(each)}</th>' for each in heads)
+    lines = "".join(f'<tr role="row">{_cells(heads, row)}</tr>\n' for row in rows)
+    return (
+        f'<table role="table"><thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+        f'<tbody role="rowgroup">\n{lines}</tbody></table>'
+    )
+
+
+def _cells(heads: Sequence[str], row: Sequence[Any]) -> str:
+    return "".join(
+        f'<td role="cell" data-name="{escape(name)}">{escape(str(each))}</td>'
+        for name, each in zip(heads, row, strict=True)
+    )
 
 
 def _report(content: Content) -> str:
@@ -392,7 +407,7 @@ def _report(content: Content) -> str:
                 CATEGORIES.get(category, category),
                 len(records),
                 "; ".join(known[name].says for name in used if name in known),
-                "; ".join(classes[name].in_words for name in kept if name in classes),
+                "; ".join(dict.fromkeys(classes[name].in_words for name in kept if name in classes)),
                 ", ".join(sorted({record.origin for record in records})),
                 f"data/{category}.json",
             ]

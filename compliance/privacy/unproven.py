@@ -55,12 +55,12 @@ def _due(session: Session, at: datetime, parts: Privacy) -> list[tuple[str, bool
     of, known = request_letter.c, parts.settings
     wait = known.identity_refuse_after - known.identity_remind_after
 
-    def sent(template: str) -> sa.Subquery:
+    def sent(*templates: str) -> sa.Subquery:
         newest = sa.func.max(of.sent_at, type_=of.sent_at.type).label("at")
-        query = sa.select(of.request_id, newest).where(of.template == template).group_by(of.request_id)
-        return query.subquery(template)
+        query = sa.select(of.request_id, newest).where(of.template.in_(templates)).group_by(of.request_id)
+        return query.subquery(templates[-1])
 
-    asked, reminded = sent(letters.IDENTITY_QUESTION), sent(letters.IDENTITY_REMINDER)
+    asked, reminded = sent(*letters.QUESTIONS), sent(letters.IDENTITY_REMINDER)
     is_over = sa.and_(asked.c.at <= at - known.identity_refuse_after, reminded.c.at <= at - wait)
     query = (
         sa.select(request.c.id, reminded.c.at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
+from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
@@ -99,7 +99,7 @@ def in_words(cell: Cell) -> Cell:
             return WORDS[cell]
         case Reason():
             return REASON_WORDS[cell]
-        case Enum():
+        case StrEnum():
             return str(cell).replace("_", " ")
         case _:
             return cell

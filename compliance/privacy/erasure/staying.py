@@ -76,7 +76,8 @@ def until(class_: str, classes: Mapping[str, RetentionClass], ctx: Context) -> s
     """Return the day a class ends by the period in force, counted from now: whatever began before ends sooner."""
     known = classes.get(class_)
     if known is None:
-        return "it is settled"
+        # Of a hold the letter says no more than that there is one.
+        return "it is settled" if class_ == HOLD else f"the {_named(class_)} is settled"
     at = ctx.at
     if known.anchor == "end of book year":
         at = at.replace(month=12, day=31)

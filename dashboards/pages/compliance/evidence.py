@@ -19,7 +19,21 @@ from compliance.engine.standing import Leg, ProbeRow, Standing
 from compliance.states import Reason, State
 from dashboards import acts, controls, proving
 from dashboards.colleagues import named
-from dashboards.kit import Part, age, chain, counted_words, dated, dock, facts, ident, mark, ok, readable, short
+from dashboards.kit import (
+    Part,
+    age,
+    chain,
+    counted_words,
+    dated,
+    day_text,
+    dock,
+    facts,
+    ident,
+    mark,
+    ok,
+    readable,
+    short,
+)
 from dashboards.page import View
 from dashboards.pages.compliance import papers
 
@@ -229,7 +243,7 @@ def _days(shown: Shown) -> list[Any]:
     return [
         html.H3("90 days"),
         controls.days(days, width=STRIP_WIDTH, height=24),
-        html.Div([html.Span(f"{begin:%d %b}"), html.Span(f"{shown.at:%d %b}")], className="ends dim"),
+        html.Div([html.Span(day_text(begin)), html.Span(day_text(shown.at))], className="ends dim"),
         html.P(f"{says} A cell shows the worst state of its day.", className="dim"),
     ]
 

@@ -17,7 +17,7 @@ from compliance.attest.exceptions import Exemption
 from compliance.attest.parts import IN_FORCE, PROPOSED
 from compliance.catalog.controls import Control
 from dashboards import controls
-from dashboards.kit import Part, chain, ident, mark, ok, readable
+from dashboards.kit import Part, chain, day_text, ident, mark, ok, readable
 from dashboards.page import View
 
 SHOWN = 6
@@ -79,7 +79,7 @@ def _state(state: str, end: Any, view: View) -> Part:
     if state == PROPOSED:
         return mark("waits", "ring", "accent")
     if state == IN_FORCE and end > view.now:
-        return ok(f"until {end:%d %b %Y}")
+        return ok(f"until {day_text(end)}")
     if state == IN_FORCE:
-        return mark(f"ended {end:%d %b %Y}", "cross", "bad")
+        return mark(f"ended {day_text(end)}", "cross", "bad")
     return html.Span(state.replace("_", " "), className="dim")

@@ -20,6 +20,8 @@ from dashboards.kit import (
     answer,
     as_of_page,
     counted_words,
+    dated_text,
+    day_text,
     due,
     empty,
     mark,
@@ -89,7 +91,11 @@ def _answer(found: Posture) -> Any:
         said = [ok("As far as we see, yes.")]
         small = "An assessor decides."
     span = found.measured_from
-    of = "of the quarter" if span == posture.quarter_of(found.at) else f"of the time since {span:%-d %b %H:%M}"
+    of = (
+        "of the quarter"
+        if span == posture.quarter_of(found.at)
+        else f"of the time since {dated_text(span, seconds=False)}"
+    )
     cells = [
         (_share(pci), f"in place, PCI, {of}"),
         (_share(gdpr), f"in place, GDPR, {of}"),
@@ -162,7 +168,7 @@ def _changes(found: Posture, view: View) -> Any:
                     [html.Span(f"{controls.SHORT[one.before]} to ", className="dim"), controls.state(one.after)],
                     className="grow",
                 ),
-                html.Span(f"{one.at:%d %b %H:%M}", className="dim nowrap"),
+                html.Span(day_text(one.at), className="dim nowrap", title=f"{dated_text(one.at)} UTC"),
             ]
         )
         for one in shown
@@ -182,7 +188,9 @@ def _deadlines(found: Posture, view: View) -> Any:
     items = [
         html.Li(
             [
-                html.Span(due(one.at, view.now), className="due-small", title=f"{one.at:%d %b %Y %H:%M} UTC"),
+                html.Span(
+                    due(one.at, view.now), className="due-small", title=f"{dated_text(one.at, seconds=False)} UTC"
+                ),
                 html.Span(_about(one, view), className="grow cut"),
                 html.Span(_owner(one, view), className="dim cut"),
             ]

@@ -27,6 +27,7 @@ from dashboards.kit import (
     counted_words,
     dated,
     day_text,
+    days_text,
     dock,
     empty,
     facts,
@@ -115,7 +116,7 @@ def _list(view: View, found: Sequence[Processor]) -> Part:
                 html.Span(one.does, className="dim"),
                 f"{len(one.points)} of {len(POINTS)}",
                 ", ".join(one.countries),
-                str(one.aoc_until or ("missing" if one.has_cards else "–")),
+                day_text(one.aoc_until) if one.aoc_until else "missing" if one.has_cards else "–",
                 day_text(one.review_on),
                 state,
             ]
@@ -152,7 +153,7 @@ def _dock(view: View, one: Processor) -> Part:
             ("Transfer by", one.transfer or "–"),
             ("Sub-processors", ", ".join(one.sub_processors) or "none"),
             ("Hosts", ", ".join(one.hosts) or "none"),
-            ("AOC", f"{one.aoc_on} to {one.aoc_until}" if one.aoc_until else "–"),
+            ("AOC", _attested(one)),
             ("Look again", day_text(one.review_on)),
         ),
         html.H3("Art. 28(3)"),
@@ -187,6 +188,13 @@ def _dock(view: View, one: Processor) -> Part:
         bar.append(act("Look again or change", view.here("processors", do="edit")))
     close = view.here("processors", sel=None)
     return dock(f"Processor {one.name}", bar=bar, title=one.name, inner=inner, close=close)
+
+
+def _attested(one: Processor) -> str:
+    """Return for which days a processor is attested."""
+    if one.aoc_until is None:
+        return "–"
+    return days_text(one.aoc_on, one.aoc_until) if one.aoc_on else f"until {day_text(one.aoc_until)}"
 
 
 def _form(view: View, officer: Officer | None, chosen: Processor | None) -> list[Part]:

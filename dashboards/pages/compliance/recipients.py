@@ -17,7 +17,7 @@ from compliance.privacy.recipients import IMPOSSIBLE, RECEIPT, Answer, Notice, N
 from compliance.privacy.request import Kind
 from dashboards import acts, days, rights
 from dashboards.acts import Deed
-from dashboards.kit import Part, counted_words, due, mark, ok, panel, scrolling, table
+from dashboards.kit import Part, counted_words, day_text, due, mark, ok, panel, scrolling, table
 from dashboards.mount import Console
 from dashboards.page import View
 from dashboards.ports import Sources
@@ -110,7 +110,7 @@ def opened(view: View, notices: Sequence[Notice]) -> list[Part]:
         className="more",
         **{"data-key": "Escape"},
     )
-    says = html.P(f"{one.name} is to be {_TOLD[one.kind]} by {rights.day(one.due, view.now)}.")
+    says = html.P(f"{one.name} is to be {_TOLD[one.kind]} by {day_text(one.due)}.")
     return [panel("Note the answer", html.Div([says, form], className="body deed"), cls="opened", right=back)]
 
 
@@ -148,7 +148,7 @@ def _state(view: View, one: Notice) -> Part:
     if one.is_called_off:
         return mark("called off", "empty", "ink-2")
     if one.is_open:
-        return due(one.due_at, view.now, f"by {rights.day(one.due, view.now)}")
+        return due(one.due_at, view.now, f"by {day_text(one.due)}")
     if one.is_late:
         return mark("answered late", "cross", "bad")
     return ok("answered") if one.answer == RECEIPT else mark("impossible", "ring", "ink-2")
@@ -157,7 +157,7 @@ def _state(view: View, one: Notice) -> Part:
 def _said(one: Notice) -> str:
     if one.answered_on is None:
         return "–"
-    said = [f"{one.answered_on:%-d %b %Y}", one.reference or "", one.says or ""]
+    said = [day_text(one.answered_on), one.reference or "", one.says or ""]
     return ", ".join(part for part in said if part)
 
 

@@ -22,6 +22,8 @@ from dashboards.kit import (
     answer,
     counted_words,
     dated,
+    dated_text,
+    day_text,
     empty,
     mark,
     ok,
@@ -138,7 +140,9 @@ def _history(view: View, found: Sequence[Report]) -> Part:
             html.Div(
                 [
                     html.Span(KINDS[one.kind].title, className="strong"),
-                    html.Small(f"{one.since:%d %b %Y} to {one.as_of:%d %b %Y %H:%M} UTC", className="dim block"),
+                    html.Small(
+                        _period(one), className="dim block"
+                    ),
                 ]
             ),
             html.Div([work.state(one), work.ending(one, CANCEL)]),
@@ -160,6 +164,10 @@ def _history(view: View, found: Sequence[Report]) -> Part:
         scrolling("Made", table(heads, rows, caption="Reports that were made", cls="tall")),
         sub=str(len(found)),
     )
+
+
+def _period(one: Report) -> str:
+    return f"{day_text(one.since)} to {dated_text(one.as_of, seconds=False)} UTC"
 
 
 def wire(console: Console) -> None:

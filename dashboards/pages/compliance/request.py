@@ -103,7 +103,7 @@ def _answer(view: View, now: Standing) -> Part:
     if _is_behind(view, found):
         left = mark(left, "clock", "medium")
         if found.answered_at is None and not found.is_overdue(view.now):
-            small += f" Our own day was {rights.day(found.internal_due, view.now)}; the law's is still to come."
+            small += f" Our own day was {day_text(found.internal_due)}; the law's is still to come."
     cells = [(f"{total:,}" if items else "–", "entries found"), last, (left, _left_words(view, found))]
     return answer(said, small.strip(), cells)
 
@@ -117,7 +117,7 @@ def _sentence(view: View, now: Standing, skipped: Sequence[str]) -> tuple[list[P
         return [
             late,
             " The law's day has ended.",
-        ], f"It was due by {rights.day(found.due, view.now)}; say why when you answer."
+        ], f"It was due by {day_text(found.due)}; say why when you answer."
     if skipped and found.is_open:
         stores = counted_words(len(skipped), "store")
         return [mark("Not yet.", "clock", "medium"), f" {stores} could not be searched."], (
@@ -176,7 +176,7 @@ def _answered(view: View, found: Request) -> str:
     if found.answered_at is None:
         return ""
     days = (found.answered_at.date() - found.received_on).days
-    return f"Answered {rights.day(found.answered_at.date(), view.now)}, {counted_words(days, 'day')} after receipt."
+    return f"Answered {day_text(found.answered_at.date())}, {counted_words(days, 'day')} after receipt."
 
 
 def _is_behind(view: View, found: Request) -> bool:
@@ -281,7 +281,7 @@ def _certificate(view: View, body: Mapping[str, Any], classes: Mapping[str, Rete
             ),
             facts(
                 ("Erased at", dated(datetime.fromisoformat(body["erased_at"]))),
-                ("Irrecoverable not before", f"{_not_before(body):%-d %B %Y, %H:%M} UTC"),
+                ("Irrecoverable not before", dated(_not_before(body))),
                 ("Keys destroyed", ", ".join(body["keys_destroyed"]) or "none"),
                 (
                     "Decided by",
@@ -341,7 +341,7 @@ def _clock(view: View, story: Story) -> Part:
         html.Div(
             [
                 html.B(_left(view, found), className="big c-medium" if _is_behind(view, found) else "big"),
-                html.Small(f"internal, {rights.day(found.internal_due, view.now)}", className="dim"),
+                html.Small(f"internal, {day_text(found.internal_due)}", className="dim"),
             ]
         ),
         html.Div(
@@ -351,14 +351,12 @@ def _clock(view: View, story: Story) -> Part:
             ]
         ),
     ]
-    rows: list[list[Part]] = [["received", html.Span(rights.day(found.received_on, view.now)), ""]]
+    rows: list[list[Part]] = [["received", html.Span(day_text(found.received_on)), ""]]
     if found.asked_at is not None or found.paused_days:
-        rows.append(["clock", html.Span(rights.pause(found, view.now)), ""])
-    rows.append(
-        ["due", html.Span(rights.day(found.due, view.now)), "extended" if found.is_extended else "not extended"]
-    )
+        rows.append(["clock", html.Span(rights.pause(found)), ""])
+    rows.append(["due", html.Span(day_text(found.due)), "extended" if found.is_extended else "not extended"])
     if found.answered_at is not None:
-        rows.append(["answered", html.Span(rights.day(found.answered_at.date(), view.now)), ""])
+        rows.append(["answered", html.Span(day_text(found.answered_at.date())), ""])
     inner = [html.Div(left, className="pair"), html.Div(chain(rows), className="mt8")]
     return panel("Clock", html.Div(inner, className="body"), sub=f"rules, version {found.rules}")
 
@@ -367,7 +365,7 @@ def _facts(view: View, now: Standing) -> Part:
     found, name = now.story.request, view.sources.name_of_colleague
     pairs: list[tuple[str, Part]] = [
         ("Person", [short(found.subject), copy(found.subject, "id")]),
-        ("Identity", rights.identity(found, view.now)),
+        ("Identity", rights.identity(found)),
         ("Stage", rights.stage(found, waits=now.waits)),
     ]
     if found.detail:

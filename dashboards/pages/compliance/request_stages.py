@@ -8,8 +8,7 @@ from typing import Final
 from dash import html
 
 from compliance.privacy.request import Kind, State, Story
-from dashboards import rights
-from dashboards.kit import Part, ok
+from dashboards.kit import Part, day_text, ok
 from dashboards.page import View
 
 _PACKED: Final = ("Received", "Identity", "Search", "Pack", "Ready", "Fetched")
@@ -90,9 +89,9 @@ def stages(view: View, story: Story) -> Part:
 def _days(view: View, story: Story, names: Sequence[str]) -> Mapping[int, str]:
     """Return the day of each stage that has one; the first says how it came, too."""
     found, first = story.request, {step.state: step.at for step in reversed(story.steps)}
-    days = {0: f"{rights.day(found.received_on, view.now)}, {found.channel.replace('_', ' ')}"}
+    days = {0: f"{day_text(found.received_on)}, {found.channel.replace('_', ' ')}"}
     for place, states in _DONE[tuple(names)].items():
         at = next((first[state.value] for state in states if state.value in first), None)
         if at is not None:
-            days[place] = rights.day(at.date(), view.now)
+            days[place] = day_text(at.date())
     return days

@@ -27,6 +27,7 @@ from dashboards.kit import (
     as_of_page,
     choices,
     counted_words,
+    day_text,
     empty,
     mark,
     ok,
@@ -137,9 +138,9 @@ def _list(view: View, found: Sequence[Request]) -> Part:
             rights.clock(one, view.now),
             rights.stage(one),
             short(one.subject),
-            rights.identity(one, view.now),
+            rights.identity(one),
             _internal(view, one),
-            html.Span(rights.pause(one, view.now) + (", extended" if one.is_extended else ""), className="dim"),
+            html.Span(rights.pause(one) + (", extended" if one.is_extended else ""), className="dim"),
             html.Span(_owner(view, one), className="dim"),
         ]
         for one in found
@@ -152,7 +153,7 @@ def _list(view: View, found: Sequence[Request]) -> Part:
 
 
 def _internal(view: View, found: Request) -> Part:
-    by = html.Small(f"by {rights.day(found.internal_due, view.now)}", className="dim block")
+    by = html.Small(f"by {day_text(found.internal_due)}", className="dim block")
     return html.Span([rights.internal(found, view.now), by])
 
 

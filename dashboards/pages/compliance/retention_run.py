@@ -9,11 +9,12 @@ from dash import html
 from sqlalchemy.orm import Session
 
 from app.kernel.access import PRIVACY_RUN_PROPOSE
+from app.kernel.clock import parse_rfc3339
 from compliance.certificates import CertificateDiffers, decided_by
 from compliance.retention import approving, execute, runs
 from compliance.retention.runs import Run
 from dashboards import acts, proving
-from dashboards.kit import Part, age, chain, dated, dock, facts, ident, mark, ok, short
+from dashboards.kit import Part, age, chain, dated, day_text, days_text, dock, facts, ident, mark, ok, short
 from dashboards.page import View
 
 STATES: Final[Mapping[str, tuple[str, str, str]]] = {
@@ -32,7 +33,7 @@ def dock_of(view: View, session: Session, run: Run) -> Part:
     """Return all that is known of one run, with what may be done about it."""
     inner: list[Part] = [
         html.P(
-            f"All of {run.class_} that ended before {run.before:%d %b %Y}: "
+            f"All of {run.class_} that ended before {day_text(run.before)}: "
             f"{approving.things(run.total, approving.stores_of([run]))} "
             f"by version {run.version} of its period, {run.facts['keep']}.",
             className="lead",
@@ -143,8 +144,9 @@ def _deciders(body: Mapping[str, Any]) -> str:
 def _span(one: Mapping[str, Any]) -> str:
     if not one["oldest"]:
         return f"{one['held']:,} held" if one["held"] else ""
+    days = days_text(parse_rfc3339(one["oldest"]), parse_rfc3339(one["newest"]))
     size = f", {one['bytes'] / 1_000_000:.1f} MB" if one["bytes"] else ""
-    return f"{one['oldest'][:10]} to {one['newest'][:10]}{size}" + (f", {one['held']:,} held" if one["held"] else "")
+    return f"{days}{size}" + (f", {one['held']:,} held" if one["held"] else "")
 
 
 def _figure(name: str, value: str) -> Part:

@@ -22,6 +22,7 @@ from dashboards.kit import (
     answer,
     counted_words,
     dated,
+    day_text,
     empty,
     mark,
     ok,
@@ -52,7 +53,7 @@ def layout(view: View) -> Any:  # a Dash component
     is_open = bool(found) and found[0].closed_at is None
     if viewer.may(COMPLIANCE_REVIEW_DECIDE) and campaigns.may_open(found):
         right += [acts.press("Open a review", "review-open", "new"), acts.place("review-open", "new")]
-    next_on = f"{oldest + campaigns.EVERY:%d %b %Y}" if oldest is not None else "a grant is there"
+    next_on = day_text(oldest + campaigns.EVERY) if oldest is not None else "a grant is there"
     body: list[Part] = [_answer(found[0] if is_open else None, next_on, was_done=bool(found))]
     if found:
         body += [*_form(view, found[0]), _lines(view, found[0]), _earlier(found[1:])]
@@ -71,7 +72,7 @@ def _answer(running: Review | None, next_on: str, *, was_done: bool) -> Part:
         cells = [
             (str(len(running.lines) - running.left), "decided"),
             (str(running.left), "left"),
-            (f"{running.due_at:%d %b}", "the first lapse"),
+            (day_text(running.due_at), "the first lapse"),
         ]
     small = (
         "Somebody else than the holder decides; after 183 days a role lapses. The last of its kind stays "
@@ -87,7 +88,7 @@ def _lines(view: View, review: Review) -> Part:
             _name(view, line.holder),
             html.Span(_name(view, line.giver) if line.giver else "–"),
             html.Span(f"{age(view.now - line.last_use)} ago" if line.last_use else "never", className="nowrap"),
-            html.Span(f"{line.since:%d %b %Y}", className="nowrap"),
+            html.Span(day_text(line.since), className="nowrap"),
             _decision(view, line),
             html.Div(_acts(view, line), className="chips"),
         ]
@@ -103,12 +104,12 @@ def _lines(view: View, review: Review) -> Part:
         ("Acts", ""),
     ]
     listed = scrolling("Lines", table(heads, rows, caption="Lines", cls="r36"))
-    return panel("Lines", listed, sub=f"opened {review.opened_at:%d %b %Y}")
+    return panel("Lines", listed, sub=f"opened {day_text(review.opened_at)}")
 
 
 def _decision(view: View, line: Line) -> Part:
     if line.decision is None:
-        return mark(f"lapses {line.lapses_at:%d %b %Y}", "clock", "medium" if line.lapses_at > view.now else "bad")
+        return mark(f"lapses {day_text(line.lapses_at)}", "clock", "medium" if line.lapses_at > view.now else "bad")
     by = f" by {_name(view, line.decided_by)}" if line.decided_by else ""
     if line.decision is Decision.KEEP:
         return html.Span([ok("kept"), html.Span(by, className="dim")], title=line.reason)
@@ -155,7 +156,7 @@ def _earlier(found: Sequence[Review]) -> Part:
     items = [
         html.Li(
             [
-                html.Span(f"{one.opened_at:%d %b %Y}", className="nowrap"),
+                html.Span(day_text(one.opened_at), className="nowrap"),
                 html.Span(counted_words(len(one.lines), "line"), className="grow"),
                 dated(one.closed_at) if one.closed_at else "open",
             ]

@@ -27,6 +27,8 @@ from dashboards.kit import (
     act,
     answer,
     counted_words,
+    day_text,
+    days_text,
     empty,
     mark,
     ok,
@@ -89,7 +91,7 @@ def _answer(found: Sequence[Standing], open_: Sequence[Finding]) -> Part:
     elif all(one.is_passed for one in running):
         said = [ok("Yes.")]
     else:
-        said = [mark("Not yet.", "clock", "medium"), f" The open quarter ends on {running[0].end:%d %b %Y}."]
+        said = [mark("Not yet.", "clock", "medium"), f" The open quarter ends on {day_text(running[0].end)}."]
     cells = [
         (str(missed), "closed quarters missed"),
         (str(sum(len(one.gaps) for one in found)), "gaps above 92 days"),
@@ -105,7 +107,7 @@ def _quarters(found: Standing) -> Part:
         return panel(title, empty("No scan yet.", "The register begins with the first one that is entered."))
     rows = [
         [
-            html.Span(f"{one.begin:%d %b %Y} to {one.end:%d %b %Y}", className="nowrap"),
+            html.Span(days_text(one.begin, one.end), className="nowrap"),
             "closed" if one.is_closed else html.Span("open, not counted", className="dim nowrap"),
             _passed(one),
             html.Span(", ".join(one.lacking) or "–", className="dim"),
@@ -114,7 +116,7 @@ def _quarters(found: Standing) -> Part:
     ]
     heads = [("Quarter", "quarter"), ("State", "quarter"), ("Passed", "quarter"), ("Lacking", "roomy")]
     gaps = [
-        html.P(mark(f"{name}: nothing passed from {begin:%d %b} to {end:%d %b %Y}", "clock", "medium"))
+        html.P(mark(f"{name}: nothing passed in {days_text(begin, end)}", "clock", "medium"))
         for name, begin, end in found.gaps
     ]
     listed = scrolling(title, table(heads, rows, caption=title))
@@ -132,7 +134,7 @@ def _releases(view: View, scans: Sequence[Scan], end: datetime | None) -> list[P
     rows = [
         [
             html.Span(one.version, className="strong"),
-            html.Span(f"{one.at:%d %b %Y}", className="nowrap"),
+            html.Span(day_text(one.at), className="nowrap"),
             _followed(view, one, lacking),
             html.Span(", ".join(lacking) or "–", className="dim"),
         ]
@@ -152,7 +154,7 @@ def _followed(view: View, one: Deployment, lacking: Sequence[str]) -> Part:
         return ok("yes")
     if one.scanned_until < view.now.date():
         return mark("no", "cross", "bad")
-    return mark(f"not yet, by {one.scanned_until:%d %b %Y}", "clock", "medium")
+    return mark(f"not yet, by {day_text(one.scanned_until)}", "clock", "medium")
 
 
 def _outcome(one: Scan) -> Part:
@@ -164,7 +166,7 @@ def _outcome(one: Scan) -> Part:
 
 def _passed(quarter: Quarter) -> Part:
     if quarter.is_passed:
-        return ok(f"{max(day for day in quarter.passes.values() if day):%d %b %Y}")
+        return ok(day_text(max(day for day in quarter.passes.values() if day)))
     return mark("no", "cross", "bad") if quarter.is_closed else mark("not yet", "clock", "medium")
 
 
@@ -174,7 +176,7 @@ def _scans(found: Sequence[Scan]) -> Part:
     by_id = {one.id: one for one in found}
     rows = [
         [
-            html.Span(f"{one.performed_on:%d %b %Y}", className="nowrap"),
+            html.Span(day_text(one.performed_on), className="nowrap"),
             html.Span([WORDS[one.kind], *_rescans(one, by_id)]),
             one.scanner,
             counted_words(len(one.components), "component"),
@@ -222,7 +224,7 @@ def _rescans(one: Scan, by_id: Mapping[str, Scan]) -> list[Part]:
     if one.rescan_of is None:
         return []
     before = by_id.get(one.rescan_of)
-    return [html.Span(f", rescan of {before.performed_on:%d %b %Y}" if before else ", a rescan", className="dim")]
+    return [html.Span(f", rescan of {day_text(before.performed_on)}" if before else ", a rescan", className="dim")]
 
 
 def _form(view: View, session: Session, scans: Sequence[Scan]) -> list[Part]:
@@ -276,7 +278,7 @@ def _form(view: View, session: Session, scans: Sequence[Scan]) -> list[Part]:
             label="Rescan of",
             description="The earlier scan of the same kind whose failures it looked at again",
             data=[
-                {"value": one.id, "label": f"{one.performed_on:%d %b %Y}, {WORDS[one.kind]}: {one.scanner}"}
+                {"value": one.id, "label": f"{day_text(one.performed_on)}, {WORDS[one.kind]}: {one.scanner}"}
                 for one in scans
             ],
             clearable=True,

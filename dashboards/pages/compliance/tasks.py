@@ -19,7 +19,20 @@ from compliance.attest import todo
 from compliance.attest.todo import How, Task, What
 from compliance.engine import history, past, standing
 from dashboards import controls
-from dashboards.kit import Part, answer, as_of_page, choices, counted_words, mark, ok, page, panel, scrolling, table
+from dashboards.kit import (
+    Part,
+    answer,
+    as_of_page,
+    choices,
+    counted_words,
+    day_text,
+    mark,
+    ok,
+    page,
+    panel,
+    scrolling,
+    table,
+)
 from dashboards.page import COMPLIANCE, Page, View
 from dashboards.pages.compliance import recipients, tasks_forms, tasks_stuck
 
@@ -111,7 +124,7 @@ def _list(view: View, shown: Sequence[Task]) -> Part:
             if one.control is not None
             else html.Span(one.name, className="strong"),
             html.Span(one.says, className="dim"),
-            html.Span(f"{one.ends:%d %b %Y}", className="nowrap") if one.ends is not None else "–",
+            html.Span(day_text(one.ends), className="nowrap") if one.ends is not None else "–",
             html.Span((view.sources.name_of_colleague(one.owner) or "–") if one.owner else "–", className="nowrap"),
             html.Div(_acts(view, one), className="chips nowrap"),
         ]

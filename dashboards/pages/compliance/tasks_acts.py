@@ -18,6 +18,7 @@ from compliance.attest import analyses, attestations, baselines, exceptions
 from compliance.attest.parts import PaperInvalid
 from dashboards import acts, controls, days
 from dashboards.acts import Deed
+from dashboards.kit import day_text
 from dashboards.mount import Console
 
 
@@ -66,7 +67,7 @@ def wire(console: Console) -> None:
 
     def _sign(session: Session, draft: attestations.Draft, ctx: Context) -> str:
         made = attestations.propose(session, draft, ctx, desk=console.sources.desk)
-        return "A second person is asked" if made.approval_id else f"Signed until {made.expires_at:%d %b %Y}"
+        return "A second person is asked" if made.approval_id else f"Signed until {day_text(made.expires_at)}"
 
     def withdraw(session: Session, deed: Deed, ctx: Context) -> str:
         attestations.withdraw(session, deed.of, ctx, desk=console.sources.desk)

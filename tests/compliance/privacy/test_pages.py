@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from datetime import date, timedelta
 from typing import Any
@@ -166,6 +167,9 @@ def test_who_cannot_sign_in_asks_and_nobody_learns_who_is_a_customer(rights: Rig
     step_up(rights, amber, browser)
     page = browser.get(f"/privacy/requests/{request.id}")
     assert "It is mine" in page.text
+    assert "stands still until you confirm that it is yours" in page.text
+    assert not re.search(r"\d+ days left", page.text), "a clock that stands counts no days"
+    assert f'If you confirm it today, yours by</p>\n<p><time class="due" datetime="{request.due}"' in page.text
     assert browser.post(f"/privacy/requests/{request.id}/confirm", {}).status_code == 303
     rights.work()
     found = rights.get(request.id)

@@ -204,9 +204,14 @@ def test_a_question_says_until_what_the_clock_waits_and_a_copy_speaks_of_no_vaul
     rights.calm()
     with rights.db.begin() as session:
         ctx, asked = rights.me(amber), Asked(kind="access", channel="form")
-        intake.ask_from_outside(session, asked, amber.account, ctx, parts=rights.parts)
-    letter = "\n".join(rights.letters_to(amber))
+        request_id = intake.ask_from_outside(session, asked, amber.account, ctx, parts=rights.parts)
+    (letter,) = rights.letters_to(amber)
     assert "Until you have confirmed it, the time we have to answer does not run." in letter
+    due = rights.get(request_id).due
+    assert f"If you confirm it by tomorrow, our answer is due by {due:%-d %B %Y}" in " ".join(letter.split())
+    assert f"/privacy/requests/{request_id} and confirm it there" in letter
+    assert "If you cannot sign in any more, answer this letter" in letter
+    assert "/privacy/link/" in letter, "the same letter says how to stop it"
     assert "a copy of an identity document" in letter
     stores = {each["store"]: each["why"] for each in rights.copy_of(amber).json("manifest.json")["not_searched"]}
     assert stores["vault"] == "No card is stored here yet, so there is no vault to search."
