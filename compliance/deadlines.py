@@ -50,11 +50,15 @@ class What(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadline:
-    """One day: what it is for, about what, and whose it is; `about` is a row, an id or words, as `what` tells."""
+    """One day: what it is for, about what, and whose it is; `about` is a row, an id or words, as `what` tells.
+
+    `title` is what people call that of which `about` is the id.
+    """
 
     at: datetime
     what: What
     about: str = ""
+    title: str = ""
     owner: str | None = None
 
 
@@ -119,8 +123,8 @@ def _people(session: Session, actor: Actor, at: datetime) -> Iterator[Deadline]:
     if actor.period is not None:
         for one in breaches.of_period(session, actor.period):
             if one.state in breaches.RUNNING:
-                yield Deadline(at=one.due_at, what=What.BREACH, about=one.id)
+                yield Deadline(at=one.due_at, what=What.BREACH, about=one.id, title=one.title)
         return
-    query = sa.select(breach.c.id, breach.c.due_at).where(breach.c.state.in_(breaches.RUNNING))
+    query = sa.select(breach.c.id, breach.c.due_at, breach.c.title).where(breach.c.state.in_(breaches.RUNNING))
     for row in session.execute(query.order_by(breach.c.due_at).limit(EACH_MAX)):
-        yield Deadline(at=row.due_at, what=What.BREACH, about=row.id)
+        yield Deadline(at=row.due_at, what=What.BREACH, about=row.id, title=row.title)

@@ -21,7 +21,7 @@ from app.kernel.errors import (
     StepUpRequired,
     Unavailable,
 )
-from dashboards.kit import mark
+from dashboards.kit import ident, mark
 from dashboards.mount import Console
 
 TRIED: Final = "is_tried"
@@ -106,7 +106,7 @@ def notice(problem: OnePayError) -> dict[str, Any]:
         "action": "show",
         "id": problem.code,
         "title": "That did not work",
-        "message": f"{problem} ({problem.code})",
+        "message": f"{problem} Code {problem.code}.",
         "autoClose": 8000,
         "withBorder": True,
     }
@@ -122,7 +122,8 @@ def explained(problem: OnePayError) -> Any:  # a Dash component
         ]
     elif isinstance(problem, Conflict):
         ways = [" ", html.Button("Show how it stands now", className="as-link", type="button", **{"data-do": "draw"})]
-    return html.P([mark(str(problem), "cross", "bad"), html.Span(f" ({problem.code})", className="dim"), *ways])
+    code = html.Small(["Code ", ident(problem.code)], className="dim block")
+    return html.Div([html.P([mark(str(problem), "cross", "bad"), *ways]), code])
 
 
 def done(text: str, more: str = "") -> None:

@@ -199,18 +199,38 @@ def panel(title: str, *children: Part, right: Part = None, cls: str = "", sub: s
     return html.Section([html.Header(head), *children], className=f"panel {cls}".strip(), **{"aria-label": title})
 
 
-def table(heads: Sequence[tuple[str, str]], rows: Sequence[Sequence[Part]], *, caption: str, cls: str = "") -> Part:
-    """Return a short table: (head, class of its column), then rows of cells; worst rows first."""
-    body = [
-        html.Tr([html.Td(cell, className=heads[place][1] or None) for place, cell in enumerate(row)]) for row in rows
-    ]
+def table(
+    heads: Sequence[tuple[str, str]],
+    rows: Sequence[Sequence[Part]],
+    *,
+    caption: str,
+    cls: str = "",
+    stacks: bool = False,
+) -> Part:
+    """Return a short table: (head, class of its column), then rows of cells; worst rows first.
+
+    One that `stacks` has more columns than a narrow screen holds: there its cells stand below each other, each behind
+    its head. It says by roles that it is a table, as browsers take what is laid out otherwise for none.
+    """
+
+    def role(name: str) -> dict[str, str]:
+        return {"role": name} if stacks else {}
+
+    def cells(row: Sequence[Part]) -> list[Part]:
+        return [
+            html.Td(cell, className=kind or None, **role("cell"), **({"data-name": text} if stacks else {}))
+            for (text, kind), cell in zip(heads, row, strict=False)
+        ]
+
+    top = [html.Th(text, className=kind or None, scope="col", **role("columnheader")) for text, kind in heads]
     return html.Table(
         [
             html.Caption(caption, className="vh"),
-            html.Thead(html.Tr([html.Th(text, className=kind or None, scope="col") for text, kind in heads])),
-            html.Tbody(body),
+            html.Thead(html.Tr(top, **role("row")), **role("rowgroup")),
+            html.Tbody([html.Tr(cells(row), **role("row")) for row in rows], **role("rowgroup")),
         ],
-        className=f"t {cls}".strip(),
+        className=f"t {cls} {'stacks' if stacks else ''}".strip(),
+        **role("table"),
     )
 
 

@@ -87,7 +87,8 @@ class ApprovalKind:
     requester with the id. `render` tells from the payload alone what will run. `excluded` are accounts that may not
     decide beside the requester, as whom the payload is about. `closed` hears that an approval ended without effect:
     rejected, withdrawn, expired or failed. `follows` says what a yes sets going where that is not the thing itself,
-    and `became` how that stands now, by the approval's id.
+    and `became` how that stands now, by the approval's id. `grows` says what is done beside what was approved, where
+    that may become more before it is done.
     """
 
     name: str
@@ -102,6 +103,7 @@ class ApprovalKind:
     closed: Callable[[Session, str, State, Context], None] = _nothing
     follows: str | None = None
     became: Callable[[Session, str], str | None] | None = None
+    grows: str | None = None
 
     @property
     def what_follows(self) -> str:

@@ -358,6 +358,7 @@ def last_letter(token: str) -> Response:
         instants=instants,
         told=told,
         deciders=deciders(body),
+        differ=certificates.why_plans_differ(body),
     )
 
 

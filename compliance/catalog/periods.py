@@ -36,6 +36,11 @@ class Period:
         """Tell whether it can be the longer one, whenever both begin: 1,826 days can end before five years do."""
         return any(self.after(day) > other.after(day) for day in _DAYS)
 
+    @property
+    def is_nothing(self) -> bool:
+        """Tell whether it has no length: what is kept so goes as soon as it has ended."""
+        return self.months == 0 and not self.span
+
     def in_words(self) -> str:
         """Return the period as people say it."""
         years, months = divmod(self.months, 12)

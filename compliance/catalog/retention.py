@@ -57,7 +57,7 @@ class RetentionClass:
     @property
     def in_words(self) -> str:
         """Return how long it is kept and from when, in the same words wherever a person reads it."""
-        if not self.keep.months and not self.keep.span:
+        if self.keep.is_nothing:
             return "only as long as it is used"
         return f"{self.keep.in_words()} {self.begins}"
 

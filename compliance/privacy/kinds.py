@@ -73,6 +73,7 @@ def kinds(parts: Privacy, approvals: Approvals) -> tuple[ApprovalKind, ...]:
             follows=f"Approving begins a wait of {_in_words(parts.settings.erase_delay)}: their data is restricted, "
             "and the person can still call it off. Then it is erased.",
             became=_erasure_stands,
+            grows=_GROWS,
             excluded=_subject,
             closed=_not_approved,
             asks=PRIVACY_REQUEST_HANDLE,
@@ -103,6 +104,13 @@ def kinds(parts: Privacy, approvals: Approvals) -> tuple[ApprovalKind, ...]:
             decides=PRIVACY_REQUEST_APPROVE,
         ),
     )
+
+
+_GROWS: Final = (
+    "What comes about them until it begins, such as the letter that tells them of this, goes with it unless it has to "
+    "stay; so does what is settled by then. Where all of a category was to stay and some would go, it is decided again. "
+    "A hold may leave more."
+)
 
 
 def _in_words(wait: timedelta) -> str:

@@ -30,6 +30,10 @@ from ingest.events.privacy import RequestCompleted
 from ingest.log import proofs, read, shredding, verify
 from ingest.log.shredding import Parts as Shredding
 
+WHY_PLANS_DIFFER: Final = (
+    "Between the approval and the beginning rows came or ended, such as the letter that told of the approval; what came "
+    "and had not to stay went with it."
+)
 LAW: Final = "GDPR Art. 17"
 EPOCH_MAX: Final = timedelta(days=31)
 _WORDS: Final = {"delete": "erased", "null": "erased", "shred": "erased by destroying its key", "keep": "stays"}
@@ -80,6 +84,19 @@ def speaking(session: Session, request_id: str) -> Mapping[str, Any] | None:
     if found is None or found.completed is None or not read.documents(session, [found.completed]):
         return None
     return found.body
+
+
+def why_plans_differ(body: Mapping[str, Any]) -> str | None:
+    """Return why another plan was carried out than the one approved, in words; None where it was the same."""
+    if body.get("approved_root", body["plan_root"]) == body["plan_root"]:
+        return None
+    said = body.get("why_they_differ") or WHY_PLANS_DIFFER  # the first certificates say it themselves
+    went = (
+        " What was to stay and went, as nothing kept it any more, is named."
+        if "approved_to_stay_and_gone" in body
+        else ""
+    )
+    return f"{said}{went}"
 
 
 def with_proof(session: Session, token: str, ctx: Context, parts: Privacy) -> bytes:

@@ -90,7 +90,7 @@ def layout(view: View) -> Any:  # a Dash component
             try:
                 drawn = sample.draw(session, seed, wanted, count, context, parts=sources.reports)
             except OnePayError as refused:
-                return None, None, None, f"{refused} ({refused.code})"
+                return None, None, None, f"{refused} Code {refused.code}."
         else:
             found = trail.query(
                 session, wanted, context, parts=sources.reports, limit=SHOWN, after=view.words.get("after") or None
@@ -105,7 +105,7 @@ def layout(view: View) -> Any:  # a Dash component
     with sources.read() as session:
         size, signed = read.head(session).size, checkpoint.newest(session)
         taken = runs.listed(session, viewer, kinds=(export.KIND,), limit=EXPORTS_SHOWN)
-    said = f"{size:,} events, signed up to {signed.size:,}" if signed else f"{size:,} events"
+    said = f"{size:,} events in the log" + (f", signed up to {signed.size:,}" if signed else "")
     mistakes = [one for one in (mistake, refused) if one]
     body = [
         _form(view, viewer.may(AUDIT_SAMPLE_DRAW)),
@@ -130,8 +130,13 @@ def _not_found(view: View) -> str:
     period = view.sources.viewer().period
     if period is None:
         return "There is no such event, or its time to be kept is over."
+    return f"There is no such event in {_locked(period)}."
+
+
+def _locked(period: tuple[datetime, datetime]) -> str:
+    """Return the period that is locked to an auditor, which bounds all that they read: its end is not in it."""
     begin, end = period
-    return f"There is no such event in the period that is locked to you, {_instant(begin)} to {_instant(end)} UTC."
+    return f"the period that is locked to you, {_instant(begin)} to {_instant(end)} UTC"
 
 
 def _instant(at: datetime) -> str:
@@ -164,20 +169,21 @@ def _form(view: View, may_sample: bool) -> Part:
 
 
 def _trail(view: View, found: Trail) -> Part:
-    verb = "is" if found.missing == 1 else "are"
+    verb, period = "is" if found.missing == 1 else "are", view.sources.viewer().period
     behind = f", {counted_words(found.missing, 'sequence')} {verb} not in the store yet" if found.missing else ""
     if not found.events:
-        why = "Nothing in the period that is locked to you." if view.sources.viewer().period else "Widen the filter."
+        why = f"Nothing in {_locked(period)}." if period else "Widen the filter."
         return panel("Events", empty("No event fits.", why))
     more = (
         [html.A("older", href=view.here("audit", after=found.after, sel=None), className="more")] if found.after else []
     )
+    within = f"within {_locked(period)}; " if period else ""
     if view.words.get("after"):
         more.insert(0, html.A("newest", href=view.here("audit", after=None, sel=None), className="more"))
     return panel(
         f"{counted_words(found.matches, 'event')} that fit",
         scrolling("Events", _events(view, found.events)),
-        sub=f"{len(found.events)} shown, newest by their time; the log numbers what is committed{behind}",
+        sub=f"{within}{len(found.events)} shown, newest by their time; the log numbers what is committed{behind}",
         right=more or None,
     )
 
@@ -236,7 +242,7 @@ def _events(view: View, events: Sequence[Document], **kept: str) -> Part:
         ("Network", "roomy"),
         ("Sequence", "num"),
     ]
-    return table(heads, rows, caption="Events")
+    return table(heads, rows, caption="Events", stacks=True)
 
 
 def _subjects(ids: Sequence[Any]) -> str:

@@ -62,15 +62,23 @@ def dock_of(view: View, one: Breach, contact: str) -> Part:
             html.H3("Notices"),
             chain(
                 [
-                    [f"{note.recipient}, phase {note.phase}", html.Span(_late(note)), dated(note.sent_at)]
+                    [
+                        f"{note.recipient}, phase {note.phase}",
+                        html.Span(_late(note), className="wraps"),
+                        dated(note.sent_at),
+                    ]
                     for note in one.notices
                 ]
             ),
         ]
-    changes = [[step.what, html.Span(_change(step), className="cut"), dated(step.at)] for step in reversed(one.steps)]
+    changes = [[step.what, html.Span(_change(step), className="wraps"), dated(step.at)] for step in reversed(one.steps)]
     inner += [html.H3("History"), chain(changes)]
     close = view.here("breaches", sel=None, do=None)
     return dock(f"Breach {one.id}", bar=[state(one), short(one.id)], title=one.title, inner=inner, close=close)
+
+
+def _phase(note: breaches.Notice) -> str:
+    return f"{note.recipient}, phase {note.phase}"
 
 
 def _late(note: breaches.Notice) -> str:

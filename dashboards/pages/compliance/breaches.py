@@ -82,10 +82,10 @@ def _list(view: View, found: Sequence[Breach]) -> Part:
     heads = [
         ("Breach", ""),
         ("What", ""),
-        ("Known since", "roomy"),
+        ("Known since", "roomy told-beside"),
         ("State", ""),
         ("By law", ""),
-        ("People", "num roomy"),
+        ("People", "num roomy told-beside"),
         ("Risk", "roomy"),
     ]
     rows = [

@@ -29,7 +29,6 @@ from dashboards.kit import (
     page,
     panel,
     scrolling,
-    short,
     table,
 )
 from dashboards.page import COMPLIANCE, Page, View
@@ -208,7 +207,7 @@ def _about(one: Deadline, view: View) -> Any:
     if control is not None:
         return html.A(f"{one.what} {controls.key(control)}", href=view.href("controls", sel=controls.slug(control)))
     if one.what is What.BREACH:
-        return html.A([f"{one.what} ", short(one.about)], href=view.href(slug, sel=one.about))
+        return html.A(f"{one.what}: {one.title}", href=view.href(slug, sel=one.about), title=one.about)
     return html.A(f"{one.what}, {one.about}" if one.about else str(one.what), href=view.href(slug))
 
 

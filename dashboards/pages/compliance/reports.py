@@ -140,9 +140,7 @@ def _history(view: View, found: Sequence[Report]) -> Part:
             html.Div(
                 [
                     html.Span(KINDS[one.kind].title, className="strong"),
-                    html.Small(
-                        _period(one), className="dim block"
-                    ),
+                    html.Small(_period(one), className="dim block"),
                 ]
             ),
             html.Div([work.state(one), work.ending(one, CANCEL)]),

@@ -289,7 +289,7 @@ def _certificate(view: View, body: Mapping[str, Any], classes: Mapping[str, Rete
                 ),
                 ("To be told to erase it", _to_tell(body) or "nobody"),
                 ("Plan", short(body["plan_root"])),
-                *([("Plan approved", _approved_plan(body))] if _differ(body) else []),
+                *([("Plan approved", _approved_plan(body))] if certificates.why_plans_differ(body) else []),
                 *([("Was to stay, and went", _gone(body))] if "approved_to_stay_and_gone" in body else []),
                 ("What stays is", f"{body['word']}. {body['in_clear']}"),
                 ("Disputed", body["disputed"]),
@@ -311,11 +311,7 @@ def _to_tell(body: Mapping[str, Any]) -> str:
 
 
 def _approved_plan(body: Mapping[str, Any]) -> Part:
-    return html.Span([short(body["approved_root"]), f" {body.get('why_they_differ', '')}".rstrip()])
-
-
-def _differ(body: Mapping[str, Any]) -> bool:
-    return bool(body.get("approved_root", body["plan_root"]) != body["plan_root"])
+    return html.Span([short(body["approved_root"]), f" {certificates.why_plans_differ(body)}"])
 
 
 def _gone(body: Mapping[str, Any]) -> str:

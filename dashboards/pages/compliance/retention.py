@@ -161,7 +161,7 @@ def _unended() -> Part:
     rows = [[ident(name), one.by, html.Span(one.why, className="dim")] for name, one in sorted(UNENDED.items())]
     listed = scrolling(
         "Not carried out by runs",
-        table([("Store", ""), ("Ends by", ""), ("Why", "")], rows, caption="Not carried out by runs"),
+        table([("Store", ""), ("Ends by", ""), ("Why", "")], rows, caption="Not carried out by runs", stacks=True),
     )
     return panel("Not carried out by runs", listed, sub="all other stores with a period end by runs")
 
@@ -222,7 +222,7 @@ def _holds(view: View, held: Sequence[Hold]) -> Part:
                 ]
             )
         )
-    return panel("Holds", html.Ol(items, className="rows r30"), sub=str(len(held)))
+    return panel("Holds", html.Ol(items, className="rows r30 fold"), sub=str(len(held)))
 
 
 PAGE: Final = Page(

@@ -38,7 +38,7 @@ def opened(view: View, found: Mapping[str, Policy], held: Sequence[Hold]) -> lis
         return [panel("Place a hold", html.Div(_hold_form(), className="body deed"), cls="opened", right=back)]
     if do == "policy" and of in found and viewer.may(PRIVACY_POLICY_PROPOSE):
         policy = found[of]
-        title = f"Change how long {of} is kept"
+        title = f"Change a period: {policy.of.says}"
         return [panel(title, html.Div(_policy_form(policy), className="body deed"), cls="opened", right=back)]
     hold = next((one for one in held if one.id == of and one.state == holds.ACTIVE), None)
     if do == "release" and hold is not None and viewer.may(PRIVACY_HOLD_RELEASE):
@@ -78,7 +78,8 @@ def _policy_form(policy: Policy) -> list[Part]:
     bounds = f", at least {policy.of.floor.in_words()}" if policy.of.floor else ""
     bounds += f", at most {policy.of.ceiling.in_words()}" if policy.of.ceiling else ""
     return [
-        html.P(f"Now {policy.keep.in_words()} ({policy.keep.text}) {policy.of.begins}{bounds}: {policy.ground}."),
+        html.P([f"Now {_kept(policy)}{bounds}: {policy.ground}. ", html.Small(name, className="id dim")]),
+        *_zero(policy),
         acts.form(
             "Change the period",
             dmc.TextInput(
@@ -96,6 +97,22 @@ def _policy_form(policy: Policy) -> list[Part]:
             says=acts.place("policy-propose", name),
         ),
     ]
+
+
+def _kept(policy: Policy) -> str:
+    if policy.keep.is_nothing:
+        return f"only as long as it is used ({policy.keep.text})"
+    return f"{policy.keep.in_words()} ({policy.keep.text}) {policy.of.begins}"
+
+
+def _zero(policy: Policy) -> list[Part]:
+    """Say what a period of no length does, where it may be written."""
+    if not policy.of.keep.is_nothing:
+        return []
+    says = (
+        "A period of no length, such as P0D, keeps nothing longer than it is used: the next run removes what has ended."
+    )
+    return [html.P(says, className="dim")]
 
 
 def _release_form(hold: Hold) -> list[Part]:

@@ -56,7 +56,7 @@ def dock_of(view: View, session: Session, run: Run) -> Part:
             [
                 [
                     html.Span(one["store"]),
-                    html.Span(_span(one), className="dim cut"),
+                    html.Span(_span(one), className="dim wraps"),
                     f"{one['count']:,}",
                 ]
                 for one in run.facts["places"]
@@ -66,7 +66,7 @@ def dock_of(view: View, session: Session, run: Run) -> Part:
         html.H3("Samples"),
         chain(
             [
-                [html.Span(one["store"]), html.Span(" ".join(one["samples"]), className="id cut"), ""]
+                [html.Span(one["store"]), html.Span(" ".join(one["samples"]), className="id wraps"), ""]
                 for one in run.facts["places"]
                 if one["samples"]
             ],

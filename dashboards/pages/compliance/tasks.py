@@ -139,7 +139,7 @@ def _list(view: View, shown: Sequence[Task]) -> Part:
         ("Owner", "roomy"),
         ("Acts", ""),
     ]
-    listed = scrolling("Papers", table(heads, rows, caption="Papers", cls="r36"))
+    listed = scrolling("Papers", table(heads, rows, caption="Papers", cls="r36", stacks=True))
     return panel("Papers", listed, sub=counted_words(len(shown), "paper"), cls="last")
 
 
