@@ -108,8 +108,8 @@ def kinds(parts: Privacy, approvals: Approvals) -> tuple[ApprovalKind, ...]:
 
 _GROWS: Final = (
     "What comes about them until it begins, such as the letter that tells them of this, goes with it unless it has to "
-    "stay; so does what is settled by then. Where all of a category was to stay and some would go, it is decided again. "
-    "A hold may leave more."
+    "stay; so does what is settled by then. Where all of a category was to stay and some would go, it is decided "
+    "again. A hold may leave more."
 )
 
 

@@ -119,8 +119,8 @@ def done_erasure(
     `is_reached` where the address stays for now. Of what completes an earlier erasure it is told by itself.
     """
     address = (
-        "Your address stays until what keeps it is settled; then it is erased as well, and we write to you once more, "
-        "about that part and with a certificate of its own."
+        "Your address stays until what keeps it is settled; then it is erased, and we write to you once more, with "
+        "a certificate of that part."
         if is_reached
         else "This is the last letter we can write to you: your address is erased as well."
     )

@@ -778,6 +778,10 @@ def test_refusals_have_their_codes(house: Installation) -> None:
         propose("P5M")
     with pytest.raises(PeriodUnknown):
         propose("five years")
+    for nothing in ("P0D", "PT0S", "P0Y"):
+        with pytest.raises(PeriodUnknown, match="no time at all"):
+            propose(nothing, "session")
+    propose("PT0S", "credential")  # is shipped so: a password goes as it is replaced
     with pytest.raises(NothingDue):
         planned(house, "session")
     with pytest.raises(Forbidden), system.db.read() as session:

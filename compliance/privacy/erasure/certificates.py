@@ -31,8 +31,8 @@ from ingest.log import proofs, read, shredding, verify
 from ingest.log.shredding import Parts as Shredding
 
 WHY_PLANS_DIFFER: Final = (
-    "Between the approval and the beginning rows came or ended, such as the letter that told of the approval; what came "
-    "and had not to stay went with it."
+    "Between the approval and the beginning rows came or ended, such as the letter that told of the approval; what "
+    "came and had not to stay went with it."
 )
 LAW: Final = "GDPR Art. 17"
 EPOCH_MAX: Final = timedelta(days=31)

@@ -94,8 +94,8 @@ ACTS: Final[Mapping[str, _Act]] = {
     "request-erase": _Act(
         word="Propose erasure",
         press="Ask a second person",
-        says="It is planned anew now; the approval binds what goes and stays, by store and category. What comes until it "
-        "begins, such as our letter, goes with it unless it has to stay. Till then the person can still call it off.",
+        says="It is planned anew now; the approval binds what goes and stays, by store and category. What comes until "
+        "it begins, such as our letter, goes too unless it has to stay. Till then the person can still call it off.",
         permission=PRIVACY_REQUEST_HANDLE,
         fits=lambda found: found.kind is Kind.ERASURE and found.state is State.IN_REVIEW,
         is_main=True,

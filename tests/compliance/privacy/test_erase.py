@@ -351,3 +351,29 @@ def test_what_was_erased_signs_in_no_more(staffed: tuple[Rights, Person, Person]
     assert browser.get("/privacy").status_code == 303
     with pytest.raises(AssertionError):
         rights.house.browser().sign_in(amber)
+
+
+def test_whoever_decides_reads_what_else_goes_than_the_plan_holds(staffed: tuple[Rights, Person, Person]) -> None:
+    """Such as the letter that tells of their approval: no page says that nothing else goes."""
+    rights, officer, dpo = staffed
+    amber = rights.house.customer("amber_told")
+    request_id = rights.ask(amber, "erasure")
+    rights.work()
+    ctx, approvals = rights.colleague(officer, roles.COMPLIANCE_OFFICER), rights.house.system.approvals
+    with rights.db.begin() as session:
+        approval = deciding.propose(session, request_id, "as they asked", ctx, parts=rights.parts, approvals=approvals)
+    browser = rights.house.browser()
+    browser.sign_in(dpo)
+    page = browser.get(f"/approvals/{approval}").text
+    assert "This will be done</h2>" in page
+    assert "and nothing else" not in page
+    assert "such as the letter that tells them of this, goes with it unless it has to stay" in page
+    letters = len(rights.letters_to(amber))
+    rights.vote(approval, rights.colleague(dpo, roles.DPO))
+    assert len(rights.letters_to(amber)) == letters + 1
+    rights.clock.move(timedelta(hours=72))
+    rights.work()
+    with rights.db.read() as session:
+        body = certificates.by_request(session, request_id)
+    assert body["approved_root"] != body["plan_root"], "the letter of the approval went as well"
+    assert "the letter that told of the approval" in (certificates.why_plans_differ(body) or "")

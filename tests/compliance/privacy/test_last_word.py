@@ -273,7 +273,11 @@ def test_a_certificate_names_what_was_to_stay_and_went(staffed: tuple[Rights, Pe
     assert body["approved_root"] == approved.root
     assert body["plan_root"] not in (approved.root, "1" * 64)
     assert body["approved_to_stay_and_gone"] == [{"store": "app_message", "category": "communication"}]
-    assert "why_they_differ" not in body
+    said = certificates.why_plans_differ(body) or ""
+    assert "the letter that told of the approval" in said
+    assert "What was to stay and went" in said
+    same = {**body, "approved_root": body["plan_root"]}
+    assert certificates.why_plans_differ(same) is None
 
 
 def test_a_restriction_ends_by_an_approval_and_by_no_row(staffed: tuple[Rights, Person, Person]) -> None:
