@@ -216,9 +216,13 @@ def table(
     def role(name: str) -> dict[str, str]:
         return {"role": name} if stacks else {}
 
+    def kind_of(kind: str, cell: Part) -> str | None:
+        is_empty = stacks and getattr(cell, "children", cell) == "–"
+        return f"{kind} nothing".strip() if is_empty else kind or None
+
     def cells(row: Sequence[Part]) -> list[Part]:
         return [
-            html.Td(cell, className=kind or None, **role("cell"), **({"data-name": text} if stacks else {}))
+            html.Td(cell, className=kind_of(kind, cell), **role("cell"), **({"data-name": text} if stacks else {}))
             for (text, kind), cell in zip(heads, row, strict=False)
         ]
 

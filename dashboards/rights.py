@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from dash import html
@@ -122,3 +122,12 @@ def pause(found: Request) -> str:
     if found.paused_days:
         return f"stood {found.paused_days} {'day' if found.paused_days == 1 else 'days'}: identity asked"
     return "–"
+
+
+def until(said: str) -> str:
+    """Return until when something stays, as a plan or certificate says it, with its day in the form of the console."""
+    day, rest = said.split()[:3], said.split()[3:]
+    try:
+        return " ".join((day_text(datetime.strptime(" ".join(day), "%d %B %Y").replace(tzinfo=UTC)), *rest))
+    except ValueError:
+        return said

@@ -25,7 +25,7 @@ QUESTIONS: Final = (RECEIVED_UNPROVEN, IDENTITY_QUESTION)
 IDENTITY_REMINDER: Final = "identity_reminder"
 _PAUSE: Final = (
     "Until you have confirmed it, the time we have to answer does not run. If you confirm it by tomorrow, our answer "
-    "is due by {due}; every further day that we wait for you comes on top."
+    "is due by {due}; every further day that we wait for you is added to the time that we have."
 )
 RIGHTS: Final[Mapping[str, str]] = {
     "access": "for a copy of your data",

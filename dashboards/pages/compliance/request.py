@@ -239,7 +239,7 @@ def _line(one: Item, classes: Mapping[str, RetentionClass], erases: bool, certif
     cells: list[Part] = [_what(one.store, known), category, f"{one.found:,}", state]
     if erases:
         law = certified or one.law or (known.ground if known else "–")
-        until = f"until {one.stays_until}, {law}" if one.held else "–"
+        until = f"until {rights.until(str(one.stays_until))}, {law}" if one.held else "–"
         return [*cells, f"{one.held:,}" if one.held else "–", html.Span(until, className="dim")]
     return cells
 
@@ -328,7 +328,7 @@ def _not_before(body: Mapping[str, Any]) -> datetime:
 def _why_it_stays(one: Mapping[str, Any]) -> str:
     """Return law and day, or once that it is not settled."""
     until = str(one["until"])
-    return f"{one['law']}, until {until}" if not str(one["law"]).endswith(until) else str(one["law"])
+    return f"{one['law']}, until {rights.until(until)}" if not str(one["law"]).endswith(until) else str(one["law"])
 
 
 def _clock(view: View, story: Story) -> Part:
