@@ -361,7 +361,8 @@ _STYLE: Final = """body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margi
 color:#1a1f1d;background:#fff}h1,h2{line-height:1.2}table{border-collapse:collapse;width:100%;margin:1rem 0}
 th,td{text-align:left;vertical-align:top;border-bottom:1px solid #ccd3cf;padding:.4rem .6rem;overflow-wrap:break-word}
 pre{white-space:pre-wrap;overflow-wrap:anywhere}
-@media (max-width:48rem){table,tbody,tr,td{display:block}thead{position:absolute;clip-path:inset(50%)}
+@media (max-width:48rem){table,tbody,tr,td{display:block}
+thead{display:block;position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 tr{border-top:1px solid #ccd3cf;padding:.6rem 0}td{border:0;padding:.2rem 0;overflow-wrap:anywhere}
 td::before{content:attr(data-name);display:block;font-size:.85rem;color:#56605c}}
 @media (prefers-color-scheme:dark){body{color:#e7ecea;background:#111614}th,td,tr{border-color:#3a4541}

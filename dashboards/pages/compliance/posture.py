@@ -265,7 +265,7 @@ def _failing(found: Posture, view: View) -> Any:
                     href=view.href("controls", sel=controls.slug(one.control)),
                     className="strong chg-c",
                 ),
-                html.Span(one.control.title, className="grow cut"),
+                html.Span(one.control.title, className="grow wraps"),
                 html.Span(age(found.at - since), className="dim nowrap"),
             ]
         )
