@@ -363,7 +363,7 @@ def test_whoever_decides_reads_what_else_goes_than_the_plan_holds(staffed: tuple
     with rights.db.begin() as session:
         approval = deciding.propose(session, request_id, "as they asked", ctx, parts=rights.parts, approvals=approvals)
     browser = rights.house.browser()
-    browser.sign_in(dpo)
+    browser.sign_in(dpo, surface="staff")
     page = browser.get(f"/approvals/{approval}").text
     assert "This will be done</h2>" in page
     assert "and nothing else" not in page
