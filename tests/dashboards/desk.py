@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -75,7 +76,8 @@ class Desk:
         assert answer.status_code == 200, answer.text
         response = answer.json["response"]
         text = json.dumps(next(iter(response.values()))["children"], ensure_ascii=False)
-        return text.rpartition("(")[2].partition(")")[0] if "(" in text else ""
+        code = re.search(r'"Code ", {"props": {"children": "(\w+)"', text)
+        return code.group(1) if code else ""
 
     def call(self, output: str, at: Mapping[str, Any], value: Any) -> TestResponse:
         return self.post(

@@ -26,5 +26,6 @@ def test_a_conflict_offers_to_look_again() -> None:
 def test_a_mistake_is_said_with_its_code_alone() -> None:
     text = said(Invalid("Choose a verdict."))
     assert "Choose a verdict." in text
-    assert "(invalid)" in text
+    assert '["Code ", {"props": {"children": "invalid"' in text
+    assert "(invalid)" not in text, "it stands below the sentence, and not in it"
     assert "data-do" not in text

@@ -145,7 +145,7 @@ def test_our_own_day_that_is_past_is_late_and_not_none_left(rights: Rights, offi
     assert "late 8 d" in listed
     drawn = officer.draw(f"{PATH}/{request_id}")
     assert drawn.count("late 8 d") == 2, "the answer and the clock say the same"
-    assert "Our own day was 14 Dec; the law's is still to come." in drawn
+    assert "Our own day was 14 Dec 2026; the law's is still to come." in drawn
     assert "0 d" not in drawn
 
 
