@@ -321,9 +321,9 @@ def updated(at: datetime) -> Part:
     return html.Span(["updated ", clock_time(at), " UTC"], className="updated")
 
 
-def as_of_page(now: datetime, past: datetime | None) -> Part:
+def as_of_page(now: datetime, shown: datetime | None) -> Part:
     """Return when the page was drawn, or of which instant of the past it tells."""
-    return updated(now) if past is None else tag(f"as of {dated_text(past, seconds=False)} UTC")
+    return updated(now) if shown in (None, now) else tag(f"as of {dated_text(shown, seconds=False)} UTC")
 
 
 def empty(says: str, why: str, *acts: Part) -> Part:

@@ -39,7 +39,7 @@ def layout(view: View) -> Any:  # a Dash component
         officer = processors.officer_seen(session, context)
     chosen = next((one for one in found if one.id == view.words.get("sel")), None)
     contact = officer.contact if officer else view.sources.registers.settings.dpo_contact
-    right: list[Part] = [as_of_page(present, view.now if view.now != present else None)]
+    right: list[Part] = [as_of_page(present, view.now)]
     if viewer.may(PRIVACY_BREACH_WRITE):
         right.append(act("Enter a breach", view.here("breaches", do="enter", sel=None), main=True))
     return page(

@@ -55,7 +55,7 @@ def layout(view: View) -> Any:  # a Dash component
         "Who agreed to what text?",
         _answer(found),
         body,
-        right=as_of_page(present, view.now if view.now != present else None),
+        right=as_of_page(present, view.now),
     )
 
 

@@ -75,7 +75,7 @@ def layout(view: View) -> Any:  # a Dash component
         request_stages.stages(view, now.story),
         html.Div([html.Div(left, className="stack"), html.Div(right, className="stack")], className="cols"),
         crumb=crumb,
-        right=[as_of_page(present, view.now if view.now != present else None), *request_acts.offered(view, now)],
+        right=[as_of_page(present, view.now), *request_acts.offered(view, now)],
     )
 
 

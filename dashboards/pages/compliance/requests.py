@@ -60,7 +60,7 @@ def layout(view: View) -> Any:  # a Dash component
     found = view.sources.acted(lambda session: requests.listed(session, wanted, context, after=after))
     with view.sources.read() as session:
         asked = pressing.requests(session, viewer, view.now)
-    right: list[Part] = [as_of_page(present, view.now if view.now != present else None)]
+    right: list[Part] = [as_of_page(present, view.now)]
     if viewer.may(PRIVACY_REQUEST_HANDLE):
         right.append(act("Enter one by hand", view.here("requests", do="enter"), main=True))
     return page(

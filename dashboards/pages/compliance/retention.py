@@ -67,7 +67,7 @@ def layout(view: View) -> Any:  # a Dash component
         html.Div([_runs(view, known), _holds(view, held)], className="cols"),
         _unended(),
     ]
-    right: list[Part] = [as_of_page(present, view.now if view.now != present else None)]
+    right: list[Part] = [as_of_page(present, view.now)]
     if viewer.may(PRIVACY_HOLD_PLACE):
         right.append(act("Place a hold", view.here("retention", do="hold", sel=None)))
     return page("Retention", "Is old data really gone?", *body, right=right, dock=beside, live=True)
