@@ -265,12 +265,12 @@ def _checked(of: RetentionClass, keep: str) -> Period:
         period = parse(keep.strip().upper())
     except ValueError as error:
         raise PeriodUnknown(param="keep") from error
-    if period.is_nothing and not of.keep.is_nothing:
-        raise PeriodUnknown("That is no time at all: everything of the class would be due at once.", param="keep")
     if of.floor is not None and of.floor.exceeds(period):
         raise PolicyBelowFloor(f"{of.id} is kept for {of.floor.in_words()} at the least: {of.ground}.", param="keep")
     if of.ceiling is not None and period.exceeds(of.ceiling):
         raise PolicyAboveCeiling(f"{of.id} is kept for {of.ceiling.in_words()} at the most: {of.ground}.", param="keep")
+    if period.is_nothing and not of.keep.is_nothing:
+        raise PeriodUnknown("That is no time at all: everything of the class would be due at once.", param="keep")
     return period
 
 

@@ -83,7 +83,7 @@ def test_what_asking_to_be_erased_leaves_behind_is_said_before_one_asks(rights: 
     for says in ("What people asked of their data, and the answers", "Events of what people asked and decided"):
         assert says in page
     assert "What an open balance keeps" in page, "whose money we owe is known until then"
-    assert "it is settled" in page
+    assert "the open balance is settled" in page
 
 
 def test_of_another_there_is_no_page(rights: Rights) -> None:
