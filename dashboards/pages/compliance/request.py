@@ -50,6 +50,8 @@ _FATES: Final[Mapping[Fate, tuple[str, str, str]]] = {
     Fate.UNREACHABLE: ("there was no address", "cross", "bad"),
     Fate.UNKNOWN: ("not known any more", "empty", "ink-2"),
 }
+_SEARCHED: Final = frozenset((Kind.ACCESS, Kind.PORTABILITY, Kind.ERASURE))
+"""What is answered with, or by, what the stores hold."""
 
 
 def layout(view: View) -> Any:  # a Dash component
@@ -196,7 +198,9 @@ def _left_words(view: View, found: Request) -> str:
 def _stores(found: Request, now: Standing, *, is_past: bool) -> Part:
     items = now.story.items
     if not items:
-        why = "They are searched once it is shown who asks." if found.is_open else "Nothing was searched for this."
+        why = "Nothing was searched for this."
+        if found.is_open and found.kind in _SEARCHED:
+            why = f"They are searched {'once it is shown who asks' if not found.is_verified else 'within minutes'}."
         if is_past and found.state is not State.IDENTITY:
             return panel("Stores", empty("Nothing stands from then.", "What is found is written over by a later look."))
         return panel("Stores", empty("No store was searched.", why))
