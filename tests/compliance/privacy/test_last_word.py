@@ -12,11 +12,19 @@ from sqlalchemy.orm import Session
 
 from app.identity import roles
 from app.kernel.access import Actor, ActorKind
+from app.kernel.db import delete_for_good
 from compliance.contracts.probes import Violation
 from compliance.privacy import delivery, intake, logged, moving, requests, restrict, trouble, whose
 from compliance.privacy import rights as services
 from compliance.privacy.erasure import batches, certificates, deciding, execution
-from compliance.privacy.models import erasure_target, request, request_item, request_step, restriction
+from compliance.privacy.models import (
+    erasure_certificate,
+    erasure_target,
+    request,
+    request_item,
+    request_step,
+    restriction,
+)
 from compliance.privacy.request import Asked, State
 from tests.compliance.privacy.rights import Rights
 from tests.compliance.privacy.test_erase import emptied, token_of
@@ -278,6 +286,12 @@ def test_a_certificate_names_what_was_to_stay_and_went(staffed: tuple[Rights, Pe
     assert "What was to stay and went" in said
     same = {**body, "approved_root": body["plan_root"]}
     assert certificates.why_plans_differ(same) is None
+    gone = "began as the log says, and is gone"
+    assert gone not in found_by_probe(rights)
+    with rights.db.begin() as session:
+        delete_for_good(session)
+        session.execute(sa.delete(erasure_certificate).where(erasure_certificate.c.request_id == request_id))
+    assert gone in found_by_probe(rights)
 
 
 def test_a_restriction_ends_by_an_approval_and_by_no_row(staffed: tuple[Rights, Person, Person]) -> None:

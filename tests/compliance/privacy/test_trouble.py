@@ -6,16 +6,25 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import cast
 
+import pytest
+
 from app.identity import roles
 from app.kernel.access import Actor, ActorKind
-from app.kernel.errors import Unavailable
+from app.kernel.errors import OnePayError, Unavailable
 from compliance import pressing
+from compliance.certificates import CertificateDiffers
 from compliance.contracts.personal import PersonalDataSource
 from compliance.privacy import jobs, moving, requests, trouble
 from compliance.privacy.erasure import deciding
+from compliance.privacy.erasure.batches import PlanDiffers
+from compliance.privacy.erasure.decided import DecisionEnded, ErasureTooEarly, ErasureUndecided
+from compliance.privacy.erasure.execution import ErasureUnfinished
 from compliance.privacy.parts import Privacy
 from compliance.privacy.request import Kind, State
+from compliance.privacy.restrict import LiftUndecided
 from compliance.privacy.trouble import Trouble
+from compliance.privacy.whose import RequestDiffers
+from compliance.retention.holds import HoldNotAsPlaced
 from tests.compliance.privacy.rights import Rights
 from tests.compliance.privacy.test_erase_execution import Blind
 
@@ -133,3 +142,21 @@ def test_what_ended_is_stuck_no_more_and_an_auditor_sees_their_period(rights: Ri
     with rights.db.read() as session:
         assert trouble.stuck(session, officer) == []
         assert pressing.tasks(session, officer, at) == tasks
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        CertificateDiffers,
+        DecisionEnded,
+        ErasureTooEarly,
+        ErasureUndecided,
+        ErasureUnfinished,
+        HoldNotAsPlaced,
+        LiftUndecided,
+        PlanDiffers,
+        RequestDiffers,
+    ],
+)
+def test_what_somebody_has_to_look_at_has_advice_of_its_own(error: type[OnePayError]) -> None:
+    assert error.code in trouble._ADVICE

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.identity import roles
 from app.kernel.context import Context
-from compliance.privacy import consent, identity, intake, rectify, restrict, whose
+from compliance.privacy import consent, identity, intake, moving, rectify, restrict, whose
 from compliance.privacy import rights as services
 from compliance.privacy.models import request
 from compliance.privacy.request import Asked
@@ -40,13 +40,14 @@ def handling(rights: Rights, request_id: str, ctx: Context) -> dict[str, Callabl
         "look": lambda session: rectify.correctable(session, request_id, ctx, parts=parts),
         "correct": lambda session: rectify.rectify(session, request_id, *place, ctx, parts=parts),
         "answer": lambda session: rectify.complete(session, request_id, "It was done as asked.", ctx, parts=parts),
+        "extend": lambda session: moving.extend(session, request_id, "It takes longer.", ctx, parts=parts),
         "refuse": lambda session: rectify.ask_refusal(
             session, request_id, "It is right as it is.", ctx, parts=parts, approvals=approvals
         ),
     }
 
 
-@pytest.mark.parametrize("act", ["look", "correct", "answer", "refuse"])
+@pytest.mark.parametrize("act", ["look", "correct", "answer", "refuse", "extend"])
 @pytest.mark.parametrize("wrong", ["another's", "taken back"])
 def test_a_correction_is_made_for_whoever_asked_and_while_they_do(
     staffed: tuple[Rights, Person, Person], act: str, wrong: str
@@ -88,3 +89,13 @@ def test_an_objection_is_decided_for_whoever_objected(staffed: tuple[Rights, Per
     ctx = rights.colleague(officer, roles.COMPLIANCE_OFFICER)
     decided = (request_id, "upheld", "weighed, see note", ctx)
     refused(rights, lambda session: restrict.decide_objection(session, *decided, parts=rights.parts))
+
+
+def test_a_restriction_is_let_end_for_whoever_asked(staffed: tuple[Rights, Person, Person]) -> None:
+    rights, officer, _ = staffed
+    amber, basil = rights.house.customer("amber_restricts"), rights.house.customer("basil_free")
+    request_id = rights.ask(amber, "restriction")
+    written(rights, request_id, subject=basil.account)
+    ctx, approvals = rights.colleague(officer, roles.COMPLIANCE_OFFICER), rights.house.system.approvals
+    asked = (request_id, "What they contested is settled.", ctx)
+    refused(rights, lambda session: restrict.ask_lift(session, *asked, parts=rights.parts, approvals=approvals))
