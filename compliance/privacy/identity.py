@@ -35,7 +35,7 @@ def confirm(session: Session, request_id: str, ctx: Context, *, parts: Privacy) 
 def ask(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> None:
     """Ask who somebody is: the clock stands from here if the question comes in time (PRV-11)."""
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
-    found = requests.to_handle(session, request_id, ctx, parts=parts)
+    found = requests.to_handle(session, request_id, ctx)
     if found.state is not State.IDENTITY or found.asked_at is not None:
         raise WrongState("Who asks was shown already, or was asked before.")
     day = clock.of(parts.settings).day_of(ctx.at)
@@ -53,7 +53,7 @@ def answer(session: Session, request_id: str, reason: str, ctx: Context, *, part
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
     said = words.checked(reason, param="reason")
     beside.hold_subject(session, requests.get(session, request_id).subject)
-    found = requests.to_handle(session, request_id, ctx, parts=parts)
+    found = requests.to_handle(session, request_id, ctx)
     if found.state is not State.IDENTITY:
         raise WrongState
     if found.asked_at is not None:

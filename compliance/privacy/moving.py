@@ -32,7 +32,7 @@ def extend(session: Session, request_id: str, reasons: str, ctx: Context, *, par
     """Extend the time to three months from receipt, once, with reasons, before the first due day ends (PRV-10)."""
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
     said = words.checked(reasons, param="reason")
-    found = requests.to_handle(session, request_id, ctx, parts=parts)
+    found = requests.to_handle(session, request_id, ctx)
     if found.is_extended or not found.is_open or ctx.at >= found.due_at:
         raise ExtensionLate
     calendar = clock.of(parts.settings)

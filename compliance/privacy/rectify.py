@@ -107,7 +107,7 @@ def ask_refusal(
 ) -> str:
     """Ask a second person to refuse a request; nothing is told to its person before (PRV-12)."""
     ctx.actor.require(PRIVACY_REQUEST_HANDLE)
-    found = requests.to_handle(session, request_id, ctx, parts=parts)
+    found = requests.to_handle(session, request_id, ctx)
     if ctx.actor.id == found.approved_by:
         raise SamePerson("Whoever approved a request leaves it to somebody else to ask for its refusal.")
     if found.state in ANSWERED or found.state is State.EXECUTING:

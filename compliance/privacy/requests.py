@@ -139,13 +139,13 @@ def get(session: Session, request_id: str, *, parts: Privacy | None = None) -> R
     return of_row(row, parts)
 
 
-def locked(session: Session, request_id: str, *, parts: Privacy | None = None) -> Request:
+def locked(session: Session, request_id: str) -> Request:
     """Return a request that nobody else changes until this transaction ends."""
     session.execute(sa.select(request.c.id).where(request.c.id == request_id).with_for_update())
-    return get(session, request_id, parts=parts)
+    return get(session, request_id)
 
 
-def to_handle(session: Session, request_id: str, ctx: Context, *, parts: Privacy) -> Request:
+def to_handle(session: Session, request_id: str, ctx: Context) -> Request:
     """Return a request that nobody else changes, for whoever handles it: never the person it is about.
 
     Raises `RequestDiffers` unless the log says that this person asked for it.
@@ -154,7 +154,7 @@ def to_handle(session: Session, request_id: str, ctx: Context, *, parts: Privacy
     if ctx.actor.id == found.subject:
         raise SamePerson("Nobody handles a request about themselves.")
     whose.demand_asked(session, found)
-    return get(session, request_id, parts=parts)
+    return found
 
 
 def of_token(session: Session, token: str) -> Request:

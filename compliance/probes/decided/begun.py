@@ -7,11 +7,10 @@ what is found by its words, for as long as those are.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -51,10 +50,7 @@ from ingest.events.privacy import (
 )
 from ingest.log import read
 
-_Look: TypeAlias = Callable[[Session], tuple[int, list["_Missed"]]]
 _NAMED_MAX: Final = 200
-_NO_CLASS: Final = ""
-"""Of what no run of retention ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +65,16 @@ class _Resting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Named:
-    """Rows whose id an event of their beginning names; of some events only those that hold a hash."""
+    """Rows whose id an event of their beginning names; of some events only those that hold a hash.
+
+    No run of retention ends rows without a class.
+    """
 
     component: str
     kind: str
     path: str
     ids: sa.Select[Any]
-    class_: str
+    class_: str | None = None
     hashed: str | None = None
 
 
@@ -86,7 +85,11 @@ class _Missed:
     component: str
     object_id: str
     at: datetime
-    class_: str
+    class_: str | None
+
+    def may_have_ended(self, until: Mapping[str, datetime]) -> bool:
+        """Tell whether a run of retention that was approved let its row go."""
+        return self.class_ is not None and self.class_ in until and self.at < until[self.class_]
 
 
 _RESTING: Final = (
@@ -117,26 +120,13 @@ _RESTING: Final = (
 )
 _NAMED: Final = (
     _Named(component="scans", kind=ScanImported.kind, path=SCAN, ids=sa.select(scan.c.id), class_=EVIDENCE),
-    _Named(
-        component="runs",
-        kind=RetentionApproved.kind,
-        path=decided.RUN,
-        ids=sa.select(run.c.id),
-        class_=_NO_CLASS,
-    ),
-    _Named(
-        component="runs",
-        kind=RetentionCertified.kind,
-        path=decided.RUN,
-        ids=sa.select(certificate.c.run_id),
-        class_=_NO_CLASS,
-    ),
+    _Named(component="runs", kind=RetentionApproved.kind, path=decided.RUN, ids=sa.select(run.c.id)),
+    _Named(component="runs", kind=RetentionCertified.kind, path=decided.RUN, ids=sa.select(certificate.c.run_id)),
     _Named(
         component="requests",
         kind=RequestCompleted.kind,
         path="onepay.request.id",
         ids=sa.select(erasure_certificate.c.request_id),
-        class_=_NO_CLASS,
         hashed="onepay.privacy.sha256",
     ),
 )
@@ -155,15 +145,13 @@ def gone(look: Look) -> tuple[int, list[Violation]]:
     all_of, made = readings.gone(look)
     count += all_of
     missed += [_Missed(component="readings", object_id=id, at=at, class_=EVIDENCE) for id, at in made.items()]
-    looks: list[_Look] = [partial(_without_id, of=of) for of in _NAMED]
-    for found in (*looks, _restrictions, _objections):
+    for all_of, without in _by_words(look.session):
         look.deadline.check()
-        all_of, without = found(look.session)
         count += all_of
         missed += without
     # Who asks is told of retention only where something is missed: mostly nothing is.
     until = decided.ended_until(look.session) if missed else {}
-    wrong = [one for one in missed if one.class_ not in until or one.at >= until[one.class_]]
+    wrong = [one for one in missed if not one.may_have_ended(until)]
     return count, [Violation(component=one.component, object_id=one.object_id, says=readings.GONE) for one in wrong]
 
 
@@ -180,7 +168,14 @@ def _without_rows(session: Session, one: _Resting) -> Iterator[_Missed]:
         yield _Missed(component=one.component, object_id=row.event_id, at=row.at, class_=one.class_)
 
 
-def _without_id(session: Session, *, of: _Named) -> tuple[int, list[_Missed]]:
+def _by_words(session: Session) -> Iterator[tuple[int, list[_Missed]]]:
+    """Yield how many beginnings there are of what is found by its words, and those that have no row."""
+    yield from (_without_id(session, of) for of in _NAMED)
+    yield _restrictions(session)
+    yield _objections(session)
+
+
+def _without_id(session: Session, of: _Named) -> tuple[int, list[_Missed]]:
     there = set(session.scalars(of.ids))
     said = {
         str(at_path(one, of.path)): instant(one)

@@ -77,10 +77,6 @@ def dock_of(view: View, one: Breach, contact: str) -> Part:
     return dock(f"Breach {one.id}", bar=[state(one), short(one.id)], title=one.title, inner=inner, close=close)
 
 
-def _phase(note: breaches.Notice) -> str:
-    return f"{note.recipient}, phase {note.phase}"
-
-
 def _late(note: breaches.Notice) -> str:
     return f"late: {note.late_reason}" if note.late_reason else f"SHA-256 {note.sha256[:8]}…"
 

@@ -19,7 +19,7 @@ from ingest.events.envelope import at_path
 from ingest.events.health import SegmentDropped
 from ingest.log import forgetting, forgotten, merkle, proofs, read, units
 from ingest.log.archive_check import ArchiveReader
-from ingest.log.forgetting import HoldTooLate, StillThere, UnitNotOver
+from ingest.log.forgetting import Held, HoldTooLate, StillThere, UnitNotOver
 from ingest.log.units import UnitUnknown
 from ingest.settings import DuckSettings
 from ingest.store.duck import DuckStore
@@ -194,6 +194,19 @@ def test_a_month_that_is_not_over_or_not_archived_or_not_shipped_stays(world: Wo
 def test_what_has_gone_is_held_by_nobody_who_comes_later(world: World) -> None:
     first = world.drop()
     assert world.drop({"case-9": [6]}).by_case == first.by_case
+    world.arrive()
+    assert_forgotten(world)
+
+
+def test_a_hold_that_comes_too_late_is_refused(world: World) -> None:
+    """Whoever is asked answers once another call has removed it all."""
+
+    def late(lo: int, hi: int) -> Held:
+        world.drop()
+        return Held(by_case={"case-9": [6]})
+
+    with pytest.raises(HoldTooLate):
+        forgetting.drop(CLASS, MONTH, late, RUN, world.ctx(), parts=world.parts)
     world.arrive()
     assert_forgotten(world)
 
